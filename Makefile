@@ -1,0 +1,52 @@
+# Everything lands in this folder: .venv/ for Python, datasets/, experiments/runs/ and analysis/ for results.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The release everything is tested with; used where no torch is installed yet.
+TORCH ?= torch==2.13.0
+
+DATASET := datasets/demo.json
+RUN := experiments/runs/demo
+REPORT := analysis/demo
+
+.PHONY: demo test lint clean help
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo   a dataset, a model trained through the Voice, a report and eight new sounds"
+	@echo "make test   every test, the linters and the types"
+	@echo "make clean  remove what the demo made (not $(VENV))"
+
+$(VENV)/installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "error: '$(PYTHON) -m venv' failed; Python 3.11 or later with venv is needed (Debian: apt install python3-venv)"; exit 2; }
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { rm -rf $(VENV); \
+	  echo "error: Python 3.11 or later is needed; say which with make PYTHON=python3.11"; exit 2; }
+	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/installed
+	@test -f $(DATASET) || $(BIN)/synthvae generate-dataset --size 4000 --seed 0 --out $(DATASET)
+	$(BIN)/synthvae train --data $(DATASET) --loss sclp --synth-layer --config experiments/demo.toml --out $(RUN) --resume
+	@test -f $(REPORT)/report.html -a $(REPORT)/report.html -nt $(RUN)/weights.safetensors \
+	  || $(BIN)/synthvae analyze $(RUN) --data $(DATASET) --out $(REPORT)
+	$(BIN)/synthvae decode $(RUN) --random 8 --seed 1 --out $(REPORT)/sounds
+	@echo
+	@echo "report: $(abspath $(REPORT)/report.html)"
+	@echo "sounds: $(abspath $(REPORT)/sounds)"
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+
+clean:
+	rm -rf $(DATASET) $(RUN) $(REPORT)

@@ -1,0 +1,91 @@
+"""One place that says whether an array may be analysed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from synthvae.errors import UserError
+
+__all__ = ["finite_matrix", "finite_values", "require_finite"]
+
+_BLOCK = 1 << 22  # elements looked at in one go: a mask of a whole feature set would be gigabytes
+
+
+def require_finite(array: NDArray[np.generic], name: str, entry: str = "preset") -> None:
+    """Refuse NaN and infinity.
+
+    Args:
+        array: real numbers of any shape, one entry along the first axis.
+        name: what the array is, for the message.
+        entry: what an entry is, for the message.
+
+    Raises:
+        UserError: naming the first entry with a bad value.
+    """
+    rows = max(1, _BLOCK // max(1, array[:1].size))
+    for start in range(0, len(array), rows):
+        block = array[start : start + rows]
+        bad = ~np.isfinite(block)
+        if bad.any():
+            row = int(np.argwhere(bad)[0][0])
+            value = block[row][bad[row]].flat[0] if block.ndim > 1 else block[row]
+            raise UserError(
+                f"{name}: {entry} {start + row} holds {value}, a finite number is needed; check what made it for "
+                "silence or divergence"
+            )
+
+
+def finite_values(values: ArrayLike, name: str, entry: str = "preset") -> NDArray[np.float64]:
+    """Return `values` as float64 of shape (N,), or say what is wrong with them.
+
+    Args:
+        values: at least one real number.
+        name: what the numbers are, for the message.
+        entry: what a number belongs to, for the message.
+
+    Returns:
+        Shape (N,), float64.
+
+    Raises:
+        ValueError: if `values` is not one-dimensional or not real.
+        UserError: if it is empty or not finite.
+    """
+    array = _real(values, name)
+    if array.ndim != 1:
+        raise ValueError(f"{name}: expected shape (N,), got {array.shape}")
+    if not array.size:
+        raise UserError(f"{name}: 0 values, at least 1 is needed; check that the split is not empty")
+    require_finite(array, name, entry)
+    return array.astype(np.float64, copy=False)
+
+
+def finite_matrix(rows: ArrayLike, name: str, entry: str = "preset") -> NDArray[np.float64]:
+    """Return `rows` as float64 of shape (N, D), or say what is wrong with them.
+
+    Args:
+        rows: at least one row and one column.
+        name: what the rows are, for the message.
+        entry: what a row belongs to, for the message.
+
+    Returns:
+        Shape (N, D), float64.
+
+    Raises:
+        ValueError: if `rows` is not two-dimensional or not real.
+        UserError: if it is empty or not finite.
+    """
+    array = _real(rows, name)
+    if array.ndim != 2:
+        raise ValueError(f"{name}: expected shape (N, D), got {array.shape}")
+    if not array.size:
+        raise UserError(f"{name}: shape {array.shape} is empty; check that the split is not empty")
+    require_finite(array, name, entry)
+    return array.astype(np.float64, copy=False)
+
+
+def _real(values: ArrayLike, name: str) -> NDArray[np.generic]:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name}: expected real numbers, got {array.dtype}")
+    return array

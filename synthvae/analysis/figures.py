@@ -1,0 +1,604 @@
+"""Figures of an analysis, as matplotlib `Figure` objects without any global state.
+
+Colours are those of Okabe and Ito (2008), told apart by all common forms of colour vision; maps use magma and
+viridis, which rise evenly in lightness.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, ScalarFormatter
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage, stats
+
+from synthvae.analysis.checks import finite_matrix, finite_values, require_finite
+from synthvae.errors import UserError
+from synthvae.files import atomic_write
+
+__all__ = [
+    "cluster_map",
+    "density_map",
+    "error_distributions",
+    "loss_curves",
+    "png_bytes",
+    "save_figure",
+    "sound_comparison",
+    "spectrogram_pair",
+    "waveform_overlay",
+]
+
+BLUE, ORANGE, GREEN, PINK, SKY, VERMILLION, YELLOW = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#F0E442",
+)
+INK, QUIET, FAINT = "#1f2430", "#6b7280", "#d5d9e0"
+CYCLE = (BLUE, VERMILLION, GREEN, ORANGE, PINK, SKY, INK)
+DPI = 150
+_NAMED_CLUSTERS = 6
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.labelsize": 10,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#e8eaee",
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "lines.solid_capstyle": "round",
+    "path.simplify": True,
+}
+
+
+def waveform_overlay(
+    target: ArrayLike, reconstruction: ArrayLike, sample_rate: int, zoom_seconds: float = 0.02
+) -> Figure:
+    """Both waveforms over one another: the bounds of the whole sound, and a moment where single periods show.
+
+    Args:
+        target: shape (T,), full scale 1.
+        reconstruction: shape (T,).
+        sample_rate: in Hz.
+        zoom_seconds: length of the moment, which starts where the target is loudest.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: if the lengths differ.
+        UserError: if a sound is empty or not finite.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(8.4, 4.2))
+        _draw_waveforms(figure, target, reconstruction, sample_rate, zoom_seconds)
+    return figure
+
+
+def spectrogram_pair(
+    target: ArrayLike,
+    reconstruction: ArrayLike,
+    frequencies: ArrayLike,
+    seconds: float,
+    span_db: float = 80.0,
+) -> Figure:
+    """Two spectrograms beside each other on one colour scale.
+
+    Args:
+        target: shape (F, T), in dB.
+        reconstruction: shape (F, T), in dB.
+        frequencies: shape (F,), centre of each band in Hz, rising.
+        seconds: length of the sound.
+        span_db: how far below the louder sound's peak the scale reaches.
+
+    Returns:
+        The figure; bands are evenly spaced, as the ear has it when they are mel bands.
+
+    Raises:
+        ValueError: if the shapes do not agree.
+        UserError: if a value is not finite.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(8.4, 3.4))
+        figure.set_layout_engine("constrained", wspace=0.06)
+        _draw_spectrograms(figure, target, reconstruction, frequencies, seconds, span_db)
+    return figure
+
+
+def sound_comparison(
+    target: ArrayLike,
+    reconstruction: ArrayLike,
+    target_spectrogram: ArrayLike,
+    reconstructed_spectrogram: ArrayLike,
+    frequencies: ArrayLike,
+    sample_rate: int,
+) -> Figure:
+    """`waveform_overlay` above `spectrogram_pair`, in one figure.
+
+    Args:
+        target: shape (T,), full scale 1.
+        reconstruction: shape (T,).
+        target_spectrogram: shape (F, frames), in dB.
+        reconstructed_spectrogram: shape (F, frames), in dB.
+        frequencies: shape (F,), centre of each band in Hz, rising.
+        sample_rate: in Hz.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: if the shapes do not agree.
+        UserError: if a sound is empty or not finite.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(8.4, 7.6))
+        figure.set_layout_engine("constrained", wspace=0.06)
+        above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(4.2, 3.4))[:, 0]
+        _draw_waveforms(above, target, reconstruction, sample_rate)
+        seconds = np.size(target) / sample_rate
+        _draw_spectrograms(below, target_spectrogram, reconstructed_spectrogram, frequencies, seconds)
+    return figure
+
+
+def density_map(points: ArrayLike, null: ArrayLike | None = None) -> Figure:
+    """A map coloured by how crowded it is, beside the map of noise where that is given.
+
+    Density is a fine histogram smoothed by a Gaussian whose width falls with the sixth root of N (Scott's
+    rule in two dimensions, at less than half its width so that islands stay apart), relative to its peak.
+
+    Args:
+        points: shape (N, 2).
+        null: shape (M, 2), the map of noise.
+
+    Returns:
+        The figure.
+
+    Raises:
+        UserError: if a map is empty or not finite.
+    """
+    maps = [("Latents", points)] if null is None else [("Latents", points), ("Normal noise, same recipe", null)]
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(5.6 if null is None else 9.0, 4.6))
+        panels = np.atleast_1d(figure.subplots(1, len(maps)))
+        for axes, (title, values) in zip(panels, maps, strict=True):
+            where = _planar(values)
+            density = _density(where)
+            order = np.argsort(density)  # the crowded places on top
+            drawn = axes.scatter(
+                where[order, 0],
+                where[order, 1],
+                c=density[order],
+                cmap="viridis",
+                vmin=0,
+                vmax=1,
+                s=_dot(len(where)),
+                lw=0,
+            )
+            _bare_map(axes, f"{title} ({len(where):,} points)")
+        bar = figure.colorbar(drawn, ax=panels, pad=0.015, aspect=28)
+        bar.set_label("density (share of the peak)")
+        bar.outline.set_visible(False)
+    return figure
+
+
+def cluster_map(points: ArrayLike, labels: NDArray[np.integer]) -> Figure:
+    """A map with its clusters: the largest in colours and named, the others in greys, noise as crosses.
+
+    Args:
+        points: shape (N, 2).
+        labels: shape (N,), cluster from 0 or -1 for noise.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: if the lengths differ.
+        UserError: if the map is empty or not finite.
+    """
+    where = _planar(points)
+    if labels.shape != (len(where),):
+        raise ValueError(f"expected {len(where)} labels, got shape {labels.shape}")
+    names, sizes = np.unique(labels[labels >= 0], return_counts=True)
+    ranked = names[np.argsort(-sizes, kind="stable")]
+    size = _dot(len(where))
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(7.0, 4.6))
+        axes = figure.subplots()
+        noise = labels < 0
+        if noise.any():
+            axes.scatter(
+                where[noise, 0],
+                where[noise, 1],
+                marker="x",
+                s=size * 1.4,
+                lw=0.7,
+                color="#b3b9c4",
+                label=f"noise, {noise.sum():,} points",
+            )
+        others = np.isin(labels, ranked[_NAMED_CLUSTERS:])
+        if others.any():
+            shades = np.array(["#aab3c2", "#8490a5", "#c3c9d4"])[labels[others] % 3]
+            count = max(0, len(ranked) - _NAMED_CLUSTERS)
+            axes.scatter(
+                where[others, 0],
+                where[others, 1],
+                s=size,
+                lw=0,
+                c=shades,
+                label=f"{count:,} smaller clusters",
+            )
+        for colour, name in zip(CYCLE, ranked[:_NAMED_CLUSTERS], strict=False):
+            chosen = labels == name
+            axes.scatter(
+                where[chosen, 0],
+                where[chosen, 1],
+                s=size,
+                lw=0,
+                color=colour,
+                label=f"cluster {name}, {chosen.sum():,} points",
+            )
+        _bare_map(axes, f"{len(names):,} clusters, {noise.sum():,} of {len(where):,} points are noise")
+        legend = figure.legend(loc="outside right upper", markerscale=2.2)
+        for handle in legend.legend_handles:
+            if handle is not None:
+                handle.set_alpha(1.0)
+    return figure
+
+
+def error_distributions(
+    groups: Mapping[str, ArrayLike], label: str, nulls: Mapping[str, float] | None = None
+) -> Figure:
+    """The distribution of per-preset errors of each run, with the mean of each null model as a line.
+
+    Each row is a kernel density of the values (of their logarithms where they span more than a decade), the
+    box from the first to the third quartile, the median as a white dot, and the mean as a diamond.
+
+    Args:
+        groups: name of each run to its errors, shape (N,).
+        label: what the errors are, with their unit.
+        nulls: name of each null model to its mean error, in the same unit.
+
+    Returns:
+        The figure.
+
+    Raises:
+        UserError: if there is no group, or a group is empty or not finite.
+    """
+    if not groups:
+        raise UserError(f"{label}: 0 runs to draw; name at least one")
+    arrays = {name: finite_values(values, f"{label} of {name}") for name, values in groups.items()}
+    lines = dict(nulls or {})
+    everything = np.concatenate([*arrays.values(), np.array(list(lines.values()), dtype=np.float64)])
+    require_finite(everything, label)
+    logarithmic = bool(everything.min() > 0.0 and everything.max() > 10.0 * everything.min())
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(8.4, 1.7 + 0.75 * len(arrays)))
+        axes = figure.subplots()
+        if logarithmic:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        for row, (name, values) in enumerate(arrays.items()):
+            _distribution(axes, row, values, CYCLE[row % len(CYCLE)], logarithmic)
+            axes.text(0.0, row - 0.33, name, transform=axes.get_yaxis_transform(), weight="bold", va="bottom")
+        for style, (name, value) in zip(("--", ":", "-."), lines.items(), strict=False):
+            axes.axvline(value, color=INK, lw=1.3, ls=style, label=f"{name}: {value:.3g}")
+        axes.set_ylim(len(arrays) - 0.6, -0.62)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x")
+        axes.set_xlabel(label)
+        if lines:
+            figure.legend(loc="outside upper left", ncols=len(lines))
+    return figure
+
+
+def loss_curves(
+    path: Path, panels: Mapping[str, Sequence[str]] | None = None, x: str = "epoch", x_label: str = "epoch"
+) -> Figure:
+    """Learning curves from a metrics CSV, one panel per term.
+
+    Args:
+        path: a CSV with one header line; empty cells are gaps.
+        panels: label of each panel, with unit, to the columns it shows; by default one panel per term, which
+            joins columns that differ only in a leading `train`, `valid`, `val` or `test`.
+        x: the column of the horizontal axis.
+        x_label: its label.
+
+    Returns:
+        The figure, two panels to a row; curves of positive values over more than a decade have a
+        logarithmic axis.
+
+    Raises:
+        UserError: if the file cannot be read, has no rows, or lacks a column.
+    """
+    columns = _read_columns(path)
+    chosen = dict(panels) if panels is not None else _panels_by_term([name for name in columns if name != x])
+    for name in [x, *(column for names in chosen.values() for column in names)]:
+        if name not in columns:
+            raise UserError(f"{path}: no column {name!r}; it has {', '.join(columns)}")
+    if not chosen:
+        raise UserError(f"{path}: no column but {x!r}; there is nothing to draw")
+    wide = min(2, len(chosen))
+    rows = -(-len(chosen) // wide)
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(8.4 if wide == 2 else 6.0, 0.3 + 2.4 * rows))
+        grid = figure.subplots(rows, wide, squeeze=False)
+        for axes in grid.flat[len(chosen) :]:
+            axes.set_visible(False)
+        for axes, (label, names) in zip(grid.flat, chosen.items(), strict=False):
+            _curves(axes, columns, x, names)
+            axes.set_xlabel(x_label)
+            axes.set_ylabel(label)
+    return figure
+
+
+def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
+    """The figure as a PNG, the same bytes for the same figure.
+
+    Args:
+        figure: to draw.
+        dpi: dots per inch.
+
+    Returns:
+        The file's content.
+    """
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(_STYLE):
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def save_figure(figure: Figure, path: Path, dpi: int = DPI) -> None:
+    """Write the figure as a PNG, whole or not at all.
+
+    Args:
+        figure: to draw.
+        path: the file.
+        dpi: dots per inch.
+
+    Raises:
+        UserError: if the directory cannot be written to.
+    """
+    atomic_write(path, png_bytes(figure, dpi))
+
+
+def _draw_waveforms(
+    figure: Figure | SubFigure,
+    target: ArrayLike,
+    reconstruction: ArrayLike,
+    sample_rate: int,
+    zoom_seconds: float = 0.02,
+) -> None:
+    first = finite_values(target, "target audio", "sample")
+    second = finite_values(reconstruction, "reconstructed audio", "sample")
+    if first.shape != second.shape:
+        raise ValueError(f"target has {len(first)} samples, reconstruction {len(second)}")
+    length = min(len(first), max(2, round(zoom_seconds * sample_rate)))
+    start = min(int(np.abs(first).argmax()), len(first) - length)
+    seconds = np.arange(len(first)) / sample_rate
+    whole, moment = figure.subplots(2, 1, height_ratios=(1, 1.15))
+    bounds = _columns(first, second)
+    edge = np.arange(len(bounds[0])) / max(1, len(bounds[0]) - 1) * len(first) / sample_rate
+    whole.fill_between(edge, bounds[0], bounds[1], color=BLUE, alpha=0.45, lw=0)
+    for bound in bounds[2:]:
+        whole.plot(edge, bound, color=VERMILLION, lw=1.0)
+    whole.set_xlabel("time (s), outer bounds of the wave")
+    whole.axvspan(seconds[start], seconds[start + length - 1], color=INK, alpha=0.15, lw=0)
+    rows = slice(start, start + length)
+    moment.plot(1000 * seconds[rows], first[rows], color=BLUE, lw=2.2, label="original")
+    moment.plot(1000 * seconds[rows], second[rows], color=VERMILLION, lw=1.5, label="reconstruction")
+    peak = 1.05 * max(1e-3, np.abs(first).max(), np.abs(second).max())
+    for axes in (whole, moment):
+        axes.set_ylim(-peak, peak)
+        axes.set_ylabel("amplitude (full scale)")
+        axes.grid(axis="y")
+        axes.margins(x=0)
+    moment.set_xlabel("time (ms), the shaded moment above")
+    handles, labels = moment.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=2)
+
+
+def _draw_spectrograms(
+    figure: Figure | SubFigure,
+    target: ArrayLike,
+    reconstruction: ArrayLike,
+    frequencies: ArrayLike,
+    seconds: float,
+    span_db: float = 80.0,
+) -> None:
+    first = finite_matrix(target, "target spectrogram", "band")
+    second = finite_matrix(reconstruction, "reconstructed spectrogram", "band")
+    centres = finite_values(frequencies, "frequencies", "band")
+    if first.shape != second.shape or len(centres) != len(first):
+        raise ValueError(f"shapes differ: {first.shape}, {second.shape}, {len(centres)} frequencies")
+    top = max(first.max(), second.max())
+    bottom = max(top - span_db, min(first.min(), second.min()))
+    if bottom == top:
+        bottom = top - 1.0  # silence has no range of its own
+    ticks, positions = _hertz_ticks(centres)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, values, title in zip(panels, (first, second), ("Original", "Reconstruction"), strict=True):
+        image = axes.imshow(
+            values,
+            origin="lower",
+            aspect="auto",
+            interpolation="nearest",
+            cmap="magma",
+            vmin=bottom,
+            vmax=top,
+            extent=(0.0, seconds, 0.0, len(centres)),
+        )
+        axes.set_title(title)
+        axes.set_xlabel("time (s)")
+        axes.spines[:].set_visible(False)
+        axes.yaxis.set_major_locator(FixedLocator(positions))
+        axes.set_yticklabels([_hertz(hertz) for hertz in ticks])
+    panels[0].set_ylabel("frequency (Hz)")
+    bar = figure.colorbar(image, ax=panels, pad=0.015, aspect=24)
+    bar.set_label("level (dB)")
+    bar.outline.set_visible(False)
+
+
+def _columns(*sounds: NDArray[np.float64], columns: int = 100) -> list[NDArray[np.float64]]:
+    """Lowest and highest sample of each sound in each of `columns` stretches of time."""
+    bounds = []
+    for sound in sounds:
+        starts = np.unique(np.arange(columns) * len(sound) // columns)
+        bounds += [np.minimum.reduceat(sound, starts), np.maximum.reduceat(sound, starts)]
+    return bounds
+
+
+def _planar(points: ArrayLike) -> NDArray[np.float64]:
+    where = finite_matrix(points, "map", "point")
+    if where.shape[1] != 2:
+        raise ValueError(f"map: expected shape (N, 2), got {where.shape}")
+    return where
+
+
+def _density(points: NDArray[np.float64], cells: int = 192) -> NDArray[np.float64]:
+    low = points.min(axis=0)
+    width = np.maximum(points.max(axis=0) - low, 1e-12)
+    place = (points - low) / width * (cells - 1)
+    counts = np.zeros((cells, cells))
+    np.add.at(counts, tuple(np.rint(place).astype(int).T), 1.0)
+    width_in_cells = 0.1 * cells * len(points) ** (-1 / 6)
+    smooth = ndimage.gaussian_filter(counts, width_in_cells, mode="constant")
+    density = ndimage.map_coordinates(smooth, place.T, order=1)
+    return density / max(density.max(), 1e-12)
+
+
+def _dot(n: int) -> float:
+    """Area of a dot in square points: large for a few, fine for many."""
+    return float(np.clip(9000.0 / n, 2.5, 22.0))
+
+
+def _bare_map(axes: Axes, title: str) -> None:
+    axes.set_title(title)
+    axes.set_xlabel("UMAP 1 (no unit)")
+    axes.set_ylabel("UMAP 2 (no unit)")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(True)
+    axes.spines[:].set_color(FAINT)
+    axes.set_aspect("equal", adjustable="datalim")
+
+
+def _distribution(axes: Axes, row: int, values: NDArray[np.float64], colour: str, logarithmic: bool) -> None:
+    scale = np.log(values) if logarithmic else values
+    spread = float(scale.std())
+    if len(values) > 2 and spread > 1e-9 * max(1.0, float(np.abs(scale).max())):
+        grid = np.linspace(scale.min(), scale.max(), 256)
+        sample = scale if len(scale) <= 5000 else scale[np.linspace(0, len(scale) - 1, 5000).astype(int)]
+        density = stats.gaussian_kde(sample)(grid)
+        height = 0.3 * density / density.max()
+        ends = np.exp(grid) if logarithmic else grid
+        axes.fill_between(ends, row - height, row + height, color=colour, alpha=0.28, lw=0)
+    q25, median, q75 = np.quantile(values, [0.25, 0.5, 0.75])
+    axes.plot([q25, q75], [row, row], color=colour, lw=7, solid_capstyle="butt")
+    axes.plot(median, row, "o", color="white", ms=5, mec=colour, mew=1.2)
+    axes.plot(values.mean(), row, "D", color=INK, ms=4.5, mec="white", mew=0.8)
+
+
+def _hertz_ticks(centres: NDArray[np.float64]) -> tuple[list[float], list[float]]:
+    """Round frequencies, from the top, as long as they do not crowd, and where they lie on the band axis."""
+    ticks: list[float] = []
+    positions: list[float] = []
+    for hertz in (20e3, 10e3, 5e3, 2e3, 1e3, 500.0, 200.0, 100.0, 50.0):
+        place = float(np.interp(hertz, centres, np.arange(len(centres)) + 0.5))
+        crowded = bool(positions) and positions[-1] - place < 0.06 * len(centres)
+        if centres[0] <= hertz <= centres[-1] and not crowded:
+            ticks.append(hertz)
+            positions.append(place)
+    return ticks, positions
+
+
+def _hertz(value: float) -> str:
+    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
+
+
+def _read_columns(path: Path) -> dict[str, NDArray[np.float64]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise UserError(f"{path}: cannot read it ({error.strerror}); give the metrics CSV of a run") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not UTF-8 text; give the metrics CSV of a run") from None
+    if not rows:
+        raise UserError(f"{path}: no rows; train for at least one epoch first")
+    columns: dict[str, NDArray[np.float64]] = {}
+    for name in rows[0]:
+        cells = [row.get(name) for row in rows]
+        try:
+            columns[name] = np.array([float(cell) if cell else np.nan for cell in cells])
+        except (TypeError, ValueError):
+            continue  # words are not curves
+    return columns
+
+
+def _panels_by_term(names: Sequence[str]) -> dict[str, list[str]]:
+    panels: dict[str, list[str]] = {}
+    for name in names:
+        split, term = _split_and_term(name)
+        panels.setdefault(term if split else name, []).append(name)
+    return panels
+
+
+def _split_and_term(name: str) -> tuple[str, str]:
+    for split in ("train", "valid", "val", "test"):
+        for separator in "/_.":
+            if name.startswith(split + separator) and len(name) > len(split) + 1:
+                return split, name[len(split) + 1 :]
+    return "", name
+
+
+def _curves(axes: Axes, columns: Mapping[str, NDArray[np.float64]], x: str, names: Sequence[str]) -> None:
+    drawn = []
+    for colour, name in zip(CYCLE, names, strict=False):
+        present = np.isfinite(columns[x]) & np.isfinite(columns[name])
+        values = columns[name][present]
+        drawn.append(values)
+        marker = "o" if len(values) == 1 else ""
+        split, _ = _split_and_term(name)
+        axes.plot(columns[x][present], values, color=colour, lw=1.8, marker=marker, ms=4, label=split or name)
+    together = np.concatenate(drawn)
+    if together.size and together.min() > 0 and together.max() > 10 * together.min():
+        axes.set_yscale("log")
+    else:
+        axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    axes.grid()
+    if len(names) > 1:
+        axes.legend()

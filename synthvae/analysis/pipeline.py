@@ -1,0 +1,186 @@
+"""``analyze``: measure runs, and write what came out as JSON, CSV, figures and one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from synthvae.analysis import figures
+from synthvae.analysis.measure import (
+    FEATURE_UNITS,
+    Frechet,
+    RunMeasures,
+    TestSounds,
+    measure_run,
+    render_targets,
+)
+from synthvae.analysis.page import build_report
+from synthvae.analysis.reconstruction import error_ratio, summarise
+from synthvae.analysis.report import write_csv, write_metrics_json, write_report
+from synthvae.analysis.statistics import GroupTest, kruskal_wallis
+from synthvae.errors import UserError
+from synthvae.files import atomic_write, ensure_directory
+from synthvae.presets.dataset import Dataset
+from synthvae.provenance import hardware, versions
+from synthvae.training.run_directory import Run
+
+__all__ = ["analyze_runs", "metrics_document"]
+
+Progress = Callable[[str], object]
+
+
+def analyze_runs(
+    runs: Sequence[Run],
+    dataset: Dataset,
+    out: Path,
+    command: str,
+    limit: int = 2000,
+    seed: int = 0,
+    progress: Progress = lambda what: None,
+) -> Path:
+    """Analyse runs on the test split of a dataset.
+
+    Args:
+        runs: with the parameters of the dataset and different names.
+        dataset: the presets.
+        out: the directory to write to.
+        command: that makes the same analysis again, for the page.
+        limit: test presets at most.
+        seed: of everything random.
+        progress: told what is being done.
+
+    Returns:
+        The page, ``report.html``; beside it lie ``metrics.json``, ``reconstruction_RUN.csv`` and ``figures/``.
+
+    Raises:
+        UserError: for runs that do not fit the dataset or each other, or an unwritable directory.
+    """
+    names = [run.path.name for run in runs]
+    if len(set(names)) < len(names):
+        raise UserError(f"analyze: two runs are called {max(names, key=names.count)!r}; rename one directory")
+    for run in runs:
+        run.require_parameters(dataset.parameters, str(dataset.path))
+        if run.settings != dataset.header.settings:
+            raise UserError(
+                f"{dataset.path}: rendered with {dataset.header.settings}, but {run.path} was trained with "
+                f"{run.settings}; analyse it with a dataset of its own settings"
+            )
+    ensure_directory(out)
+    test = render_targets(runs[0], dataset, limit, seed, progress)
+    measures = [
+        measure_run(run, dataset, test, seed, lambda what, run=run: progress(f"{run.path.name}: {what}"))  # type: ignore[misc]
+        for run in runs
+    ]
+    tests = compare_runs(measures)
+    progress("writing figures")
+    images = draw_figures(runs, measures, test)
+    for name, png in images.items():
+        atomic_write(out / "figures" / f"{name}.png", png)
+    for measured in measures:
+        columns: dict[str, Sequence[object] | np.ndarray] = {"preset": list(test.numbers)}
+        for feature, errors in measured.errors.items():
+            columns |= {f"{feature}_mse": errors.mse, f"{feature}_l1": errors.l1}
+        columns["parameter_squared_error"] = measured.parameter_error
+        write_csv(columns, out / f"reconstruction_{measured.name}.csv")
+    document = metrics_document(measures, test, tests, dataset, seed)
+    write_metrics_json(document, out / "metrics.json")
+    progress("writing the page")
+    page = out / "report.html"
+    write_report(build_report(runs, measures, test, tests, images, dataset, command, seed), page)
+    return page
+
+
+def compare_runs(measures: Sequence[RunMeasures]) -> dict[str, GroupTest]:
+    """Kruskal-Wallis over the runs' L1 errors on each feature; nothing for a single run."""
+    if len(measures) < 2:
+        return {}
+    return {
+        feature: kruskal_wallis({m.name: m.errors[feature].l1 for m in measures}, f"L1 error on {feature}")
+        for feature in FEATURE_UNITS
+    }
+
+
+def draw_figures(runs: Sequence[Run], measures: Sequence[RunMeasures], test: TestSounds) -> dict[str, bytes]:
+    """All figures as PNG by name; the examples are in `build_report`, beside their sounds."""
+    images = {}
+    for feature, unit in FEATURE_UNITS.items():
+        nulls = {
+            "mean preset": float(test.nulls[feature].mean_preset.mse.mean()),
+            "mean spectrogram": float(test.nulls[feature].mean_spectrogram.mse.mean()),
+            "random preset": float(test.nulls[feature].random_preset.mse.mean()),
+        }
+        groups = {m.name: m.errors[feature].mse for m in measures}
+        figure = figures.error_distributions(groups, f"mean squared error on {feature} ({unit}²)", nulls)
+        images[f"errors_{feature}"] = figures.png_bytes(figure)
+    for run, measured in zip(runs, measures, strict=True):
+        images[f"{measured.name}_map"] = figures.png_bytes(
+            figures.density_map(measured.map.points, measured.noise.points)
+        )
+        images[f"{measured.name}_clusters"] = figures.png_bytes(
+            figures.cluster_map(measured.map.points, measured.map.labels)
+        )
+        curves = run.path / "metrics.csv"
+        if curves.exists():
+            images[f"{measured.name}_training"] = figures.png_bytes(figures.loss_curves(curves))
+    return images
+
+
+def metrics_document(
+    measures: Sequence[RunMeasures],
+    test: TestSounds,
+    tests: dict[str, GroupTest],
+    dataset: Dataset,
+    seed: int,
+) -> dict[str, object]:
+    """Every number of the analysis, for ``metrics.json``."""
+    return {
+        "format": "synthvae-analysis",
+        "version": 1,
+        "dataset_hash": dataset.hash,
+        "parameter_hash": dataset.parameters.hash,
+        "test_presets": [test.numbers.start, test.numbers.stop],
+        "seed": seed,
+        "versions": versions(),
+        "hardware": hardware(),
+        "nulls": {
+            "reconstruction": {
+                feature: {
+                    null: {"mse": float(errors.mse.mean()), "l1": float(errors.l1.mean())}
+                    for null, errors in vars(nulls).items()
+                }
+                for feature, nulls in test.nulls.items()
+            },
+            "fad_logmel_floor": _frechet(test.floor),
+            "fad_logmel_mean_preset": _frechet(test.mean_preset_distance),
+        },
+        "runs": {m.name: _run_document(m, test) for m in measures},
+        "across_runs": {feature: vars(result) for feature, result in tests.items()},
+    }
+
+
+def _run_document(measured: RunMeasures, test: TestSounds) -> dict[str, object]:
+    reconstruction = {}
+    for feature, errors in measured.errors.items():
+        nulls = test.nulls[feature]
+        reconstruction[feature] = {
+            "unit": FEATURE_UNITS[feature],
+            "mse": vars(summarise(errors.mse)),
+            "l1": vars(summarise(errors.l1)),
+            "mse_relative_to_mean_preset": vars(error_ratio(errors.mse, nulls.mean_preset.mse)),
+            "mse_relative_to_mean_spectrogram": vars(error_ratio(errors.mse, nulls.mean_spectrogram.mse)),
+        }
+    return {
+        "reconstruction": reconstruction,
+        "parameter_squared_error": vars(summarise(measured.parameter_error)),
+        "fad_logmel_reconstruction": _frechet(measured.reconstruction_distance),
+        "fad_logmel_prior": _frechet(measured.prior_distance),
+        "kl_nats": measured.kl.tolist(),
+        "latent_map": vars(measured.map.quality),
+        "latent_map_of_noise": vars(measured.noise.quality),
+    }
+
+
+def _frechet(result: Frechet) -> dict[str, object]:
+    return vars(result.distance) if result.distance else {"value": None, "reason": result.reason}

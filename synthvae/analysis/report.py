@@ -1,0 +1,518 @@
+"""One HTML file that shows an analysis: words first, then tables, figures and sounds, then how it was made.
+
+The file holds everything (images and sounds as data URIs, a few lines of style and script) and forbids itself
+any request, so it opens offline and can be mailed.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import dataclasses
+import io
+import math
+import struct
+import wave
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+import orjson
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from numpy.typing import ArrayLike
+
+from synthvae import provenance
+from synthvae.analysis.checks import finite_values
+from synthvae.errors import UserError
+from synthvae.files import atomic_write
+
+__all__ = [
+    "Cell",
+    "Column",
+    "FigureItem",
+    "Finding",
+    "Headline",
+    "Item",
+    "Measured",
+    "Provenance",
+    "Report",
+    "Section",
+    "Sound",
+    "SoundRow",
+    "SoundTable",
+    "Table",
+    "Verdict",
+    "collect_provenance",
+    "format_number",
+    "render_report",
+    "sound_pair",
+    "wav_bytes",
+    "write_csv",
+    "write_metrics_json",
+    "write_report",
+]
+
+_CSS_PIXELS_PER_DOT = 0.8  # 150 dots to the inch show as 120 pixels: the same letters in every figure
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+Judgement: TypeAlias = Literal["good", "bad", "neutral"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number with its own unit and, where there is one, its interval.
+
+    Attributes:
+        value: the number; None prints as a dash.
+        unit: of the number ("dB²", "presets", "ratio"); never empty.
+        low: lower end of its interval.
+        high: upper end.
+    """
+
+    value: float | int | None
+    unit: str
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A word on a result, shown as a coloured mark.
+
+    Attributes:
+        judgement: good where it beats its null, bad where it does not, neutral where nothing can be said.
+        text: the word ("beats both nulls").
+    """
+
+    judgement: Judgement
+    text: str
+
+
+Cell: TypeAlias = float | int | str | Measured | Verdict | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: its heading.
+        unit: of its plain numbers, shown under the heading; needed wherever a cell is a plain number.
+        note: an explanation shown when the heading is pointed at.
+    """
+
+    name: str
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that can be sorted by any column.
+
+    Attributes:
+        caption: what it shows, in a sentence.
+        columns: at least one; the first names the row.
+        rows: one cell per column each; None prints as a dash.
+        note: what to keep in mind when reading it.
+    """
+
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class FigureItem:
+    """A figure.
+
+    Attributes:
+        png: content of a PNG file.
+        alt: what it shows, for those who do not see it.
+        caption: the sentence under it.
+    """
+
+    png: bytes
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A sound to play.
+
+    Attributes:
+        label: what it is ("original").
+        wav: content of a WAV file.
+        detail: a few words under it, such as its error with unit.
+    """
+
+    label: str
+    wav: bytes
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class SoundRow:
+    """Sounds that belong together: an original and its reconstruction, or the steps of a path.
+
+    Attributes:
+        name: of the row ("preset 1204").
+        sounds: from left to right.
+        detail: a few words under the name.
+        figure: shown under the sounds.
+    """
+
+    name: str
+    sounds: Sequence[Sound]
+    detail: str = ""
+    figure: FigureItem | None = None
+
+
+@dataclass(frozen=True)
+class SoundTable:
+    """Rows of sounds.
+
+    Attributes:
+        caption: what they are, in a sentence.
+        rows: the rows.
+    """
+
+    caption: str
+    rows: Sequence[SoundRow]
+
+
+Item: TypeAlias = Table | FigureItem | SoundTable
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report under one heading.
+
+    Attributes:
+        title: its heading.
+        text: paragraphs before the items.
+        items: tables, figures and sounds, in order.
+    """
+
+    title: str
+    text: Sequence[str] = ()
+    items: Sequence[Item] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence of the summary.
+
+    Attributes:
+        judgement: good where a result beats its null, bad where it does not.
+        text: the sentence.
+    """
+
+    judgement: Judgement
+    text: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One of the few numbers at the top.
+
+    Attributes:
+        label: what it is.
+        number: with its unit.
+        detail: the null beside it, in a few words.
+    """
+
+    label: str
+    number: Measured
+    detail: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the numbers come from.
+
+    Attributes:
+        command: that makes the report again.
+        seed: of everything random in the analysis.
+        versions: package to version.
+        hardware: part to description.
+        inputs: what was read, to its hash or path.
+    """
+
+    command: str
+    seed: int
+    versions: Mapping[str, str]
+    hardware: Mapping[str, str]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole report.
+
+    Attributes:
+        title: of the page.
+        lead: one or two sentences on what was analysed.
+        headlines: up to about four numbers.
+        findings: the summary in plain words, what beats its null first said.
+        sections: the body.
+        methods: each measure to how it was made.
+        provenance: where the numbers come from.
+    """
+
+    title: str
+    lead: str
+    headlines: Sequence[Headline]
+    findings: Sequence[Finding]
+    sections: Sequence[Section]
+    methods: Mapping[str, str]
+    provenance: Provenance
+
+
+def format_number(value: float | int | None, digits: int = 3) -> str:
+    """A number as people read it: whole numbers whole, others to `digits` significant digits.
+
+    Below 0.001 and from a million on, powers of ten. Thousands are separated by thin spaces.
+
+    Args:
+        value: a finite number, or None.
+        digits: significant digits of what is not whole.
+
+    Returns:
+        The text; a dash for None.
+
+    Raises:
+        ValueError: if the number is not finite.
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, (int, np.integer)):
+        return f"{value:,}".replace(",", "\u202f").replace("-", "−")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"a report holds finite numbers, got {number}; use None and a reason")
+    if number == 0.0:
+        return "0"
+    mantissa, _, power = f"{number:.{digits - 1}e}".partition("e")
+    exponent = int(power)
+    if not -3 <= exponent < 6:
+        text = f"{mantissa} × 10{str(exponent).translate(_SUPERSCRIPT)}"
+    else:
+        text = f"{float(f'{number:.{digits - 1}e}'):,.{max(0, digits - 1 - exponent)}f}".replace(",", "\u202f")
+    return text.replace("-", "−")
+
+
+def wav_bytes(audio: ArrayLike, sample_rate: int) -> bytes:
+    """A mono 16-bit WAV file, as every browser plays it.
+
+    Args:
+        audio: shape (T,), full scale 1; what is beyond is clipped.
+        sample_rate: in Hz.
+
+    Returns:
+        The file's content.
+
+    Raises:
+        UserError: if the sound is empty or not finite.
+    """
+    samples = np.rint(np.clip(finite_values(audio, "audio", "sample"), -1.0, 1.0) * 32767.0).astype("<i2")
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        file.writeframes(samples.tobytes())
+    return buffer.getvalue()
+
+
+def sound_pair(
+    name: str,
+    target: ArrayLike,
+    reconstruction: ArrayLike,
+    sample_rate: int,
+    detail: str = "",
+    figure: FigureItem | None = None,
+) -> SoundRow:
+    """An original beside its reconstruction.
+
+    Args:
+        name: of the preset.
+        target: shape (T,).
+        reconstruction: shape (T,).
+        sample_rate: in Hz.
+        detail: a few words, such as the error with its unit.
+        figure: shown under the sounds.
+
+    Returns:
+        The row.
+
+    Raises:
+        UserError: if a sound is empty or not finite.
+    """
+    sounds = (
+        Sound("original", wav_bytes(target, sample_rate)),
+        Sound("reconstruction", wav_bytes(reconstruction, sample_rate)),
+    )
+    return SoundRow(name, sounds, detail, figure)
+
+
+def collect_provenance(command: str, seed: int, inputs: Mapping[str, str] | None = None) -> Provenance:
+    """What is known about this machine and its packages.
+
+    Args:
+        command: that makes the report again.
+        seed: of everything random in the analysis.
+        inputs: what was read, to its hash or path.
+
+    Returns:
+        Command, seed, versions of the packages that made the numbers, and hardware.
+    """
+    return Provenance(command, seed, provenance.versions(), provenance.hardware(), dict(inputs or {}))
+
+
+def render_report(report: Report) -> str:
+    """The page as HTML.
+
+    Args:
+        report: what it says.
+
+    Returns:
+        A whole document; all text is escaped.
+
+    Raises:
+        ValueError: if a table is not rectangular, a number is not finite or has no unit.
+    """
+    for section in report.sections:
+        for item in section.items:
+            if isinstance(item, Table):
+                _check_table(item)
+    for headline in report.headlines:
+        _check_unit(headline.number, headline.label)
+    environment = Environment(
+        loader=PackageLoader("synthvae.analysis", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=format_number, data_uri=_data_uri, png_size=_png_size, sort_key=_sort_key, kind=_kind
+    )
+    return environment.get_template("report.html").render(report=report)
+
+
+def write_report(report: Report, path: Path) -> None:
+    """Write the page to one file, whole or not at all.
+
+    Args:
+        report: what it says.
+        path: the HTML file.
+
+    Raises:
+        ValueError: as `render_report`.
+        UserError: if the directory cannot be written to.
+    """
+    atomic_write(path, render_report(report))
+
+
+def write_metrics_json(metrics: Mapping[str, object], path: Path) -> None:
+    """Write numbers as JSON with sorted keys, the same bytes for the same numbers.
+
+    Args:
+        metrics: nested mappings, sequences, arrays, dataclasses, numbers, texts and None.
+        path: the file.
+
+    Raises:
+        UserError: naming the first entry that is NaN or infinite, or if the file cannot be written.
+        TypeError: if an entry is of another kind.
+    """
+    content = orjson.dumps(_plain(metrics, ""), option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
+    atomic_write(path, content + b"\n")
+
+
+def write_csv(columns: Mapping[str, Sequence[object] | np.ndarray], path: Path) -> None:
+    """Write columns of equal length as CSV with a header, numbers in full precision.
+
+    Args:
+        columns: heading to values; None is an empty cell.
+        path: the file.
+
+    Raises:
+        ValueError: if the lengths differ.
+        UserError: naming the column that holds NaN or infinity, or if the file cannot be written.
+    """
+    plain = {name: [_plain(value, name) for value in values] for name, values in columns.items()}
+    if len({len(values) for values in plain.values()}) > 1:
+        raise ValueError(f"columns differ in length: { {name: len(v) for name, v in plain.items()} }")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(plain)
+    writer.writerows(zip(*plain.values(), strict=True))
+    atomic_write(path, text.getvalue())
+
+
+def _plain(value: object, where: str) -> object:
+    """`value` in the types JSON has; NaN would silently become null there."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        entries = {entry.name: getattr(value, entry.name) for entry in dataclasses.fields(value)}
+        return _plain(entries, where)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry, f"{where}.{key}".lstrip(".")) for key, entry in value.items()}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist(), where)
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry, f"{where}[{index}]") for index, entry in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"metrics: {where} is {value}, a finite number is needed; check the run for divergence")
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"{where}: cannot write {type(value).__name__}")
+
+
+def _check_table(table: Table) -> None:
+    for row in table.rows:
+        if len(row) != len(table.columns):
+            raise ValueError(f"{table.caption}: {len(row)} cells for {len(table.columns)} columns")
+        for column, cell in zip(table.columns, row, strict=True):
+            if isinstance(cell, Measured):
+                _check_unit(cell, f"{table.caption}: {column.name}")
+            elif isinstance(cell, (int, float, np.number)) and not column.unit:
+                raise ValueError(f"{table.caption}: column {column.name!r} holds numbers and has no unit")
+
+
+def _check_unit(number: Measured, where: str) -> None:
+    if not number.unit:
+        raise ValueError(f"{where}: a number without unit")
+
+
+def _data_uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _png_size(content: bytes) -> Markup:
+    """Width and height attributes, so that the page does not jump while it loads."""
+    if content[:8] != b"\x89PNG\r\n\x1a\n":
+        raise ValueError("a figure must be the content of a PNG file")
+    width, height = (round(side * _CSS_PIXELS_PER_DOT) for side in struct.unpack(">II", content[16:24]))
+    return Markup(f' width="{width}" height="{height}"')
+
+
+def _sort_key(cell: Cell) -> str:
+    """What a table is sorted by: the full number, or the text; nothing for a dash."""
+    if isinstance(cell, Measured):
+        cell = cell.value
+    if isinstance(cell, Verdict):
+        return f"{('good', 'neutral', 'bad').index(cell.judgement)}"
+    return "" if cell is None else str(cell)
+
+
+def _kind(item: Item | Cell) -> str:
+    """The name by which the template tells items and cells apart."""
+    if isinstance(item, (int, float, np.number)):
+        return "number"
+    return type(item).__name__

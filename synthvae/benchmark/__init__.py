@@ -1,0 +1,1 @@
+"""Measurements for users: too long or too noisy for tests."""

@@ -1,0 +1,64 @@
+"""The command line: parse, call one function, print. Heavy imports stand inside the commands."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+
+import typer
+
+from synthvae.cli import analyze, benchmark, datasets, presets, train
+from synthvae.errors import UserError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="synthvae",
+    help="Explore the sounds of a synthesizer: presets, a VAE that hears them, honest statistics.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+for _module in (datasets, train, analyze, presets, benchmark):
+    _module.register(app)
+
+
+def main() -> None:
+    """Run the command line; bad input is one line on standard error and exit code 2."""
+    usage_error = typer.BadParameter.__mro__[2]  # ClickException, wherever this Typer keeps it
+    try:
+        code = app(standalone_mode=False)
+    except UserError as error:
+        code = _complain(str(error), 2)
+    except KeyboardInterrupt:
+        code = _complain("stopped", 130)
+    except typer.Abort:
+        code = _complain("stopped", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    except Exception as error:
+        if not isinstance(error, usage_error):
+            raise
+        message = getattr(error, "format_message", error.__str__)()
+        code = _complain(f"{message}{_offending_value(error)} (see synthvae --help)", 2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _offending_value(error: Exception) -> str:
+    """The value that an option could not take, which Typer's messages leave out."""
+    for option in getattr(getattr(error, "param", None), "opts", ()):
+        for word, following in itertools.pairwise([*sys.argv, ""]):
+            if word == option and following:
+                return f"; got {following!r}"
+            if word.startswith(f"{option}="):
+                return f"; got {word.removeprefix(f'{option}=')!r}"
+    return ""
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,96 @@
+"""``generate-dataset`` and ``render``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synthvae.cli.progress import progress_bar
+from synthvae.errors import UserError
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("generate-dataset")(generate_dataset)
+    app.command("render")(render)
+
+
+def generate_dataset(
+    size: Annotated[int, typer.Option(help="Number of presets.")] = 140_000,
+    seed: Annotated[int, typer.Option(help="Preset i depends on the seed and on i alone.")] = 0,
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("datasets/study.json"),
+    splits: Annotated[
+        str | None, typer.Option(help="Presets for train, validation and test.  [default: 5/7, 1/7, 1/7 of the size]")
+    ] = None,
+    parameters: Annotated[int, typer.Option(help="63: the study's set. 78: all of torchsynth's Voice.")] = 63,
+    source: Annotated[str, typer.Option(help="uniform, or synth1b1: the sets of torchsynth's dataset.")] = "uniform",
+    sample_rate: Annotated[int, typer.Option(help="At which the presets are to be rendered, in Hz.")] = 44100,
+    seconds: Annotated[float, typer.Option(help="Length of the sounds.")] = 1.0,
+    control_rate: Annotated[int, typer.Option(help="Rate of envelopes and LFOs, in Hz.")] = 441,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+) -> None:
+    """Draw presets at random and write them as one JSON file.
+
+    Example: `synthvae generate-dataset --size 140000 --seed 0 --out datasets/study.json`
+    """
+    if out.exists() and not overwrite:
+        raise UserError(f"{out}: exists already; add --overwrite to replace it, or choose another --out")
+    if parameters not in (63, 78):
+        raise UserError(f"--parameters is {parameters}; choose 63 (the study's set) or 78 (all)")
+    if sample_rate <= 0 or control_rate <= 0 or not 0 < seconds <= 3600:
+        raise UserError(
+            f"--sample-rate {sample_rate}, --control-rate {control_rate}, --seconds {seconds}: "
+            "give positive rates and at most 3600 s"
+        )
+    from synthvae import generation
+    from synthvae.parameters.voice import VOICE_63, VOICE_78
+    from synthvae.presets.settings import RenderSettings
+
+    with progress_bar("drawing presets", size) as update:
+        header = generation.generate_dataset(
+            out,
+            VOICE_63 if parameters == 63 else VOICE_78,
+            size,
+            seed,
+            source,
+            splits,
+            RenderSettings(sample_rate, seconds, control_rate),
+            lambda done: update(done, ""),
+        )
+    counts = ", ".join(f"{end - first:,} {name}" for name, (first, end) in header.splits.items())
+    print(f"{out}: {size:,} presets of {parameters} parameters ({counts}), {out.stat().st_size / 1e6:.1f} MB")
+
+
+def render(
+    dataset: Annotated[Path, typer.Argument(help="A dataset made with generate-dataset.")],
+    index: Annotated[str, typer.Option(help="Numbers of presets, comma-separated; ranges as 3-7.")],
+    out: Annotated[Path, typer.Option(help="The directory to write to.")],
+    sample_format: Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")] = "float",
+) -> None:
+    """Render presets of a dataset to WAV files, each with its JSON beside it.
+
+    Example: `synthvae render datasets/study.json --index 3,17 --out sounds`
+    """
+    from synthvae import generation
+    from synthvae.files import ensure_directory
+    from synthvae.presets.dataset import read_dataset
+    from synthvae.presets.preset import Preset, check_sample_format
+    from synthvae.synth.voice import Voice
+
+    check_sample_format(sample_format)
+    data = read_dataset(dataset)
+    numbers = generation.parse_indices(index, len(data), str(dataset))
+    ensure_directory(out)
+    settings = data.header.settings
+    origin = {"dataset": dataset.name, "dataset_hash": data.hash}
+    presets = [Preset(data.parameters, data.values[i], settings, {**origin, "index": i}) for i in numbers]
+    voice = Voice(data.parameters, **settings.to_dict())
+    with progress_bar("rendering", len(numbers)) as update:
+        paths = generation.write_sounds(
+            out, [f"preset_{i:06d}" for i in numbers], presets, voice, sample_format, lambda done: update(done, "")
+        )
+    print(f"{out}: {len(paths)} sounds with their presets, {paths[0].name} to {paths[-1].name}")

@@ -1,0 +1,109 @@
+"""``decode``, ``encode`` and ``interpolate``: from latent points to presets that play, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synthvae.cli.progress import progress_bar
+from synthvae.errors import UserError
+
+__all__ = ["register"]
+
+RunArgument = Annotated[Path, typer.Argument(help="A directory made with train.")]
+OutOption = Annotated[Path, typer.Option(help="The directory to write to.")]
+FormatOption = Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("decode")(decode)
+    app.command("encode")(encode)
+    app.command("interpolate")(interpolate)
+
+
+def decode(
+    run: RunArgument,
+    out: OutOption = Path("sounds"),
+    random: Annotated[int | None, typer.Option(help="Decode so many draws of the prior.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    z: Annotated[Path | None, typer.Option(help="Decode the latents of a JSON or CSV file, one row each.")] = None,
+    sample_format: FormatOption = "float",
+) -> None:
+    """Turn latent points into presets (JSON) and sounds (WAV).
+
+    Example: `synthvae decode experiments/runs/first --random 8 --seed 1 --out sounds`
+    """
+    if (random is None) == (z is None):
+        raise UserError("decode: give either --random N or --z FILE")
+    if random is not None and random < 1:
+        raise UserError(f"--random is {random}; give at least 1")
+    from synthvae import exploration
+    from synthvae.training.run_directory import load_run
+
+    model = load_run(run)
+    if random is not None:
+        latents = model.sample_latent(random, seed)
+        origin: dict[str, object] = {"seed": seed}
+        names = [f"random_{seed}_{i:04d}" for i in range(random)]
+    elif z is not None:
+        latents, origin = exploration.read_latents(z, model.latent_size), {"file": z.name}
+        names = [f"latent_{i:04d}" for i in range(len(latents))]
+    with progress_bar("rendering", len(names)) as update:
+        paths = exploration.decode_to_files(
+            model, latents, names, out, origin, sample_format, lambda done: update(done, "")
+        )
+    print(f"{out}: {len(paths)} sounds with their presets, {paths[0].name} to {paths[-1].name}")
+
+
+def encode(
+    run: RunArgument,
+    presets: Annotated[Path, typer.Argument(help="A preset's JSON file, or a directory of them.")],
+    out: Annotated[Path, typer.Option(help="The JSON file to write; decode --z reads it.")] = Path("latents.json"),
+) -> None:
+    """Turn presets into latent points.
+
+    Example: `synthvae encode experiments/runs/first sounds --out latents.json`
+    """
+    from synthvae import exploration
+    from synthvae.presets.preset import read_presets
+    from synthvae.training.run_directory import load_run
+
+    model = load_run(run)
+    found = read_presets(presets, model.parameters)
+    exploration.write_latents(out, model, [path.stem for path, _ in found], [preset for _, preset in found])
+    print(f"{out}: latents of {len(found)} presets, {model.latent_size} dimensions each")
+
+
+def interpolate(
+    run: RunArgument,
+    start: Annotated[str, typer.Option("--from", help="Number of a preset of the dataset, or a preset's JSON file.")],
+    end: Annotated[str, typer.Option("--to", help="Likewise.")],
+    steps: Annotated[int, typer.Option(help="Sounds from one to the other, both included.")] = 5,
+    data: Annotated[Path | None, typer.Option(help="The dataset.  [default: the run's]")] = None,
+    out: OutOption = Path("sounds"),
+    sample_format: FormatOption = "float",
+) -> None:
+    """Walk in a straight line through the latent space from one preset to another.
+
+    Example: `synthvae interpolate experiments/runs/first --from 12 --to 88 --steps 5 --out walk`
+    """
+    if steps < 2:
+        raise UserError(f"--steps is {steps}; give at least 2")
+    import torch
+
+    from synthvae import exploration
+    from synthvae.training.run_directory import load_run
+
+    model = load_run(run)
+    ends = torch.stack([exploration.find_preset(model, text, data) for text in (start, end)])
+    latents = exploration.straight_line(model.encode(ends), steps)
+    stems = [Path(text).stem if not text.isdigit() else text for text in (start, end)]
+    names = [f"from_{stems[0]}_to_{stems[1]}_step_{i:03d}" for i in range(steps)]
+    with progress_bar("rendering", steps) as update:
+        paths = exploration.decode_to_files(
+            model, latents, names, out, {"from": start, "to": end}, sample_format, lambda done: update(done, "")
+        )
+    print(f"{out}: {len(paths)} steps, {paths[0].name} to {paths[-1].name}")

@@ -1,0 +1,110 @@
+"""``train``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synthvae.cli.progress import progress_bar
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("train")(train)
+
+
+def train(
+    data: Annotated[Path | None, typer.Option(help="A dataset made with generate-dataset.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run directory.  [default: experiments/runs/LOSS-FEATURE…]")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings from a TOML file; flags win.")] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="scl, logsl, lmsl, sclp, logslp, lslp or none.  [default: sclp]")
+    ] = None,
+    synth_layer: Annotated[
+        bool | None, typer.Option("--synth-layer/--no-synth-layer", help="Send the gradient through the Voice.")
+    ] = None,
+    feature: Annotated[str | None, typer.Option(help="stft, mfcc, cqt or logmel.  [default: stft]")] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="exp1 (63-256-64-16), exp3 (63-128-16) or widths.  [default: exp1]")
+    ] = None,
+    output: Annotated[str | None, typer.Option(help="linear (clamped) or sigmoid.  [default: linear]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most so many.  [default: 500]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Presets per step.  [default: 256]")] = None,
+    lr: Annotated[float | None, typer.Option(help="Adam's learning rate.  [default: 0.0001]")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without progress; 0 never.  [default: 20]")
+    ] = None,
+    alpha: Annotated[float | None, typer.Option(help="Weight of the clamp penalty.  [default: 100]")] = None,
+    beta: Annotated[
+        str | None, typer.Option(help="Weight of the spectral term, or auto: parameter error 1 : 3.  [default: auto]")
+    ] = None,
+    kl_weight: Annotated[
+        float | None, typer.Option(help="Weight of the KL divergence; the study has 1.  [default: 0.001]")
+    ] = None,
+    gradient_clip: Annotated[
+        float | None, typer.Option(help="Limit of a preset's gradient behind the Voice; 0: none.  [default: 1]")
+    ] = None,
+    validation_limit: Annotated[
+        int | None, typer.Option(help="Validation presets rendered each epoch.  [default: 2000]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, order and samples.  [default: 0]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.  [default: auto]")] = None,
+    devices: Annotated[int | None, typer.Option(help="Number of GPUs.  [default: 1]")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Of the network, in Lightning's words.  [default: 32-true]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")] = False,
+) -> None:
+    """Train a variational autoencoder on a dataset's presets.
+
+    With --synth-layer the spectral loss is computed on sound rendered inside the graph, and its gradient reaches the
+    network. Without it the loss is only measured and steers early stopping.
+
+    Example: `synthvae train --data datasets/study.json --loss sclp --synth-layer --out experiments/runs/first`
+    """
+    flags = {name: value for name, value in locals().items() if name not in ("out", "config", "resume")}
+    flags["data"] = None if data is None else str(data)
+    from synthvae.training.config import resolve_config
+
+    settings = resolve_config(config, flags)
+    from synthvae.presets.dataset import read_dataset
+    from synthvae.synth.voice import Voice
+    from synthvae.training import loop
+
+    dataset = read_dataset(Path(settings.data))
+    through = "-synth" if settings.synth_layer else ""
+    directory = out or Path(f"experiments/runs/{settings.loss}-{settings.feature}{through}-{settings.seed}")
+    voice = Voice(dataset.parameters, **dataset.header.settings.to_dict())
+    latest = ""
+    with progress_bar("training", settings.epochs) as update:
+
+        def on_epoch(row: Mapping[str, float]) -> None:
+            nonlocal latest
+            latest = f"validation {row['validation/total']:.4g}, {row['active_units']:.0f} active"
+            update(int(row["epoch"]) + 1, latest)
+
+        def on_step(epoch: int, step: int, steps: int) -> None:
+            update(epoch, f"step {step}/{steps} {latest}")
+
+        trainer = loop.Trainer(settings, dataset, voice, directory, resume, on_step, on_epoch)
+        if settings.loss != "none" and not settings.synth_layer:
+            print(
+                "spectral term: measured on rendered sound, steers early stopping, no gradient (--synth-layer sends it)"
+            )
+        try:
+            position = trainer.run()
+        except loop.Interrupted as stop:
+            print(f"{stop}; go on with the same command and --resume (--out {directory})", file=sys.stderr)
+            raise typer.Exit(130) from None
+    print(
+        f"{directory}: {position.finished} after {position.epoch} epochs and {position.seconds:.0f} s; "
+        f"best in epoch {position.best_epoch + 1}"
+    )

@@ -1,0 +1,20 @@
+"""The one exception that users see as a line instead of a traceback."""
+
+from __future__ import annotations
+
+__all__ = ["UserError"]
+
+
+class UserError(ValueError):
+    """Bad input, told in one line that names the file, the field, the value and the remedy.
+
+    The command line prints the message behind ``error:`` and exits with code 2.
+    """
+
+    def __init__(self, message: str) -> None:
+        """Keep `message`, folded to one line.
+
+        Args:
+            message: what is wrong, where, and what to do about it.
+        """
+        super().__init__(" ".join(message.split()))

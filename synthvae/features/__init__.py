@@ -1,0 +1,23 @@
+"""Time-frequency features of audio: STFT, MFCC, CQT and log-mel, differentiable and row by row."""
+
+from synthvae.features.base import Feature
+from synthvae.features.cqt import Cqt
+from synthvae.features.fourier import stft
+from synthvae.features.mel import LogMel, log_mel
+from synthvae.features.mfcc import Mfcc
+from synthvae.features.registry import FEATURES, build_feature, multi_feature
+from synthvae.features.short_time import StftFamily, StftFeature
+
+__all__ = [
+    "FEATURES",
+    "Cqt",
+    "Feature",
+    "LogMel",
+    "Mfcc",
+    "StftFamily",
+    "StftFeature",
+    "build_feature",
+    "log_mel",
+    "multi_feature",
+    "stft",
+]

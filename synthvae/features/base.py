@@ -1,0 +1,128 @@
+"""What every feature is: a transform of audio, one row at a time, without state of its own."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Feature", "as_constant", "check_audio", "pad_centred"]
+
+
+class Feature(nn.Module):
+    """A time-frequency picture of audio.
+
+    Two views of the same transform: `spectrum` is what a phase-aware loss compares (complex for the STFT
+    and the CQT, real and signed for MFCC and log-mel), `forward` is what one plots and averages (the
+    magnitude of a complex spectrum, a real one as it is).
+
+    Every row is a function of that row alone. Filterbanks and kernels follow the audio's dtype (float32 or
+    float64) and device; they are made on first use and kept for the process, so a feature has no weights,
+    buffers or state dict.
+
+    Shape:
+        audio `(B, T)`, any `T >= 1`; result `(B, F, N)`: `F` bands or coefficients,
+        `N = T // 512 + 1` frames.
+
+    Args:
+        sample_rate: in Hz.
+
+    Raises:
+        ValueError: if `sample_rate` is not positive.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    complex: ClassVar[bool]
+
+    def __init__(self, sample_rate: int) -> None:
+        super().__init__()
+        if sample_rate <= 0:
+            raise ValueError(f"sample_rate must be positive, got {sample_rate}")
+        self.sample_rate = sample_rate
+
+    def spectrum(self, audio: Tensor) -> Tensor:
+        """Transform `audio`, phase or sign included.
+
+        Args:
+            audio: `(B, T)`.
+
+        Returns:
+            `(B, F, N)`, complex where `self.complex`.
+        """
+        raise NotImplementedError
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Transform `audio` to real numbers.
+
+        The magnitude is `torch.abs`, exact everywhere; its gradient at a zero is zero (the subgradient of
+        smallest norm), so silence needs no offset that would move ordinary values.
+
+        Args:
+            audio: `(B, T)`.
+
+        Returns:
+            `(B, F, N)`, real.
+        """
+        spectrum = self.spectrum(audio)
+        return spectrum.abs() if self.complex else spectrum
+
+    def extra_repr(self) -> str:
+        """Show the sample rate in `repr`."""
+        return f"sample_rate={self.sample_rate}"
+
+
+def check_audio(audio: Tensor) -> None:
+    """Refuse what is not a batch of sounds.
+
+    Args:
+        audio: the tensor to check.
+
+    Raises:
+        ValueError: if it is not `(B, T)` with `T >= 1`.
+        TypeError: if it is neither float32 nor float64.
+    """
+    if audio.ndim != 2 or audio.shape[1] == 0:
+        raise ValueError(f"audio must be (B, T) with T >= 1, got shape {tuple(audio.shape)}")
+    if audio.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"audio must be float32 or float64, got {audio.dtype}")
+
+
+def pad_centred(audio: Tensor, amount: int) -> Tensor:
+    """Pad both ends so that frames can be centred on their samples.
+
+    The ends are mirrored about the first and last sample. Audio of `amount` samples or fewer is too short
+    to mirror and gets zeros instead. (Not `torch.nn.functional.pad`: its reflecting backward is not
+    deterministic on CUDA.)
+
+    Args:
+        audio: `(B, T)`.
+        amount: samples to add at either end.
+
+    Returns:
+        `(B, T + 2 * amount)`.
+    """
+    if amount >= audio.shape[1]:
+        return nn.functional.pad(audio, (amount, amount))
+    left = audio[:, 1 : amount + 1].flip(1)
+    right = audio[:, audio.shape[1] - amount - 1 : -1].flip(1)
+    return torch.cat((left, audio, right), 1)
+
+
+def as_constant(array: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Make a tensor that can be cached whatever mode the first caller was in.
+
+    A tensor born under `torch.inference_mode` could never take part in a later training step.
+
+    Args:
+        array: the values.
+        dtype: of the result.
+        device: of the result.
+
+    Returns:
+        A contiguous tensor without gradient.
+    """
+    with torch.inference_mode(False):
+        return torch.from_numpy(np.ascontiguousarray(array)).to(device=device, dtype=dtype)

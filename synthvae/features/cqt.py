@@ -1,0 +1,131 @@
+"""Constant-Q transform, by products in the frequency domain."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthvae.features.base import Feature, as_constant, check_audio, pad_centred
+from synthvae.features.fourier import HOP, real_fft
+
+__all__ = ["Cqt"]
+
+LOWEST = 32.70
+BINS = 84
+PER_OCTAVE = 12
+QUALITY = 1.0 / (2.0 ** (1.0 / PER_OCTAVE) - 1.0)
+FRAMES_AT_ONCE = 256
+NEGLIGIBLE = 3e-6
+
+
+class Cqt(Feature):
+    """Constant-Q transform, `(B, 84, N)`: 12 bins an octave from 32.70 Hz, hop 512, centred.
+
+    `X[k, n] = sqrt(L_k) sum_t conj(g_k[t]) x[512 n + t]`, with `g_k` a Hann window of `L_k = ceil(Q fs / f_k)`
+    samples times `exp(2 pi i f_k t / fs)`, of unit L1 norm, and the ends of the audio mirrored. The same as
+    `nnAudio.features.CQT1992v2` at its defaults, from nnAudio's own kernels; audio that is too short to
+    mirror the longest kernel's half (11,341 samples at 44.1 kHz) gets zeros around it, and bins above Nyquist
+    are left out (below 7.9 kHz there are fewer than 84).
+
+    How: convolution and hop together are one FFT of the padded audio, a product with each kernel's
+    spectrum, and a short inverse FFT, since keeping every 512th sample folds the spectrum into N / 512
+    bins. A kernel's spectrum is narrow: blocks below 3e-6 of its peak are left out, which moves the result by
+    about 1e-5 of its maximum. Sums of products over blocks are batched matrix products, octave by octave.
+    The idea of sparse spectral kernels is from J. C. Brown and M. S. Puckette, "An efficient algorithm for
+    the calculation of a constant Q transform", JASA 92 (1992).
+
+    Args:
+        sample_rate: in Hz, above 65.4.
+
+    Raises:
+        ValueError: if not even the lowest bin is below Nyquist.
+    """
+
+    name: ClassVar[str] = "cqt"
+    description: ClassVar[str] = "constant-Q transform, 84 bins from 32.70 Hz, 12 an octave, hop 512"
+    complex: ClassVar[bool] = True
+
+    def __init__(self, sample_rate: int) -> None:
+        super().__init__(sample_rate)
+        if sample_rate < 2 * LOWEST:
+            raise ValueError(f"sample_rate must be at least {2 * LOWEST:g} Hz for the CQT, got {sample_rate}")
+
+    def spectrum(self, audio: Tensor) -> Tensor:
+        """Transform `audio` `(B, T)` to `(B, 84, T // 512 + 1)`, complex; see the class."""
+        check_audio(audio)
+        frames = audio.shape[1] // HOP + 1
+        at_once = min(frames, FRAMES_AT_ONCE)
+        kernels = _kernels(self.sample_rate, at_once, audio.dtype, audio.device)
+        segments = -(-frames // at_once)
+        padded = pad_centred(audio, kernels.reach)
+        needed = (segments - 1) * at_once * HOP + kernels.blocks * HOP
+        padded = torch.nn.functional.pad(padded, (0, max(0, needed - padded.shape[1])))
+        starts = [segment * at_once * HOP for segment in range(segments)]
+        pieces = torch.cat([padded[:, start : start + kernels.blocks * HOP] for start in starts])
+        result = _transform(pieces, kernels)[..., :at_once]
+        result = torch.cat(result.split(audio.shape[0]), 2)
+        return result[..., :frames]
+
+
+class _Kernels(NamedTuple):
+    """Spectra of the kernels, cut into blocks of as many FFT bins as the folded spectrum has.
+
+    `groups` holds, for each octave, its first block, one past its last, and the weights `(block size, blocks, bins)`.
+    """
+
+    reach: int
+    blocks: int
+    groups: tuple[tuple[int, int, Tensor], ...]
+
+
+def _transform(audio: Tensor, kernels: _Kernels) -> Tensor:
+    """CQT of pieces `(B, blocks * HOP)` that carry their own padding: `(B, bins, blocks)`, circular in time."""
+    size = kernels.blocks
+    below = max(0, -min(low for low, _, _ in kernels.groups))
+    above = max(high for _, high, _ in kernels.groups)
+    spectrum = real_fft(audio)
+    mirrored = spectrum[:, 1 : below * size + 1].flip(1).conj()  # negative frequencies of a real signal
+    blocks = torch.cat((mirrored, spectrum[:, : above * size]), 1).unflatten(1, (below + above, size))
+    blocks = blocks.permute(2, 0, 1).contiguous()
+    folded = [blocks[:, :, low + below : high + below] @ weights for low, high, weights in kernels.groups]
+    return torch.fft.ifft(torch.cat(folded, 2).permute(1, 2, 0))
+
+
+@lru_cache(maxsize=8)
+def _kernels(sample_rate: int, frames: int, dtype: torch.dtype, device: torch.device) -> _Kernels:
+    from nnAudio.utils import create_cqt_kernels  # half a second, and only the CQT needs it
+
+    frequencies = LOWEST * 2.0 ** (np.arange(BINS) / PER_OCTAVE)
+    count = int((frequencies <= sample_rate / 2).sum())
+    waves, width, _, _ = create_cqt_kernels(QUALITY, sample_rate, LOWEST, count, PER_OCTAVE)
+    lengths = np.ceil(QUALITY * sample_rate / frequencies[:count])
+    reach = (int(lengths.max()) + 1) // 2
+    waves = waves[:, width // 2 - reach : width // 2 + reach] * np.sqrt(lengths)[:, None]
+    size = _fast_length(frames + -(-2 * reach // HOP))
+    groups = []
+    for first in range(0, count, PER_OCTAVE):
+        # a frame's centre is `reach` samples into the padded audio
+        spectra = np.conj(np.fft.fft(waves[first : first + PER_OCTAVE], size * HOP)) / HOP
+        blocks = np.roll(spectra.reshape(-1, HOP, size), HOP // 2, 1)  # block 0 at HOP // 2
+        peak = np.abs(blocks).max((1, 2), keepdims=True)
+        used = np.flatnonzero((np.abs(blocks) > NEGLIGIBLE * peak).any((0, 2)))
+        low, high = int(used[0]), int(used[-1]) + 1
+        weights = as_constant(blocks[:, low:high].transpose(2, 1, 0), dtype.to_complex(), device)
+        groups.append((low - HOP // 2, high - HOP // 2, weights))
+    return _Kernels(reach, size, tuple(groups))
+
+
+def _fast_length(length: int) -> int:
+    """Round up to a product of 2, 3 and 5."""
+    while True:
+        rest = length
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return length
+        length += 1

@@ -1,0 +1,46 @@
+"""The features that start from one short-time Fourier transform, and the transform as a feature."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from synthvae.features.base import Feature
+from synthvae.features.fourier import stft
+
+__all__ = ["StftFamily", "StftFeature"]
+
+
+class StftFamily(Feature):
+    """A feature that is a function of the STFT, so that several of them can share one transform."""
+
+    def from_stft(self, transform: Tensor) -> Tensor:
+        """Finish the feature from a transform that has been made already.
+
+        Args:
+            transform: `(B, 1025, N)`, complex, as `synthvae.features.stft` gives it.
+
+        Returns:
+            What `spectrum` returns for the audio behind `transform`.
+        """
+        raise NotImplementedError
+
+    def spectrum(self, audio: Tensor) -> Tensor:
+        """Transform `audio` `(B, T)` to `(B, F, N)`; see `Feature.spectrum`."""
+        return self.from_stft(stft(audio))
+
+
+class StftFeature(StftFamily):
+    """The STFT itself, `(B, 1025, N)`: Hann 2048, hop 512, centred, unscaled.
+
+    The same as `nnAudio.features.STFT` at its defaults (`n_fft=2048, hop_length=512`).
+    """
+
+    name: ClassVar[str] = "stft"
+    description: ClassVar[str] = "short-time Fourier transform, Hann 2048, hop 512"
+    complex: ClassVar[bool] = True
+
+    def from_stft(self, transform: Tensor) -> Tensor:
+        """Return `transform` as it is."""
+        return transform

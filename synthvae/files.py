@@ -1,0 +1,86 @@
+"""Writing files so that a reader never meets half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from synthvae.errors import UserError
+
+__all__ = ["atomic_open", "atomic_write", "ensure_directory"]
+
+
+def ensure_directory(path: Path, option: str = "--out") -> Path:
+    """Make `path` a writable directory, or say why it cannot be one.
+
+    Args:
+        path: the directory; parents are made too.
+        option: the name of the setting that chose it, for the message.
+
+    Returns:
+        `path` itself.
+
+    Raises:
+        UserError: if it cannot be made or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise UserError(f"{path}: cannot write there ({error.strerror}); choose another {option}") from None
+    return path
+
+
+@contextlib.contextmanager
+def atomic_open(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path` that takes its name only when the block ends without an error.
+
+    Args:
+        path: where the finished file shall be.
+
+    Yields:
+        A binary file to write to.
+
+    Raises:
+        UserError: if the directory cannot be written to.
+    """
+    ensure_directory(path.parent)
+    if path.is_dir():
+        raise UserError(f"{path}: is a directory; choose a file name")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only the owner can read
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def atomic_write(path: Path, content: bytes | str) -> None:
+    """Write `content` to `path` whole, or not at all.
+
+    Args:
+        path: the file; its directory is made where missing.
+        content: bytes, or text that is written as UTF-8.
+
+    Raises:
+        UserError: if the directory cannot be written to.
+    """
+    with atomic_open(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

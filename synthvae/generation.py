@@ -1,0 +1,194 @@
+"""Making datasets and sounds: the work behind ``generate-dataset`` and ``render``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from synthvae.errors import UserError
+from synthvae.parameters.space import ParameterSpace
+from synthvae.presets.dataset import SPLITS, DatasetHeader, write_dataset
+from synthvae.presets.preset import Preset, write_preset, write_wav
+from synthvae.presets.rounding import round_significant
+from synthvae.presets.sampling import SYNTH1B1_WIDTH, synth1b1_unit, uniform_unit
+from synthvae.presets.settings import RenderSettings
+
+__all__ = ["SOURCES", "generate_dataset", "parse_indices", "parse_splits", "render_all", "write_sounds"]
+
+SOURCES = ("uniform", "synth1b1")
+#: The study's 100,000 / 20,000 / 20,000.
+SHARES = (5, 1, 1)
+CHUNK = 8192
+
+Progress = Callable[[int], object]
+
+
+def parse_splits(text: str | None, size: int) -> dict[str, tuple[int, int]]:
+    """Turn ``--splits`` into ranges.
+
+    Args:
+        text: three counts that add up to `size`, comma-separated, or None for 5 : 1 : 1 as in the study.
+        size: number of presets.
+
+    Returns:
+        First and one-past-last preset by split, in the order train, validation, test.
+
+    Raises:
+        UserError: if there are not three positive counts that add up.
+    """
+    if text is None:
+        rest = [max(1, size * share // sum(SHARES)) for share in SHARES[1:]]
+        counts = [size - sum(rest), *rest]
+    else:
+        try:
+            counts = [int(part) for part in text.replace("/", ",").split(",")]
+        except ValueError:
+            raise UserError(f"--splits {text!r}: not three whole numbers; write e.g. --splits 100,20,20") from None
+    if len(counts) != len(SPLITS) or sum(counts) != size or min(counts) < 1:
+        raise UserError(
+            f"--splits {text or counts!r}: need train, validation and test counts, each at least 1, that add up to "
+            f"--size {size}; write e.g. --splits {size - 2 * (size // 7)},{size // 7},{size // 7}"
+        )
+    ends = np.cumsum(counts).tolist()
+    return {name: (end - count, end) for name, end, count in zip(SPLITS, ends, counts, strict=True)}
+
+
+def generate_dataset(
+    path: Path,
+    parameters: ParameterSpace,
+    size: int,
+    seed: int = 0,
+    source: str = "uniform",
+    splits: str | None = None,
+    settings: RenderSettings | None = None,
+    progress: Progress = lambda done: None,
+) -> DatasetHeader:
+    """Draw presets and write them as a dataset.
+
+    Args:
+        path: the file.
+        parameters: the columns.
+        size: number of presets.
+        seed: of the draw; synth1B1 has none.
+        source: ``uniform`` in torchsynth's unit cube, or ``synth1b1``.
+        splits: see `parse_splits`.
+        settings: how the presets are meant to be rendered.
+        progress: called with the number of presets done.
+
+    Returns:
+        The header that was written.
+
+    Raises:
+        UserError: for a size below 3, an unknown source, splits that do not fit, or an unwritable path.
+    """
+    if size < len(SPLITS):
+        raise UserError(f"--size is {size}; give at least {len(SPLITS)}, one preset for each split")
+    if seed < 0:
+        raise UserError(f"--seed is {seed}; give a whole number from 0 up")
+    if source not in SOURCES:
+        raise UserError(f"--source is {source!r}; choose one of {', '.join(SOURCES)}")
+    if source == "synth1b1" and len(parameters) != SYNTH1B1_WIDTH:
+        raise UserError(f"--parameters is {len(parameters)}; synth1b1 draws all {SYNTH1B1_WIDTH}: use --parameters 78")
+    header = DatasetHeader(parameters, settings or RenderSettings(), source, seed, size, parse_splits(splits, size))
+
+    def draw() -> Iterator[NDArray[np.float64]]:
+        for first in range(0, size, CHUNK):
+            count = min(CHUNK, size - first)
+            if source == "uniform":
+                unit = uniform_unit(seed, first, count, len(parameters))
+            else:
+                unit = synth1b1_unit(first, count, parameters.names)
+            low, high = (np.array([getattr(p, bound) for p in parameters]) for bound in ("minimum", "maximum"))
+            yield np.clip(round_significant(parameters.denormalise(unit)), low, high)
+            progress(first + count)
+
+    write_dataset(path, header, draw())
+    return header
+
+
+def parse_indices(text: str, size: int, source: str) -> list[int]:
+    """Turn ``3,17,20-25`` into numbers.
+
+    Args:
+        text: numbers and ranges, comma-separated.
+        size: number of presets there are.
+        source: file name for messages.
+
+    Returns:
+        The numbers, in the order given, each once.
+
+    Raises:
+        UserError: if a part is no number or there is no such preset.
+    """
+    numbers: dict[int, None] = {}
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if not first.isdigit() or (last and not last.isdigit()):
+            raise UserError(f"--index {text!r}: {part.strip()!r} is not a number; write e.g. --index 3,17 or 3-7")
+        wanted = range(int(first), int(last or first) + 1)
+        if not wanted or wanted[-1] >= size:
+            raise UserError(f"{source}: no preset {part.strip()} (--index); the numbers run from 0 to {size - 1}")
+        numbers.update(dict.fromkeys(wanted))
+    return list(numbers)
+
+
+def render_all(
+    voice: nn.Module, unit: Tensor, batch_size: int = 128, progress: Progress = lambda done: None
+) -> Iterator[Tensor]:
+    """Render presets batch by batch without gradients.
+
+    Args:
+        voice: a module from ``(B, P)`` to ``(B, T)``.
+        unit: ``(N, P)``.
+        batch_size: rows at a time.
+        progress: called with the number of sounds done.
+
+    Yields:
+        Audio ``(B, T)``.
+    """
+    for first in range(0, len(unit), batch_size):
+        with torch.inference_mode():
+            audio = voice(unit[first : first + batch_size])
+        yield audio
+        progress(min(first + batch_size, len(unit)))
+
+
+def write_sounds(
+    directory: Path,
+    names: Sequence[str],
+    presets: Sequence[Preset],
+    voice: nn.Module,
+    sample_format: str = "float",
+    progress: Progress = lambda done: None,
+) -> list[Path]:
+    """Write each preset as ``NAME.json`` and its sound as ``NAME.wav``.
+
+    Args:
+        directory: where to.
+        names: file names without ending.
+        presets: as many presets.
+        voice: renders unit parameters.
+        sample_format: ``float`` or ``int16``.
+        progress: called with the number of sounds done.
+
+    Returns:
+        The WAV files.
+
+    Raises:
+        UserError: if the directory cannot be written to.
+    """
+    unit = torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))
+    paths: list[Path] = []
+    for audio in render_all(voice, unit, 64):
+        for row in audio.numpy():
+            preset, name = presets[len(paths)], names[len(paths)]
+            write_preset(directory / f"{name}.json", preset)
+            paths.append(directory / f"{name}.wav")
+            write_wav(paths[-1], row, preset.settings.sample_rate, sample_format)
+            progress(len(paths))
+    return paths

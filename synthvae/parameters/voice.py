@@ -1,0 +1,156 @@
+"""torchsynth's Voice as parameter spaces: `VOICE_63`, the study's set, and `VOICE_78`, all there are.
+
+Ranges, curves and the nebula are read from the installed torchsynth. ``torchsynth.synth`` does not import on
+current Python installations (it needs ``pkg_resources`` and a module that Lightning has dropped), so the list
+of modules that its Voice is made of stands here, in its order (Turian, Shier, Tzanetakis, McNally and Henry,
+"One Billion Audio Sounds from GPU-enabled Modular Synthesis", DAFx 2021).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from importlib import resources
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from synthvae.parameters.space import Parameter, ParameterSpace
+
+if TYPE_CHECKING:
+    from torchsynth.config import SynthConfig
+    from torchsynth.module import SynthModule
+
+__all__ = [
+    "NEBULA",
+    "ROUTES_63",
+    "ROUTE_SOURCES",
+    "ROUTE_TARGETS",
+    "VOICE_63",
+    "VOICE_78",
+    "torchsynth_modules",
+]
+
+#: The set of curves that torchsynth ships as its default and that synth1B1 was drawn with.
+NEBULA = "default"
+ROUTE_SOURCES = ("adsr_1", "adsr_2", "lfo_1", "lfo_2")
+ROUTE_TARGETS = ("vco_1_pitch", "vco_1_amp", "vco_2_pitch", "vco_2_amp", "noise_amp")
+
+UNITS = {
+    "attack": "s",
+    "decay": "s",
+    "release": "s",
+    "duration": "s",
+    "midi_f0": "MIDI",
+    "tuning": "semitones",
+    "frequency": "Hz",
+    "initial_phase": "rad",
+}
+
+
+def import_torchsynth(name: str) -> ModuleType:
+    """Import ``torchsynth.<name>`` and undo its one side effect: it overwrites ``torch.pi`` with float32's pi."""
+    pi = torch.pi
+    try:
+        return importlib.import_module(f"torchsynth.{name}")
+    finally:
+        setattr(torch, "pi", pi)  # noqa: B010 - the type stubs call it final, torchsynth does not mind
+
+
+def torchsynth_modules(config: SynthConfig) -> dict[str, SynthModule]:
+    """Torchsynth's own modules, unwired, named and set up as its Voice does, the nebula applied.
+
+    Args:
+        config: torchsynth's configuration; all modules share it.
+
+    Returns:
+        Modules by name, in the order in which torchsynth's Voice registers them.
+    """
+    m = import_torchsynth("module")
+    kinds: list[tuple[str, Any, dict[str, Any]]] = [
+        ("keyboard", m.MonophonicKeyboard, {}),
+        ("adsr_1", m.ADSR, {}),
+        ("adsr_2", m.ADSR, {}),
+        ("lfo_1", m.LFO, {}),
+        ("lfo_2", m.LFO, {}),
+        ("lfo_1_amp_adsr", m.ADSR, {}),
+        ("lfo_2_amp_adsr", m.ADSR, {}),
+        ("lfo_1_rate_adsr", m.ADSR, {}),
+        ("lfo_2_rate_adsr", m.ADSR, {}),
+        ("control_vca", m.ControlRateVCA, {}),
+        ("control_upsample", m.ControlRateUpsample, {}),
+        (
+            "mod_matrix",
+            m.ModulationMixer,
+            {
+                "n_input": len(ROUTE_SOURCES),
+                "n_output": len(ROUTE_TARGETS),
+                "input_names": list(ROUTE_SOURCES),
+                "output_names": list(ROUTE_TARGETS),
+            },
+        ),
+        ("vco_1", m.SineVCO, {}),
+        ("vco_2", m.SquareSawVCO, {}),
+        ("noise", m.Noise, {"seed": 13}),
+        ("vca", m.VCA, {}),
+        (
+            "mixer",
+            m.AudioMixer,
+            {"n_input": 3, "curves": [1.0, 1.0, 0.025], "names": ["vco_1", "vco_2", "noise"]},
+        ),
+    ]
+    modules = {name: kind(config, device=torch.device("cpu"), **options) for name, kind, options in kinds}
+    nebula = json.loads((resources.files("torchsynth") / "nebulae" / "voice" / f"{NEBULA}.json").read_text())
+    for entry in nebula:
+        module, parameter, attribute = entry["name"]
+        setattr(modules[module]._parameter_ranges_dict[parameter], attribute, entry["value"])
+    return modules
+
+
+def _read_parameters() -> dict[str, Parameter]:
+    config = import_torchsynth("config").SynthConfig(batch_size=1, buffer_size_seconds=0.1, reproducible=False)
+    with torch.random.fork_rng(devices=[]):  # torchsynth's constructors draw from the global generator
+        modules = torchsynth_modules(config)
+    found = {}
+    for module, instance in modules.items():
+        for r in instance.parameter_ranges:
+            name = f"{module}.{r.name}"
+            unit = UNITS.get(r.name, "")
+            if r.name == "mod_depth":
+                unit = "Hz" if module.startswith("lfo") else "semitones"
+            found[name] = Parameter(
+                name,
+                float(r.minimum),
+                float(r.maximum),
+                float(r.curve),
+                bool(r.symmetric),
+                unit,
+                r.description or "",
+            )
+    return found
+
+
+_ALL = _read_parameters()
+
+#: All 78 parameters of torchsynth's Voice, in the order in which it registers them.
+VOICE_78 = ParameterSpace(tuple(_ALL.values()))
+
+#: The five routes of the study's set, one into every target and at least one from every source. The study
+#: counts five without naming their sources; CONTRIBUTING.md says why these.
+ROUTES_63 = (
+    "adsr_1->vco_1_pitch",
+    "adsr_2->vco_1_amp",
+    "lfo_1->vco_2_pitch",
+    "lfo_2->vco_2_amp",
+    "adsr_1->noise_amp",
+)
+
+
+def _study_set() -> ParameterSpace:
+    kept = [p for p in VOICE_78 if p.module != "mod_matrix" or p.name.split(".", 1)[1] in ROUTES_63]
+    return ParameterSpace(tuple(kept), {p.name: 0.0 for p in VOICE_78 if p not in kept})
+
+
+#: The study's 63 parameters (its tables A.1 and A.2); the other 15 routes are held at 0, unrouted.
+VOICE_63 = _study_set()

@@ -1,0 +1,215 @@
+"""The dataset file: one JSON document, a self-describing header and then one array of numbers per preset."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synthvae.errors import UserError
+from synthvae.files import atomic_open
+from synthvae.parameters.space import ParameterSpace
+from synthvae.presets.settings import SYNTH, RenderSettings, check_format
+
+__all__ = ["FORMAT", "SPLITS", "VERSION", "Dataset", "DatasetHeader", "read_dataset", "write_dataset"]
+
+FORMAT = "synthvae-dataset"
+VERSION = 1
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class DatasetHeader:
+    """Everything but the values.
+
+    Attributes:
+        parameters: the columns.
+        settings: how the presets are meant to be rendered.
+        source: ``uniform`` or ``synth1b1``.
+        seed: of the draw.
+        size: number of presets.
+        splits: first and one-past-last preset of each split.
+    """
+
+    parameters: ParameterSpace
+    settings: RenderSettings
+    source: str
+    seed: int
+    size: int
+    splits: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset in memory.
+
+    Attributes:
+        header: everything but the values.
+        values: ``(N, P)`` float64, in human units.
+        path: where it was read from.
+        hash: 16 hexadecimal digits of the file's SHA-256.
+    """
+
+    header: DatasetHeader
+    values: NDArray[np.float64]
+    path: Path
+    hash: str
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def parameters(self) -> ParameterSpace:
+        """The columns."""
+        return self.header.parameters
+
+    @cached_property
+    def unit(self) -> Tensor:
+        """All presets normalised, ``(N, P)`` float32 in [0, 1]."""
+        return torch.from_numpy(self.parameters.normalise(self.values).astype(np.float32))
+
+    def indices(self, split: str) -> range:
+        """The numbers of a split's presets."""
+        return range(*self.header.splits[split])
+
+    def split(self, name: str) -> Tensor:
+        """A split's presets normalised, ``(n, P)`` float32."""
+        first, end = self.header.splits[name]
+        return self.unit[first:end]
+
+
+def write_dataset(path: Path, header: DatasetHeader, chunks: Iterable[NDArray[np.float64]]) -> None:
+    """Write a dataset, streaming; the file appears only when it is whole.
+
+    Args:
+        path: where to.
+        header: everything but the values.
+        chunks: arrays ``(n, P)`` in human units that together are the presets in order.
+
+    Raises:
+        UserError: if `path` cannot be written.
+    """
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "synth": SYNTH,
+        **header.settings.to_dict(),
+        "source": header.source,
+        "seed": header.seed,
+        "size": header.size,
+        "splits": {name: list(bounds) for name, bounds in header.splits.items()},
+        "parameter_hash": header.parameters.hash,
+        "parameters": header.parameters.to_table(),
+        "fixed": dict(header.parameters.fixed),
+    }
+    with atomic_open(path) as file:
+        file.write(json.dumps(document, indent=1).removesuffix("\n}").encode() + b',\n "values": [\n')
+        separator = b""
+        for chunk in chunks:
+            rows = orjson.dumps(np.ascontiguousarray(chunk), option=orjson.OPT_SERIALIZE_NUMPY)
+            file.write(separator + rows[1:-1].replace(b"],[", b"],\n["))
+            separator = b",\n"
+        file.write(b"\n ]\n}\n")
+
+
+def read_dataset(path: Path) -> Dataset:
+    """Read and check a dataset.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The dataset; every value is known to be a number within its parameter's range.
+
+    Raises:
+        UserError: if the file is missing, cut short, of another format, version or synthesizer, or if a field
+            or a value is wrong; names it.
+    """
+    source = str(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot read ({error.strerror}); make one with 'synthvae generate-dataset'") from None
+    collecting = gc.isenabled()
+    gc.disable()  # millions of floats in lists: the collector would walk them again and again
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise UserError(
+            f"{path}: not a whole JSON document ({error.msg} at line {error.lineno}); "
+            "generate it again, the file may have been cut short"
+        ) from None
+    finally:
+        if collecting:
+            gc.enable()
+    document = check_format(document, FORMAT, VERSION, source)
+    header = _read_header(document, source)
+    values = _read_values(document.get("values"), header, source)
+    header.parameters.check(values, source)
+    return Dataset(header, values, path, hashlib.sha256(content).hexdigest()[:16])
+
+
+def _read_header(document: Mapping[str, Any], source: str) -> DatasetHeader:
+    table, fixed = document.get("parameters"), document.get("fixed")
+    if not isinstance(table, list) or not isinstance(fixed, dict) or not table:
+        raise UserError(f"{source}: parameters or fixed is missing; generate the file again")
+    parameters = ParameterSpace.from_table(table, fixed, source)
+    if document.get("parameter_hash") != parameters.hash:
+        raise UserError(
+            f"{source}: parameter_hash is {document.get('parameter_hash')!r}, but its table has {parameters.hash}; "
+            "the table was changed after the file was made: generate it again"
+        )
+    size, splits = document.get("size"), document.get("splits")
+    if not isinstance(size, int) or size < 1:
+        raise UserError(f"{source}: size is {size!r}, not a positive number; generate the file again")
+    if not isinstance(splits, dict) or set(splits) != set(SPLITS):
+        raise UserError(f"{source}: splits must name exactly {', '.join(SPLITS)}; generate the file again")
+    for name, bounds in splits.items():
+        valid = isinstance(bounds, list) and len(bounds) == 2 and all(isinstance(b, int) for b in bounds)
+        if not valid or not 0 <= bounds[0] < bounds[1] <= size:
+            raise UserError(
+                f"{source}: split {name} is {bounds!r}, not a non-empty range within {size} presets; "
+                "give every split at least one preset (--splits)"
+            )
+    return DatasetHeader(
+        parameters,
+        RenderSettings.from_header(document, source),
+        str(document.get("source")),
+        int(document.get("seed") or 0),
+        size,
+        {name: (splits[name][0], splits[name][1]) for name in SPLITS},
+    )
+
+
+def _read_values(rows: Any, header: DatasetHeader, source: str) -> NDArray[np.float64]:  # noqa: ANN401
+    width = len(header.parameters)
+    if not isinstance(rows, list) or len(rows) != header.size:
+        found = len(rows) if isinstance(rows, list) else rows
+        raise UserError(f"{source}: values hold {found} presets, size says {header.size}; generate the file again")
+    for number, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != width:
+            raise UserError(
+                f"{source}: preset {number} has {len(row) if isinstance(row, list) else row!r} values, "
+                f"the table {width} parameters; add or remove the difference, or generate the file again"
+            )
+    try:
+        return np.fromiter((v for row in rows for v in row), np.float64, header.size * width).reshape(-1, width)
+    except (TypeError, ValueError):
+        for number, row in enumerate(rows):
+            for name, value in zip(header.parameters.names, row, strict=True):
+                if isinstance(value, bool) or not isinstance(value, int | float):
+                    raise UserError(
+                        f"{source}: preset {number}, {name} is {value!r}, not a number; correct the value"
+                    ) from None
+        raise

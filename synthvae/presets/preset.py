@@ -1,0 +1,159 @@
+"""One preset in a file of its own: all 78 parameters by name, in human units, and the sound beside it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from scipy.io import wavfile
+
+from synthvae.errors import UserError
+from synthvae.files import atomic_write
+from synthvae.parameters.space import ParameterSpace
+from synthvae.presets.rounding import round_significant
+from synthvae.presets.settings import SYNTH, RenderSettings, check_format
+
+__all__ = [
+    "SAMPLE_FORMATS",
+    "Preset",
+    "read_preset",
+    "read_presets",
+    "wav_bytes",
+    "write_preset",
+    "write_wav",
+]
+
+FORMAT = "synthvae-preset"
+VERSION = 1
+SAMPLE_FORMATS = ("float", "int16")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One preset.
+
+    Attributes:
+        parameters: the columns.
+        human: ``(P,)`` values in human units.
+        settings: how it is meant to be rendered.
+        origin: where it came from, in words and numbers.
+    """
+
+    parameters: ParameterSpace
+    human: NDArray[np.float64]
+    settings: RenderSettings
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def unit(self) -> NDArray[np.float64]:
+        """``(P,)`` values in [0, 1]."""
+        return self.parameters.normalise(self.human)
+
+
+def write_preset(path: Path, preset: Preset) -> None:
+    """Write a preset as JSON, the fixed parameters included, so that any tool can use it alone.
+
+    Raises:
+        UserError: if `path` cannot be written.
+    """
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "synth": SYNTH,
+        **preset.settings.to_dict(),
+        "parameter_hash": preset.parameters.hash,
+        "origin": dict(preset.origin),
+        "units": {p.name: p.unit for p in preset.parameters if p.unit},
+        "values": preset.parameters.to_dict(round_significant(preset.human)),
+    }
+    atomic_write(path, json.dumps(document, indent=1) + "\n")
+
+
+def read_preset(path: Path, parameters: ParameterSpace) -> Preset:
+    """Read a preset into a given set of parameters.
+
+    Args:
+        path: the file.
+        parameters: the columns wanted; a preset with other routes open is refused by name.
+
+    Returns:
+        The preset, every value checked.
+
+    Raises:
+        UserError: if the file is missing, cut short, not a preset, or a value is missing, unknown or wrong.
+    """
+    try:
+        document = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot read ({error.strerror}); give a preset's JSON file") from None
+    except orjson.JSONDecodeError as error:
+        raise UserError(f"{path}: not a whole JSON document ({error.msg}); write the preset again") from None
+    document = check_format(document, FORMAT, VERSION, str(path))
+    values, origin = document.get("values"), document.get("origin")
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: values is {values!r}, not an object of numbers by name; write the preset again")
+    human = parameters.from_dict(values, str(path))
+    settings = RenderSettings.from_header(document, str(path))
+    return Preset(parameters, human, settings, origin if isinstance(origin, dict) else {})
+
+
+def read_presets(path: Path, parameters: ParameterSpace) -> list[tuple[Path, Preset]]:
+    """Read one preset, or every ``*.json`` of a directory in the order of their names.
+
+    Raises:
+        UserError: as `read_preset`, or if the directory holds none.
+    """
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    if not files:
+        raise UserError(f"{path}: no *.json in it; give a preset or a directory of presets")
+    return [(file, read_preset(file, parameters)) for file in files]
+
+
+def check_sample_format(sample_format: str) -> None:
+    """Refuse an unknown sample format before anything is written.
+
+    Raises:
+        UserError: naming the legal ones.
+    """
+    if sample_format not in SAMPLE_FORMATS:
+        raise UserError(f"--format is {sample_format!r}; choose one of {', '.join(SAMPLE_FORMATS)}")
+
+
+def wav_bytes(audio: NDArray[np.floating], sample_rate: int, sample_format: str = "float") -> bytes:
+    """A mono WAV file.
+
+    Args:
+        audio: ``(T,)`` in [-1, 1].
+        sample_rate: Hz.
+        sample_format: ``float`` (32 bit) or ``int16``.
+
+    Returns:
+        The file's bytes, the same for the same samples.
+
+    Raises:
+        UserError: for an unknown sample format.
+    """
+    check_sample_format(sample_format)
+    if sample_format == "float":
+        samples: NDArray[Any] = audio.astype(np.float32)
+    else:
+        samples = np.rint(np.clip(audio, -1.0, 1.0) * 32767).astype(np.int16)
+    buffer = io.BytesIO()
+    wavfile.write(buffer, sample_rate, samples)
+    return buffer.getvalue()
+
+
+def write_wav(path: Path, audio: NDArray[np.floating], sample_rate: int, sample_format: str = "float") -> None:
+    """Write `wav_bytes` to a file.
+
+    Raises:
+        UserError: if `path` cannot be written or the format is unknown.
+    """
+    atomic_write(path, wav_bytes(audio, sample_rate, sample_format))

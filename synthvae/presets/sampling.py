@@ -1,0 +1,65 @@
+"""Drawing presets so that preset i depends on (seed, i) and on nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+__all__ = ["SYNTH1B1_WIDTH", "synth1b1_unit", "uniform_unit"]
+
+#: Parameters of torchsynth's Voice, all of which synth1B1 draws.
+SYNTH1B1_WIDTH = 78
+#: Philox makes four 64-bit words per step of its counter.
+WORDS_PER_STEP = 4
+
+
+def uniform_unit(seed: int, first: int, count: int, width: int) -> NDArray[np.float64]:
+    """Draw presets ``first`` to ``first + count - 1`` uniformly from the unit cube.
+
+    The counter of a Philox generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) is
+    set to where preset `first` begins, so any shard can be made alone and every size is a prefix of a larger
+    one. NumPy guarantees the stream of raw words, and the arithmetic on them is exact.
+
+    Args:
+        seed: of the dataset.
+        first: number of the first preset.
+        count: how many.
+        width: parameters per preset.
+
+    Returns:
+        ``(count, width)`` multiples of 2^-24 in [0, 1), which float32 holds exactly.
+    """
+    steps = -(-width // WORDS_PER_STEP)
+    words = np.random.Philox(key=seed, counter=first * steps).random_raw(count * steps * WORDS_PER_STEP)
+    top_bits = (words.reshape(count, steps * WORDS_PER_STEP)[:, :width] >> np.uint64(40)).astype(np.float64)
+    return top_bits * 2.0**-24
+
+
+def synth1b1_unit(first: int, count: int, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """The unit parameters of torchsynth's published dataset synth1B1, sounds ``first`` to ``first + count - 1``.
+
+    torchsynth reseeds its generator with the number of the sound and assigns the draws to its parameters in
+    the alphabetical order of their registered names (``AbstractSynth.randomize``; Turian et al., DAFx 2021).
+
+    Args:
+        first: number of the first sound.
+        count: how many.
+        names: the 78 parameter names in the order of the columns wanted.
+
+    Returns:
+        ``(count, 78)`` values in [0, 1).
+
+    Raises:
+        ValueError: if `names` are not 78.
+    """
+    if len(names) != SYNTH1B1_WIDTH:
+        raise ValueError(f"synth1B1 has {SYNTH1B1_WIDTH} parameters, got {len(names)} names")
+    registered = [name.replace(".", ".torchparameters.", 1) for name in names]
+    order = np.argsort(np.argsort(registered))  # the draw that each column receives
+    generator = torch.Generator(device="cpu")
+    draws = torch.empty(count, SYNTH1B1_WIDTH)
+    for row in range(count):
+        generator.manual_seed(first + row)
+        torch.rand(SYNTH1B1_WIDTH, generator=generator, out=draws[row])
+    return draws.numpy()[:, order].astype(np.float64)

@@ -1,0 +1,193 @@
+"""The Voice's one mathematical definition, in plain PyTorch, differentiable in every parameter.
+
+The signal flow and every formula are torchsynth 1.0.2's (``torchsynth/module.py`` and ``synth.Voice``; Turian
+et al., DAFx 2021), in the same order of operations, so that float32 audio on a CPU has the same bits as
+torchsynth's modules. What differs are guards: wherever a derivative is infinite or 0/0 although the value is
+not, the singular input is replaced before the operation *and* the result is chosen after it. One ``where`` is
+not enough, because the branch that is not taken sends 0 * inf = NaN back. No guard changes a value, with one
+exception: where all five shapes of an LFO are 0 torchsynth returns NaN, here they count as equal.
+
+All signals are ``(B, T)`` at audio rate or ``(B, C)`` at control rate; parameters are ``(B, 1)`` in human units.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["EPSILON", "LFO_EXPONENT", "LFO_SHAPES", "SOURCES", "TARGETS", "render"]
+
+SOURCES = ("adsr_1", "adsr_2", "lfo_1", "lfo_2")
+TARGETS = ("vco_1_pitch", "vco_1_amp", "vco_2_pitch", "vco_2_amp", "noise_amp")
+LFO_SHAPES = ("sin", "tri", "saw", "rsaw", "sqr")
+#: torchsynth's ``SynthConfig.eps``: keeps a ramp's first sample above 0.
+EPSILON = 1e-6
+#: e as torchsynth rounds it to float32.
+LFO_EXPONENT = 2.7182817459106445
+#: Below this share all five shapes of an LFO count as 0 (their powers underflow in float32).
+LFO_SILENT = 1e-12
+
+Values = Mapping[str, Tensor]
+
+
+def render(values: Values, noise: Tensor, control_size: int, sample_rate: float, control_rate: float) -> Tensor:
+    """Render presets.
+
+    Args:
+        values: all 78 parameters of torchsynth's Voice by name, each ``(B, 1)``, in human units.
+        noise: ``(T,)`` white noise in [-1, 1], the same for every preset.
+        control_size: number of control points, C.
+        sample_rate: Hz.
+        control_rate: Hz.
+
+    Returns:
+        Audio ``(B, T)`` in [-1, 1].
+    """
+    modulation = control_signals(values, control_size, control_rate)
+    upsampled = {name: _upsample(signal, noise.shape[0]) for name, signal in modulation.items()}
+    vco_1 = torch.cos(_phase(values, "vco_1", upsampled["vco_1_pitch"], sample_rate))
+    vco_2 = _square_saw(values, _phase(values, "vco_2", upsampled["vco_2_pitch"], sample_rate))
+    signals = torch.stack(
+        [
+            vco_1 * upsampled["vco_1_amp"],
+            vco_2 * upsampled["vco_2_amp"],
+            noise * upsampled["noise_amp"],
+        ],
+        dim=1,
+    )
+    levels = torch.stack([values[f"mixer.{name}"] for name in ("vco_1", "vco_2", "noise")], dim=2)
+    return _normalise_if_clipping(_mix(levels, signals).squeeze(1))
+
+
+def control_signals(values: Values, size: int, rate: float) -> dict[str, Tensor]:
+    """Envelopes, LFOs and the modulation matrix.
+
+    Args:
+        values: as for `render`.
+        size: number of control points, C.
+        rate: Hz.
+
+    Returns:
+        The five modulation signals by target name, each ``(B, C)``.
+    """
+    envelope = {
+        name: _adsr(values, name, size, rate)
+        for name in (
+            "lfo_1_rate_adsr",
+            "lfo_2_rate_adsr",
+            "lfo_1_amp_adsr",
+            "lfo_2_amp_adsr",
+            "adsr_1",
+            "adsr_2",
+        )
+    }
+    lfo_1 = _lfo(values, "lfo_1", envelope["lfo_1_rate_adsr"], rate) * envelope["lfo_1_amp_adsr"]
+    lfo_2 = _lfo(values, "lfo_2", envelope["lfo_2_rate_adsr"], rate) * envelope["lfo_2_amp_adsr"]
+    sources = torch.stack([envelope["adsr_1"], envelope["adsr_2"], lfo_1, lfo_2], dim=1)
+    routes = torch.stack(
+        [torch.cat([values[f"mod_matrix.{source}->{target}"] for source in SOURCES], dim=1) for target in TARGETS],
+        dim=1,
+    )
+    return dict(zip(TARGETS, _mix(routes, sources).unbind(1), strict=True))
+
+
+def _adsr(values: Values, name: str, size: int, rate: float) -> Tensor:
+    """Attack, decay and release as a product of three ramps, cut short by the note's end."""
+    attack, decay, sustain, release, alpha = (
+        values[f"{name}.{part}"] for part in ("attack", "decay", "sustain", "release", "alpha")
+    )
+    note_on = values["keyboard.duration"]
+    held_attack = torch.minimum(attack, note_on)
+    held_decay = torch.minimum(torch.clamp_min(note_on - attack, 0.0), decay)
+    points = torch.arange(size, dtype=attack.dtype, device=attack.device).expand(attack.shape[0], size)
+    rising = _ramp(points, held_attack * rate, alpha)
+    falling = _ramp(torch.clamp_min(points - held_attack * rate, 0.0), held_decay * rate, alpha, inverse=True)
+    releasing = _ramp(torch.clamp_min(points - note_on * rate, 0.0), release * rate, alpha, inverse=True)
+    return rising * ((1.0 - sustain) * falling + sustain) * releasing
+
+
+def _ramp(elapsed: Tensor, duration: Tensor, alpha: Tensor, inverse: bool = False) -> Tensor:
+    """min((elapsed + eps)/duration + eps, 1)^alpha, or 1 minus the minimum; 1 where the duration is 0.
+
+    Args:
+        elapsed: control points since the ramp's start, ``(B, C)``.
+        duration: control points, ``(B, 1)``.
+        alpha: exponent, ``(B, 1)``.
+        inverse: fall from 1 to 0 instead of rising.
+    """
+    # Past its end a ramp is flat: its slope there is 0 even where the quotient's own is infinite.
+    running = elapsed + EPSILON < duration
+    quotient = (elapsed + EPSILON) / torch.where(running, duration, 1.0) + EPSILON
+    ramp = torch.where(running, torch.clamp_max(quotient, 1.0), 1.0)
+    if inverse:
+        ramp = torch.where(duration > 0.0, 1.0 - ramp, ramp)
+    positive = ramp > 0.0
+    return torch.where(positive, torch.pow(torch.where(positive, ramp, 1.0), alpha), 0.0)
+
+
+def _lfo(values: Values, name: str, rate_envelope: Tensor, rate: float) -> Tensor:
+    """A mixture of five shapes over one phase, the weights sharpened by a power and normalised to sum 1."""
+    modulation = values[f"{name}.mod_depth"] * rate_envelope
+    frequency = torch.clamp_min(values[f"{name}.frequency"] + modulation, 0.0)
+    phase = torch.cumsum(2 * math.pi * frequency / rate, dim=1) + values[f"{name}.initial_phase"]
+    cosine = torch.cos(phase + math.pi)
+    square = (torch.sign(cosine) + 1.0) / 2.0
+    cosine = (cosine + 1.0) / 2.0
+    saw = torch.remainder(phase, 2 * math.pi) / (2 * math.pi)
+    triangle = torch.where(2 * saw > 1.0, 2.0 - 2 * saw, 2 * saw)
+    shapes = torch.stack([cosine, triangle, saw, 1.0 - saw, square], dim=1)
+
+    share = torch.cat([values[f"{name}.{shape}"] for shape in LFO_SHAPES], dim=1)
+    largest = share.detach().amax(dim=1, keepdim=True)
+    silent = largest < LFO_SILENT
+    # The mixture does not change when all shares are scaled alike; tiny ones are scaled up before their powers
+    # underflow, and the gradient through the constant scale is exact for the same reason.
+    share = torch.where(silent, 1.0, share / torch.where((largest < 1e-3) & ~silent, largest, 1.0))
+    mode = torch.pow(share, LFO_EXPONENT)
+    mode = mode / mode.sum(dim=1, keepdim=True)
+    return _mix(mode.unsqueeze(1), shapes).squeeze(1)
+
+
+def _upsample(control: Tensor, size: int) -> Tensor:
+    """Linear interpolation from ``(B, C)`` to ``(B, size)``, first and last points aligned."""
+    return F.interpolate(control.unsqueeze(1), size, mode="linear", align_corners=True).squeeze(1)
+
+
+def _phase(values: Values, name: str, pitch_modulation: Tensor, sample_rate: float) -> Tensor:
+    """Phase in rad of an oscillator whose pitch, clamped to MIDI 0 to 127, follows a modulation signal."""
+    base = values["keyboard.midi_f0"] + values[f"{name}.tuning"]
+    pitch = torch.clamp(base + values[f"{name}.mod_depth"] * pitch_modulation, 0.0, 127.0)
+    return torch.cumsum(2 * math.pi * _midi_to_hz(pitch) / sample_rate, dim=1) + values[f"{name}.initial_phase"]
+
+
+def _square_saw(values: Values, phase: Tensor) -> Tensor:
+    """Square to saw by tanh waveshaping (Lazzarini and Timoney, Computer Music Journal 34(1), 2010)."""
+    depth = values["vco_2.mod_depth"]
+    highest = values["keyboard.midi_f0"] + values["vco_2.tuning"] + torch.clamp_min(depth, 0.0)
+    f0 = _midi_to_hz(highest)
+    partials = 12000 / (f0 * torch.log10(f0))
+    square = torch.tanh(math.pi * partials * torch.sin(phase) / 2)
+    shape = values["vco_2.shape"]
+    return (1 - shape / 2) * square * (1 + shape * torch.cos(phase))
+
+
+def _mix(weights: Tensor, signals: Tensor) -> Tensor:
+    """``(B, M, N) @ (B, N, T)``, summed in a fixed order."""
+    out = weights[:, :, :1] * signals[:, None, 0]
+    for i in range(1, signals.shape[1]):
+        out = torch.addcmul(out, weights[:, :, i : i + 1], signals[:, None, i])
+    return out
+
+
+def _midi_to_hz(midi: Tensor) -> Tensor:
+    return 440.0 * torch.exp2((midi - 69.0) / 12.0)
+
+
+def _normalise_if_clipping(signal: Tensor) -> Tensor:
+    """Divide a row by its peak where that is above 1."""
+    peak = signal.abs().max(dim=1, keepdim=True).values
+    return signal / torch.where(peak > 1.0, peak, 1.0)

@@ -1,0 +1,24 @@
+"""Randomness that belongs to (seed, epoch, step), so that a resumed run repeats what a whole one does."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["epoch_order", "posterior_noise"]
+
+
+def _generator(*key: int) -> torch.Generator:
+    state = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
+
+
+def epoch_order(seed: int, epoch: int, size: int) -> Tensor:
+    """The order ``(size,)`` in which an epoch visits the training presets."""
+    return torch.randperm(size, generator=_generator(seed, 0, epoch))
+
+
+def posterior_noise(seed: int, epoch: int, step: int, rows: int, latent_size: int) -> Tensor:
+    """Standard normal noise ``(rows, latent_size)`` of one step."""
+    return torch.randn(rows, latent_size, generator=_generator(seed, 1, epoch, step))

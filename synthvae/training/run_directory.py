@@ -1,0 +1,228 @@
+"""A training run on disk, and back: self-describing, and never unpickled.
+
+===========================  ==========================================================================
+``run.json``                 settings, parameter table, dataset and its hash, versions, hardware, state
+``weights.safetensors``      the network at its best validation loss
+``checkpoint.safetensors``   everything needed to go on: network, optimiser, weights' averages, position
+``metrics.csv``              every term, epoch by epoch
+``tensorboard/``             the same as events
+===========================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import orjson
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from synthvae.errors import UserError
+from synthvae.files import atomic_write
+from synthvae.models import VAE, parse_architecture
+from synthvae.parameters.space import ParameterSpace
+from synthvae.presets.settings import SYNTH, RenderSettings, check_format
+from synthvae.provenance import hardware, versions
+from synthvae.synth.voice import Voice
+from synthvae.training.config import TrainConfig, resolve_config
+
+__all__ = ["Run", "load_run", "load_tensors", "save_tensors", "write_description"]
+
+FORMAT = "synthvae-run"
+VERSION = 1
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any] | None = None) -> None:
+    """Write tensors, and a state as JSON in the file's metadata, as one atomic whole.
+
+    Raises:
+        UserError: if `path` cannot be written.
+    """
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    atomic_write(path, save(contiguous, metadata={"state": json.dumps(dict(state or {}))}))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote.
+
+    Raises:
+        UserError: if the file is missing, cut short or not safetensors.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = json.loads((file.metadata() or {}).get("state", "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError, ValueError) as error:
+        raise UserError(
+            f"{path}: cannot read ({error}); train again, or copy the file from where it is whole"
+        ) from None
+
+
+def write_description(
+    directory: Path,
+    config: TrainConfig,
+    parameters: ParameterSpace,
+    settings: RenderSettings,
+    dataset_hash: str,
+    state: Mapping[str, Any],
+) -> None:
+    """Write ``run.json``.
+
+    Args:
+        directory: the run's.
+        config: the resolved settings.
+        parameters: the columns.
+        settings: how presets are rendered.
+        dataset_hash: of the dataset's file.
+        state: how far the training got.
+
+    Raises:
+        UserError: if the directory cannot be written to.
+    """
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "synth": SYNTH,
+        **settings.to_dict(),
+        "config": dataclasses.asdict(config),
+        "dataset_hash": dataset_hash,
+        "state": dict(state),
+        "versions": versions(),
+        "hardware": hardware(),
+        "parameter_hash": parameters.hash,
+        "parameters": parameters.to_table(),
+        "fixed": dict(parameters.fixed),
+    }
+    atomic_write(directory / "run.json", json.dumps(document, indent=1) + "\n")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A trained model with everything needed to use it; needs no synthesizer until `voice` is asked for.
+
+    Attributes:
+        path: its directory.
+        config: the settings it was trained with.
+        parameters: the columns.
+        settings: how presets are rendered.
+        dataset_hash: of the dataset it was trained on.
+        state: how far the training got.
+        model: the network, in evaluation mode.
+    """
+
+    path: Path
+    config: TrainConfig
+    parameters: ParameterSpace
+    settings: RenderSettings
+    dataset_hash: str
+    state: Mapping[str, Any]
+    model: VAE
+
+    @property
+    def latent_size(self) -> int:
+        """Number of latent dimensions, D."""
+        return self.model.latent_size
+
+    @torch.inference_mode()
+    def encode(self, unit: Tensor) -> Tensor:
+        """Posterior means ``(B, D)`` of unit parameters ``(B, P)``."""
+        return self.model.encode(unit)[0]
+
+    @torch.inference_mode()
+    def decode(self, latent: Tensor) -> Tensor:
+        """Unit parameters ``(B, P)`` in [0, 1] of latents ``(B, D)``."""
+        return self.model.decode(latent).clamp(0.0, 1.0)
+
+    def require_parameters(self, parameters: ParameterSpace, source: str) -> None:
+        """Refuse presets of another parameter set.
+
+        Raises:
+            UserError: naming both hashes.
+        """
+        if parameters != self.parameters:
+            raise UserError(
+                f"{source}: its parameters ({len(parameters)}, hash {parameters.hash}) are not those of {self.path} "
+                f"({len(self.parameters)}, hash {self.parameters.hash}); use the kind of dataset the run was trained on"
+            )
+
+    def sample(self, n: int, seed: int = 0) -> Tensor:
+        """Unit parameters ``(n, P)`` decoded from `n` draws of the standard normal prior."""
+        return self.decode(self.sample_latent(n, seed))
+
+    def sample_latent(self, n: int, seed: int = 0) -> Tensor:
+        """`n` draws ``(n, D)`` of the standard normal prior."""
+        return torch.randn(n, self.latent_size, generator=torch.Generator().manual_seed(seed))
+
+    @cached_property
+    def voice(self) -> Voice:
+        """The Voice of the run's presets: ``run.voice(run.sample(8))`` is audio ``(8, T)``."""
+        return Voice(self.parameters, **self.settings.to_dict())
+
+
+def read_description(directory: Path) -> dict[str, Any]:
+    """Read and check ``run.json``.
+
+    Raises:
+        UserError: if `directory` is no run of this version.
+    """
+    path = directory / "run.json"
+    try:
+        document = orjson.loads(path.read_bytes())
+    except OSError:
+        raise UserError(
+            f"{directory}: not a run directory (no readable run.json); give one that 'train' made"
+        ) from None
+    except orjson.JSONDecodeError as error:
+        raise UserError(f"{path}: not a whole JSON document ({error.msg}); train again") from None
+    return dict(check_format(document, FORMAT, VERSION, str(path)))
+
+
+def load_run(path: str | Path) -> Run:
+    """Load a trained model.
+
+    Args:
+        path: the run's directory.
+
+    Returns:
+        The run; see `Run`.
+
+    Raises:
+        UserError: if it is not a run directory, of another version, incomplete or changed.
+    """
+    directory = Path(path)
+    document = read_description(directory)
+    source = str(directory / "run.json")
+    parameters = ParameterSpace.from_table(document.get("parameters", []), document.get("fixed", {}), source)
+    if document.get("parameter_hash") != parameters.hash:
+        raise UserError(
+            f"{source}: parameter_hash is {document.get('parameter_hash')!r}, its table has "
+            f"{parameters.hash}; the file was changed: train again"
+        )
+    config = resolve_config(None, document.get("config", {}))
+    weights = directory / "weights.safetensors"
+    if not weights.exists():
+        raise UserError(f"{weights}: no weights yet, no epoch was finished; go on with 'synthvae train --resume'")
+    tensors, _ = load_tensors(weights)
+    model = VAE(len(parameters), parse_architecture(config.architecture, len(parameters)), config.output)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError:
+        raise UserError(
+            f"{weights}: does not fit the architecture {config.architecture} of run.json; train again"
+        ) from None
+    return Run(
+        directory,
+        config,
+        parameters,
+        RenderSettings.from_header(document, source),
+        str(document.get("dataset_hash")),
+        document.get("state", {}),
+        model.eval(),
+    )

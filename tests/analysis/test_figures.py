@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from synthvae.analysis.figures import (
+    cluster_map,
+    density_map,
+    error_distributions,
+    loss_curves,
+    png_bytes,
+    save_figure,
+    sound_comparison,
+    spectrogram_pair,
+    waveform_overlay,
+)
+from synthvae.errors import UserError
+
+
+def texts(figure: Figure) -> str:
+    """Everything a reader can read once the figure is drawn."""
+    figure.canvas.draw()
+    return "\n".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))  # type: ignore[attr-defined]
+
+
+def sound(n: int = 4410, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1, 1, n)
+
+
+def test_waveform_overlay_shows_the_loudest_moment() -> None:
+    quiet = np.zeros(44100)
+    quiet[22050:22100] = 1.0
+    figure = waveform_overlay(quiet, 0.5 * quiet, 44100)
+    whole, moment = figure.axes
+    for line, height in zip(moment.lines, (1.0, 0.5), strict=True):
+        assert np.asarray(line.get_ydata()).max() == height
+        assert np.asarray(line.get_xdata())[0] == pytest.approx(500.0)  # milliseconds
+    assert whole.get_xlabel().startswith("time (s)")
+    assert {"original", "reconstruction"} <= set(texts(figure).split("\n"))
+    lower, upper = whole.lines
+    assert np.asarray(upper.get_ydata()).max() == 0.5
+    assert np.asarray(lower.get_ydata()).min() == 0.0
+
+
+@pytest.mark.parametrize("n", [1, 7, 4410])
+def test_waveforms_of_any_length_draw(n: int) -> None:
+    assert len(png_bytes(waveform_overlay(sound(n), sound(n, 1), 44100), dpi=40)) > 1000
+
+
+def test_spectrograms_share_one_scale_and_name_frequencies() -> None:
+    frequencies = np.geomspace(30, 21000, 64)
+    loud = np.random.default_rng(0).uniform(-100, 0, (64, 20))
+    figure = spectrogram_pair(loud, loud - 30, frequencies, 1.0)
+    images = [axes.images[0] for axes in figure.axes[:2]]
+    assert images[0].get_clim() == images[1].get_clim()
+    low, high = images[0].get_clim()
+    assert high == loud.max()
+    assert high - low == 80.0
+    words = texts(figure)
+    assert "frequency (Hz)" in words
+    assert "level (dB)" in words
+    ticks = dict(
+        zip([label.get_text() for label in figure.axes[0].get_yticklabels()], figure.axes[0].get_yticks(), strict=True)
+    )
+    nearest = int(np.abs(frequencies - 1000).argmin())
+    assert abs(ticks["1k"] - (nearest + 0.5)) <= 0.5
+    assert images[0].get_extent() == [0.0, 1.0, 0.0, 64.0]
+
+
+def test_comparison_holds_both_kinds_of_view() -> None:
+    frequencies = np.geomspace(30, 21000, 16)
+    loud = np.random.default_rng(0).uniform(-100, 0, (16, 20))
+    figure = sound_comparison(sound(), sound(seed=1), loud, loud - 10, frequencies, 44100)
+    words = texts(figure)
+    for word in ("amplitude (full scale)", "reconstruction", "frequency (Hz)", "level (dB)", "Original"):
+        assert word in words
+    images = [axes.images[0] for axes in figure.axes if axes.images]
+    assert images[0].get_extent() == [0.0, 0.1, 0.0, 16.0]
+
+
+def test_silence_draws() -> None:
+    silence = np.full((8, 5), -80.0)
+    assert png_bytes(spectrogram_pair(silence, silence, np.geomspace(50, 5000, 8), 1.0), dpi=40)
+    assert png_bytes(waveform_overlay(np.zeros(100), np.zeros(100), 44100), dpi=40)
+
+
+def test_density_is_highest_where_points_crowd() -> None:
+    generator = np.random.default_rng(0)
+    points = np.concatenate([generator.normal(0, 0.05, (200, 2)), generator.uniform(-3, 3, (50, 2))])
+    figure = density_map(points, generator.standard_normal((40, 2)))
+    scatter = figure.axes[0].collections[0]
+    drawn, density = np.asarray(scatter.get_offsets()), np.asarray(scatter.get_array())
+    middle = np.linalg.norm(drawn, axis=1) < 0.2
+    assert density.max() == 1.0
+    assert density[middle].mean() > 3 * density[~middle].mean()
+    assert "Normal noise, same recipe (40 points)" in texts(figure)
+
+
+@pytest.mark.parametrize("points", [np.zeros((1, 2)), np.zeros((20, 2)), np.arange(8.0).reshape(4, 2)])
+def test_degenerate_maps_draw(points: np.ndarray) -> None:
+    assert png_bytes(density_map(points), dpi=40)
+    assert png_bytes(cluster_map(points, np.full(len(points), -1)), dpi=40)
+
+
+def test_cluster_map_names_the_largest_and_counts_the_rest() -> None:
+    generator = np.random.default_rng(0)
+    labels = np.repeat(np.arange(9), np.arange(9, 0, -1))
+    labels = np.concatenate([labels, [-1, -1]])
+    words = texts(cluster_map(generator.standard_normal((len(labels), 2)), labels))
+    assert "cluster 0, 9 points" in words
+    assert "cluster 5, 4 points" in words
+    assert "cluster 6" not in words
+    assert "3 smaller clusters" in words
+    assert "noise, 2 points" in words
+    assert "9 clusters, 2 of 47 points are noise" in words
+
+
+def test_error_distributions_show_every_run_and_null() -> None:
+    generator = np.random.default_rng(0)
+    groups = {"sclp": generator.gamma(2, 50, 300), "equal": np.full(10, 80.0), "single": np.array([90.0])}
+    figure = error_distributions(groups, "log-mel MSE (dB²)", {"mean preset": 330.0})
+    words = texts(figure)
+    for word in ("sclp", "equal", "single", "mean preset: 330", "log-mel MSE (dB²)"):
+        assert word in words
+    axes = figure.axes[0]
+    assert axes.get_xscale() == "log"
+    assert any(np.allclose(line.get_xdata(), 330.0) for line in axes.lines)
+    linear = error_distributions({"a": np.linspace(1.0, 2.0, 9)}, "L1 (dB)")
+    assert linear.axes[0].get_xscale() == "linear"
+    assert png_bytes(error_distributions({"silence": np.zeros(5)}, "L1 (dB)"), dpi=40)
+
+
+def write_metrics(path: Path) -> Path:
+    rows = ["epoch,train/total,valid/total,train/kl,note"]
+    rows += [f"{i},{100 / (i + 1)},{'' if i % 2 else 120 / (i + 1)},{i},best" for i in range(20)]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_loss_curves_join_the_splits_of_a_term(tmp_path: Path) -> None:
+    figure = loss_curves(write_metrics(tmp_path / "metrics.csv"))
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_ylabel() for axes in shown] == ["total", "kl"]
+    train, valid = shown[0].lines
+    assert (train.get_label(), valid.get_label()) == ("train", "valid")
+    assert len(np.asarray(train.get_xdata())) == 20
+    assert list(np.asarray(valid.get_xdata())) == list(range(0, 20, 2))  # empty cells are no points
+    assert shown[0].get_yscale() == "log"
+    assert shown[1].get_yscale() == "linear"
+
+
+def test_loss_curves_of_chosen_columns(tmp_path: Path) -> None:
+    path = write_metrics(tmp_path / "metrics.csv")
+    figure = loss_curves(path, {"KL (nats)": ["train/kl"]})
+    assert [axes.get_ylabel() for axes in figure.axes] == ["KL (nats)"]
+    with pytest.raises(UserError, match=r"metrics.csv: no column 'train/mse'; it has epoch, train/total"):
+        loss_curves(path, {"MSE": ["train/mse"]})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"epoch,loss\n", "no rows"),
+        (b"loss\n1\n", "no column 'epoch'"),
+        (b"epoch\n1\n", "nothing to draw"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+        (None, "No such file"),
+    ],
+)
+def test_bad_metrics_are_one_line(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "metrics.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=message) as error:
+        loss_curves(path)
+    assert str(path) in str(error.value)
+
+
+def test_png_has_the_asked_resolution_and_is_reproducible(tmp_path: Path) -> None:
+    figure = waveform_overlay(sound(), sound(seed=1), 44100)
+    save_figure(figure, tmp_path / "figures" / "wave.png")
+    content = (tmp_path / "figures" / "wave.png").read_bytes()
+    image = imread(io.BytesIO(content))
+    width, height = figure.get_size_inches()
+    assert image.shape[:2] == (round(height * 150), round(width * 150))
+    assert content == png_bytes(waveform_overlay(sound(), sound(seed=1), 44100))
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["wave.png"]
+
+
+def test_drawing_leaves_matplotlib_as_it_was() -> None:
+    before = dict(matplotlib.rcParams)
+    png_bytes(error_distributions({"a": np.arange(5.0)}, "L1 (dB)"), dpi=40)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_bad_arrays_are_named() -> None:
+    bad = sound()
+    bad[5] = np.nan
+    with pytest.raises(UserError, match="reconstructed audio: sample 5 holds nan"):
+        waveform_overlay(sound(), bad, 44100)
+    with pytest.raises(ValueError, match="target has 4410 samples"):
+        waveform_overlay(sound(), sound(5), 44100)
+    with pytest.raises(ValueError, match="shapes differ"):
+        spectrogram_pair(np.zeros((3, 2)), np.zeros((3, 2)), np.ones(4), 1.0)
+    with pytest.raises(ValueError, match=r"shape \(N, 2\)"):
+        density_map(np.zeros((3, 3)))
+    with pytest.raises(ValueError, match="expected 3 labels"):
+        cluster_map(np.zeros((3, 2)), np.zeros(2, int))
+    with pytest.raises(UserError, match="0 runs"):
+        error_distributions({}, "L1 (dB)")
+    with pytest.raises(UserError, match=r"L1 \(dB\) of a: preset 0 holds inf"):
+        error_distributions({"a": [np.inf]}, "L1 (dB)")

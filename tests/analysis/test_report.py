@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+import wave
+from dataclasses import dataclass, replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthvae.analysis.figures import png_bytes, waveform_overlay
+from synthvae.analysis.report import (
+    Column,
+    FigureItem,
+    Finding,
+    Headline,
+    Measured,
+    Report,
+    Section,
+    SoundTable,
+    Table,
+    Verdict,
+    collect_provenance,
+    format_number,
+    render_report,
+    sound_pair,
+    wav_bytes,
+    write_csv,
+    write_metrics_json,
+    write_report,
+)
+from synthvae.errors import UserError
+
+TONE = np.sin(np.arange(4410) * 0.06)
+
+
+def example() -> Report:
+    figure = FigureItem(
+        png_bytes(waveform_overlay(TONE, 0.5 * TONE, 44100), dpi=40), "Two sine waves", "One is half as loud."
+    )
+    table = Table(
+        "Errors <of> the runs",
+        [Column("Run"), Column("MSE", note="mean & interval"), Column("Ratio", "ratio"), Column("Verdict")],
+        [
+            ["a", Measured(10.04, "dB²", 9.5, 11.25), 0.5, Verdict("good", "beats both nulls")],
+            ["b", Measured(9.0, "dB²"), 1.25, Verdict("bad", "beats none")],
+            ["c", Measured(None, "dB²"), None, Verdict("neutral", "no result")],
+            ["d", Measured(100.0, "dB²"), 1e-5, Verdict("good", "beats both nulls")],
+        ],
+        "Read with care.",
+    )
+    sounds = SoundTable("Original beside reconstruction", [sound_pair("preset 7", TONE, TONE, 44100, figure=figure)])
+    return Report(
+        "Report on <run>",
+        "What was analysed.",
+        [Headline("log-mel error", Measured(0.356, "ratio"), "random preset: 1.06 ratio")],
+        [Finding("good", "It beats the mean preset."), Finding("bad", "Its clusters are noise's.")],
+        [Section("Reconstruction", ("A paragraph.",), (table, figure)), Section("Sounds", (), (sounds,))],
+        {"log-mel": "20 log10(mel + 1e-4)"},
+        collect_provenance("synthvae analyze runs/a --seed 3", 3, {"run": "runs/a"}),
+    )
+
+
+class Outline(HTMLParser):
+    """Tags that are open, attributes that load something, and the order of headings."""
+
+    void = frozenset({"meta", "link", "img", "br"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.text: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag not in self.void:
+            self.open.append(tag)
+        self.ids += [values["id"]] if values.get("id") else []
+        for name in ("src", "href", "srcset", "action", "data"):
+            if name in values:
+                target = values[name] or ""
+                (self.links if tag == "a" else self.loads).append(target)
+        if tag == "img" and "src" in values:
+            self.images.append(values)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (12, "12"),
+        (-3, "−3"),
+        (140000, "140\u202f000"),
+        (np.int64(1234567), "1\u202f234\u202f567"),
+        (0.0, "0"),
+        (1.0, "1.00"),
+        (0.35571, "0.356"),
+        (-0.35571, "−0.356"),
+        (12.345, "12.3"),
+        (123.45, "123"),
+        (1234.5, "1\u202f230"),
+        (999.9, "1\u202f000"),
+        (9.999, "10.0"),
+        (0.001, "0.00100"),
+        (0.00099, "9.90 × 10⁻⁴"),
+        (-4.1e-6, "−4.10 × 10⁻⁶"),
+        (2.5e6, "2.50 × 10⁶"),
+        (None, "–"),
+    ],
+)
+def test_numbers_have_three_significant_digits(value: float | int | None, text: str) -> None:
+    assert format_number(value) == text
+
+
+def test_numbers_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        format_number(float("nan"))
+
+
+def test_page_is_well_formed_and_loads_nothing_from_outside() -> None:
+    outline = Outline(render_report(example()))
+    assert outline.open == []
+    assert all(target.startswith("data:") for target in outline.loads)
+    assert len(outline.loads) == 1 + 2 + 2  # icon, two figures, two sounds
+    assert all(image["alt"] for image in outline.images)
+    assert len(set(outline.ids)) == len(outline.ids)
+    assert {link.removeprefix("#") for link in outline.links} <= set(outline.ids)
+    page = render_report(example())
+    assert '<html lang="en">' in page
+    assert "default-src 'none'" in page
+    assert not re.search(r"(https?:)?//\w+\.\w+", page.replace("base64", ""))
+
+
+def test_page_says_everything_in_order() -> None:
+    text = "".join(Outline(render_report(example())).text)
+    places = [
+        text.index(part)
+        for part in (
+            "What was analysed.",
+            "It beats the mean preset.",
+            "A paragraph.",
+            "Errors <of> the runs",
+            "beats both nulls",
+            "Read with care.",
+            "One is half as loud.",
+            "preset 7",
+            "20 log10(mel + 1e-4)",
+            "synthvae analyze runs/a --seed 3",
+        )
+    ]
+    assert places == sorted(places)
+    assert "10.0\xa0dB²" in text
+    assert "9.50 to 11.2" in text
+    for part in collect_provenance("", 0).versions.values():
+        assert part in text
+
+
+def test_text_is_escaped() -> None:
+    page = render_report(replace(example(), title="<script>alert(1)</script>", lead='"&<b>'))
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_numbers_need_units() -> None:
+    def page(table: Table) -> str:
+        return render_report(replace(example(), sections=[Section("S", (), (table,))]))
+
+    with pytest.raises(ValueError, match="'MSE' holds numbers and has no unit"):
+        page(Table("T", [Column("Run"), Column("MSE")], [["a", 0.5]]))
+    with pytest.raises(ValueError, match="without unit"):
+        page(Table("T", [Column("Run"), Column("MSE")], [["a", Measured(1.0, "")]]))
+    with pytest.raises(ValueError, match="1 cells for 2 columns"):
+        page(Table("T", [Column("Run"), Column("MSE")], [["a"]]))
+    with pytest.raises(ValueError, match="finite"):
+        page(Table("T", [Column("Run"), Column("MSE", "dB²")], [["a", float("inf")]]))
+    with pytest.raises(ValueError, match="without unit"):
+        render_report(replace(example(), headlines=[Headline("a", Measured(1, ""), "")]))
+
+
+def test_a_figure_that_is_no_png_is_refused() -> None:
+    with pytest.raises(ValueError, match="PNG"):
+        render_report(replace(example(), sections=[Section("S", (), (FigureItem(b"x", "a", "b"),))]))
+
+
+def test_empty_parts_leave_no_holes() -> None:
+    bare = replace(example(), headlines=[], findings=[], sections=[], methods={})
+    assert Outline(render_report(bare)).open == []
+
+
+def test_report_is_written_whole(tmp_path: Path) -> None:
+    write_report(example(), tmp_path / "new" / "report.html")
+    assert (tmp_path / "new" / "report.html").read_text(encoding="utf-8") == render_report(example())
+    with pytest.raises(UserError, match="is a directory"):
+        write_report(example(), tmp_path)
+
+
+def test_wav_is_what_was_given() -> None:
+    with wave.open(io.BytesIO(wav_bytes(np.array([0.0, 0.5, -1.0, 2.0]), 44100))) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 44100)
+        assert list(np.frombuffer(file.readframes(4), "<i2")) == [0, 16384, -32767, 32767]
+    with pytest.raises(UserError, match="audio: sample 1 holds nan"):
+        wav_bytes([0.0, np.nan], 44100)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Something with fields."""
+
+    mse: np.floating
+    counts: tuple[int, ...]
+    dbcv: float | None
+
+
+def test_metrics_keep_every_number_and_are_sorted(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    write_metrics_json({"z": Numbers(np.float32(0.25), (1, 2), None), "a": np.arange(3.0)}, path)
+    assert json.loads(path.read_text()) == {
+        "a": [0.0, 1.0, 2.0],
+        "z": {"mse": 0.25, "counts": [1, 2], "dbcv": None},
+    }
+    assert list(json.loads(path.read_text())) == ["a", "z"]
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=r"metrics: run\.mse\[1\] is nan"):
+        write_metrics_json({"run": {"mse": np.array([1.0, np.nan])}}, path)
+    assert path.read_bytes() == before
+    with pytest.raises(TypeError, match="cannot write set"):
+        write_metrics_json({"a": {1}}, path)
+
+
+def test_csv_round_trip_in_full_precision(tmp_path: Path) -> None:
+    path = tmp_path / "presets.csv"
+    values = np.random.default_rng(0).standard_normal(5)
+    write_csv({"preset": range(5), "MSE, dB²": values, "note": ["a,b", None, "", "x", "y"]}, path)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["MSE, dB²"]) for row in rows] == list(values)
+    assert [row["note"] for row in rows] == ["a,b", "", "", "x", "y"]
+    with pytest.raises(UserError, match="metrics: mse is inf"):
+        write_csv({"mse": [1.0, np.inf]}, path)
+    with pytest.raises(ValueError, match="differ in length"):
+        write_csv({"a": [1], "b": []}, path)
+
+
+PROBE = """<script>
+window.addEventListener("error", event => document.body.dataset.error = event.message);
+addEventListener("load", async () => {
+  const order = () => [...document.querySelectorAll("tbody tr")].map(row => row.cells[0].textContent.trim()).join("");
+  const heads = document.querySelectorAll("thead button"), seen = [order()];
+  for (const head of [heads[1], heads[1], heads[2], heads[3], heads[0]]) { head.click(); seen.push(order()); }
+  const sounds = [...document.querySelectorAll("audio")];
+  const lengths = sounds.map(sound => sound.duration.toFixed(2));
+  document.querySelector(".zoom").click();
+  const result = {seen, lengths, open: document.querySelector("dialog").open,
+    requests: performance.getEntriesByType("resource").filter(entry => !entry.name.startsWith("data:")).length,
+    wide: document.documentElement.scrollWidth - innerWidth};
+  document.title = JSON.stringify(result);
+});
+</script></body>"""
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
+def test_in_a_browser_tables_sort_figures_open_and_sounds_have_a_length(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text(render_report(example()).replace("</body>", PROBE), encoding="utf-8")
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--virtual-time-budget=4000",
+        "--window-size=900,900",
+        "--dump-dom",
+    ]
+    done = subprocess.run(
+        ["chromium", *options, f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    title = re.search(r"<title>(.*?)</title>", done.stdout)
+    assert title is not None
+    assert "data-error" not in done.stdout
+    result = json.loads(title[1].replace("&quot;", '"'))
+    # As written; MSE up (dashes last), down; ratio up; verdict, good first; run.
+    assert result["seen"] == ["abcd", "badc", "dabc", "dabc", "dacb", "abcd"]
+    assert result["lengths"] == ["0.10", "0.10"]
+    assert result["open"] is True
+    assert result["requests"] == 0
+    assert result["wide"] <= 0

@@ -1,0 +1,261 @@
+"""Every command as a user types it, in one process; what is printed, what is written, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from synthvae import cli
+from synthvae.presets.dataset import Dataset
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Call ``synthvae ARGUMENTS`` in an empty folder; gives exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["synthvae", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        output = capsys.readouterr()
+        return int(stop.value.code or 0), output.out, output.err
+
+    return call
+
+
+def refused(result: tuple[int, str, str], *parts: str) -> None:
+    """A one-line error that has the parts, exit code 2, nothing on standard output."""
+    code, out, err = result
+    assert code == 2, err
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    for part in parts:
+        assert part in err, err
+
+
+def test_help_is_fast_and_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom synthvae import cli\nsys.argv = ['synthvae', '--help']\n"
+        "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'numpy', 'scipy', 'pandas', 'matplotlib', 'torchsynth', 'numba', 'umap'}\n"
+        "assert not heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_importing_the_package_is_light():
+    code = (
+        "import sys, synthvae; dir(synthvae); assert 'torch' not in sys.modules\n"
+        "assert len(synthvae.VOICE_63) == 63 and 'torch' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_command_has_an_example_in_its_help(run):
+    commands = ["generate-dataset", "render", "train", "analyze", "decode", "encode", "interpolate"]
+    for command in [[name] for name in commands] + [["benchmark", "voice"]]:
+        code, out, _ = run(*command, "--help")
+        assert code == 0
+        assert "Example:" in out, command
+        assert f"synthvae {' '.join(command)}" in out, command
+
+
+def test_generate_and_render(run, tmp_path: Path):
+    code, out, _ = run("generate-dataset", "--size", 64, "--seconds", 0.25, "--out", "data/small.json")
+    assert code == 0
+    assert "64 presets of 63 parameters (46 train, 9 validation, 9 test)" in out
+    code, out, _ = run("render", "data/small.json", "--index", "3,17", "--out", "sounds", "--format", "int16")
+    assert code == 0
+    assert sorted(p.name for p in (tmp_path / "sounds").iterdir()) == [
+        "preset_000003.json",
+        "preset_000003.wav",
+        "preset_000017.json",
+        "preset_000017.wav",
+    ]
+    info = soundfile.info(tmp_path / "sounds/preset_000003.wav")
+    assert (info.samplerate, info.frames, info.channels, info.subtype) == (44100, 11025, 1, "PCM_16")
+    origin = json.loads((tmp_path / "sounds/preset_000003.json").read_text())["origin"]
+    assert origin["index"] == 3
+    refused(run("generate-dataset", "--size", 64, "--out", "data/small.json"), "exists already", "--overwrite")
+    assert run("generate-dataset", "--size", 64, "--out", "data/small.json", "--overwrite")[0] == 0
+
+
+def test_train_from_flags_and_toml(run, small_dataset: Dataset, tmp_path: Path):
+    (tmp_path / "c.toml").write_text(f'data = "{small_dataset.path}"\nepochs = 9\nbatch_size = 32\n')
+    code, out, err = run("train", "--config", "c.toml", "--epochs", 1, "--loss", "scl", "--out", "r")
+    assert code == 0, err
+    assert "no gradient (--synth-layer sends it)" in out
+    assert "all 1 epochs done" in out
+    config = json.loads((tmp_path / "r/run.json").read_text())["config"]
+    assert (config["epochs"], config["batch_size"], config["loss"]) == (1, 32, "scl")
+    code, out, _ = run("train", "--config", "c.toml", "--epochs", 1, "--loss", "scl", "--out", "r", "--resume")
+    assert code == 0
+    assert "all 1 epochs done" in out
+    (tmp_path / "bad.toml").write_text("epoch = 3\n")
+    refused(run("train", "--config", "bad.toml"), "bad.toml", "unknown setting 'epoch'", "did you mean epochs")
+
+
+def test_decode_encode_interpolate(run, small_run: Path, small_dataset: Dataset, tmp_path: Path):
+    code, _, err = run("decode", small_run, "--random", 3, "--seed", 1, "--out", "a")
+    assert code == 0, err
+    names = sorted(p.name for p in (tmp_path / "a").glob("*.wav"))
+    assert names == ["random_1_0000.wav", "random_1_0001.wav", "random_1_0002.wav"]
+    code, _, err = run("encode", small_run, "a", "--out", "z.json")
+    assert code == 0, err
+    latents = json.loads((tmp_path / "z.json").read_text())
+    assert latents["names"] == ["random_1_0000", "random_1_0001", "random_1_0002"]
+    assert [len(row) for row in latents["latents"]] == [16] * 3
+    assert run("decode", small_run, "--z", "z.json", "--out", "b")[0] == 0
+    assert len(list((tmp_path / "b").glob("latent_*.wav"))) == 3
+    with (tmp_path / "z.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(latents["latents"])
+    assert run("decode", small_run, "--z", "z.csv", "--out", "c")[0] == 0
+    assert (tmp_path / "c/latent_0002.wav").read_bytes() == (tmp_path / "b/latent_0002.wav").read_bytes()
+
+    arguments = ("--from", 12, "--to", 48, "--steps", 5, "--out", "walk")
+    code, _, err = run("interpolate", small_run, *arguments)
+    assert code == 0, err
+    assert sorted(p.stem for p in (tmp_path / "walk").glob("*.wav")) == [f"from_12_to_48_step_00{i}" for i in range(5)]
+    assert run("interpolate", small_run, "--from", "a/random_1_0000.json", "--to", 3, "--steps", 2)[0] == 0
+
+
+def test_decode_twice_gives_the_same_bytes(run, small_run: Path, tmp_path: Path):
+    for out in ("a", "b"):
+        assert run("decode", small_run, "--random", 2, "--seed", 5, "--out", out)[0] == 0
+    for path in sorted((tmp_path / "a").iterdir()):
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_analyze_two_runs(run, small_run: Path, tmp_path: Path):
+    shutil.copytree(small_run, tmp_path / "other")
+    code, out, err = run("analyze", small_run, "other", "--out", "analysis/both")
+    assert code == 0, err
+    assert "report.html" in out
+    folder = tmp_path / "analysis/both"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics["runs"]) == {"small", "other"}
+    for feature, measured in metrics["runs"]["small"]["reconstruction"].items():  # the same model under two names
+        again = metrics["runs"]["other"]["reconstruction"][feature]
+        assert measured["mse"]["mean"] == pytest.approx(again["mse"]["mean"], rel=1e-4)
+    assert metrics["across_runs"]["logmel"]["epsilon_squared"] == pytest.approx(0.0, abs=1e-3)
+    logmel = metrics["runs"]["small"]["reconstruction"]["logmel"]
+    null = metrics["nulls"]["reconstruction"]["logmel"]["mean_preset"]["mse"]
+    assert logmel["mse_relative_to_mean_preset"]["value"] == pytest.approx(logmel["mse"]["mean"] / null)
+    with (folder / "reconstruction_small.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 9
+    assert sum(float(r["logmel_mse"]) for r in rows) / 9 == pytest.approx(logmel["mse"]["mean"])
+    assert {p.suffix for p in (folder / "figures").iterdir()} == {".png"}
+    page = (folder / "report.html").read_text()
+    assert "data:audio/wav;base64" in page
+    assert "mean preset" in page
+
+
+def test_benchmark_check_prints_differences(run):
+    code, out, _ = run("benchmark", "voice", "--check", "--presets", 4)
+    assert code == 0
+    lines = [line for line in out.splitlines() if "float64, ours against torchsynth's" in line]
+    assert len(lines) == 2
+    assert all(float(line.split("largest")[1].split()[0]) < 1e-10 for line in lines)
+
+
+def test_bad_arguments_are_refused_in_one_line(run, small_run: Path, small_dataset: Dataset, tmp_path: Path):
+    data = small_dataset.path
+    (tmp_path / "cut.json").write_text(data.read_text()[:5000])
+    (tmp_path / "wide.csv").write_text("1,2,3\n")
+    (tmp_path / "nan.csv").write_text(",".join(["nan"] * 16) + "\n")
+    before = sorted(tmp_path.iterdir())
+    refused(run("generate-dataset", "--size", 0, "--out", "x.json"), "--size is 0", "at least 3")
+    refused(run("generate-dataset", "--size", "many"), "many")
+    refused(run("generate-dataset", "--size", 9, "--parameters", 64, "--out", "x.json"), "64", "63", "78")
+    refused(run("generate-dataset", "--size", 9, "--splits", "9,0,0", "--out", "x.json"), "--splits", "at least 1")
+    refused(run("generate-dataset", "--size", 9, "--seconds", -1, "--out", "x.json"), "--seconds -1")
+    refused(run("generate-dataset", "--size", 9, "--out", "/proc/x/y.json"), "/proc/x", "cannot write")
+    refused(run("render", "cut.json", "--index", 1, "--out", "s"), "cut.json", "not a whole JSON document")
+    refused(run("render", data, "--index", 64, "--out", "s"), "no preset 64", "0 to 63")
+    refused(run("render", data, "--index", 1, "--out", "s", "--format", "mp3"), "'mp3'", "float, int16")
+    refused(run("render", data, "--index", 1, "--out", "/proc/s"), "/proc/s", "cannot write", "--out")
+    refused(run("train", "--data", "none.json"), "none.json", "generate-dataset")
+    refused(run("train"), "data is missing")
+    refused(run("train", "--data", data, "--loss", "mse", "--out", "r"), "'mse'", "sclp")
+    refused(run("train", "--data", data, "--epochs", 0, "--out", "r"), "epochs is 0")
+    refused(run("train", "--data", data, "--synth-layer", "--out", "/proc/r"), "/proc/r", "cannot write")
+    refused(run("train", "--data", data, "--epoch", 3), "--epoch")
+    refused(run("analyze", "nowhere"), "nowhere", "not a run directory")
+    refused(run("analyze", small_run, "--limit", 1), "--limit is 1")
+    refused(run("analyze", small_run, small_run, "--out", "a"), "two runs are called 'small'")
+    refused(run("decode", "nowhere", "--random", 2), "not a run directory")
+    refused(run("decode", small_run), "--random N or --z FILE")
+    refused(run("decode", small_run, "--random", 0), "--random is 0")
+    refused(run("decode", small_run, "--z", "none.json"), "none.json", "cannot read")
+    refused(run("decode", small_run, "--z", "wide.csv"), "wide.csv", "16 numbers")
+    refused(run("decode", small_run, "--z", "nan.csv"), "nan.csv", "row 0", "not finite")
+    refused(run("encode", small_run, "cut.json"), "cut.json", "not a whole JSON document")
+    refused(run("interpolate", small_run, "--from", 1, "--to", 64), "no preset 64")
+    refused(run("interpolate", small_run, "--from", 1, "--to", 2, "--steps", 1), "--steps is 1")
+    refused(run("polish"), "polish")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_foreign_parameters_are_refused_by_hash(run, small_run: Path, tmp_path: Path):
+    assert run("generate-dataset", "--size", 20, "--parameters", 78, "--out", "all.json")[0] == 0
+    refused(run("analyze", small_run, "--data", "all.json"), "all.json", "hash", "78", "63")
+    refused(run("interpolate", small_run, "--data", "all.json", "--from", 1, "--to", 2), "all.json", "hash")
+    assert run("generate-dataset", "--size", 20, "--out", "long.json")[0] == 0
+    refused(run("analyze", small_run, "--data", "long.json"), "long.json", "seconds=1.0", "seconds=0.25")
+
+
+@pytest.mark.slow
+def test_the_wheel_works_in_another_folder(tmp_path: Path):
+    """Every command, from the built wheel, with nothing of the checkout in reach."""
+    source, site, work = tmp_path / "source", tmp_path / "site", tmp_path / "work"
+    source.mkdir()
+    work.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "synthvae", source / "synthvae", ignore=shutil.ignore_patterns("__pycache__"))
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", tmp_path, source], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("synthvae-*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", site, wheel], check=True, capture_output=True)
+    top = {p.name for p in site.iterdir() if not p.name.endswith(".dist-info")}
+    assert top == {"synthvae", "bin"}, "only the package itself may land in site-packages"
+
+    environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+
+    def command(*arguments: object) -> str:
+        words = [sys.executable, site / "bin" / "synthvae", *arguments]
+        done = subprocess.run([str(w) for w in words], cwd=work, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    where = "import synthvae; print(synthvae.__file__)"
+    found = subprocess.run([sys.executable, "-c", where], cwd=work, env=environment, capture_output=True, text=True)
+    assert found.stdout.startswith(str(site))
+    command("--help")
+    command("generate-dataset", "--size", 64, "--seconds", 0.25, "--out", "d.json")
+    command("render", "d.json", "--index", "3,17", "--out", "sounds")
+    command("train", "--data", "d.json", "--loss", "sclp", "--synth-layer", "--epochs", 2, "--out", "r")
+    command("train", "--data", "d.json", "--loss", "logsl", "--feature", "mfcc", "--epochs", 2, "--out", "q")
+    command("analyze", "r", "q", "--out", "a")
+    command("decode", "r", "--random", 2, "--out", "s")
+    command("encode", "r", "s", "--out", "z.json")
+    command("interpolate", "r", "--from", 1, "--to", 2, "--steps", 2, "--out", "w")
+    command("benchmark", "voice", "--check", "--presets", 2)
+    assert {"d.json", "sounds", "r", "q", "a", "s", "z.json", "w"} <= {p.name for p in work.iterdir()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"synthvae-{project['version']}-" in wheel.name

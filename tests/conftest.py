@@ -1,0 +1,81 @@
+"""Shared fixtures: small datasets and a trained run, made once per session."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from importlib import resources
+from pathlib import Path
+
+import pytest
+import torch
+
+from synthvae.generation import generate_dataset
+from synthvae.parameters.voice import VOICE_63, import_torchsynth
+from synthvae.presets.dataset import Dataset, read_dataset
+from synthvae.presets.settings import RenderSettings
+from synthvae.synth.voice import Voice
+from synthvae.training.config import resolve_config
+from synthvae.training.loop import train
+
+torch.set_num_threads(1)
+
+SHORT = RenderSettings(sample_rate=16000, seconds=0.25, control_rate=160)
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """64 presets of a quarter of a second."""
+    path = tmp_path_factory.mktemp("data") / "small.json"
+    generate_dataset(path, VOICE_63, 64, seed=3, settings=SHORT)
+    return read_dataset(path)
+
+
+@pytest.fixture(scope="session")
+def small_voice() -> Voice:
+    return Voice(VOICE_63, **SHORT.to_dict())
+
+
+@pytest.fixture(scope="session")
+def small_run(small_dataset: Dataset, small_voice: Voice, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs through the Voice."""
+    out = tmp_path_factory.mktemp("runs") / "small"
+    config = resolve_config(
+        None,
+        {
+            "data": str(small_dataset.path),
+            "loss": "sclp",
+            "synth_layer": True,
+            "epochs": 2,
+            "batch_size": 16,
+            "lr": 1e-3,
+        },
+    )
+    train(config, small_dataset, small_voice, out)
+    return out
+
+
+@pytest.fixture
+def torchsynth_synth(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """torchsynth.synth itself, given the two imports that current installations no longer have."""
+    pkg_resources = types.ModuleType("pkg_resources")
+    pkg_resources.resource_string = lambda package, name: (resources.files("torchsynth") / name).read_bytes()
+
+    class LightningModule(torch.nn.Module):
+        device = torch.device("cpu")
+
+    core = types.ModuleType("pytorch_lightning.core.lightning")
+    core.LightningModule = LightningModule
+    for name, module in {
+        "pkg_resources": pkg_resources,
+        "pytorch_lightning": types.ModuleType("pytorch_lightning"),
+        "pytorch_lightning.core": types.ModuleType("pytorch_lightning.core"),
+        "pytorch_lightning.core.lightning": core,
+    }.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.delitem(sys.modules, "torchsynth.synth", raising=False)
+    module = import_torchsynth("synth")
+    yield module
+    sys.modules.pop("torchsynth.synth", None)
+    importlib.invalidate_caches()

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from synthvae.errors import UserError
+from synthvae.features import FEATURES, build_feature, multi_feature, registry
+from synthvae.features import stft as transform
+
+
+def test_the_table_names_every_feature():
+    assert list(FEATURES) == ["stft", "mfcc", "cqt", "logmel"]
+    for name in FEATURES:
+        assert build_feature(name, 16000).name == name
+
+
+def test_an_unknown_name_lists_the_legal_ones():
+    with pytest.raises(UserError, match=r"'mel'.*stft, mfcc, cqt, logmel"):
+        build_feature("mel", 16000)
+
+
+@pytest.mark.parametrize("sample_rate", [0, -44100])
+def test_a_sample_rate_is_positive(sample_rate):
+    with pytest.raises(ValueError, match="sample_rate"):
+        build_feature("stft", sample_rate)
+
+
+def test_several_features_cost_one_transform_and_are_the_same(monkeypatch):
+    calls = []
+
+    def counted(audio):
+        calls.append(audio)
+        return transform(audio)
+
+    monkeypatch.setattr(registry, "stft", counted)
+    monkeypatch.setattr("synthvae.features.short_time.stft", counted)
+    audio = torch.randn(2, 5000)
+    features = [build_feature(name, 16000) for name in FEATURES]
+    together = multi_feature(audio, features)
+    assert len(calls) == 1
+    assert list(together) == list(FEATURES)
+    for feature in features:
+        torch.testing.assert_close(together[feature.name], feature(audio), rtol=0, atol=0)
+    calls.clear()
+    multi_feature(audio, [build_feature("cqt", 16000)])
+    assert not calls
+
+
+def test_two_features_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="must differ"):
+        multi_feature(torch.randn(1, 100), [build_feature("stft", 8000), build_feature("stft", 16000)])
+
+
+def test_importing_features_and_losses_leaves_heavy_packages_alone():
+    heavy = ("nnAudio", "auraloss", "scipy")
+    code = f"import sys, synthvae.features, synthvae.losses; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

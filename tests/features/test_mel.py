@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from synthvae.features import LogMel, log_mel
+from synthvae.features.mel import htk_filterbank, mel_centres
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 16000, 22050, 44100, 48000])
+def test_filterbank_is_librosas(sample_rate):
+    filters = pytest.importorskip("librosa.filters")
+    expected = filters.mel(sr=sample_rate, n_fft=2048, n_mels=128, fmin=20.0, htk=True, norm=None, dtype=np.float64)
+    np.testing.assert_allclose(htk_filterbank(sample_rate), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("sample_rate", [100, 8000, 44100, 48000, 96000])
+def test_every_band_hears_something_up_to_96_khz(sample_rate):
+    assert (htk_filterbank(sample_rate).max(1) > 0).all()
+
+
+def test_bands_are_triangles_of_unit_height_that_add_up_to_one_between_their_centres():
+    weights = htk_filterbank(44100)
+    assert weights.max() <= 1.0
+    assert weights[64:].max(1).min() > 0.9  # wide bands have a bin near their centre
+    centre = weights.argmax(1)
+    inside = weights[:, centre[0] + 1 : centre[-1]].sum(0)
+    np.testing.assert_allclose(inside, 1.0)
+
+
+def test_log_mel_is_its_definition():
+    torch.manual_seed(0)
+    audio = torch.randn(1, 5000, dtype=torch.float64)
+    padded = np.pad(audio[0].numpy(), 1024, mode="reflect")
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2048) / 2048)
+    frames = np.stack([padded[512 * n : 512 * n + 2048] * window for n in range(5000 // 512 + 1)])
+    magnitude = np.abs(np.fft.rfft(frames)) / 512
+    expected = 20 * np.log10(magnitude @ htk_filterbank(16000).T + 1e-4).T
+    np.testing.assert_allclose(log_mel(audio, 16000)[0].numpy(), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("frequency", [100.0, 440.0, 1000.0, 5000.0, 15000.0])
+def test_a_full_scale_sine_peaks_near_one(frequency):
+    time = torch.arange(44100, dtype=torch.float64) / 44100
+    sine = torch.sin(2 * math.pi * frequency * time)[None]
+    level = log_mel(sine, 44100)[0, :, 20:60].amax(0)
+    # a narrow band hears one bin of the main lobe and may miss its top, a wide one adds up to all of it (2)
+    assert level.min() > 20 * math.log10(0.5)
+    assert level.max() < 20 * math.log10(2.0) + 0.01
+
+
+def test_silence_is_minus_80_db():
+    torch.testing.assert_close(log_mel(torch.zeros(1, 1000), 44100), torch.full((1, 128, 2), -80.0))
+
+
+def test_a_sample_rate_without_room_for_bands_is_refused():
+    with pytest.raises(ValueError, match="above 40 Hz"):
+        LogMel(40)
+
+
+def test_bands_peak_at_their_centres():
+    filterbank, centres = htk_filterbank(44100), mel_centres(44100)
+    assert (np.diff(centres) > 0).all()
+    spacing = 44100 / 2048
+    wide = np.flatnonzero(filterbank.max(axis=1) > 0.9)
+    assert len(wide) > 30
+    assert np.abs(filterbank[wide].argmax(axis=1) * spacing - centres[wide]).max() < spacing

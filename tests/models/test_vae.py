@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from synthvae.errors import UserError
+from synthvae.models import ARCHITECTURES, VAE, parse_architecture
+
+
+@pytest.mark.parametrize(
+    ("text", "widths"),
+    [("exp1", (256, 64, 16)), ("exp3", (128, 16)), ("63-32-7", (32, 7)), ("32-7", (32, 7)), ("5", (5,))],
+)
+def test_architectures(text: str, widths: tuple[int, ...]):
+    assert parse_architecture(text, 63) == widths
+
+
+@pytest.mark.parametrize("text", ["exp9", "", "63-0-4", "a-b", "63--4"])
+def test_impossible_architectures(text: str):
+    with pytest.raises(UserError, match="--architecture"):
+        parse_architecture(text, 63)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_shapes_and_mirrored_widths(name: str):
+    widths = ARCHITECTURES[name]
+    model = VAE(63, widths)
+    output = model(torch.rand(5, 63), torch.randn(5, widths[-1]))
+    assert output.raw.shape == (5, 63)
+    assert output.mean.shape == output.log_variance.shape == output.latent.shape == (5, widths[-1])
+    down = [m.out_features for m in model.body if isinstance(m, torch.nn.Linear)]
+    up = [m.in_features for m in model.decoder if isinstance(m, torch.nn.Linear)]
+    assert down == list(widths[:-1])
+    assert up == list(reversed(widths))
+
+
+def test_without_noise_the_mean_is_decoded():
+    model = VAE(63, (32, 4))
+    unit = torch.rand(3, 63)
+    output = model(unit)
+    torch.testing.assert_close(output.latent, output.mean)
+    torch.testing.assert_close(output.raw, model.decode(model.encode(unit)[0]))
+    torch.testing.assert_close(model(unit).raw, output.raw)
+
+
+def test_reparameterisation_has_the_posteriors_moments():
+    model = VAE(63, (32, 4))
+    unit = torch.rand(1, 63).expand(200_000, 63)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        output = model(unit, torch.randn(200_000, 4, generator=generator))
+    torch.testing.assert_close(output.latent.mean(0), output.mean[0], rtol=0, atol=0.02)
+    torch.testing.assert_close(output.latent.var(0), output.log_variance[0].exp(), rtol=0.03, atol=0)
+
+
+def test_clamped_output_and_sigmoid_stay_in_the_cube():
+    latent_extreme = 50 * torch.randn(64, 4, generator=torch.Generator().manual_seed(1))
+    linear, sigmoid = VAE(63, (32, 4)), VAE(63, (32, 4), "sigmoid")
+    raw = linear.decode(latent_extreme)
+    assert raw.min() < 0 < 1 < raw.max()
+    assert (linear(torch.rand(9, 63)).unit >= 0).all()
+    squashed = sigmoid.decode(latent_extreme)
+    assert squashed.min() >= 0
+    assert squashed.max() <= 1
+
+
+def test_every_weight_receives_a_gradient():
+    model = VAE(63, (32, 4))
+    output = model(torch.rand(16, 63), torch.randn(16, 4))
+    (output.raw.square().sum() + output.log_variance.sum()).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_unknown_output():
+    with pytest.raises(UserError, match="choose one of linear, sigmoid"):
+        VAE(63, (4,), "softmax")

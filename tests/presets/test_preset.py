@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from synthvae.errors import UserError
+from synthvae.parameters.voice import VOICE_63, VOICE_78
+from synthvae.presets.preset import Preset, read_preset, read_presets, wav_bytes, write_preset, write_wav
+from synthvae.presets.settings import RenderSettings
+
+
+@pytest.fixture
+def preset() -> Preset:
+    unit = np.random.default_rng(0).random(63)
+    return Preset(VOICE_63, VOICE_63.denormalise(unit), RenderSettings(), {"dataset": "x.json", "index": 3})
+
+
+def test_round_trip(preset: Preset, tmp_path: Path):
+    path = tmp_path / "a.json"
+    write_preset(path, preset)
+    again = read_preset(path, VOICE_63)
+    np.testing.assert_allclose(again.human, preset.human, rtol=1e-8)
+    assert again.settings == preset.settings
+    assert again.origin == preset.origin
+    assert set(json.loads(path.read_text())["values"]) == set(VOICE_78.names)
+
+
+def test_a_preset_of_63_reads_as_one_of_78_but_not_back(preset: Preset, tmp_path: Path):
+    path = tmp_path / "a.json"
+    write_preset(path, preset)
+    full = read_preset(path, VOICE_78)
+    human = full.human.copy()
+    human[VOICE_78.index("mod_matrix.adsr_2->vco_1_pitch")] = 0.5
+    write_preset(path, Preset(VOICE_78, human, full.settings))
+    with pytest.raises(UserError, match=r"adsr_2->vco_1_pitch is 0\.5, but this parameter set holds it at 0"):
+        read_preset(path, VOICE_63)
+
+
+def test_directories_are_read_in_order(preset: Preset, tmp_path: Path):
+    for name in ("b", "a", "c"):
+        write_preset(tmp_path / f"{name}.json", preset)
+    assert [path.stem for path, _ in read_presets(tmp_path, VOICE_63)] == ["a", "b", "c"]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(UserError, match="no .*json in it"):
+        read_presets(empty, VOICE_63)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"format": "synthvae-preset"', "not a whole JSON document"),
+        ('{"format": "other"}', "format is 'other'"),
+        ('{"format": "synthvae-preset", "version": 9}', "version is 9"),
+    ],
+)
+def test_broken_presets(text: str, message: str, tmp_path: Path):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_preset(path, VOICE_63)
+    with pytest.raises(UserError, match="cannot read"):
+        read_preset(tmp_path / "none.json", VOICE_63)
+
+
+def test_values_must_be_an_object(preset: Preset, tmp_path: Path):
+    path = tmp_path / "a.json"
+    write_preset(path, preset)
+    document = json.loads(path.read_text())
+    document["values"] = [1, 2]
+    path.write_text(json.dumps(document))
+    with pytest.raises(UserError, match="not an object of numbers by name"):
+        read_preset(path, VOICE_63)
+
+
+@pytest.mark.parametrize(("sample_format", "error"), [("float", 0.0), ("int16", 0.5 / 32767)])
+def test_wav_reads_back(sample_format: str, error: float, tmp_path: Path):
+    audio = np.random.default_rng(0).uniform(-1, 1, 1000).astype(np.float32)
+    audio[:2] = 1.0, -1.0
+    path = tmp_path / "a.wav"
+    write_wav(path, audio, 44100, sample_format)
+    again, rate = soundfile.read(path, dtype="float64")
+    assert rate == 44100
+    scale = 1.0 if sample_format == "float" else 32768 / 32767
+    np.testing.assert_allclose(again * scale, audio, atol=error + 1e-9)
+    assert path.read_bytes() == wav_bytes(audio, 44100, sample_format)
+
+
+def test_unknown_sample_format():
+    with pytest.raises(UserError, match="choose one of float, int16"):
+        wav_bytes(np.zeros(3), 44100, "mp3")

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from synthvae.errors import UserError
+from synthvae.training.config import TrainConfig, resolve_config
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_flags_win_over_the_file_and_the_file_over_its_base(tmp_path: Path):
+    write(tmp_path / "base.toml", 'data = "a.json"\nlr = 1\nepochs = 7\n')
+    overlay = write(tmp_path / "over.toml", 'base = "base.toml"\nepochs = 9\nbeta = 2\n')
+    config = resolve_config(overlay, {"loss": "scl", "seed": None, "lr": 0.5})
+    assert config == TrainConfig(data="a.json", lr=0.5, epochs=9, beta=2.0, loss="scl")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("learning_rate = 1", "unknown setting 'learning_rate'"),
+        ("epoch = 1", "did you mean epochs"),
+        ("synth-layer = true", "did you mean synth_layer"),
+        ("epochs = 1.5", r"epochs is 1\.5; give a int"),
+        ("epochs = 0", "epochs is 0; give a value above 0"),
+        ('lr = "fast"', "lr is 'fast'"),
+        ("lr = nan", "lr is nan"),
+        ("seed = true", "seed is True"),
+        ("synth_layer = 1", "synth_layer is 1"),
+        ("alpha = -1", "alpha is -1"),
+        ('beta = "automatic"', "beta is 'automatic'; give auto or a number"),
+        ("beta = -1", "beta is -1"),
+        ('device = "tpu"', "choose auto, cpu or cuda"),
+        ("epochs = = 1", "not TOML"),
+        ('base = "x.toml"', "x.toml: cannot read"),
+        ('base = "c.toml"', "leads back to the file itself"),
+    ],
+)
+def test_bad_files_are_refused(text: str, message: str, tmp_path: Path):
+    with pytest.raises(UserError, match=message):
+        resolve_config(write(tmp_path / "c.toml", text), {"data": "a.json"})
+
+
+def test_data_is_needed():
+    with pytest.raises(UserError, match="data is missing"):
+        resolve_config(None, {})
+
+
+def test_beta_from_the_command_line_is_text():
+    assert resolve_config(None, {"data": "a", "beta": "0.5"}).beta == 0.5
+    assert resolve_config(None, {"data": "a", "beta": "auto"}).beta == "auto"
+
+
+def test_the_study_schedule():
+    config = TrainConfig(lr=1.0, lr_drop_after=200, lr_drop_every=100, lr_drop_factor=0.5)
+    assert [config.learning_rate(e) for e in (0, 199, 200, 299, 300, 499)] == [1, 1, 0.5, 0.5, 0.25, 0.125]

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from synthvae.errors import UserError
+from synthvae.presets.dataset import Dataset
+from synthvae.synth.voice import Voice
+from synthvae.training import loop
+from synthvae.training.config import TrainConfig, resolve_config
+from synthvae.training.metrics import read_metrics
+from synthvae.training.run_directory import load_run, load_tensors
+
+
+def settings(dataset: Dataset, **changes: Any) -> TrainConfig:
+    defaults = {"data": str(dataset.path), "epochs": 3, "batch_size": 16, "lr": 1e-3, "synth_layer": True}
+    return resolve_config(None, defaults | changes)
+
+
+class Killed(Exception):
+    pass
+
+
+def kill_after(steps: int):
+    """A callback that dies like a killed process would: no cleaning up after the given number of steps."""
+    done = 0
+
+    def on_step(epoch: int, step: int, of: int) -> None:
+        nonlocal done
+        done += 1
+        if done == steps:
+            raise Killed
+
+    return on_step
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_tensors(path / "checkpoint.safetensors")[0]
+
+
+def assert_same(first: Path, second: Path) -> None:
+    a, b = weights(first), weights(second)
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        assert torch.equal(value, b[name]), name
+    assert (first / "weights.safetensors").read_bytes() == (second / "weights.safetensors").read_bytes()
+    assert (first / "metrics.csv").read_text() == (second / "metrics.csv").read_text()
+
+
+def test_same_seed_same_weights_and_another_seed_others(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        loop.train(settings(small_dataset, seed=seed, epochs=2), small_dataset, small_voice, tmp_path / name)
+    assert_same(tmp_path / "a", tmp_path / "b")
+    assert not torch.equal(weights(tmp_path / "a")["model.mean.weight"], weights(tmp_path / "c")["model.mean.weight"])
+
+
+@pytest.mark.parametrize("steps", [1, 4, 5])
+def test_killed_and_resumed_equals_never_killed(
+    steps: int, small_dataset: Dataset, small_voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(loop, "SAVE_SECONDS", -1.0)  # after every step
+    config = settings(small_dataset, epochs=3)
+    loop.train(config, small_dataset, small_voice, tmp_path / "whole")
+    with pytest.raises(Killed):
+        loop.train(config, small_dataset, small_voice, tmp_path / "cut", on_step=kill_after(steps))
+    position = loop.train(config, small_dataset, small_voice, tmp_path / "cut", resume=True)
+    assert position.epoch == 3
+    assert_same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_killed_before_the_first_checkpoint_starts_again(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
+    config = settings(small_dataset, epochs=2)
+    loop.train(config, small_dataset, small_voice, tmp_path / "whole")
+    with pytest.raises(Killed):
+        loop.train(config, small_dataset, small_voice, tmp_path / "cut", on_step=kill_after(1))
+    loop.train(config, small_dataset, small_voice, tmp_path / "cut", resume=True)
+    assert_same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_ctrl_c_saves_and_resumes(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
+    config = settings(small_dataset, epochs=2)
+    loop.train(config, small_dataset, small_voice, tmp_path / "whole")
+
+    def on_step(epoch: int, step: int, steps: int) -> None:
+        if (epoch, step) == (0, 2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(loop.Interrupted, match="epoch 1"):
+        loop.train(config, small_dataset, small_voice, tmp_path / "cut", on_step=on_step)
+    assert signal.getsignal(signal.SIGINT) is before
+    loop.train(config, small_dataset, small_voice, tmp_path / "cut", resume=True)
+    assert_same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_more_epochs_continue_as_if_asked_for_at_once(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
+    loop.train(settings(small_dataset, epochs=3), small_dataset, small_voice, tmp_path / "whole")
+    loop.train(settings(small_dataset, epochs=1), small_dataset, small_voice, tmp_path / "longer")
+    loop.train(settings(small_dataset, epochs=3), small_dataset, small_voice, tmp_path / "longer", resume=True)
+    assert_same(tmp_path / "whole", tmp_path / "longer")
+
+
+def test_a_finished_run_is_left_alone(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
+    config = settings(small_dataset, epochs=1)
+    loop.train(config, small_dataset, small_voice, tmp_path / "run")
+    before = (tmp_path / "run" / "checkpoint.safetensors").read_bytes()
+    position = loop.train(config, small_dataset, small_voice, tmp_path / "run", resume=True, on_step=kill_after(1))
+    assert position.finished == "all 1 epochs done"
+    assert (tmp_path / "run" / "checkpoint.safetensors").read_bytes() == before
+
+
+def test_metrics_name_every_term_and_dimension(small_run: Path):
+    rows = read_metrics(small_run / "metrics.csv")
+    assert [row["epoch"] for row in rows] == [0, 1]
+    for split in ("train", "validation"):
+        for term in ("parameter", "clamp", "spectral", "kl", "total"):
+            assert rows[0][f"{split}/{term}"] >= 0
+    row = rows[1]
+    kl = [row[f"kl/{number:02d}"] for number in range(16)]
+    assert sum(kl) == pytest.approx(row["validation/kl"], rel=1e-5)
+    assert row["active_units"] == sum(value > loop.ACTIVE_NATS for value in kl)
+    total = row["validation/parameter"] + 100 * row["validation/clamp"] + 1e-3 * row["validation/kl"]
+    assert row["validation/total"] == pytest.approx(total + row["beta"] * row["validation/spectral"], rel=1e-6)
+    assert any((small_run / "tensorboard").iterdir())
+
+
+def test_beta_holds_one_to_three(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
+    loop.train(settings(small_dataset, epochs=2), small_dataset, small_voice, tmp_path / "run")
+    row = read_metrics(tmp_path / "run" / "metrics.csv")[-1]
+    ratio = row["beta"] * row["train/spectral"] / row["train/parameter"]
+    assert ratio == pytest.approx(3.0, rel=0.35)  # the averages are those of 8 steps only
+
+
+def test_learning_lowers_the_validation_loss(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
+    config = settings(small_dataset, epochs=30, loss="none", synth_layer=False, patience=0)
+    loop.train(config, small_dataset, None, tmp_path / "run")
+    rows = read_metrics(tmp_path / "run" / "metrics.csv")
+    assert rows[-1]["train/parameter"] < 0.9 * rows[0]["train/parameter"]
+
+
+def test_early_stopping_waits_as_long_as_asked(small_dataset: Dataset, tmp_path: Path):
+    config = settings(small_dataset, epochs=400, loss="none", synth_layer=False, patience=3, lr=5e-2)
+    position = loop.train(config, small_dataset, None, tmp_path / "run")
+    assert position.finished == "no better validation loss for 3 epochs"
+    assert position.epoch == position.best_epoch + 1 + 3
+    rows = read_metrics(tmp_path / "run" / "metrics.csv")
+    best = min(range(len(rows)), key=lambda i: rows[i]["validation/total"])
+    assert best == position.best_epoch
+    assert load_run(tmp_path / "run").state["best_epoch"] == best
+
+
+def test_the_synth_layer_alone_renders_during_training(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
+    calls: list[tuple[int, bool]] = []
+
+    class Spy(torch.nn.Module):
+        def forward(self, unit: torch.Tensor) -> torch.Tensor:
+            calls.append((len(unit), unit.requires_grad))
+            return small_voice(unit)
+
+    for through in (False, True):
+        calls.clear()
+        loop.train(
+            settings(small_dataset, epochs=1, synth_layer=through), small_dataset, Spy(), tmp_path / str(through)
+        )
+        assert any(needs for _, needs in calls) == through
+    calls.clear()
+    loop.train(
+        settings(small_dataset, epochs=1, synth_layer=False, loss="none"), small_dataset, None, tmp_path / "none"
+    )
+    assert calls == []
+
+
+def test_results_do_not_depend_on_the_spectral_term_without_gradient(
+    small_dataset: Dataset, small_voice: Voice, tmp_path: Path
+):
+    """What the study's experiment 1 is read to be: the losses differ in when they stop, not in what they learn."""
+    for loss in ("scl", "lslp"):
+        loop.train(
+            settings(small_dataset, epochs=2, synth_layer=False, loss=loss), small_dataset, small_voice, tmp_path / loss
+        )
+    a, b = weights(tmp_path / "scl"), weights(tmp_path / "lslp")
+    assert all(torch.equal(a[name], b[name]) for name in a if name.startswith("model."))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss": "mse"}, "scl.*logsl.*lmsl.*sclp.*logslp.*lslp"),
+        ({"feature": "chroma"}, "stft"),
+        ({"architecture": "huge"}, "--architecture 'huge'"),
+        ({"output": "softmax"}, "--output"),
+        ({"loss": "none"}, "--synth-layer with --loss none"),
+        ({"device": "cuda"}, "no CUDA GPU"),
+    ],
+)
+def test_unknown_names_are_refused_and_nothing_is_written(
+    changes: dict[str, Any], message: str, small_dataset: Dataset, small_voice: Voice, tmp_path: Path
+):
+    if changes.get("device") == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(UserError, match=message):
+        loop.train(settings(small_dataset, **changes), small_dataset, small_voice, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_directories_with_other_things_are_refused(
+    small_dataset: Dataset, small_voice: Voice, small_run: Path, tmp_path: Path
+):
+    config = settings(small_dataset, epochs=2)
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("x")
+    for out, message in (
+        (tmp_path / "file", "not a directory"),
+        (tmp_path / "full", "not empty and not a run"),
+        (small_run, "already holds a run; add --resume"),
+    ):
+        with pytest.raises(UserError, match=message):
+            loop.train(config, small_dataset, small_voice, out)
+
+
+def test_resuming_with_other_settings_or_data_is_refused(
+    small_dataset: Dataset, small_voice: Voice, small_run: Path, tmp_path: Path
+):
+    copy = tmp_path / "copy"
+    shutil.copytree(small_run, copy)
+    with pytest.raises(UserError, match=r"was trained with lr = 0\.001, now it is 0\.5"):
+        loop.train(settings(small_dataset, epochs=2, lr=0.5), small_dataset, small_voice, copy, resume=True)
+    other = dataclasses.replace(small_dataset, hash="f" * 16)
+    with pytest.raises(UserError, match="is not the dataset"):
+        loop.train(settings(small_dataset, epochs=2), other, small_voice, copy, resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(small_dataset: Dataset, tmp_path: Path):
+    config = settings(small_dataset, epochs=50, loss="none", synth_layer=False, lr=1e18)
+    with pytest.raises(UserError, match="not finite.*lower --lr"):
+        loop.train(config, small_dataset, None, tmp_path / "run")
+
+
+def test_callbacks_count_steps_and_epochs(small_dataset: Dataset, tmp_path: Path):
+    steps: list[tuple[int, int, int]] = []
+    rows: list[Mapping[str, float]] = []
+    config = settings(small_dataset, epochs=2, loss="none", synth_layer=False)
+    loop.train(config, small_dataset, None, tmp_path / "r", on_step=lambda *s: steps.append(s), on_epoch=rows.append)
+    assert steps == [(e, s, 3) for e in range(2) for s in (1, 2, 3)]
+    assert [row["epoch"] for row in rows] == [0, 1]

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import torch
+
+from synthvae.features import build_feature
+from synthvae.losses import build_loss
+from synthvae.models import VAE
+from synthvae.synth.voice import Voice
+from synthvae.training.clipping import clip_gradient_per_preset
+from synthvae.training.objective import Objective, Weights
+
+
+def terms_and_model(voice: Voice, through: bool, clip: float = 1.0):
+    torch.manual_seed(0)
+    model = VAE(63, (32, 4))
+    objective = Objective(voice, build_loss("sclp", build_feature("stft", voice.sample_rate)), through, clip)
+    unit = torch.rand(6, 63, generator=torch.Generator().manual_seed(1))
+    return objective.terms(model(unit, torch.randn(6, 4)), unit), model
+
+
+def test_the_spectral_term_alone_reaches_the_encoders_weights(small_voice: Voice):
+    terms, model = terms_and_model(small_voice, through=True)
+    terms["spectral"].mean().backward()
+    without = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without == []
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_without_synth_layer_the_term_is_measured_and_has_no_gradient(small_voice: Voice):
+    measured, _ = terms_and_model(small_voice, through=False)
+    flowing, _ = terms_and_model(small_voice, through=True)
+    assert not measured["spectral"].requires_grad
+    torch.testing.assert_close(measured["spectral"], flowing["spectral"].detach())
+    assert measured["parameter"].requires_grad
+
+
+def test_terms_are_per_preset_and_weights_are_applied_once(small_voice: Voice):
+    terms, _ = terms_and_model(small_voice, through=True)
+    assert {name: value.shape for name, value in terms.items()} == dict.fromkeys(
+        ("parameter", "clamp", "kl", "spectral"), (6,)
+    )
+    weights = Weights(alpha=100.0, beta=2.0, kl=0.5)
+    expected = terms["parameter"] + 100 * terms["clamp"] + 2 * terms["spectral"] + 0.5 * terms["kl"]
+    torch.testing.assert_close(weights.total(terms), expected)
+
+
+def test_clipping_limits_long_rows_and_leaves_short_ones():
+    unit = torch.zeros(3, 2, requires_grad=True)
+    gradient = torch.tensor([[3.0, 4.0], [0.03, 0.04], [0.0, 0.0]])
+    passed = clip_gradient_per_preset(unit, 1.0)
+    torch.testing.assert_close(passed, unit)
+    passed.backward(gradient)
+    torch.testing.assert_close(unit.grad, torch.tensor([[0.6, 0.8], [0.03, 0.04], [0.0, 0.0]]))
+
+
+def test_the_clip_bounds_each_presets_share_of_a_mean(small_voice: Voice):
+    captured = {}
+
+    class Spy(torch.nn.Module):
+        def forward(self, unit: torch.Tensor) -> torch.Tensor:
+            return small_voice(unit)
+
+    objective = Objective(Spy(), build_loss("logsl", build_feature("stft", small_voice.sample_rate)), True, 0.25)
+    raw = torch.rand(5, 63, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    target = torch.rand(5, 63, generator=torch.Generator().manual_seed(3))
+    output = VAE(63, (4,))(target)._replace(raw=raw)
+    objective.terms(output, target)["spectral"].mean().backward()
+    captured["norms"] = raw.grad.norm(dim=1) * 5
+    assert captured["norms"].max() <= 0.25 * 1.0001
+    assert captured["norms"].max() > 0.24

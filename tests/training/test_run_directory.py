@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from synthvae import load_run
+from synthvae.errors import UserError
+from synthvae.parameters.voice import VOICE_63, VOICE_78
+from synthvae.presets.dataset import Dataset
+
+
+@pytest.fixture
+def copy(small_run: Path, tmp_path: Path) -> Path:
+    target = tmp_path / "copy"
+    shutil.copytree(small_run, target)
+    return target
+
+
+def test_encodes_decodes_and_samples(small_run: Path, small_dataset: Dataset):
+    run = load_run(small_run)
+    unit = small_dataset.split("test")
+    latent = run.encode(unit)
+    assert latent.shape == (len(unit), 16) == (len(unit), run.latent_size)
+    decoded = run.decode(latent)
+    assert decoded.shape == unit.shape
+    assert decoded.min() >= 0
+    assert decoded.max() <= 1
+    torch.testing.assert_close(run.sample(5, seed=1), run.sample(5, seed=1), rtol=0, atol=0)
+    assert not torch.equal(run.sample(5, seed=1), run.sample(5, seed=2))
+    assert run.voice(run.sample(2)).shape == (2, 4000)
+    assert run.parameters == VOICE_63
+
+
+def test_two_loads_give_identical_latents(small_run: Path, copy: Path, small_dataset: Dataset):
+    unit = small_dataset.unit
+    assert torch.equal(load_run(small_run).encode(unit), load_run(copy).encode(unit))
+
+
+def test_description_says_what_made_it(small_run: Path, small_dataset: Dataset):
+    document = json.loads((small_run / "run.json").read_text())
+    assert document["dataset_hash"] == small_dataset.hash
+    assert document["parameter_hash"] == VOICE_63.hash
+    assert document["config"]["synth_layer"] is True
+    assert document["versions"]["torch"] == torch.__version__
+    assert document["state"]["finished"] == "all 2 epochs done"
+
+
+def test_a_model_loads_without_any_synthesizer(small_run: Path):
+    code = (
+        "import sys; sys.modules['torchsynth'] = None\n"
+        "from synthvae import load_run\n"
+        f"run = load_run({str(small_run)!r}); run.voice(run.sample(2))\n"
+        "assert not [m for m in sys.modules if m.startswith(('torchsynth.', 'umap', 'matplotlib', 'lightning_fabric'))]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_other_parameters_are_refused_by_hash(small_run: Path):
+    run = load_run(small_run)
+    run.require_parameters(VOICE_63, "x.json")
+    with pytest.raises(UserError, match=f"x.json: .*78.*{VOICE_78.hash}.*{VOICE_63.hash}"):
+        run.require_parameters(VOICE_78, "x.json")
+
+
+def test_directories_that_are_no_runs(tmp_path: Path, copy: Path):
+    with pytest.raises(UserError, match="not a run directory"):
+        load_run(tmp_path / "nowhere")
+    text = (copy / "run.json").read_text()
+    for broken, message in (
+        (text[:100], "not a whole JSON document"),
+        (text.replace('"synthvae-run"', '"other"'), "format is 'other'"),
+        (text.replace('"version": 1', '"version": 2', 1), "version is 2"),
+        (text.replace(VOICE_63.hash, "0" * 16), "parameter_hash"),
+        (text.replace('"exp1"', '"exp3"'), "does not fit the architecture exp3"),
+    ):
+        (copy / "run.json").write_text(broken)
+        with pytest.raises(UserError, match=message):
+            load_run(copy)
+
+
+def test_missing_or_broken_weights(copy: Path):
+    weights = copy / "weights.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=r"weights\.safetensors: cannot read"):
+        load_run(copy)
+    weights.unlink()
+    with pytest.raises(UserError, match="no weights yet"):
+        load_run(copy)
