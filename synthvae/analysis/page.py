@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from synthvae.analysis import figures
 from synthvae.analysis.measure import FEATURE_UNITS, Frechet, RunMeasures, TestSounds
 from synthvae.analysis.reconstruction import Ratio, error_ratio, summarise
 from synthvae.analysis.report import (
@@ -30,12 +29,11 @@ from synthvae.analysis.report import (
     wav_bytes,
 )
 from synthvae.analysis.statistics import GroupTest
-from synthvae.features.mel import mel_centres
 from synthvae.presets.dataset import Dataset
 from synthvae.training.loop import ACTIVE_NATS
 from synthvae.training.run_directory import Run
 
-__all__ = ["METHODS", "build_report"]
+__all__ = ["METHODS", "build_report", "example_indices"]
 
 #: Quantiles of the log-mel error at which a run's example sounds are taken.
 EXAMPLES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -91,7 +89,7 @@ def build_report(
     Returns:
         The report.
     """
-    sections = [_reconstruction(measures, test, tests, images), _listening(measures[0], test)]
+    sections = [_reconstruction(measures, test, tests, images), _listening(measures[0], test, images)]
     sections += [_latent_space(run, measured, images) for run, measured in zip(runs, measures, strict=True)]
     sections += [_distances(measures, test)]
     names = ", ".join(measured.name for measured in measures)
@@ -270,38 +268,25 @@ def _comparison_table(tests: Mapping[str, GroupTest]) -> Table:
     )
 
 
-def _listening(measured: RunMeasures, test: TestSounds) -> Section:
+def example_indices(measured: RunMeasures) -> list[int]:
+    """Test presets at the quantiles `EXAMPLES` of a run's log-mel error, from the best to the worst."""
     order = np.argsort(measured.errors["logmel"].mse)
-    logmel, rate = test.features["logmel"], test.features["logmel"].sample_rate
-    centres = mel_centres(rate)
+    return [int(order[round(quantile * (len(order) - 1))]) for quantile in EXAMPLES]
+
+
+def _listening(measured: RunMeasures, test: TestSounds, images: Mapping[str, bytes]) -> Section:
+    rate = test.features["logmel"].sample_rate
     rows = []
-    for quantile in EXAMPLES:
-        index = int(order[round(quantile * (len(order) - 1))])
-        target, answer = test.audio[index], measured.audio[index]
-        figure = figures.sound_comparison(
-            _numbers(target),
-            _numbers(answer),
-            _numbers(logmel(target[None])[0]),
-            _numbers(logmel(answer[None])[0]),
-            centres,
-            rate,
+    for quantile, index in zip(EXAMPLES, example_indices(measured), strict=True):
+        number, error = test.numbers[index], measured.errors["logmel"].mse[index]
+        figure = FigureItem(
+            images[f"{measured.name}_preset_{number}"],
+            f"Waveforms and log-mel spectrograms of preset {number} and its reconstruction",
+            "Waveforms overlaid, and log-mel spectrograms in dB on one colour scale.",
         )
-        number = test.numbers[index]
-        error = measured.errors["logmel"].mse[index]
-        rows.append(
-            sound_pair(
-                f"preset {number}",
-                _numbers(target),
-                _numbers(answer),
-                rate,
-                f"log-mel error {error:.0f} dB², better than {100 * (1 - quantile):.0f} % of the test presets",
-                FigureItem(
-                    figures.png_bytes(figure),
-                    f"Waveforms and log-mel spectrograms of preset {number} and its reconstruction",
-                    "Waveforms overlaid, and log-mel spectrograms in dB on one colour scale.",
-                ),
-            )
-        )
+        detail = f"log-mel error {error:.0f} dB², better than {100 * (1 - quantile):.0f} % of the test presets"
+        sounds = (_numbers(test.audio[index]), _numbers(measured.audio[index]))
+        rows.append(sound_pair(f"preset {number}", *sounds, rate, detail, figure))
     prior = [
         SoundRow(f"prior sample {i}", [Sound("sound", wav_bytes(_numbers(measured.prior_audio[i]), rate))])
         for i in range(min(PRIOR_EXAMPLES, len(measured.prior_audio)))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from synthvae.analysis import figures
 from synthvae.analysis.measure import (
@@ -16,11 +17,12 @@ from synthvae.analysis.measure import (
     measure_run,
     render_targets,
 )
-from synthvae.analysis.page import build_report
+from synthvae.analysis.page import build_report, example_indices
 from synthvae.analysis.reconstruction import error_ratio, summarise
 from synthvae.analysis.report import write_csv, write_metrics_json, write_report
 from synthvae.analysis.statistics import GroupTest, kruskal_wallis
 from synthvae.errors import UserError
+from synthvae.features.mel import mel_centres
 from synthvae.files import atomic_write, ensure_directory
 from synthvae.presets.dataset import Dataset
 from synthvae.provenance import hardware, versions
@@ -103,7 +105,7 @@ def compare_runs(measures: Sequence[RunMeasures]) -> dict[str, GroupTest]:
 
 
 def draw_figures(runs: Sequence[Run], measures: Sequence[RunMeasures], test: TestSounds) -> dict[str, bytes]:
-    """All figures as PNG by name; the examples are in `build_report`, beside their sounds."""
+    """All figures as PNG by name."""
     images = {}
     for feature, unit in FEATURE_UNITS.items():
         nulls = {
@@ -121,10 +123,26 @@ def draw_figures(runs: Sequence[Run], measures: Sequence[RunMeasures], test: Tes
         images[f"{measured.name}_clusters"] = figures.png_bytes(
             figures.cluster_map(measured.map.points, measured.map.labels)
         )
+        for index in example_indices(measured):
+            name = f"{measured.name}_preset_{test.numbers[index]}"
+            images[name] = figures.png_bytes(_comparison(test, measured, index))
         curves = run.path / "metrics.csv"
         if curves.exists():
             images[f"{measured.name}_training"] = figures.png_bytes(figures.loss_curves(curves))
     return images
+
+
+def _comparison(test: TestSounds, measured: RunMeasures, index: int) -> Figure:
+    logmel = test.features["logmel"]
+    sounds = (test.audio[index], measured.audio[index])
+    return figures.sound_comparison(
+        sounds[0].numpy(),
+        sounds[1].numpy(),
+        logmel(sounds[0][None])[0].numpy(),
+        logmel(sounds[1][None])[0].numpy(),
+        mel_centres(logmel.sample_rate),
+        logmel.sample_rate,
+    )
 
 
 def metrics_document(

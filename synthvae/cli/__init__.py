@@ -8,6 +8,7 @@ import sys
 
 import typer
 
+from synthvae.allocator import keep_freed_memory
 from synthvae.cli import analyze, benchmark, datasets, presets, train
 from synthvae.errors import UserError
 
@@ -28,6 +29,7 @@ for _module in (datasets, train, analyze, presets, benchmark):
 
 def main() -> None:
     """Run the command line; bad input is one line on standard error and exit code 2."""
+    keep_freed_memory()
     usage_error = typer.BadParameter.__mro__[2]  # ClickException, wherever this Typer keeps it
     try:
         code = app(standalone_mode=False)

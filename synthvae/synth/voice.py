@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
 from synthvae.parameters.space import ParameterSpace
 from synthvae.synth.reference import render
+
+if TYPE_CHECKING:
+    from synthvae.synth.fast import FastVoice
 
 __all__ = ["NOISE_SEED", "Voice", "control_points", "noise_signal"]
 
@@ -32,6 +37,10 @@ class Voice(nn.Module):
     gradient is finite on the whole closed cube, faces included. Values equal those of torchsynth's modules
     wired with the same noise; `synthvae.synth.reference` is the definition.
 
+    There are two paths. float32 on a CPU is computed by compiled kernels, many times faster and closer to float64
+    than plain PyTorch in float32, differentiable once. All else, and everything with `exact`, is computed by the
+    definition in plain PyTorch, differentiable as often as one likes. `path` says which one a call takes.
+
     Example:
         >>> from synthvae import VOICE_63, Voice
         >>> voice = Voice(VOICE_63, seconds=0.5)
@@ -47,6 +56,7 @@ class Voice(nn.Module):
         sample_rate: int = 44100,
         seconds: float = 1.0,
         control_rate: int = 441,
+        exact: bool = False,
     ) -> None:
         """Set up a Voice.
 
@@ -55,6 +65,7 @@ class Voice(nn.Module):
             sample_rate: Hz.
             seconds: length of every sound.
             control_rate: rate of envelopes and LFOs in Hz.
+            exact: compute the definition in plain PyTorch whatever the type and the device.
 
         Raises:
             ValueError: if a rate or the length is not positive or too short for two control points.
@@ -66,6 +77,7 @@ class Voice(nn.Module):
             parameters = voice.VOICE_63
         self.parameter_space = parameters
         self.sample_rate, self.seconds, self.control_rate = sample_rate, seconds, control_rate
+        self.exact = exact
         self.samples = round(seconds * sample_rate)
         if sample_rate <= 0 or control_rate <= 0 or self.samples <= 0:
             raise ValueError(f"rates and length must be positive: {sample_rate=}, {control_rate=}, {seconds=}")
@@ -73,6 +85,35 @@ class Voice(nn.Module):
         if self.control_size < 2:
             raise ValueError(f"{seconds} s at a control rate of {control_rate} Hz has fewer than two control points")
         self.register_buffer("noise", noise_signal(self.samples), persistent=False)
+        self._fast: FastVoice | None = None
+
+    @property
+    def path(self) -> str:
+        """Which path a float32 input on this module's device takes; `path_of` answers for any input."""
+        return self.path_of(torch.float32, self.noise.device)
+
+    def path_of(self, dtype: torch.dtype, device: torch.device | str) -> str:
+        """Which path an input takes, in words: the kernels or the reference, the type and the device.
+
+        Args:
+            dtype: of the input.
+            device: of the input.
+        """
+        device = torch.device(device)
+        way = "compiled kernels" if self._is_fast(dtype, device) else "reference"
+        return f"{way}, {str(dtype).removeprefix('torch.')} on {device.type}"
+
+    def _is_fast(self, dtype: torch.dtype, device: torch.device) -> bool:
+        return not self.exact and dtype == torch.float32 and device.type == "cpu"
+
+    def fast(self) -> FastVoice:
+        """The kernels of this Voice, whichever path it takes; the first call loads numba."""
+        if self._fast is None:
+            from synthvae.synth.fast import FastVoice  # numba takes a third of a second to load
+
+            noise = self.noise.detach().to("cpu", torch.float32)
+            self._fast = FastVoice(self.parameter_space, noise, self.control_size, self.sample_rate, self.control_rate)
+        return self._fast
 
     def forward(self, unit: Tensor) -> Tensor:
         """Render presets.
@@ -88,6 +129,8 @@ class Voice(nn.Module):
         """
         if unit.ndim != 2:
             raise ValueError(f"expected unit parameters (B, {len(self.parameter_space)}), got {tuple(unit.shape)}")
+        if self._is_fast(unit.dtype, unit.device):
+            return self.fast()(unit)
         human = self.parameter_space.denormalise(unit)
         values = dict(zip(self.parameter_space.names, human.split(1, dim=1), strict=True))
         for name, value in self.parameter_space.fixed.items():
@@ -96,4 +139,7 @@ class Voice(nn.Module):
 
     def extra_repr(self) -> str:
         """The settings, for ``print(voice)``."""
-        return f"{self.parameter_space!r}, {self.sample_rate} Hz, {self.seconds} s, control {self.control_rate} Hz"
+        return (
+            f"{self.parameter_space!r}, {self.sample_rate} Hz, {self.seconds} s, control {self.control_rate} Hz, "
+            f"{self.path}"
+        )

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from synthvae.training.run_directory import load_tensors, save_tensors
+from synthvae.tensors import load_tensors, save_tensors
 
 __all__ = ["Position", "read_position", "restore_checkpoint", "save_checkpoint"]
 

@@ -25,12 +25,13 @@ from synthvae.files import ensure_directory
 from synthvae.losses import BetaController, build_loss, kl_divergence
 from synthvae.models import VAE, parse_architecture
 from synthvae.presets.dataset import Dataset
+from synthvae.tensors import save_tensors
 from synthvae.training.checkpoint import Position, restore_checkpoint, save_checkpoint
 from synthvae.training.config import TrainConfig
 from synthvae.training.metrics import MetricsLog
-from synthvae.training.objective import TERMS, Objective, Weights
+from synthvae.training.objective import TERMS, Objective, Weights, typical
 from synthvae.training.randomness import epoch_order, posterior_noise
-from synthvae.training.run_directory import read_description, save_tensors, write_description
+from synthvae.training.run_directory import read_description, write_description
 
 __all__ = ["ACTIVE_NATS", "Interrupted", "Trainer", "train"]
 
@@ -191,13 +192,14 @@ class Trainer:
             output = self.forward(unit, noise[mine].to(fabric.device))
             terms = self.objective.terms(output, unit, with_spectral=config.synth_layer)
             means = {name: value.mean() for name, value in terms.items()}
+            summary = typical(terms)
             if "spectral" in terms:
-                self.beta.update(self._reduce(means["parameter"]), self._reduce(means["spectral"]))
+                self.beta.update(self._reduce(summary["parameter"]), self._reduce(summary["spectral"]))
             total = self._weights().total(means)
             self.stepper.zero_grad()
             fabric.backward(total)
             self.stepper.step()
-            for name, value in means.items():
+            for name, value in summary.items():
                 share = value.detach().double() * len(rows)
                 self.sums[name] = self.sums.get(name, torch.zeros_like(share)) + share
             position.step += 1
@@ -228,7 +230,7 @@ class Trainer:
             for name, value in self.objective.terms(output, unit).items():
                 collected.setdefault(name, []).append(value)
             kl.append(kl_divergence(output.mean, output.log_variance))
-        terms = {name: torch.cat(values).double().mean() for name, values in collected.items()}
+        terms = typical({name: torch.cat(values).double() for name, values in collected.items()})
         if "spectral" in terms and not self.config.synth_layer:
             self.beta.update(terms["parameter"], terms["spectral"])
         weights = self._weights()

@@ -16,7 +16,7 @@ from synthvae.losses.terms import clamp_penalty, kl_divergence, parameter_error
 from synthvae.models import VAEOutput
 from synthvae.training.clipping import clip_gradient_per_preset
 
-__all__ = ["TERMS", "Objective", "Weights"]
+__all__ = ["TERMS", "Objective", "Weights", "typical"]
 
 TERMS = ("parameter", "clamp", "spectral", "kl")
 
@@ -41,6 +41,22 @@ class Weights:
         """The weighted sum of named terms, whatever their common shape; absent terms count as 0."""
         weights = {"parameter": self.parameter, "clamp": self.alpha, "spectral": self.beta, "kl": self.kl}
         return torch.stack([weights[name] * value for name, value in terms.items()]).sum(0)
+
+
+def typical(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """One number per term for a batch: the mean, but of the spectral term the median.
+
+    A quiet target divides by little, so spectral terms have a heavy tail: at the start of training the mean over
+    presets is six times the median, and single presets reach a thousand times it. What sets weights or stops a
+    run has to speak of most presets; in the gradient each preset's share is clipped instead.
+
+    Args:
+        terms: per preset, ``(B,)``.
+
+    Returns:
+        Scalars by name.
+    """
+    return {name: value.median() if name == "spectral" else value.mean() for name, value in terms.items()}
 
 
 class Objective(nn.Module):

@@ -20,8 +20,6 @@ from typing import Any
 
 import orjson
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from synthvae.errors import UserError
@@ -31,38 +29,13 @@ from synthvae.parameters.space import ParameterSpace
 from synthvae.presets.settings import SYNTH, RenderSettings, check_format
 from synthvae.provenance import hardware, versions
 from synthvae.synth.voice import Voice
+from synthvae.tensors import load_tensors
 from synthvae.training.config import TrainConfig, resolve_config
 
-__all__ = ["Run", "load_run", "load_tensors", "save_tensors", "write_description"]
+__all__ = ["Run", "load_run", "read_description", "write_description"]
 
 FORMAT = "synthvae-run"
 VERSION = 1
-
-
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any] | None = None) -> None:
-    """Write tensors, and a state as JSON in the file's metadata, as one atomic whole.
-
-    Raises:
-        UserError: if `path` cannot be written.
-    """
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    atomic_write(path, save(contiguous, metadata={"state": json.dumps(dict(state or {}))}))
-
-
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_tensors` wrote.
-
-    Raises:
-        UserError: if the file is missing, cut short or not safetensors.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            state = json.loads((file.metadata() or {}).get("state", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 - not a mapping
-    except (OSError, SafetensorError, ValueError) as error:
-        raise UserError(
-            f"{path}: cannot read ({error}); train again, or copy the file from where it is whole"
-        ) from None
 
 
 def write_description(

@@ -14,10 +14,11 @@ import torch
 from synthvae.errors import UserError
 from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
+from synthvae.tensors import load_tensors
 from synthvae.training import loop
 from synthvae.training.config import TrainConfig, resolve_config
 from synthvae.training.metrics import read_metrics
-from synthvae.training.run_directory import load_run, load_tensors
+from synthvae.training.run_directory import load_run
 
 
 def settings(dataset: Dataset, **changes: Any) -> TrainConfig:

@@ -7,7 +7,7 @@ from synthvae.losses import build_loss
 from synthvae.models import VAE
 from synthvae.synth.voice import Voice
 from synthvae.training.clipping import clip_gradient_per_preset
-from synthvae.training.objective import Objective, Weights
+from synthvae.training.objective import Objective, Weights, typical
 
 
 def terms_and_model(voice: Voice, through: bool, clip: float = 1.0):
@@ -68,3 +68,8 @@ def test_the_clip_bounds_each_presets_share_of_a_mean(small_voice: Voice):
     captured["norms"] = raw.grad.norm(dim=1) * 5
     assert captured["norms"].max() <= 0.25 * 1.0001
     assert captured["norms"].max() > 0.24
+
+
+def test_a_silent_target_does_not_decide_what_is_typical():
+    terms = {"parameter": torch.tensor([1.0, 2.0, 6.0]), "spectral": torch.tensor([1.0, 2.0, 1000.0])}
+    assert {name: float(value) for name, value in typical(terms).items()} == {"parameter": 3.0, "spectral": 2.0}

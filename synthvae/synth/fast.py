@@ -1,0 +1,166 @@
+"""The Voice on a CPU in float32, by compiled kernels with a hand-derived backward pass.
+
+`synthvae.synth.reference` is the definition; `synthvae.synth.kernels` computes the same to float32's accuracy.
+The kernels are compiled on first use and cached on disk. Importing this module loads numba.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from synthvae.parameters.space import ParameterSpace
+from synthvae.synth.kernels.layout import BLOCK, NAMES, blocks, chunks
+from synthvae.synth.kernels.voice import Grid, Space, backward, forward
+
+__all__ = ["FastVoice"]
+
+Floats = NDArray[np.float32]
+
+#: Most rows that a thread takes at a time.
+_ROWS = 16
+
+
+class FastVoice:
+    """Renders float32 rows on a CPU, split over ``torch.get_num_threads()`` threads.
+
+    A row's samples and gradient are the same bits in any batch, at any position and on any number of threads.
+    """
+
+    def __init__(
+        self, parameters: ParameterSpace, noise: Tensor, control_size: int, sample_rate: float, control_rate: float
+    ) -> None:
+        """Lay out a Voice for the kernels.
+
+        Args:
+            parameters: the columns of the input and the values of all other parameters.
+            noise: ``(T,)`` white noise, the same for every preset.
+            control_size: number of control points.
+            sample_rate: Hz.
+            control_rate: Hz.
+        """
+        table = list(parameters)
+        minimum = np.array([p.minimum for p in table])
+        maximum = np.array([p.maximum for p in table])
+        curve = np.array([p.curve for p in table])
+        symmetric = np.array([p.symmetric for p in table])
+        fixed = np.zeros(len(NAMES))
+        for name, value in parameters.fixed.items():
+            fixed[NAMES.index(name)] = value
+        self.samples = noise.shape[0]
+        self._space = Space(
+            columns=np.array([NAMES.index(p.name) for p in table]),
+            minimum=minimum,
+            span=np.where(symmetric, (maximum - minimum) / 2, maximum - minimum),
+            power=1.0 / curve,
+            symmetric=symmetric,
+            linear=curve == 1.0,
+            fixed=fixed,
+        )
+        before, first, offset = blocks(self.samples, control_size)
+        step = (control_size - 1) / max(self.samples - 1, 1)
+        self._grid = Grid(before, first, offset, np.diff(first).astype(np.float64), step)
+        padded = np.zeros(self.samples + BLOCK, dtype=np.float32)
+        padded[: self.samples] = noise.detach().numpy()
+        rates = (float(control_rate), float(sample_rate))
+        self._setting = (self._space, self._grid, chunks(first), rates, control_size, padded)
+
+    def __call__(self, unit: Tensor) -> Tensor:
+        """Render unit parameters, differentiable once.
+
+        Args:
+            unit: ``(B, P)`` in [0, 1], float32 on the CPU. A row with a NaN gives a row of NaN.
+
+        Returns:
+            Audio ``(B, T)``.
+
+        Raises:
+            ValueError: if there are not P columns.
+        """
+        if unit.shape[1] != len(self._space.columns):
+            raise ValueError(f"expected {len(self._space.columns)} columns, got shape {tuple(unit.shape)}")
+        return _Render.apply(unit, self)
+
+    def render(self, unit: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
+        """Sounds ``(B, T)``, and for each the factor that normalised it and where its peak was, or -1."""
+        size = unit.shape[0]
+        # NumPy asks for huge pages for large arrays; PyTorch does not, and a fresh page every 4 KiB costs as much
+        # time as the samples on it.
+        out = np.empty((size, self.samples), dtype=np.float32)
+        gains, wheres = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.int64)
+        _over_rows(size, lambda low, high: forward(unit, low, high, *self._setting, out, gains, wheres))
+        return out, gains, wheres
+
+    def pull_back(self, unit: Floats, out: Floats, gains: Floats, wheres: NDArray[np.int64], grad: Floats) -> Floats:
+        """Derivatives by unit parameters ``(B, P)``, from those by samples ``(B, T)`` and what `render` gave."""
+        result = np.empty_like(unit)
+        found = (out, gains, wheres)
+        _over_rows(unit.shape[0], lambda low, high: backward(unit, low, high, *self._setting, *found, grad, result))
+        return result
+
+
+class _Render(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, unit: Tensor, voice: FastVoice) -> Tensor:  # noqa: ANN401
+        rows = unit.detach().contiguous()
+        samples, gains, wheres = voice.render(rows.numpy())
+        audio = torch.from_numpy(samples)
+        ctx.voice, ctx.gains, ctx.wheres = voice, gains, wheres
+        ctx.save_for_backward(rows, audio)
+        return audio
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        unit, audio = ctx.saved_tensors
+        found = audio.detach().numpy(), ctx.gains, ctx.wheres
+        grad_unit = ctx.voice.pull_back(unit.numpy(), *found, grad.contiguous().numpy())
+        return torch.from_numpy(grad_unit), None
+
+
+def _over_rows(size: int, work: Callable[[int, int], None]) -> None:
+    """Call `work(low, high)` for all of `size` rows, on as many threads as PyTorch uses, this one included."""
+    threads = min(torch.get_num_threads(), size)
+    if threads <= 1:
+        work(0, size)
+        return
+    rows = min(_ROWS, -(-size // threads))
+    starts = itertools.count(0, rows)
+
+    def take() -> None:
+        while (low := next(starts)) < size:
+            work(low, min(low + rows, size))
+
+    helpers = [_pool().submit(take) for _ in range(threads - 1)]
+    take()
+    for helper in helpers:
+        helper.result()
+
+
+_executor: ThreadPoolExecutor | None = None
+
+
+def _pool() -> ThreadPoolExecutor:
+    global _executor
+    if _executor is None:
+        _executor = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="synthvae")
+    return _executor
+
+
+def _forget_pool() -> None:
+    """A forked process inherits the pool, but not its threads."""
+    global _executor
+    _executor = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)

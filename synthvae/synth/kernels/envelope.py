@@ -1,0 +1,211 @@
+"""Envelopes at control rate: attack, decay and release ramps raised to a power, and their derivatives.
+
+The reference multiplies three ramps. No two of them move at the same control point (the note's end cuts attack
+and decay short), so an envelope falls into five stretches, each with one power of one straight line x:
+
+    attack   [0, a)   v = x^alpha B                     x = (n + eps)/A + eps
+    decay    [a, d)   v = ((1 - s) x^alpha + s) R0      x = 1 - ((n - A) + eps)/D - eps
+    sustain  [d, r)   v = L R0
+    release  [r, e)   v = L x^alpha                     x = 1 - ((n - N) + eps)/R - eps
+    silence  [e, C)   v = L Rend
+
+A, D, N, R are the lengths of attack, decay, note and release in control points, s the sustain level; F0, R0 are
+the values of the decay and release ramps before they start, Fend, Rend after they ended (1 where a ramp has no
+length, else 0), B = ((1 - s) F0 + s) R0 and L = (1 - s) Fend + s.
+"""
+
+from __future__ import annotations
+
+import math
+
+from synthvae.synth.kernels.arithmetic import power
+from synthvae.synth.kernels.compile import plain, summing, wide
+from synthvae.synth.kernels.layout import DURATION
+from synthvae.synth.reference import EPSILON
+
+__all__ = ["envelope", "envelope_backward"]
+
+LN2 = math.log(2.0)
+
+
+@plain
+def _edge(position, size):
+    """The first control point at or after a position, at most `size`; 0 where the position is NaN."""
+    return math.ceil(min(position, float(size))) if position > 0.0 else 0
+
+
+@plain
+def _before(length, alpha):
+    """A falling ramp before its start: its value, d/dlength and d/dalpha."""
+    if length <= EPSILON:
+        return (0.0 if length > 0.0 else 1.0), 0.0, 0.0
+    quotient = EPSILON / length + EPSILON
+    x = max(1.0 - quotient, 0.0)
+    value, logarithm = power(x, alpha)
+    slope = alpha * value / x * EPSILON / (length * length) if x > 0.0 else 0.0
+    return value, slope, value * logarithm * LN2
+
+
+@plain
+def _stretches(human, at, rate, size):
+    """Lengths in control points, A, D, N, R, and the ends of the first four stretches, a, d, r, e."""
+    attack, decay, release, note = human[at], human[at + 1], human[at + 3], human[DURATION]
+    held_attack = min(attack, note) * rate
+    held_decay = min(max(note - attack, 0.0), decay) * rate
+    held_note, held_release = note * rate, release * rate
+    a = _edge(held_attack - EPSILON, size)
+    d = max(a, _edge(held_attack + held_decay - EPSILON, size)) if held_decay > EPSILON else a
+    r = max(d, _edge(held_note, size))
+    e = max(r, _edge(held_note + held_release - EPSILON, size)) if held_release > EPSILON else r
+    return held_attack, held_decay, held_note, held_release, a, d, r, e
+
+
+@plain
+def envelope(human, at, rate, points, out):
+    """Write the envelope whose parameters start at `at` into `out`; `points` counts 0, 1, 2..."""
+    wide()
+    size = out.shape[0]
+    sustain, alpha = human[at + 2], human[at + 4]
+    attack, decay, note, release, a, d, r, e = _stretches(human, at, rate, size)
+    fall = _before(decay, alpha)[0]
+    tail = _before(release, alpha)[0]
+    level = sustain if decay > 0.0 else 1.0
+    top = ((1.0 - sustain) * fall + sustain) * tail
+
+    per_attack = 1.0 / attack
+    for n in range(a):
+        x = min((points[n] + EPSILON) * per_attack + EPSILON, 1.0)
+        out[n] = top * power(x, alpha)[0]
+    per_decay, depth, floor = 1.0 / decay, (1.0 - sustain) * tail, sustain * tail
+    for n in range(a, d):
+        x = max(1.0 - ((max(points[n] - attack, 0.0) + EPSILON) * per_decay + EPSILON), 0.0)
+        out[n] = depth * power(x, alpha)[0] + floor
+    for n in range(d, r):
+        out[n] = level * tail
+    per_release = 1.0 / release
+    for n in range(r, e):
+        x = max(1.0 - ((points[n] - note + EPSILON) * per_release + EPSILON), 0.0)
+        out[n] = level * power(x, alpha)[0]
+    for n in range(e, size):
+        out[n] = 0.0 if release > 0.0 else level
+
+
+@summing
+def envelope_backward(human, at, rate, points, grad, grad_human):
+    """Add the derivatives of sum(grad * envelope) to `grad_human`.
+
+    Every stretch needs a few of the sums over its points of grad times 1, p = x^alpha, p ln x and p/x, and the
+    latter times the numerator of x's quotient.
+    """
+    wide()
+    size = grad.shape[0]
+    sustain, alpha = human[at + 2], human[at + 4]
+    attack, decay, note, release, a, d, r, e = _stretches(human, at, rate, size)
+    fall, fall_length, fall_alpha = _before(decay, alpha)
+    tail, tail_length, tail_alpha = _before(release, alpha)
+    held = (1.0 - sustain) * fall + sustain
+    level = sustain if decay > 0.0 else 1.0
+
+    # Attack.
+    per_attack = 1.0 / attack
+    sum_p = sum_log = sum_q = 0.0
+    for n in range(a):
+        elapsed = points[n] + EPSILON
+        quotient = elapsed * per_attack + EPSILON
+        x = min(quotient, 1.0)
+        p, logarithm = power(x, alpha)
+        gp = grad[n] * p
+        sum_p += gp
+        sum_log += gp * logarithm
+        sum_q += gp / x * elapsed if quotient <= 1.0 else 0.0
+    top = held * tail
+    d_alpha = top * sum_log * LN2
+    d_attack = -top * alpha * sum_q * per_attack * per_attack if a > 0 else 0.0
+    d_held = sum_p * tail
+    d_tail = sum_p * held
+    d_sustain = d_held * (1.0 - fall)
+    d_fall = d_held * (1.0 - sustain)
+    d_alpha += d_fall * fall_alpha
+    d_decay = d_fall * fall_length
+
+    # Decay.
+    per_decay = 1.0 / decay
+    sum_g = sum_p = sum_log = sum_q = sum_x = 0.0
+    for n in range(a, d):
+        elapsed = max(points[n] - attack, 0.0) + EPSILON
+        x = max(1.0 - (elapsed * per_decay + EPSILON), 0.0)
+        p, logarithm = power(x, alpha)
+        g = grad[n]
+        gp = g * p
+        slope = gp / x if x > 0.0 else 0.0
+        sum_g += g
+        sum_p += gp
+        sum_log += gp * logarithm
+        sum_q += slope * elapsed
+        sum_x += slope if points[n] >= attack else 0.0
+    depth = (1.0 - sustain) * tail
+    d_tail += (1.0 - sustain) * sum_p + sustain * sum_g
+    d_sustain += tail * (sum_g - sum_p)
+    d_alpha += depth * sum_log * LN2
+    if d > a:
+        d_decay += depth * alpha * sum_q * per_decay * per_decay
+        d_attack += depth * alpha * sum_x * per_decay
+
+    # Sustain.
+    sum_g = 0.0
+    for n in range(d, r):
+        sum_g += grad[n]
+    d_level = sum_g * tail
+    d_tail += sum_g * level
+
+    # Release.
+    per_release = 1.0 / release
+    sum_p = sum_log = sum_q = sum_x = 0.0
+    for n in range(r, e):
+        elapsed = points[n] - note + EPSILON
+        x = max(1.0 - (elapsed * per_release + EPSILON), 0.0)
+        p, logarithm = power(x, alpha)
+        gp = grad[n] * p
+        slope = gp / x if x > 0.0 else 0.0
+        sum_p += gp
+        sum_log += gp * logarithm
+        sum_q += slope * elapsed
+        sum_x += slope
+    d_level += sum_p
+    d_alpha += level * sum_log * LN2
+    d_release = d_note = 0.0
+    if e > r:
+        d_release = level * alpha * sum_q * per_release * per_release
+        d_note = level * alpha * sum_x * per_release
+
+    # Silence.
+    if not release > 0.0:
+        for n in range(e, size):
+            d_level += grad[n]
+    if decay > 0.0:
+        d_sustain += d_level
+    d_alpha += d_tail * tail_alpha
+    d_release += d_tail * tail_length
+
+    grad_human[at + 2] += d_sustain
+    grad_human[at + 3] += d_release * rate
+    grad_human[at + 4] += d_alpha
+    _cut_short(human, at, d_attack * rate, d_decay * rate, d_note * rate, grad_human)
+
+
+@plain
+def _cut_short(human, at, d_held_attack, d_held_decay, d_note, grad_human):
+    """Through min(attack, note) and min(max(note - attack, 0), decay); ties are shared as PyTorch shares them."""
+    attack, decay, note = human[at], human[at + 1], human[DURATION]
+    own = 1.0 if attack < note else (0.5 if attack == note else 0.0)
+    d_attack = own * d_held_attack
+    d_note += (1.0 - own) * d_held_attack
+    room = max(note - attack, 0.0)
+    own = 1.0 if decay < room else (0.5 if decay == room else 0.0)
+    d_decay = own * d_held_decay
+    if note >= attack:
+        d_note += (1.0 - own) * d_held_decay
+        d_attack -= (1.0 - own) * d_held_decay
+    grad_human[at] += d_attack
+    grad_human[at + 1] += d_decay
+    grad_human[DURATION] += d_note

@@ -1,0 +1,209 @@
+"""An oscillator's phase at audio rate, block by block, without a cumulative sum over samples.
+
+The reference's phase is a running sum of f[n] / sample_rate. Within a block pitch is a straight line, so that
+frequency is a geometric sequence f r^k with r = 2^c, and the sum of its first n terms is
+
+    u(n) = f (2^(c n) - 1) / (2^c - 1) = A n G(c n),   G(x) = (2^x - 1) / x,   A = f / G(c),
+
+in turns, with f in turns per sample. A block starts at P, the sum of all earlier blocks' u(count), kept in
+float64. Blocks in which the pitch crosses an end of the MIDI range, or moves by more than an octave, are summed
+sample by sample.
+
+Derivatives, with H(x) = d/dx ln G(x):
+
+    du(n)/d(pitch) = u(n) ln(2)/12,   du(n)/dc = u(n) (n H(c n) - H(c)).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from synthvae.synth.kernels.arithmetic import (
+    exp2,
+    exp2m1,
+    exponential_ratio,
+    exponential_ratio_slope_64,
+    nearest,
+)
+from synthvae.synth.kernels.compile import inlined, plain, wide
+
+__all__ = [
+    "ADVANCE",
+    "BEND",
+    "COLUMNS",
+    "CONSTANT",
+    "IRREGULAR",
+    "ORIGIN",
+    "RATE",
+    "REGULAR",
+    "SUM",
+    "SUM_BEND",
+    "SUM_TRAVEL",
+    "irregular_phases",
+    "pitch_backward",
+    "regular_phases",
+    "trace",
+]
+
+#: Rows of an oscillator's table ``(COLUMNS, N)``: A, c, u(count), P and the pitch at the two control points, and
+#: three sums over the block's samples, of d times 1, u(n) and n H(c n) u(n), where d is the derivative by phase.
+RATE, BEND, ADVANCE, ORIGIN, LEFT, RIGHT, SUM, SUM_TRAVEL, SUM_BEND = range(9)
+COLUMNS = 9
+#: Kinds of block: a straight line inside the MIDI range; wholly outside it; summed sample by sample.
+REGULAR, CONSTANT, IRREGULAR = range(3)
+HIGHEST = 127.0
+#: What is smaller counts as 0: below 1e-38 a processor takes a hundred times as long for a multiplication in float32.
+TINY = 1e-30
+_OCTAVES = 1.0 / 12.0
+_LN2_12 = math.log(2.0) / 12.0
+
+
+@inlined
+def _clamped(pitch):
+    return min(max(pitch, 0.0), HIGHEST)
+
+
+@inlined
+def _turns_per_sample(pitch, sample_rate):
+    return 440.0 * exp2((pitch - 69.0) * _OCTAVES) / sample_rate
+
+
+@plain
+def trace(base, depth, modulation, phase, grid, sample_rate, table, kind):
+    """Fill an oscillator's table for all blocks.
+
+    Args:
+        base: MIDI pitch without modulation.
+        depth: semitones per unit of modulation.
+        modulation: ``(C,)``.
+        phase: initial phase in turns.
+        grid: the blocks: control point before, first sample, position, count, and control points per sample.
+        sample_rate: Hz.
+        table: result, ``(COLUMNS, N)``.
+        kind: result, ``(N,)``.
+    """
+    wide()
+    before, first, offset, count, step = grid
+    rate, bend, advance, origin = table[RATE], table[BEND], table[ADVANCE], table[ORIGIN]
+    left, right = table[LEFT], table[RIGHT]
+    size = before.shape[0]
+    for b in range(size):
+        i = before[b]
+        left[b] = base + depth * modulation[i]
+        right[b] = base + depth * modulation[i + 1]
+    # Several short loops: a compiler checks at run time that arrays do not overlap, and gives up on many at once.
+    for b in range(size):
+        rise = right[b] - left[b]
+        start = left[b] + rise * offset[b]
+        end = start + rise * step * (count[b] - 1.0)
+        low, high = min(start, end), max(start, end)
+        constant = (high < 0.0) | (low > HIGHEST)
+        regular = (low >= 0.0) & (high <= HIGHEST) & (abs(rise * step) * count[b] <= 12.0)
+        kind[b] = CONSTANT if constant else (REGULAR if regular else IRREGULAR)
+    for b in range(size):
+        # The bend of a block of one sample is of no consequence, but may be large.
+        c = (right[b] - left[b]) * step * _OCTAVES if (kind[b] == REGULAR) & (count[b] > 1.0) else 0.0
+        bend[b] = c if abs(c) > TINY else 0.0
+    for b in range(size):
+        start = left[b] + (right[b] - left[b]) * offset[b]
+        rate[b] = _turns_per_sample(_clamped(start), sample_rate)
+    for b in range(size):
+        # As c goes to 0, c / (2^c - 1) goes to 1 / ln 2 and (2^(c n) - 1) / (2^c - 1) to n: 1e-100 is near enough.
+        c = bend[b] if abs(bend[b]) > 1e-100 else 1e-100
+        scale = rate[b] / exp2m1(c)
+        rate[b] = scale * c
+        advance[b] = scale * exp2m1(c * count[b])
+    for b in range(size):
+        if kind[b] == IRREGULAR:
+            start, slope = left[b] + (right[b] - left[b]) * offset[b], (right[b] - left[b]) * step
+            total = 0.0
+            for k in range(first[b + 1] - first[b]):
+                total += _turns_per_sample(_clamped(start + slope * k), sample_rate)
+            advance[b] = total
+    total = phase
+    for b in range(size):
+        origin[b] = total
+        total += advance[b]
+
+
+@plain
+def irregular_phases(table, b, first, offset, step, sample_rate, lanes, at, width):
+    """Write an irregular block's phases, reduced to [-1/2, 1/2], to ``lanes[at:at + width]``."""
+    rise = table[RIGHT, b] - table[LEFT, b]
+    start, slope = table[LEFT, b] + rise * offset[b], rise * step
+    total = table[ORIGIN, b]
+    count = first[b + 1] - first[b]
+    for k in range(count):
+        total += _turns_per_sample(_clamped(start + slope * k), sample_rate)
+        lanes[at + k] = np.float32(total - np.rint(total))
+    # What fills up the last vector counts as 0 later, but 0 times infinity would not.
+    for k in range(count, width):
+        lanes[at + k] = np.float32(0.0)
+
+
+@inlined
+def regular_phases(rate, bend, origin, lanes, ramp, at, travel_at, width):
+    """Write any other block's phases to ``lanes[at:at + width]`` and its u(n) to ``lanes[travel_at:]``.
+
+    ``lanes[ramp:]`` counts 1, 2, 3... Numbers are passed, not the table: inside a loop over blocks, taking an array
+    from another one counts a reference, which takes as long as a vector of samples.
+    """
+    wide()
+    rate, bend, origin = np.float32(rate), np.float32(bend), np.float32(origin - np.rint(origin))
+    for k in range(np.uint64(width)):
+        n = lanes[k + np.uint64(ramp)]
+        travel = rate * n * exponential_ratio(bend * n)
+        lanes[k + np.uint64(travel_at)] = travel
+        # The whole turns are subtracted, exactly, before the small numbers are added.
+        lanes[k + np.uint64(at)] = (travel - nearest(origin + travel)) + origin
+
+
+@plain
+def pitch_backward(table, kind, grid, sample_rate, slopes, grad_pitch):
+    """Add d / d(pitch at the control points) to `grad_pitch`, from the derivatives by phase.
+
+    A block's pitch acts on the phase of its own samples, through the sums in the table, and on all later ones
+    through its advance.
+
+    Args:
+        table: as `trace` filled it, with the sums over the samples of regular blocks.
+        kind: as `trace` filled it.
+        grid: as for `trace`.
+        sample_rate: Hz.
+        slopes: derivatives by phase of all samples, needed where a block is irregular.
+        grad_pitch: ``(C,)``.
+
+    Returns:
+        The derivative by the initial phase: the sum of all.
+    """
+    before, first, offset, count, step = grid
+    later = 0.0
+    for b in range(before.shape[0] - 1, -1, -1):
+        d_left = d_right = 0.0
+        if kind[b] == REGULAR:
+            c, advance, travel = table[BEND, b], table[ADVANCE, b], table[SUM_TRAVEL, b]
+            here = exponential_ratio_slope_64(c)
+            there = count[b] * exponential_ratio_slope_64(c * count[b])
+            d_start = _LN2_12 * (travel + later * advance)
+            d_rise = step * _OCTAVES * (table[SUM_BEND, b] - travel * here + later * advance * (there - here))
+            d_right = d_start * offset[b] + d_rise
+            d_left = d_start - d_right
+        if kind[b] == IRREGULAR:
+            rise = table[RIGHT, b] - table[LEFT, b]
+            at_or_after = later
+            for k in range(first[b + 1] - first[b] - 1, -1, -1):
+                position = offset[b] + step * k
+                pitch = table[LEFT, b] + rise * position
+                at_or_after += slopes[first[b] + k]
+                if (pitch >= 0.0) & (pitch <= HIGHEST):
+                    d_pitch = _LN2_12 * _turns_per_sample(pitch, sample_rate) * at_or_after
+                    d_left += d_pitch * (1.0 - position)
+                    d_right += d_pitch * position
+            later = at_or_after
+        else:
+            later += table[SUM, b]
+        grad_pitch[before[b]] += d_left
+        grad_pitch[before[b] + 1] += d_right
+    return later

@@ -1,0 +1,248 @@
+"""The Voice's kernels: rows of unit parameters to sounds, and derivatives by sounds to derivatives by parameters.
+
+Both compute a run of rows, one after the other and each on its own, without the interpreter's lock: callers split
+a batch over threads as they like, and a row's samples and gradient are the same bits wherever it is computed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from synthvae.synth.kernels.audio import (
+    BACKWARD_SECTIONS,
+    FORWARD_SECTIONS,
+    SECTION,
+    mix,
+    mix_backward,
+    trace_oscillators,
+)
+from synthvae.synth.kernels.compile import OPTIONS, plain, summing, wide
+from synthvae.synth.kernels.control import ROWS, control, control_backward, denormalise
+from synthvae.synth.kernels.layout import BLOCK
+from synthvae.synth.kernels.oscillator import COLUMNS
+
+__all__ = ["Grid", "Space", "backward", "forward"]
+
+_log = logging.getLogger(__name__)
+_ONE = np.float32(1.0)
+_MAGNITUDE = np.int32(0x7FFFFFFF)
+_RUN = 1024
+
+
+class Space(NamedTuple):
+    """A parameter space: for each column its place among the kernels' human values, and its map.
+
+    Attributes:
+        columns: places, ``(P,)``.
+        minimum: of the range.
+        span: width of the range, half of it where symmetric.
+        power: reciprocal of the curve.
+        symmetric: whether the curve starts in the middle.
+        linear: whether there is no curve.
+        fixed: human values of all 78 parameters; those of columns are overwritten.
+    """
+
+    columns: NDArray[np.int64]
+    minimum: NDArray[np.float64]
+    span: NDArray[np.float64]
+    power: NDArray[np.float64]
+    symmetric: NDArray[np.bool_]
+    linear: NDArray[np.bool_]
+    fixed: NDArray[np.float64]
+
+
+class Grid(NamedTuple):
+    """Blocks of samples between control points; see `synthvae.synth.kernels.layout`.
+
+    Attributes:
+        before: the control point before each block, ``(N,)``.
+        first: each block's first sample and, last, T, ``(N + 1,)``.
+        offset: position of the first sample between two control points, ``(N,)``.
+        size: number of samples, ``(N,)``.
+        step: control points per sample.
+    """
+
+    before: NDArray[np.int64]
+    first: NDArray[np.int64]
+    offset: NDArray[np.float64]
+    size: NDArray[np.float64]
+    step: float
+
+
+@plain
+def _not_finite(values):
+    total = 0.0
+    for value in values:
+        total += value - value
+    return total != 0.0
+
+
+@plain
+def _normalise(row, bits, out):
+    """Divide by the peak where that is above 1; the factor, and where the peak is (-1 if it is not above 1).
+
+    `bits` are the integers that share memory with `row`: magnitudes sort like their bits, and a compiler knows
+    the maximum of integers by lanes.
+    """
+    wide()
+    largest = np.int32(0)
+    for k in range(out.shape[0]):
+        largest = max(largest, np.int32(bits[k] & _MAGNITUDE))  # numba's `&` gives an int64
+    peak = np.int32(largest).view(np.float32)
+    gain, where = _ONE, -1
+    if peak > _ONE:
+        gain = _ONE / peak
+        if peak * gain > _ONE:
+            gain = np.int32(np.float32(gain).view(np.int32) - 1).view(np.float32)
+        for k in range(out.shape[0]):
+            if bits[k] & _MAGNITUDE == largest:
+                where = k
+                break
+    for k in range(out.shape[0]):
+        out[k] = row[k] * gain
+    return gain, where
+
+
+@summing
+def _dot(a, b):
+    """Sum of a * b, in float64 over runs of float32 sums."""
+    wide()
+    total, size = 0.0, a.shape[0]
+    for start in range(0, size - _RUN + 1, _RUN):
+        part = np.float32(0.0)
+        for k in range(np.uint64(_RUN)):
+            part += a[np.uint64(start) + k] * b[np.uint64(start) + k]
+        total += part
+    for k in range(size // _RUN * _RUN, size):
+        total += a[k] * b[k]
+    return total
+
+
+@plain
+def _workspace(control_size, blocks, sections):
+    signals = np.empty((ROWS, control_size))
+    tables = np.empty((2, COLUMNS, blocks))
+    kinds = np.empty((2, blocks), np.int64)
+    lanes = np.zeros(sections * SECTION, np.float32)
+    for k in range(BLOCK):
+        lanes[k] = k + 1
+    points = np.empty(control_size)
+    for n in range(control_size):
+        points[n] = n
+    return signals, tables, kinds, lanes, points
+
+
+def _sources() -> str:
+    """A hash of all that the kernels are compiled from."""
+    here = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in [*sorted(here.glob("*.py")), here.parent / "reference.py"]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _cached(kernel: Callable[..., None]) -> Any:
+    """Compile on first use, and keep what was compiled on disk: next to the source or in the user's cache."""
+    options: dict[str, Any] = {**OPTIONS, "nogil": True}
+    try:
+        return njit(cache=True, **options)(kernel)
+    except RuntimeError as error:  # no directory can be written
+        _log.warning("kernels are compiled anew in every process (%s); set NUMBA_CACHE_DIR to keep them", error)
+        return njit(**options)(kernel)
+
+
+def _kernels(sources: str) -> tuple[Any, Any]:
+    # numba's cache on disk only watches the file that a compiled function stands in, but a variable that the
+    # function closes over is part of the cache's key: `sources` changes with any of the kernels' files.
+
+    def forward(unit, low, high, space, grid, chunks, rates, control_size, noise, out, gains, wheres):
+        sources  # noqa: B018
+        columns, minimum, span, power, symmetric, linear, fixed = space
+        control_rate, sample_rate = rates
+        signals, tables, kinds, lanes, points = _workspace(control_size, grid[0].shape[0], FORWARD_SECTIONS)
+        human, slope = fixed.copy(), np.empty(unit.shape[1])
+        row = np.zeros(out.shape[1] + BLOCK, np.float32)
+        bits = row.view(np.int32)
+        for r in range(low, high):
+            if _not_finite(unit[r]):
+                out[r], gains[r], wheres[r] = np.nan, np.nan, -1
+                continue
+            denormalise(unit[r], columns, minimum, span, power, symmetric, linear, human, slope)
+            control(human, control_rate, points, signals)
+            trace_oscillators(human, signals, grid, sample_rate, tables, kinds)
+            mix(human, signals, tables, kinds, grid, chunks, sample_rate, noise, lanes, row)
+            gains[r], wheres[r] = _normalise(row, bits, out[r])
+
+    def backward(
+        unit,
+        low,
+        high,
+        space,
+        grid,
+        chunks,
+        rates,
+        control_size,
+        noise,
+        out,
+        gains,
+        wheres,
+        grad,
+        grad_unit,
+    ):
+        sources  # noqa: B018
+        columns, minimum, span, power, symmetric, linear, fixed = space
+        control_rate, sample_rate = rates
+        signals, tables, kinds, lanes, points = _workspace(control_size, grid[0].shape[0], BACKWARD_SECTIONS)
+        human, slope, grad_human = fixed.copy(), np.empty(unit.shape[1]), np.empty(fixed.shape[0])
+        grads, slopes = np.empty((ROWS, control_size)), np.empty((2, out.shape[1]), np.float32)
+        for r in range(low, high):
+            if _not_finite(unit[r]):
+                grad_unit[r] = np.nan
+                continue
+            denormalise(unit[r], columns, minimum, span, power, symmetric, linear, human, slope)
+            control(human, control_rate, points, signals)
+            trace_oscillators(human, signals, grid, sample_rate, tables, kinds)
+            grad_human[:] = 0.0
+            # With y = x g and g = 1 / |x_k|: dL/dx = g (dL/dy - [n = k] sign(x_k) sum of dL/dy y).
+            where, share = wheres[r], np.float32(0.0)
+            if where >= 0:
+                share = np.float32(-_dot(grad[r], out[r]) * np.sign(out[r, where]))
+            mix_backward(
+                human,
+                signals,
+                tables,
+                kinds,
+                grid,
+                chunks,
+                sample_rate,
+                noise,
+                grad[r],
+                where,
+                share,
+                lanes,
+                slopes,
+                grads,
+                grad_human,
+            )
+            control_backward(human, control_rate, points, signals, grads, grad_human)
+            for c in range(columns.shape[0]):
+                grad_unit[r, c] = grad_human[columns[c]] * slope[c] * gains[r]
+
+    return _cached(forward), _cached(backward)
+
+
+#: ``forward(unit, low, high, space, grid, chunks, rates, control_size, noise, out, gains, wheres)`` renders rows
+#: low to high of `unit` ``(B, P)`` into `out` ``(B, T)``, and notes the factor that normalised each and where its
+#: peak was. `rates` are the control and the sample rate; `noise` has BLOCK more places than there are samples.
+#:
+#: ``backward(..., out, gains, wheres, grad, grad_unit)``, from the same arguments and what `forward` found, turns
+#: derivatives by samples, `grad` ``(B, T)``, into derivatives by unit parameters, `grad_unit` ``(B, P)``.
+forward, backward = _kernels(_sources())
