@@ -7,9 +7,11 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "synthvae"
 LEVELS = {
+    "allocator": 0,
     "errors": 0,
     "files": 0,
     "provenance": 0,
+    "tensors": 0,
     "parameters": 0,
     "features": 0,
     "models": 0,
@@ -18,6 +20,7 @@ LEVELS = {
     "presets": 1,
     "training": 2,
     "generation": 2,
+    "perception": 2,
     "exploration": 3,
     "benchmark": 3,
     "analysis": 3,

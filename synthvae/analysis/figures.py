@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ __all__ = [
     "loss_curves",
     "png_bytes",
     "save_figure",
+    "sensitivity_chart",
     "sound_comparison",
     "spectrogram_pair",
     "waveform_overlay",
@@ -364,6 +366,41 @@ def loss_curves(
     return figure
 
 
+def sensitivity_chart(names: Sequence[str], values: ArrayLike, feature: str) -> Figure:
+    """What each parameter does to the sound: one bar per parameter, the loudest first, coloured by module.
+
+    Args:
+        names: ``module.parameter``, P of them.
+        values: root mean square change of the feature when each parameter alone is drawn anew, shape (P,).
+        feature: its name; ``logmel`` is in dB.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: if the lengths differ.
+        UserError: if a value is not finite.
+    """
+    heights = finite_values(values, "sensitivity", "parameter")
+    if len(heights) != len(names):
+        raise ValueError(f"sensitivity: {len(names)} names for {len(heights)} values")
+    order = np.argsort(heights)
+    modules = list(dict.fromkeys(name.split(".")[0].removesuffix("_adsr") for name in names))
+    colour = {module: CYCLE[i % len(CYCLE)] for i, module in enumerate(modules)}
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(8.4, 0.8 + 0.17 * len(names)))
+        axes = figure.subplots()
+        colours = [colour[names[i].split(".")[0].removesuffix("_adsr")] for i in order]
+        axes.barh(np.arange(len(names)), heights[order], color=colours, height=0.75)
+        axes.set_yticks(np.arange(len(names)), [names[i] for i in order], fontsize=7)
+        axes.set_ylim(-0.6, len(names) - 0.4)
+        axes.set_xlabel(
+            f"root mean square change of {feature} when drawn anew ({'dB' if feature == 'logmel' else 'its unit'})"
+        )
+        axes.grid(axis="x")
+    return figure
+
+
 def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
     """The figure as a PNG, the same bytes for the same figure.
 
@@ -577,7 +614,7 @@ def _panels_by_term(names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _split_and_term(name: str) -> tuple[str, str]:
-    for split in ("train", "valid", "val", "test"):
+    for split in ("train", "validation", "valid", "val", "test"):
         for separator in "/_.":
             if name.startswith(split + separator) and len(name) > len(split) + 1:
                 return split, name[len(split) + 1 :]
@@ -586,7 +623,7 @@ def _split_and_term(name: str) -> tuple[str, str]:
 
 def _curves(axes: Axes, columns: Mapping[str, NDArray[np.float64]], x: str, names: Sequence[str]) -> None:
     drawn = []
-    for colour, name in zip(CYCLE, names, strict=False):
+    for colour, name in zip(cycle(CYCLE), names, strict=False):
         present = np.isfinite(columns[x]) & np.isfinite(columns[name])
         values = columns[name][present]
         drawn.append(values)
@@ -600,5 +637,5 @@ def _curves(axes: Axes, columns: Mapping[str, NDArray[np.float64]], x: str, name
         axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     axes.grid()
-    if len(names) > 1:
+    if 1 < len(names) <= len(CYCLE):  # more lines than colours are a bundle, which no legend could tell apart
         axes.legend()

@@ -26,6 +26,7 @@ from synthvae.features.mel import mel_centres
 from synthvae.files import atomic_write, ensure_directory
 from synthvae.presets.dataset import Dataset
 from synthvae.provenance import hardware, versions
+from synthvae.training.metrics import read_metrics
 from synthvae.training.run_directory import Run
 
 __all__ = ["analyze_runs", "metrics_document"]
@@ -128,8 +129,26 @@ def draw_figures(runs: Sequence[Run], measures: Sequence[RunMeasures], test: Tes
             images[name] = figures.png_bytes(_comparison(test, measured, index))
         curves = run.path / "metrics.csv"
         if curves.exists():
-            images[f"{measured.name}_training"] = figures.png_bytes(figures.loss_curves(curves))
+            images[f"{measured.name}_training"] = figures.png_bytes(figures.loss_curves(curves, _panels(curves)))
     return images
+
+
+def _panels(curves: Path) -> dict[str, list[str]]:
+    """The curves of a run: a panel per term, and one for all latent dimensions."""
+    columns = list(read_metrics(curves)[-1])
+    labels = {
+        "total": "total loss",
+        "parameter": "parameter error (squared)",
+        "spectral": "spectral term (median)",
+        "clamp": "clamp penalty",
+        "kl": "KL divergence (nats)",
+    }
+    panels = {
+        label: [f"{split}/{term}" for split in ("train", "validation") if f"{split}/{term}" in columns]
+        for term, label in labels.items()
+    }
+    panels["KL per dimension (nats)"] = [name for name in columns if name.startswith("kl/")]
+    return {label: names for label, names in panels.items() if names}
 
 
 def _comparison(test: TestSounds, measured: RunMeasures, index: int) -> Figure:

@@ -1,24 +1,129 @@
-"""The Voice against torchsynth's own modules."""
+"""The Voice against torchsynth's own modules: speed and equality."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 
 import torch
+from torch import Tensor
 
+from synthvae.benchmark.timing import Candidate, Measurement, measure
+from synthvae.features import build_feature
+from synthvae.parameters.space import ParameterSpace
 from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.provenance import hardware, versions
 from synthvae.synth.torchsynth_voice import TorchsynthVoice
 from synthvae.synth.voice import Voice
 
-__all__ = ["check_equality"]
+__all__ = ["check_equality", "first_call_seconds", "measure_voice", "peak_memory"]
+
+#: Batch sizes at which torchsynth is tried; it is slower beyond 128.
+TORCHSYNTH_BATCHES = (32, 64, 128)
+BATCHES = (1, 16, 128, 1024)
+
+Render = Callable[[Tensor], Tensor]
 
 
-def check_equality(presets: int, seed: int) -> Iterator[str]:
+def presets(n: int, seed: int, space: ParameterSpace = VOICE_63) -> Tensor:
+    """Random presets ``(n, P)``."""
+    return torch.rand(n, len(space), generator=torch.Generator().manual_seed(seed))
+
+
+def forward(render: Render, unit: Tensor) -> Callable[[], object]:
+    """A call that renders without gradients."""
+
+    def call() -> None:
+        with torch.inference_mode():
+            render(unit)
+
+    return call
+
+
+def forward_backward(render: Render, unit: Tensor) -> Callable[[], object]:
+    """A call that renders, compares with silence by mean square, and computes the gradient."""
+
+    def call() -> None:
+        leaf = unit.clone().requires_grad_()
+        torch.autograd.grad(render(leaf).square().mean(), leaf)
+
+    return call
+
+
+def measure_voice(repetitions: int, seed: int, device: str = "cpu") -> list[Measurement]:
+    """Render one-second sounds at 44.1 kHz, forward, forward and backward, and as a Jacobian.
+
+    Args:
+        repetitions: timed rounds.
+        seed: of the presets.
+        device: where to render.
+
+    Returns:
+        Measurements; torchsynth's modules at their best batch size are the baseline of every task.
+    """
+    voice = Voice(VOICE_63).to(device)
+    theirs = {n: TorchsynthVoice(VOICE_63, n, device=device) for n in TORCHSYNTH_BATCHES}
+    results: list[Measurement] = []
+    for group, task in (("forward", forward), ("forward + backward", forward_backward)):
+        trial = [Candidate(str(n), task(render, presets(n, seed).to(device)), n) for n, render in theirs.items()]
+        best = int(max(measure(group, trial, 2), key=lambda m: m.rate).name)
+        candidates = [Candidate(f"torchsynth, batch {best}", task(theirs[best], presets(best, seed).to(device)), best)]
+        candidates += [Candidate(f"synthvae, batch {n}", task(voice, presets(n, seed).to(device)), n) for n in BATCHES]
+        results += measure(group, candidates, repetitions)
+    return results + _measure_jacobian(voice, theirs, repetitions, seed, device)
+
+
+def _measure_jacobian(
+    voice: Voice, theirs: dict[int, TorchsynthVoice], repetitions: int, seed: int, device: str
+) -> list[Measurement]:
+    """The perceptual Jacobian of one preset, beside as many torchsynth renders as there are directions."""
+    feature = build_feature("logmel", voice.sample_rate).to(device)
+    one = presets(1, seed).to(device)
+    directions = len(VOICE_63)
+    render = theirs[64]
+    group = "Jacobian of the log-mel, 63 directions"
+    return measure(
+        group,
+        [
+            Candidate(f"torchsynth, {directions} renders", forward(render, presets(64, seed).to(device)), 64),
+            Candidate("synthvae, one Jacobian", lambda: voice.jacobian(one, feature), directions),
+        ],
+        repetitions,
+    )
+
+
+def first_call_seconds(repetitions: int) -> list[float]:
+    """Seconds from the first call of a Voice to its samples, each in a new process, kernels cached on disk."""
+    code = (
+        "import time, torch\nfrom synthvae import VOICE_63, Voice\n"
+        "voice, unit = Voice(VOICE_63), torch.full((1, 63), 0.4)\n"
+        "start = time.perf_counter()\nvoice(unit)\nprint(time.perf_counter() - start)"
+    )
+    return [
+        float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+        for _ in range(repetitions + 1)
+    ][1:]
+
+
+def peak_memory(sounds: int = 1024) -> float:
+    """Peak memory in GiB of a new process that renders so many sounds forward and backward."""
+    code = (
+        "import resource, torch\nfrom synthvae import VOICE_63, Voice\n"
+        f"unit = torch.rand({sounds}, 63, requires_grad=True)\n"
+        "Voice(VOICE_63)(unit).square().mean().backward()\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    unit = 1 if sys.platform == "darwin" else 1024  # kibibytes but on macOS
+    return int(done.stdout) * unit / 2**30
+
+
+def check_equality(count: int, seed: int) -> Iterator[str]:
     """Compare one-second sounds at 44.1 kHz with torchsynth's modules wired with the same noise.
 
     Args:
-        presets: how many random presets.
+        count: how many random presets.
         seed: of the presets.
 
     Yields:
@@ -27,18 +132,18 @@ def check_equality(presets: int, seed: int) -> Iterator[str]:
     """
     machine, packages = hardware(), versions()
     yield f"{machine['processor']}, torch {packages['torch']}, torchsynth {packages['torchsynth']}"
-    yield f"{presets} presets, seed {seed}, one second at 44,100 Hz; absolute differences of samples"
+    yield f"{count} presets, seed {seed}, one second at 44,100 Hz; absolute differences of samples"
     for name, space in (("VOICE_63", VOICE_63), ("VOICE_78", VOICE_78)):
-        unit = torch.rand(presets, len(space), generator=torch.Generator().manual_seed(seed))
+        unit = presets(count, seed, space)
         voice = Voice(space)
         with torch.inference_mode():
-            exact = TorchsynthVoice(space, presets, dtype=torch.float64)(unit.double())
-            ours, theirs = voice(unit), TorchsynthVoice(space, presets)(unit)
+            exact = TorchsynthVoice(space, count, dtype=torch.float64)(unit.double())
+            ours, theirs = voice(unit), TorchsynthVoice(space, count)(unit)
             yield _line(f"{name} float64, ours against torchsynth's", voice(unit.double()) - exact)
         yield _line(f"{name} float32, ours against torchsynth's", ours - theirs)
         yield _line(f"{name} float32, ours against float64", ours - exact)
         yield _line(f"{name} float32, torchsynth's against float64", theirs - exact)
 
 
-def _line(what: str, difference: torch.Tensor) -> str:
+def _line(what: str, difference: Tensor) -> str:
     return f"{what:48} largest {difference.abs().max():.2e}  mean {difference.abs().mean():.2e}"

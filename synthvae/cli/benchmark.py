@@ -2,30 +2,125 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synthvae.errors import UserError
+
+if TYPE_CHECKING:
+    from synthvae.benchmark.timing import Measurement
+
 __all__ = ["register"]
+
+RepetitionsOption = Annotated[int, typer.Option(help="Timed rounds; medians are printed.")]
+SeedOption = Annotated[int, typer.Option(help="Of presets and weights.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     group = typer.Typer(no_args_is_help=True, help="Measure speed, and check the Voice against torchsynth.")
     group.command("voice")(voice)
+    group.command("features")(features)
+    group.command("train-step")(train_step)
     app.add_typer(group, name="benchmark")
 
 
 def voice(
     check: Annotated[bool, typer.Option("--check", help="Compare values with torchsynth's modules instead.")] = False,
-    presets: Annotated[int, typer.Option(help="Presets to compare.")] = 64,
-    seed: Annotated[int, typer.Option(help="Of the presets.")] = 0,
+    presets: Annotated[int, typer.Option(help="With --check: presets to compare.")] = 64,
+    repetitions: RepetitionsOption = 5,
+    seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
 ) -> None:
-    """Compare the Voice with torchsynth's own modules, wired with the same noise.
+    """Time the Voice beside torchsynth's own modules, or compare their values.
 
     Example: `synthvae benchmark voice --check`
     """
-    from synthvae.benchmark import voice as measure
+    if presets < 1:
+        raise UserError(f"--presets is {presets}; give at least 1")
+    _check(repetitions, device)
+    from synthvae.benchmark import voice as measures
 
-    for line in measure.check_equality(presets, seed):
-        print(line)
+    if check:
+        for line in measures.check_equality(presets, seed):
+            print(line)
+        return
+    results = measures.measure_voice(repetitions, seed, device)
+    extra = {}
+    if device == "cpu":
+        extra = {
+            "first call in a new process, kernels cached (s)": sorted(measures.first_call_seconds(repetitions)),
+            "peak memory of 1,024 sounds forward + backward (GiB)": measures.peak_memory(),
+        }
+    _print(results, {"repetitions": repetitions, "seed": seed, "device": device}, extra, as_json)
+
+
+def features(
+    repetitions: RepetitionsOption = 5,
+    seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+    batch: Annotated[int, typer.Option(help="Sounds per call.")] = 64,
+    as_json: JsonOption = False,
+) -> None:
+    """Time STFT, MFCC, CQT and log-mel beside nnAudio's and PyTorch's.
+
+    Example: `synthvae benchmark features`
+    """
+    _check(repetitions, device)
+    from synthvae.benchmark.features import measure_features
+
+    results = measure_features(repetitions, seed, device, batch)
+    _print(results, {"repetitions": repetitions, "seed": seed, "device": device, "batch": batch}, {}, as_json)
+
+
+def train_step(
+    repetitions: RepetitionsOption = 5,
+    seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+    batch: Annotated[int, typer.Option(help="Presets per step.")] = 256,
+    as_json: JsonOption = False,
+) -> None:
+    """Time a step of --loss sclp --synth-layer beside torchsynth's modules with nnAudio's STFT.
+
+    Example: `synthvae benchmark train-step`
+    """
+    _check(repetitions, device)
+    from synthvae.benchmark.train_step import measure_train_step
+
+    results = measure_train_step(repetitions, seed, device, batch)
+    _print(results, {"repetitions": repetitions, "seed": seed, "device": device, "batch": batch}, {}, as_json)
+
+
+def _check(repetitions: int, device: str) -> None:
+    if repetitions < 1:
+        raise UserError(f"--repetitions is {repetitions}; give at least 1")
+    if device not in ("cpu", "cuda"):
+        raise UserError(f"--device is {device!r}; choose cpu or cuda")
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise UserError("--device cuda: this PyTorch sees no CUDA GPU; use --device cpu")
+
+
+def _print(results: list[Measurement], scale: dict[str, Any], extra: dict[str, Any], as_json: bool) -> None:
+    from synthvae.benchmark import timing
+
+    if as_json:
+        print(json.dumps(timing.document(results, scale) | extra, indent=1))
+        return
+    document = timing.document(results, scale)
+    for part in ("hardware", "versions", "scale"):
+        print(f"{part}: " + ", ".join(f"{name} {value}" for name, value in document[part].items()))
+    print()
+    print(timing.table(results))
+    for name, value in extra.items():
+        values = value if isinstance(value, list) else [value]
+        middle = values[len(values) // 2]
+        spread = f" ({values[0]:.3g} to {values[-1]:.3g})" if len(values) > 1 else ""
+        print(f"{name}: {middle:.3g}{spread}")

@@ -10,6 +10,7 @@ import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from synthvae.features.fourier import HOP
+from synthvae.features.mel import BANDS, FLOOR, FULL_SCALE, htk_filterbank
 from synthvae.parameters.space import ParameterSpace
-from synthvae.synth.kernels.layout import BLOCK, NAMES, blocks, chunks
+from synthvae.synth.kernels.forward_mode import mel_jacobian, tangents
+from synthvae.synth.kernels.layout import BLOCK, LANES, NAMES, blocks, chunks
+from synthvae.synth.kernels.spectrum import Bands, Transform, bands, transform
 from synthvae.synth.kernels.voice import Grid, Space, backward, forward
 
 __all__ = ["FastVoice"]
@@ -82,12 +87,7 @@ class FastVoice:
 
         Returns:
             Audio ``(B, T)``.
-
-        Raises:
-            ValueError: if there are not P columns.
         """
-        if unit.shape[1] != len(self._space.columns):
-            raise ValueError(f"expected {len(self._space.columns)} columns, got shape {tuple(unit.shape)}")
         return _Render.apply(unit, self)
 
     def render(self, unit: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
@@ -107,6 +107,52 @@ class FastVoice:
         _over_rows(unit.shape[0], lambda low, high: backward(unit, low, high, *self._setting, *found, grad, result))
         return result
 
+    def tangents(self, unit: Tensor) -> tuple[Tensor, Tensor]:
+        """Sounds and all their derivatives by forward-mode differentiation.
+
+        Args:
+            unit: ``(B, P)`` in [0, 1], float32 on the CPU.
+
+        Returns:
+            Audio ``(B, T)`` and d audio / d unit ``(B, P, T)``, a view with parameters innermost in memory.
+        """
+        rows = unit.detach().contiguous().numpy()
+        size, width = rows.shape[0], -(-rows.shape[1] // LANES) * LANES
+        out, gains, wheres = self.render(rows)
+        result = np.empty((size, self.samples, width), dtype=np.float32)
+        found = (out, gains, wheres)
+        _over_rows(size, lambda low, high: tangents(rows, low, high, *self._setting, *found, result))
+        return torch.from_numpy(out), torch.from_numpy(result)[..., : rows.shape[1]].transpose(1, 2)
+
+    def log_mel_jacobian(self, unit: Tensor, sample_rate: int) -> Tensor:
+        """Derivatives of `synthvae.features.mel.LogMel` by every parameter.
+
+        Args:
+            unit: ``(B, P)`` in [0, 1], float32 on the CPU.
+            sample_rate: the feature's.
+
+        Returns:
+            In dB per unit, ``(B, P, 128, frames)``, a view with parameters innermost in memory, in which bands and
+            frames can be flattened without a copy.
+        """
+        rows = unit.detach().contiguous().numpy()
+        size, groups = rows.shape[0], -(-rows.shape[1] // LANES)
+        constants, filters = _mel_tables(sample_rate)
+        found, floor = self.render(rows), np.float32(FLOOR * FULL_SCALE)
+        result = np.empty((size, BANDS, self.samples // HOP + 1, groups * LANES), dtype=np.float32)
+        # A few presets are not enough work for all threads: their parameters are shared out too.
+        parts = min(groups, -(-torch.get_num_threads() // max(size, 1)))
+        edges = [groups * k // parts for k in range(parts + 1)]
+
+        def work(low: int, high: int) -> None:
+            for task in range(low, high):
+                row, part = divmod(task, parts)
+                share = edges[part], edges[part + 1]
+                mel_jacobian(rows, row, row + 1, *self._setting, *found, constants, filters, floor, *share, result)
+
+        _over_rows(size * parts, work, at_once=1)
+        return torch.from_numpy(result)[..., : rows.shape[1]].permute(0, 3, 1, 2)
+
 
 class _Render(torch.autograd.Function):
     @staticmethod
@@ -123,17 +169,22 @@ class _Render(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
         unit, audio = ctx.saved_tensors
         found = audio.detach().numpy(), ctx.gains, ctx.wheres
-        grad_unit = ctx.voice.pull_back(unit.numpy(), *found, grad.contiguous().numpy())
+        grad_unit = ctx.voice.pull_back(unit.numpy(), *found, grad.detach().contiguous().numpy())
         return torch.from_numpy(grad_unit), None
 
 
-def _over_rows(size: int, work: Callable[[int, int], None]) -> None:
+@lru_cache(maxsize=8)
+def _mel_tables(sample_rate: int) -> tuple[Transform, Bands]:
+    return transform(), bands(htk_filterbank(sample_rate))
+
+
+def _over_rows(size: int, work: Callable[[int, int], None], at_once: int = _ROWS) -> None:
     """Call `work(low, high)` for all of `size` rows, on as many threads as PyTorch uses, this one included."""
     threads = min(torch.get_num_threads(), size)
     if threads <= 1:
         work(0, size)
         return
-    rows = min(_ROWS, -(-size // threads))
+    rows = min(at_once, -(-size // threads))
     starts = itertools.count(0, rows)
 
     def take() -> None:

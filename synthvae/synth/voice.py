@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from synthvae.parameters.space import ParameterSpace
+from synthvae.synth.jacobian import jacobian
 from synthvae.synth.reference import render
 
 if TYPE_CHECKING:
@@ -100,10 +102,11 @@ class Voice(nn.Module):
             device: of the input.
         """
         device = torch.device(device)
-        way = "compiled kernels" if self._is_fast(dtype, device) else "reference"
+        way = "compiled kernels" if self.is_fast(dtype, device) else "reference"
         return f"{way}, {str(dtype).removeprefix('torch.')} on {device.type}"
 
-    def _is_fast(self, dtype: torch.dtype, device: torch.device) -> bool:
+    def is_fast(self, dtype: torch.dtype, device: torch.device) -> bool:
+        """Whether an input of this type on this device is rendered by the compiled kernels."""
         return not self.exact and dtype == torch.float32 and device.type == "cpu"
 
     def fast(self) -> FastVoice:
@@ -127,15 +130,40 @@ class Voice(nn.Module):
         Raises:
             ValueError: if the shape is not ``(B, P)``.
         """
-        if unit.ndim != 2:
-            raise ValueError(f"expected unit parameters (B, {len(self.parameter_space)}), got {tuple(unit.shape)}")
-        if self._is_fast(unit.dtype, unit.device):
+        self._check(unit)
+        if self.is_fast(unit.dtype, unit.device):
             return self.fast()(unit)
         human = self.parameter_space.denormalise(unit)
         values = dict(zip(self.parameter_space.names, human.split(1, dim=1), strict=True))
         for name, value in self.parameter_space.fixed.items():
             values[name] = torch.full_like(human[:, :1], value)
         return render(values, self.noise.to(unit.dtype), self.control_size, self.sample_rate, self.control_rate)
+
+    def jacobian(self, unit: Tensor, feature: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Derivatives of a feature of the audio by every parameter, in forward mode.
+
+        All P directional derivatives of one preset share what they have in common: on a CPU in float32, those of a
+        log-mel spectrogram (`synthvae.features.mel.LogMel`) take a small part of the time of P renders.
+
+        Args:
+            unit: unit parameters ``(B, P)`` in [0, 1].
+            feature: of audio ``(B, T)``, each row a function of that row alone, made of operations that PyTorch
+                differentiates in forward mode; the audio itself by default.
+
+        Returns:
+            ``(B, P, ...)``, with the feature's own dimensions, or T, last. Parameters may lie innermost in memory.
+
+        Raises:
+            ValueError: if the shape of `unit` is not ``(B, P)``.
+        """
+        self._check(unit)
+        return jacobian(self, unit, feature)
+
+    def _check(self, unit: Tensor) -> None:
+        if unit.ndim != 2:
+            raise ValueError(f"expected unit parameters (B, {len(self.parameter_space)}), got {tuple(unit.shape)}")
+        if unit.shape[1] != len(self.parameter_space):
+            raise ValueError(f"expected {len(self.parameter_space)} columns, got shape {tuple(unit.shape)}")
 
     def extra_repr(self) -> str:
         """The settings, for ``print(voice)``."""

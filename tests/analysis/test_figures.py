@@ -16,6 +16,7 @@ from synthvae.analysis.figures import (
     loss_curves,
     png_bytes,
     save_figure,
+    sensitivity_chart,
     sound_comparison,
     spectrogram_pair,
     waveform_overlay,
@@ -216,3 +217,24 @@ def test_bad_arrays_are_named() -> None:
         error_distributions({}, "L1 (dB)")
     with pytest.raises(UserError, match=r"L1 \(dB\) of a: preset 0 holds inf"):
         error_distributions({"a": [np.inf]}, "L1 (dB)")
+
+
+def test_more_lines_than_colours_are_all_drawn_without_a_legend(tmp_path: Path):
+    names = [f"kl/{i:02d}" for i in range(16)]
+    path = tmp_path / "m.csv"
+    path.write_text(",".join(["epoch", *names]) + "\n" + ",".join(map(str, range(17))) + "\n")
+    (axes,) = loss_curves(path, {"KL (nats)": names}).axes
+    assert len(axes.lines) == 16
+    assert axes.get_legend() is None
+
+
+def test_sensitivities_are_bars_from_the_loudest_down():
+    chart = sensitivity_chart(["a.x", "b.y", "a_adsr.z"], [1.0, 3.0, 2.0], "logmel")
+    (axes,) = chart.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a.x", "a_adsr.z", "b.y"]
+    assert [bar.get_width() for bar in axes.patches] == [1.0, 2.0, 3.0]
+    assert axes.patches[0].get_facecolor() == axes.patches[1].get_facecolor() != axes.patches[2].get_facecolor()
+    with pytest.raises(ValueError, match="2 names for 3 values"):
+        sensitivity_chart(["a.x", "b.y"], [1.0, 3.0, 2.0], "logmel")
+    with pytest.raises(UserError, match="sensitivity"):
+        sensitivity_chart(["a.x"], [np.nan], "logmel")

@@ -66,8 +66,9 @@ def test_importing_the_package_is_light():
 
 
 def test_every_command_has_an_example_in_its_help(run):
-    commands = ["generate-dataset", "render", "train", "analyze", "decode", "encode", "interpolate"]
-    for command in [[name] for name in commands] + [["benchmark", "voice"]]:
+    commands = ["generate-dataset", "metric", "render", "train", "analyze", "decode", "encode", "interpolate"]
+    measures = [["benchmark", name] for name in ("voice", "features", "train-step")]
+    for command in [[name] for name in commands] + measures:
         code, out, _ = run(*command, "--help")
         assert code == 0
         assert "Example:" in out, command
@@ -165,6 +166,25 @@ def test_analyze_two_runs(run, small_run: Path, tmp_path: Path):
     assert "mean preset" in page
 
 
+def test_metric_ranks_parameters(run, small_dataset: Dataset, tmp_path: Path):
+    shutil.copy(small_dataset.path, tmp_path / "d.json")
+    code, out, err = run("metric", "d.json", "--limit", 16, "--keep", 2)
+    assert code == 0, err
+    assert "the metric of 16 presets" in out
+    with (tmp_path / "d.logmel-metric.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    changes = [float(row["rms_change_over_range"]) for row in rows]
+    assert changes == sorted(changes, reverse=True)
+    assert len(rows) == 63
+    assert rows[0]["parameter"] == out.splitlines()[2].split()[0]
+    assert {p.name for p in tmp_path.iterdir()} == {"d.json"} | {
+        f"d.logmel-metric.{ending}" for ending in ("safetensors", "csv", "png")
+    }
+    refused(run("metric", "d.json"), "is there already", "--overwrite")
+    refused(run("metric", "d.json", "--limit", 1), "--limit 1")
+    refused(run("metric", "d.json", "--feature", "chroma"), "'chroma'", "logmel")
+
+
 def test_benchmark_check_prints_differences(run):
     code, out, _ = run("benchmark", "voice", "--check", "--presets", 4)
     assert code == 0
@@ -207,6 +227,8 @@ def test_bad_arguments_are_refused_in_one_line(run, small_run: Path, small_datas
     refused(run("encode", small_run, "cut.json"), "cut.json", "not a whole JSON document")
     refused(run("interpolate", small_run, "--from", 1, "--to", 64), "no preset 64")
     refused(run("interpolate", small_run, "--from", 1, "--to", 2, "--steps", 1), "--steps is 1")
+    refused(run("benchmark", "voice", "--repetitions", 0), "--repetitions is 0")
+    refused(run("benchmark", "features", "--device", "tpu"), "'tpu'", "cpu or cuda")
     refused(run("polish"), "polish")
     assert sorted(tmp_path.iterdir()) == before
 

@@ -23,7 +23,7 @@ from synthvae.synth.kernels.compile import plain, summing, wide
 from synthvae.synth.kernels.layout import DURATION
 from synthvae.synth.reference import EPSILON
 
-__all__ = ["envelope", "envelope_backward"]
+__all__ = ["envelope", "envelope_backward", "envelope_tangent"]
 
 LN2 = math.log(2.0)
 
@@ -194,18 +194,95 @@ def envelope_backward(human, at, rate, points, grad, grad_human):
 
 
 @plain
-def _cut_short(human, at, d_held_attack, d_held_decay, d_note, grad_human):
-    """Through min(attack, note) and min(max(note - attack, 0), decay); ties are shared as PyTorch shares them."""
-    attack, decay, note = human[at], human[at + 1], human[DURATION]
-    own = 1.0 if attack < note else (0.5 if attack == note else 0.0)
-    d_attack = own * d_held_attack
-    d_note += (1.0 - own) * d_held_attack
+def _own_shares(attack, decay, note):
+    """What of a held length follows its own parameter, not the note: min(attack, note) and min(room, decay).
+
+    Ties are shared as PyTorch shares them. `room` is max(note - attack, 0); the third number is its derivative.
+    """
     room = max(note - attack, 0.0)
-    own = 1.0 if decay < room else (0.5 if decay == room else 0.0)
-    d_decay = own * d_held_decay
-    if note >= attack:
-        d_note += (1.0 - own) * d_held_decay
-        d_attack -= (1.0 - own) * d_held_decay
-    grad_human[at] += d_attack
-    grad_human[at + 1] += d_decay
-    grad_human[DURATION] += d_note
+    own_attack = 1.0 if attack < note else (0.5 if attack == note else 0.0)
+    own_decay = 1.0 if decay < room else (0.5 if decay == room else 0.0)
+    return own_attack, own_decay, (1.0 if note >= attack else 0.0)
+
+
+@plain
+def _cut_short(human, at, d_held_attack, d_held_decay, d_note, grad_human):
+    """From derivatives by held lengths to derivatives by attack, decay and the note's duration."""
+    own_attack, own_decay, room = _own_shares(human[at], human[at + 1], human[DURATION])
+    by_room = room * (1.0 - own_decay) * d_held_decay
+    grad_human[at] += own_attack * d_held_attack - by_room
+    grad_human[at + 1] += own_decay * d_held_decay
+    grad_human[DURATION] += d_note + (1.0 - own_attack) * d_held_attack + by_room
+
+
+@plain
+def envelope_tangent(human, at, part, rate, points, out):
+    """Write d envelope / d parameter into `out`.
+
+    Args:
+        human: ``(78,)``.
+        at: where the envelope's parameters start.
+        part: 0 to 4 for attack, decay, sustain, release and alpha, 5 for the note's duration.
+        rate: control points per second.
+        points: 0, 1, 2..., ``(C,)``.
+        out: result, ``(C,)``.
+    """
+    wide()
+    size = out.shape[0]
+    sustain, alpha = human[at + 2], human[at + 4]
+    attack, decay, note, release, a, d, r, e = _stretches(human, at, rate, size)
+    fall, fall_length, fall_alpha = _before(decay, alpha)
+    tail, tail_length, tail_alpha = _before(release, alpha)
+    level = sustain if decay > 0.0 else 1.0
+    held = (1.0 - sustain) * fall + sustain
+
+    # Derivatives of the lengths, of the sustain level and of alpha by the parameter.
+    own_attack, own_decay, room = _own_shares(human[at], human[at + 1], human[DURATION])
+    d_attack = d_decay = d_release = d_note = d_sustain = d_alpha = 0.0
+    if part == 0:
+        d_attack, d_decay = own_attack * rate, -room * (1.0 - own_decay) * rate
+    elif part == 1:
+        d_decay = own_decay * rate
+    elif part == 2:
+        d_sustain = 1.0
+    elif part == 3:
+        d_release = rate
+    elif part == 4:
+        d_alpha = 1.0
+    else:
+        d_attack, d_decay, d_note = (1.0 - own_attack) * rate, room * (1.0 - own_decay) * rate, rate
+    d_fall = fall_length * d_decay + fall_alpha * d_alpha
+    d_tail = tail_length * d_release + tail_alpha * d_alpha
+    d_level = d_sustain if decay > 0.0 else 0.0
+    d_held = (1.0 - fall) * d_sustain + (1.0 - sustain) * d_fall
+
+    top, d_top = held * tail, d_held * tail + held * d_tail
+    per_attack, d_alpha_2 = 1.0 / attack, d_alpha * LN2
+    for n in range(a):
+        elapsed = points[n] + EPSILON
+        quotient = elapsed * per_attack + EPSILON
+        x = min(quotient, 1.0)
+        dx = -elapsed * per_attack * per_attack * d_attack if quotient <= 1.0 else 0.0
+        p, logarithm = power(x, alpha)
+        out[n] = d_top * p + top * p * (alpha * dx / x + logarithm * d_alpha_2)
+    per_decay = 1.0 / decay
+    for n in range(a, d):
+        elapsed = max(points[n] - attack, 0.0) + EPSILON
+        x = max(1.0 - (elapsed * per_decay + EPSILON), 0.0)
+        dx = elapsed * per_decay * per_decay * d_decay + (per_decay * d_attack if points[n] >= attack else 0.0)
+        p, logarithm = power(x, alpha)
+        dp = p * (alpha * dx / x + logarithm * d_alpha_2) if x > 0.0 else 0.0
+        shape = (1.0 - sustain) * p + sustain
+        out[n] = d_tail * shape + tail * (d_sustain * (1.0 - p) + (1.0 - sustain) * dp)
+    for n in range(d, r):
+        out[n] = d_level * tail + level * d_tail
+    per_release = 1.0 / release
+    for n in range(r, e):
+        elapsed = points[n] - note + EPSILON
+        x = max(1.0 - (elapsed * per_release + EPSILON), 0.0)
+        dx = elapsed * per_release * per_release * d_release + per_release * d_note
+        p, logarithm = power(x, alpha)
+        dp = p * (alpha * dx / x + logarithm * d_alpha_2) if x > 0.0 else 0.0
+        out[n] = d_level * p + level * dp
+    for n in range(e, size):
+        out[n] = 0.0 if release > 0.0 else d_level

@@ -16,15 +16,15 @@ from synthvae.synth.kernels.arithmetic import power, sincos_64
 from synthvae.synth.kernels.compile import plain, summing, wide
 from synthvae.synth.reference import LFO_EXPONENT, LFO_SILENT
 
-__all__ = ["lfo", "lfo_backward", "lfo_weights"]
+__all__ = ["lfo", "lfo_backward", "lfo_tangent"]
 
 PER_TURN = 1.0 / (2.0 * math.pi)
 SHARES = 3
 
 
 @plain
-def lfo_weights(human, at):
-    """The five weights; the derivatives of their logarithms' numerators; see `lfo_weights_backward`.
+def _weights(human, at):
+    """The five weights, and what turns derivatives by weights into derivatives by shares.
 
     Returns:
         Weights, and d(share_k^e)/d(share_k) / sum of share^e; all 0 where every share counts as 0 (the weights
@@ -70,7 +70,7 @@ def lfo(human, at, envelope, rate, turns, out):
     for n in range(size):
         total += out[n]
         turns[n] = total
-    (w0, w1, w2, w3, w4), _ = lfo_weights(human, at)
+    (w0, w1, w2, w3, w4), _ = _weights(human, at)
     for n in range(size):
         reduced = turns[n] - np.rint(turns[n])
         saw = turns[n] - np.floor(turns[n])
@@ -85,7 +85,7 @@ def lfo_backward(human, at, envelope, rate, turns, grad, grad_envelope, grad_hum
     """Add the derivatives of sum(grad * lfo) to `grad_human` and to `grad_envelope`; `grad` is overwritten."""
     wide()
     size = grad.shape[0]
-    (w0, w1, w2, w3, w4), (v0, v1, v2, v3, v4) = lfo_weights(human, at)
+    (w0, w1, w2, w3, w4), (v0, v1, v2, v3, v4) = _weights(human, at)
     g0 = g1 = g2 = g3 = g4 = 0.0
     for n in range(size):
         g = grad[n]
@@ -121,3 +121,51 @@ def lfo_backward(human, at, envelope, rate, turns, grad, grad_envelope, grad_hum
     grad_human[at] += d_frequency
     grad_human[at + 1] += d_depth
     grad_human[at + 2] += later * PER_TURN
+
+
+@plain
+def lfo_tangent(human, at, part, envelope, envelope_tangent, rate, turns, raw, out):
+    """Write d lfo / d parameter into `out`.
+
+    Args:
+        human: ``(78,)``.
+        at: where the oscillator's parameters start.
+        part: 0 to 7 for frequency, depth, initial phase and the five shares; -1 for a parameter of the envelope
+            of its rate.
+        envelope: of the rate, ``(C,)``.
+        envelope_tangent: derivative of that, used where `part` is -1.
+        rate: control points per second.
+        turns: the phase, ``(C,)``.
+        raw: the oscillator itself, ``(C,)``.
+        out: result, ``(C,)``.
+    """
+    wide()
+    size = out.shape[0]
+    (w0, w1, w2, w3, _), (v0, v1, v2, v3, v4) = _weights(human, at)
+    if part >= SHARES:
+        k = part - SHARES
+        v = v0 if k == 0 else (v1 if k == 1 else (v2 if k == 2 else (v3 if k == 3 else v4)))
+        for n in range(size):
+            reduced = turns[n] - np.rint(turns[n])
+            saw = turns[n] - np.floor(turns[n])
+            smooth = 0.5 - 0.5 * sincos_64(reduced)[1] if k == 0 else 1.0 - abs(2.0 * saw - 1.0)
+            straight = saw if k == 2 else 1.0 - saw
+            square = 1.0 if abs(reduced) > 0.25 else 0.0
+            shape = smooth if k < 2 else (straight if k < 4 else square)
+            out[n] = v * (shape - raw[n])
+        return
+    frequency, depth = human[at], human[at + 1]
+    per_point = 1.0 / rate
+    for n in range(size):
+        open_ = per_point if frequency + depth * envelope[n] >= 0.0 else 0.0
+        by_envelope = envelope[n] if part == 1 else depth * envelope_tangent[n]
+        out[n] = open_ if part == 0 else (0.0 if part == 2 else open_ * by_envelope)
+    total = PER_TURN if part == 2 else 0.0
+    for n in range(size):
+        total += out[n]
+        out[n] = total
+    for n in range(size):
+        reduced = turns[n] - np.rint(turns[n])
+        saw = turns[n] - np.floor(turns[n])
+        sine = sincos_64(reduced)[0]
+        out[n] *= w0 * math.pi * sine + w1 * (2.0 if saw <= 0.5 else -2.0) + w2 - w3

@@ -34,17 +34,24 @@ __all__ = [
     "BEND",
     "COLUMNS",
     "CONSTANT",
+    "HIGHEST",
     "IRREGULAR",
+    "LEFT",
+    "LN2_12",
+    "OCTAVES",
     "ORIGIN",
     "RATE",
     "REGULAR",
+    "RIGHT",
     "SUM",
     "SUM_BEND",
     "SUM_TRAVEL",
+    "TINY",
     "irregular_phases",
     "pitch_backward",
     "regular_phases",
     "trace",
+    "turns_per_sample",
 ]
 
 #: Rows of an oscillator's table ``(COLUMNS, N)``: A, c, u(count), P and the pitch at the two control points, and
@@ -56,8 +63,8 @@ REGULAR, CONSTANT, IRREGULAR = range(3)
 HIGHEST = 127.0
 #: What is smaller counts as 0: below 1e-38 a processor takes a hundred times as long for a multiplication in float32.
 TINY = 1e-30
-_OCTAVES = 1.0 / 12.0
-_LN2_12 = math.log(2.0) / 12.0
+OCTAVES = 1.0 / 12.0
+LN2_12 = math.log(2.0) / 12.0
 
 
 @inlined
@@ -66,8 +73,9 @@ def _clamped(pitch):
 
 
 @inlined
-def _turns_per_sample(pitch, sample_rate):
-    return 440.0 * exp2((pitch - 69.0) * _OCTAVES) / sample_rate
+def turns_per_sample(pitch, sample_rate):
+    """Frequency of a MIDI pitch."""
+    return 440.0 * exp2((pitch - 69.0) * OCTAVES) / sample_rate
 
 
 @plain
@@ -104,11 +112,11 @@ def trace(base, depth, modulation, phase, grid, sample_rate, table, kind):
         kind[b] = CONSTANT if constant else (REGULAR if regular else IRREGULAR)
     for b in range(size):
         # The bend of a block of one sample is of no consequence, but may be large.
-        c = (right[b] - left[b]) * step * _OCTAVES if (kind[b] == REGULAR) & (count[b] > 1.0) else 0.0
+        c = (right[b] - left[b]) * step * OCTAVES if (kind[b] == REGULAR) & (count[b] > 1.0) else 0.0
         bend[b] = c if abs(c) > TINY else 0.0
     for b in range(size):
         start = left[b] + (right[b] - left[b]) * offset[b]
-        rate[b] = _turns_per_sample(_clamped(start), sample_rate)
+        rate[b] = turns_per_sample(_clamped(start), sample_rate)
     for b in range(size):
         # As c goes to 0, c / (2^c - 1) goes to 1 / ln 2 and (2^(c n) - 1) / (2^c - 1) to n: 1e-100 is near enough.
         c = bend[b] if abs(bend[b]) > 1e-100 else 1e-100
@@ -120,7 +128,7 @@ def trace(base, depth, modulation, phase, grid, sample_rate, table, kind):
             start, slope = left[b] + (right[b] - left[b]) * offset[b], (right[b] - left[b]) * step
             total = 0.0
             for k in range(first[b + 1] - first[b]):
-                total += _turns_per_sample(_clamped(start + slope * k), sample_rate)
+                total += turns_per_sample(_clamped(start + slope * k), sample_rate)
             advance[b] = total
     total = phase
     for b in range(size):
@@ -136,7 +144,7 @@ def irregular_phases(table, b, first, offset, step, sample_rate, lanes, at, widt
     total = table[ORIGIN, b]
     count = first[b + 1] - first[b]
     for k in range(count):
-        total += _turns_per_sample(_clamped(start + slope * k), sample_rate)
+        total += turns_per_sample(_clamped(start + slope * k), sample_rate)
         lanes[at + k] = np.float32(total - np.rint(total))
     # What fills up the last vector counts as 0 later, but 0 times infinity would not.
     for k in range(count, width):
@@ -186,8 +194,8 @@ def pitch_backward(table, kind, grid, sample_rate, slopes, grad_pitch):
             c, advance, travel = table[BEND, b], table[ADVANCE, b], table[SUM_TRAVEL, b]
             here = exponential_ratio_slope_64(c)
             there = count[b] * exponential_ratio_slope_64(c * count[b])
-            d_start = _LN2_12 * (travel + later * advance)
-            d_rise = step * _OCTAVES * (table[SUM_BEND, b] - travel * here + later * advance * (there - here))
+            d_start = LN2_12 * (travel + later * advance)
+            d_rise = step * OCTAVES * (table[SUM_BEND, b] - travel * here + later * advance * (there - here))
             d_right = d_start * offset[b] + d_rise
             d_left = d_start - d_right
         if kind[b] == IRREGULAR:
@@ -198,7 +206,7 @@ def pitch_backward(table, kind, grid, sample_rate, slopes, grad_pitch):
                 pitch = table[LEFT, b] + rise * position
                 at_or_after += slopes[first[b] + k]
                 if (pitch >= 0.0) & (pitch <= HIGHEST):
-                    d_pitch = _LN2_12 * _turns_per_sample(pitch, sample_rate) * at_or_after
+                    d_pitch = LN2_12 * turns_per_sample(pitch, sample_rate) * at_or_after
                     d_left += d_pitch * (1.0 - position)
                     d_right += d_pitch * position
             later = at_or_after

@@ -6,14 +6,9 @@ a batch over threads as they like, and a row's samples and gradient are the same
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from synthvae.synth.kernels.audio import (
@@ -24,14 +19,13 @@ from synthvae.synth.kernels.audio import (
     mix_backward,
     trace_oscillators,
 )
-from synthvae.synth.kernels.compile import OPTIONS, plain, summing, wide
+from synthvae.synth.kernels.compile import cached, plain, sources, summing, wide
 from synthvae.synth.kernels.control import ROWS, control, control_backward, denormalise
 from synthvae.synth.kernels.layout import BLOCK
 from synthvae.synth.kernels.oscillator import COLUMNS
 
-__all__ = ["Grid", "Space", "backward", "forward"]
+__all__ = ["Grid", "Space", "backward", "forward", "not_finite", "workspace"]
 
-_log = logging.getLogger(__name__)
 _ONE = np.float32(1.0)
 _MAGNITUDE = np.int32(0x7FFFFFFF)
 _RUN = 1024
@@ -78,7 +72,8 @@ class Grid(NamedTuple):
 
 
 @plain
-def _not_finite(values):
+def not_finite(values):
+    """Whether a number is NaN or infinite."""
     total = 0.0
     for value in values:
         total += value - value
@@ -127,7 +122,8 @@ def _dot(a, b):
 
 
 @plain
-def _workspace(control_size, blocks, sections):
+def workspace(control_size, blocks, sections):
+    """Arrays for one preset at a time: signals, tables, kinds, lanes with their ramp, and control points."""
     signals = np.empty((ROWS, control_size))
     tables = np.empty((2, COLUMNS, blocks))
     kinds = np.empty((2, blocks), np.int64)
@@ -140,39 +136,19 @@ def _workspace(control_size, blocks, sections):
     return signals, tables, kinds, lanes, points
 
 
-def _sources() -> str:
-    """A hash of all that the kernels are compiled from."""
-    here = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in [*sorted(here.glob("*.py")), here.parent / "reference.py"]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _cached(kernel: Callable[..., None]) -> Any:
-    """Compile on first use, and keep what was compiled on disk: next to the source or in the user's cache."""
-    options: dict[str, Any] = {**OPTIONS, "nogil": True}
-    try:
-        return njit(cache=True, **options)(kernel)
-    except RuntimeError as error:  # no directory can be written
-        _log.warning("kernels are compiled anew in every process (%s); set NUMBA_CACHE_DIR to keep them", error)
-        return njit(**options)(kernel)
-
-
 def _kernels(sources: str) -> tuple[Any, Any]:
-    # numba's cache on disk only watches the file that a compiled function stands in, but a variable that the
-    # function closes over is part of the cache's key: `sources` changes with any of the kernels' files.
+    # See `cached` about `sources`.
 
     def forward(unit, low, high, space, grid, chunks, rates, control_size, noise, out, gains, wheres):
         sources  # noqa: B018
         columns, minimum, span, power, symmetric, linear, fixed = space
         control_rate, sample_rate = rates
-        signals, tables, kinds, lanes, points = _workspace(control_size, grid[0].shape[0], FORWARD_SECTIONS)
+        signals, tables, kinds, lanes, points = workspace(control_size, grid[0].shape[0], FORWARD_SECTIONS)
         human, slope = fixed.copy(), np.empty(unit.shape[1])
         row = np.zeros(out.shape[1] + BLOCK, np.float32)
         bits = row.view(np.int32)
         for r in range(low, high):
-            if _not_finite(unit[r]):
+            if not_finite(unit[r]):
                 out[r], gains[r], wheres[r] = np.nan, np.nan, -1
                 continue
             denormalise(unit[r], columns, minimum, span, power, symmetric, linear, human, slope)
@@ -200,11 +176,11 @@ def _kernels(sources: str) -> tuple[Any, Any]:
         sources  # noqa: B018
         columns, minimum, span, power, symmetric, linear, fixed = space
         control_rate, sample_rate = rates
-        signals, tables, kinds, lanes, points = _workspace(control_size, grid[0].shape[0], BACKWARD_SECTIONS)
+        signals, tables, kinds, lanes, points = workspace(control_size, grid[0].shape[0], BACKWARD_SECTIONS)
         human, slope, grad_human = fixed.copy(), np.empty(unit.shape[1]), np.empty(fixed.shape[0])
         grads, slopes = np.empty((ROWS, control_size)), np.empty((2, out.shape[1]), np.float32)
         for r in range(low, high):
-            if _not_finite(unit[r]):
+            if not_finite(unit[r]):
                 grad_unit[r] = np.nan
                 continue
             denormalise(unit[r], columns, minimum, span, power, symmetric, linear, human, slope)
@@ -236,7 +212,7 @@ def _kernels(sources: str) -> tuple[Any, Any]:
             for c in range(columns.shape[0]):
                 grad_unit[r, c] = grad_human[columns[c]] * slope[c] * gains[r]
 
-    return _cached(forward), _cached(backward)
+    return cached(forward), cached(backward)
 
 
 #: ``forward(unit, low, high, space, grid, chunks, rates, control_size, noise, out, gains, wheres)`` renders rows
@@ -245,4 +221,4 @@ def _kernels(sources: str) -> tuple[Any, Any]:
 #:
 #: ``backward(..., out, gains, wheres, grad, grad_unit)``, from the same arguments and what `forward` found, turns
 #: derivatives by samples, `grad` ``(B, T)``, into derivatives by unit parameters, `grad_unit` ``(B, P)``.
-forward, backward = _kernels(_sources())
+forward, backward = _kernels(sources())

@@ -1,0 +1,92 @@
+"""One training step through the Voice against the same step on torchsynth's modules and nnAudio's STFT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from synthvae.benchmark.features import nnaudio_feature
+from synthvae.benchmark.timing import Candidate, Measurement, measure
+from synthvae.benchmark.voice import presets
+from synthvae.features import build_feature
+from synthvae.losses import build_loss
+from synthvae.models import ARCHITECTURES, VAE
+from synthvae.parameters.voice import VOICE_63
+from synthvae.synth.torchsynth_voice import TorchsynthVoice
+from synthvae.synth.voice import Voice
+from synthvae.training.objective import Objective, Weights
+
+__all__ = ["measure_train_step"]
+
+
+class _NnAudioSclp(nn.Module):
+    """The spectral loss SCLP on nnAudio's STFT: complex difference over complex norm, per preset."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.stft = nnaudio_feature("stft", 44100).to(device)
+
+    def forward(self, estimate: Tensor, target: Tensor) -> Tensor:
+        wanted = self.stft(target)
+        error = (self.stft(estimate) - wanted).flatten(1).norm(dim=1)
+        return error / wanted.flatten(1).norm(dim=1).clamp_min(0.1)
+
+
+def measure_train_step(repetitions: int, seed: int, device: str = "cpu", batch: int = 256) -> list[Measurement]:
+    """Time a step of ``--loss sclp --synth-layer``: encode, decode, render both, compare, go back, update.
+
+    Args:
+        repetitions: timed rounds.
+        seed: of presets and weights.
+        device: where to compute.
+        batch: presets per step.
+
+    Returns:
+        Measurements; torchsynth's modules with nnAudio's STFT are the baseline.
+    """
+    unit = presets(batch, seed).to(device)
+    ours = Objective(
+        Voice(VOICE_63), build_loss("sclp", build_feature("stft", 44100)), through_voice=True, gradient_clip=1.0
+    )
+    theirs = Objective(
+        _AsModule(TorchsynthVoice(VOICE_63, batch, device=device)),
+        _NnAudioSclp(device),  # type: ignore[arg-type]
+        through_voice=True,
+        gradient_clip=1.0,
+    )
+    return measure(
+        "training step, sclp through the Voice",
+        [
+            Candidate(f"torchsynth + nnAudio, batch {batch}", _step(theirs, unit, seed, device), batch),
+            Candidate(f"synthvae, batch {batch}", _step(ours.to(device), unit, seed, device), batch),
+        ],
+        repetitions,
+    )
+
+
+class _AsModule(nn.Module):
+    def __init__(self, render: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.render = render
+
+    def forward(self, unit: Tensor) -> Tensor:
+        # torchsynth's gradients are NaN on the faces that a clamped decoder output lies on.
+        return self.render(unit.clamp(1e-4, 1 - 1e-4))
+
+
+def _step(objective: Objective, unit: Tensor, seed: int, device: str) -> Callable[[], object]:
+    torch.manual_seed(seed)
+    model = VAE(len(VOICE_63), ARCHITECTURES["exp1"]).to(device)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-4)
+    noise = torch.randn(len(unit), model.latent_size, device=device)
+    weights = Weights(alpha=100.0, beta=50.0, kl=1e-3)
+
+    def call() -> None:
+        terms = objective.terms(model(unit, noise), unit)
+        optimiser.zero_grad()
+        weights.total({name: value.mean() for name, value in terms.items()}).backward()
+        optimiser.step()
+
+    return call

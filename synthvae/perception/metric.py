@@ -1,0 +1,202 @@
+"""The perceptual metric M(x) = J^T J / n of a preset x.
+
+J is the Jacobian of an audio feature with n entries with respect to the unit parameters, so that for a small step
+d the mean squared change of the feature is d^T M(x) d: for the log-mel spectrogram in dB², the unit of every figure
+here. Source: Han, Lostanlen and Lagrange, "Perceptual-Neural-Physical Sound Matching", ICASSP 2023, and "Learning
+to Solve Inverse Problems for Perceptual Sound Matching", IEEE/ACM TASLP 32, 2024.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from synthvae.errors import UserError
+from synthvae.features import Feature
+from synthvae.parameters.space import ParameterSpace
+from synthvae.presets.dataset import Dataset
+from synthvae.tensors import load_tensors, save_tensors
+
+__all__ = ["PerceptualMetric", "compute_metric", "metric_path", "read_metric", "write_metric"]
+
+#: Presets whose Jacobian is computed at a time.
+BATCH = 8
+SAVE_SECONDS = 20.0
+
+Progress = Callable[[int], object]
+
+
+class DifferentiableVoice(Protocol):
+    """What is needed of a Voice."""
+
+    def jacobian(self, unit: Tensor, feature: Feature) -> Tensor:
+        """Derivatives ``(B, P, F, N)`` of a feature by unit parameters ``(B, P)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class PerceptualMetric:
+    """The metric of a dataset.
+
+    Attributes:
+        mean: M averaged over presets, ``(P, P)`` float64, in the feature's unit squared.
+        presets: M of each of the first K presets of the training split, ``(K, P, P)`` float32; K may be 0.
+        count: presets that the mean is over.
+        feature: name of the feature.
+        dataset_hash: of the dataset's file.
+        parameter_hash: of the columns.
+    """
+
+    mean: Tensor
+    presets: Tensor
+    count: int
+    feature: str
+    dataset_hash: str
+    parameter_hash: str
+
+    @property
+    def slope(self) -> Tensor:
+        """Root mean square slope of the feature along each parameter, ``(P,)``, per unit of the parameter.
+
+        A local measure: through pitch the slope is so steep that no step worth the name follows it. What a
+        parameter does over its range is `synthvae.perception.effect.total_effect`.
+        """
+        return self.mean.diagonal().clamp_min(0.0).sqrt()
+
+    def require(self, parameters: ParameterSpace, source: str) -> None:
+        """Refuse a metric of other parameters.
+
+        Raises:
+            UserError: naming both hashes.
+        """
+        if self.parameter_hash != parameters.hash:
+            raise UserError(
+                f"{source}: is the metric of the parameters {self.parameter_hash}, not of {parameters.hash}; "
+                "make one with 'synthvae metric' for this dataset"
+            )
+
+
+def metric_path(dataset: Path, feature: str = "logmel") -> Path:
+    """Where a dataset's metric lies: beside it."""
+    return dataset.with_suffix(f".{feature}-metric.safetensors")
+
+
+def compute_metric(
+    voice: DifferentiableVoice,
+    feature: Feature,
+    dataset: Dataset,
+    limit: int = 2000,
+    keep: int = 0,
+    resume_from: Path | None = None,
+    progress: Progress = lambda done: None,
+) -> PerceptualMetric:
+    """Average the metric over presets of the training split.
+
+    Args:
+        voice: has ``jacobian``.
+        feature: of the audio; complex ones count with real and imaginary parts.
+        dataset: the presets.
+        limit: presets of the training split at most.
+        keep: how many single matrices to keep, from the first preset on.
+        resume_from: file of an unfinished computation; written as it goes on, and read first if it is there.
+        progress: called with the number of presets done.
+
+    Returns:
+        The metric.
+
+    Raises:
+        UserError: if a Jacobian is not finite.
+    """
+    unit = dataset.split("train")[:limit]
+    keep = min(keep, len(unit))
+    width = unit.shape[1]
+    total = torch.zeros(width, width, dtype=torch.float64)
+    kept = torch.zeros(keep, width, width)
+    done = 0
+    state = {
+        "feature": feature.name,
+        "dataset_hash": dataset.hash,
+        "parameter_hash": dataset.parameters.hash,
+        "limit": len(unit),
+        "keep": keep,
+    }
+    if resume_from is not None and resume_from.exists():
+        tensors, found = load_tensors(resume_from)
+        if {name: found.get(name) for name in state} == state:
+            total, kept, done = tensors["total"], tensors["kept"], int(found["done"])
+    saved = _now()
+    while done < len(unit):
+        part = unit[done : done + BATCH]
+        single = _metric_of(voice.jacobian(part, feature))
+        if not single.isfinite().all():
+            row = done + int((~single.isfinite()).flatten(1).any(1).nonzero()[0])
+            raise UserError(f"{dataset.path}: the Jacobian of training preset {row} is not finite; please report it")
+        total += single.double().sum(dim=0)
+        if done < keep:
+            kept[done : done + BATCH] = single[: keep - done]
+        done += len(part)
+        progress(done)
+        if resume_from is not None and _now() - saved > SAVE_SECONDS:
+            save_tensors(resume_from, {"total": total, "kept": kept}, {**state, "done": done})
+            saved = _now()
+    if resume_from is not None:
+        resume_from.unlink(missing_ok=True)
+    return PerceptualMetric(total / len(unit), kept, len(unit), feature.name, dataset.hash, dataset.parameters.hash)
+
+
+def _metric_of(jacobian: Tensor) -> Tensor:
+    """J^T J / n of each preset, ``(B, P, P)``, from ``(B, P, F, N)``."""
+    if jacobian.is_complex():
+        jacobian = torch.view_as_real(jacobian)
+    flat = jacobian.flatten(2)
+    return flat @ flat.transpose(1, 2) / math.prod(jacobian.shape[2:4])
+
+
+def _now() -> float:
+    import time
+
+    return time.monotonic()
+
+
+def write_metric(path: Path, metric: PerceptualMetric) -> None:
+    """Write a metric as safetensors.
+
+    Raises:
+        UserError: if `path` cannot be written.
+    """
+    state = {
+        "format": "synthvae-metric",
+        "version": 1,
+        "count": metric.count,
+        "feature": metric.feature,
+        "dataset_hash": metric.dataset_hash,
+        "parameter_hash": metric.parameter_hash,
+    }
+    save_tensors(path, {"mean": metric.mean, "presets": metric.presets}, state)
+
+
+def read_metric(path: Path) -> PerceptualMetric:
+    """Read what `write_metric` wrote.
+
+    Raises:
+        UserError: if the file is missing, broken or no metric.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no metric there; make one with 'synthvae metric DATASET'")
+    tensors, state = load_tensors(path)
+    if state.get("format") != "synthvae-metric" or state.get("version") != 1 or "mean" not in tensors:
+        raise UserError(f"{path}: not a metric of this version; make one with 'synthvae metric DATASET'")
+    return PerceptualMetric(
+        tensors["mean"],
+        tensors["presets"],
+        int(state["count"]),
+        str(state["feature"]),
+        str(state["dataset_hash"]),
+        str(state["parameter_hash"]),
+    )

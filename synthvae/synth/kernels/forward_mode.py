@@ -1,0 +1,225 @@
+"""The Voice's kernels in forward mode: all derivatives of samples, or of a log-mel spectrogram, row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from synthvae.features.fourier import HOP, N_FFT
+from synthvae.synth.kernels.audio import trace_oscillators
+from synthvae.synth.kernels.compile import cached, plain, sources, wide
+from synthvae.synth.kernels.control import control, denormalise
+from synthvae.synth.kernels.layout import N_TARGETS, PITCH_1, PITCH_2
+from synthvae.synth.kernels.spectrum import (
+    BINS,
+    HALF,
+    RING,
+    WORK,
+    decibels,
+    magnitudes,
+    mel_tangents,
+    mel_weights,
+    places,
+)
+from synthvae.synth.kernels.tangent import (
+    DIRECT,
+    TANGENT_SECTIONS,
+    basis,
+    block_tangents,
+    control_tangents,
+    phase_tangents,
+)
+from synthvae.synth.kernels.vector import LANES
+from synthvae.synth.kernels.voice import not_finite, workspace
+
+__all__ = ["mel_jacobian", "tangents"]
+
+
+@plain
+def _weights(control_size, blocks, width):
+    """Arrays for what the basis is weighted with: by signal and control point, by block's phase, and directly."""
+    controls = np.empty((N_TARGETS, control_size, width), np.float32)
+    phases = np.empty((2, blocks, width), np.float32)
+    return controls, phases, np.empty((DIRECT, width), np.float32)
+
+
+@plain
+def _prepare(unit, space, grid, rates, arrays, human, slope, controls, phases, direct):
+    """All of one preset at control rate, with its derivatives."""
+    columns, minimum, span, power, symmetric, linear, _ = space
+    signals, tables, kinds, _, points = arrays
+    control_rate, sample_rate = rates
+    denormalise(unit, columns, minimum, span, power, symmetric, linear, human, slope)
+    control(human, control_rate, points, signals)
+    trace_oscillators(human, signals, grid, sample_rate, tables, kinds)
+    control_tangents(human, slope, columns, control_rate, points, signals, controls, direct)
+    phase_tangents(tables[0], kinds[0], grid, sample_rate, controls[PITCH_1], direct[0], phases[0])
+    phase_tangents(tables[1], kinds[1], grid, sample_rate, controls[PITCH_2], direct[1], phases[1])
+
+
+@plain
+def _write(b, i, at, count, groups, sizes, weights, lanes, out, out_group, row, rows, out_step):
+    """`block_tangents` for several groups of parameters, into a ring of rows.
+
+    Args:
+        b: the block.
+        i: the control point before it.
+        at: the first sample's place in the sections of `lanes`.
+        count: number of samples.
+        groups: first and last but one group.
+        sizes: as for `block_tangents`.
+        weights: the flat arrays from `_weights`.
+        lanes: holds the basis.
+        out: result, flat.
+        out_group: distance from one group to the next.
+        row: where the first sample goes; `rows` wraps around to 0.
+        rows: number of rows.
+        out_step: distance from one row to the next.
+    """
+    controls, phases, direct = weights
+    head = min(count, rows - row)
+    for group in range(groups[0], groups[1]):
+        place, lane = (group - groups[0]) * out_group, group * LANES
+        to = place + row * out_step
+        block_tangents(b, i, at, head, lane, sizes, controls, phases, direct, lanes, out, to, out_step)
+        if count > head:
+            more = count - head
+            block_tangents(b, i, at + head, more, lane, sizes, controls, phases, direct, lanes, out, place, out_step)
+
+
+@plain
+def _at_peak(human, arrays, grid, chunks, sample_rate, noise, where, groups, sizes, weights, peak):
+    """Derivatives of the mix at its peak, `where`, by the parameters of `groups`."""
+    signals, tables, kinds, lanes, _ = arrays
+    before, first = grid[0], grid[1]
+    b = np.searchsorted(first, where, side="right") - 1
+    c = np.searchsorted(chunks, b, side="right") - 1
+    basis(human, signals, tables, kinds, grid, chunks[c], chunks[c + 1], sample_rate, noise, lanes)
+    at, start = where - first[chunks[c]], groups[0] * LANES
+    _write(b, before[b], at, 1, groups, sizes, weights, lanes, peak[start:], LANES, 0, 1, 0)
+
+
+@plain
+def _normalise(out, gain, where, result):
+    """With y = x g and g = 1 / |x_k|: dy = g (dx - y sign(y_k) dx_k)."""
+    wide()
+    width = result.shape[1]
+    peak = np.zeros(width, np.float32)
+    if where >= 0:
+        for p in range(width):
+            peak[p] = result[where, p] * np.sign(out[where])
+    for n in range(out.shape[0]):
+        y = out[n]
+        for p in range(width):
+            result[n, p] = gain * (result[n, p] - y * peak[p])
+
+
+def _kernels(sources: str) -> tuple[Any, Any]:
+    # See `cached` about `sources`.
+
+    def tangents(unit, low, high, space, grid, chunks, rates, control_size, noise, out, gains, wheres, result):
+        sources  # noqa: B018
+        before, first, width = grid[0], grid[1], result.shape[2]
+        arrays = workspace(control_size, before.shape[0], TANGENT_SECTIONS)
+        signals, tables, kinds, lanes, _ = arrays
+        human, slope = space[6].copy(), np.empty(unit.shape[1])
+        controls, phases, direct = _weights(control_size, before.shape[0], width)
+        weights = controls.reshape(-1), phases.reshape(-1), direct.reshape(-1)
+        sizes, groups, samples = (control_size, before.shape[0], width), (0, width // LANES), out.shape[1]
+        for r in range(low, high):
+            if not_finite(unit[r]):
+                result[r] = np.nan
+                continue
+            _prepare(unit[r], space, grid, rates, arrays, human, slope, controls, phases, direct)
+            flat = result[r].reshape(-1)
+            for c in range(chunks.shape[0] - 1):
+                b_low, b_high = chunks[c], chunks[c + 1]
+                basis(human, signals, tables, kinds, grid, b_low, b_high, rates[1], noise, lanes)
+                for b in range(b_low, b_high):
+                    at, count = first[b] - first[b_low], first[b + 1] - first[b]
+                    _write(
+                        b, before[b], at, count, groups, sizes, weights, lanes, flat, LANES, first[b], samples, width
+                    )
+            _normalise(out[r], gains[r], wheres[r], result[r])
+
+    def mel_jacobian(
+        unit,
+        low,
+        high,
+        space,
+        grid,
+        chunks,
+        rates,
+        control_size,
+        noise,
+        out,
+        gains,
+        wheres,
+        constants,
+        filters,
+        floor,
+        group_low,
+        group_high,
+        result,
+    ):
+        sources  # noqa: B018
+        before, first = grid[0], grid[1]
+        samples, bands, frames = out.shape[1], result.shape[1], result.shape[2]
+        lanes_of_result = result.shape[3]
+        width, groups = -(-unit.shape[1] // LANES) * LANES, (group_low, group_high)
+        arrays = workspace(control_size, before.shape[0], TANGENT_SECTIONS)
+        signals, tables, kinds, lanes, _ = arrays
+        human, slope = space[6].copy(), np.empty(unit.shape[1])
+        controls, phases, direct = _weights(control_size, before.shape[0], width)
+        weights = controls.reshape(-1), phases.reshape(-1), direct.reshape(-1)
+        sizes = control_size, before.shape[0], width
+        direction = np.empty((-(-frames // LANES), 2 * BINS * LANES), np.float32)
+        mel = np.empty((direction.shape[0], bands * LANES), np.float32)
+        work, bin_weights = np.empty(WORK, np.float32), np.empty(4 * BINS, np.float32)
+        heard = np.empty(bands * LANES, np.float32)
+        place, taper = np.empty(N_FFT, np.int64), np.empty(N_FFT, np.float32)
+        ring, peak = np.zeros((group_high - group_low) * RING * LANES, np.float32), np.zeros(width, np.float32)
+        for r in range(low, high):
+            if not_finite(unit[r]):
+                result[r] = np.nan
+                continue
+            _prepare(unit[r], space, grid, rates, arrays, human, slope, controls, phases, direct)
+            magnitudes(out[r], frames, constants, filters, work, direction, mel)
+            peak[:] = 0.0
+            if wheres[r] >= 0:
+                _at_peak(human, arrays, grid, chunks, rates[1], noise, wheres[r], groups, sizes, weights, peak)
+                peak *= np.sign(out[r, wheres[r]])
+            flat = result[r].reshape(-1)
+            chunk = done = 0
+            for frame in range(frames):
+                while done < min(samples, frame * HOP + HALF):
+                    b_low, b_high = chunks[chunk], chunks[chunk + 1]
+                    basis(human, signals, tables, kinds, grid, b_low, b_high, rates[1], noise, lanes)
+                    for b in range(b_low, b_high):
+                        at, count, row = first[b] - done, first[b + 1] - first[b], first[b] & (RING - 1)
+                        size = RING * LANES
+                        _write(b, before[b], at, count, groups, sizes, weights, lanes, ring, size, row, RING, LANES)
+                    done = first[b_high]
+                    chunk += 1
+                places(frame, samples, RING - 1, place, taper, constants[0])
+                lane, levels = frame % LANES, mel[frame // LANES]
+                mel_weights(direction[frame // LANES], lane, constants, bin_weights)
+                for group in range(group_low, group_high):
+                    start, p = (group - group_low) * RING * LANES, group * LANES
+                    to, step = frame * lanes_of_result + p, frames * lanes_of_result
+                    mel_tangents(ring, start, place, taper, bin_weights, constants, filters, work, heard)
+                    decibels(heard, lane, levels, floor, gains[r], peak, p, flat, to, step)
+
+    return cached(tangents), cached(mel_jacobian)
+
+
+#: Arguments start as those of `synthvae.synth.kernels.voice.forward`, and what that found: `out`, `gains`, `wheres`.
+#:
+#: ``tangents(..., result)`` writes all derivatives of every sample, `result` ``(B, T, lanes)``, with parameters
+#: filled up to a multiple of 16 lanes.
+#:
+#: ``mel_jacobian(..., constants, filters, floor, group_low, group_high, result)`` writes the derivatives of
+#: `20 log10(mel + floor)` by the groups of sixteen parameters from `group_low` to `group_high`, into `result`
+#: ``(B, bands, frames, lanes)``.
+tangents, mel_jacobian = _kernels(sources())

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from synthvae.errors import UserError
+from synthvae.features import build_feature
+from synthvae.parameters.voice import VOICE_63, VOICE_78
+from synthvae.perception import compute_metric, metric_path, read_metric, write_metric
+from synthvae.presets.dataset import Dataset
+from synthvae.synth.voice import Voice
+from synthvae.tensors import save_tensors
+
+LOGMEL = build_feature("logmel", 16000)
+
+
+class Linear:
+    """A voice whose feature is a known linear map, so that its metric has a closed form."""
+
+    def __init__(self) -> None:
+        self.matrix = torch.randn(5, 4, 63, generator=torch.Generator().manual_seed(0))
+        self.calls = 0
+
+    def jacobian(self, unit: Tensor, feature: object) -> Tensor:
+        self.calls += 1
+        return self.matrix.permute(2, 0, 1).expand(len(unit), 63, 5, 4)
+
+
+def test_linear_features_have_the_closed_form(small_dataset: Dataset):
+    voice = Linear()
+    metric = compute_metric(voice, LOGMEL, small_dataset, keep=3)
+    flat = voice.matrix.flatten(0, 1).double()
+    expected = flat.T @ flat / 20
+    torch.testing.assert_close(metric.mean, expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(metric.presets.double(), expected.expand(3, 63, 63), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(metric.slope, expected.diagonal().sqrt(), rtol=1e-5, atol=1e-6)
+    assert metric.count == 46
+
+
+def test_complex_features_count_both_parts(small_dataset: Dataset):
+    class Complex(Linear):
+        def jacobian(self, unit: Tensor, feature: object) -> Tensor:
+            return super().jacobian(unit, feature) * (1 + 2j)
+
+    plain = compute_metric(Linear(), LOGMEL, small_dataset, limit=2).mean
+    both = compute_metric(Complex(), LOGMEL, small_dataset, limit=2).mean
+    torch.testing.assert_close(both, 5 * plain, rtol=1e-5, atol=1e-5)
+
+
+def test_it_predicts_what_a_small_step_does(small_dataset: Dataset, small_voice: Voice):
+    metric = compute_metric(small_voice, LOGMEL, small_dataset, limit=8, keep=8)
+    unit = small_dataset.split("train")[:8]
+    step = 1e-7 * torch.randn(8, 63, generator=torch.Generator().manual_seed(1))
+    predicted = torch.einsum("bp,bpq,bq->b", step, metric.presets, step)
+    exact = Voice(small_voice.parameter_space, 16000, 0.25, 160, exact=True)
+    with torch.inference_mode():
+        before, after = (LOGMEL(exact(x)) for x in (unit.double(), unit.double() + step))
+    measured = (after - before).square().mean(dim=(1, 2))
+    close = (predicted.double() / measured - 1).abs() < 0.2
+    assert close.sum() >= 6, (predicted, measured)  # a step may cross a jump of an LFO
+
+
+def test_stopped_and_resumed_equals_whole(small_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("synthvae.perception.metric.SAVE_SECONDS", -1.0)
+    whole = compute_metric(Linear(), LOGMEL, small_dataset, keep=20)
+    part = tmp_path / "m.part"
+
+    def stop(done: int) -> None:
+        if done >= 24:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compute_metric(Linear(), LOGMEL, small_dataset, keep=20, resume_from=part, progress=stop)
+    voice = Linear()
+    resumed = compute_metric(voice, LOGMEL, small_dataset, keep=20, resume_from=part)
+    assert voice.calls < 6
+    assert torch.equal(whole.mean, resumed.mean)
+    assert torch.equal(whole.presets, resumed.presets)
+    assert not part.exists()
+
+
+def test_an_unfinished_file_of_another_computation_is_not_used(small_dataset: Dataset, tmp_path: Path):
+    part = tmp_path / "m.part"
+    wrong = {"total": torch.full((63, 63), 1e9, dtype=torch.float64), "kept": torch.zeros(0, 63, 63)}
+    save_tensors(part, wrong, {"feature": "mfcc", "done": 40})
+    metric = compute_metric(Linear(), LOGMEL, small_dataset, resume_from=part)
+    assert metric.mean.max() < 1e6
+
+
+def test_round_trip_and_refusals(small_dataset: Dataset, tmp_path: Path):
+    metric = compute_metric(Linear(), LOGMEL, small_dataset, limit=4, keep=2)
+    path = metric_path(tmp_path / "d.json")
+    assert path.name == "d.logmel-metric.safetensors"
+    write_metric(path, metric)
+    again = read_metric(path)
+    assert torch.equal(again.mean, metric.mean)
+    assert torch.equal(again.presets, metric.presets)
+    assert dataclasses.replace(again, mean=metric.mean, presets=metric.presets) == metric
+    again.require(VOICE_63, "x")
+    with pytest.raises(UserError, match=f"{VOICE_63.hash}.*{VOICE_78.hash}"):
+        again.require(VOICE_78, "x")
+    with pytest.raises(UserError, match="synthvae metric DATASET"):
+        read_metric(tmp_path / "none.safetensors")
+    save_tensors(tmp_path / "other.safetensors", {"a": torch.zeros(1)})
+    with pytest.raises(UserError, match="not a metric"):
+        read_metric(tmp_path / "other.safetensors")
+
+
+def test_a_jacobian_that_is_not_finite_is_named(small_dataset: Dataset):
+    class Broken(Linear):
+        def jacobian(self, unit: Tensor, feature: object) -> Tensor:
+            values = super().jacobian(unit, feature).clone()
+            values[3, 0] = torch.nan
+            return values
+
+    with pytest.raises(UserError, match="training preset 3 is not finite"):
+        compute_metric(Broken(), LOGMEL, small_dataset)
