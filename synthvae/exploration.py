@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import csv
-import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
 import torch
 from torch import Tensor
 
 from synthvae.errors import UserError
 from synthvae.files import atomic_write, ensure_directory
-from synthvae.generation import write_sounds
+from synthvae.generation import is_number, write_sounds
+from synthvae.parameters.space import shown
 from synthvae.presets.dataset import read_dataset
-from synthvae.presets.preset import Preset, check_sample_format, read_preset
+from synthvae.presets.documents import dump_json, load_json
+from synthvae.presets.preset import LATENTS_FORMAT, Preset, check_sample_format, read_preset
+from synthvae.presets.settings import check_format
 from synthvae.training.run_directory import Run
 
-__all__ = ["decode_to_files", "find_preset", "read_latents", "straight_line", "write_latents"]
+__all__ = ["Latents", "decode_to_files", "find_preset", "read_latents", "straight_line", "write_latents"]
 
-FORMAT = "synthvae-latents"
+VERSION = 1
+#: Far outside what any encoder writes, and far inside what float32 and the decoder take.
+LARGEST = 1e6
+
+
+class Latents(NamedTuple):
+    """Latent points from a file.
+
+    Attributes:
+        points: ``(N, D)`` float32.
+        names: what the file calls them; None where it holds numbers alone.
+    """
+
+    points: Tensor
+    names: list[str] | None
 
 
 def decode_to_files(
@@ -30,7 +46,7 @@ def decode_to_files(
     latents: Tensor,
     names: Sequence[str],
     directory: Path,
-    origin: Mapping[str, Any],
+    origins: Sequence[Mapping[str, Any]],
     sample_format: str = "float",
     progress: Callable[[int], object] = lambda done: None,
 ) -> list[Path]:
@@ -41,7 +57,7 @@ def decode_to_files(
         latents: ``(N, D)``.
         names: N file names without ending.
         directory: where to.
-        origin: where the latents came from, kept in the presets.
+        origins: N times where a latent came from, kept in its preset.
         sample_format: ``float`` or ``int16``.
         progress: called with the number of sounds done.
 
@@ -56,7 +72,7 @@ def decode_to_files(
     human = run.parameters.denormalise(run.decode(latents).double().numpy())
     presets = [
         Preset(run.parameters, row, run.settings, {"run": run.path.name, **origin, "latent": z})
-        for row, z in zip(human, latents.tolist(), strict=True)
+        for row, z, origin in zip(human, latents.tolist(), origins, strict=True)
     ]
     return write_sounds(directory, names, presets, run.voice, sample_format, progress)
 
@@ -71,75 +87,118 @@ def write_latents(path: Path, run: Run, names: Sequence[str], presets: Sequence[
         presets: as many presets with the run's parameters.
 
     Raises:
-        UserError: if `path` cannot be written.
+        UserError: if `path` cannot be written or a latent is not finite.
     """
     unit = torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))
     document = {
-        "format": FORMAT,
-        "version": 1,
+        "format": LATENTS_FORMAT,
+        "version": VERSION,
         "run": run.path.name,
         "parameter_hash": run.parameters.hash,
         "names": list(names),
         "latents": run.encode(unit).tolist(),
     }
-    atomic_write(path, json.dumps(document, indent=1) + "\n")
+    atomic_write(path, dump_json(document, path) + "\n")
 
 
-def read_latents(path: Path, latent_size: int) -> Tensor:
+def read_latents(path: Path, run: Run) -> Latents:
     """Read latents: what `write_latents` wrote, a plain JSON array of rows, or CSV without a header.
 
     Args:
-        path: the file.
-        latent_size: D.
+        path: the file; CSV where its name ends so, in small letters or capitals.
+        run: the model that shall decode them.
 
     Returns:
-        ``(N, D)``.
+        Points and, from `write_latents`, their names.
 
     Raises:
-        UserError: if the file cannot be read, or a row does not hold D finite numbers.
+        UserError: if the file cannot be read, belongs to a run with other parameters, or a row does not hold D
+            finite numbers of ordinary size.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".csv":
-            rows: Any = [[float(cell) for cell in row] for row in csv.reader(text.splitlines()) if row]
-        else:
-            document = orjson.loads(text)
-            rows = document.get("latents") if isinstance(document, dict) else document
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin a file with a byte order mark
     except OSError as error:
         raise UserError(f"{path}: cannot read ({error.strerror}); give --z a JSON or CSV file") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not latents in JSON or CSV ({error}); write rows of {latent_size} numbers") from None
-    if isinstance(rows, list) and rows and not isinstance(rows[0], list):
-        rows = [rows]
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not text in UTF-8; write rows of {run.latent_size} numbers") from None
+    if path.suffix.lower() == ".csv":
+        return Latents(_points(_csv_rows(text, path), run.latent_size, path), None)
+    document = load_json(text, str(path), f"write rows of {run.latent_size} numbers, or end the name of a CSV in .csv")
+    if not isinstance(document, dict):
+        flat = isinstance(document, list) and document and not isinstance(document[0], list)
+        return Latents(_points([document] if flat else document, run.latent_size, path), None)
+    header = check_format(document, LATENTS_FORMAT, VERSION, str(path), synth=False)
+    if header.get("parameter_hash") != run.parameters.hash:
+        raise UserError(
+            f"{path}: parameter_hash is {shown(header.get('parameter_hash'))}, that of {run.path} is "
+            f"{run.parameters.hash!r}; decode with the run that encoded them, or encode the presets again"
+        )
+    points, names = _points(header.get("latents"), run.latent_size, path), header.get("names")
+    if not isinstance(names, list) or len(names) != len(points) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path}: names must be {len(points)} texts, one for each latent; encode the presets again")
+    return Latents(points, names)
+
+
+def _csv_rows(text: str, path: Path) -> list[list[object]]:
     try:
-        latents = np.array(rows, dtype=np.float32)
-    except (TypeError, ValueError):
-        latents = np.empty(0, dtype=np.float32)
-    if latents.ndim != 2 or latents.shape[1] != latent_size or not len(latents):
-        raise UserError(f"{path}: need rows of {latent_size} numbers, one per latent dimension; correct the file")
-    if not np.isfinite(latents).all():
-        row = int(np.argwhere(~np.isfinite(latents))[0, 0])
-        raise UserError(f"{path}: row {row} holds a value that is not finite; correct or remove it")
-    return torch.from_numpy(latents)
+        return [[_cell(cell) for cell in row] for row in csv.reader(text.splitlines()) if row]
+    except csv.Error as error:
+        raise UserError(f"{path}: not CSV ({error}); write rows of numbers separated by commas") from None
 
 
-def find_preset(run: Run, text: str, data: Path | None = None) -> Tensor:
+def _cell(text: str) -> object:
+    try:
+        return float(text)
+    except ValueError:
+        return text  # refused by `_points`, which knows the row
+
+
+def _points(rows: Any, size: int, path: Path) -> Tensor:  # noqa: ANN401
+    if not isinstance(rows, list) or not rows:
+        raise UserError(f"{path}: holds no latents; write rows of {size} numbers, one per latent dimension")
+    for number, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != size:
+            found = f"{len(row)} values" if isinstance(row, list) else shown(row)
+            raise UserError(
+                f"{path}: row {number} is {found}, need {size} numbers, one per latent dimension; correct it"
+            )
+        for value in row:
+            if type(value) not in (int, float):
+                raise UserError(f"{path}: row {number} holds {shown(value)}, not a number; correct or remove it")
+            if not np.isfinite(value):
+                raise UserError(f"{path}: row {number} holds {value}, which is not finite; correct or remove it")
+            if abs(value) > LARGEST:
+                raise UserError(
+                    f"{path}: row {number} holds {value:g}, beyond {LARGEST:g}; the prior's spread is 1: correct it"
+                )
+    return torch.tensor(rows, dtype=torch.float32)
+
+
+def find_preset(run: Run, text: str, data: Path | None = None, option: str = "--from") -> Tensor:
     """A preset by its number in a dataset, or by its file.
 
     Args:
         run: the model it shall fit.
         text: a number, or the path of a preset's JSON file.
         data: the dataset; the run's own where None.
+        option: that `text` was given to, for the message.
 
     Returns:
         Unit parameters ``(P,)``.
 
     Raises:
-        UserError: if there is no such preset, or it has other parameters.
+        UserError: if there is no such preset, it has other parameters, or the run's dataset has been replaced.
     """
-    if not text.isdigit():
+    if not is_number(text):
+        if not os.path.isfile(text):
+            raise UserError(
+                f"{option} is {shown(text)}, neither a preset's number nor its file; "
+                "give a whole number from 0 up or the path of a preset's JSON file"
+            )
         return torch.from_numpy(read_preset(Path(text), run.parameters).unit.astype(np.float32))
     dataset = read_dataset(data or Path(run.config.data))
+    if data is None:
+        run.require_own_dataset(dataset)
     run.require_parameters(dataset.parameters, str(dataset.path))
     if int(text) >= len(dataset):
         raise UserError(f"{dataset.path}: no preset {text}; the numbers run from 0 to {len(dataset) - 1}")

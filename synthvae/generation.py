@@ -11,21 +11,53 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from synthvae.errors import UserError
-from synthvae.parameters.space import ParameterSpace
+from synthvae.parameters.space import ParameterSpace, shown
 from synthvae.presets.dataset import SPLITS, DatasetHeader, write_dataset
 from synthvae.presets.preset import Preset, write_preset, write_wav
 from synthvae.presets.rounding import round_significant
 from synthvae.presets.sampling import SYNTH1B1_WIDTH, synth1b1_unit, uniform_unit
 from synthvae.presets.settings import RenderSettings
 
-__all__ = ["SOURCES", "generate_dataset", "parse_indices", "parse_splits", "render_all", "write_sounds"]
+__all__ = [
+    "SOURCES",
+    "check_seed",
+    "generate_dataset",
+    "is_number",
+    "parse_indices",
+    "parse_splits",
+    "render_all",
+    "write_sounds",
+]
 
 SOURCES = ("uniform", "synth1b1")
 #: The study's 100,000 / 20,000 / 20,000.
 SHARES = (5, 1, 1)
 CHUNK = 8192
+#: Every generator that is seeded here takes so much.
+LARGEST_SEED = 2**63 - 1
+#: Digits of a preset's number; more cannot be one.
+MOST_DIGITS = 18
 
 Progress = Callable[[int], object]
+
+
+def check_seed(seed: int, option: str = "--seed") -> None:
+    """Refuse a seed that a generator does not take.
+
+    Args:
+        seed: 0 to 2^63 - 1.
+        option: that chose it, for the message.
+
+    Raises:
+        UserError: naming both.
+    """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UserError(f"{option} is {shown(seed)}; give a whole number from 0 to {LARGEST_SEED}")
+
+
+def is_number(text: str) -> bool:
+    """Whether `text` is nothing but the digits 0 to 9, and few enough to be the number of a preset."""
+    return text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
 
 
 def parse_splits(text: str | None, size: int) -> dict[str, tuple[int, int]]:
@@ -84,17 +116,19 @@ def generate_dataset(
         The header that was written.
 
     Raises:
-        UserError: for a size below 3, an unknown source, splits that do not fit, or an unwritable path.
+        UserError: for a size below 3, a seed outside its range, an unknown source, splits that do not fit, settings
+            that cannot be rendered, or an unwritable path.
     """
     if size < len(SPLITS):
         raise UserError(f"--size is {size}; give at least {len(SPLITS)}, one preset for each split")
-    if seed < 0:
-        raise UserError(f"--seed is {seed}; give a whole number from 0 up")
+    check_seed(seed)
+    settings = settings or RenderSettings()
+    settings.check()
     if source not in SOURCES:
         raise UserError(f"--source is {source!r}; choose one of {', '.join(SOURCES)}")
     if source == "synth1b1" and len(parameters) != SYNTH1B1_WIDTH:
         raise UserError(f"--parameters is {len(parameters)}; synth1b1 draws all {SYNTH1B1_WIDTH}: use --parameters 78")
-    header = DatasetHeader(parameters, settings or RenderSettings(), source, seed, size, parse_splits(splits, size))
+    header = DatasetHeader(parameters, settings, source, seed, size, parse_splits(splits, size))
 
     def draw() -> Iterator[NDArray[np.float64]]:
         for first in range(0, size, CHUNK):
@@ -123,15 +157,20 @@ def parse_indices(text: str, size: int, source: str) -> list[int]:
         The numbers, in the order given, each once.
 
     Raises:
-        UserError: if a part is no number or there is no such preset.
+        UserError: if a part is no number or range, a range is backwards, or there is no such preset.
     """
     numbers: dict[int, None] = {}
     for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdigit() or (last and not last.isdigit()):
-            raise UserError(f"--index {text!r}: {part.strip()!r} is not a number; write e.g. --index 3,17 or 3-7")
+        first, dash, last = part.strip().partition("-")
+        if not is_number(first) or (dash and not is_number(last)):
+            raise UserError(
+                f"--index {shown(text)}: {shown(part.strip())} is no number or range of numbers from 0 to {size - 1}; "
+                "write e.g. --index 3,17 or 3-7"
+            )
         wanted = range(int(first), int(last or first) + 1)
-        if not wanted or wanted[-1] >= size:
+        if not wanted:
+            raise UserError(f"--index {shown(text)}: the range {part.strip()} is backwards; write {last}-{first}")
+        if wanted[-1] >= size:
             raise UserError(f"{source}: no preset {part.strip()} (--index); the numbers run from 0 to {size - 1}")
         numbers.update(dict.fromkeys(wanted))
     return list(numbers)

@@ -50,10 +50,11 @@ METHODS = {
     "Fréchet audio distance": "Between Gaussians fitted to a 64-dimensional log-mel embedding (mean and standard "
     "deviation over time of 32 pooled bands). The floor is the distance between two halves of the test sounds; it "
     "lies above what equal sets of the full size would read.",
-    "Latent map": "Posterior means of training presets, UMAP to two dimensions (50 neighbours, min_dist 0), DBSCAN "
-    "(eps 0.04, 4 samples), DBCV. The same recipe on standard normal noise of the same shape stands beside it, "
-    "because it finds clusters there too. Its eps was chosen for about 10,000 points; with far fewer nearly every "
-    "point counts as noise. DBCV is repeatable to about 0.03.",
+    "Latent map": "Posterior means of the first tenth of the training presets (of 500 where there are so many), "
+    "UMAP to two dimensions (50 neighbours, min_dist 0), DBSCAN (eps 0.04, 4 samples), DBCV. The same recipe on "
+    "standard normal noise of the same shape stands beside it, because it finds clusters there too. Its eps was "
+    "chosen for about 10,000 points; with far fewer nearly every point counts as noise. DBCV is repeatable to about "
+    "0.03.",
     "Active dimensions": f"Latent dimensions whose mean KL divergence over the test presets is above {ACTIVE_NATS} "
     "nats.",
     "Kruskal-Wallis": "Whether the per-preset L1 errors of several runs have the same distribution, with epsilon "
@@ -89,15 +90,17 @@ def build_report(
     Returns:
         The report.
     """
-    sections = [_reconstruction(measures, test, tests, images), _listening(measures[0], test, images)]
+    sections = [_reconstruction(measures, test, tests, images)]
+    sections += [_listening(measured, test, images) for measured in measures]
     sections += [_latent_space(run, measured, images) for run, measured in zip(runs, measures, strict=True)]
     sections += [_distances(measures, test)]
+    best = min(measures, key=lambda measured: float(measured.errors["logmel"].mse.mean()))
     names = ", ".join(measured.name for measured in measures)
     return Report(
         title=f"What {names} learnt" if len(measures) == 1 else f"What {len(measures)} runs learnt",
         lead=f"{_plural(len(measures), 'model')} ({names}) on {len(test.unit):,} test presets of {dataset.path.name}, "
         f"{len(dataset.parameters)} parameters, {runs[0].settings.seconds:g} s at {runs[0].settings.sample_rate:,} Hz.",
-        headlines=_headlines(measures[0], test),
+        headlines=_headlines(best, test, best.name if len(measures) > 1 else ""),
         findings=[finding for measured in measures for finding in _findings(measured, test)] + _comparison(tests),
         sections=sections,
         methods=METHODS,
@@ -114,7 +117,9 @@ def _logmel_ratios(measured: RunMeasures, test: TestSounds) -> tuple[Ratio, Rati
     return error_ratio(errors, nulls.mean_preset.mse), error_ratio(errors, nulls.mean_spectrogram.mse)
 
 
-def _headlines(measured: RunMeasures, test: TestSounds) -> list[Headline]:
+def _headlines(measured: RunMeasures, test: TestSounds, name: str) -> list[Headline]:
+    """Four numbers of one run; of several it is the one with the smallest log-mel error, and `name` says so."""
+    of = f"{name} (the best): " if name else ""
     to_preset, to_spectrogram = _logmel_ratios(measured, test)
     quality, noise = measured.map.quality, measured.noise.quality
     active = int((measured.kl > ACTIVE_NATS).sum())
@@ -122,28 +127,28 @@ def _headlines(measured: RunMeasures, test: TestSounds) -> list[Headline]:
     floor = test.floor.distance
     return [
         Headline(
-            "log-mel error, of the mean preset's",
+            f"{of}log-mel error, of the mean preset's",
             Measured(to_preset.value, "ratio", to_preset.low, to_preset.high),
             "1 is what one preset for everything gives",
         ),
         Headline(
-            "log-mel error, of the mean spectrogram's",
+            f"{of}log-mel error, of the mean spectrogram's",
             Measured(to_spectrogram.value, "ratio", to_spectrogram.low, to_spectrogram.high),
             "below 1 something is explained",
         ),
         Headline(
-            "active latent dimensions",
+            f"{of}active latent dimensions",
             Measured(active, "dimensions"),
             f"of {len(measured.kl)}, {measured.kl.sum():.3g} nats in all",
         ),
         Headline(
-            "FAD of prior samples",
+            f"{of}FAD of prior samples",
             Measured(prior.value if prior else None, "dB²"),
             f"floor {floor.value:.3g} dB²" if floor else "too few sounds for a floor",
         )
         if prior
         else Headline(
-            "clusters in the latent map", Measured(quality.clusters, "clusters"), f"{noise.clusters} in pure noise"
+            f"{of}clusters in the latent map", Measured(quality.clusters, "clusters"), f"{noise.clusters} in pure noise"
         ),
     ]
 
@@ -152,9 +157,14 @@ def _findings(measured: RunMeasures, test: TestSounds) -> list[Finding]:
     name = measured.name
     found = []
     for ratio, null in zip(_logmel_ratios(measured, test), ("the mean preset", "the mean spectrogram"), strict=True):
-        if ratio.value is None or ratio.low is None or ratio.high is None:
+        if ratio.value is None:
+            perfect = not measured.errors["logmel"].mse.any()
+            verdict = "as good as" if perfect else "worse than"
+            text = f"{name} is {verdict} {null}, which makes no error at all: the targets are all alike."
+            found.append(Finding("neutral" if perfect else "bad", text))
+        elif ratio.low is None or ratio.high is None:
             found.append(
-                Finding("neutral", f"{name}: the targets are all alike, so nothing can be said against {null}.")
+                Finding("neutral", f"{name}: {ratio.value:.2f} of {null}'s error, too few presets for an interval.")
             )
         elif ratio.beats_null:
             text = f"{name} reconstructs better than {null}: {ratio.value:.2f} of its log-mel error"

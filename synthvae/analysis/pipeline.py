@@ -31,6 +31,9 @@ from synthvae.training.run_directory import Run
 
 __all__ = ["analyze_runs", "metrics_document"]
 
+#: UMAP needs so many points.
+LEAST_TRAINED = 4
+
 Progress = Callable[[str], object]
 
 
@@ -70,7 +73,15 @@ def analyze_runs(
                 f"{dataset.path}: rendered with {dataset.header.settings}, but {run.path} was trained with "
                 f"{run.settings}; analyse it with a dataset of its own settings"
             )
+    tested, trained = (len(dataset.split(name)) for name in ("test", "train"))
+    if min(tested, limit) < 2 or trained < LEAST_TRAINED:
+        raise UserError(
+            f"{dataset.path}: {tested} test and {trained} training presets; an analysis needs at least 2 and "
+            f"{LEAST_TRAINED}: make a larger dataset"
+        )
     ensure_directory(out)
+    for old in (out / "figures").glob("*.png"):
+        old.unlink()
     test = render_targets(runs[0], dataset, limit, seed, progress)
     measures = [
         measure_run(run, dataset, test, seed, lambda what, run=run: progress(f"{run.path.name}: {what}"))  # type: ignore[misc]

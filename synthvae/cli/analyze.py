@@ -34,6 +34,8 @@ def analyze(
 
     Example: `synthvae analyze experiments/runs/first --out analysis/first`
     """
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed is {seed}; give a number from 0 to 4294967295")
     if limit < 2:
         raise UserError(f"--limit is {limit}; give at least 2 test presets")
     from synthvae.training.run_directory import load_run
@@ -43,6 +45,10 @@ def analyze(
     from synthvae.presets.dataset import read_dataset
 
     dataset = read_dataset(data or Path(models[0].config.data))
+    for model in models:
+        if data is None:
+            model.require_own_dataset(dataset)
+        model.require_unseen(dataset)
     directory = out or Path("analysis") / "-".join(model.path.name for model in models)
     command = shlex.join(["synthvae", *sys.argv[1:]])
     done = 0

@@ -43,12 +43,14 @@ def voice(
     """
     if presets < 1:
         raise UserError(f"--presets is {presets}; give at least 1")
-    _check(repetitions, device)
+    _check(repetitions, device, seed)
     from synthvae.benchmark import voice as measures
 
     if check:
-        for line in measures.check_equality(presets, seed):
-            print(line)
+        lines, passed = measures.check_equality(presets, seed)
+        print("\n".join(lines))
+        if not passed:
+            raise typer.Exit(1)
         return
     results = measures.measure_voice(repetitions, seed, device)
     extra = {}
@@ -71,7 +73,7 @@ def features(
 
     Example: `synthvae benchmark features`
     """
-    _check(repetitions, device)
+    _check(repetitions, device, seed)
     from synthvae.benchmark.features import measure_features
 
     results = measure_features(repetitions, seed, device, batch)
@@ -89,14 +91,16 @@ def train_step(
 
     Example: `synthvae benchmark train-step`
     """
-    _check(repetitions, device)
+    _check(repetitions, device, seed)
     from synthvae.benchmark.train_step import measure_train_step
 
     results = measure_train_step(repetitions, seed, device, batch)
     _print(results, {"repetitions": repetitions, "seed": seed, "device": device, "batch": batch}, {}, as_json)
 
 
-def _check(repetitions: int, device: str) -> None:
+def _check(repetitions: int, device: str, seed: int) -> None:
+    if not 0 <= seed < 2**63:
+        raise UserError(f"--seed is {seed}; give a number from 0 to 2^63 - 1")
     if repetitions < 1:
         raise UserError(f"--repetitions is {repetitions}; give at least 1")
     if device not in ("cpu", "cuda"):

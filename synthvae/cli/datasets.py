@@ -37,19 +37,14 @@ def generate_dataset(
 
     Example: `synthvae generate-dataset --size 140000 --seed 0 --out datasets/study.json`
     """
-    if out.exists() and not overwrite:
-        raise UserError(f"{out}: exists already; add --overwrite to replace it, or choose another --out")
     if parameters not in (63, 78):
         raise UserError(f"--parameters is {parameters}; choose 63 (the study's set) or 78 (all)")
-    if sample_rate <= 0 or control_rate <= 0 or not 0 < seconds <= 3600:
-        raise UserError(
-            f"--sample-rate {sample_rate}, --control-rate {control_rate}, --seconds {seconds}: "
-            "give positive rates and at most 3600 s"
-        )
     from synthvae import generation
     from synthvae.parameters.voice import VOICE_63, VOICE_78
+    from synthvae.presets.documents import check_target
     from synthvae.presets.settings import RenderSettings
 
+    check_target(out, overwrite)
     with progress_bar("drawing presets", size) as update:
         header = generation.generate_dataset(
             out,
@@ -89,8 +84,8 @@ def render(
     origin = {"dataset": dataset.name, "dataset_hash": data.hash}
     presets = [Preset(data.parameters, data.values[i], settings, {**origin, "index": i}) for i in numbers]
     voice = Voice(data.parameters, **settings.to_dict())
+    width = max(6, len(str(max(numbers))))
+    names = [f"preset_{i:0{width}d}" for i in numbers]
     with progress_bar("rendering", len(numbers)) as update:
-        paths = generation.write_sounds(
-            out, [f"preset_{i:06d}" for i in numbers], presets, voice, sample_format, lambda done: update(done, "")
-        )
+        paths = generation.write_sounds(out, names, presets, voice, sample_format, lambda done: update(done, ""))
     print(f"{out}: {len(paths)} sounds with their presets, {paths[0].name} to {paths[-1].name}")

@@ -41,19 +41,23 @@ def decode(
     if random is not None and random < 1:
         raise UserError(f"--random is {random}; give at least 1")
     from synthvae import exploration
+    from synthvae.generation import check_seed
     from synthvae.training.run_directory import load_run
 
+    check_seed(seed)
     model = load_run(run)
     if random is not None:
         latents = model.sample_latent(random, seed)
-        origin: dict[str, object] = {"seed": seed}
-        names = [f"random_{seed}_{i:04d}" for i in range(random)]
+        origins: list[dict[str, object]] = [{"seed": seed}] * random
+        stem = f"random_{seed}"
     elif z is not None:
-        latents, origin = exploration.read_latents(z, model.latent_size), {"file": z.name}
-        names = [f"latent_{i:04d}" for i in range(len(latents))]
+        latents, known = exploration.read_latents(z, model)
+        origins = [{"file": z.name, "name": name} for name in known] if known else [{"file": z.name}] * len(latents)
+        stem = "latent"
+    names = _numbered(stem, len(latents), 4)
     with progress_bar("rendering", len(names)) as update:
         paths = exploration.decode_to_files(
-            model, latents, names, out, origin, sample_format, lambda done: update(done, "")
+            model, latents, names, out, origins, sample_format, lambda done: update(done, "")
         )
     print(f"{out}: {len(paths)} sounds with their presets, {paths[0].name} to {paths[-1].name}")
 
@@ -62,15 +66,18 @@ def encode(
     run: RunArgument,
     presets: Annotated[Path, typer.Argument(help="A preset's JSON file, or a directory of them.")],
     out: Annotated[Path, typer.Option(help="The JSON file to write; decode --z reads it.")] = Path("latents.json"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
     """Turn presets into latent points.
 
     Example: `synthvae encode experiments/runs/first sounds --out latents.json`
     """
     from synthvae import exploration
+    from synthvae.presets.documents import check_target
     from synthvae.presets.preset import read_presets
     from synthvae.training.run_directory import load_run
 
+    check_target(out, overwrite)
     model = load_run(run)
     found = read_presets(presets, model.parameters)
     exploration.write_latents(out, model, [path.stem for path, _ in found], [preset for _, preset in found])
@@ -95,15 +102,29 @@ def interpolate(
     import torch
 
     from synthvae import exploration
+    from synthvae.generation import is_number
     from synthvae.training.run_directory import load_run
 
     model = load_run(run)
-    ends = torch.stack([exploration.find_preset(model, text, data) for text in (start, end)])
+    chosen = (("--from", start), ("--to", end))
+    ends = torch.stack([exploration.find_preset(model, text, data, option) for option, text in chosen])
     latents = exploration.straight_line(model.encode(ends), steps)
-    stems = [Path(text).stem if not text.isdigit() else text for text in (start, end)]
-    names = [f"from_{stems[0]}_to_{stems[1]}_step_{i:03d}" for i in range(steps)]
+    stems = [text if is_number(text) else Path(text).stem for text in (start, end)]
+    names = _numbered(f"from_{stems[0]}_to_{stems[1]}_step", steps, 3)
     with progress_bar("rendering", steps) as update:
         paths = exploration.decode_to_files(
-            model, latents, names, out, {"from": start, "to": end}, sample_format, lambda done: update(done, "")
+            model,
+            latents,
+            names,
+            out,
+            [{"from": start, "to": end}] * steps,
+            sample_format,
+            lambda done: update(done, ""),
         )
     print(f"{out}: {len(paths)} steps, {paths[0].name} to {paths[-1].name}")
+
+
+def _numbered(stem: str, count: int, digits: int) -> list[str]:
+    """File names that sort as their numbers do: padded to `digits`, or to the largest number where that is longer."""
+    width = max(digits, len(str(count - 1)))
+    return [f"{stem}_{i:0{width}d}" for i in range(count)]

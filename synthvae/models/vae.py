@@ -16,6 +16,8 @@ __all__ = ["ARCHITECTURES", "OUTPUTS", "VAE", "VAEOutput", "parse_architecture"]
 #: Encoder widths after the input, the last one the latent size: the study's experiments 1 and 2, and 3.
 ARCHITECTURES: dict[str, tuple[int, ...]] = {"exp1": (256, 64, 16), "exp3": (128, 16)}
 OUTPUTS = ("linear", "sigmoid")
+#: Widths that mean the input where they stand first: the sizes of the two parameter sets there are.
+INPUTS = (63, 78)
 
 
 def parse_architecture(text: str, parameters: int) -> tuple[int, ...]:
@@ -33,10 +35,13 @@ def parse_architecture(text: str, parameters: int) -> tuple[int, ...]:
     """
     if text in ARCHITECTURES:
         return ARCHITECTURES[text]
-    try:
-        widths = [int(part) for part in text.split("-")]
-    except ValueError:
-        widths = []
+    parts = text.split("-")
+    widths = [int(part) for part in parts] if all(p.isascii() and p.isdigit() and len(p) < 7 for p in parts) else []
+    if len(widths) > 2 and widths[0] != parameters and widths[0] in INPUTS:
+        raise UserError(
+            f"--architecture {text!r}: starts with {widths[0]}, but the presets have {parameters} parameters; "
+            f"write {parameters} there, or leave the input out"
+        )
     if len(widths) > 1 and widths[0] == parameters:
         widths = widths[1:]
     if not widths or min(widths) < 1:

@@ -29,9 +29,19 @@ from torch import Tensor
 
 from synthvae.errors import UserError
 
-__all__ = ["Parameter", "ParameterSpace"]
+__all__ = ["Parameter", "ParameterSpace", "shown"]
 
 Array = NDArray[np.float64]
+
+#: Characters of a wrong value that a message repeats.
+SHOWN = 60
+
+
+def shown(value: object) -> str:
+    """A value from a file as a message names it: JSON's words for nothing and truth, and never a whole page."""
+    words = {None: "null", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 @dataclass(frozen=True)
@@ -101,8 +111,12 @@ class ParameterSpace:
         """Column names, ``module.parameter``, in order."""
         return tuple(p.name for p in self.parameters)
 
-    def index(self, name: str) -> int:
+    def index(self, name: str, source: str | None = None) -> int:
         """The column of `name`.
+
+        Args:
+            name: ``module.parameter``.
+            source: name of the file it came from, for the message.
 
         Raises:
             UserError: if there is no such column; names the nearest one.
@@ -114,7 +128,10 @@ class ParameterSpace:
 
             near = difflib.get_close_matches(name, self.names, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise UserError(f"no parameter {name!r} among the {len(self)} of this space{hint}") from None
+            where = f"{source}: " if source else ""
+            raise UserError(
+                f"{where}no parameter {shown(name)} among the {len(self)} of this space{hint or '; leave it out'}"
+            ) from None
 
     @cached_property
     def hash(self) -> str:
@@ -141,30 +158,41 @@ class ParameterSpace:
             source: file name for messages.
 
         Raises:
-            UserError: if a row lacks a field, has an unknown one or holds a wrong type or an empty range.
+            UserError: if a row lacks a field or holds a wrong type or an empty range, a fixed value is no number,
+                or two parameters have one name.
         """
+        if not isinstance(table, list | tuple) or not isinstance(fixed, Mapping):
+            raise UserError(f"{source}: parameters is no list or fixed is no object; write the file again")
         types = {"name": str, "minimum": float, "maximum": float, "curve": float, "symmetric": bool}
         optional = {"unit": str, "description": str}
         rows = []
         for number, row in enumerate(table):
             where = f"{source}: parameters[{number}]"
             if not isinstance(row, Mapping):
-                raise UserError(f"{where} is {row!r}, not an object; write the file again with this version")
+                raise UserError(f"{where} is {shown(row)}, not an object; write the file again with this version")
             values: dict[str, Any] = {}
             for key, kind in (types | optional).items():
                 value = row.get(key, "" if key in optional else None)
                 if kind is float and isinstance(value, int) and not isinstance(value, bool):
                     value = float(value)
-                if not isinstance(value, kind):
-                    raise UserError(f"{where}.{key} is {value!r}, not a {kind.__name__}; repair the file")
+                if not isinstance(value, kind) or (isinstance(value, float) and not math.isfinite(value)):
+                    raise UserError(f"{where}.{key} is {shown(value)}, not a {kind.__name__}; repair the file")
                 values[key] = value
             parameter = Parameter(**values)
             if not (parameter.minimum < parameter.maximum and parameter.curve > 0):
                 raise UserError(f"{where} ({parameter.name}) has an empty range or a curve <= 0; repair the file")
             rows.append(parameter)
         for name, value in fixed.items():
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                raise UserError(f"{source}: fixed[{name!r}] is {value!r}, not a number; repair the file")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise UserError(f"{source}: fixed[{name!r}] is {shown(value)}, not a number; repair the file")
+        seen = set(fixed)
+        for number, parameter in enumerate(rows):
+            if parameter.name in seen:
+                raise UserError(
+                    f"{source}: parameters[{number}].name is {parameter.name!r} as that of another column or fixed "
+                    "value; give every parameter its own name"
+                )
+            seen.add(parameter.name)
         return cls(tuple(rows), dict(fixed))
 
     # -- the map -------------------------------------------------------------------------------------
@@ -250,15 +278,15 @@ class ParameterSpace:
         """
         for name, value in values.items():
             if not isinstance(value, int | float) or isinstance(value, bool):
-                raise UserError(f"{source}: {name} is {value!r}, not a number; correct the value")
+                raise UserError(f"{source}: {name} is {shown(value)}, not a number; correct the value")
             if name in self.fixed:
-                if abs(float(value) - self.fixed[name]) > 1e-6:
+                if not abs(float(value) - self.fixed[name]) <= 1e-6:  # so that NaN is refused as well
                     raise UserError(
                         f"{source}: {name} is {value:g}, but this parameter set holds it at {self.fixed[name]:g}; "
                         "use a run or dataset made with all parameters"
                     )
             elif name not in self.names:
-                self.index(name if isinstance(name, str) else repr(name))
+                self.index(name, source)
         missing = [name for name in self.names if name not in values]
         if missing:
             raise UserError(f"{source}: parameter {missing[0]} is missing ({len(missing)} in all); add a value for it")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
-import json
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +18,8 @@ from torch import Tensor
 
 from synthvae.errors import UserError
 from synthvae.files import atomic_open
-from synthvae.parameters.space import ParameterSpace
+from synthvae.parameters.space import ParameterSpace, shown
+from synthvae.presets.documents import dump_json, load_json
 from synthvae.presets.settings import SYNTH, RenderSettings, check_format
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "Dataset", "DatasetHeader", "read_dataset", "write_dataset"]
@@ -98,7 +98,7 @@ def write_dataset(path: Path, header: DatasetHeader, chunks: Iterable[NDArray[np
         chunks: arrays ``(n, P)`` in human units that together are the presets in order.
 
     Raises:
-        UserError: if `path` cannot be written.
+        UserError: if `path` cannot be written, or a value is not finite or outside its range.
     """
     document = {
         "format": FORMAT,
@@ -113,10 +113,14 @@ def write_dataset(path: Path, header: DatasetHeader, chunks: Iterable[NDArray[np
         "parameters": header.parameters.to_table(),
         "fixed": dict(header.parameters.fixed),
     }
+    head = dump_json(document, path)
     with atomic_open(path) as file:
-        file.write(json.dumps(document, indent=1).removesuffix("\n}").encode() + b',\n "values": [\n')
+        file.write(head.removesuffix("\n}").encode() + b',\n "values": [\n')
         separator = b""
+        written = 0
         for chunk in chunks:
+            header.parameters.check(chunk, str(path), written)
+            written += len(chunk)
             rows = orjson.dumps(np.ascontiguousarray(chunk), option=orjson.OPT_SERIALIZE_NUMPY)
             file.write(separator + rows[1:-1].replace(b"],[", b"],\n["))
             separator = b",\n"
@@ -141,18 +145,7 @@ def read_dataset(path: Path) -> Dataset:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot read ({error.strerror}); make one with 'synthvae generate-dataset'") from None
-    collecting = gc.isenabled()
-    gc.disable()  # millions of floats in lists: the collector would walk them again and again
-    try:
-        document = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise UserError(
-            f"{path}: not a whole JSON document ({error.msg} at line {error.lineno}); "
-            "generate it again, the file may have been cut short"
-        ) from None
-    finally:
-        if collecting:
-            gc.enable()
+    document = load_json(content, source, "generate it again, the file may have been cut short")
     document = check_format(document, FORMAT, VERSION, source)
     header = _read_header(document, source)
     values = _read_values(document.get("values"), header, source)
@@ -165,51 +158,58 @@ def _read_header(document: Mapping[str, Any], source: str) -> DatasetHeader:
     if not isinstance(table, list) or not isinstance(fixed, dict) or not table:
         raise UserError(f"{source}: parameters or fixed is missing; generate the file again")
     parameters = ParameterSpace.from_table(table, fixed, source)
-    if document.get("parameter_hash") != parameters.hash:
+    stored = document.get("parameter_hash")
+    if stored != parameters.hash:
         raise UserError(
-            f"{source}: parameter_hash is {document.get('parameter_hash')!r}, but its table has {parameters.hash}; "
+            f"{source}: parameter_hash is {shown(stored)}, but its table has {parameters.hash}; "
             "the table was changed after the file was made: generate it again"
         )
-    size, splits = document.get("size"), document.get("splits")
-    if not isinstance(size, int) or size < 1:
-        raise UserError(f"{source}: size is {size!r}, not a positive number; generate the file again")
+    size, seed, drawn = document.get("size"), document.get("seed"), document.get("source")
+    if type(size) is not int or size < 1:
+        raise UserError(f"{source}: size is {shown(size)}, not a positive whole number; generate the file again")
+    if type(seed) is not int or seed < 0:
+        raise UserError(f"{source}: seed is {shown(seed)}, not a whole number from 0 up; generate the file again")
+    if not isinstance(drawn, str):
+        raise UserError(f"{source}: source is {shown(drawn)}, not a word; generate the file again")
+    settings = RenderSettings.from_header(document, source)
+    return DatasetHeader(parameters, settings, drawn, seed, size, _read_splits(document.get("splits"), size, source))
+
+
+def _read_splits(splits: Any, size: int, source: str) -> dict[str, tuple[int, int]]:  # noqa: ANN401
     if not isinstance(splits, dict) or set(splits) != set(SPLITS):
         raise UserError(f"{source}: splits must name exactly {', '.join(SPLITS)}; generate the file again")
     for name, bounds in splits.items():
-        valid = isinstance(bounds, list) and len(bounds) == 2 and all(isinstance(b, int) for b in bounds)
+        valid = isinstance(bounds, list) and len(bounds) == 2 and all(type(b) is int for b in bounds)
         if not valid or not 0 <= bounds[0] < bounds[1] <= size:
             raise UserError(
-                f"{source}: split {name} is {bounds!r}, not a non-empty range within {size} presets; "
+                f"{source}: split {name} is {shown(bounds)}, not a non-empty range within {size} presets; "
                 "give every split at least one preset (--splits)"
             )
-    return DatasetHeader(
-        parameters,
-        RenderSettings.from_header(document, source),
-        str(document.get("source")),
-        int(document.get("seed") or 0),
-        size,
-        {name: (splits[name][0], splits[name][1]) for name in SPLITS},
-    )
+    for (name, first), (other, second) in itertools.pairwise(sorted(splits.items(), key=lambda item: item[1])):
+        if second[0] < first[1]:
+            raise UserError(
+                f"{source}: splits {name} {first} and {other} {second} share presets, so a test would not be one; "
+                "give every preset to one split"
+            )
+    return {name: (splits[name][0], splits[name][1]) for name in SPLITS}
 
 
 def _read_values(rows: Any, header: DatasetHeader, source: str) -> NDArray[np.float64]:  # noqa: ANN401
     width = len(header.parameters)
     if not isinstance(rows, list) or len(rows) != header.size:
-        found = len(rows) if isinstance(rows, list) else rows
+        found = len(rows) if isinstance(rows, list) else shown(rows)
         raise UserError(f"{source}: values hold {found} presets, size says {header.size}; generate the file again")
     for number, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != width:
             raise UserError(
-                f"{source}: preset {number} has {len(row) if isinstance(row, list) else row!r} values, "
+                f"{source}: preset {number} has {len(row) if isinstance(row, list) else shown(row)} values, "
                 f"the table {width} parameters; add or remove the difference, or generate the file again"
             )
-    try:
-        return np.fromiter((v for row in rows for v in row), np.float64, header.size * width).reshape(-1, width)
-    except (TypeError, ValueError):
+    if not set(map(type, itertools.chain.from_iterable(rows))) <= {int, float}:  # no text, truth or null
         for number, row in enumerate(rows):
             for name, value in zip(header.parameters.names, row, strict=True):
-                if isinstance(value, bool) or not isinstance(value, int | float):
+                if type(value) not in (int, float):
                     raise UserError(
-                        f"{source}: preset {number}, {name} is {value!r}, not a number; correct the value"
-                    ) from None
-        raise
+                        f"{source}: preset {number}, {name} is {shown(value)}, not a number; correct the value"
+                    )
+    return np.fromiter(itertools.chain.from_iterable(rows), np.float64, header.size * width).reshape(-1, width)

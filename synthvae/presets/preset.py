@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import io
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 from scipy.io import wavfile
 
 from synthvae.errors import UserError
 from synthvae.files import atomic_write
-from synthvae.parameters.space import ParameterSpace
+from synthvae.parameters.space import ParameterSpace, shown
+from synthvae.presets.documents import dump_json, load_json
 from synthvae.presets.rounding import round_significant
 from synthvae.presets.settings import SYNTH, RenderSettings, check_format
 
 __all__ = [
+    "LATENTS_FORMAT",
     "SAMPLE_FORMATS",
     "Preset",
     "read_preset",
@@ -32,6 +33,8 @@ __all__ = [
 
 FORMAT = "synthvae-preset"
 VERSION = 1
+#: The format of files of latents, which `encode` may have left beside the presets it read.
+LATENTS_FORMAT = "synthvae-latents"
 SAMPLE_FORMATS = ("float", "int16")
 
 
@@ -61,19 +64,21 @@ def write_preset(path: Path, preset: Preset) -> None:
     """Write a preset as JSON, the fixed parameters included, so that any tool can use it alone.
 
     Raises:
-        UserError: if `path` cannot be written.
+        UserError: if `path` cannot be written or a value is not finite.
     """
+    for name, value in zip(preset.parameters.names, preset.human.tolist(), strict=True):
+        if not math.isfinite(value):
+            raise UserError(f"{path}: {name} would be {value}, not a finite number; not written, check what made it")
     document = {
         "format": FORMAT,
         "version": VERSION,
         "synth": SYNTH,
         **preset.settings.to_dict(),
-        "parameter_hash": preset.parameters.hash,
         "origin": dict(preset.origin),
         "units": {p.name: p.unit for p in preset.parameters if p.unit},
         "values": preset.parameters.to_dict(round_significant(preset.human)),
     }
-    atomic_write(path, json.dumps(document, indent=1) + "\n")
+    atomic_write(path, dump_json(document, path) + "\n")
 
 
 def read_preset(path: Path, parameters: ParameterSpace) -> Preset:
@@ -89,16 +94,22 @@ def read_preset(path: Path, parameters: ParameterSpace) -> Preset:
     Raises:
         UserError: if the file is missing, cut short, not a preset, or a value is missing, unknown or wrong.
     """
+    return _preset(_load(path), path, parameters)
+
+
+def _load(path: Path) -> Any:  # noqa: ANN401
     try:
-        document = orjson.loads(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot read ({error.strerror}); give a preset's JSON file") from None
-    except orjson.JSONDecodeError as error:
-        raise UserError(f"{path}: not a whole JSON document ({error.msg}); write the preset again") from None
+    return load_json(content, str(path), "write the preset again")
+
+
+def _preset(document: Any, path: Path, parameters: ParameterSpace) -> Preset:  # noqa: ANN401
     document = check_format(document, FORMAT, VERSION, str(path))
     values, origin = document.get("values"), document.get("origin")
     if not isinstance(values, dict):
-        raise UserError(f"{path}: values is {values!r}, not an object of numbers by name; write the preset again")
+        raise UserError(f"{path}: values is {shown(values)}, not an object of numbers by name; write the preset again")
     human = parameters.from_dict(values, str(path))
     settings = RenderSettings.from_header(document, str(path))
     return Preset(parameters, human, settings, origin if isinstance(origin, dict) else {})
@@ -107,13 +118,21 @@ def read_preset(path: Path, parameters: ParameterSpace) -> Preset:
 def read_presets(path: Path, parameters: ParameterSpace) -> list[tuple[Path, Preset]]:
     """Read one preset, or every ``*.json`` of a directory in the order of their names.
 
+    Files of latents in the directory are passed over, so that `encode` can write beside the presets and run again.
+
     Raises:
         UserError: as `read_preset`, or if the directory holds none.
     """
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
-    if not files:
-        raise UserError(f"{path}: no *.json in it; give a preset or a directory of presets")
-    return [(file, read_preset(file, parameters)) for file in files]
+    if not path.is_dir():
+        return [(path, read_preset(path, parameters))]
+    presets = []
+    for file in sorted(path.glob("*.json")):
+        document = _load(file)
+        if not (isinstance(document, dict) and document.get("format") == LATENTS_FORMAT):
+            presets.append((file, _preset(document, file, parameters)))
+    if not presets:
+        raise UserError(f"{path}: no preset's *.json in it; give a preset or a directory of presets")
+    return presets
 
 
 def check_sample_format(sample_format: str) -> None:

@@ -5,14 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NoReturn
+
+import numpy as np
 
 from synthvae.errors import UserError
+from synthvae.parameters.space import shown
 
 __all__ = ["SYNTH", "RenderSettings", "check_format"]
 
 #: The synthesizer that all files are for: torchsynth's Voice, its default curves, its noise seed.
 SYNTH = {"name": "torchsynth.Voice", "nebula": "default", "noise_seed": 13}
+
+SAMPLE_RATES = (1_000, 384_000)
+LONGEST = 3600.0
+#: An envelope is interpolated between control points, so it takes two.
+FEWEST_CONTROL_POINTS = 2
 
 
 @dataclass(frozen=True)
@@ -38,18 +46,57 @@ class RenderSettings:
         """Read and check the fields of a file's header.
 
         Raises:
-            UserError: if one is missing, no number, or not positive.
+            UserError: if one is missing, no number, or refused by `check`.
         """
         values: dict[str, Any] = {}
         for name, kind in (("sample_rate", int), ("seconds", float), ("control_rate", int)):
-            value = header.get(name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-                raise UserError(f"{source}: {name} is {value!r}, not a positive number; repair the header")
+            if name not in header:
+                raise UserError(f"{source}: {name} is missing; repair the header")
+            value = header[name]
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise UserError(f"{source}: {name} is {shown(value)}, not a number; repair the header")
+            if kind is int and value != int(value):
+                raise UserError(f"{source}: {name} is {value}, not a whole number of Hz; repair the header")
             values[name] = kind(value)
-        return cls(**values)
+        settings = cls(**values)
+        settings.check(source)
+        return settings
+
+    def check(self, source: str | None = None) -> None:
+        """Refuse settings that no Voice can render.
+
+        Args:
+            source: name of the file they are from; None where they are options of the command line.
+
+        Raises:
+            UserError: for a sample rate outside 1,000 to 384,000 Hz, a length outside 0 to 3600 s, a control rate
+                below 1 Hz or above the sample rate, or fewer than two control points in a sound.
+        """
+        low, high = SAMPLE_RATES
+        if not low <= self.sample_rate <= high:
+            self._refuse("sample_rate", f"give {low} to {high} Hz", source)
+        if not 0 < self.seconds <= LONGEST:
+            self._refuse("seconds", f"give more than 0 and at most {LONGEST:g} s", source)
+        if not 1 <= self.control_rate <= self.sample_rate:
+            self._refuse("control_rate", f"give 1 to {self.sample_rate} Hz, the sample rate", source)
+        samples = np.float32(round(self.seconds * self.sample_rate))
+        points = round(float(samples / np.float32(self.sample_rate) * np.float32(self.control_rate)))  # as Voice counts
+        if points < FEWEST_CONTROL_POINTS:
+            reason = f"at {self.control_rate} control points a second that makes {points}"
+            self._refuse("seconds", f"{reason}; give at least {FEWEST_CONTROL_POINTS / self.control_rate:g} s", source)
+
+    def _refuse(self, name: str, remedy: str, source: str | None) -> NoReturn:
+        label = f"{source}: {name} is" if source else f"--{name.replace('_', '-')}"
+        raise UserError(f"{label} {getattr(self, name)}: {remedy}")
 
 
-def check_format(header: Any, wanted: str, version: int, source: str) -> Mapping[str, Any]:  # noqa: ANN401
+def check_format(
+    header: Any,  # noqa: ANN401
+    wanted: str,
+    version: int,
+    source: str,
+    synth: bool = True,
+) -> Mapping[str, Any]:
     """Check that a parsed file is what it is read as.
 
     Args:
@@ -57,6 +104,7 @@ def check_format(header: Any, wanted: str, version: int, source: str) -> Mapping
         wanted: the value of its field ``format``.
         version: the value of its field ``version``.
         source: file name for messages.
+        synth: whether the file says for which synthesizer it is.
 
     Returns:
         The document, known to be an object.
@@ -66,12 +114,14 @@ def check_format(header: Any, wanted: str, version: int, source: str) -> Mapping
     """
     found = header.get("format") if isinstance(header, dict) else None
     if found != wanted:
-        raise UserError(f"{source}: format is {found!r}, not {wanted!r}; give a file that synthvae wrote as one")
-    if header.get("version") != version:
+        raise UserError(f"{source}: format is {shown(found)}, not {wanted!r}; give a file that synthvae wrote as one")
+    if type(header.get("version")) is not int or header["version"] != version:
         raise UserError(
-            f"{source}: version is {header.get('version')!r}, this synthvae reads version {version}; "
+            f"{source}: version is {shown(header.get('version'))}, this synthvae reads version {version}; "
             "write the file again with this synthvae, or install the one that wrote it"
         )
-    if header.get("synth") != SYNTH:
-        raise UserError(f"{source}: synth is {header.get('synth')!r}, not {SYNTH['name']}; presets of it do not fit")
+    if synth and header.get("synth") != SYNTH:
+        raise UserError(
+            f"{source}: synth is {shown(header.get('synth'))}, not {SYNTH['name']}; presets of it do not fit"
+        )
     return dict(header)

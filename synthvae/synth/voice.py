@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from synthvae.errors import UserError
 from synthvae.parameters.space import ParameterSpace
 from synthvae.synth.jacobian import jacobian
+from synthvae.synth.kernels.layout import NAMES
 from synthvae.synth.reference import render
 
 if TYPE_CHECKING:
@@ -71,12 +73,20 @@ class Voice(nn.Module):
 
         Raises:
             ValueError: if a rate or the length is not positive or too short for two control points.
+            UserError: if the parameters are not those of torchsynth's Voice.
         """
         super().__init__()
         if parameters is None:
             from synthvae.parameters import voice  # needs torchsynth; nothing else here does
 
             parameters = voice.VOICE_63
+        given = set(parameters.names) | set(parameters.fixed)
+        if given != set(NAMES):
+            wrong = sorted(given ^ set(NAMES))[0]
+            raise UserError(
+                f"parameter {wrong} is {'unknown to' if wrong in given else 'missing for'} torchsynth's Voice; "
+                "a parameter set and its fixed values must name its 78 parameters, each once"
+            )
         self.parameter_space = parameters
         self.sample_rate, self.seconds, self.control_rate = sample_rate, seconds, control_rate
         self.exact = exact

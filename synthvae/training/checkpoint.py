@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from synthvae.errors import UserError
 from synthvae.tensors import load_tensors, save_tensors
 
 __all__ = ["Position", "read_position", "restore_checkpoint", "save_checkpoint"]
@@ -89,9 +90,15 @@ def restore_checkpoint(
         UserError: if the file cannot be read.
     """
     tensors, state = load_tensors(path)
-    for name, module in modules.items():
-        prefix = f"{name}."
-        module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+    try:
+        position = Position(**state)
+        for name, module in modules.items():
+            prefix = f"{name}."
+            module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+    except (RuntimeError, TypeError):
+        raise UserError(
+            f"{path}: is not a checkpoint of this run; remove the directory, or choose another --out"
+        ) from None
     for number, parameter in enumerate(p for group in optimiser.param_groups for p in group["params"]):
         prefix = f"optimiser.{number}."
         found = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
@@ -99,4 +106,4 @@ def restore_checkpoint(
             # Adam keeps its step count on the CPU and everything else beside the parameter.
             optimiser.state[parameter] = {k: v if k == "step" else v.to(parameter.device) for k, v in found.items()}
     sums = {k.removeprefix("sums."): v for k, v in tensors.items() if k.startswith("sums.")}
-    return Position(**state), sums
+    return position, sums

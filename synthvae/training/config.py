@@ -15,6 +15,10 @@ from synthvae.errors import UserError
 __all__ = ["TrainConfig", "resolve_config"]
 
 
+#: Examples for messages where the default is no good one.
+EXAMPLES = {"data": "datasets/study.json"}
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """Everything a training run depends on; a run's directory keeps it.
@@ -89,9 +93,9 @@ def resolve_config(path: Path | None, flags: Mapping[str, Any]) -> TrainConfig:
     Raises:
         UserError: if the file cannot be read, or a setting is unknown or out of range.
     """
-    values = _read_overlay(path, []) if path else {}
-    values.update({name: value for name, value in flags.items() if value is not None})
-    return _check(values, str(path) if path else "command line")
+    given = {name: value for name, value in flags.items() if value is not None}
+    values = {**(_read_overlay(path, []) if path else {}), **given}
+    return _check(values, {name: "command line" if name in given else str(path) for name in values})
 
 
 def _read_overlay(path: Path, seen: list[Path]) -> dict[str, Any]:
@@ -114,12 +118,13 @@ def _read_overlay(path: Path, seen: list[Path]) -> dict[str, Any]:
     return _read_overlay(path.parent / str(base), [*seen, path.resolve()]) | values
 
 
-def _check(values: dict[str, Any], source: str) -> TrainConfig:
+def _check(values: dict[str, Any], sources: Mapping[str, str]) -> TrainConfig:
     checked: dict[str, Any] = {}
     for setting in dataclasses.fields(TrainConfig):
         if setting.name not in values:
             continue
         name, value = setting.name, values[setting.name]
+        source = sources[name]
         if name == "beta":
             checked[name] = _beta(value, source)
             continue
@@ -127,20 +132,24 @@ def _check(values: dict[str, Any], source: str) -> TrainConfig:
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
-            raise UserError(f"{source}: {name} is {value!r}; give a {kind.__name__} such as {setting.default!r}")
+            raise UserError(
+                f"{source}: {name} is {value!r}; give a {kind.__name__} such as {EXAMPLES.get(name, setting.default)!r}"
+            )
         checked[name] = value
     config = TrainConfig(**checked)
     positive = ("epochs", "batch_size", "lr", "lr_drop_after", "lr_drop_every", "lr_drop_factor", "devices")
     for name in (*positive, "validation_limit"):
         if getattr(config, name) <= 0:
-            raise UserError(f"{source}: {name} is {getattr(config, name)}; give a value above 0")
+            raise UserError(f"{sources[name]}: {name} is {getattr(config, name)}; give a value above 0")
     for name in ("patience", "alpha", "kl_weight", "gradient_clip", "seed"):
         if getattr(config, name) < 0:
-            raise UserError(f"{source}: {name} is {getattr(config, name)}; give 0 or more")
+            raise UserError(f"{sources[name]}: {name} is {getattr(config, name)}; give 0 or more")
+    if config.seed >= 2**63:
+        raise UserError(f"{sources['seed']}: seed is {config.seed}; give a number below 2^63")
     if config.device not in ("auto", "cpu", "cuda"):
-        raise UserError(f"{source}: device is {config.device!r}; choose auto, cpu or cuda")
+        raise UserError(f"{sources['device']}: device is {config.device!r}; choose auto, cpu or cuda")
     if not config.data:
-        raise UserError(f"{source}: data is missing; name a dataset with --data (make one: synthvae generate-dataset)")
+        raise UserError("data is missing; name a dataset with --data (make one: synthvae generate-dataset)")
     return config
 
 

@@ -11,7 +11,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -38,8 +38,11 @@ __all__ = ["ACTIVE_NATS", "Interrupted", "Trainer", "train"]
 #: A latent dimension counts as active where its mean KL divergence is above this many nats.
 ACTIVE_NATS = 0.05
 #: Settings that a resumed run may change.
+#: Mixed precisions of the network; everything else stays in float32.
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 CHANGEABLE = {"data", "epochs", "patience", "device", "devices"}
 SAVE_SECONDS = 20.0
+LOCK = ".lock"
 VALIDATION_BATCH = 128
 
 OnStep = Callable[[int, int, int], object]
@@ -105,12 +108,17 @@ class Trainer:
             raise ValueError(f"the loss {config.loss} needs a voice")
         existing = _check_out(out, config, dataset, resume)
 
+        if config.precision not in PRECISIONS:
+            raise UserError(f"--precision is {config.precision!r}; choose one of {', '.join(PRECISIONS)}")
         if config.device == "cuda" and not torch.cuda.is_available():
             raise UserError("--device cuda: this PyTorch sees no CUDA GPU; use --device auto or cpu")
+        on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+        if config.devices > (torch.cuda.device_count() if on_gpu else 1):
+            raise UserError(
+                f"--devices is {config.devices}; there are {torch.cuda.device_count()} GPUs, and a CPU is one device"
+            )
         self.fabric = Fabric(
-            accelerator="cuda"
-            if config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
-            else "cpu",
+            accelerator="cuda" if on_gpu else "cpu",
             devices=config.devices,
             precision=config.precision,  # type: ignore[arg-type]
         )
@@ -145,19 +153,24 @@ class Trainer:
             UserError: if the directory cannot be written to, or the loss is not finite.
             Interrupted: if stopped by SIGINT; a checkpoint was written.
         """
-        config, position = self.config, self.position
+        position = self.position
         if position.finished and not self._may_continue():
             return position
         position.finished = ""
         ensure_directory(self.out)
+        with _alone_in(self.out) if self.fabric.is_global_zero else nullcontext():
+            return self._run()
+
+    def _run(self) -> Position:
+        config, position = self.config, self.position
         self._describe()
-        log = MetricsLog(self.out, position.epoch)
+        log = MetricsLog(self.out, position.epoch) if self.fabric.is_global_zero else None
         try:
             with _stop_on_sigint() as stopped:
                 while position.epoch < config.epochs:
                     self._train_epoch(stopped)
                     row = self._validate()
-                    if self.fabric.is_global_zero:
+                    if log is not None:
                         log.add(row)
                     self.on_epoch(row)
                     if config.patience and position.waited >= config.patience:
@@ -166,10 +179,10 @@ class Trainer:
                     if time.monotonic() - self.saved_at > SAVE_SECONDS:
                         self._save()
         finally:
-            log.close()
+            if log is not None:
+                log.close()
         position.finished = position.finished or f"all {config.epochs} epochs done"
         self._save()
-        self._describe()
         return position
 
     def _may_continue(self) -> bool:
@@ -186,8 +199,12 @@ class Trainer:
         while position.step < self.steps:
             rows = order[position.step * config.batch_size : (position.step + 1) * config.batch_size]
             noise = posterior_noise(config.seed, position.epoch, position.step, len(rows), self.network.latent_size)
-            # Every process draws for the whole batch and takes its share, so results do not depend on their number.
-            mine = slice(fabric.global_rank, None, fabric.world_size)
+            # Every process draws for the whole batch and takes every n-th row; a batch that does not divide evenly is
+            # filled up from its own start, so that no process is left without rows.
+            mine = torch.arange(
+                fabric.global_rank, -(-len(rows) // fabric.world_size) * fabric.world_size, fabric.world_size
+            )
+            mine = mine % len(rows)
             unit = self.train_unit[rows[mine].to(fabric.device)]
             output = self.forward(unit, noise[mine].to(fabric.device))
             terms = self.objective.terms(output, unit, with_spectral=config.synth_layer)
@@ -199,7 +216,9 @@ class Trainer:
             self.stepper.zero_grad()
             fabric.backward(total)
             self.stepper.step()
-            for name, value in summary.items():
+            for name, value in {**summary, "spectral_mean": means.get("spectral"), "loss": total}.items():
+                if value is None:
+                    continue
                 share = value.detach().double() * len(rows)
                 self.sums[name] = self.sums.get(name, torch.zeros_like(share)) + share
             position.step += 1
@@ -226,11 +245,12 @@ class Trainer:
         collected: dict[str, list[Tensor]] = {}
         kl = []
         for unit in self.validation_unit.split(VALIDATION_BATCH):
-            output = self.network(unit)
+            output = self.forward(unit)
             for name, value in self.objective.terms(output, unit).items():
                 collected.setdefault(name, []).append(value)
             kl.append(kl_divergence(output.mean, output.log_variance))
-        terms = typical({name: torch.cat(values).double() for name, values in collected.items()})
+        every = {name: torch.cat(values).double() for name, values in collected.items()}
+        terms = typical(every)
         if "spectral" in terms and not self.config.synth_layer:
             self.beta.update(terms["parameter"], terms["spectral"])
         weights = self._weights()
@@ -239,8 +259,13 @@ class Trainer:
         row = {"epoch": float(position.epoch), "lr": self.config.learning_rate(position.epoch)}
         train = {name: self._reduce(value) / len(self.train_unit) for name, value in self.sums.items()}
         for split, means in (("train", train), ("validation", terms)):
-            row |= {f"{split}/{name}": float(means[name]) for name in TERMS if name in means}
-            row[f"{split}/total"] = float(weights.total(means))
+            chosen = {name: means[name] for name in TERMS if name in means}
+            row |= {f"{split}/{name}": float(value) for name, value in chosen.items()}
+            row[f"{split}/total"] = float(weights.total(chosen))
+        row["train/loss"] = float(train["loss"])
+        for split, mean in (("train", train.get("spectral_mean")), ("validation", every.get("spectral"))):
+            if mean is not None:
+                row[f"{split}/spectral_mean"] = float(mean.mean())
         row["beta"] = float(weights.beta)
         row["active_units"] = float((kl_per_dimension > ACTIVE_NATS).sum())
         row |= {f"kl/{number:02d}": float(value) for number, value in enumerate(kl_per_dimension)}
@@ -270,13 +295,11 @@ class Trainer:
         if self.fabric.is_global_zero:
             path = self.out / "checkpoint.safetensors"
             save_checkpoint(path, self.modules, self.optimiser, self.sums, self.position)
+            self._describe()
 
     def _describe(self) -> None:
         if self.fabric.is_global_zero:
-            header = self.dataset.header
-            write_description(
-                self.out, self.config, header.parameters, header.settings, self.dataset.hash, asdict(self.position)
-            )
+            write_description(self.out, self.config, self.dataset, asdict(self.position))
 
 
 def _check_out(out: Path, config: TrainConfig, dataset: Dataset, resume: bool) -> bool:
@@ -284,7 +307,7 @@ def _check_out(out: Path, config: TrainConfig, dataset: Dataset, resume: bool) -
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: not a directory; choose another --out")
     if not (out / "run.json").exists():
-        if out.is_dir() and any(out.iterdir()):
+        if out.is_dir() and any(not _is_leftover(path) for path in out.iterdir()):
             raise UserError(f"{out}: not empty and not a run; choose another --out")
         return False
     if not resume:
@@ -295,15 +318,36 @@ def _check_out(out: Path, config: TrainConfig, dataset: Dataset, resume: bool) -
             f"{dataset.path}: is not the dataset {document.get('dataset_hash')} that {out} was trained on "
             f"(hash {dataset.hash}); give that one, or choose another --out"
         )
-    if not (out / "checkpoint.safetensors").exists():
-        return False
     for name, before in document.get("config", {}).items():
         now = getattr(config, name, None)
         if name not in CHANGEABLE and now != before:
             raise UserError(
                 f"{out}: was trained with {name} = {before!r}, now it is {now!r}; set it back or choose another --out"
             )
-    return True
+    return (out / "checkpoint.safetensors").exists()
+
+
+def _is_leftover(path: Path) -> bool:
+    """Whether a file is what a process killed in the middle of a first write leaves, or the lock."""
+    return path.name == LOCK or (path.name.startswith(".") and path.name.endswith(".part"))
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock, which the operating system frees with the process, however that ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock
+        yield
+        return
+    with (directory / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(
+                f"{directory}: another process is training there; wait for it or choose another --out"
+            ) from None
+        yield
 
 
 @contextmanager

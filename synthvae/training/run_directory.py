@@ -26,6 +26,7 @@ from synthvae.errors import UserError
 from synthvae.files import atomic_write
 from synthvae.models import VAE, parse_architecture
 from synthvae.parameters.space import ParameterSpace
+from synthvae.presets.dataset import Dataset
 from synthvae.presets.settings import SYNTH, RenderSettings, check_format
 from synthvae.provenance import hardware, versions
 from synthvae.synth.voice import Voice
@@ -38,34 +39,27 @@ FORMAT = "synthvae-run"
 VERSION = 1
 
 
-def write_description(
-    directory: Path,
-    config: TrainConfig,
-    parameters: ParameterSpace,
-    settings: RenderSettings,
-    dataset_hash: str,
-    state: Mapping[str, Any],
-) -> None:
+def write_description(directory: Path, config: TrainConfig, dataset: Dataset, state: Mapping[str, Any]) -> None:
     """Write ``run.json``.
 
     Args:
         directory: the run's.
         config: the resolved settings.
-        parameters: the columns.
-        settings: how presets are rendered.
-        dataset_hash: of the dataset's file.
+        dataset: the presets it is trained on.
         state: how far the training got.
 
     Raises:
         UserError: if the directory cannot be written to.
     """
+    header, parameters = dataset.header, dataset.parameters
     document = {
         "format": FORMAT,
         "version": VERSION,
         "synth": SYNTH,
-        **settings.to_dict(),
-        "config": dataclasses.asdict(config),
-        "dataset_hash": dataset_hash,
+        **header.settings.to_dict(),
+        "config": dataclasses.asdict(config) | {"data": str(Path(config.data).resolve())},
+        "dataset_hash": dataset.hash,
+        "dataset": {"source": header.source, "seed": header.seed, "train": list(header.splits["train"])},
         "state": dict(state),
         "versions": versions(),
         "hardware": hardware(),
@@ -86,6 +80,7 @@ class Run:
         parameters: the columns.
         settings: how presets are rendered.
         dataset_hash: of the dataset it was trained on.
+        dataset_origin: that dataset's source and seed, and the range of its training split.
         state: how far the training got.
         model: the network, in evaluation mode.
     """
@@ -95,6 +90,7 @@ class Run:
     parameters: ParameterSpace
     settings: RenderSettings
     dataset_hash: str
+    dataset_origin: Mapping[str, Any]
     state: Mapping[str, Any]
     model: VAE
 
@@ -103,15 +99,25 @@ class Run:
         """Number of latent dimensions, D."""
         return self.model.latent_size
 
-    @torch.inference_mode()
     def encode(self, unit: Tensor) -> Tensor:
-        """Posterior means ``(B, D)`` of unit parameters ``(B, P)``."""
-        return self.model.encode(unit)[0]
+        """Posterior means ``(B, D)`` of unit parameters ``(B, P)``; differentiable by `unit`.
 
-    @torch.inference_mode()
+        Raises:
+            ValueError: if the width is not P.
+        """
+        if unit.shape[-1] != len(self.parameters):
+            raise ValueError(f"expected {len(self.parameters)} parameters, got shape {tuple(unit.shape)}")
+        return self.model.encode(unit.float())[0]
+
     def decode(self, latent: Tensor) -> Tensor:
-        """Unit parameters ``(B, P)`` in [0, 1] of latents ``(B, D)``."""
-        return self.model.decode(latent).clamp(0.0, 1.0)
+        """Unit parameters ``(B, P)`` in [0, 1] of latents ``(B, D)``; differentiable by `latent`.
+
+        Raises:
+            ValueError: if the width is not D.
+        """
+        if latent.shape[-1] != self.latent_size:
+            raise ValueError(f"expected {self.latent_size} latent dimensions, got shape {tuple(latent.shape)}")
+        return self.model.decode(latent.float()).clamp(0.0, 1.0)
 
     def require_parameters(self, parameters: ParameterSpace, source: str) -> None:
         """Refuse presets of another parameter set.
@@ -123,6 +129,42 @@ class Run:
             raise UserError(
                 f"{source}: its parameters ({len(parameters)}, hash {parameters.hash}) are not those of {self.path} "
                 f"({len(self.parameters)}, hash {self.parameters.hash}); use the kind of dataset the run was trained on"
+            )
+
+    def require_own_dataset(self, dataset: Dataset) -> None:
+        """Refuse a dataset other than the one the run was trained on.
+
+        Raises:
+            UserError: naming both hashes.
+        """
+        if dataset.hash != self.dataset_hash:
+            raise UserError(
+                f"{dataset.path}: is no longer the dataset that {self.path} was trained on (hash {dataset.hash}, not "
+                f"{self.dataset_hash}); restore it, or name this one with --data"
+            )
+
+    def require_unseen(self, dataset: Dataset) -> None:
+        """Refuse a dataset whose test presets were among the run's training presets.
+
+        Any size of a dataset is a prefix of a larger one of the same source and seed, so another file's test split
+        may lie in this run's training split.
+
+        Raises:
+            UserError: naming the presets.
+        """
+        self.require_parameters(dataset.parameters, str(dataset.path))
+        origin, header = self.dataset_origin, dataset.header
+        if dataset.hash == self.dataset_hash or (origin.get("source"), origin.get("seed")) != (
+            header.source,
+            header.seed,
+        ):
+            return
+        first, end = origin.get("train", (0, 0))
+        low, high = header.splits["test"]
+        if max(first, low) < min(end, high):
+            raise UserError(
+                f"{dataset.path}: its test presets {low} to {high - 1} overlap the presets {first} to {end - 1} that "
+                f"{self.path} was trained on (same seed {header.seed}); use the run's dataset or another seed"
             )
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
@@ -169,9 +211,12 @@ def load_run(path: str | Path) -> Run:
     Raises:
         UserError: if it is not a run directory, of another version, incomplete or changed.
     """
-    directory = Path(path)
+    directory = Path(path).resolve()
     document = read_description(directory)
     source = str(directory / "run.json")
+    for name, kind in (("parameters", list), ("fixed", dict), ("config", dict), ("state", dict)):
+        if not isinstance(document.get(name), kind):
+            raise UserError(f"{source}: {name} is {document.get(name)!r}, not an {kind.__name__}; train again")
     parameters = ParameterSpace.from_table(document.get("parameters", []), document.get("fixed", {}), source)
     if document.get("parameter_hash") != parameters.hash:
         raise UserError(
@@ -181,7 +226,7 @@ def load_run(path: str | Path) -> Run:
     config = resolve_config(None, document.get("config", {}))
     weights = directory / "weights.safetensors"
     if not weights.exists():
-        raise UserError(f"{weights}: no weights yet, no epoch was finished; go on with 'synthvae train --resume'")
+        raise UserError(f"{weights}: not there; if no epoch was finished go on with --resume, else train again")
     tensors, _ = load_tensors(weights)
     model = VAE(len(parameters), parse_architecture(config.architecture, len(parameters)), config.output)
     try:
@@ -190,12 +235,15 @@ def load_run(path: str | Path) -> Run:
         raise UserError(
             f"{weights}: does not fit the architecture {config.architecture} of run.json; train again"
         ) from None
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        raise UserError(f"{weights}: holds weights that are not finite; train again with a lower --lr")
     return Run(
         directory,
         config,
         parameters,
         RenderSettings.from_header(document, source),
         str(document.get("dataset_hash")),
+        document.get("dataset", {}),
         document.get("state", {}),
-        model.eval(),
+        model.eval().requires_grad_(False),
     )

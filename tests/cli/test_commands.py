@@ -185,12 +185,28 @@ def test_metric_ranks_parameters(run, small_dataset: Dataset, tmp_path: Path):
     refused(run("metric", "d.json", "--feature", "chroma"), "'chroma'", "logmel")
 
 
+def test_analyze_refuses_changed_and_overlapping_datasets(run, tmp_path: Path):
+    make = ("generate-dataset", "--seconds", 0.25, "--sample-rate", 16000, "--control-rate", 160, "--out")
+    assert run(*make, "d.json", "--size", 64)[0] == 0
+    assert run("train", "--data", "d.json", "--loss", "none", "--epochs", 1, "--out", "r")[0] == 0
+    assert run(*make, "part.json", "--size", 64, "--splits", "40,4,20")[0] == 0
+    refused(run("analyze", "r", "--data", "part.json"), "part.json", "44 to 63", "0 to 45", "another seed")
+    assert run(*make, "d.json", "--size", 64, "--seed", 7, "--overwrite")[0] == 0
+    refused(run("analyze", "r"), "d.json", "no longer the dataset", "--data")
+    refused(run("interpolate", "r", "--from", 1, "--to", 2), "d.json", "no longer the dataset")
+    assert run(*make, "three.json", "--size", 3, "--seed", 9)[0] == 0
+    refused(run("analyze", "r", "--data", "three.json"), "three.json", "1 test and 1 training")
+    refused(run("analyze", "r", "--seed", -1), "--seed is -1")
+    assert not (tmp_path / "analysis").exists()
+
+
 def test_benchmark_check_prints_differences(run):
     code, out, _ = run("benchmark", "voice", "--check", "--presets", 4)
     assert code == 0
     lines = [line for line in out.splitlines() if "float64, ours against torchsynth's" in line]
     assert len(lines) == 2
     assert all(float(line.split("largest")[1].split()[0]) < 1e-10 for line in lines)
+    assert out.splitlines()[-1] == "passed"
 
 
 def test_bad_arguments_are_refused_in_one_line(run, small_run: Path, small_dataset: Dataset, tmp_path: Path):

@@ -15,7 +15,7 @@ def test_architectures(text: str, widths: tuple[int, ...]):
     assert parse_architecture(text, 63) == widths
 
 
-@pytest.mark.parametrize("text", ["exp9", "", "63-0-4", "a-b", "63--4"])
+@pytest.mark.parametrize("text", ["exp9", "78-32-4", "1_0", "²", "", "63-0-4", "a-b", "63--4"])
 def test_impossible_architectures(text: str):
     with pytest.raises(UserError, match="--architecture"):
         parse_architecture(text, 63)

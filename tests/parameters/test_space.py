@@ -6,6 +6,7 @@ import torch
 
 from synthvae.errors import UserError
 from synthvae.parameters import Parameter, ParameterSpace
+from synthvae.parameters.space import shown
 from synthvae.parameters.voice import VOICE_63, VOICE_78
 
 SPACES = [VOICE_63, VOICE_78]
@@ -110,6 +111,21 @@ def test_wrong_width_is_refused():
         VOICE_63.denormalise(torch.zeros(2, 78))
 
 
+def test_tables_with_a_name_twice_are_refused():
+    row = {"name": "m.a", "minimum": 0, "maximum": 1.0, "curve": 1.0, "symmetric": False}
+    with pytest.raises(UserError, match=r"f\.json: parameters\[1\]\.name is 'm\.a'"):
+        ParameterSpace.from_table([row, row], {}, "f.json")
+    with pytest.raises(UserError, match=r"f\.json: parameters\[0\]\.name is 'm\.a'"):
+        ParameterSpace.from_table([row], {"m.a": 0.0}, "f.json")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "null"), (True, "true"), ("x", "'x'"), ("x" * 99, "'" + "x" * 59 + "...")]
+)
+def test_values_are_shown_in_jsons_words_and_short(value: object, text: str):
+    assert shown(value) == text
+
+
 def test_unknown_name_suggests_the_nearest():
     with pytest.raises(UserError, match=r"did you mean adsr_1\.attack"):
         VOICE_63.index("adsr_1.atack")
@@ -163,6 +179,9 @@ def test_bad_dictionaries_are_refused(change: dict[str, object], message: str):
         ({"maximum": 0.0}, "empty range"),
         ({"curve": 0.0}, "curve <= 0"),
         ({"symmetric": 1}, "symmetric is 1"),
+        ({"minimum": float("nan")}, "minimum is nan"),
+        ({"maximum": float("inf")}, "maximum is inf"),
+        ({"minimum": None}, "minimum is null"),
     ],
 )
 def test_bad_tables_are_refused(row: object, message: str):
@@ -173,3 +192,7 @@ def test_bad_tables_are_refused(row: object, message: str):
         ParameterSpace.from_table([bad], {}, "file.json")
     with pytest.raises(UserError, match="fixed"):
         ParameterSpace.from_table([good], {"m.b": float("nan")})
+    with pytest.raises(UserError, match="fixed.*true"):
+        ParameterSpace.from_table([good], {"m.b": True})
+    with pytest.raises(UserError, match="parameters is no list"):
+        ParameterSpace.from_table({"m.a": good}, {})

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ import torch
 from synthvae.errors import UserError
 from synthvae.generation import generate_dataset, parse_indices, parse_splits
 from synthvae.parameters.voice import VOICE_63, VOICE_78
-from synthvae.presets.dataset import read_dataset
+from synthvae.presets.dataset import read_dataset, write_dataset
 from synthvae.presets.sampling import synth1b1_unit, uniform_unit
+from synthvae.presets.settings import RenderSettings
+from synthvae.synth.voice import Voice
 
 
 @pytest.fixture
@@ -78,11 +82,20 @@ def _document(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str
     return apply
 
 
+def _set(*keys: Any, value: object) -> Callable[[dict[str, Any]], object]:
+    def change(document: Any) -> None:
+        for key in keys[:-1]:
+            document = document[key]
+        document[keys[-1]] = value
+
+    return change
+
+
 BROKEN = {
     "cut short": (lambda text: text[: len(text) // 2], "not a whole JSON document"),
     "empty": (lambda text: "", "not a whole JSON document"),
     "another format": (_document(lambda d: d.update(format="preset")), "format is 'preset'"),
-    "a list": (lambda text: "[1, 2]", "format is None"),
+    "a list": (lambda text: "[1, 2]", "format is null"),
     "wrong version": (_document(lambda d: d.update(version=99)), "version is 99"),
     "another synth": (_document(lambda d: d.update(synth={"name": "DX7"})), "synth is"),
     "missing parameter": (_document(lambda d: d["parameters"].pop()), "parameter_hash"),
@@ -90,17 +103,45 @@ BROKEN = {
     "no table": (_document(lambda d: d.pop("parameters")), "parameters or fixed is missing"),
     "extra value": (_document(lambda d: d["values"][7].append(0.5)), "preset 7 has 64 values"),
     "missing value": (_document(lambda d: d["values"][7].pop()), "preset 7 has 62 values"),
-    "NaN": (lambda text: text.replace('"values": [\n[', '"values": [\n[NaN,', 1), "not a whole JSON document"),
-    "null": (_document(lambda d: d["values"][3].__setitem__(1, None)), "preset 3, keyboard.duration is nan"),
+    "NaN": (_document(_set("values", 3, 1, value=math.nan)), r"preset 3, keyboard\.duration is nan"),
+    "Infinity": (_document(_set("values", 3, 1, value=-math.inf)), r"preset 3, keyboard\.duration is -inf"),
+    "a number without end": (_document(_set("values", 3, 1, value=10**400)), r"preset 3, keyboard\.duration is inf"),
+    "NaN in the header": (_document(_set("seconds", value=math.nan)), "seconds is nan"),
+    "NaN in the table": (_document(_set("parameters", 2, "curve", value=math.nan)), r"parameters\[2\]\.curve is nan"),
+    "NaN cut short": (lambda text: text.replace("[[", "[[NaN,")[: len(text) // 2], "not a whole JSON document"),
+    "null": (_document(_set("values", 3, 1, value=None)), r"preset 3, keyboard\.duration is null"),
+    "a number in quotes": (_document(_set("values", 3, 1, value="0.5")), r"preset 3, keyboard\.duration is '0\.5'"),
+    "truth": (_document(_set("values", 3, 1, value=True)), r"preset 3, keyboard\.duration is true"),
+    "version true": (_document(_set("version", value=True)), "version is true"),
+    "version 1.0": (_document(_set("version", value=1.0)), r"version is 1\.0"),
+    "size true": (_document(_set("size", value=True)), "size is true"),
+    "seed in quotes": (_document(_set("seed", value="5")), "seed is '5'"),
+    "seed with a point": (_document(_set("seed", value=5.5)), r"seed is 5\.5"),
+    "seed below 0": (_document(_set("seed", value=-1)), "seed is -1"),
+    "seed null": (_document(_set("seed", value=None)), "seed is null"),
+    "source 3": (_document(_set("source", value=3)), "source is 3"),
+    "split of truths": (_document(_set("splits", "train", value=[False, True])), "split train is"),
+    "splits overlap": (_document(_set("splits", "test", value=[25, 30])), r"validation \[22, 26\] and test \[25, 30\]"),
+    "two of one name": (
+        _document(_set("parameters", 1, "name", value="keyboard.midi_f0")),
+        r"parameters\[1\]\.name is",
+    ),
+    "broken sample rate": (_document(_set("sample_rate", value=44100.7)), r"sample_rate is 44100\.7, not a whole"),
+    "broken control rate": (_document(_set("control_rate", value=440.5)), r"control_rate is 440\.5, not a whole"),
+    "sample rate true": (_document(_set("sample_rate", value=True)), "sample_rate is true"),
+    "sample rate too low": (_document(_set("sample_rate", value=999)), "sample_rate is 999: give 1000 to 384000 Hz"),
+    "control above sample rate": (_document(_set("control_rate", value=44101)), "control_rate is 44101: .* 44100 Hz"),
+    "one control point": (_document(_set("control_rate", value=1)), r"seconds is 1\.0: .* at least 2 s"),
+    "an hour and more": (_document(_set("seconds", value=3601)), r"seconds is 3601\.0"),
     "text": (_document(lambda d: d["values"][3].__setitem__(1, "x")), "preset 3, keyboard.duration is 'x'"),
     "out of range": (_document(lambda d: d["values"][3].__setitem__(0, 128.0)), "preset 3, keyboard.midi_f0 is 128"),
     "a preset less": (_document(lambda d: d["values"].pop()), "values hold 29 presets, size says 30"),
-    "no values": (_document(lambda d: d.pop("values")), "values hold None presets"),
+    "no values": (_document(lambda d: d.pop("values")), "values hold null presets"),
     "size 0": (_document(lambda d: d.update(size=0)), "size is 0"),
     "empty split": (_document(lambda d: d["splits"].update(test=[30, 30])), r"split test is \[30, 30\]"),
     "split too long": (_document(lambda d: d["splits"].update(test=[26, 31])), "split test"),
     "split missing": (_document(lambda d: d["splits"].pop("test")), "splits must name exactly"),
-    "no sample rate": (_document(lambda d: d.pop("sample_rate")), "sample_rate is None"),
+    "no sample rate": (_document(lambda d: d.pop("sample_rate")), "sample_rate is missing"),
     "negative length": (_document(lambda d: d.update(seconds=-1)), "seconds is -1"),
 }
 
@@ -126,6 +167,11 @@ def test_missing_file(tmp_path: Path):
         ({"size": 0}, "--size is 0"),
         ({"size": 2}, "--size is 2"),
         ({"size": 10, "seed": -1}, "--seed is -1"),
+        ({"size": 10, "seed": 2**63}, "--seed is 9223372036854775808"),
+        ({"size": 10, "settings": RenderSettings(seconds=0.001)}, r"--seconds 0\.001: .*at least"),
+        ({"size": 10, "settings": RenderSettings(sample_rate=0)}, "--sample-rate 0: give 1000 to 384000 Hz"),
+        ({"size": 10, "settings": RenderSettings(control_rate=0)}, "--control-rate 0: give 1 to 44100 Hz"),
+        ({"size": 10, "settings": RenderSettings(seconds=math.nan)}, "--seconds nan"),
         ({"size": 10, "source": "magic"}, "--source is 'magic'"),
         ({"size": 10, "source": "synth1b1"}, "use --parameters 78"),
         ({"size": 10, "splits": "8,2,0"}, "--splits '8,2,0'"),
@@ -138,6 +184,34 @@ def test_bad_requests_write_nothing(arguments: dict[str, Any], message: str, tmp
     with pytest.raises(UserError, match=message):
         generate_dataset(tmp_path / "out.json", VOICE_63, **arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_that_are_not_finite_are_never_written(file: Path, tmp_path: Path):
+    dataset = read_dataset(file)
+    values = dataset.values.copy()
+    values[7, 2] = math.nan
+    with pytest.raises(UserError, match=r"preset 27, adsr_1\.attack is nan"):
+        write_dataset(tmp_path / "out.json", dataset.header, [dataset.values[:20], values])
+    header = dataclasses.replace(dataset.header, settings=RenderSettings(seconds=math.inf))
+    with pytest.raises(UserError, match=r"out\.json.*not finite"):
+        write_dataset(tmp_path / "out.json", header, [dataset.values])
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("points", [2, 3])
+def test_the_fewest_control_points_are_those_a_voice_renders(points: int):
+    settings = RenderSettings(16000, points / 160, 160)
+    settings.check()
+    assert Voice(VOICE_63, **settings.to_dict()).control_size == points
+    with pytest.raises(UserError, match="--seconds"):
+        RenderSettings(16000, 1.4 / 160, 160).check()
+    with pytest.raises(ValueError, match="two control points"):
+        Voice(VOICE_63, **RenderSettings(16000, 1.4 / 160, 160).to_dict())
+
+
+def test_a_whole_rate_may_be_written_with_a_point(file: Path):
+    file.write_text(file.read_text().replace('"sample_rate": 44100', '"sample_rate": 44100.0'))
+    assert read_dataset(file).header.settings == RenderSettings()
 
 
 def test_a_crash_leaves_nothing(tmp_path: Path):
@@ -161,6 +235,27 @@ def test_the_study_splits():
 
 def test_indices():
     assert parse_indices("3, 17,5-7,6", 20, "x") == [3, 17, 5, 6, 7]
-    for text in ("20", "7-5", "a", "", "-3", "18-20"):
-        with pytest.raises(UserError, match="--index"):
-            parse_indices(text, 20, "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("20", "no preset 20"),
+        ("18-20", "no preset 18-20"),
+        ("7-5", "7-5 is backwards; write 5-7"),
+        ("a", "'a' is no number"),
+        ("", "'' is no number"),
+        ("3,", "'' is no number"),
+        ("-3", "'-3' is no number"),
+        ("3-", "'3-' is no number or range"),
+        ("3-4-5", "'3-4-5' is no number"),
+        ("\u00b2", "is no number"),
+        ("\u0663", "is no number"),
+        ("7" * 5000, "is no number"),
+    ],
+)
+def test_bad_indices(text: str, message: str):
+    with pytest.raises(UserError, match=message) as caught:
+        parse_indices(text, 20, "x")
+    assert "--index" in str(caught.value)
+    assert len(str(caught.value)) < 300

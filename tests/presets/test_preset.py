@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,7 +10,15 @@ import soundfile
 
 from synthvae.errors import UserError
 from synthvae.parameters.voice import VOICE_63, VOICE_78
-from synthvae.presets.preset import Preset, read_preset, read_presets, wav_bytes, write_preset, write_wav
+from synthvae.presets.preset import (
+    LATENTS_FORMAT,
+    Preset,
+    read_preset,
+    read_presets,
+    wav_bytes,
+    write_preset,
+    write_wav,
+)
 from synthvae.presets.settings import RenderSettings
 
 
@@ -26,7 +35,9 @@ def test_round_trip(preset: Preset, tmp_path: Path):
     np.testing.assert_allclose(again.human, preset.human, rtol=1e-8)
     assert again.settings == preset.settings
     assert again.origin == preset.origin
-    assert set(json.loads(path.read_text())["values"]) == set(VOICE_78.names)
+    document = json.loads(path.read_text())
+    assert set(document["values"]) == set(VOICE_78.names)
+    assert "parameter_hash" not in document, "the values have names; a hash beside them could only contradict them"
 
 
 def test_a_preset_of_63_reads_as_one_of_78_but_not_back(preset: Preset, tmp_path: Path):
@@ -48,6 +59,50 @@ def test_directories_are_read_in_order(preset: Preset, tmp_path: Path):
     empty.mkdir()
     with pytest.raises(UserError, match="no .*json in it"):
         read_presets(empty, VOICE_63)
+
+
+def test_files_of_latents_beside_the_presets_are_passed_over(preset: Preset, tmp_path: Path):
+    (tmp_path / "latents.json").write_text(json.dumps({"format": LATENTS_FORMAT, "version": 1}))
+    with pytest.raises(UserError, match="no .*json in it"):
+        read_presets(tmp_path, VOICE_63)
+    write_preset(tmp_path / "a.json", preset)
+    assert [path.stem for path, _ in read_presets(tmp_path, VOICE_63)] == ["a"]
+    (tmp_path / "b.json").write_text('{"format": "other"}')
+    with pytest.raises(UserError, match=r"b\.json: format is 'other'"):
+        read_presets(tmp_path, VOICE_63)
+
+
+def test_a_number_that_is_not_finite_is_not_written(preset: Preset, tmp_path: Path):
+    human = preset.human.copy()
+    human[2] = np.nan
+    with pytest.raises(UserError, match=r"a\.json: adsr_1\.attack would be nan"):
+        write_preset(tmp_path / "a.json", dataclasses.replace(preset, human=human))
+    with pytest.raises(UserError, match=r"a\.json: .*not finite"):
+        write_preset(tmp_path / "a.json", dataclasses.replace(preset, origin={"latent": [np.inf]}))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("adsr_1.attack", np.nan, r"adsr_1\.attack is nan"),
+        ("adsr_1.attack", np.inf, r"adsr_1\.attack is inf"),
+        ("adsr_1.attack", None, r"adsr_1\.attack is null, not a number"),
+        ("adsr_1.attack", "0.5", r"adsr_1\.attack is '0\.5', not a number"),
+        ("mod_matrix.adsr_2->vco_1_pitch", np.nan, "vco_1_pitch is nan, but"),
+        ("adsr_1.atack", 0.5, r"no parameter 'adsr_1\.atack'.*did you mean adsr_1\.attack"),
+        ("entirely new", 0.5, "no parameter 'entirely new'.*leave it out"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_file(name: str, value: object, message: str, preset: Preset, tmp_path: Path):
+    path = tmp_path / "a.json"
+    write_preset(path, preset)
+    document = json.loads(path.read_text())
+    document["values"][name] = value
+    path.write_text(json.dumps(document))
+    with pytest.raises(UserError, match=message) as caught:
+        read_preset(path, VOICE_63)
+    assert str(caught.value).startswith(f"{path}: ")
 
 
 @pytest.mark.parametrize(

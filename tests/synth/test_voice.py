@@ -3,7 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from synthvae.errors import UserError
+from synthvae.parameters.space import ParameterSpace
 from synthvae.parameters.voice import VOICE_63, VOICE_78
+from synthvae.synth.kernels.layout import NAMES
 from synthvae.synth.voice import Voice
 from tests.synth.cube import corners, faces, interior
 
@@ -69,3 +72,17 @@ def test_cuda_equals_cpu():
     voice = Voice(VOICE_63, 16000, 0.5, 160)
     on_gpu = Voice(VOICE_63, 16000, 0.5, 160).cuda()(unit.cuda()).cpu()
     torch.testing.assert_close(on_gpu, voice(unit), rtol=0, atol=1e-8)
+
+
+def test_other_parameters_than_the_voices_are_refused_by_name():
+    less = ParameterSpace(VOICE_63.parameters[:-1], VOICE_63.fixed)
+    with pytest.raises(UserError, match=r"mixer\.noise is missing"):
+        Voice(less)
+    more = ParameterSpace(VOICE_63.parameters, {**VOICE_63.fixed, "vcf.cutoff": 1.0})
+    with pytest.raises(UserError, match=r"vcf\.cutoff is unknown"):
+        Voice(more)
+
+
+def test_the_kernels_know_torchsynths_parameters():
+    assert set(NAMES) == set(VOICE_78.names)
+    assert len(NAMES) == 78

@@ -46,6 +46,13 @@ def test_bad_files_are_refused(text: str, message: str, tmp_path: Path):
         resolve_config(write(tmp_path / "c.toml", text), {"data": "a.json"})
 
 
+def test_a_flags_error_is_not_blamed_on_the_file(tmp_path: Path):
+    with pytest.raises(UserError, match=r"^command line: lr is -1\.0"):
+        resolve_config(write(tmp_path / "c.toml", 'data = "a"'), {"lr": -1.0})
+    with pytest.raises(UserError, match="seed is"):
+        resolve_config(None, {"data": "a", "seed": 2**64})
+
+
 def test_data_is_needed():
     with pytest.raises(UserError, match="data is missing"):
         resolve_config(None, {})

@@ -246,6 +246,82 @@ def test_a_loss_that_is_not_finite_stops_the_run(small_dataset: Dataset, tmp_pat
         loop.train(config, small_dataset, None, tmp_path / "run")
 
 
+def test_two_trainings_in_one_directory_are_refused(small_dataset: Dataset, tmp_path: Path):
+    config = settings(small_dataset, epochs=2, loss="none", synth_layer=False)
+    out = tmp_path / "run"
+    seen: list[str] = []
+
+    def intrude(epoch: int, step: int, steps: int) -> None:
+        if not seen:
+            with pytest.raises(UserError, match="another process is training there") as caught:
+                loop.train(config, small_dataset, None, out, resume=True)
+            seen.append(str(caught.value))
+
+    loop.train(config, small_dataset, None, out, on_step=intrude)
+    assert len(seen) == 1
+
+
+def test_leftovers_of_a_first_write_do_not_block(small_dataset: Dataset, tmp_path: Path):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / ".run.json.abc.part").write_text("{")
+    config = settings(small_dataset, epochs=1, loss="none", synth_layer=False)
+    assert loop.train(config, small_dataset, None, out, resume=True).epoch == 1
+
+
+def test_the_description_follows_an_interrupted_run(small_dataset: Dataset, tmp_path: Path):
+    def stop(epoch: int, step: int, steps: int) -> None:
+        if (epoch, step) == (2, 1):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    config = settings(small_dataset, epochs=5, loss="none", synth_layer=False)
+    with pytest.raises(loop.Interrupted):
+        loop.train(config, small_dataset, None, tmp_path / "run", on_step=stop)
+    assert load_run(tmp_path / "run").state["epoch"] == 2
+
+
+def test_a_foreign_checkpoint_is_refused(small_dataset: Dataset, small_voice: Voice, small_run: Path, tmp_path: Path):
+    copy = tmp_path / "copy"
+    shutil.copytree(small_run, copy)
+    shutil.copy(copy / "weights.safetensors", copy / "checkpoint.safetensors")
+    with pytest.raises(UserError, match="not a checkpoint of this run"):
+        loop.train(settings(small_dataset, epochs=2), small_dataset, small_voice, copy, resume=True)
+
+
+def test_without_its_checkpoint_a_run_is_not_trained_over_with_other_settings(
+    small_dataset: Dataset, small_voice: Voice, small_run: Path, tmp_path: Path
+):
+    copy = tmp_path / "copy"
+    shutil.copytree(small_run, copy)
+    (copy / "checkpoint.safetensors").unlink()
+    with pytest.raises(UserError, match="was trained with feature = 'stft', now it is 'mfcc'"):
+        loop.train(settings(small_dataset, epochs=2, feature="mfcc"), small_dataset, small_voice, copy, resume=True)
+
+
+def test_the_log_has_the_minimised_loss_and_both_summaries(small_run: Path):
+    row = read_metrics(small_run / "metrics.csv")[0]
+    assert row["train/spectral_mean"] != row["train/spectral"]
+    assert row["train/loss"] > 0
+    assert row["validation/spectral_mean"] > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"), [({"devices": 2}, "--devices is 2"), ({"precision": "8"}, "--precision is '8'")]
+)
+def test_impossible_machines_are_refused(changes: dict[str, Any], message: str, small_dataset: Dataset, tmp_path: Path):
+    if torch.cuda.device_count() > 1:
+        pytest.skip("there are several GPUs")
+    with pytest.raises(UserError, match=message):
+        loop.train(
+            settings(small_dataset, loss="none", synth_layer=False, **changes), small_dataset, None, tmp_path / "r"
+        )
+
+
+def test_mixed_precision_trains(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
+    config = settings(small_dataset, epochs=1, precision="bf16-mixed")
+    assert loop.train(config, small_dataset, small_voice, tmp_path / "run").epoch == 1
+
+
 def test_callbacks_count_steps_and_epochs(small_dataset: Dataset, tmp_path: Path):
     steps: list[tuple[int, int, int]] = []
     rows: list[Mapping[str, float]] = []

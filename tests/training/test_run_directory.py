@@ -13,6 +13,7 @@ from synthvae import load_run
 from synthvae.errors import UserError
 from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.presets.dataset import Dataset
+from synthvae.tensors import load_tensors, save_tensors
 
 
 @pytest.fixture
@@ -91,5 +92,35 @@ def test_missing_or_broken_weights(copy: Path):
     with pytest.raises(UserError, match=r"weights\.safetensors: cannot read"):
         load_run(copy)
     weights.unlink()
-    with pytest.raises(UserError, match="no weights yet"):
+    with pytest.raises(UserError, match="not there; if no epoch"):
+        load_run(copy)
+
+
+def test_decoding_is_differentiable_and_weights_are_not_touched(small_run: Path):
+    run = load_run(small_run)
+    latent = torch.zeros(2, 16, requires_grad=True)
+    run.voice(run.decode(latent)).square().sum().backward()
+    assert latent.grad.isfinite().all()
+    assert latent.grad.any()
+    assert all(p.grad is None for p in run.model.parameters())
+    with pytest.raises(ValueError, match="16 latent dimensions"):
+        run.decode(torch.zeros(1, 3))
+    with pytest.raises(ValueError, match="63 parameters"):
+        run.encode(torch.zeros(1, 78))
+
+
+@pytest.mark.parametrize(("name", "value"), [("parameters", None), ("fixed", []), ("config", "x"), ("state", None)])
+def test_fields_of_the_wrong_kind_are_named(copy: Path, name: str, value: object):
+    document = json.loads((copy / "run.json").read_text())
+    document[name] = value
+    (copy / "run.json").write_text(json.dumps(document))
+    with pytest.raises(UserError, match=rf"run\.json: {name} is"):
+        load_run(copy)
+
+
+def test_weights_that_are_not_finite_are_refused(copy: Path):
+    tensors, state = load_tensors(copy / "weights.safetensors")
+    tensors["mean.bias"][0] = torch.nan
+    save_tensors(copy / "weights.safetensors", tensors, state)
+    with pytest.raises(UserError, match="not finite"):
         load_run(copy)

@@ -42,12 +42,12 @@ from synthvae.synth.kernels.oscillator import (
     SUM,
     SUM_BEND,
     SUM_TRAVEL,
-    TINY,
     irregular_phases,
     pitch_backward,
     regular_phases,
     trace,
 )
+from synthvae.synth.kernels.vector import load, store
 
 __all__ = ["BACKWARD_SECTIONS", "FORWARD_SECTIONS", "SECTION", "mix", "mix_backward", "trace_oscillators"]
 
@@ -88,11 +88,8 @@ def trace_oscillators(human, signals, grid, sample_rate, tables, kinds):
 @inlined
 def amplitude(left, right, level, offset, step):
     """Value at n = 0 and slope, as float32, of an amplitude over a block's counter n = 1, 2..."""
-    left, right = level * left, level * right
-    if max(abs(left), abs(right)) < TINY:
-        left = right = 0.0
-    rise = right - left
-    return np.float32(left + rise * (offset - step)), np.float32(rise * step)
+    rise = level * (right - left)
+    return np.float32(level * left + rise * (offset - step)), np.float32(rise * step)
 
 
 @plain
@@ -127,18 +124,16 @@ def mix(human, signals, tables, kinds, grid, chunks, sample_rate, noise, lanes, 
         for k in range(size):
             lanes[k + np.uint64(PHASE_2)] = tanh_parts(lanes[k + np.uint64(SINE)])[0] * lanes[k + np.uint64(FORM)]
         for b in range(chunks[c], chunks[c + 1]):
-            width = np.uint64((first[b + 1] - first[b] + LANES - 1) // LANES * LANES)
-            target, source, i = np.uint64(first[b]), np.uint64(first[b] - start), before[b]
+            width = (first[b + 1] - first[b] + LANES - 1) // LANES * LANES
+            target, source, i = first[b], first[b] - start, before[b]
             value_1, slope_1 = amplitude(amp_1[i], amp_1[i + 1], level_1, offset[b], step)
             value_2, slope_2 = amplitude(amp_2[i], amp_2[i + 1], level_2, offset[b], step)
             value_3, slope_3 = amplitude(amp_3[i], amp_3[i + 1], level_3, offset[b], step)
-            for k in range(width):
-                n = lanes[k + np.uint64(RAMP)]
-                row[target + k] = (
-                    (value_1 + slope_1 * n) * lanes[source + k + np.uint64(PHASE_1)]
-                    + (value_2 + slope_2 * n) * lanes[source + k + np.uint64(PHASE_2)]
-                    + (value_3 + slope_3 * n) * noise[target + k]
-                )
+            for k in range(0, width, LANES):
+                n = load(lanes, RAMP + k)
+                first_ = (value_1 + slope_1 * n) * load(lanes, PHASE_1 + source + k)
+                second = (value_2 + slope_2 * n) * load(lanes, PHASE_2 + source + k)
+                store(row, target + k, first_ + second + (value_3 + slope_3 * n) * load(noise, target + k))
 
 
 @inlined

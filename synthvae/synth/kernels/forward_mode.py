@@ -8,7 +8,7 @@ import numpy as np
 
 from synthvae.features.fourier import HOP, N_FFT
 from synthvae.synth.kernels.audio import trace_oscillators
-from synthvae.synth.kernels.compile import cached, plain, sources, wide
+from synthvae.synth.kernels.compile import aligned, cached, flush_denormals, plain, restore_denormals, sources, wide
 from synthvae.synth.kernels.control import control, denormalise
 from synthvae.synth.kernels.layout import N_TARGETS, PITCH_1, PITCH_2
 from synthvae.synth.kernels.spectrum import (
@@ -39,9 +39,9 @@ __all__ = ["mel_jacobian", "tangents"]
 @plain
 def _weights(control_size, blocks, width):
     """Arrays for what the basis is weighted with: by signal and control point, by block's phase, and directly."""
-    controls = np.empty((N_TARGETS, control_size, width), np.float32)
-    phases = np.empty((2, blocks, width), np.float32)
-    return controls, phases, np.empty((DIRECT, width), np.float32)
+    controls = aligned(N_TARGETS * control_size * width).reshape((N_TARGETS, control_size, width))
+    phases = aligned(2 * blocks * width).reshape((2, blocks, width))
+    return controls, phases, aligned(DIRECT * width).reshape((DIRECT, width))
 
 
 @plain
@@ -120,6 +120,7 @@ def _kernels(sources: str) -> tuple[Any, Any]:
 
     def tangents(unit, low, high, space, grid, chunks, rates, control_size, noise, out, gains, wheres, result):
         sources  # noqa: B018
+        denormals = flush_denormals()
         before, first, width = grid[0], grid[1], result.shape[2]
         arrays = workspace(control_size, before.shape[0], TANGENT_SECTIONS)
         signals, tables, kinds, lanes, _ = arrays
@@ -142,6 +143,7 @@ def _kernels(sources: str) -> tuple[Any, Any]:
                         b, before[b], at, count, groups, sizes, weights, lanes, flat, LANES, first[b], samples, width
                     )
             _normalise(out[r], gains[r], wheres[r], result[r])
+        restore_denormals(denormals)
 
     def mel_jacobian(
         unit,
@@ -164,6 +166,7 @@ def _kernels(sources: str) -> tuple[Any, Any]:
         result,
     ):
         sources  # noqa: B018
+        denormals = flush_denormals()
         before, first = grid[0], grid[1]
         samples, bands, frames = out.shape[1], result.shape[1], result.shape[2]
         lanes_of_result = result.shape[3]
@@ -174,12 +177,12 @@ def _kernels(sources: str) -> tuple[Any, Any]:
         controls, phases, direct = _weights(control_size, before.shape[0], width)
         weights = controls.reshape(-1), phases.reshape(-1), direct.reshape(-1)
         sizes = control_size, before.shape[0], width
-        direction = np.empty((-(-frames // LANES), 2 * BINS * LANES), np.float32)
-        mel = np.empty((direction.shape[0], bands * LANES), np.float32)
-        work, bin_weights = np.empty(WORK, np.float32), np.empty(4 * BINS, np.float32)
-        heard = np.empty(bands * LANES, np.float32)
+        frame_groups = -(-frames // LANES)
+        direction = aligned(frame_groups * 2 * BINS * LANES).reshape((frame_groups, 2 * BINS * LANES))
+        mel = aligned(frame_groups * bands * LANES).reshape((frame_groups, bands * LANES))
+        work, bin_weights, heard = aligned(WORK), aligned(4 * BINS), aligned(bands * LANES)
         place, taper = np.empty(N_FFT, np.int64), np.empty(N_FFT, np.float32)
-        ring, peak = np.zeros((group_high - group_low) * RING * LANES, np.float32), np.zeros(width, np.float32)
+        ring, peak = aligned((group_high - group_low) * RING * LANES), aligned(width)
         for r in range(low, high):
             if not_finite(unit[r]):
                 result[r] = np.nan
@@ -210,6 +213,7 @@ def _kernels(sources: str) -> tuple[Any, Any]:
                     to, step = frame * lanes_of_result + p, frames * lanes_of_result
                     mel_tangents(ring, start, place, taper, bin_weights, constants, filters, work, heard)
                     decibels(heard, lane, levels, floor, gains[r], peak, p, flat, to, step)
+        restore_denormals(denormals)
 
     return cached(tangents), cached(mel_jacobian)
 

@@ -28,6 +28,7 @@ from synthvae.synth.kernels.arithmetic import (
     nearest,
 )
 from synthvae.synth.kernels.compile import inlined, plain, wide
+from synthvae.synth.kernels.vector import LANES, load, store
 
 __all__ = [
     "ADVANCE",
@@ -46,7 +47,6 @@ __all__ = [
     "SUM",
     "SUM_BEND",
     "SUM_TRAVEL",
-    "TINY",
     "irregular_phases",
     "pitch_backward",
     "regular_phases",
@@ -61,8 +61,6 @@ COLUMNS = 9
 #: Kinds of block: a straight line inside the MIDI range; wholly outside it; summed sample by sample.
 REGULAR, CONSTANT, IRREGULAR = range(3)
 HIGHEST = 127.0
-#: What is smaller counts as 0: below 1e-38 a processor takes a hundred times as long for a multiplication in float32.
-TINY = 1e-30
 OCTAVES = 1.0 / 12.0
 LN2_12 = math.log(2.0) / 12.0
 
@@ -112,8 +110,7 @@ def trace(base, depth, modulation, phase, grid, sample_rate, table, kind):
         kind[b] = CONSTANT if constant else (REGULAR if regular else IRREGULAR)
     for b in range(size):
         # The bend of a block of one sample is of no consequence, but may be large.
-        c = (right[b] - left[b]) * step * OCTAVES if (kind[b] == REGULAR) & (count[b] > 1.0) else 0.0
-        bend[b] = c if abs(c) > TINY else 0.0
+        bend[b] = (right[b] - left[b]) * step * OCTAVES if (kind[b] == REGULAR) & (count[b] > 1.0) else 0.0
     for b in range(size):
         start = left[b] + (right[b] - left[b]) * offset[b]
         rate[b] = turns_per_sample(_clamped(start), sample_rate)
@@ -158,14 +155,13 @@ def regular_phases(rate, bend, origin, lanes, ramp, at, travel_at, width):
     ``lanes[ramp:]`` counts 1, 2, 3... Numbers are passed, not the table: inside a loop over blocks, taking an array
     from another one counts a reference, which takes as long as a vector of samples.
     """
-    wide()
     rate, bend, origin = np.float32(rate), np.float32(bend), np.float32(origin - np.rint(origin))
-    for k in range(np.uint64(width)):
-        n = lanes[k + np.uint64(ramp)]
+    for k in range(0, width, LANES):
+        n = load(lanes, ramp + k)
         travel = rate * n * exponential_ratio(bend * n)
-        lanes[k + np.uint64(travel_at)] = travel
+        store(lanes, travel_at + k, travel)
         # The whole turns are subtracted, exactly, before the small numbers are added.
-        lanes[k + np.uint64(at)] = (travel - nearest(origin + travel)) + origin
+        store(lanes, at + k, (travel - nearest(origin + travel)) + origin)
 
 
 @plain

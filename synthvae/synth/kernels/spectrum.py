@@ -30,6 +30,7 @@ __all__ = [
     "Transform",
     "bands",
     "decibels",
+    "frame_spectrum",
     "magnitudes",
     "mel_tangents",
     "mel_weights",
@@ -44,7 +45,7 @@ RING = 2 * N_FFT
 _PLANE = HALF * LANES  # real parts first, then imaginary ones
 #: Size of a workspace for one transform of sixteen frames.
 WORK = 2 * _PLANE
-_ZERO, _HALF = np.float32(0.0), np.float32(0.5)
+_ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 _DECIBELS = np.float32(20.0 / math.log(10.0))
 _TINY = np.float32(1e-36)  # under the root of a power spectrum: the direction of 0 is 0
 
@@ -224,7 +225,7 @@ def _later_passes(work, cosine, sine):
 
 
 @plain
-def _frame_spectrum(ring, ring_at, place, taper, work, cosine, sine):
+def frame_spectrum(ring, ring_at, place, taper, work, cosine, sine):
     """Window one frame of sixteen signals and transform it; the first pass reads the signals themselves."""
     span = 256 * LANES
     for j in range(256):
@@ -259,7 +260,7 @@ def magnitudes(audio, count, constants, filters, work, direction, mel):
     window, cosine, sine, half_cosine, half_sine, spot = constants
     lower, first, low, high, number = filters
     place, taper = np.empty(N_FFT, np.int64), np.empty(N_FFT, np.float32)
-    nothing, half, tiny = splat(_ZERO), splat(_HALF), splat(_TINY)
+    nothing, half, one, tiny = splat(_ZERO), splat(_HALF), splat(_ONE), splat(_TINY)
     for group in range(direction.shape[0]):
         for lane in range(LANES):
             places(min(group * LANES + lane, count - 1), audio.shape[0], -1, place, taper, window)
@@ -282,8 +283,9 @@ def magnitudes(audio, count, constants, filters, work, direction, mel):
                 real = half * ((a + c) + wr * (b + d) + wi * (a - c))
                 imaginary = half * ((b - d) + wi * (b + d) - wr * (a - c))
                 magnitude = root(real * real + imaginary * imaginary + tiny)
-                store(into, k * LANES, real / magnitude)
-                store(into, (BINS + k) * LANES, imaginary / magnitude)
+                inverse = one / magnitude
+                store(into, k * LANES, real * inverse)
+                store(into, (BINS + k) * LANES, imaginary * inverse)
                 below = below + magnitude * splat(low[k])
                 above = above + magnitude * splat(high[k])
             if (run > 0) & (run <= lower.shape[0]):
@@ -349,7 +351,7 @@ def mel_tangents(ring, ring_at, place, taper, weights, constants, filters, work,
     """
     _, cosine, sine, _, _, spot = constants
     lower, first, low, high, number = filters
-    _frame_spectrum(ring, ring_at, place, taper, work, cosine, sine)
+    frame_spectrum(ring, ring_at, place, taper, work, cosine, sine)
     nothing = splat(_ZERO)
     for band in range(number):
         store(out, band * LANES, nothing)

@@ -64,7 +64,7 @@ def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def splat(typing_context: Any, number: Any) -> Any:
-    """Sixteen times the same number."""
+    """Sixteen times the same number; a number beside a vector in a sum or a product is splat by itself."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         one = builder.insert_element(ir.Constant(_LANES_IR, ir.Undefined), arguments[0], ir.Constant(ir.IntType(32), 0))
@@ -97,6 +97,10 @@ def _operator(operation: Callable[..., Any], name: str) -> None:
     def vector_operation(left, right):  # numba compares its signature with the lambda's
         if isinstance(left, _Vector) and isinstance(right, _Vector):
             return lambda left, right: apply(left, right)
+        if isinstance(left, _Vector) and isinstance(right, types.Float):
+            return lambda left, right: apply(left, splat(right))
+        if isinstance(left, types.Float) and isinstance(right, _Vector):
+            return lambda left, right: apply(splat(left), right)
         return None
 
 

@@ -19,7 +19,16 @@ from synthvae.synth.kernels.audio import (
     mix_backward,
     trace_oscillators,
 )
-from synthvae.synth.kernels.compile import cached, plain, sources, summing, wide
+from synthvae.synth.kernels.compile import (
+    aligned,
+    cached,
+    flush_denormals,
+    plain,
+    restore_denormals,
+    sources,
+    summing,
+    wide,
+)
 from synthvae.synth.kernels.control import ROWS, control, control_backward, denormalise
 from synthvae.synth.kernels.layout import BLOCK
 from synthvae.synth.kernels.oscillator import COLUMNS
@@ -127,7 +136,7 @@ def workspace(control_size, blocks, sections):
     signals = np.empty((ROWS, control_size))
     tables = np.empty((2, COLUMNS, blocks))
     kinds = np.empty((2, blocks), np.int64)
-    lanes = np.zeros(sections * SECTION, np.float32)
+    lanes = aligned(sections * SECTION)
     for k in range(BLOCK):
         lanes[k] = k + 1
     points = np.empty(control_size)
@@ -141,11 +150,12 @@ def _kernels(sources: str) -> tuple[Any, Any]:
 
     def forward(unit, low, high, space, grid, chunks, rates, control_size, noise, out, gains, wheres):
         sources  # noqa: B018
+        denormals = flush_denormals()
         columns, minimum, span, power, symmetric, linear, fixed = space
         control_rate, sample_rate = rates
         signals, tables, kinds, lanes, points = workspace(control_size, grid[0].shape[0], FORWARD_SECTIONS)
         human, slope = fixed.copy(), np.empty(unit.shape[1])
-        row = np.zeros(out.shape[1] + BLOCK, np.float32)
+        row = aligned(out.shape[1] + BLOCK)
         bits = row.view(np.int32)
         for r in range(low, high):
             if not_finite(unit[r]):
@@ -156,6 +166,7 @@ def _kernels(sources: str) -> tuple[Any, Any]:
             trace_oscillators(human, signals, grid, sample_rate, tables, kinds)
             mix(human, signals, tables, kinds, grid, chunks, sample_rate, noise, lanes, row)
             gains[r], wheres[r] = _normalise(row, bits, out[r])
+        restore_denormals(denormals)
 
     def backward(
         unit,
@@ -174,6 +185,7 @@ def _kernels(sources: str) -> tuple[Any, Any]:
         grad_unit,
     ):
         sources  # noqa: B018
+        denormals = flush_denormals()
         columns, minimum, span, power, symmetric, linear, fixed = space
         control_rate, sample_rate = rates
         signals, tables, kinds, lanes, points = workspace(control_size, grid[0].shape[0], BACKWARD_SECTIONS)
@@ -211,6 +223,7 @@ def _kernels(sources: str) -> tuple[Any, Any]:
             control_backward(human, control_rate, points, signals, grads, grad_human)
             for c in range(columns.shape[0]):
                 grad_unit[r, c] = grad_human[columns[c]] * slope[c] * gains[r]
+        restore_denormals(denormals)
 
     return cached(forward), cached(backward)
 

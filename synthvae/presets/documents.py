@@ -1,0 +1,85 @@
+"""JSON in and out: whole documents, numbers that every reader understands, and targets that may be written."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from synthvae.errors import UserError
+
+__all__ = ["check_target", "dump_json", "load_json"]
+
+#: From so many characters on an integer may not fit 64 bits; orjson reads those as floats.
+LONG_INTEGER = 19
+
+
+def load_json(content: bytes | str, source: str, remedy: str) -> Any:  # noqa: ANN401
+    """Parse a JSON document.
+
+    ``NaN`` and ``Infinity``, which JSON does not have but many programs write, are let through: whoever checks
+    the values can name the one that is wrong, which is more help than a line number.
+
+    Args:
+        content: of the file.
+        source: file name for the message.
+        remedy: what to do if it is no whole document.
+
+    Raises:
+        UserError: if it is not a whole JSON document.
+    """
+    collecting = gc.isenabled()
+    gc.disable()  # millions of floats in lists: the collector would walk them again and again
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        try:
+            return json.loads(content, parse_int=_integer)
+        except (ValueError, RecursionError):
+            raise UserError(
+                f"{source}: not a whole JSON document ({error.msg} at line {error.lineno}); {remedy}"
+            ) from None
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < LONG_INTEGER else float(digits)
+
+
+def dump_json(document: Mapping[str, Any], path: Path) -> str:
+    """A document as indented JSON without a newline at the end.
+
+    Raises:
+        UserError: if a number in it is not finite, for which JSON has no word.
+    """
+    try:
+        return json.dumps(document, indent=1, allow_nan=False)
+    except ValueError:
+        raise UserError(f"{path}: a number to be written is not finite; nothing was written, check the input") from None
+
+
+def check_target(path: Path, overwrite: bool, option: str = "--out") -> None:
+    """Refuse to write over what is there, and over anything that is not a plain file.
+
+    Args:
+        path: the file to be written.
+        overwrite: whether a plain file may be replaced.
+        option: that chose `path`, for the message.
+
+    Raises:
+        UserError: if `path` is there and must stay.
+    """
+    try:
+        there, plain = path.exists(), path.is_file()
+    except OSError as error:
+        raise UserError(f"{path}: cannot write there ({error.strerror}); choose another {option}") from None
+    if there and not plain:
+        raise UserError(f"{path}: is a directory or a device, not a plain file; choose another {option}")
+    if there and not overwrite:
+        raise UserError(f"{path}: exists already; add --overwrite to replace it, or choose another {option}")
