@@ -6,10 +6,6 @@ The kernels are compiled on first use and cached on disk. Importing this module 
 
 from __future__ import annotations
 
-import itertools
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +22,7 @@ from synthvae.synth.kernels.forward_mode import mel_jacobian, tangents
 from synthvae.synth.kernels.layout import BLOCK, LANES, NAMES, blocks, chunks
 from synthvae.synth.kernels.spectrum import Bands, Transform, bands, transform
 from synthvae.synth.kernels.voice import Grid, Space, backward, forward
+from synthvae.synth.threads import over_rows
 
 __all__ = ["FastVoice"]
 
@@ -97,14 +94,16 @@ class FastVoice:
         # time as the samples on it.
         out = np.empty((size, self.samples), dtype=np.float32)
         gains, wheres = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.int64)
-        _over_rows(size, lambda low, high: forward(unit, low, high, *self._setting, out, gains, wheres))
+        over_rows(size, lambda low, high: forward(unit, low, high, *self._setting, out, gains, wheres), _ROWS)
         return out, gains, wheres
 
     def pull_back(self, unit: Floats, out: Floats, gains: Floats, wheres: NDArray[np.int64], grad: Floats) -> Floats:
         """Derivatives by unit parameters ``(B, P)``, from those by samples ``(B, T)`` and what `render` gave."""
         result = np.empty_like(unit)
         found = (out, gains, wheres)
-        _over_rows(unit.shape[0], lambda low, high: backward(unit, low, high, *self._setting, *found, grad, result))
+        over_rows(
+            unit.shape[0], lambda low, high: backward(unit, low, high, *self._setting, *found, grad, result), _ROWS
+        )
         return result
 
     def tangents(self, unit: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,7 +120,7 @@ class FastVoice:
         out, gains, wheres = self.render(rows)
         result = np.empty((size, self.samples, width), dtype=np.float32)
         found = (out, gains, wheres)
-        _over_rows(size, lambda low, high: tangents(rows, low, high, *self._setting, *found, result))
+        over_rows(size, lambda low, high: tangents(rows, low, high, *self._setting, *found, result), 1)
         return torch.from_numpy(out), torch.from_numpy(result)[..., : rows.shape[1]].transpose(1, 2)
 
     def log_mel_jacobian(self, unit: Tensor, sample_rate: int) -> Tensor:
@@ -150,7 +149,7 @@ class FastVoice:
                 share = edges[part], edges[part + 1]
                 mel_jacobian(rows, row, row + 1, *self._setting, *found, constants, filters, floor, *share, result)
 
-        _over_rows(size * parts, work, at_once=1)
+        over_rows(size * parts, work, at_once=1)
         return torch.from_numpy(result)[..., : rows.shape[1]].permute(0, 3, 1, 2)
 
 
@@ -176,42 +175,3 @@ class _Render(torch.autograd.Function):
 @lru_cache(maxsize=8)
 def _mel_tables(sample_rate: int) -> tuple[Transform, Bands]:
     return transform(), bands(htk_filterbank(sample_rate))
-
-
-def _over_rows(size: int, work: Callable[[int, int], None], at_once: int = _ROWS) -> None:
-    """Call `work(low, high)` for all of `size` rows, on as many threads as PyTorch uses, this one included."""
-    threads = min(torch.get_num_threads(), size)
-    if threads <= 1:
-        work(0, size)
-        return
-    rows = min(at_once, -(-size // threads))
-    starts = itertools.count(0, rows)
-
-    def take() -> None:
-        while (low := next(starts)) < size:
-            work(low, min(low + rows, size))
-
-    helpers = [_pool().submit(take) for _ in range(threads - 1)]
-    take()
-    for helper in helpers:
-        helper.result()
-
-
-_executor: ThreadPoolExecutor | None = None
-
-
-def _pool() -> ThreadPoolExecutor:
-    global _executor
-    if _executor is None:
-        _executor = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="synthvae")
-    return _executor
-
-
-def _forget_pool() -> None:
-    """A forked process inherits the pool, but not its threads."""
-    global _executor
-    _executor = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
