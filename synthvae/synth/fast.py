@@ -76,16 +76,17 @@ class FastVoice:
         rates = (float(control_rate), float(sample_rate))
         self._setting = (self._space, self._grid, chunks(first), rates, control_size, padded)
 
-    def __call__(self, unit: Tensor) -> Tensor:
+    def __call__(self, unit: Tensor, hold_phases: bool = False) -> Tensor:
         """Render unit parameters, differentiable once.
 
         Args:
             unit: ``(B, P)`` in [0, 1], float32 on the CPU. A row with a NaN gives a row of NaN.
+            hold_phases: whether the oscillators' phases count as constants on the way back.
 
         Returns:
             Audio ``(B, T)``.
         """
-        return _Render.apply(unit, self)
+        return _Render.apply(unit, self, hold_phases)
 
     def render(self, unit: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
         """Sounds ``(B, T)``, and for each the factor that normalised it and where its peak was, or -1."""
@@ -97,13 +98,19 @@ class FastVoice:
         over_rows(size, lambda low, high: forward(unit, low, high, *self._setting, out, gains, wheres), _ROWS)
         return out, gains, wheres
 
-    def pull_back(self, unit: Floats, out: Floats, gains: Floats, wheres: NDArray[np.int64], grad: Floats) -> Floats:
+    def pull_back(
+        self,
+        unit: Floats,
+        out: Floats,
+        gains: Floats,
+        wheres: NDArray[np.int64],
+        grad: Floats,
+        hold_phases: bool = False,
+    ) -> Floats:
         """Derivatives by unit parameters ``(B, P)``, from those by samples ``(B, T)`` and what `render` gave."""
         result = np.empty_like(unit)
-        found = (out, gains, wheres)
-        over_rows(
-            unit.shape[0], lambda low, high: backward(unit, low, high, *self._setting, *found, grad, result), _ROWS
-        )
+        given = (*self._setting, out, gains, wheres, grad, result, hold_phases)
+        over_rows(unit.shape[0], lambda low, high: backward(unit, low, high, *given), _ROWS)
         return result
 
     def tangents(self, unit: Tensor) -> tuple[Tensor, Tensor]:
@@ -155,21 +162,21 @@ class FastVoice:
 
 class _Render(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, unit: Tensor, voice: FastVoice) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Any, unit: Tensor, voice: FastVoice, hold_phases: bool) -> Tensor:  # noqa: ANN401
         rows = unit.detach().contiguous()
         samples, gains, wheres = voice.render(rows.numpy())
         audio = torch.from_numpy(samples)
-        ctx.voice, ctx.gains, ctx.wheres = voice, gains, wheres
+        ctx.voice, ctx.gains, ctx.wheres, ctx.hold_phases = voice, gains, wheres, hold_phases
         ctx.save_for_backward(rows, audio)
         return audio
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
         unit, audio = ctx.saved_tensors
         found = audio.detach().numpy(), ctx.gains, ctx.wheres
-        grad_unit = ctx.voice.pull_back(unit.numpy(), *found, grad.detach().contiguous().numpy())
-        return torch.from_numpy(grad_unit), None
+        samples = grad.detach().contiguous().numpy()
+        return torch.from_numpy(ctx.voice.pull_back(unit.numpy(), *found, samples, ctx.hold_phases)), None, None
 
 
 @lru_cache(maxsize=8)

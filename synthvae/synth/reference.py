@@ -34,7 +34,14 @@ LFO_SILENT = 1e-12
 Values = Mapping[str, Tensor]
 
 
-def render(values: Values, noise: Tensor, control_size: int, sample_rate: float, control_rate: float) -> Tensor:
+def render(
+    values: Values,
+    noise: Tensor,
+    control_size: int,
+    sample_rate: float,
+    control_rate: float,
+    hold_phases: bool = False,
+) -> Tensor:
     """Render presets.
 
     Args:
@@ -43,14 +50,16 @@ def render(values: Values, noise: Tensor, control_size: int, sample_rate: float,
         control_size: number of control points, C.
         sample_rate: Hz.
         control_rate: Hz.
+        hold_phases: whether the phases of both oscillators count as constants on the way back.
 
     Returns:
         Audio ``(B, T)`` in [-1, 1].
     """
     modulation = control_signals(values, control_size, control_rate)
     upsampled = {name: _upsample(signal, noise.shape[0]) for name, signal in modulation.items()}
-    vco_1 = torch.cos(_phase(values, "vco_1", upsampled["vco_1_pitch"], sample_rate))
-    vco_2 = _square_saw(values, _phase(values, "vco_2", upsampled["vco_2_pitch"], sample_rate))
+    phases = [_phase(values, name, upsampled[f"{name}_pitch"], sample_rate) for name in ("vco_1", "vco_2")]
+    phase_1, phase_2 = (phase.detach() for phase in phases) if hold_phases else phases
+    vco_1, vco_2 = torch.cos(phase_1), _square_saw(values, phase_2)
     signals = torch.stack(
         [
             vco_1 * upsampled["vco_1_amp"],

@@ -128,11 +128,14 @@ class Voice(nn.Module):
             self._fast = FastVoice(self.parameter_space, noise, self.control_size, self.sample_rate, self.control_rate)
         return self._fast
 
-    def forward(self, unit: Tensor) -> Tensor:
+    def forward(self, unit: Tensor, hold_phases: bool = False) -> Tensor:
         """Render presets.
 
         Args:
             unit: unit parameters ``(B, P)`` in [0, 1], float32 or float64; the audio has the same type.
+            hold_phases: whether the phases of both oscillators count as constants on the way back. The derivative
+                then says what levels, envelopes and waveforms do to the sound, and leaves out what pitch does: on
+                spectral losses that share is thousands of times larger and right only within a few cents.
 
         Returns:
             Audio ``(B, T)`` in [-1, 1].
@@ -142,12 +145,13 @@ class Voice(nn.Module):
         """
         self._check(unit)
         if self.is_fast(unit.dtype, unit.device):
-            return self.fast()(unit)
+            return self.fast()(unit, hold_phases)
         human = self.parameter_space.denormalise(unit)
         values = dict(zip(self.parameter_space.names, human.split(1, dim=1), strict=True))
         for name, value in self.parameter_space.fixed.items():
             values[name] = torch.full_like(human[:, :1], value)
-        return render(values, self.noise.to(unit.dtype), self.control_size, self.sample_rate, self.control_rate)
+        setting = (self.noise.to(unit.dtype), self.control_size, self.sample_rate, self.control_rate)
+        return render(values, *setting, hold_phases)
 
     def jacobian(self, unit: Tensor, feature: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Derivatives of a feature of the audio by every parameter, in forward mode.

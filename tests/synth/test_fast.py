@@ -210,3 +210,17 @@ def test_one_differentiation_only_and_the_reference_for_more():
         else:
             with pytest.raises(RuntimeError, match="once_differentiable"):
                 gradient.sum().backward()
+
+
+@SPACES
+def test_held_phases_give_the_definitions_derivative(space: ParameterSpace):
+    unit = torch.cat([interior(24, len(space), seed=21), faces(len(space))[::5]])
+    voice, exact = Voice(space, 16000, 0.5, 160), Voice(space, 16000, 0.5, 160, exact=True)
+    weight = weights(len(unit), voice.samples)
+    audio, gradient = pull_back(lambda u: exact(u, hold_phases=True), unit.double(), weight)
+    ours, our_gradient = pull_back(lambda u: voice(u, hold_phases=True), unit, weight)
+    assert torch.equal(ours, voice(unit))
+    assert torch.equal(audio, exact(unit.double()))
+    error = relative_error(our_gradient, gradient)
+    assert error.median() < 5e-5
+    assert error.max() < 2e-2

@@ -209,6 +209,7 @@ def mix_backward(
     slopes,
     grads,
     grad_human,
+    hold_phases,
 ):
     """From d / d(mix) ``(T,)`` to d / d(modulation signals), in ``grads[TARGET:]``, and d / d(human values).
 
@@ -230,6 +231,7 @@ def mix_backward(
         slopes: workspace, ``(2, T)``.
         grads: result, ``(ROWS, C)``.
         grad_human: result, added to.
+        hold_phases: whether both oscillators' phases count as constants.
     """
     wide()
     before, first, offset, _, step = grid
@@ -309,6 +311,8 @@ def mix_backward(
     for o in range(2):
         # What is missing of the derivative by turns: cos' = -2 pi sin for the first, 2 pi for the second.
         factor = -2.0 * math.pi if o == 0 else 2.0 * math.pi
+        if hold_phases:
+            factor = 0.0
         at, row = (VCO_1, PITCH_1) if o == 0 else (VCO_2, PITCH_2)
         signal, grad_signal = signals[TARGET + row], grads[TARGET + row]
         d_phase = pitch_backward(tables[o], kinds[o], grid, sample_rate, slopes[o], grad_signal)

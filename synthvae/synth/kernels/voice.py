@@ -183,6 +183,7 @@ def _kernels(sources: str) -> tuple[Any, Any]:
         wheres,
         grad,
         grad_unit,
+        hold_phases,
     ):
         sources  # noqa: B018
         denormals = flush_denormals()
@@ -219,6 +220,7 @@ def _kernels(sources: str) -> tuple[Any, Any]:
                 slopes,
                 grads,
                 grad_human,
+                hold_phases,
             )
             control_backward(human, control_rate, points, signals, grads, grad_human)
             for c in range(columns.shape[0]):
@@ -232,6 +234,7 @@ def _kernels(sources: str) -> tuple[Any, Any]:
 #: low to high of `unit` ``(B, P)`` into `out` ``(B, T)``, and notes the factor that normalised each and where its
 #: peak was. `rates` are the control and the sample rate; `noise` has BLOCK more places than there are samples.
 #:
-#: ``backward(..., out, gains, wheres, grad, grad_unit)``, from the same arguments and what `forward` found, turns
-#: derivatives by samples, `grad` ``(B, T)``, into derivatives by unit parameters, `grad_unit` ``(B, P)``.
+#: ``backward(..., out, gains, wheres, grad, grad_unit, hold_phases)``, from the same arguments and what `forward`
+#: found, turns derivatives by samples, `grad` ``(B, T)``, into derivatives by unit parameters, `grad_unit`
+#: ``(B, P)``; with `hold_phases` the phases of the oscillators count as constants.
 forward, backward = _kernels(sources())
