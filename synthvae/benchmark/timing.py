@@ -12,7 +12,7 @@ import torch
 
 from synthvae.provenance import hardware, versions
 
-__all__ = ["Candidate", "Measurement", "document", "measure", "table"]
+__all__ = ["Candidate", "Measurement", "document", "measure", "provenance", "table"]
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,10 @@ def table(measurements: Sequence[Measurement]) -> str:
     return "\n".join(lines)
 
 
-def document(measurements: Sequence[Measurement], scale: dict[str, Any]) -> dict[str, Any]:
-    """Measurements as JSON, with what they were measured on.
+def provenance(scale: dict[str, Any]) -> dict[str, Any]:
+    """What a benchmark's numbers depend on, as JSON.
 
     Args:
-        measurements: the results.
         scale: batch sizes, repetitions, seed and whatever else sets the size of the task.
 
     Returns:
@@ -129,5 +128,10 @@ def document(measurements: Sequence[Measurement], scale: dict[str, Any]) -> dict
         "hardware": hardware(),
         "versions": versions(),
         "scale": scale,
-        "measurements": [{**asdict(m), "rate": m.rate, "ratio": m.ratio} for m in measurements],
     }
+
+
+def document(measurements: Sequence[Measurement], scale: dict[str, Any]) -> dict[str, Any]:
+    """Measurements as JSON, with what they were measured on; see `provenance`."""
+    rows = [{**asdict(m), "rate": m.rate, "ratio": m.ratio} for m in measurements]
+    return provenance(scale) | {"measurements": rows}

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from synthvae.benchmark.features import nnaudio_feature
 from synthvae.benchmark.timing import Candidate, Measurement, measure
 from synthvae.benchmark.voice import presets
-from synthvae.features import build_feature
-from synthvae.losses import build_loss
+from synthvae.features import Frames
+from synthvae.losses import LOSSES, AudioLoss, build_loss
 from synthvae.models import ARCHITECTURES, VAE
 from synthvae.parameters.voice import VOICE_63
 from synthvae.synth.torchsynth_voice import TorchsynthVoice
@@ -21,16 +21,16 @@ from synthvae.training.objective import Objective, Weights
 __all__ = ["measure_train_step"]
 
 
-class _NnAudioSclp(nn.Module):
+class _NnAudioSclp(AudioLoss):
     """The spectral loss SCLP on nnAudio's STFT: complex difference over complex norm, per preset."""
 
     def __init__(self, device: str) -> None:
-        super().__init__()
+        super().__init__(LOSSES["sclp"].formula)
         self.stft = nnaudio_feature("stft", 44100).to(device)
 
-    def forward(self, estimate: Tensor, target: Tensor) -> Tensor:
-        wanted = self.stft(target)
-        error = (self.stft(estimate) - wanted).flatten(1).norm(dim=1)
+    def compare(self, audio_hat: Tensor, audio: Tensor, frames: Frames) -> Tensor:
+        wanted = self.stft(audio)
+        error = (self.stft(audio_hat) - wanted).flatten(1).norm(dim=1)
         return error / wanted.flatten(1).norm(dim=1).clamp_min(0.1)
 
 
@@ -47,12 +47,10 @@ def measure_train_step(repetitions: int, seed: int, device: str = "cpu", batch: 
         Measurements; torchsynth's modules with nnAudio's STFT are the baseline.
     """
     unit = presets(batch, seed).to(device)
-    ours = Objective(
-        Voice(VOICE_63), build_loss("sclp", build_feature("stft", 44100)), through_voice=True, gradient_clip=1.0
-    )
+    ours = Objective(Voice(VOICE_63), build_loss("sclp", 44100, "stft"), through_voice=True, gradient_clip=1.0)
     theirs = Objective(
         _AsModule(TorchsynthVoice(VOICE_63, batch, device=device)),
-        _NnAudioSclp(device),  # type: ignore[arg-type]
+        _NnAudioSclp(device),
         through_voice=True,
         gradient_clip=1.0,
     )

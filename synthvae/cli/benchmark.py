@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     group.command("voice")(voice)
     group.command("features")(features)
     group.command("train-step")(train_step)
+    group.command("losses")(losses)
     app.add_typer(group, name="benchmark")
 
 
@@ -98,6 +99,42 @@ def train_step(
     _print(results, {"repetitions": repetitions, "seed": seed, "device": device, "batch": batch}, {}, as_json)
 
 
+def losses(
+    presets: Annotated[int, typer.Option(help="Presets, each moved up and down.")] = 250,
+    seed: SeedOption = 0,
+    names: Annotated[
+        str | None, typer.Option("--losses", help="Some, comma-separated.  [default: all]")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score each loss on whether its gradient points to the right pitch from 50, 300 and 600 cents away.
+
+    Example: `synthvae benchmark losses --losses scl,sot`
+    """
+    if presets < 1:
+        raise UserError(f"--presets is {presets}; give at least 1")
+    _check(1, "cpu", seed)
+    from dataclasses import asdict
+
+    from synthvae.benchmark.losses import combinations, interval, loss_table, measure_losses
+    from synthvae.benchmark.timing import provenance
+    from synthvae.cli.progress import progress_bar
+    from synthvae.losses import build_loss
+
+    chosen = names.split(",") if names is not None else None
+    for name in chosen or ():
+        build_loss(name, 44100)  # names a loss that does not exist
+    with progress_bar("measuring", len(combinations(chosen))) as update:
+        results = measure_losses(presets, seed, chosen, update)
+    scale = {"presets": presets, "seed": seed, "sounds": "1 s at 44,100 Hz"}
+    if as_json:
+        rows = [asdict(r) | {"interval": {c: interval(s, r.trials) for c, s in r.right.items()}} for r in results]
+        print(json.dumps(provenance(scale) | {"measurements": rows}, indent=1))
+        return
+    _print_scale(scale)
+    print(loss_table(results))
+
+
 def _check(repetitions: int, device: str, seed: int) -> None:
     if not 0 <= seed < 2**63:
         raise UserError(f"--seed is {seed}; give a number from 0 to 2^63 - 1")
@@ -118,13 +155,19 @@ def _print(results: list[Measurement], scale: dict[str, Any], extra: dict[str, A
     if as_json:
         print(json.dumps(timing.document(results, scale) | extra, indent=1))
         return
-    document = timing.document(results, scale)
-    for part in ("hardware", "versions", "scale"):
-        print(f"{part}: " + ", ".join(f"{name} {value}" for name, value in document[part].items()))
-    print()
+    _print_scale(scale)
     print(timing.table(results))
     for name, value in extra.items():
         values = value if isinstance(value, list) else [value]
         middle = values[len(values) // 2]
         spread = f" ({values[0]:.3g} to {values[-1]:.3g})" if len(values) > 1 else ""
         print(f"{name}: {middle:.3g}{spread}")
+
+
+def _print_scale(scale: dict[str, Any]) -> None:
+    from synthvae.benchmark.timing import provenance
+
+    document = provenance(scale)
+    for part in ("hardware", "versions", "scale"):
+        print(f"{part}: " + ", ".join(f"{name} {value}" for name, value in document[part].items()))
+    print()

@@ -1,6 +1,6 @@
 """Time-frequency features of audio: STFT, MFCC, CQT and log-mel, differentiable and row by row."""
 
-from synthvae.features.base import Feature
+from synthvae.features.base import EVERY_FRAME, Feature, Frames
 from synthvae.features.cqt import Cqt
 from synthvae.features.fourier import stft
 from synthvae.features.mel import LogMel, log_mel
@@ -9,9 +9,11 @@ from synthvae.features.registry import FEATURES, build_feature, multi_feature
 from synthvae.features.short_time import StftFamily, StftFeature
 
 __all__ = [
+    "EVERY_FRAME",
     "FEATURES",
     "Cqt",
     "Feature",
+    "Frames",
     "LogMel",
     "Mfcc",
     "StftFamily",

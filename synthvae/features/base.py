@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Feature", "as_constant", "check_audio", "pad_centred"]
+__all__ = ["EVERY_FRAME", "Feature", "Frames", "as_constant", "check_audio", "pad_centred"]
+
+
+class Frames(NamedTuple):
+    """Which frames of a feature to compute: `first`, `first + step`, `first + 2 step`...
+
+    With a random `first` below `step` the mean over them is an unbiased estimate of the mean over all, for
+    a part of the work.
+    """
+
+    first: int = 0
+    step: int = 1
+
+
+EVERY_FRAME = Frames()
 
 
 class Feature(nn.Module):
@@ -43,18 +57,19 @@ class Feature(nn.Module):
             raise ValueError(f"sample_rate must be positive, got {sample_rate}")
         self.sample_rate = sample_rate
 
-    def spectrum(self, audio: Tensor) -> Tensor:
+    def spectrum(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
         """Transform `audio`, phase or sign included.
 
         Args:
             audio: `(B, T)`.
+            frames: which of the N frames to compute.
 
         Returns:
-            `(B, F, N)`, complex where `self.complex`.
+            `(B, F, N)`, complex where `self.complex`; with fewer frames, as many as were asked for.
         """
         raise NotImplementedError
 
-    def forward(self, audio: Tensor) -> Tensor:
+    def forward(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
         """Transform `audio` to real numbers.
 
         The magnitude is `torch.abs`, exact everywhere; its gradient at a zero is zero (the subgradient of
@@ -62,11 +77,12 @@ class Feature(nn.Module):
 
         Args:
             audio: `(B, T)`.
+            frames: which of the N frames to compute.
 
         Returns:
-            `(B, F, N)`, real.
+            `(B, F, N)`, real; with fewer frames, as many as were asked for.
         """
-        spectrum = self.spectrum(audio)
+        spectrum = self.spectrum(audio, frames)
         return spectrum.abs() if self.complex else spectrum
 
     def extra_repr(self) -> str:

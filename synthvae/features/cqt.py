@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthvae.features.base import Feature, as_constant, check_audio, pad_centred
+from synthvae.features.base import EVERY_FRAME, Feature, Frames, as_constant, check_audio, pad_centred
 from synthvae.features.fourier import HOP, real_fft
 
 __all__ = ["Cqt"]
@@ -54,13 +54,16 @@ class Cqt(Feature):
         if sample_rate < 2 * LOWEST:
             raise ValueError(f"sample_rate must be at least {2 * LOWEST:g} Hz for the CQT, got {sample_rate}")
 
-    def spectrum(self, audio: Tensor) -> Tensor:
-        """Transform `audio` `(B, T)` to `(B, 84, T // 512 + 1)`, complex; see the class."""
+    def spectrum(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
+        """Transform `audio` `(B, T)` to `(B, 84, T // 512 + 1)`, complex; see the class.
+
+        Choosing frames saves no work here: they are computed together.
+        """
         check_audio(audio)
-        frames = audio.shape[1] // HOP + 1
-        at_once = min(frames, FRAMES_AT_ONCE)
+        count = audio.shape[1] // HOP + 1
+        at_once = min(count, FRAMES_AT_ONCE)
         kernels = _kernels(self.sample_rate, at_once, audio.dtype, audio.device)
-        segments = -(-frames // at_once)
+        segments = -(-count // at_once)
         padded = pad_centred(audio, kernels.reach)
         needed = (segments - 1) * at_once * HOP + kernels.blocks * HOP
         padded = torch.nn.functional.pad(padded, (0, max(0, needed - padded.shape[1])))
@@ -68,7 +71,7 @@ class Cqt(Feature):
         pieces = torch.cat([padded[:, start : start + kernels.blocks * HOP] for start in starts])
         result = _transform(pieces, kernels)[..., :at_once]
         result = torch.cat(result.split(audio.shape[0]), 2)
-        return result[..., :frames]
+        return result[..., frames.first : count : frames.step]
 
 
 class _Kernels(NamedTuple):

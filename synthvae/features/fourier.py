@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from synthvae.features.base import as_constant, check_audio, pad_centred
+from synthvae.features.base import EVERY_FRAME, Frames, as_constant, check_audio, pad_centred
 
 __all__ = ["HOP", "N_FFT", "real_fft", "stft"]
 
@@ -25,7 +25,7 @@ HOP = 512
 _OVERLAP = N_FFT // HOP
 
 
-def stft(audio: Tensor) -> Tensor:
+def stft(audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
     """Short-time Fourier transform: `torch.stft` with a periodic Hann window of 2048, hop 512, centred.
 
     `S[k, n] = sum_t w[t] x[512 n + t - 1024] exp(-2 pi i k t / 2048)`; the ends are mirrored, or zero
@@ -33,16 +33,21 @@ def stft(audio: Tensor) -> Tensor:
 
     Args:
         audio: `(B, T)`, float32 or float64.
+        frames: which frames to compute.
 
     Returns:
-        `(B, 1025, T // 512 + 1)`, complex.
+        `(B, 1025, N)`, complex, N = T // 512 + 1 where all frames are asked for.
 
     Raises:
-        ValueError: if `audio` is not `(B, T)` with `T >= 1`.
+        ValueError: if `audio` is not `(B, T)` with `T >= 1`, or has no such frame.
         TypeError: if it is neither float32 nor float64.
     """
     check_audio(audio)
-    return _Stft.apply(pad_centred(audio, N_FFT // 2), _hann(audio.dtype, audio.device))
+    first, step = frames
+    if not (0 <= first <= audio.shape[1] // HOP and step >= 1):
+        raise ValueError(f"no frame {first} (step {step}) among {audio.shape[1] // HOP + 1}")
+    padded = pad_centred(audio, N_FFT // 2)[:, first * HOP :]
+    return _Stft.apply(padded, _hann(audio.dtype, audio.device), step)
 
 
 def real_fft(signal: Tensor) -> Tensor:
@@ -93,29 +98,29 @@ class _Stft(Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(padded: Tensor, window: Tensor) -> Tensor:
-        return torch.stft(padded, N_FFT, HOP, window=window, center=False, return_complex=True)
+    def forward(padded: Tensor, window: Tensor, step: int) -> Tensor:
+        return torch.stft(padded, N_FFT, step * HOP, window=window, center=False, return_complex=True)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:  # noqa: ANN401
-        padded, window = inputs
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:  # noqa: ANN401
+        padded, window, ctx.step = inputs
         ctx.length = padded.shape[1]
         ctx.save_for_backward(window)
         ctx.save_for_forward(window)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
         (window,) = ctx.saved_tensors
         frames = _transposed_rfft(gradient.transpose(1, 2), N_FFT) * window
-        count = frames.shape[1]
+        last = (frames.shape[1] - 1) * ctx.step
         pieces = frames.unflatten(2, (_OVERLAP, HOP))
-        total = torch.nn.functional.pad(pieces[:, :, 0], (0, 0, 0, _OVERLAP - 1))
-        for shift in range(1, _OVERLAP):
-            total[:, shift : shift + count] += pieces[:, :, shift]
+        total = pieces.new_zeros(frames.shape[0], last + _OVERLAP, HOP)
+        for shift in range(_OVERLAP):
+            total[:, shift : shift + last + 1 : ctx.step] += pieces[:, :, shift]
         audio = total.flatten(1)
-        return torch.nn.functional.pad(audio, (0, ctx.length - audio.shape[1])), None
+        return torch.nn.functional.pad(audio, (0, ctx.length - audio.shape[1])), None, None
 
     @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:  # noqa: ANN401
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:  # noqa: ANN401
         (window,) = ctx.saved_tensors
-        return torch.stft(tangent, N_FFT, HOP, window=window, center=False, return_complex=True)
+        return torch.stft(tangent, N_FFT, ctx.step * HOP, window=window, center=False, return_complex=True)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from synthvae.features.base import Feature
+from synthvae.features.base import EVERY_FRAME, Feature, Frames
 from synthvae.features.fourier import stft
 
 __all__ = ["StftFamily", "StftFeature"]
@@ -26,9 +26,9 @@ class StftFamily(Feature):
         """
         raise NotImplementedError
 
-    def spectrum(self, audio: Tensor) -> Tensor:
+    def spectrum(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
         """Transform `audio` `(B, T)` to `(B, F, N)`; see `Feature.spectrum`."""
-        return self.from_stft(stft(audio))
+        return self.from_stft(stft(audio, frames))
 
 
 class StftFeature(StftFamily):

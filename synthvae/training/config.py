@@ -26,7 +26,7 @@ class TrainConfig:
     Attributes:
         data: the dataset file.
         loss: spectral loss, a name of `synthvae.losses.LOSSES`.
-        feature: what the loss compares, a name of `synthvae.features.FEATURES`.
+        feature: what the loss compares, a name of `synthvae.features.FEATURES`, or ``auto`` for its usual one.
         synth_layer: whether the spectral term's gradient flows through the Voice into the network.
         architecture: a name, or widths such as ``63-256-64-16``.
         output: ``linear`` or ``sigmoid``.
@@ -51,7 +51,7 @@ class TrainConfig:
 
     data: str = ""
     loss: str = "sclp"
-    feature: str = "stft"
+    feature: str = "auto"
     synth_layer: bool = False
     architecture: str = "exp1"
     output: str = "linear"
@@ -95,7 +95,16 @@ def resolve_config(path: Path | None, flags: Mapping[str, Any]) -> TrainConfig:
     """
     given = {name: value for name, value in flags.items() if value is not None}
     values = {**(_read_overlay(path, []) if path else {}), **given}
-    return _check(values, {name: "command line" if name in given else str(path) for name in values})
+    config = _check(values, {name: "command line" if name in given else str(path) for name in values})
+    return _with_usual_feature(config)
+
+
+def _with_usual_feature(config: TrainConfig) -> TrainConfig:
+    """Say which feature ``auto`` is, where the loss compares one: a run keeps its settings for later versions."""
+    from synthvae.losses import LOSSES  # loads PyTorch
+
+    features = LOSSES[config.loss].features if config.loss in LOSSES else ()
+    return dataclasses.replace(config, feature=features[0]) if config.feature == "auto" and features else config
 
 
 def _read_overlay(path: Path, seen: list[Path]) -> dict[str, Any]:

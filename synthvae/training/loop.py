@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from synthvae.errors import UserError
-from synthvae.features import build_feature
 from synthvae.files import ensure_directory
 from synthvae.losses import BetaController, build_loss, kl_divergence
 from synthvae.models import VAE, parse_architecture
@@ -98,7 +97,7 @@ class Trainer:
         self.config, self.dataset, self.out = config, dataset, out
         self.on_step, self.on_epoch = on_step, on_epoch
         widths = parse_architecture(config.architecture, len(dataset.parameters))
-        spectral = build_loss(config.loss, build_feature(config.feature, dataset.header.settings.sample_rate))
+        spectral = build_loss(config.loss, dataset.header.settings.sample_rate, config.feature)
         if config.loss == "none" and config.synth_layer:
             raise UserError(
                 "--synth-layer with --loss none: there is no gradient to send through the Voice; name a loss"

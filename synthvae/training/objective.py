@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from synthvae.losses import SpectralLoss
+from synthvae.losses import AudioLoss
 from synthvae.losses.terms import clamp_penalty, kl_divergence, parameter_error
 from synthvae.models import VAEOutput
 from synthvae.training.clipping import clip_gradient_per_preset
@@ -67,7 +67,7 @@ class Objective(nn.Module):
     """
 
     def __init__(
-        self, voice: nn.Module | None, spectral: SpectralLoss | None, through_voice: bool, gradient_clip: float
+        self, voice: nn.Module | None, spectral: AudioLoss | None, through_voice: bool, gradient_clip: float
     ) -> None:
         """Set up.
 
@@ -103,7 +103,7 @@ class Objective(nn.Module):
             terms["spectral"] = self._compare(self.voice, self.spectral, raw.clamp(0.0, 1.0), unit)
         return terms
 
-    def _compare(self, voice: nn.Module, spectral: SpectralLoss, decoded: Tensor, unit: Tensor) -> Tensor:
+    def _compare(self, voice: nn.Module, spectral: AudioLoss, decoded: Tensor, unit: Tensor) -> Tensor:
         with torch.no_grad():
             target = voice(unit)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.through_voice):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from synthvae.errors import UserError
-from synthvae.features import FEATURES, build_feature, multi_feature, registry
+from synthvae.features import FEATURES, Frames, build_feature, multi_feature, registry
 from synthvae.features import stft as transform
 
 
@@ -31,9 +31,9 @@ def test_a_sample_rate_is_positive(sample_rate):
 def test_several_features_cost_one_transform_and_are_the_same(monkeypatch):
     calls = []
 
-    def counted(audio):
+    def counted(audio, *frames):
         calls.append(audio)
-        return transform(audio)
+        return transform(audio, *frames)
 
     monkeypatch.setattr(registry, "stft", counted)
     monkeypatch.setattr("synthvae.features.short_time.stft", counted)
@@ -59,3 +59,10 @@ def test_importing_features_and_losses_leaves_heavy_packages_alone():
     code = f"import sys, synthvae.features, synthvae.losses; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_chosen_frames_are_those_of_the_whole_feature(name):
+    audio = torch.randn(2, 9000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    feature = build_feature(name, 16000)
+    torch.testing.assert_close(feature(audio, Frames(1, 5)), feature(audio)[:, :, 1::5])

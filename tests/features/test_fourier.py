@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from synthvae.features.base import Frames
 from synthvae.features.fourier import HOP, N_FFT, real_fft, stft
 
 
@@ -47,3 +48,25 @@ def test_real_fft_has_the_values_and_derivatives_of_rfft():
 def test_stft_can_be_differentiated_twice():
     audio = torch.randn(1, 1100, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(lambda x: stft(x).abs().square().sum((1, 2)), (audio,), fast_mode=True)
+
+
+@pytest.mark.parametrize("frames", [Frames(0, 2), Frames(1, 3), Frames(3, 4), Frames(2, 7), Frames(19, 1)])
+def test_chosen_frames_are_those_of_the_whole_transform(frames):
+    torch.manual_seed(2)
+    audio = torch.randn(2, 10001, dtype=torch.float64)
+    part, whole = audio.clone().requires_grad_(), audio.clone().requires_grad_()
+    chosen, expected = stft(part, frames), stft(whole)[:, :, frames.first :: frames.step]
+    torch.testing.assert_close(chosen, expected, rtol=0, atol=1e-12)
+    weights = torch.randn_like(expected)
+    for spectrum in (chosen, expected):
+        (spectrum * weights).real.sum().backward()
+    torch.testing.assert_close(part.grad, whole.grad)
+    tangent = torch.randn_like(audio)
+    moved = torch.func.jvp(lambda x: stft(x, frames), (audio,), (tangent,))[1]
+    torch.testing.assert_close(moved, stft(tangent)[:, :, frames.first :: frames.step])
+
+
+@pytest.mark.parametrize("frames", [Frames(20, 1), Frames(-1, 2), Frames(0, 0)])
+def test_frames_that_are_not_there_are_refused(frames):
+    with pytest.raises(ValueError, match=f"no frame {frames.first}"):
+        stft(torch.zeros(1, 10001), frames)

@@ -17,7 +17,7 @@ def test_flags_win_over_the_file_and_the_file_over_its_base(tmp_path: Path):
     write(tmp_path / "base.toml", 'data = "a.json"\nlr = 1\nepochs = 7\n')
     overlay = write(tmp_path / "over.toml", 'base = "base.toml"\nepochs = 9\nbeta = 2\n')
     config = resolve_config(overlay, {"loss": "scl", "seed": None, "lr": 0.5})
-    assert config == TrainConfig(data="a.json", lr=0.5, epochs=9, beta=2.0, loss="scl")
+    assert config == TrainConfig(data="a.json", lr=0.5, epochs=9, beta=2.0, loss="scl", feature="stft")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import torch
 
-from synthvae.features import build_feature
 from synthvae.losses import build_loss
 from synthvae.models import VAE
 from synthvae.synth.voice import Voice
@@ -13,7 +12,7 @@ from synthvae.training.objective import Objective, Weights, typical
 def terms_and_model(voice: Voice, through: bool, clip: float = 1.0):
     torch.manual_seed(0)
     model = VAE(63, (32, 4))
-    objective = Objective(voice, build_loss("sclp", build_feature("stft", voice.sample_rate)), through, clip)
+    objective = Objective(voice, build_loss("sclp", voice.sample_rate, "stft"), through, clip)
     unit = torch.rand(6, 63, generator=torch.Generator().manual_seed(1))
     return objective.terms(model(unit, torch.randn(6, 4)), unit), model
 
@@ -60,7 +59,7 @@ def test_the_clip_bounds_each_presets_share_of_a_mean(small_voice: Voice):
         def forward(self, unit: torch.Tensor) -> torch.Tensor:
             return small_voice(unit)
 
-    objective = Objective(Spy(), build_loss("logsl", build_feature("stft", small_voice.sample_rate)), True, 0.25)
+    objective = Objective(Spy(), build_loss("logsl", small_voice.sample_rate, "stft"), True, 0.25)
     raw = torch.rand(5, 63, generator=torch.Generator().manual_seed(2)).requires_grad_()
     target = torch.rand(5, 63, generator=torch.Generator().manual_seed(3))
     output = VAE(63, (4,))(target)._replace(raw=raw)

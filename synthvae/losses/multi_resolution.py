@@ -1,0 +1,54 @@
+"""The multi-resolution STFT loss (Yamamoto, Song and Kim, "Parallel WaveGAN", ICASSP 2020), per example."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from synthvae.features import Frames
+from synthvae.losses.base import AudioLoss, refuse_chosen_frames
+from synthvae.losses.spectral import convergence
+
+__all__ = ["MultiResolutionStftLoss"]
+
+#: auraloss mirrors half of its longest window, 2048 samples, at both ends; shorter audio is filled up with zeros.
+SHORTEST = 1025
+
+
+class MultiResolutionStftLoss(AudioLoss):
+    """Mean over three resolutions of spectral convergence plus the mean absolute difference of log magnitudes.
+
+    Resolutions, windows and the floor of the magnitudes are those of `auraloss.freq.MultiResolutionSTFTLoss`, whose
+    transforms compute it; its own sums run over the whole batch, so that examples would depend on each other.
+
+    Args:
+        formula: the definition, for `repr`.
+    """
+
+    def compare(self, audio_hat: Tensor, audio: Tensor, frames: Frames) -> Tensor:
+        """Compare at every resolution; see `AudioLoss.forward`."""
+        refuse_chosen_frames(frames)
+        total = torch.zeros_like(audio_hat[:, 0])
+        resolutions = _resolutions(audio.dtype, audio.device)
+        missing = max(0, SHORTEST - audio.shape[1])
+        audio_hat, audio = (F.pad(signal, (0, missing)) for signal in (audio_hat, audio))
+        for resolution in resolutions:
+            estimate, target = resolution.stft(audio_hat)[0], resolution.stft(audio)[0]
+            difference = estimate.log() - target.log()
+            total = total + convergence(estimate, target) + difference.abs().mean((1, 2))
+        return total / len(resolutions)
+
+
+@cache
+def _resolutions(dtype: torch.dtype, device: torch.device) -> list[Any]:
+    from auraloss.freq import MultiResolutionSTFTLoss
+
+    with torch.inference_mode(False):
+        losses = list(MultiResolutionSTFTLoss().stft_losses)
+        for loss in losses:
+            loss.window = loss.window.to(dtype=dtype, device=device)
+    return losses
