@@ -102,9 +102,7 @@ def train_step(
 def losses(
     presets: Annotated[int, typer.Option(help="Presets, each moved up and down.")] = 250,
     seed: SeedOption = 0,
-    names: Annotated[
-        str | None, typer.Option("--losses", help="Some, comma-separated.  [default: all]")
-    ] = None,
+    names: Annotated[str | None, typer.Option("--losses", help="Some, comma-separated.  [default: all]")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score each loss on whether its gradient points to the right pitch from 50, 300 and 600 cents away.

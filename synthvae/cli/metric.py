@@ -12,9 +12,6 @@ from synthvae.errors import UserError
 
 __all__ = ["register"]
 
-#: Presets between which values are exchanged to measure the effect of a parameter over its range.
-EFFECT_PRESETS = 256
-
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
@@ -52,14 +49,12 @@ def metric(
         raise UserError(f"{path}: is there already; add --overwrite to compute it again")
     voice = Voice(data.parameters, **data.header.settings.to_dict())
     count = min(limit, len(data.split("train")))
+    names = data.parameters.names
+    with progress_bar("exchanging values", len(names)) as update:
+        effect = perception.effect_on_dataset(voice, measured, data, lambda done: update(done, ""))
     with progress_bar("differentiating", count) as update:
         result = perception.compute_metric(
-            voice, measured, data, limit, keep, path.with_suffix(".part"), lambda done: update(done, "")
-        )
-    names, pairs = data.parameters.names, min(EFFECT_PRESETS, count)
-    with progress_bar("exchanging values", len(names)) as update:
-        effect = perception.total_effect(
-            voice, measured, data.split("train")[:pairs], progress=lambda done: update(done, "")
+            voice, measured, data, effect, limit, keep, path.with_suffix(".part"), lambda done: update(done, "")
         )
     perception.write_metric(path, result)
     changes = effect.sqrt().numpy()
@@ -72,6 +67,7 @@ def metric(
     write_csv(columns, path.with_suffix(".csv"))
     save_figure(sensitivity_chart(names, changes, feature), path.with_suffix(".png"))
     print(f"{path}: the metric of {result.count:,} presets; beside it a table and a figure")
+    pairs = min(perception.EFFECT_PRESETS, len(data.split("train")))
     print(f"most heard when exchanged alone ({pairs} presets, root mean square change):")
     for i in order[:5]:
         print(f"  {names[i]:32} {changes[i]:6.3g} {'dB' if feature == 'logmel' else feature}")

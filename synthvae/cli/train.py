@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,15 +26,37 @@ def train(
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings from a TOML file; flags win.")] = None,
     loss: Annotated[
-        str | None, typer.Option(help="scl, logsl, lmsl, sclp, logslp, lslp or none.  [default: sclp]")
+        str | None,
+        typer.Option(
+            help="scl, logsl, lmsl, sclp, logslp, lslp, logmel, mrstft, sot, envelope, pnp or none.  [default: sclp]"
+        ),
     ] = None,
     synth_layer: Annotated[
         bool | None, typer.Option("--synth-layer/--no-synth-layer", help="Send the gradient through the Voice.")
     ] = None,
-    feature: Annotated[str | None, typer.Option(help="stft, mfcc, cqt or logmel.  [default: stft]")] = None,
+    hold_phases: Annotated[
+        bool | None,
+        typer.Option("--hold-phases/--no-hold-phases", help="Leave out of that gradient what pitch does."),
+    ] = None,
+    feature: Annotated[
+        str | None, typer.Option(help="stft, mfcc, cqt or logmel.  [default: the loss's usual one]")
+    ] = None,
+    frame_step: Annotated[
+        int | None, typer.Option(help="Compare every so manieth frame, from a random one on.  [default: 1]")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Of pnp: effect, diagonal, full or preset.  [default: effect]")
+    ] = None,
+    damping: Annotated[float | None, typer.Option(help="Of pnp, in dB².  [default: 0]")] = None,
+    then: Annotated[
+        str | None, typer.Option(help="The loss of a second phase, through the Voice, from the best weights.")
+    ] = None,
+    then_epochs: Annotated[int | None, typer.Option(help="Of the second phase.  [default: as the first]")] = None,
+    network: Annotated[str | None, typer.Option(help="mlp or selective.  [default: mlp]")] = None,
     architecture: Annotated[
         str | None, typer.Option(help="exp1 (63-256-64-16), exp3 (63-128-16) or widths.  [default: exp1]")
     ] = None,
+    latent: Annotated[int | None, typer.Option(help="Latent size.  [default: the architecture's]")] = None,
     output: Annotated[str | None, typer.Option(help="linear (clamped) or sigmoid.  [default: linear]")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most so many.  [default: 500]")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Presets per step.  [default: 256]")] = None,
@@ -48,6 +70,16 @@ def train(
     ] = None,
     kl_weight: Annotated[
         float | None, typer.Option(help="Weight of the KL divergence; the study has 1.  [default: 0.001]")
+    ] = None,
+    kl_schedule: Annotated[
+        str | None,
+        typer.Option(help="constant, linear, cosine, logistic or cyclical.  [default: constant]"),
+    ] = None,
+    kl_warmup: Annotated[
+        float | None, typer.Option(help="Epochs in which that weight rises, or of a cycle.  [default: 0]")
+    ] = None,
+    free_bits: Annotated[
+        float | None, typer.Option(help="Nats that each latent dimension has for nothing.  [default: 0]")
     ] = None,
     gradient_clip: Annotated[
         float | None, typer.Option(help="Limit of a preset's gradient behind the Voice; 0: none.  [default: 1]")
@@ -69,22 +101,32 @@ def train(
     network. Without it the loss is only measured and steers early stopping.
 
     Example: `synthvae train --data datasets/study.json --loss sclp --synth-layer --out experiments/runs/first`
+
+    A model that hears, in a quarter of an hour: `synthvae train --data datasets/study.json --config
+    experiments/best-16.toml`
     """
-    flags = {name: value for name, value in locals().items() if name not in ("out", "config", "resume")}
+    apart = ("out", "config", "resume", "then", "then_epochs")
+    flags: dict[str, Any] = {name: value for name, value in locals().items() if name not in apart}
     flags["data"] = None if data is None else str(data)
-    from synthvae.training.config import resolve_config
+    flags["then"] = {"loss": then, "epochs": then_epochs}
+    from synthvae.training.config import PNP, resolve_config
 
     settings = resolve_config(config, flags)
     from synthvae.presets.dataset import read_dataset
     from synthvae.synth.voice import Voice
     from synthvae.training import loop
+    from synthvae.training.preparation import needs_effect, prepare
 
     dataset = read_dataset(Path(settings.data))
     through = "-synth" if settings.synth_layer else ""
     directory = out or Path(f"experiments/runs/{settings.loss}-{settings.feature}{through}-{settings.seed}")
     voice = Voice(dataset.parameters, **dataset.header.settings.to_dict())
+    preparation = None
+    if needs_effect(settings, dataset):
+        with progress_bar("finding out what is heard", len(dataset.parameters)) as update:
+            preparation = prepare(settings, dataset, voice, lambda done: update(done, ""))
     latest = ""
-    with progress_bar("training", settings.epochs) as update:
+    with progress_bar("training", sum(phase.epochs for phase in settings.phases)) as update:
 
         def on_epoch(row: Mapping[str, float]) -> None:
             nonlocal latest
@@ -94,8 +136,8 @@ def train(
         def on_step(epoch: int, step: int, steps: int) -> None:
             update(epoch, f"step {step}/{steps} {latest}")
 
-        trainer = loop.Trainer(settings, dataset, voice, directory, resume, on_step, on_epoch)
-        if settings.loss != "none" and not settings.synth_layer:
+        trainer = loop.Trainer(settings, dataset, voice, directory, resume, on_step, on_epoch, preparation)
+        if settings.loss not in ("none", PNP) and not settings.synth_layer:
             print(
                 "spectral term: measured on rendered sound, steers early stopping, no gradient (--synth-layer sends it)"
             )

@@ -30,6 +30,7 @@ class LossSpec:
         function: from reconstruction and target, `(B, F, N)` each (spectra if `phase`, else magnitudes), to
             `(B,)`; None for a loss with transforms of its own.
         phase: whether it compares spectra rather than their magnitudes.
+        heavy_tailed: whether a few presets rule its mean, as quiet targets do that it divides by.
         module: of a loss with transforms of its own.
     """
 
@@ -40,6 +41,7 @@ class LossSpec:
     features: tuple[str, ...] = tuple(FEATURES)
     function: spectral.Comparison | None = None
     phase: bool = False
+    heavy_tailed: bool = True
     module: Callable[[str], AudioLoss] | None = None
 
 
@@ -108,6 +110,7 @@ LOSSES: dict[str, LossSpec] = {
             features=("logmel",),
             function=spectral.mean_square,
             phase=True,
+            heavy_tailed=False,
         ),
         LossSpec(
             "mrstft",
@@ -124,6 +127,7 @@ LOSSES: dict[str, LossSpec] = {
             "ours: the package sot-loss needs torchaudio, which is not published for every PyTorch",
             features=("stft", "cqt"),
             function=spectral_transport,
+            heavy_tailed=False,
         ),
         LossSpec(
             "envelope",
@@ -132,6 +136,7 @@ LOSSES: dict[str, LossSpec] = {
             "ours",
             features=(),
             module=EnvelopeLoss,
+            heavy_tailed=False,
         ),
         LossSpec("none", "0", "no spectral term", "ours: nothing is transformed", function=spectral.nothing),
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-__all__ = ["clamp_penalty", "kl_divergence", "parameter_error"]
+__all__ = ["clamp_penalty", "free_bits", "kl_divergence", "parameter_error"]
 
 
 def parameter_error(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -46,3 +47,21 @@ def kl_divergence(mu: Tensor, log_variance: Tensor) -> Tensor:
         `(B, D)`; its sum over dimensions is the KL term of an example.
     """
     return 0.5 * (mu.square() + log_variance.exp() - log_variance - 1.0)
+
+
+def free_bits(kl: Tensor, floor: float) -> Tensor:
+    """The KL term with a floor for each dimension, below which nothing is gained by making it smaller.
+
+    `sum_j max(mean over the batch of KL_j, floor)`, written per example: a dimension whose mean is below the
+    floor counts as the floor, without gradient. Reference: Kingma et al., "Improved Variational Inference with Inverse
+    Autoregressive Flow", NeurIPS 2016, appendix C.8.
+
+    Args:
+        kl: `(B, D)`, nats, from `kl_divergence`.
+        floor: nats that each dimension has for nothing.
+
+    Returns:
+        `(B,)`, whose mean is the term.
+    """
+    above = kl.detach().mean(0) > floor
+    return torch.where(above, kl, floor).sum(1)

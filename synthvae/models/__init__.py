@@ -1,5 +1,19 @@
-"""The variational autoencoder. Knows nothing of synthesizers."""
+"""Networks between presets and latent points. They know nothing of synthesizers."""
 
-from synthvae.models.vae import ARCHITECTURES, OUTPUTS, VAE, VAEOutput, parse_architecture
+from synthvae.models.architecture import ARCHITECTURES, parse_architecture
+from synthvae.models.base import LatentModel, VAEOutput
+from synthvae.models.build import NETWORKS, build_model
+from synthvae.models.selective import SelectiveVAE
+from synthvae.models.vae import OUTPUTS, VAE
 
-__all__ = ["ARCHITECTURES", "OUTPUTS", "VAE", "VAEOutput", "parse_architecture"]
+__all__ = [
+    "ARCHITECTURES",
+    "NETWORKS",
+    "OUTPUTS",
+    "VAE",
+    "LatentModel",
+    "SelectiveVAE",
+    "VAEOutput",
+    "build_model",
+    "parse_architecture",
+]

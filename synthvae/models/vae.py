@@ -1,76 +1,18 @@
-"""A fully connected variational autoencoder (Kingma and Welling, ICLR 2014) over unit parameters."""
+"""A fully connected variational autoencoder over unit parameters, as in the study."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from synthvae.errors import UserError
+from synthvae.models.base import LatentModel, bounded
 
-__all__ = ["ARCHITECTURES", "OUTPUTS", "VAE", "VAEOutput", "parse_architecture"]
+__all__ = ["OUTPUTS", "VAE"]
 
-#: Encoder widths after the input, the last one the latent size: the study's experiments 1 and 2, and 3.
-ARCHITECTURES: dict[str, tuple[int, ...]] = {"exp1": (256, 64, 16), "exp3": (128, 16)}
 OUTPUTS = ("linear", "sigmoid")
-#: Widths that mean the input where they stand first: the sizes of the two parameter sets there are.
-INPUTS = (63, 78)
-
-
-def parse_architecture(text: str, parameters: int) -> tuple[int, ...]:
-    """Turn ``--architecture`` into the encoder's widths.
-
-    Args:
-        text: a name of `ARCHITECTURES`, or widths such as ``63-256-64-16``; the input's may be left out.
-        parameters: number of input columns, P.
-
-    Returns:
-        Widths after the input; the last is the latent size.
-
-    Raises:
-        UserError: if it is neither.
-    """
-    if text in ARCHITECTURES:
-        return ARCHITECTURES[text]
-    parts = text.split("-")
-    widths = [int(part) for part in parts] if all(p.isascii() and p.isdigit() and len(p) < 7 for p in parts) else []
-    if len(widths) > 2 and widths[0] != parameters and widths[0] in INPUTS:
-        raise UserError(
-            f"--architecture {text!r}: starts with {widths[0]}, but the presets have {parameters} parameters; "
-            f"write {parameters} there, or leave the input out"
-        )
-    if len(widths) > 1 and widths[0] == parameters:
-        widths = widths[1:]
-    if not widths or min(widths) < 1:
-        raise UserError(
-            f"--architecture {text!r}: neither one of {', '.join(ARCHITECTURES)} nor widths; "
-            f"write e.g. {parameters}-256-64-16"
-        )
-    return tuple(widths)
-
-
-class VAEOutput(NamedTuple):
-    """What one pass returns.
-
-    Attributes:
-        raw: decoder output ``(B, P)``, before it is clamped to [0, 1].
-        mean: posterior mean ``(B, D)``.
-        log_variance: logarithm of the posterior variance ``(B, D)``.
-        latent: the sample that was decoded, ``(B, D)``.
-    """
-
-    raw: Tensor
-    mean: Tensor
-    log_variance: Tensor
-    latent: Tensor
-
-    @property
-    def unit(self) -> Tensor:
-        """Decoded unit parameters in [0, 1]; the gradient is 0 where the raw output was outside."""
-        return self.raw.clamp(0.0, 1.0)
 
 
 def _layers(widths: Sequence[int]) -> list[nn.Module]:
@@ -80,7 +22,7 @@ def _layers(widths: Sequence[int]) -> list[nn.Module]:
     return layers
 
 
-class VAE(nn.Module):
+class VAE(LatentModel):
     """Encoder P - w1 - ... - D with a Gaussian posterior, and the mirrored decoder."""
 
     def __init__(self, parameters: int, widths: Sequence[int], output: str = "linear") -> None:
@@ -115,23 +57,8 @@ class VAE(nn.Module):
         """Posterior mean and log variance, each ``(B, D)``, of unit parameters ``(B, P)``."""
         # Centred, so that the mean preset is the origin.
         hidden = self.body(2.0 * unit - 1.0)
-        # Bounded, so that exp() of it stays finite whatever the weights.
-        return self.mean(hidden), self.log_variance(hidden).clamp(-30.0, 20.0)
+        return self.mean(hidden), bounded(self.log_variance(hidden))
 
     def decode(self, latent: Tensor) -> Tensor:
         """Raw decoder output ``(B, P)`` of latents ``(B, D)``."""
         return self.decoder(latent)
-
-    def forward(self, unit: Tensor, noise: Tensor | None = None) -> VAEOutput:
-        """Encode, sample and decode.
-
-        Args:
-            unit: ``(B, P)`` in [0, 1].
-            noise: standard normal ``(B, D)``; without it the posterior mean is decoded.
-
-        Returns:
-            See `VAEOutput`.
-        """
-        mean, log_variance = self.encode(unit)
-        latent = mean if noise is None else mean + noise * torch.exp(0.5 * log_variance)
-        return VAEOutput(self.decode(latent), mean, log_variance, latent)

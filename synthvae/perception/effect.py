@@ -7,9 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-__all__ = ["total_effect"]
+from synthvae.errors import UserError
+from synthvae.presets.dataset import Dataset
+
+__all__ = ["EFFECT_PRESETS", "effect_on_dataset", "total_effect"]
 
 BATCH = 64
+#: Presets between which values are exchanged: enough for the order of what is heard most, for seconds of work.
+EFFECT_PRESETS = 256
 
 
 def total_effect(
@@ -59,3 +64,17 @@ def total_effect(
 def _features(voice: nn.Module, feature: nn.Module, unit: Tensor) -> list[Tensor]:
     with torch.inference_mode():
         return [feature(voice(part)) for part in unit.split(BATCH)]
+
+
+def effect_on_dataset(
+    voice: nn.Module, feature: nn.Module, dataset: Dataset, progress: Callable[[int], object] = lambda done: None
+) -> Tensor:
+    """Total effects over the first presets of a dataset's training split; same arguments and return otherwise.
+
+    Raises:
+        UserError: if the split has fewer than two presets.
+    """
+    unit = dataset.split("train")[:EFFECT_PRESETS]
+    if len(unit) < 2:
+        raise UserError(f"{dataset.path}: one training preset; what a parameter does takes at least 2 to exchange")
+    return total_effect(voice, feature, unit, progress=progress)

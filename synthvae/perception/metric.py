@@ -4,6 +4,15 @@ J is the Jacobian of an audio feature with n entries with respect to the unit pa
 d the mean squared change of the feature is d^T M(x) d: for the log-mel spectrogram in dB², the unit of every figure
 here. Source: Han, Lostanlen and Lagrange, "Perceptual-Neural-Physical Sound Matching", ICASSP 2023, and "Learning
 to Solve Inverse Problems for Perceptual Sound Matching", IEEE/ACM TASLP 32, 2024.
+
+Through pitch the slopes are so steep (up to 1e6 dB per unit) that they hold for a millionth of the range, and a mean
+over presets is ruled by a few of them. So the mean is kept twice: as it is, and *limited*, where each parameter's
+slope in each preset counts for no more than its total effect over the whole range allows:
+
+    s_j = min(1, sqrt(e_j / (2 v_j M_jj))),   M limited = S M S,   S = diag(s),
+
+with e the total effect (`synthvae.perception.effect`) and v the variance of the parameter over presets, so that no
+diagonal entry says more than "exchanging this parameter changes the sound by e".
 """
 
 from __future__ import annotations
@@ -19,12 +28,14 @@ from torch import Tensor
 
 from synthvae.errors import UserError
 from synthvae.features import Feature
-from synthvae.parameters.space import ParameterSpace
 from synthvae.presets.dataset import Dataset
 from synthvae.tensors import load_tensors, save_tensors
 
-__all__ = ["PerceptualMetric", "compute_metric", "metric_path", "read_metric", "write_metric"]
+__all__ = ["PerceptualMetric", "compute_metric", "limit_slopes", "metric_path", "read_metric", "write_metric"]
 
+FORMAT = "synthvae-metric"
+VERSION = 2
+TENSORS = ("mean", "limited", "effect", "ceiling", "presets")
 #: Presets whose Jacobian is computed at a time.
 BATCH = 8
 SAVE_SECONDS = 20.0
@@ -46,6 +57,9 @@ class PerceptualMetric:
 
     Attributes:
         mean: M averaged over presets, ``(P, P)`` float64, in the feature's unit squared.
+        limited: the same of limited matrices; see the module.
+        effect: total effect of each parameter, ``(P,)`` float64, in the feature's unit squared.
+        ceiling: the largest diagonal that a limited matrix may have, ``(P,)`` float64.
         presets: M of each of the first K presets of the training split, ``(K, P, P)`` float32; K may be 0.
         count: presets that the mean is over.
         feature: name of the feature.
@@ -54,11 +68,19 @@ class PerceptualMetric:
     """
 
     mean: Tensor
+    limited: Tensor
+    effect: Tensor
+    ceiling: Tensor
     presets: Tensor
     count: int
     feature: str
     dataset_hash: str
     parameter_hash: str
+
+    @property
+    def limited_presets(self) -> Tensor:
+        """`presets`, each limited, ``(K, P, P)`` float32."""
+        return limit_slopes(self.presets, self.ceiling.float())
 
     @property
     def slope(self) -> Tensor:
@@ -69,16 +91,16 @@ class PerceptualMetric:
         """
         return self.mean.diagonal().clamp_min(0.0).sqrt()
 
-    def require(self, parameters: ParameterSpace, source: str) -> None:
-        """Refuse a metric of other parameters.
+    def require(self, dataset: Dataset, source: str) -> None:
+        """Refuse a metric of another dataset.
 
         Raises:
             UserError: naming both hashes.
         """
-        if self.parameter_hash != parameters.hash:
+        if self.dataset_hash != dataset.hash:
             raise UserError(
-                f"{source}: is the metric of the parameters {self.parameter_hash}, not of {parameters.hash}; "
-                "make one with 'synthvae metric' for this dataset"
+                f"{source}: is the metric of the dataset {self.dataset_hash}, not of {dataset.hash}; "
+                f"make it again with 'synthvae metric {dataset.path} --overwrite'"
             )
 
 
@@ -87,10 +109,26 @@ def metric_path(dataset: Path, feature: str = "logmel") -> Path:
     return dataset.with_suffix(f".{feature}-metric.safetensors")
 
 
+def limit_slopes(matrices: Tensor, ceiling: Tensor) -> Tensor:
+    """Scale rows and columns of matrices so that no diagonal entry exceeds `ceiling`.
+
+    Args:
+        matrices: ``(..., P, P)``, positive semi-definite; the result is too.
+        ceiling: ``(P,)``.
+
+    Returns:
+        ``(..., P, P)``.
+    """
+    diagonal = matrices.diagonal(dim1=-2, dim2=-1).clamp_min(torch.finfo(matrices.dtype).tiny)
+    scale = (ceiling / diagonal).sqrt().clamp_max(1.0)
+    return matrices * scale.unsqueeze(-1) * scale.unsqueeze(-2)
+
+
 def compute_metric(
     voice: DifferentiableVoice,
     feature: Feature,
     dataset: Dataset,
+    effect: Tensor,
     limit: int = 2000,
     keep: int = 0,
     resume_from: Path | None = None,
@@ -102,6 +140,7 @@ def compute_metric(
         voice: has ``jacobian``.
         feature: of the audio; complex ones count with real and imaginary parts.
         dataset: the presets.
+        effect: total effect of each parameter, ``(P,)``, from `synthvae.perception.effect`.
         limit: presets of the training split at most.
         keep: how many single matrices to keep, from the first preset on.
         resume_from: file of an unfinished computation; written as it goes on, and read first if it is there.
@@ -117,9 +156,13 @@ def compute_metric(
     keep = min(keep, len(unit))
     width = unit.shape[1]
     total = torch.zeros(width, width, dtype=torch.float64)
+    limited = torch.zeros_like(total)
+    # A parameter that never changes has no effect, and no variance to divide it by.
+    ceiling = effect.double() / (2.0 * unit.double().var(dim=0, correction=0)).clamp_min(1e-12)
     kept = torch.zeros(keep, width, width)
     done = 0
     state = {
+        "version": VERSION,
         "feature": feature.name,
         "dataset_hash": dataset.hash,
         "parameter_hash": dataset.parameters.hash,
@@ -129,7 +172,8 @@ def compute_metric(
     if resume_from is not None and resume_from.exists():
         tensors, found = load_tensors(resume_from)
         if {name: found.get(name) for name in state} == state:
-            total, kept, done = tensors["total"], tensors["kept"], int(found["done"])
+            total, limited, kept = (tensors[name] for name in ("total", "limited", "kept"))
+            done = int(found["done"])
     saved = _now()
     while done < len(unit):
         part = unit[done : done + BATCH]
@@ -137,17 +181,29 @@ def compute_metric(
         if not single.isfinite().all():
             row = done + int((~single.isfinite()).flatten(1).any(1).nonzero()[0])
             raise UserError(f"{dataset.path}: the Jacobian of training preset {row} is not finite; please report it")
-        total += single.double().sum(dim=0)
+        single = single.double()
+        total += single.sum(dim=0)
+        limited += limit_slopes(single, ceiling).sum(dim=0)
         if done < keep:
             kept[done : done + BATCH] = single[: keep - done]
         done += len(part)
         progress(done)
         if resume_from is not None and _now() - saved > SAVE_SECONDS:
-            save_tensors(resume_from, {"total": total, "kept": kept}, {**state, "done": done})
+            save_tensors(resume_from, {"total": total, "limited": limited, "kept": kept}, {**state, "done": done})
             saved = _now()
     if resume_from is not None:
         resume_from.unlink(missing_ok=True)
-    return PerceptualMetric(total / len(unit), kept, len(unit), feature.name, dataset.hash, dataset.parameters.hash)
+    return PerceptualMetric(
+        total / len(unit),
+        limited / len(unit),
+        effect.double(),
+        ceiling,
+        kept,
+        len(unit),
+        feature.name,
+        dataset.hash,
+        dataset.parameters.hash,
+    )
 
 
 def _metric_of(jacobian: Tensor) -> Tensor:
@@ -171,14 +227,14 @@ def write_metric(path: Path, metric: PerceptualMetric) -> None:
         UserError: if `path` cannot be written.
     """
     state = {
-        "format": "synthvae-metric",
-        "version": 1,
+        "format": FORMAT,
+        "version": VERSION,
         "count": metric.count,
         "feature": metric.feature,
         "dataset_hash": metric.dataset_hash,
         "parameter_hash": metric.parameter_hash,
     }
-    save_tensors(path, {"mean": metric.mean, "presets": metric.presets}, state)
+    save_tensors(path, {name: getattr(metric, name) for name in TENSORS}, state)
 
 
 def read_metric(path: Path) -> PerceptualMetric:
@@ -190,13 +246,12 @@ def read_metric(path: Path) -> PerceptualMetric:
     if not path.exists():
         raise UserError(f"{path}: no metric there; make one with 'synthvae metric DATASET'")
     tensors, state = load_tensors(path)
-    if state.get("format") != "synthvae-metric" or state.get("version") != 1 or "mean" not in tensors:
-        raise UserError(f"{path}: not a metric of this version; make one with 'synthvae metric DATASET'")
+    if state.get("format") != FORMAT or state.get("version") != VERSION or not set(TENSORS) <= set(tensors):
+        raise UserError(f"{path}: not a metric of this version; make it with 'synthvae metric DATASET --overwrite'")
     return PerceptualMetric(
-        tensors["mean"],
-        tensors["presets"],
-        int(state["count"]),
-        str(state["feature"]),
-        str(state["dataset_hash"]),
-        str(state["parameter_hash"]),
+        **{name: tensors[name] for name in TENSORS},
+        count=int(state["count"]),
+        feature=str(state["feature"]),
+        dataset_hash=str(state["dataset_hash"]),
+        parameter_hash=str(state["parameter_hash"]),
     )

@@ -21,7 +21,9 @@ class Position:
     """How far a run got.
 
     Attributes:
-        epoch: epochs finished.
+        phase: which phase is under way, from 0.
+        phase_start: epochs finished before it.
+        epoch: epochs finished, of all phases.
         step: steps finished in the epoch that is under way.
         best_epoch: the epoch with the best validation loss, -1 before the first.
         best_terms: its unweighted validation terms.
@@ -30,6 +32,8 @@ class Position:
         seconds: time spent training so far.
     """
 
+    phase: int = 0
+    phase_start: int = 0
     epoch: int = 0
     step: int = 0
     best_epoch: int = -1

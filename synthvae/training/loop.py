@@ -8,41 +8,42 @@ takes a loop that owns its randomness and its position.
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 
 import torch
 from torch import Tensor, nn
 
 from synthvae.errors import UserError
+from synthvae.features import EVERY_FRAME, Frames
 from synthvae.files import ensure_directory
-from synthvae.losses import BetaController, build_loss, kl_divergence
-from synthvae.models import VAE, parse_architecture
+from synthvae.losses import LOSSES, AudioLoss, BetaController, build_loss
+from synthvae.models import SelectiveVAE, build_model, parse_architecture
+from synthvae.perception import metric_path
 from synthvae.presets.dataset import Dataset
-from synthvae.tensors import save_tensors
-from synthvae.training.checkpoint import Position, restore_checkpoint, save_checkpoint
-from synthvae.training.config import TrainConfig
+from synthvae.tensors import load_tensors, save_tensors
+from synthvae.training.checkpoint import Position, read_position, restore_checkpoint, save_checkpoint
+from synthvae.training.config import PNP, TrainConfig
+from synthvae.training.guard import alone_in, check_out, stop_on_sigint
 from synthvae.training.metrics import MetricsLog
-from synthvae.training.objective import TERMS, Objective, Weights, typical
-from synthvae.training.randomness import epoch_order, posterior_noise
-from synthvae.training.run_directory import read_description, write_description
+from synthvae.training.objective import COMPARED, TERMS, Objective, Weights, typical
+from synthvae.training.preparation import Preparation, perceptual_loss, prepare
+from synthvae.training.randomness import epoch_order, frame_offset, posterior_noise
+from synthvae.training.run_directory import write_description
+from synthvae.training.schedules import kl_factor
 
 __all__ = ["ACTIVE_NATS", "Interrupted", "Trainer", "train"]
 
 #: A latent dimension counts as active where its mean KL divergence is above this many nats.
 ACTIVE_NATS = 0.05
-#: Settings that a resumed run may change.
 #: Mixed precisions of the network; everything else stays in float32.
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-CHANGEABLE = {"data", "epochs", "patience", "device", "devices"}
 SAVE_SECONDS = 20.0
-LOCK = ".lock"
 VALIDATION_BATCH = 128
+CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
 
 OnStep = Callable[[int, int, int], object]
 OnEpoch = Callable[[Mapping[str, float]], object]
@@ -60,9 +61,10 @@ def train(
     resume: bool = False,
     on_step: OnStep = lambda epoch, step, steps: None,
     on_epoch: OnEpoch = lambda row: None,
+    preparation: Preparation | None = None,
 ) -> Position:
     """Set up a `Trainer` and run it; same arguments, returns and errors."""
-    return Trainer(config, dataset, voice, out, resume, on_step, on_epoch).run()
+    return Trainer(config, dataset, voice, out, resume, on_step, on_epoch, preparation).run()
 
 
 class Trainer:
@@ -77,35 +79,31 @@ class Trainer:
         resume: bool = False,
         on_step: OnStep = lambda epoch, step, steps: None,
         on_epoch: OnEpoch = lambda row: None,
+        preparation: Preparation | None = None,
     ) -> None:
-        """Prepare to train a VAE.
+        """Prepare to train a network.
 
         Args:
             config: the settings.
             dataset: the presets.
-            voice: renders unit parameters ``(B, P)`` to audio ``(B, T)``; not needed where the loss is ``none``.
+            voice: renders unit parameters ``(B, P)`` to audio ``(B, T)``; not needed where no loss compares sounds.
             out: the run directory.
             resume: go on with the run that is there, if there is one.
             on_step: called after each step with epoch, steps done in it, and steps per epoch.
             on_epoch: called after each epoch with its metrics.
+            preparation: from `synthvae.training.preparation.prepare`; found out here where it is not given.
 
         Raises:
             UserError: for a setting that names nothing, or a directory that holds another run.
         """
         from lightning_fabric import Fabric
 
-        self.config, self.dataset, self.out = config, dataset, out
+        self.config, self.dataset, self.out, self.voice = config, dataset, out, voice
         self.on_step, self.on_epoch = on_step, on_epoch
-        widths = parse_architecture(config.architecture, len(dataset.parameters))
-        spectral = build_loss(config.loss, dataset.header.settings.sample_rate, config.feature)
-        if config.loss == "none" and config.synth_layer:
-            raise UserError(
-                "--synth-layer with --loss none: there is no gradient to send through the Voice; name a loss"
-            )
-        rendering = config.loss != "none"
-        if rendering and voice is None:
-            raise ValueError(f"the loss {config.loss} needs a voice")
-        existing = _check_out(out, config, dataset, resume)
+        widths = parse_architecture(config.architecture, len(dataset.parameters), config.latent)
+        for phase in config.phases:
+            _check_phase(phase, dataset, voice)
+        existing = check_out(out, config, dataset, resume)
 
         if config.precision not in PRECISIONS:
             raise UserError(f"--precision is {config.precision!r}; choose one of {', '.join(PRECISIONS)}")
@@ -124,23 +122,57 @@ class Trainer:
         self.fabric.launch()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.network = VAE(len(dataset.parameters), widths, config.output)
+            self.network = build_model(config.network, len(dataset.parameters), widths, config.output)
+        self.preparation = prepare(config, dataset, voice) if preparation is None else preparation
+        if isinstance(self.network, SelectiveVAE) and self.preparation.effect is not None:
+            self.network.select(self.preparation.effect, self.preparation.held)
         self.optimiser: torch.optim.Optimizer = torch.optim.Adam(self.network.parameters(), lr=config.lr)
         self.forward, self.stepper = self.fabric.setup(self.network, self.optimiser)
-        self.beta = BetaController("auto" if config.beta == "auto" else float(config.beta)).to(self.fabric.device)
-        self.objective = Objective(
-            voice if rendering else None, spectral if rendering else None, config.synth_layer, config.gradient_clip
-        ).to(self.fabric.device)
-        self.train_unit = dataset.split("train").to(self.fabric.device)
-        self.validation_unit = dataset.split("validation")[: config.validation_limit].to(self.fabric.device)
-        self.steps = -(-len(self.train_unit) // config.batch_size)
-        self.modules = {"model": self.network, "beta": self.beta}
-        self.position = Position()
+        self.position = read_position(out / CHECKPOINT) if existing else Position()
         self.sums: dict[str, Tensor] = {}
+        self._set_up_phase()
         if existing:
-            self.position, sums = restore_checkpoint(out / "checkpoint.safetensors", self.modules, self.optimiser)
+            self.position, sums = restore_checkpoint(out / CHECKPOINT, self.modules, self.optimiser)
             self.sums = {name: value.to(self.fabric.device) for name, value in sums.items()}
         self.saved_at = self.started_at = time.monotonic()
+
+    def _set_up_phase(self) -> None:
+        """Everything that is a phase's own: its settings, terms and weights, and the presets it trains on."""
+        device = self.fabric.device
+        self.phase = phase = self.config.phases[self.position.phase]
+        self.beta = BetaController("auto" if phase.beta == "auto" else float(phase.beta)).to(device)
+        self.modules = {"model": self.network, "beta": self.beta}
+        spectral = perceptual = None
+        if phase.loss == PNP:
+            assert self.preparation.metric is not None
+            perceptual = perceptual_loss(phase, self.preparation.metric, str(metric_path(self.dataset.path)))
+        elif phase.loss != "none":
+            spectral = build_loss(phase.loss, self.dataset.header.settings.sample_rate, phase.feature)
+        self.objective = Objective(
+            None if spectral is None else self.voice,
+            spectral,
+            phase.synth_layer,
+            phase.gradient_clip,
+            phase.hold_phases,
+            perceptual,
+            phase.free_bits,
+        ).to(device)
+        train = self.dataset.split("train")
+        if perceptual is not None and perceptual.presets is not None:
+            train = train[: len(perceptual.presets)]
+        self.train_unit = train.to(device)
+        self.validation_unit = self.dataset.split("validation")[: phase.validation_limit].to(device)
+        self.steps = -(-len(self.train_unit) // phase.batch_size)
+
+    @property
+    def _epoch(self) -> int:
+        """Epochs finished in this phase."""
+        return self.position.epoch - self.position.phase_start
+
+    @property
+    def _progress(self) -> float:
+        """Epochs done in this phase, with the part of the one under way."""
+        return self._epoch + self.position.step / self.steps
 
     def run(self) -> Position:
         """Train, and leave a run directory.
@@ -157,67 +189,92 @@ class Trainer:
             return position
         position.finished = ""
         ensure_directory(self.out)
-        with _alone_in(self.out) if self.fabric.is_global_zero else nullcontext():
+        with alone_in(self.out) if self.fabric.is_global_zero else nullcontext():
             return self._run()
 
     def _run(self) -> Position:
-        config, position = self.config, self.position
+        position = self.position
         self._describe()
         log = MetricsLog(self.out, position.epoch) if self.fabric.is_global_zero else None
         try:
-            with _stop_on_sigint() as stopped:
-                while position.epoch < config.epochs:
-                    self._train_epoch(stopped)
-                    row = self._validate()
-                    if log is not None:
-                        log.add(row)
-                    self.on_epoch(row)
-                    if config.patience and position.waited >= config.patience:
-                        position.finished = f"no better validation loss for {config.patience} epochs"
+            with stop_on_sigint() as stopped:
+                while True:
+                    ended = self._run_phase(log, stopped)
+                    if position.phase + 1 == len(self.config.phases):
                         break
-                    if time.monotonic() - self.saved_at > SAVE_SECONDS:
-                        self._save()
+                    self._next_phase()
         finally:
             if log is not None:
                 log.close()
-        position.finished = position.finished or f"all {config.epochs} epochs done"
+        position.finished = ended
         self._save()
         return position
 
+    def _run_phase(self, log: MetricsLog | None, stopped: Callable[[], bool]) -> str:
+        """Train to the end of a phase; say why it ended."""
+        phase, position = self.phase, self.position
+        while self._epoch < phase.epochs:
+            self._train_epoch(stopped)
+            row = self._validate()
+            if log is not None:
+                log.add(row)
+            self.on_epoch(row)
+            if phase.patience and position.waited >= phase.patience:
+                return f"no better validation loss for {phase.patience} epochs"
+            if time.monotonic() - self.saved_at > SAVE_SECONDS:
+                self._save()
+        return f"all {phase.epochs} epochs done"
+
+    def _next_phase(self) -> None:
+        """Go on from the best weights so far, which count as best until an epoch of the new phase is better."""
+        position = self.position
+        position.phase, position.phase_start, position.waited = position.phase + 1, position.epoch, 0
+        self.fabric.barrier()
+        self.network.load_state_dict(load_tensors(self.out / WEIGHTS)[0])
+        self.optimiser.state.clear()
+        self._set_up_phase()
+        terms = self._typical(self._measure_validation()[0])
+        self._balance(terms)
+        position.best_terms = {name: float(value) for name, value in terms.items()}
+        self._save()
+
     def _may_continue(self) -> bool:
         """Whether a finished run has more to do under settings that were raised since."""
-        patient = not self.config.patience or self.position.waited < self.config.patience
-        return self.position.epoch < self.config.epochs and patient
+        patient = not self.phase.patience or self.position.waited < self.phase.patience
+        return self._epoch < self.phase.epochs and patient
 
     def _train_epoch(self, stopped: Callable[[], bool]) -> None:
-        config, position, fabric = self.config, self.position, self.fabric
-        order = epoch_order(config.seed, position.epoch, len(self.train_unit))
-        for group in self.optimiser.param_groups:
-            group["lr"] = config.learning_rate(position.epoch)
+        phase, position, fabric = self.phase, self.position, self.fabric
+        seed = self.config.seed
+        order = epoch_order(seed, position.epoch, len(self.train_unit))
         self.forward.train()
         while position.step < self.steps:
-            rows = order[position.step * config.batch_size : (position.step + 1) * config.batch_size]
-            noise = posterior_noise(config.seed, position.epoch, position.step, len(rows), self.network.latent_size)
+            done = self._epoch * self.steps + position.step
+            warm = min(1.0, (done + 1) / phase.lr_warmup) if phase.lr_warmup else 1.0
+            for group in self.optimiser.param_groups:
+                group["lr"] = warm * phase.learning_rate(self._progress)
+            rows = order[position.step * phase.batch_size : (position.step + 1) * phase.batch_size]
+            noise = posterior_noise(seed, position.epoch, position.step, len(rows), self.network.latent_size)
             # Every process draws for the whole batch and takes every n-th row; a batch that does not divide evenly is
             # filled up from its own start, so that no process is left without rows.
             mine = torch.arange(
                 fabric.global_rank, -(-len(rows) // fabric.world_size) * fabric.world_size, fabric.world_size
             )
             mine = mine % len(rows)
-            unit = self.train_unit[rows[mine].to(fabric.device)]
+            chosen = rows[mine].to(fabric.device)
+            unit = self.train_unit[chosen]
             output = self.forward(unit, noise[mine].to(fabric.device))
-            terms = self.objective.terms(output, unit, with_spectral=config.synth_layer)
-            means = {name: value.mean() for name, value in terms.items()}
-            summary = typical(terms)
-            if "spectral" in terms:
-                self.beta.update(self._reduce(summary["parameter"]), self._reduce(summary["spectral"]))
-            total = self._weights().total(means)
+            first = frame_offset(seed, position.epoch, position.step, phase.frame_step)
+            frames = Frames(first, phase.frame_step) if phase.frame_step > 1 else EVERY_FRAME
+            terms = self.objective.terms(output, unit, phase.synth_layer, frames, chosen)
+            summary = self._typical(terms)
+            self._balance(summary)
+            total = self._weights(self._progress).total(self.objective.minimised(terms, output))
             self.stepper.zero_grad()
             fabric.backward(total)
             self.stepper.step()
-            for name, value in {**summary, "spectral_mean": means.get("spectral"), "loss": total}.items():
-                if value is None:
-                    continue
+            means = {f"{name}_mean": terms[name].mean() for name in COMPARED if name in terms}
+            for name, value in {**summary, **means, "loss": total}.items():
                 share = value.detach().double() * len(rows)
                 self.sums[name] = self.sums.get(name, torch.zeros_like(share)) + share
             position.step += 1
@@ -228,18 +285,30 @@ class Trainer:
             if time.monotonic() - self.saved_at > SAVE_SECONDS:
                 self._save()
 
+    def _typical(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        loss = self.phase.loss
+        return typical(terms, loss in LOSSES and LOSSES[loss].heavy_tailed)
+
+    def _balance(self, summary: Mapping[str, Tensor]) -> None:
+        """Let the weight of the compared term follow, where this phase has one."""
+        for name in COMPARED:
+            if name in summary:
+                self.beta.update(self._reduce(summary["parameter"]), self._reduce(summary[name]))
+
     def _reduce(self, value: Tensor) -> Tensor:
         """The mean of a scalar over all processes."""
         reduced = self.fabric.all_reduce(value.detach())
         return torch.as_tensor(reduced)
 
-    def _weights(self) -> Weights:
-        return Weights(alpha=self.config.alpha, beta=self.beta.beta, kl=self.config.kl_weight)
+    def _weights(self, progress: float = math.inf) -> Weights:
+        """The weights at a point of the phase; without one, those at its end, by which epochs are compared."""
+        phase = self.phase
+        warm = 1.0 if progress == math.inf else kl_factor(phase.kl_schedule, progress, phase.kl_warmup)
+        return Weights(phase.alpha, self.beta.beta, warm * phase.kl_weight, phase.parameter_weight)
 
     @torch.no_grad()
-    def _validate(self) -> dict[str, float]:
-        """Close the epoch: validation terms, the early-stopping decision, the row for the log."""
-        position = self.position
+    def _measure_validation(self) -> tuple[dict[str, Tensor], Tensor]:
+        """Terms of every validation preset, and the mean KL divergence of every latent dimension."""
         self.forward.eval()
         collected: dict[str, list[Tensor]] = {}
         kl = []
@@ -247,32 +316,40 @@ class Trainer:
             output = self.forward(unit)
             for name, value in self.objective.terms(output, unit).items():
                 collected.setdefault(name, []).append(value)
-            kl.append(kl_divergence(output.mean, output.log_variance))
-        every = {name: torch.cat(values).double() for name, values in collected.items()}
-        terms = typical(every)
-        if "spectral" in terms and not self.config.synth_layer:
-            self.beta.update(terms["parameter"], terms["spectral"])
-        weights = self._weights()
-        kl_per_dimension = torch.cat(kl).double().mean(dim=0)
+            kl.append(self.objective.kl(output))
+        return {name: torch.cat(values).double() for name, values in collected.items()}, torch.cat(kl).double().mean(0)
 
-        row = {"epoch": float(position.epoch), "lr": self.config.learning_rate(position.epoch)}
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """Close the epoch: validation terms, the early-stopping decision, the row for the log."""
+        position = self.position
+        every, kl_per_dimension = self._measure_validation()
+        terms = self._typical(every)
+        if not self.phase.synth_layer:
+            self._balance({name: value for name, value in terms.items() if name != "perceptual"})
+        weights = self._weights()
+
+        lr = self.phase.learning_rate(self._epoch)
+        row = {"epoch": float(position.epoch), "phase": float(position.phase), "lr": lr}
         train = {name: self._reduce(value) / len(self.train_unit) for name, value in self.sums.items()}
         for split, means in (("train", train), ("validation", terms)):
             chosen = {name: means[name] for name in TERMS if name in means}
             row |= {f"{split}/{name}": float(value) for name, value in chosen.items()}
             row[f"{split}/total"] = float(weights.total(chosen))
         row["train/loss"] = float(train["loss"])
-        for split, mean in (("train", train.get("spectral_mean")), ("validation", every.get("spectral"))):
-            if mean is not None:
-                row[f"{split}/spectral_mean"] = float(mean.mean())
+        for name in COMPARED:
+            for split, mean in (("train", train.get(f"{name}_mean")), ("validation", every.get(name))):
+                if mean is not None:
+                    row[f"{split}/{name}_mean"] = float(mean.mean())
         row["beta"] = float(weights.beta)
+        row["kl_weight"] = self._weights(self._epoch).kl
         row["active_units"] = float((kl_per_dimension > ACTIVE_NATS).sum())
         row |= {f"kl/{number:02d}": float(value) for number, value in enumerate(kl_per_dimension)}
 
         if not all(math.isfinite(value) for value in row.values()):
             raise UserError(
                 f"{self.out}: the loss is not finite in epoch {position.epoch + 1}; "
-                f"lower --lr (now {self.config.lr:g}) or --gradient-clip (now {self.config.gradient_clip:g})"
+                f"lower --lr (now {self.phase.lr:g}) or --gradient-clip (now {self.phase.gradient_clip:g})"
             )
 
         # The weight of the spectral term moves, so the best epoch so far is weighed again with today's.
@@ -281,7 +358,7 @@ class Trainer:
             position.best_epoch, position.waited = position.epoch, 0
             position.best_terms = {name: float(value) for name, value in terms.items()}
             if self.fabric.is_global_zero:
-                save_tensors(self.out / "weights.safetensors", self.network.state_dict(), {"epoch": position.epoch})
+                save_tensors(self.out / WEIGHTS, self.network.state_dict(), {"epoch": position.epoch})
         else:
             position.waited += 1
         position.epoch, position.step, self.sums = position.epoch + 1, 0, {}
@@ -292,8 +369,7 @@ class Trainer:
         self.position.seconds += now - self.started_at
         self.saved_at = self.started_at = now
         if self.fabric.is_global_zero:
-            path = self.out / "checkpoint.safetensors"
-            save_checkpoint(path, self.modules, self.optimiser, self.sums, self.position)
+            save_checkpoint(self.out / CHECKPOINT, self.modules, self.optimiser, self.sums, self.position)
             self._describe()
 
     def _describe(self) -> None:
@@ -301,70 +377,27 @@ class Trainer:
             write_description(self.out, self.config, self.dataset, asdict(self.position))
 
 
-def _check_out(out: Path, config: TrainConfig, dataset: Dataset, resume: bool) -> bool:
-    """Whether `out` holds a checkpoint to go on from; refuse a directory that holds anything else."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out}: not a directory; choose another --out")
-    if not (out / "run.json").exists():
-        if out.is_dir() and any(not _is_leftover(path) for path in out.iterdir()):
-            raise UserError(f"{out}: not empty and not a run; choose another --out")
-        return False
-    if not resume:
-        raise UserError(f"{out}: already holds a run; add --resume to go on with it, or choose another --out")
-    document = read_description(out)
-    if document.get("dataset_hash") != dataset.hash:
-        raise UserError(
-            f"{dataset.path}: is not the dataset {document.get('dataset_hash')} that {out} was trained on "
-            f"(hash {dataset.hash}); give that one, or choose another --out"
-        )
-    for name, before in document.get("config", {}).items():
-        now = getattr(config, name, None)
-        if name not in CHANGEABLE and now != before:
+def _check_phase(phase: TrainConfig, dataset: Dataset, voice: nn.Module | None) -> None:
+    """Refuse settings that contradict each other.
+
+    Raises:
+        UserError: naming them.
+        ValueError: if sounds shall be compared without a voice.
+    """
+    loss: AudioLoss | None = None
+    if phase.loss != PNP:
+        loss = build_loss(phase.loss, dataset.header.settings.sample_rate, phase.feature)
+    if phase.loss in (PNP, "none"):
+        if phase.synth_layer:
             raise UserError(
-                f"{out}: was trained with {name} = {before!r}, now it is {now!r}; set it back or choose another --out"
+                f"--synth-layer with --loss {phase.loss}: there is no gradient to send through the Voice; name a loss "
+                "that compares sounds"
             )
-    return (out / "checkpoint.safetensors").exists()
-
-
-def _is_leftover(path: Path) -> bool:
-    """Whether a file is what a process killed in the middle of a first write leaves, or the lock."""
-    return path.name == LOCK or (path.name.startswith(".") and path.name.endswith(".part"))
-
-
-@contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock, which the operating system frees with the process, however that ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock
-        yield
-        return
-    with (directory / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                f"{directory}: another process is training there; wait for it or choose another --out"
-            ) from None
-        yield
-
-
-@contextmanager
-def _stop_on_sigint() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a flag, so that a step is never cut in half; the second one stops at once."""
-    asked: list[int] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    try:
-        before = signal.signal(signal.SIGINT, handle)
-    except ValueError:  # not in the main thread, where nobody presses Ctrl-C
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(asked)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    elif voice is None:
+        raise ValueError(f"the loss {phase.loss} needs a voice")
+    if phase.hold_phases and not phase.synth_layer:
+        raise UserError(
+            "--hold-phases without --synth-layer: there is no gradient through the Voice; add --synth-layer"
+        )
+    if phase.frame_step > 1 and (loss is None or not LOSSES[phase.loss].features):
+        raise UserError(f"--frame-step is {phase.frame_step}, but the loss {phase.loss} has no frames to choose from")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["epoch_order", "posterior_noise"]
+__all__ = ["epoch_order", "frame_offset", "posterior_noise"]
 
 
 def _generator(*key: int) -> torch.Generator:
@@ -22,3 +22,8 @@ def epoch_order(seed: int, epoch: int, size: int) -> Tensor:
 def posterior_noise(seed: int, epoch: int, step: int, rows: int, latent_size: int) -> Tensor:
     """Standard normal noise ``(rows, latent_size)`` of one step."""
     return torch.randn(rows, latent_size, generator=_generator(seed, 1, epoch, step))
+
+
+def frame_offset(seed: int, epoch: int, step: int, frame_step: int) -> int:
+    """The first frame that one step compares, from 0 to `frame_step` - 1."""
+    return int(torch.randint(frame_step, (), generator=_generator(seed, 2, epoch, step)))

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from synthvae.errors import UserError
 from synthvae.files import atomic_write
-from synthvae.models import VAE, parse_architecture
+from synthvae.models import LatentModel, build_model, parse_architecture
 from synthvae.parameters.space import ParameterSpace
 from synthvae.presets.dataset import Dataset
 from synthvae.presets.settings import SYNTH, RenderSettings, check_format
@@ -92,7 +92,7 @@ class Run:
     dataset_hash: str
     dataset_origin: Mapping[str, Any]
     state: Mapping[str, Any]
-    model: VAE
+    model: LatentModel
 
     @property
     def latent_size(self) -> int:
@@ -228,13 +228,13 @@ def load_run(path: str | Path) -> Run:
     if not weights.exists():
         raise UserError(f"{weights}: not there; if no epoch was finished go on with --resume, else train again")
     tensors, _ = load_tensors(weights)
-    model = VAE(len(parameters), parse_architecture(config.architecture, len(parameters)), config.output)
+    widths = parse_architecture(config.architecture, len(parameters), config.latent)
+    model = build_model(config.network, len(parameters), widths, config.output)
     try:
         model.load_state_dict(tensors)
     except RuntimeError:
-        raise UserError(
-            f"{weights}: does not fit the architecture {config.architecture} of run.json; train again"
-        ) from None
+        network = f"{config.network} {'-'.join(map(str, widths))}"
+        raise UserError(f"{weights}: does not fit the network {network} of run.json; train again") from None
     if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
         raise UserError(f"{weights}: holds weights that are not finite; train again with a lower --lr")
     return Run(

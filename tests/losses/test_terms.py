@@ -4,7 +4,7 @@ import torch
 from torch.distributions import Normal
 from torch.distributions import kl_divergence as reference_kl
 
-from synthvae.losses import clamp_penalty, kl_divergence, parameter_error
+from synthvae.losses import clamp_penalty, free_bits, kl_divergence, parameter_error
 
 
 def test_parameter_error_is_the_squared_distance_of_each_row():
@@ -36,3 +36,13 @@ def test_kl_divergence_is_that_of_torch_distributions():
 
 def test_kl_divergence_vanishes_at_the_prior():
     assert kl_divergence(torch.zeros(1, 4), torch.zeros(1, 4)).abs().max() == 0.0
+
+
+def test_free_bits_have_the_published_mean_and_no_gradient_below_the_floor():
+    kl = torch.tensor([[0.1, 2.0, 0.3], [0.2, 1.0, 0.5]], requires_grad=True)
+    value = free_bits(kl, 0.35)
+    torch.testing.assert_close(value.mean(), torch.tensor(0.35 + 1.5 + 0.4))
+    value.mean().backward()
+    assert kl.grad[:, 0].tolist() == [0.0, 0.0]
+    assert (kl.grad[:, 1:] == 0.5).all()
+    torch.testing.assert_close(free_bits(kl, 0.0), kl.sum(1))

@@ -4,21 +4,7 @@ import pytest
 import torch
 
 from synthvae.errors import UserError
-from synthvae.models import ARCHITECTURES, VAE, parse_architecture
-
-
-@pytest.mark.parametrize(
-    ("text", "widths"),
-    [("exp1", (256, 64, 16)), ("exp3", (128, 16)), ("63-32-7", (32, 7)), ("32-7", (32, 7)), ("5", (5,))],
-)
-def test_architectures(text: str, widths: tuple[int, ...]):
-    assert parse_architecture(text, 63) == widths
-
-
-@pytest.mark.parametrize("text", ["exp9", "78-32-4", "1_0", "²", "", "63-0-4", "a-b", "63--4"])
-def test_impossible_architectures(text: str):
-    with pytest.raises(UserError, match="--architecture"):
-        parse_architecture(text, 63)
+from synthvae.models import ARCHITECTURES, VAE
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

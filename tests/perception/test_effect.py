@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
-from synthvae.perception import total_effect
+from synthvae.errors import UserError
+from synthvae.features import build_feature
+from synthvae.perception import effect_on_dataset, total_effect
+from synthvae.presets.dataset import Dataset
+from synthvae.synth.voice import Voice
 
 
 class Sum(torch.nn.Module):
@@ -39,3 +45,12 @@ def test_an_interaction_counts_for_both_and_nobody_is_its_own_partner():
 def test_one_preset_has_nobody_to_exchange_with():
     with pytest.raises(ValueError, match="two presets"):
         total_effect(Sum(), torch.nn.Identity(), torch.rand(1, 3))
+
+
+def test_a_dataset_is_measured_on_its_first_training_presets(small_dataset: Dataset, small_voice: Voice):
+    feature = build_feature("logmel", 16000)
+    effect = effect_on_dataset(small_voice, feature, small_dataset)
+    assert torch.equal(effect, total_effect(small_voice, feature, small_dataset.split("train")[:256]))
+    header = dataclasses.replace(small_dataset.header, splits={**small_dataset.header.splits, "train": (0, 1)})
+    with pytest.raises(UserError, match="one training preset"):
+        effect_on_dataset(small_voice, feature, dataclasses.replace(small_dataset, header=header))

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from synthvae.errors import UserError
 from synthvae.features import build_feature
-from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.perception import compute_metric, metric_path, read_metric, write_metric
 from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
 from synthvae.tensors import save_tensors
 
+EFFECT = torch.linspace(0.01, 0.4, 63)
 LOGMEL = build_feature("logmel", 16000)
 
 
@@ -32,7 +32,7 @@ class Linear:
 
 def test_linear_features_have_the_closed_form(small_dataset: Dataset):
     voice = Linear()
-    metric = compute_metric(voice, LOGMEL, small_dataset, keep=3)
+    metric = compute_metric(voice, LOGMEL, small_dataset, EFFECT, keep=3)
     flat = voice.matrix.flatten(0, 1).double()
     expected = flat.T @ flat / 20
     torch.testing.assert_close(metric.mean, expected, rtol=1e-5, atol=1e-6)
@@ -46,13 +46,13 @@ def test_complex_features_count_both_parts(small_dataset: Dataset):
         def jacobian(self, unit: Tensor, feature: object) -> Tensor:
             return super().jacobian(unit, feature) * (1 + 2j)
 
-    plain = compute_metric(Linear(), LOGMEL, small_dataset, limit=2).mean
-    both = compute_metric(Complex(), LOGMEL, small_dataset, limit=2).mean
+    plain = compute_metric(Linear(), LOGMEL, small_dataset, EFFECT, limit=2).mean
+    both = compute_metric(Complex(), LOGMEL, small_dataset, EFFECT, limit=2).mean
     torch.testing.assert_close(both, 5 * plain, rtol=1e-5, atol=1e-5)
 
 
 def test_it_predicts_what_a_small_step_does(small_dataset: Dataset, small_voice: Voice):
-    metric = compute_metric(small_voice, LOGMEL, small_dataset, limit=8, keep=8)
+    metric = compute_metric(small_voice, LOGMEL, small_dataset, EFFECT, limit=8, keep=8)
     unit = small_dataset.split("train")[:8]
     step = 1e-7 * torch.randn(8, 63, generator=torch.Generator().manual_seed(1))
     predicted = torch.einsum("bp,bpq,bq->b", step, metric.presets, step)
@@ -64,9 +64,24 @@ def test_it_predicts_what_a_small_step_does(small_dataset: Dataset, small_voice:
     assert close.sum() >= 6, (predicted, measured)  # a step may cross a jump of an LFO
 
 
+def test_limited_slopes_say_no_more_than_the_effect_over_the_range(small_dataset: Dataset):
+    metric = compute_metric(Linear(), LOGMEL, small_dataset, EFFECT, keep=2)
+    unit = small_dataset.split("train").double()
+    ceiling = EFFECT / (2 * unit.var(dim=0, correction=0))
+    raw, limited = metric.mean.diagonal().clone(), metric.limited.diagonal().clone()
+    torch.testing.assert_close(limited, torch.minimum(raw, ceiling))
+    assert 10 < (limited < raw).sum() < 60
+    # Only rows and columns are scaled: correlations stay.
+    for matrix in (metric.mean, metric.limited):
+        scale = matrix.diagonal().rsqrt()
+        matrix.mul_(scale[:, None] * scale)
+    torch.testing.assert_close(metric.limited, metric.mean)
+    torch.testing.assert_close(metric.limited_presets[0].diagonal().double(), limited, rtol=1e-5, atol=1e-6)
+
+
 def test_stopped_and_resumed_equals_whole(small_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("synthvae.perception.metric.SAVE_SECONDS", -1.0)
-    whole = compute_metric(Linear(), LOGMEL, small_dataset, keep=20)
+    whole = compute_metric(Linear(), LOGMEL, small_dataset, EFFECT, keep=20)
     part = tmp_path / "m.part"
 
     def stop(done: int) -> None:
@@ -74,11 +89,12 @@ def test_stopped_and_resumed_equals_whole(small_dataset: Dataset, tmp_path: Path
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        compute_metric(Linear(), LOGMEL, small_dataset, keep=20, resume_from=part, progress=stop)
+        compute_metric(Linear(), LOGMEL, small_dataset, EFFECT, keep=20, resume_from=part, progress=stop)
     voice = Linear()
-    resumed = compute_metric(voice, LOGMEL, small_dataset, keep=20, resume_from=part)
+    resumed = compute_metric(voice, LOGMEL, small_dataset, EFFECT, keep=20, resume_from=part)
     assert voice.calls < 6
     assert torch.equal(whole.mean, resumed.mean)
+    assert torch.equal(whole.limited, resumed.limited)
     assert torch.equal(whole.presets, resumed.presets)
     assert not part.exists()
 
@@ -87,22 +103,23 @@ def test_an_unfinished_file_of_another_computation_is_not_used(small_dataset: Da
     part = tmp_path / "m.part"
     wrong = {"total": torch.full((63, 63), 1e9, dtype=torch.float64), "kept": torch.zeros(0, 63, 63)}
     save_tensors(part, wrong, {"feature": "mfcc", "done": 40})
-    metric = compute_metric(Linear(), LOGMEL, small_dataset, resume_from=part)
+    metric = compute_metric(Linear(), LOGMEL, small_dataset, EFFECT, resume_from=part)
     assert metric.mean.max() < 1e6
 
 
 def test_round_trip_and_refusals(small_dataset: Dataset, tmp_path: Path):
-    metric = compute_metric(Linear(), LOGMEL, small_dataset, limit=4, keep=2)
+    metric = compute_metric(Linear(), LOGMEL, small_dataset, EFFECT, limit=4, keep=2)
     path = metric_path(tmp_path / "d.json")
     assert path.name == "d.logmel-metric.safetensors"
     write_metric(path, metric)
     again = read_metric(path)
-    assert torch.equal(again.mean, metric.mean)
-    assert torch.equal(again.presets, metric.presets)
-    assert dataclasses.replace(again, mean=metric.mean, presets=metric.presets) == metric
-    again.require(VOICE_63, "x")
-    with pytest.raises(UserError, match=f"{VOICE_63.hash}.*{VOICE_78.hash}"):
-        again.require(VOICE_78, "x")
+    tensors = {name: getattr(metric, name) for name in ("mean", "limited", "effect", "ceiling", "presets")}
+    for name, tensor in tensors.items():
+        assert torch.equal(getattr(again, name), tensor)
+    assert dataclasses.replace(again, **tensors) == metric
+    again.require(small_dataset, "x")
+    with pytest.raises(UserError, match=f"{small_dataset.hash}.*not of 0123.*--overwrite"):
+        again.require(dataclasses.replace(small_dataset, hash="0123"), "x")
     with pytest.raises(UserError, match="synthvae metric DATASET"):
         read_metric(tmp_path / "none.safetensors")
     save_tensors(tmp_path / "other.safetensors", {"a": torch.zeros(1)})
@@ -118,4 +135,4 @@ def test_a_jacobian_that_is_not_finite_is_named(small_dataset: Dataset):
             return values
 
     with pytest.raises(UserError, match="training preset 3 is not finite"):
-        compute_metric(Broken(), LOGMEL, small_dataset)
+        compute_metric(Broken(), LOGMEL, small_dataset, EFFECT)

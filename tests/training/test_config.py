@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_flags_win_over_the_file_and_the_file_over_its_base(tmp_path: Path):
         ("alpha = -1", "alpha is -1"),
         ('beta = "automatic"', "beta is 'automatic'; give auto or a number"),
         ("beta = -1", "beta is -1"),
-        ('device = "tpu"', "choose auto, cpu or cuda"),
+        ('device = "tpu"', "choose one of auto, cpu, cuda"),
         ("epochs = = 1", "not TOML"),
         ('base = "x.toml"', "x.toml: cannot read"),
         ('base = "c.toml"', "leads back to the file itself"),
@@ -66,3 +67,39 @@ def test_beta_from_the_command_line_is_text():
 def test_the_study_schedule():
     config = TrainConfig(lr=1.0, lr_drop_after=200, lr_drop_every=100, lr_drop_factor=0.5)
     assert [config.learning_rate(e) for e in (0, 199, 200, 299, 300, 499)] == [1, 1, 0.5, 0.5, 0.25, 0.125]
+
+
+def test_a_second_phase_overlays_the_first(tmp_path: Path):
+    write(tmp_path / "base.toml", 'data = "a.json"\nepochs = 7\n[then]\nloss = "mrstft"\nepochs = 3\n')
+    overlay = write(tmp_path / "over.toml", 'base = "base.toml"\nloss = "none"\n[then]\nlr = 1e-5\n')
+    config = resolve_config(overlay, {"then": {"loss": "logmel", "epochs": None}})
+    first, second = config.phases
+    assert (first.loss, first.epochs, first.synth_layer, first.then) == ("none", 7, False, {})
+    assert (second.loss, second.epochs, second.lr, second.feature) == ("logmel", 3, 1e-5, "logmel")
+    assert second.synth_layer
+    assert resolve_config(None, dataclasses.asdict(config)) == config
+
+
+def test_the_second_phase_may_measure_without_a_gradient(tmp_path: Path):
+    overlay = write(tmp_path / "a.toml", 'data = "a.json"\n[then]\nloss = "scl"\nsynth_layer = false\n')
+    assert not resolve_config(overlay, {}).phases[1].synth_layer
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("then = 3", r"then is 3; make it a table: \[then\]"),
+        ("[then]\nseed = 3", "then.seed cannot be set; a second phase may set alpha, "),
+        ("[then]\nlr = 0", "then: lr is 0.0; give a value above 0"),
+        ("[then]\nkl_schedule = 'up'", "then: kl_schedule is 'up'; choose one of constant, linear"),
+        ("kl_schedule = 'up'", "kl_schedule is 'up'; choose one of constant, linear, cosine, logistic, cyclical"),
+        ("metric = 'mean'", "metric is 'mean'; choose one of diagonal, full, preset, effect"),
+        ("lr_schedule = 'step'", "lr_schedule is 'step'; choose one of drop, cosine"),
+        ("free_bits = -1", "free_bits is -1.0; give 0 or more"),
+        ("frame_step = 0", "frame_step is 0; give a value above 0"),
+    ],
+)
+def test_bad_phases_and_schedules_are_refused(text: str, message: str, tmp_path: Path):
+    path = write(tmp_path / "a.toml", 'data = "x.json"\n' + text + "\n")
+    with pytest.raises(UserError, match=message):
+        resolve_config(path, {})

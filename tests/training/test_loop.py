@@ -12,12 +12,14 @@ import pytest
 import torch
 
 from synthvae.errors import UserError
+from synthvae.perception import PerceptualMetric
 from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
 from synthvae.tensors import load_tensors
 from synthvae.training import loop
 from synthvae.training.config import TrainConfig, resolve_config
 from synthvae.training.metrics import read_metrics
+from synthvae.training.preparation import Preparation
 from synthvae.training.run_directory import load_run
 
 
@@ -329,3 +331,177 @@ def test_callbacks_count_steps_and_epochs(small_dataset: Dataset, tmp_path: Path
     loop.train(config, small_dataset, None, tmp_path / "r", on_step=lambda *s: steps.append(s), on_epoch=rows.append)
     assert steps == [(e, s, 3) for e in range(2) for s in (1, 2, 3)]
     assert [row["epoch"] for row in rows] == [0, 1]
+
+
+def test_a_second_phase_goes_on_from_the_best_weights_and_resumes_to_the_bit(
+    small_dataset: Dataset, small_voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(loop, "SAVE_SECONDS", -1.0)
+    config = settings(
+        small_dataset, loss="none", synth_layer=False, epochs=2, then={"loss": "logmel", "epochs": 2, "beta": 0.01}
+    )
+    loop.train(config, small_dataset, small_voice, tmp_path / "whole")
+    rows = read_metrics(tmp_path / "whole" / "metrics.csv")
+    assert [(row["epoch"], row["phase"]) for row in rows] == [(0, 0), (1, 0), (2, 1), (3, 1)]
+    assert "train/spectral" not in rows[1]
+    assert rows[3]["train/spectral"] > 0
+    for steps in (5, 6, 7, 11):  # the last of the first phase and the first of the second are 6 and 7
+        cut = tmp_path / f"cut{steps}"
+        with pytest.raises(Killed):
+            loop.train(config, small_dataset, small_voice, cut, on_step=kill_after(steps))
+        loop.train(config, small_dataset, small_voice, cut, resume=True)
+        assert_same(tmp_path / "whole", cut)
+
+
+def test_a_second_phase_that_makes_things_worse_leaves_the_first_ones_weights(
+    small_dataset: Dataset, small_voice: Voice, tmp_path: Path
+):
+    first = settings(small_dataset, loss="none", synth_layer=False, epochs=2)
+    loop.train(first, small_dataset, small_voice, tmp_path / "first")
+    both = settings(
+        small_dataset, loss="none", synth_layer=False, epochs=2, then={"loss": "logmel", "epochs": 2, "lr": 10.0}
+    )
+    position = loop.train(both, small_dataset, small_voice, tmp_path / "both")
+    assert (position.phase, position.epoch, position.best_epoch) == (1, 4, 1)
+    kept = [load_tensors(tmp_path / name / "weights.safetensors")[0] for name in ("first", "both")]
+    assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])
+
+
+def test_patience_ends_a_phase_not_the_run(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
+    config = settings(
+        small_dataset, loss="none", synth_layer=False, epochs=400, patience=2, lr=0.05, then={"epochs": 1, "lr": 1e-4}
+    )
+    position = loop.train(config, small_dataset, small_voice, tmp_path / "run")
+    assert position.phase == 1
+    assert position.phase_start < 400
+    assert position.epoch == position.phase_start + 1
+    assert position.finished == "all 1 epochs done"
+
+
+class Recorder(torch.nn.Module):
+    """A voice that notes how it is called."""
+
+    def __init__(self, voice: Voice) -> None:
+        super().__init__()
+        self.voice, self.calls = voice, []
+
+    def forward(self, unit: torch.Tensor, **options: bool) -> torch.Tensor:
+        self.calls.append((torch.is_grad_enabled() and unit.requires_grad, options))
+        return self.voice(unit, **options)
+
+
+def test_phases_are_held_where_the_gradient_runs_and_only_if_asked(
+    small_dataset: Dataset, small_voice: Voice, tmp_path: Path
+):
+    for hold in (True, False):
+        voice = Recorder(small_voice)
+        config = settings(small_dataset, loss="logmel", hold_phases=hold, epochs=1)
+        loop.train(config, small_dataset, voice, tmp_path / str(hold))
+        flowing = [options for gradient, options in voice.calls if gradient]
+        assert len(flowing) == 3
+        assert all(options == ({"hold_phases": True} if hold else {}) for options in flowing)
+
+
+def test_every_so_manieth_frame_is_compared_in_training_and_all_in_validation(
+    small_dataset: Dataset, small_voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen = []
+    plain = loop.build_loss
+
+    def spying(*arguments: Any):
+        loss = plain(*arguments)
+        inner = loss.compare
+        loss.compare = lambda a, b, frames: (seen.append((a.requires_grad, frames)), inner(a, b, frames))[1]
+        return loss
+
+    monkeypatch.setattr(loop, "build_loss", spying)
+    config = settings(small_dataset, loss="logmel", frame_step=3, epochs=2)
+    loop.train(config, small_dataset, small_voice, tmp_path / "run")
+    trained = [frames for gradient, frames in seen if gradient]
+    assert {frames.step for frames in trained} == {3}
+    assert {frames.first for frames in trained} <= {0, 1, 2}
+    assert len({frames.first for frames in trained}) > 1
+    assert {frames for gradient, frames in seen if not gradient} == {(0, 1)}
+
+
+def test_pnp_trains_without_rendering_and_hears_what_is_weighted(small_dataset: Dataset, tmp_path: Path):
+    weight = torch.full((63,), 1e-3, dtype=torch.float64)
+    weight[:3] = 100.0
+    metric = PerceptualMetric(
+        torch.diag(weight), torch.diag(weight), weight, weight, torch.zeros(0, 63, 63), 1, "logmel", "", ""
+    )
+    config = settings(
+        small_dataset, loss="pnp", synth_layer=False, epochs=120, parameter_weight=0.0, beta=1.0, patience=0, lr=3e-3
+    )
+    loop.train(config, small_dataset, None, tmp_path / "run", preparation=Preparation(metric=metric))
+    rows = read_metrics(tmp_path / "run" / "metrics.csv")
+    assert rows[-1]["train/perceptual"] < 0.2 * rows[0]["train/perceptual"]
+    assert "train/spectral" not in rows[-1]
+    unit = small_dataset.split("train")
+    run = load_run(tmp_path / "run")
+    error = (run.decode(run.encode(unit)) - unit).square().mean(0)
+    assert error[:3].max() < 0.5 * error[3:].median()
+
+
+def test_the_kl_weight_rises_as_scheduled_and_epochs_are_compared_at_its_full_value(
+    small_dataset: Dataset, tmp_path: Path
+):
+    config = settings(
+        small_dataset, loss="none", synth_layer=False, epochs=4, kl_weight=0.5, kl_schedule="linear", kl_warmup=2.0
+    )
+    loop.train(config, small_dataset, None, tmp_path / "run")
+    rows = read_metrics(tmp_path / "run" / "metrics.csv")
+    assert [row["kl_weight"] for row in rows] == [0.0, 0.25, 0.5, 0.5]
+    for row in rows:
+        expected = row["validation/parameter"] + 100 * row["validation/clamp"] + 0.5 * row["validation/kl"]
+        assert row["validation/total"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_free_bits_keep_dimensions_active_where_the_weight_alone_collapses_them(small_dataset: Dataset, tmp_path: Path):
+    active = {}
+    for bits in (0.0, 0.5):
+        config = settings(
+            small_dataset, loss="none", synth_layer=False, epochs=60, kl_weight=1.0, free_bits=bits, patience=0, lr=3e-3
+        )
+        loop.train(config, small_dataset, None, tmp_path / str(bits))
+        active[bits] = read_metrics(tmp_path / str(bits) / "metrics.csv")[-1]["active_units"]
+    assert active[0.0] <= 2
+    assert active[0.5] >= 12
+
+
+def test_the_selective_network_keeps_what_is_heard_and_loads_without_measuring(
+    small_dataset: Dataset, small_voice: Voice, tmp_path: Path
+):
+    effect = torch.linspace(1.0, 2.0, 63)
+    config = settings(
+        small_dataset, loss="logmel", network="selective", architecture="24-16", latent=5, epochs=1, hold_phases=True
+    )
+    held = (60, 2)
+    loop.train(config, small_dataset, small_voice, tmp_path / "run", preparation=Preparation(effect, held))
+    run = load_run(tmp_path / "run")
+    assert run.latent_size == 5
+    assert run.model.kept.tolist() == [62, 61, 60, 59, 58]
+    unit = small_dataset.split("test")
+    decoded = run.decode(run.encode(unit))
+    torch.testing.assert_close(decoded[:, 60], unit[:, 60].clamp(1e-3, 1 - 1e-3), rtol=0, atol=1e-5)
+    assert (decoded[:, 2] == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss": "pnp"}, "--synth-layer with --loss pnp"),
+        ({"loss": "scl", "synth_layer": False, "hold_phases": True}, "--hold-phases without --synth-layer"),
+        ({"loss": "mrstft", "frame_step": 4}, "--frame-step is 4, but the loss mrstft has no frames"),
+        ({"loss": "sot", "feature": "mfcc"}, "sot does not compare mfcc"),
+        ({"network": "selective", "latent": 64}, "--latent is 64"),
+        ({"network": "flow"}, "--network is 'flow'"),
+        ({"then": {"loss": "mse"}}, "no loss is called 'mse'"),
+    ],
+)
+def test_contradictions_are_refused_before_anything_is_written(
+    changes: dict[str, Any], message: str, small_dataset: Dataset, small_voice: Voice, tmp_path: Path
+):
+    with pytest.raises(UserError, match=message):
+        loop.train(settings(small_dataset, **changes), small_dataset, small_voice, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,48 @@
+"""The widths of a network, as people write them."""
+
+from __future__ import annotations
+
+from synthvae.errors import UserError
+
+__all__ = ["ARCHITECTURES", "parse_architecture"]
+
+#: Encoder widths after the input, the last one the latent size: the study's experiments 1 and 2, and 3.
+ARCHITECTURES: dict[str, tuple[int, ...]] = {"exp1": (256, 64, 16), "exp3": (128, 16)}
+#: Widths that mean the input where they stand first: the sizes of the two parameter sets there are.
+INPUTS = (63, 78)
+
+
+def parse_architecture(text: str, parameters: int, latent: int = 0) -> tuple[int, ...]:
+    """Turn ``--architecture`` into the encoder's widths.
+
+    Args:
+        text: a name of `ARCHITECTURES`, or widths such as ``63-256-64-16``; the input's may be left out.
+        parameters: number of input columns, P.
+        latent: the latent size, in place of the last width; 0 leaves that.
+
+    Returns:
+        Widths after the input; the last is the latent size.
+
+    Raises:
+        UserError: if it is neither.
+    """
+    widths = ARCHITECTURES.get(text) or _widths(text, parameters)
+    return (*widths[:-1], latent) if latent else widths
+
+
+def _widths(text: str, parameters: int) -> tuple[int, ...]:
+    parts = text.split("-")
+    widths = [int(part) for part in parts] if all(p.isascii() and p.isdigit() and len(p) < 7 for p in parts) else []
+    if len(widths) > 2 and widths[0] != parameters and widths[0] in INPUTS:
+        raise UserError(
+            f"--architecture {text!r}: starts with {widths[0]}, but the presets have {parameters} parameters; "
+            f"write {parameters} there, or leave the input out"
+        )
+    if len(widths) > 1 and widths[0] == parameters:
+        widths = widths[1:]
+    if not widths or min(widths) < 1:
+        raise UserError(
+            f"--architecture {text!r}: neither one of {', '.join(ARCHITECTURES)} nor widths; "
+            f"write e.g. {parameters}-256-64-16"
+        )
+    return tuple(widths)

@@ -1,0 +1,101 @@
+"""An autoencoder whose latents begin as the parameters that are heard most.
+
+With g = Phi^-1(u), the normal scores of unit parameters (Phi the normal distribution function; of presets that are
+drawn uniformly, every g is standard normal, as the prior has it):
+
+    mean[d]   = g[kept[d]] + f_d(g)
+    decoded   = Phi(place(z) + h(z)),
+
+where place() puts each latent back on the parameter that it began as and 0, the middle, on all others. f and h are
+networks whose last layers start at 0. So it starts as the best that can be done without learning, keeping D
+parameters exactly, and learns from there what else the latents can say and what the other parameters should be.
+
+Parameters that are *held* (those that only pitch tells apart, whose gradient through a spectral loss is as good as
+random) have no such correction: where one is kept, its latent is its normal score and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from synthvae.errors import UserError
+from synthvae.models.base import LatentModel, bounded
+
+__all__ = ["SelectiveVAE"]
+
+#: Unit values this close to a face count as this far from it: Phi^-1 of 0 is infinite.
+MARGIN = 1e-3
+#: Log variances at the start, and of held latents always. Half a unit of -8 is a standard deviation of 0.018, or
+#: 0.7 % of a parameter's range at its middle; of -14 it is five cents of the keyboard's range.
+START_LOG_VARIANCE, HELD_LOG_VARIANCE = -8.0, -14.0
+
+
+class SelectiveVAE(LatentModel):
+    """Encoder and decoder that correct a selection of parameters."""
+
+    kept: Tensor
+    held: Tensor
+
+    def __init__(self, parameters: int, widths: Sequence[int]) -> None:
+        """Build the network; `select` says which parameters it keeps.
+
+        Args:
+            parameters: number of input columns, P.
+            widths: encoder widths after the input; the last is the latent size D, the decoder is mirrored.
+
+        Raises:
+            UserError: if there are more latents than parameters.
+        """
+        super().__init__()
+        *hidden, latent = widths
+        if latent > parameters:
+            raise UserError(
+                f"--latent is {latent}; the selective network keeps parameters, of which there are {parameters}: "
+                "give at most that, or --network mlp"
+            )
+        self.parameters_in, self.latent_size = parameters, latent
+        self.body = nn.Sequential(*_layers([parameters, *hidden]))
+        last = hidden[-1] if hidden else parameters
+        self.mean, self.log_variance = nn.Linear(last, latent), nn.Linear(last, latent)
+        correction = nn.Linear(hidden[0] if hidden else latent, parameters)
+        self.decoder = nn.Sequential(*_layers([latent, *reversed(hidden)]), correction)
+        for layer, bias in ((self.mean, 0.0), (self.log_variance, START_LOG_VARIANCE), (correction, 0.0)):
+            nn.init.zeros_(layer.weight)
+            nn.init.constant_(layer.bias, bias)
+        self.register_buffer("kept", torch.arange(latent))
+        self.register_buffer("held", torch.zeros(parameters, dtype=torch.bool))
+
+    def select(self, heard: Tensor, held: Sequence[int]) -> None:
+        """Choose the parameters that the latents begin as.
+
+        Args:
+            heard: how much each parameter is heard, ``(P,)``; the D largest are kept, the most heard first.
+            held: columns that are not corrected.
+        """
+        self.kept.copy_(heard.argsort(descending=True)[: self.latent_size])
+        self.held.zero_()
+        self.held[list(held)] = True
+
+    def encode(self, unit: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior mean and log variance, each ``(B, D)``, of unit parameters ``(B, P)``."""
+        score = torch.special.ndtri(unit.clamp(MARGIN, 1.0 - MARGIN))
+        hidden = self.body(score)
+        held = self.held[self.kept]
+        mean = score[:, self.kept] + torch.where(held, 0.0, self.mean(hidden))
+        return mean, torch.where(held, HELD_LOG_VARIANCE, bounded(self.log_variance(hidden)))
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Unit parameters ``(B, P)`` of latents ``(B, D)``, inside the cube already."""
+        correction = torch.where(self.held, 0.0, self.decoder(latent))
+        return torch.special.ndtr(correction.index_add(1, self.kept, latent.to(correction.dtype)))
+
+
+def _layers(widths: Sequence[int]) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), nn.GELU()]
+    return layers

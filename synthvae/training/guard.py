@@ -1,0 +1,103 @@
+"""Who may write into a run's directory, and how Ctrl-C ends a run."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from synthvae.errors import UserError
+from synthvae.presets.dataset import Dataset
+from synthvae.training.config import TrainConfig
+from synthvae.training.run_directory import read_description
+
+__all__ = ["alone_in", "check_out", "stop_on_sigint"]
+
+#: Settings that a resumed run may change, in either phase.
+CHANGEABLE = {"data", "epochs", "patience", "device", "devices"}
+LOCK = ".lock"
+
+
+def check_out(out: Path, config: TrainConfig, dataset: Dataset, resume: bool) -> bool:
+    """Whether `out` holds a checkpoint to go on from; refuse a directory that holds anything else.
+
+    Raises:
+        UserError: naming what is there.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: not a directory; choose another --out")
+    if not (out / "run.json").exists():
+        if out.is_dir() and any(not _is_leftover(path) for path in out.iterdir()):
+            raise UserError(f"{out}: not empty and not a run; choose another --out")
+        return False
+    if not resume:
+        raise UserError(f"{out}: already holds a run; add --resume to go on with it, or choose another --out")
+    document = read_description(out)
+    if document.get("dataset_hash") != dataset.hash:
+        raise UserError(
+            f"{dataset.path}: is not the dataset {document.get('dataset_hash')} that {out} was trained on "
+            f"(hash {dataset.hash}); give that one, or choose another --out"
+        )
+    for name, before in document.get("config", {}).items():
+        now = getattr(config, name, None)
+        same = _fixed(now) == _fixed(before) if name == "then" else now == before
+        if name not in CHANGEABLE and not same:
+            raise UserError(
+                f"{out}: was trained with {name} = {before!r}, now it is {now!r}; set it back or choose another --out"
+            )
+    return (out / "checkpoint.safetensors").exists()
+
+
+def _fixed(then: Any) -> Any:  # noqa: ANN401
+    return {name: value for name, value in (then or {}).items() if name not in CHANGEABLE}
+
+
+def _is_leftover(path: Path) -> bool:
+    """Whether a file is what a process killed in the middle of a first write leaves, or the lock."""
+    return path.name == LOCK or (path.name.startswith(".") and path.name.endswith(".part"))
+
+
+@contextmanager
+def alone_in(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock, which the operating system frees with the process, however that ends.
+
+    Raises:
+        UserError: if another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock
+        yield
+        return
+    with (directory / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(
+                f"{directory}: another process is training there; wait for it or choose another --out"
+            ) from None
+        yield
+
+
+@contextmanager
+def stop_on_sigint() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a flag, so that a step is never cut in half; the second one stops at once."""
+    asked: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    try:
+        before = signal.signal(signal.SIGINT, handle)
+    except ValueError:  # not in the main thread, where nobody presses Ctrl-C
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)

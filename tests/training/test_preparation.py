@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from synthvae.errors import UserError
+from synthvae.features import build_feature
+from synthvae.parameters.voice import VOICE_63
+from synthvae.perception import compute_metric, effect_on_dataset, metric_path, write_metric
+from synthvae.presets.dataset import Dataset, read_dataset
+from synthvae.synth.routing import heard_as_pitch
+from synthvae.synth.voice import Voice
+from synthvae.training.config import TrainConfig, resolve_config
+from synthvae.training.preparation import needs_effect, perceptual_loss, prepare
+
+LOGMEL = build_feature("logmel", 16000)
+
+
+@pytest.fixture
+def dataset(small_dataset: Dataset, tmp_path: Path) -> Dataset:
+    """A copy, so that a metric can lie beside it."""
+    return read_dataset(shutil.copy(small_dataset.path, tmp_path / "d.json"))
+
+
+@pytest.fixture
+def measured(dataset: Dataset, small_voice: Voice) -> Dataset:
+    """The same with a metric beside it."""
+    effect = effect_on_dataset(small_voice, LOGMEL, dataset)
+    write_metric(metric_path(dataset.path), compute_metric(small_voice, LOGMEL, dataset, effect, limit=6, keep=6))
+    return dataset
+
+
+def settings(dataset: Dataset, **changes: Any) -> TrainConfig:
+    return resolve_config(None, {"data": str(dataset.path), **changes})
+
+
+def test_nothing_is_measured_that_is_not_asked_for(dataset: Dataset):
+    config = settings(dataset)
+    assert not needs_effect(config, dataset)
+    found = prepare(config, dataset, None)
+    assert (found.effect, found.held, found.metric) == (None, (), None)
+
+
+def test_effects_are_the_same_with_a_metric_file_and_without(dataset: Dataset, small_voice: Voice):
+    config = settings(dataset, network="selective")
+    done: list[int] = []
+    assert needs_effect(config, dataset)
+    before = prepare(config, dataset, small_voice, done.append)
+    assert done == list(range(1, 64))
+    write_metric(metric_path(dataset.path), compute_metric(small_voice, LOGMEL, dataset, before.effect, limit=4))
+    assert not needs_effect(config, dataset)
+    after = prepare(config, dataset, None)
+    assert torch.equal(before.effect.double(), after.effect)
+    assert before.held == after.held == tuple(VOICE_63.index(name) for name in heard_as_pitch(VOICE_63))
+
+
+def test_pnp_needs_the_datasets_own_metric(measured: Dataset):
+    config = settings(measured, loss="pnp")
+    assert prepare(config, measured, None).metric.count == 6
+    with pytest.raises(UserError, match=r"is the metric of the dataset .*--overwrite"):
+        prepare(config, dataclasses.replace(measured, hash="other"), None)
+    metric_path(measured.path).unlink()
+    with pytest.raises(UserError, match="no metric there; make one with 'synthvae metric DATASET'"):
+        prepare(config, measured, None)
+
+
+def test_every_form_of_the_metric_is_the_matrix_it_says(measured: Dataset):
+    metric = prepare(settings(measured, loss="pnp"), measured, None).metric
+    unit, other = measured.unit[:6], measured.unit[10:16]
+    error = other - unit
+    expected = {
+        ("effect", True): (error.square() * metric.ceiling).sum(1),
+        ("diagonal", True): (error.square() * metric.limited.diagonal()).sum(1),
+        ("diagonal", False): (error.square() * metric.mean.diagonal()).sum(1),
+        ("full", True): torch.einsum("bi,ij,bj->b", error.double(), metric.limited, error.double()),
+        ("preset", False): torch.einsum("bi,bij,bj->b", error, metric.presets, error),
+        ("preset", True): torch.einsum("bi,bij,bj->b", error, metric.limited_presets, error),
+    }
+    for (form, limited), value in expected.items():
+        config = settings(measured, loss="pnp", metric=form, metric_limited=limited)
+        loss = perceptual_loss(config, metric, "x")
+        torch.testing.assert_close(loss(other, unit, torch.arange(6)), value.float(), rtol=1e-4, atol=1e-4)
+
+
+def test_matrices_of_single_presets_must_have_been_kept(measured: Dataset):
+    metric = prepare(settings(measured, loss="pnp"), measured, None).metric
+    config = settings(measured, loss="pnp", metric="preset")
+    with pytest.raises(UserError, match="x: keeps no single presets' matrices.*--keep"):
+        perceptual_loss(config, dataclasses.replace(metric, presets=metric.presets[:0]), "x")
