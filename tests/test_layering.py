@@ -18,13 +18,14 @@ LEVELS = {
     "synth": 1,
     "losses": 1,
     "presets": 1,
-    "training": 2,
     "generation": 2,
     "perception": 2,
-    "exploration": 3,
-    "benchmark": 3,
-    "analysis": 3,
-    "cli": 4,
+    "training": 3,
+    "exploration": 4,
+    "benchmark": 4,
+    "analysis": 4,
+    "experiments": 5,
+    "cli": 6,
 }
 
 

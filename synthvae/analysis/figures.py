@@ -52,7 +52,7 @@ CYCLE = (BLUE, VERMILLION, GREEN, ORANGE, PINK, SKY, INK)
 DPI = 150
 _NAMED_CLUSTERS = 6
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.labelsize": 10,
@@ -102,7 +102,7 @@ def waveform_overlay(
         ValueError: if the lengths differ.
         UserError: if a sound is empty or not finite.
     """
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 4.2))
         _draw_waveforms(figure, target, reconstruction, sample_rate, zoom_seconds)
     return figure
@@ -131,7 +131,7 @@ def spectrogram_pair(
         ValueError: if the shapes do not agree.
         UserError: if a value is not finite.
     """
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 3.4))
         figure.set_layout_engine("constrained", wspace=0.06)
         _draw_spectrograms(figure, target, reconstruction, frequencies, seconds, span_db)
@@ -163,7 +163,7 @@ def sound_comparison(
         ValueError: if the shapes do not agree.
         UserError: if a sound is empty or not finite.
     """
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 7.6))
         figure.set_layout_engine("constrained", wspace=0.06)
         above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(4.2, 3.4))[:, 0]
@@ -190,7 +190,7 @@ def density_map(points: ArrayLike, null: ArrayLike | None = None) -> Figure:
         UserError: if a map is empty or not finite.
     """
     maps = [("Latents", points)] if null is None else [("Latents", points), ("Normal noise, same recipe", null)]
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.6 if null is None else 9.0, 4.6))
         panels = np.atleast_1d(figure.subplots(1, len(maps)))
         for axes, (title, values) in zip(panels, maps, strict=True):
@@ -234,7 +234,7 @@ def cluster_map(points: ArrayLike, labels: NDArray[np.integer]) -> Figure:
     names, sizes = np.unique(labels[labels >= 0], return_counts=True)
     ranked = names[np.argsort(-sizes, kind="stable")]
     size = _dot(len(where))
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.0, 4.6))
         axes = figure.subplots()
         noise = labels < 0
@@ -304,7 +304,7 @@ def error_distributions(
     everything = np.concatenate([*arrays.values(), np.array(list(lines.values()), dtype=np.float64)])
     require_finite(everything, label)
     logarithmic = bool(everything.min() > 0.0 and everything.max() > 10.0 * everything.min())
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 1.7 + 0.75 * len(arrays)))
         axes = figure.subplots()
         if logarithmic:
@@ -354,7 +354,7 @@ def loss_curves(
         raise UserError(f"{path}: no column but {x!r}; there is nothing to draw")
     wide = min(2, len(chosen))
     rows = -(-len(chosen) // wide)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.4 if wide == 2 else 6.0, 0.3 + 2.4 * rows))
         grid = figure.subplots(rows, wide, squeeze=False)
         for axes in grid.flat[len(chosen) :]:
@@ -387,7 +387,7 @@ def sensitivity_chart(names: Sequence[str], values: ArrayLike, feature: str) -> 
     order = np.argsort(heights)
     modules = list(dict.fromkeys(name.split(".")[0].removesuffix("_adsr") for name in names))
     colour = {module: CYCLE[i % len(CYCLE)] for i, module in enumerate(modules)}
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 0.8 + 0.17 * len(names)))
         axes = figure.subplots()
         colours = [colour[names[i].split(".")[0].removesuffix("_adsr")] for i in order]
@@ -412,7 +412,7 @@ def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
         The file's content.
     """
     buffer = io.BytesIO()
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 

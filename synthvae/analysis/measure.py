@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from synthvae.analysis.frechet import (
     FrechetDistance,
@@ -17,7 +18,7 @@ from synthvae.analysis.frechet import (
     frechet_floor,
     logmel_embedding,
 )
-from synthvae.analysis.latent import LatentMap, map_latents, noise_null
+from synthvae.analysis.latent import EPS, LatentMap, map_latents, noise_null
 from synthvae.analysis.reconstruction import Nulls, PresetErrors, concatenate, null_errors, preset_errors
 from synthvae.errors import UserError
 from synthvae.features import Feature, build_feature
@@ -33,6 +34,8 @@ FEATURE_UNITS = {"logmel": "dB", "stft": "magnitude", "mfcc": "coefficient", "cq
 BATCH = 64
 #: Latents mapped at least, where there are so many; the study maps 10 % of the training split.
 LEAST_LATENTS = 500
+#: Of the training presets, whose sounds are compared with their reconstructions' as the study did.
+TRAIN_SHARE = 0.2
 
 Progress = Callable[[str], object]
 
@@ -51,6 +54,8 @@ class TestSounds:
         embedding: log-mel embedding of the sounds.
         floor: Fréchet distance between two halves of them, or why there is none.
         mean_preset_distance: Fréchet distance of the mean preset, answered every time.
+        train_unit: a part of the training presets ``(M, P)``.
+        train_embedding: log-mel embedding of their sounds.
     """
 
     unit: Tensor
@@ -62,6 +67,8 @@ class TestSounds:
     embedding: NDArray[np.float64]
     floor: Frechet
     mean_preset_distance: Frechet
+    train_unit: Tensor
+    train_embedding: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,7 @@ class RunMeasures:
         parameter_error: squared L2 distance over all unit parameters, ``(N,)``.
         prior_audio: sounds ``(N, T)`` of as many draws of the prior.
         reconstruction_distance: Fréchet distance of the reconstructions to the test sounds.
+        train_distance: the same for the part of the training presets.
         prior_distance: Fréchet distance of the prior's sounds to the test sounds.
         kl: mean KL divergence of each latent dimension over the test presets, in nats.
         latents: posterior means of the training presets that are mapped.
@@ -103,6 +111,7 @@ class RunMeasures:
     parameter_error: NDArray[np.float64]
     prior_audio: Tensor
     reconstruction_distance: Frechet
+    train_distance: Frechet
     prior_distance: Frechet
     kl: NDArray[np.float64]
     latents: NDArray[np.float64]
@@ -110,11 +119,11 @@ class RunMeasures:
     noise: LatentMap
 
 
-def render_targets(run: Run, dataset: Dataset, limit: int, seed: int, progress: Progress) -> TestSounds:
+def render_targets(voice: nn.Module, dataset: Dataset, limit: int, seed: int, progress: Progress) -> TestSounds:
     """Render test presets and measure the null models.
 
     Args:
-        run: whose Voice renders.
+        voice: renders unit parameters as the dataset says.
         dataset: whose test split is used.
         limit: presets at most.
         seed: of the null models.
@@ -126,15 +135,18 @@ def render_targets(run: Run, dataset: Dataset, limit: int, seed: int, progress: 
     numbers = dataset.indices("test")[:limit]
     unit = dataset.unit[numbers.start : numbers.stop]
     progress("rendering test presets")
-    audio = torch.cat(list(render_all(run.voice, unit, BATCH)))
-    mean_audio = next(iter(render_all(run.voice, torch.full_like(unit[:1], 0.5))))
-    features = {name: build_feature(name, run.settings.sample_rate) for name in FEATURE_UNITS}
+    audio = torch.cat(list(render_all(voice, unit, BATCH)))
+    mean_audio = next(iter(render_all(voice, torch.full_like(unit[:1], 0.5))))
+    features = {name: build_feature(name, dataset.header.settings.sample_rate) for name in FEATURE_UNITS}
     nulls = {}
     for name, feature in features.items():
         progress(f"null models on {name}")
         nulls[name] = null_errors(_compute(feature, audio), _compute(feature, mean_audio)[0], seed, name)
     embedding = _embed(features["logmel"], audio)
     constant = np.repeat(_embed(features["logmel"], mean_audio), len(embedding), axis=0)
+    progress("rendering training presets")
+    train = dataset.split("train")
+    train_unit = train[: min(limit, max(int(TRAIN_SHARE * len(train)), 2))]
     return TestSounds(
         unit,
         numbers,
@@ -145,10 +157,14 @@ def render_targets(run: Run, dataset: Dataset, limit: int, seed: int, progress: 
         embedding,
         _try(lambda: frechet_floor(embedding, seed)),
         _distance(embedding, constant),
+        train_unit,
+        _embed_presets(voice, features["logmel"], train_unit),
     )
 
 
-def measure_run(run: Run, dataset: Dataset, test: TestSounds, seed: int, progress: Progress) -> RunMeasures:
+def measure_run(
+    run: Run, dataset: Dataset, test: TestSounds, seed: int, progress: Progress, eps: float = EPS
+) -> RunMeasures:
     """Measure one run against the test sounds.
 
     Args:
@@ -157,6 +173,7 @@ def measure_run(run: Run, dataset: Dataset, test: TestSounds, seed: int, progres
         test: from `render_targets`.
         seed: of prior, map and noise.
         progress: told what is being done.
+        eps: radius of the clustering (`synthvae.analysis.latent.dbscan_labels`).
 
     Returns:
         See `RunMeasures`.
@@ -179,9 +196,11 @@ def measure_run(run: Run, dataset: Dataset, test: TestSounds, seed: int, progres
     progress("rendering prior samples")
     prior_audio = torch.cat(list(render_all(run.voice, run.sample(len(unit), seed), BATCH)))
     logmel = test.features["logmel"]
+    progress("rendering training reconstructions")
+    train_embedding = _embed_presets(run.voice, logmel, run.decode(run.encode(test.train_unit)))
     progress("mapping latents")
     latents = run.encode(_to_map(dataset)).double().numpy()
-    mapped = map_latents(latents, seed)
+    mapped = map_latents(latents, seed, eps=eps)
     progress("mapping noise")
     return RunMeasures(
         run.path.name,
@@ -191,12 +210,19 @@ def measure_run(run: Run, dataset: Dataset, test: TestSounds, seed: int, progres
         (unit - test.unit).double().square().sum(dim=1).numpy(),
         prior_audio,
         _distance(test.embedding, _embed(logmel, audio)),
+        _distance(test.train_embedding, train_embedding),
         _distance(test.embedding, _embed(logmel, prior_audio)),
         kl,
         latents,
         mapped,
-        noise_null(len(latents), latents.shape[1], seed),
+        _noise(len(latents), latents.shape[1], seed, eps),
     )
+
+
+@lru_cache(maxsize=4)
+def _noise(n: int, dimension: int, seed: int, eps: float) -> LatentMap:
+    """The map of noise, which runs of one size share."""
+    return noise_null(n, dimension, seed, eps=eps)
 
 
 def _to_map(dataset: Dataset) -> Tensor:
@@ -207,6 +233,11 @@ def _to_map(dataset: Dataset) -> Tensor:
 def _compute(feature: Feature, audio: Tensor) -> NDArray[np.float32]:
     with torch.inference_mode():
         return np.concatenate([feature(part).numpy() for part in audio.split(BATCH)])
+
+
+def _embed_presets(voice: nn.Module, logmel: Feature, unit: Tensor) -> NDArray[np.float64]:
+    """As `_embed`, without keeping the sounds."""
+    return np.concatenate([_embed(logmel, audio) for audio in render_all(voice, unit, BATCH)])
 
 
 def _embed(logmel: Feature, audio: Tensor) -> NDArray[np.float64]:

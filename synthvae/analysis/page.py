@@ -30,6 +30,7 @@ from synthvae.analysis.report import (
 )
 from synthvae.analysis.statistics import GroupTest
 from synthvae.presets.dataset import Dataset
+from synthvae.training.config import PNP, TrainConfig
 from synthvae.training.loop import ACTIVE_NATS
 from synthvae.training.run_directory import Run
 
@@ -357,23 +358,38 @@ def _latent_space(run: Run, measured: RunMeasures, images: Mapping[str, bytes]) 
                 images[f"{measured.name}_training"], "Training curves", "Every term of the loss, epoch by epoch."
             )
         )
-    trained = f"Trained for {run.state.get('epoch')} epochs with the loss {run.config.loss} on {run.config.feature}"
-    through = ", its gradient sent through the Voice." if run.config.synth_layer else ", measured but without gradient."
-    return Section(f"Latent space: {measured.name}", [trained + through], items)
+    phases = ", then ".join(_training(phase) for phase in run.config.phases)
+    trained = f"Trained for {run.state.get('epoch')} epochs: {phases}."
+    return Section(f"Latent space: {measured.name}", [trained], items)
+
+
+def _training(phase: TrainConfig) -> str:
+    """What a phase minimised, in words."""
+    if phase.loss == "none":
+        return "on parameters alone"
+    if phase.loss == PNP:
+        return f"the loss pnp, by the metric {phase.metric}, nothing rendered"
+    through = "its gradient sent through the Voice" if phase.synth_layer else "measured but without gradient"
+    held = ", phases held" if phase.hold_phases else ""
+    return f"the loss {phase.loss} on {phase.feature}, {through}{held}"
 
 
 def _distances(measures: Sequence[RunMeasures], test: TestSounds) -> Section:
     rows: list[list[Cell]] = []
     for measured in measures:
         rows.append(_distance_row(f"{measured.name}: reconstructions", measured.reconstruction_distance))
+        rows.append(_distance_row(f"{measured.name}: reconstructions of training presets", measured.train_distance))
         rows.append(_distance_row(f"{measured.name}: prior samples", measured.prior_distance))
     rows.append(_distance_row("floor: two halves of the test sounds", test.floor))
     rows.append(_distance_row("null: the mean preset", test.mean_preset_distance))
     columns = [Column("sounds"), Column("FAD"), Column("N", "sounds"), Column("D", "dimensions"), Column("remark")]
     return Section(
         "Fréchet audio distance",
-        ["How far a set of sounds is from the test sounds as a whole; the floor is what equal sets read."],
-        [Table("Fréchet audio distance to the test sounds, log-mel embedding", columns, rows)],
+        [
+            "How far a set of sounds is from the test sounds as a whole, or from the training sounds it was made of; "
+            "the floor is what equal sets read."
+        ],
+        [Table("Fréchet audio distance, log-mel embedding", columns, rows)],
     )
 
 

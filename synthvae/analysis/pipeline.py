@@ -82,7 +82,7 @@ def analyze_runs(
     ensure_directory(out)
     for old in (out / "figures").glob("*.png"):
         old.unlink()
-    test = render_targets(runs[0], dataset, limit, seed, progress)
+    test = render_targets(runs[0].voice, dataset, limit, seed, progress)
     measures = [
         measure_run(run, dataset, test, seed, lambda what, run=run: progress(f"{run.path.name}: {what}"))  # type: ignore[misc]
         for run in runs
@@ -150,7 +150,8 @@ def _panels(curves: Path) -> dict[str, list[str]]:
     labels = {
         "total": "total loss",
         "parameter": "parameter error (squared)",
-        "spectral": "spectral term (median)",
+        "spectral": "spectral term",
+        "perceptual": "perceptual term",
         "clamp": "clamp penalty",
         "kl": "KL divergence (nats)",
     }
@@ -223,6 +224,7 @@ def _run_document(measured: RunMeasures, test: TestSounds) -> dict[str, object]:
         "reconstruction": reconstruction,
         "parameter_squared_error": vars(summarise(measured.parameter_error)),
         "fad_logmel_reconstruction": _frechet(measured.reconstruction_distance),
+        "fad_logmel_train_reconstruction": _frechet(measured.train_distance),
         "fad_logmel_prior": _frechet(measured.prior_distance),
         "kl_nats": measured.kl.tolist(),
         "latent_map": vars(measured.map.quality),

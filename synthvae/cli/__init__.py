@@ -9,7 +9,7 @@ import sys
 import typer
 
 from synthvae.allocator import keep_freed_memory
-from synthvae.cli import analyze, benchmark, datasets, metric, presets, train
+from synthvae.cli import analyze, benchmark, datasets, experiment, metric, presets, train
 from synthvae.errors import UserError
 
 __all__ = ["app", "main"]
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _module in (datasets, metric, train, analyze, presets, benchmark):
+for _module in (datasets, metric, train, analyze, presets, experiment, benchmark):
     _module.register(app)
 
 

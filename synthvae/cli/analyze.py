@@ -14,8 +14,8 @@ from synthvae.errors import UserError
 
 __all__ = ["register"]
 
-#: What `analyze_runs` reports: once for the targets (6) and the writing (2), and per run (8).
-SHARED_STEPS, RUN_STEPS = 7, 8
+#: What `analyze_runs` reports: once for the targets (7) and the writing (2), and per run (9).
+SHARED_STEPS, RUN_STEPS = 8, 9
 
 
 def register(app: typer.Typer) -> None:

@@ -137,7 +137,7 @@ def resolve_config(path: Path | None, flags: Mapping[str, Any]) -> TrainConfig:
     """Defaults, overlaid by a TOML file, overlaid by the flags that were given.
 
     A TOML file may name another in ``base``, relative to itself, which it overlays. Its table ``[then]`` holds the
-    settings of a second phase.
+    settings of a second phase. A table ``[case]`` is no setting (`synthvae.experiments.cases`).
 
     Args:
         path: the file, if any.
@@ -190,6 +190,7 @@ def _read_overlay(path: Path, seen: list[Path]) -> dict[str, Any]:
         raise UserError(f"{path}: cannot read ({error.strerror}); give --config a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not TOML ({error}); correct that line") from None
+    values.pop("case", None)
     known = {f.name for f in dataclasses.fields(TrainConfig)}
     for name in values.keys() - known - {"base"}:
         near = difflib.get_close_matches(name.replace("-", "_"), known, n=1, cutoff=0.4)

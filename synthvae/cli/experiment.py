@@ -1,0 +1,156 @@
+"""``experiment``: the study's cases and our own, run and reported."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from synthvae.cli.progress import progress_bar
+from synthvae.errors import UserError
+
+__all__ = ["register"]
+
+ScaleOption = Annotated[float, typer.Option(help="Fraction of the study's presets; epochs follow.")]
+RUNS = Path("experiments/runs")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    group = typer.Typer(no_args_is_help=True, help="Repeat the study's fifteen cases, and ours, at any scale.")
+    group.command("list")(list_)
+    group.command("run")(run)
+    group.command("report")(report)
+    app.add_typer(group, name="experiment")
+
+
+def list_() -> None:
+    """Name all cases.
+
+    Example: `synthvae experiment list`
+    """
+    from synthvae.experiments.cases import list_cases
+
+    for case in list_cases():
+        print(f"{case.name:15} {case.about}")
+
+
+def run(
+    names: Annotated[list[str], typer.Argument(help="Cases, experiments (all their cases), or TOML files.")],
+    scale: ScaleOption = 1.0,
+    out: Annotated[Path, typer.Option(help="Runs land in OUT/scale-SCALE/CASE/seed-SEED.")] = RUNS,
+    seeds: Annotated[int, typer.Option(help="How many of each; intervals want 3 or more.")] = 3,
+    jobs: Annotated[
+        int | None, typer.Option(help="Runs at once.  [default: one per core, up to 8; 1 on a GPU]")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.  [default: the case's]")] = None,
+) -> None:
+    """Train cases; what is done is skipped, what was begun is gone on with.
+
+    Example: `synthvae experiment run exp1 exp2 exp3 --scale 0.02`
+    """
+    if jobs is not None and jobs < 1:
+        raise UserError(f"--jobs is {jobs}; give 1 or more")
+    if device is not None and device not in ("auto", "cpu", "cuda"):
+        raise UserError(f"--device is {device!r}; choose auto, cpu or cuda")
+    from synthvae.experiments.cases import select_cases
+    from synthvae.experiments.pool import Stopped, usual_jobs
+    from synthvae.experiments.runner import is_done, plan, prepare_data, run_jobs
+
+    planned = plan(select_cases(names), seeds, scale, out, {} if device is None else {"device": device})
+    missing = [job for job in planned if not is_done(job)]
+    done = len(planned) - len(missing)
+    if not missing:
+        print(f"{out}: all {len(planned)} runs are done; see them with 'synthvae experiment report'")
+        return
+    _make_data(prepare_data, missing)
+    epochs: dict[str, int] = {}
+    workers = min(jobs or usual_jobs(), len(missing))
+    with progress_bar("training", sum(job.epochs for job in missing)) as update:
+
+        def show(remark: str) -> None:
+            update(sum(epochs.values()), f"epochs; {done}/{len(planned)} runs done; {remark}")
+
+        def on_epochs(label: str, count: int) -> None:
+            epochs[label] = count
+            show(f"{label} epoch {count}")
+
+        def on_done(job: Any) -> None:  # noqa: ANN401
+            nonlocal done
+            done += 1
+            epochs[job.label] = job.epochs  # early stopping leaves the rest out
+            show(f"{job.label} done")
+
+        try:
+            run_jobs(missing, workers, on_epochs, on_done)
+        except Stopped:
+            print(f"stopped with {done} of {len(planned)} runs done; the same command goes on", file=sys.stderr)
+            raise typer.Exit(130) from None
+    print(f"{out}: {len(planned)} runs done; see them with 'synthvae experiment report --scale {scale:g}'")
+
+
+def report(
+    scale: ScaleOption = 1.0,
+    runs: Annotated[Path, typer.Option(help="Where 'run' put them.")] = RUNS,
+    out: Annotated[Path, typer.Option(help="Lands in OUT/study/scale-SCALE.")] = Path("analysis"),
+    limit: Annotated[int, typer.Option(help="Test presets at most.")] = 2000,
+    jobs: Annotated[
+        int | None, typer.Option(help="Runs measured at once.  [default: one per core, up to 8; 1 on a GPU]")
+    ] = None,
+) -> None:
+    """Write the study's tables again, ours beside the nulls and the study's, with figures and what follows from them.
+
+    Example: `synthvae experiment report --scale 0.02`
+    """
+    if jobs is not None and jobs < 1:
+        raise UserError(f"--jobs is {jobs}; give 1 or more")
+    if limit < 2:
+        raise UserError(f"--limit is {limit}; give at least 2 test presets")
+    from synthvae.experiments.measures import measure_job
+    from synthvae.experiments.pool import Stopped, run_tasks, usual_jobs
+    from synthvae.experiments.report import finished_jobs, write_study
+
+    found = finished_jobs(scale, runs)
+    measured = 0
+    with progress_bar("measuring", len(found)) as update:
+
+        def on_done(task: object) -> None:
+            nonlocal measured
+            measured += 1
+
+        try:
+            failed = run_tasks(
+                measure_job,
+                [(job, limit) for job in found],
+                min(jobs or usual_jobs(), len(found)),
+                lambda label, count: update(measured, label),
+                on_done,
+            )
+        except Stopped:
+            print("stopped; the same command goes on", file=sys.stderr)
+            raise typer.Exit(130) from None
+    if failed:
+        raise failed[0][1]
+    page = write_study(found, out, shlex.join(["synthvae", *sys.argv[1:]]))
+    print(f"{page}: the report; beside it tables (CSV) and figures")
+
+
+def _make_data(prepare_data: Any, jobs: Any) -> None:  # noqa: ANN401
+    """Make dataset and metric, with a bar for each thing that is done."""
+    with ExitStack() as bars:
+        current = ""
+        update: Callable[[int, str], None] = lambda done, remark: None  # noqa: E731
+
+        def progress(what: str, done: int, total: int) -> None:
+            nonlocal current, update
+            if what != current:
+                bars.close()
+                current, update = what, bars.enter_context(progress_bar(what, total))
+            update(done, "")
+
+        prepare_data(jobs, progress)

@@ -1,0 +1,193 @@
+"""What is measured of each run, kept beside its weights, and of the nulls, kept beside the dataset."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from synthvae.analysis.measure import Frechet, RunMeasures, TestSounds, measure_run, render_targets
+from synthvae.experiments.pool import report, stop_requested
+from synthvae.experiments.runner import Job, dataset_and_voice
+from synthvae.files import atomic_write
+from synthvae.presets.dataset import Dataset
+from synthvae.training.run_directory import Run, load_run
+
+__all__ = ["CaseMeasures", "NullMeasures", "measure_job", "read_case", "read_nulls", "write_json"]
+
+#: Raised when what is measured changes; older files are measured again.
+VERSION = 1
+SEED = 0
+MEASURES, NULLS = "measures.json", "nulls.json"
+PerPreset = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class CaseMeasures:
+    """Everything the tables say of one run.
+
+    Attributes:
+        key: of the weights, the presets and the version of the measures; another key is measured again.
+        epochs: epochs it was trained for.
+        best_epoch: the one whose weights were kept, from 1.
+        finished: why training ended.
+        seconds: of training.
+        mse: mean squared error of each test preset by feature, in the feature's unit squared.
+        l1: mean absolute error of each test preset by feature.
+        parameter: squared parameter error of each test preset.
+        fad_test: Fréchet distance of reconstructions of test presets, log-mel embedding; None where there are too few.
+        fad_train: the same of training presets.
+        fad_prior: of draws of the prior, to the test sounds.
+        kl: mean KL divergence of each latent dimension over the test presets, in nats.
+        map: clusters of the latent map (`synthvae.analysis.latent.ClusterQuality`).
+        map_of_noise: the same of standard normal noise.
+    """
+
+    key: str
+    epochs: int
+    best_epoch: int
+    finished: str
+    seconds: float
+    mse: PerPreset
+    l1: PerPreset
+    parameter: list[float]
+    fad_test: float | None
+    fad_train: float | None
+    fad_prior: float | None
+    kl: list[float]
+    map: dict[str, Any]
+    map_of_noise: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NullMeasures:
+    """What needs no model, on the same test presets.
+
+    Attributes:
+        key: of the presets and the version of the measures.
+        presets: test presets.
+        mse: mean squared error of each preset by feature, of each null model.
+        l1: mean absolute error, likewise.
+        fad_floor: Fréchet distance between two halves of the test sounds; None where there are too few.
+        fad_mean_preset: of the mean preset, answered every time.
+        parameter: squared parameter error of each preset where 0.5 is answered every time.
+    """
+
+    key: str
+    presets: int
+    mse: dict[str, PerPreset]
+    l1: dict[str, PerPreset]
+    fad_floor: float | None
+    fad_mean_preset: float | None
+    parameter: list[float]
+
+
+def measure_job(task: tuple[Job, int]) -> None:
+    """Measure a finished run where that was not done, and the nulls where those were not; for a process pool.
+
+    Args:
+        task: the run, and how many test presets to use at most.
+
+    Raises:
+        UserError: if the run or its dataset cannot be read.
+    """
+    job, limit = task
+    if stop_requested():
+        return
+    data = Path(job.config.data)
+    dataset, _ = dataset_and_voice(data)
+    nulls_path = data.with_name(NULLS)
+    run = load_run(job.directory)
+    run.require_own_dataset(dataset)
+    key = _key(dataset, limit, (job.directory / "weights.safetensors").read_bytes(), job.case.eps)
+    nulls_key = _key(dataset, limit)
+    if not _is_current(nulls_path, nulls_key):
+        write_json(nulls_path, dataclasses.asdict(_nulls(nulls_key, _targets(data, limit))))
+    if not _is_current(job.directory / MEASURES, key):
+        measured = measure_run(run, dataset, _targets(data, limit), SEED, lambda what: None, job.case.eps)
+        write_json(job.directory / MEASURES, dataclasses.asdict(_case(key, run, measured)))
+    report(job.label, 1)
+
+
+def read_case(job: Job) -> CaseMeasures:
+    """The measures of a run, from its directory."""
+    return CaseMeasures(**orjson.loads((job.directory / MEASURES).read_bytes()))
+
+
+def read_nulls(job: Job) -> NullMeasures:
+    """The nulls of a run's dataset."""
+    return NullMeasures(**orjson.loads(Path(job.config.data).with_name(NULLS).read_bytes()))
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write a document of plain values and numbers of nine digits, which is more than any of them is good for."""
+    atomic_write(path, orjson.dumps(_rounded(document)))
+
+
+def _rounded(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, dict):
+        return {name: _rounded(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_rounded(part) for part in value]
+    return float(f"{value:.9g}") if isinstance(value, float) else value
+
+
+def _key(dataset: Dataset, limit: int, weights: bytes = b"", eps: float = 0.0) -> str:
+    text = f"{VERSION} {dataset.hash} {limit} {SEED} {eps}"
+    return hashlib.sha256(text.encode() + weights).hexdigest()[:32]
+
+
+def _is_current(path: Path, key: str) -> bool:
+    try:
+        return bool(orjson.loads(path.read_bytes()).get("key") == key)
+    except (OSError, orjson.JSONDecodeError):
+        return False
+
+
+@lru_cache(maxsize=1)
+def _targets(data: Path, limit: int) -> TestSounds:
+    """The test sounds, which a process keeps for its next run."""
+    dataset, voice = dataset_and_voice(data)
+    return render_targets(voice, dataset, limit, SEED, lambda what: None)
+
+
+def _nulls(key: str, test: TestSounds) -> NullMeasures:
+    names = ("mean_preset", "mean_spectrogram", "random_preset")
+    return NullMeasures(
+        key,
+        len(test.unit),
+        {f: {n: getattr(nulls, n).mse.tolist() for n in names} for f, nulls in test.nulls.items()},
+        {f: {n: getattr(nulls, n).l1.tolist() for n in names} for f, nulls in test.nulls.items()},
+        _value(test.floor),
+        _value(test.mean_preset_distance),
+        (test.unit.double() - 0.5).square().sum(dim=1).tolist(),
+    )
+
+
+def _case(key: str, run: Run, measured: RunMeasures) -> CaseMeasures:
+    state = run.state
+    return CaseMeasures(
+        key,
+        int(state["epoch"]),
+        int(state["best_epoch"]) + 1,
+        str(state["finished"]),
+        float(state["seconds"]),
+        {feature: errors.mse.tolist() for feature, errors in measured.errors.items()},
+        {feature: errors.l1.tolist() for feature, errors in measured.errors.items()},
+        measured.parameter_error.tolist(),
+        _value(measured.reconstruction_distance),
+        _value(measured.train_distance),
+        _value(measured.prior_distance),
+        measured.kl.tolist(),
+        dataclasses.asdict(measured.map.quality),
+        dataclasses.asdict(measured.noise.quality),
+    )
+
+
+def _value(result: Frechet) -> float | None:
+    return result.distance.value if result.distance else None

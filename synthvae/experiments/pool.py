@@ -1,0 +1,137 @@
+"""Several processes at once, each with its share of the cores, that stop where a run can go on from."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from synthvae.errors import UserError
+
+__all__ = ["Message", "Stopped", "report", "run_tasks", "stop_requested", "usual_jobs"]
+
+POLL_SECONDS = 0.2
+#: Processes at most, unless somebody asks for more: each holds a dataset and the sounds of a batch.
+MOST_JOBS = 8
+Message = tuple[str, int]
+Task = TypeVar("Task")
+
+
+class Stopped(Exception):  # noqa: N818 - a request, not an error
+    """The user stopped the work; what was done is kept."""
+
+
+@dataclass
+class _Channel:
+    """A worker's line to the process that started it."""
+
+    messages: Any = None
+    stop: Any = None
+
+
+_channel = _Channel()
+
+
+def usual_jobs() -> int:
+    """One process per core, up to `MOST_JOBS`; a single one where a GPU does the work."""
+    import torch
+
+    return 1 if torch.cuda.is_available() else min(os.cpu_count() or 1, MOST_JOBS)
+
+
+def report(name: str, done: int) -> None:
+    """From a worker: say how far a task is."""
+    if _channel.messages is not None:
+        _channel.messages.put((name, done))
+
+
+def stop_requested() -> bool:
+    """From a worker: whether the user has stopped the work."""
+    return _channel.stop is not None and _channel.stop.is_set()
+
+
+def run_tasks(
+    function: Callable[[Task], object],
+    tasks: Sequence[Task],
+    jobs: int,
+    on_message: Callable[[str, int], object],
+    on_done: Callable[[Task], object] = lambda task: None,
+) -> list[tuple[Task, UserError]]:
+    """Call a function for each task, in processes of their own.
+
+    Args:
+        function: of a module, so that another process finds it; may call `report` and `stop_requested`.
+        tasks: its arguments, started in this order.
+        jobs: processes at once, at least 1.
+        on_message: called here with what a worker reports.
+        on_done: called here with each task that is finished.
+
+    Returns:
+        The tasks that ended with a `UserError`, with it. Others raise.
+
+    Raises:
+        Stopped: after Ctrl-C, when all workers have ended.
+        UserError: if a worker was killed.
+    """
+    context = multiprocessing.get_context("spawn")
+    messages, stop = context.Queue(), context.Event()
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    workers = min(jobs, len(tasks)) or 1
+    failed: list[tuple[Task, UserError]] = []
+    with ProcessPoolExecutor(workers, context, _begin, (threads, messages, stop)) as pool:
+        waiting: dict[Future[object], Task] = {pool.submit(function, task): task for task in tasks}
+        try:
+            while waiting:
+                _drain(messages, on_message)
+                for future in [future for future in waiting if future.done()]:
+                    task = waiting.pop(future)
+                    try:
+                        future.result()
+                    except UserError as error:
+                        failed.append((task, error))
+                    except BrokenProcessPool:
+                        raise UserError(
+                            "a process was killed, most likely for want of memory; call again with --jobs 1: what is "
+                            "done is kept"
+                        ) from None
+                    on_done(task)
+                time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise Stopped("stopped") from None
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return failed
+
+
+def _drain(messages: Any, on_message: Callable[[str, int], object]) -> None:  # noqa: ANN401
+    while True:
+        try:
+            name, done = messages.get_nowait()
+        except queue.Empty:
+            return
+        on_message(name, done)
+
+
+def _begin(threads: int, messages: Any, stop: Any) -> None:  # noqa: ANN401
+    """Set a worker up: its share of the cores, and no Ctrl-C but the one that `stop_requested` passes on."""
+    import torch
+
+    from synthvae.allocator import keep_freed_memory
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setsid"):
+        os.setsid()
+    keep_freed_memory()
+    torch.set_num_threads(threads)
+    _channel.messages, _channel.stop = messages, stop

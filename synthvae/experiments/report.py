@@ -1,0 +1,200 @@
+"""The report of the experiments at one scale: Markdown, CSV tables and figures in a folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from synthvae.analysis.figures import error_distributions, png_bytes
+from synthvae.analysis.measure import FEATURE_UNITS
+from synthvae.errors import UserError
+from synthvae.experiments.cases import Case, list_cases
+from synthvae.experiments.compare import Interval
+from synthvae.experiments.conclusions import Answer, answers, answers_csv, group_tests
+from synthvae.experiments.figures import ratio_chart
+from synthvae.experiments.measures import read_case, read_nulls
+from synthvae.experiments.runner import Job, is_done, plan
+from synthvae.experiments.scale import dataset_size, scale_label
+from synthvae.experiments.tables import STUDY_FEATURES, Results, Table, heard_table, study_tables
+from synthvae.files import atomic_write, ensure_directory
+from synthvae.provenance import hardware, versions
+from synthvae.training.run_directory import read_description
+
+__all__ = ["finished_jobs", "write_study"]
+
+PAGE = "report.md"
+
+
+def finished_jobs(scale: float, runs: Path) -> list[Job]:
+    """The finished runs of the cases that come with synthvae.
+
+    Args:
+        scale: fraction of the study's presets.
+        runs: where they are.
+
+    Raises:
+        UserError: if there is none.
+    """
+    place = runs / scale_label(scale)
+    jobs = []
+    for case in list_cases():
+        seeds = [path.name.removeprefix("seed-") for path in (place / case.name).glob("seed-*")]
+        most = max((int(seed) + 1 for seed in seeds if seed.isdigit()), default=0)
+        jobs += [job for job in plan([case], most, scale, runs) if is_done(job)] if most else []
+    if not jobs:
+        raise UserError(
+            f"{place}: no finished run of a case there; make some with 'synthvae experiment run exp1 exp2 exp3 "
+            f"--scale {scale:g}'"
+        )
+    return jobs
+
+
+def write_study(jobs: list[Job], out: Path, command: str) -> Path:
+    """Write the report.
+
+    Args:
+        jobs: finished and measured runs of one scale.
+        out: the report lands in ``out/study/scale-S``.
+        command: that made it, for the report.
+
+    Returns:
+        The page; ``tables/``, ``figures/`` and ``conclusions.csv`` lie beside it.
+
+    Raises:
+        UserError: if the directory cannot be written to.
+    """
+    scale = jobs[0].scale
+    directory = ensure_directory(out / "study" / scale_label(scale))
+    results = _results(jobs)
+    tables = [heard_table(results), *study_tables(results)]
+    found = answers(results)
+    for old in ("tables", "figures"):
+        shutil.rmtree(directory / old, ignore_errors=True)
+    for table in tables:
+        atomic_write(directory / "tables" / f"{table.name}.csv", table.csv())
+    atomic_write(directory / "conclusions.csv", answers_csv(found))
+    figures = _figures(results, found)
+    for name, png in figures.items():
+        atomic_write(directory / "figures" / f"{name}.png", png)
+    atomic_write(directory / PAGE, _page(jobs, results, tables, found, list(figures), command))
+    return directory / PAGE
+
+
+def _results(jobs: list[Job]) -> Results:
+    cases = {job.case.name: job.case for job in jobs}
+    seeds = {name: tuple(job.seed for job in jobs if job.case.name == name) for name in cases}
+    measures = {(job.case.name, job.seed): read_case(job) for job in jobs}
+    ordered = sorted(cases.values(), key=lambda case: (not case.study, case.experiment, _order(case), case.name))
+    return Results(tuple(ordered), seeds, measures, read_nulls(jobs[0]))
+
+
+def _order(case: Case) -> int:
+    """The study's own order of an experiment's cases."""
+    order = ("lmsl", "scl", "logsl", "lslp", "sclp", "logslp", "stft", "mfcc", "cqt")
+    kind = case.name.partition("-")[2]
+    return order.index(kind) if kind in order else len(order)
+
+
+def _figures(results: Results, found: list[Answer]) -> dict[str, bytes]:
+    mean_spectrogram = _mean(results, "mean_spectrogram") / _mean(results, "mean_preset")
+    ratios = {case.name: results.to_null(case.name, "logmel") for case in results.cases}
+    chart = ratio_chart(
+        {"log-mel": ratios},
+        "log-mel MSE, relative to the mean preset",
+        {"mean preset": 1.0, "mean spectrogram": mean_spectrogram},
+    )
+    images = {"heard": png_bytes(chart)}
+    for answer in found:
+        if answer.name == "nulls":
+            continue  # which the first figure shows
+        series: dict[str, dict[str, Interval]] = {}
+        for c in answer.comparisons:
+            series.setdefault(c.feature, {})[f"{c.case} / {c.other}"] = c.ratio
+        chart = ratio_chart(series, "ratio of mean squared errors", {"no difference": 1.0})
+        images[answer.name] = png_bytes(chart)
+    for experiment in ("exp1", "exp2", "exp3"):
+        cases = [case.name for case in results.cases if case.experiment == experiment]
+        for feature in STUDY_FEATURES if cases else ():
+            groups = {name: np.mean([m.l1[feature] for m in results.of(name)], axis=0) for name in cases}
+            nulls = {
+                name.replace("_", " "): float(np.mean(values)) for name, values in results.nulls.l1[feature].items()
+            }
+            figure = error_distributions(groups, f"mean absolute error on {feature} ({FEATURE_UNITS[feature]})", nulls)
+            images[f"{experiment}-{feature}"] = png_bytes(figure)
+    return images
+
+
+def _mean(results: Results, null: str) -> float:
+    return float(np.mean(results.nulls.mse["logmel"][null]))
+
+
+def _page(
+    jobs: list[Job], results: Results, tables: list[Table], found: list[Answer], figures: list[str], command: str
+) -> str:
+    scale = jobs[0].scale
+    size = dataset_size(scale)
+    seeds = sorted({len(results.seeds[case.name]) for case in results.cases})
+    made = read_description(jobs[0].directory)
+    lines = [
+        f"# The study's experiments at scale {scale:g}",
+        "",
+        f"Scale {scale:g}: {size:,} presets of dataset seed 0 ({results.nulls.presets:,} test presets measured), "
+        f"{' to '.join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1])))} training seed(s) a case. Intervals are "
+        "95 % bootstraps over seeds and presets. A case is *lower* or *higher* only where its whole interval is.",
+        "",
+    ]
+    if scale < 1:
+        full, small = jobs[0].case.config(Path("x.json")), jobs[0].config
+        lines += [
+            f"Epochs shrink with the scale to the power 2/3 ({jobs[0].case.name}: {full.epochs:,} to "
+            f"{small.epochs:,}), the batch with 1/3 ({full.batch_size} to {small.batch_size}), the learning rate grows "
+            f"with 1/3 ({full.lr:.3g} to {small.lr:.3g}), and losses through the Voice compare every fourth "
+            "frame in a step. At this scale models learn less than the study's; what is "
+            "compared here is what the same effort brings.",
+            "",
+        ]
+    lines += ["## What was asked, and what came out", ""]
+    for answer in found:
+        lines += [f"**{answer.question}**", "", *(f"- {sentence}" for sentence in answer.sentences), ""]
+    tests = group_tests(results)
+    if tests:
+        lines += ["**Do the cases of an experiment differ at all?** (Kruskal-Wallis, presets averaged over seeds)", ""]
+        lines += [f"- {experiment}: {test.sentence}" for (experiment, _), test in tests.items()]
+        lines += [
+            "",
+            "The test takes presets as independent answers, though all cases answer the same ones, and says nothing of "
+            "other seeds; the intervals above do.",
+            "",
+        ]
+    lines += ["[conclusions.csv](conclusions.csv) has every comparison with its interval.", ""]
+    for name in ("heard", *(answer.name for answer in found)):
+        if name in figures:
+            lines += [f"![{name}](figures/{name}.png)", ""]
+    lines += ["## Tables", ""]
+    lines += [table.markdown() for table in tables]
+    distributions = [name for name in figures if name.startswith("exp")]
+    if distributions:
+        lines += ["## Distributions", ""]
+        for name in distributions:
+            lines += [f"![{name}](figures/{name}.png)", ""]
+    lines += [
+        "## How it was made",
+        "",
+        f"    {_run_command(results, scale, max(seeds))}",
+        f"    {command}",
+        "",
+        f"Trained on {_listed(made['hardware'])}; measured on {_listed(hardware())} with {_listed(versions())}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _run_command(results: Results, scale: float, seeds: int) -> str:
+    experiments = list(dict.fromkeys(case.experiment for case in results.cases))
+    return f"synthvae experiment run {' '.join(experiments)} --scale {scale:g} --seeds {seeds}"
+
+
+def _listed(values: dict[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())

@@ -1,0 +1,201 @@
+"""Running cases: one run per case and seed, whatever is done skipped, whatever is not gone on with."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from synthvae.errors import UserError
+from synthvae.experiments.cases import Case
+from synthvae.experiments.pool import report, run_tasks, stop_requested
+from synthvae.experiments.scale import dataset_size, scale_label, scaled
+from synthvae.features import build_feature
+from synthvae.generation import generate_dataset
+from synthvae.parameters.voice import VOICE_63
+from synthvae.perception import compute_metric, effect_on_dataset, metric_path, write_metric
+from synthvae.presets.dataset import Dataset, read_dataset
+from synthvae.synth.voice import Voice
+from synthvae.training.config import PNP, TrainConfig
+from synthvae.training.loop import Interrupted, train
+from synthvae.training.run_directory import read_description
+
+__all__ = ["Job", "dataset_and_voice", "is_done", "plan", "prepare_data", "run_jobs"]
+
+#: Of the presets; the same at every scale, so that a smaller dataset is the beginning of a larger one.
+DATASET_SEED = 0
+#: Presets whose Jacobians are averaged for the cases that want a metric.
+METRIC_PRESETS = 2000
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to make.
+
+    Attributes:
+        case: of which case.
+        scale: fraction of the study's presets.
+        seed: of weights, order and posterior samples; the same one gives all cases of one network the same weights.
+        config: the settings at the scale.
+        directory: of the run.
+    """
+
+    case: Case
+    scale: float
+    seed: int
+    config: TrainConfig
+    directory: Path
+
+    @property
+    def label(self) -> str:
+        """The run in a few letters."""
+        return f"{self.case.name} seed {self.seed}"
+
+    @property
+    def epochs(self) -> int:
+        """Epochs at most, in all phases."""
+        return sum(phase.epochs for phase in self.config.phases)
+
+
+def plan(
+    cases: Sequence[Case], seeds: int, scale: float, out: Path, overrides: Mapping[str, Any] | None = None
+) -> list[Job]:
+    """The runs of some cases.
+
+    Args:
+        cases: the cases.
+        seeds: how many of each, counted from 0.
+        scale: fraction of the study's presets.
+        out: runs land in ``out/scale-S/CASE/seed-K``, the dataset in ``out/scale-S/dataset.json``.
+        overrides: settings over the cases' own, such as the device.
+
+    Returns:
+        All cases with seed 0, then all with seed 1, and so on: whoever stops early has every case.
+
+    Raises:
+        UserError: for a scale or a number of seeds that cannot be.
+    """
+    dataset_size(scale)
+    if seeds < 1:
+        raise UserError(f"--seeds is {seeds}; give 1 or more, and 3 or more for intervals")
+    place = out / scale_label(scale)
+    jobs = []
+    for seed in range(seeds):
+        for case in cases:
+            config = scaled(case.config(place / "dataset.json", seed), scale)
+            config = dataclasses.replace(config, **(overrides or {}))
+            jobs.append(Job(case, scale, seed, config, place / case.name / f"seed-{seed}"))
+    return jobs
+
+
+def is_done(job: Job) -> bool:
+    """Whether the run is there, finished, with these settings."""
+    if not (job.directory / "run.json").exists():
+        return False
+    document = read_description(job.directory)
+    settings, wanted = document.get("config", {}), dataclasses.asdict(job.config)
+    same = all(settings.get(name) == value for name, value in wanted.items() if name not in ("data", "device"))
+    return same and bool(document.get("state", {}).get("finished"))
+
+
+def prepare_data(jobs: Sequence[Job], progress: Callable[[str, int, int], object]) -> Path:
+    """Make the dataset of the runs where it is missing, and its metric where a run needs one.
+
+    Args:
+        jobs: of one scale.
+        progress: told what is done, how much of it, and of how much.
+
+    Returns:
+        The dataset's file.
+
+    Raises:
+        UserError: if a file cannot be written, or is another dataset.
+    """
+    path = Path(jobs[0].config.data)
+    size = dataset_size(jobs[0].scale)
+    if not path.exists():
+        generate_dataset(path, VOICE_63, size, DATASET_SEED, progress=lambda done: progress("presets", done, size))
+    wanted = [p for job in jobs for p in job.config.phases if p.loss == PNP or p.network == "selective"]
+    if not wanted or metric_path(path).exists():
+        return path
+    dataset = read_dataset(path)
+    voice = Voice(dataset.parameters, **dataset.header.settings.to_dict())
+    feature = build_feature("logmel", dataset.header.settings.sample_rate)
+    width = len(dataset.parameters)
+    effect = effect_on_dataset(voice, feature, dataset, lambda done: progress("effects of parameters", done, width))
+    count = min(METRIC_PRESETS, len(dataset.split("train")))
+    metric = compute_metric(
+        voice,
+        feature,
+        dataset,
+        effect,
+        count,
+        0,
+        metric_path(path).with_suffix(".part"),
+        lambda done: progress("perceptual metric", done, count),
+    )
+    write_metric(metric_path(path), metric)
+    return path
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    workers: int,
+    on_epochs: Callable[[str, int], object] = lambda label, epochs: None,
+    on_done: Callable[[Job], object] = lambda job: None,
+) -> None:
+    """Train every run.
+
+    Args:
+        jobs: runs that are not done; one that was begun is gone on with.
+        workers: processes at once.
+        on_epochs: called with a run's label and the epochs it has done.
+        on_done: called with each run that is finished.
+
+    Raises:
+        UserError: naming the runs that could not be made, after all others are.
+        Stopped: after Ctrl-C; what was done is kept.
+    """
+    failed = run_tasks(train_job, jobs, workers, on_epochs, on_done)
+    if failed:
+        lines = "; ".join(f"{job.label}: {error}" for job, error in failed)
+        raise UserError(f"{len(failed)} of {len(jobs)} runs failed: {lines}")
+
+
+def train_job(job: Job) -> None:
+    """Make or finish one run, in this process.
+
+    Raises:
+        UserError: if it cannot be made.
+    """
+    dataset, voice = dataset_and_voice(Path(job.config.data))
+    told = False
+
+    def on_step(epoch: int, step: int, steps: int) -> None:
+        nonlocal told
+        if stop_requested() and not told:
+            told = True
+            signal.raise_signal(signal.SIGINT)  # the trainer ends after this step, and saves
+
+    with contextlib.suppress(Interrupted):
+        train(
+            job.config,
+            dataset,
+            voice,
+            job.directory,
+            resume=True,
+            on_step=on_step,
+            on_epoch=lambda row: report(job.label, int(row["epoch"]) + 1),
+        )
+
+
+@lru_cache(maxsize=1)
+def dataset_and_voice(path: Path) -> tuple[Dataset, Voice]:
+    """The dataset and its Voice, which a process keeps for its next run."""
+    dataset = read_dataset(path)
+    return dataset, Voice(dataset.parameters, **dataset.header.settings.to_dict())

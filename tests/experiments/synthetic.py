@@ -1,0 +1,49 @@
+"""Measures with known ratios, in place of hours of training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from synthvae.experiments.cases import Case, list_cases
+from synthvae.experiments.measures import CaseMeasures, NullMeasures
+from synthvae.experiments.tables import Results
+
+FEATURES = ("logmel", "stft", "mfcc", "cqt")
+PRESETS = 40
+
+
+def quality(clusters: int, dbcv: float | None) -> dict[str, object]:
+    return {
+        "points": 500,
+        "dimension": 2,
+        "clusters": clusters,
+        "noise": 50,
+        "noise_share": 0.1,
+        "dbcv": dbcv,
+        "reason": "",
+    }
+
+
+def nulls() -> NullMeasures:
+    base = np.random.default_rng(0).gamma(2.0, 1.0, PRESETS)
+    models = {"mean_preset": 1.0, "mean_spectrogram": 0.5, "random_preset": 1.2}
+    errors = {f: {name: (base * factor).tolist() for name, factor in models.items()} for f in FEATURES}
+    return NullMeasures("key", PRESETS, errors, errors, 10.0, 400.0, [4.0] * PRESETS)
+
+
+def measures(factor: float, seed: int, dbcv: float | None = 0.3, fad: float | None = 20.0) -> CaseMeasures:
+    """A run whose error on every preset is `factor` times the mean preset's, moved a little by the seed."""
+    moved = factor * (1.0 + 0.01 * (seed - 1))
+    errors = {f: (moved * np.array(nulls().mse[f]["mean_preset"])).tolist() for f in FEATURES}
+    return CaseMeasures(
+        "key", 30 + seed, 25, "all epochs done", 60.0, errors, errors, [2.0] * PRESETS, fad, fad, fad,
+        [1.0, 0.01], quality(7, dbcv), quality(5, 0.2),
+    )  # fmt: skip
+
+
+def results(factors: dict[str, float], seeds: int = 3, **others: float | None) -> Results:
+    """Results of named cases, each with its factor."""
+    known = {case.name: case for case in list_cases()}
+    cases: tuple[Case, ...] = tuple(known[name] for name in factors)
+    runs = {(name, s): measures(factor, s, **others) for name, factor in factors.items() for s in range(seeds)}
+    return Results(cases, {name: tuple(range(seeds)) for name in factors}, runs, nulls())

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from synthvae.errors import UserError
+from synthvae.experiments.cases import list_cases, select_cases
+from synthvae.experiments.tables import study_figures
+from synthvae.models import build_model, parse_architecture
+
+DATA = Path("x.json")
+STUDY = [case for case in list_cases() if case.study]
+
+
+def test_the_cases_of_the_study_are_the_rows_of_its_tables():
+    assert sorted(case.study for case in STUDY) == sorted(study_figures())
+    assert len(STUDY) == 15
+
+
+@pytest.mark.parametrize("case", STUDY, ids=lambda case: case.name)
+def test_a_case_has_the_name_and_the_loss_of_its_row(case):
+    experiment, loss = case.study.lower().removesuffix("-ts").split("-")
+    assert case.name == f"{experiment}-{loss}"
+    config = case.config(DATA)
+    if experiment == "exp3":
+        assert config.loss == "none"
+        assert (config.then["loss"], config.then["feature"], config.then["parameter_weight"]) == ("sclp", loss, 0.0)
+    else:
+        assert config.loss == loss
+        assert config.synth_layer == (experiment == "exp2")
+    assert case.eps == (0.05 if experiment == "exp3" else 0.04)
+
+
+def test_experiment_two_is_experiment_one_with_the_gradient_and_nothing_else():
+    for case in STUDY:
+        if case.experiment == "exp2":
+            other = select_cases([case.name.replace("exp2", "exp1")])[0].config(DATA)
+            assert case.config(DATA) == dataclasses.replace(other, synth_layer=True)
+
+
+@pytest.mark.parametrize("experiment", ["exp1", "exp2", "exp3"])
+def test_the_cases_of_an_experiment_have_seed_and_initial_weights_in_common(experiment: str):
+    weights = []
+    for case in select_cases([experiment]):
+        config = case.config(DATA, seed=4)
+        torch.manual_seed(config.seed)
+        widths = parse_architecture(config.architecture, 63, config.latent)
+        weights.append(build_model(config.network, 63, widths, config.output).state_dict())
+    for other in weights[1:]:
+        assert all(torch.equal(other[name], value) for name, value in weights[0].items())
+
+
+def test_our_own_cases_have_the_latent_size_of_their_name():
+    for case in select_cases(["best"]):
+        config = case.config(DATA)
+        assert parse_architecture(config.architecture, 63, config.latent)[-1] == int(case.name.partition("-")[2])
+
+
+def test_names_choose_cases_experiments_and_files(tmp_path: Path):
+    own = tmp_path / "mine.toml"
+    own.write_text('loss = "scl"\n')
+    chosen = select_cases(["exp3-cqt", "exp1", "exp1-scl", str(own)])
+    assert [case.name for case in chosen[:1]] == ["exp3-cqt"]
+    assert [case.name for case in chosen].count("exp1-scl") == 1
+    assert chosen[-1].name == "mine"
+    assert len(chosen) == 8
+
+
+def test_files_without_a_case_are_none():
+    names = [case.name for case in list_cases()]
+    assert "demo" not in names
+    assert "exp1" not in names
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(UserError, match="'exp4'; the experiments are best, exp1, exp2, exp3"):
+        select_cases(["exp4"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[case]\nabuot = 1", "case.abuot is unknown"),
+        ("[case]\neps = 0", "case.eps is 0; give a radius above 0"),
+        ("[case", "not TOML"),
+        ('base = "gone.toml"\n[case]', "gone.toml: cannot read"),
+    ],
+)
+def test_a_case_that_cannot_be_read_is_refused(tmp_path: Path, text: str, message: str):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(UserError, match=message):
+        select_cases([str(tmp_path / "mine.toml")])
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path):
+    (tmp_path / "exp1-scl.toml").write_text('loss = "scl"\n')
+    with pytest.raises(UserError, match="another case called 'exp1-scl'; rename"):
+        select_cases(["exp1", str(tmp_path / "exp1-scl.toml")])

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from synthvae.experiments.compare import Interval
+from synthvae.experiments.tables import Table, heard_table, study_figures, study_tables
+from tests.experiments.synthetic import results
+
+
+def read(table: Table) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table.csv())))
+
+
+def test_there_are_twelve_tables_where_every_experiment_was_run():
+    tables = study_tables(results({"exp1-scl": 0.9, "exp2-scl": 0.8, "exp3-cqt": 0.7}))
+    assert [table.name for table in tables] == [f"table-5.{n:02d}" for n in range(1, 13)]
+    assert [table.rows[0][0] for table in tables] == ["exp1-scl"] * 4 + ["exp2-scl"] * 4 + ["exp3-cqt"] * 4
+
+
+def test_ours_the_null_and_the_study_stand_in_one_row():
+    epochs, distances, errors, clusters = study_tables(results({"exp1-lmsl": 0.9}))
+    assert read(epochs)[0] == {
+        "case": "exp1-lmsl", "epochs": "31", "of the seeds": "30 to 32", "best epoch": "25", "study: epochs": "282",
+    }  # fmt: skip
+    row = read(distances)[0]
+    assert (row["test"], row["floor"], row["mean preset"]) == ("20", "10", "400")
+    assert (row["study: VGGish test"], row["PANNs ×10³ test"]) == ("0.7325", "0.1163")
+    row = read(errors)[0]
+    assert float(row["stft / mean preset"]) == pytest.approx(0.9)
+    assert float(row["stft / mean preset low"]) < 0.9 < float(row["stft / mean preset high"])
+    assert float(row["logmel / mean spectrogram"]) == pytest.approx(1.8)
+    assert row["study: cqt"] == "18178.7"
+    row = read(clusters)[0]
+    assert (row["clusters"], row["DBCV"], row["null: clusters"], row["null: DBCV"]) == ("7", "0.3", "5", "0.2")
+    assert (row["study: clusters"], row["study: noise share"], row["study: DBCV"]) == ("818", "0.3616", "0.4136")
+
+
+def test_a_case_of_our_own_has_no_figures_of_the_study():
+    tables = study_tables(results({"exp3-stft": 0.9, "exp3-phase1": 0.95}))
+    assert [read(table)[1]["case"] for table in tables] == ["exp3-phase1"] * 4
+    assert read(tables[0])[1]["study: epochs"] == ""
+    assert read(tables[3])[0]["study: clusters"] == "656"
+
+
+def test_measures_that_are_not_defined_leave_a_gap():
+    _, distances, _, clusters = study_tables(results({"exp1-scl": 0.9}, dbcv=None, fad=None))
+    assert read(distances)[0]["test"] == ""
+    assert read(clusters)[0]["DBCV"] == ""
+
+
+def test_what_is_heard_is_told_of_every_case():
+    table = heard_table(results({"best-16": 0.1, "exp1-scl": 0.9}))
+    row = read(table)[0]
+    assert float(row["log-mel MSE / mean preset"]) == pytest.approx(0.1)
+    assert float(row["log-mel MSE / mean spectrogram"]) == pytest.approx(0.2)
+    assert row["parameter error / mean preset"] == "0.5"
+    assert row["active units"] == "1 of 2"
+    assert row["KL (nats)"] == "1.01"
+
+
+def test_markdown_has_a_cell_for_every_column():
+    for table in [*study_tables(results({"exp1-scl": 0.9})), heard_table(results({"exp1-scl": 0.9}))]:
+        lines = [line for line in table.markdown().splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in lines}) == 1
+        assert len(lines) == len(table.rows) + 2
+
+
+def test_an_interval_takes_three_columns_of_a_file():
+    table = Table("t", "T", ("a", "b"), (("x", Interval(1.0, 0.5, 2.0, 3, 9)), ("y", None)))
+    assert table.csv() == "a,b,b low,b high\nx,1,0.5,2\ny,,,\n"
+
+
+def test_the_studys_figures_are_complete():
+    figures = study_figures()
+    assert len(figures) == 15
+    assert figures["Exp3-CQT"]["dbcv"] == 0.3129
+    assert all(len(row) == 11 for row in figures.values())
