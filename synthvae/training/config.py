@@ -158,7 +158,9 @@ def resolve_config(path: Path | None, flags: Mapping[str, Any]) -> TrainConfig:
         raise UserError("data is missing; name a dataset with --data (make one: synthvae generate-dataset)")
     if not then:
         return config
-    return dataclasses.replace(config, then=_check_then(config, then, str(path) if path else "command line"))
+    checked = _check_then(config, then, str(path) if path else "command line")
+    second = dataclasses.replace(config, then=checked).phases[1]  # which knows the feature
+    return dataclasses.replace(config, then={name: getattr(second, name) for name in checked})
 
 
 def _check_then(config: TrainConfig, then: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -42,14 +42,15 @@ class MetricsLog:
         self._first = first_epoch
         self._writer: SummaryWriter | None = None
         self.rows = [row for row in read_metrics(self.path) if row["epoch"] < first_epoch]
+        self._columns: dict[str, None] = {}
         self._write()
 
     def add(self, row: Mapping[str, float]) -> None:
         """Add an epoch; `row` has the column ``epoch`` and every term by name."""
         self.rows.append(dict(row))
-        if len(self.rows) > 1 and self.rows[-2].keys() == self.rows[-1].keys():
+        if row.keys() <= self._columns.keys():
             with self.path.open("a", newline="") as file:
-                csv.DictWriter(file, list(row)).writerow(row)
+                csv.DictWriter(file, self._columns, restval="").writerow(row)
         else:
             self._write()
         if self._writer is None:
@@ -66,11 +67,13 @@ class MetricsLog:
             self._writer.close()
 
     def _write(self) -> None:
+        # Phases have terms of their own: a column for every one there was, in order of appearance.
+        self._columns = dict.fromkeys(name for row in self.rows for name in row)
         if not self.rows:
             self.path.unlink(missing_ok=True)
             return
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(self.rows[-1]), restval="", extrasaction="ignore")
+        writer = csv.DictWriter(text, self._columns, restval="")
         writer.writeheader()
         writer.writerows(self.rows)
         atomic_write(self.path, text.getvalue())

@@ -14,25 +14,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from synthvae import cli
+from synthvae.experiments.cases import list_cases
 from synthvae.presets.dataset import Dataset
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """Call ``synthvae ARGUMENTS`` in an empty folder; gives exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["synthvae", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        output = capsys.readouterr()
-        return int(stop.value.code or 0), output.out, output.err
-
-    return call
 
 
 def refused(result: tuple[int, str, str], *parts: str) -> None:
@@ -67,7 +52,8 @@ def test_importing_the_package_is_light():
 
 def test_every_command_has_an_example_in_its_help(run):
     commands = ["generate-dataset", "metric", "render", "train", "analyze", "decode", "encode", "interpolate"]
-    measures = [["benchmark", name] for name in ("voice", "features", "train-step")]
+    measures = [["benchmark", name] for name in ("voice", "features", "train-step", "losses")]
+    measures += [["experiment", name] for name in ("list", "run", "report")]
     for command in [[name] for name in commands] + measures:
         code, out, _ = run(*command, "--help")
         assert code == 0
@@ -263,8 +249,9 @@ def test_the_wheel_works_in_another_folder(tmp_path: Path):
     source, site, work = tmp_path / "source", tmp_path / "site", tmp_path / "work"
     source.mkdir()
     work.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "experiments", source / "experiments", ignore=shutil.ignore_patterns("runs"))
     shutil.copytree(ROOT / "synthvae", source / "synthvae", ignore=shutil.ignore_patterns("__pycache__"))
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "wheel", "--no-deps", "-w", tmp_path, source], check=True, capture_output=True)
@@ -294,6 +281,7 @@ def test_the_wheel_works_in_another_folder(tmp_path: Path):
     command("encode", "r", "s", "--out", "z.json")
     command("interpolate", "r", "--from", 1, "--to", 2, "--steps", 2, "--out", "w")
     command("benchmark", "voice", "--check", "--presets", 2)
+    assert command("experiment", "list").count("\n") == len(list_cases())
     assert {"d.json", "sounds", "r", "q", "a", "s", "z.json", "w"} <= {p.name for p in work.iterdir()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"synthvae-{project['version']}-" in wheel.name

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from synthvae import cli
 from synthvae.cli.presets import _numbered
 from synthvae.errors import UserError
 from synthvae.presets.dataset import Dataset
@@ -19,21 +17,6 @@ from synthvae.training.run_directory import load_run
 
 Command = Callable[..., tuple[int, str, str]]
 SIZE = 16
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Call ``synthvae ARGUMENTS`` in an empty folder; gives exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["synthvae", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        output = capsys.readouterr()
-        return int(stop.value.code or 0), output.out, output.err
-
-    return call
 
 
 @pytest.fixture

@@ -1,0 +1,76 @@
+"""The flags of ``train`` that choose what is learned, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from synthvae.presets.dataset import Dataset
+from synthvae.training.metrics import read_metrics
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+def settings(directory: Path) -> dict[str, object]:
+    return json.loads((directory / "run.json").read_text())["config"]
+
+
+def test_pnp_and_then_the_voice(run: Command, small_dataset: Dataset, tmp_path: Path):
+    data = tmp_path / "d.json"
+    data.write_bytes(small_dataset.path.read_bytes())
+    common = ("--data", data, "--epochs", 1, "--batch-size", 16, "--out", "r")
+    code, _, err = run("train", "--loss", "pnp", *common)
+    assert code == 2
+    assert "synthvae metric" in err
+    assert run("metric", data, "--limit", 8)[0] == 0
+    code, out, err = run("train", "--loss", "pnp", "--then", "logmel", "--then-epochs", 2, *common)
+    assert code == 0, err
+    assert "all 2 epochs done after 3 epochs" in out
+    rows = read_metrics(tmp_path / "r/metrics.csv")
+    assert [row["phase"] for row in rows] == [0, 1, 1]
+    assert "train/perceptual" in rows[0]
+    assert "train/spectral" in rows[2]
+    assert settings(tmp_path / "r")["then"] == {
+        "epochs": 2, "feature": "logmel", "loss": "logmel", "synth_layer": True,
+    }  # fmt: skip
+
+
+def test_selective_finds_out_what_is_heard(run: Command, small_dataset: Dataset, tmp_path: Path):
+    code, _, err = run(
+        "train", "--data", small_dataset.path, "--network", "selective", "--architecture", "32-8", "--latent", 5,
+        "--loss", "logmel", "--synth-layer", "--hold-phases", "--frame-step", 4, "--epochs", 1, "--out", "r",
+    )  # fmt: skip
+    assert code == 0, err
+    kept = settings(tmp_path / "r")
+    assert (kept["network"], kept["latent"], kept["hold_phases"], kept["frame_step"]) == ("selective", 5, True, 4)
+    assert "kl/04" in read_metrics(tmp_path / "r/metrics.csv")[0]
+    assert "kl/05" not in read_metrics(tmp_path / "r/metrics.csv")[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("--loss", "scl", "--hold-phases"), "--hold-phases without --synth-layer"),
+        (("--loss", "none", "--synth-layer"), "--synth-layer with --loss none"),
+        (("--loss", "sot", "--feature", "mfcc"), "mfcc"),
+        (("--loss", "mrstft", "--frame-step", 2), "--frame-step is 2"),
+        (("--network", "transformer"), "transformer"),
+        (("--loss", "pnp", "--metric", "euclid"), "'euclid'; choose one of diagonal, full, preset, effect"),
+        (("--kl-schedule", "random"), "'random'; choose one of"),
+        (("--free-bits", -1), "free_bits is -1"),
+        (("--then", "scl", "--then-epochs", 0), "epochs is 0"),
+        (("--then", "mse"), "'mse'"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(
+    run: Command, small_dataset: Dataset, tmp_path: Path, arguments: tuple[object, ...], part: str
+):
+    code, out, err = run("train", "--data", small_dataset.path, "--out", "r", *arguments)
+    assert (code, out) == (2, ""), err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert part in err
+    assert not (tmp_path / "r").exists()
