@@ -1,7 +1,9 @@
-"""Whether the latent space has clusters, and whether plain noise has as many.
+"""Maps of the latent space, clusters on them and in the space itself, and what a clustering is worth.
 
 The study's recipe: UMAP to two dimensions, DBSCAN on the map, DBCV as the verdict. UMAP tears any cloud into
-islands, so the same recipe on standard normal noise of the same shape stands beside every result.
+islands, so the same recipe on standard normal noise of the same shape stands beside every result. PCA shows what
+UMAP cannot, distances and how much of the space a map leaves out, and t-SNE whether an island is UMAP's own;
+`synthvae.analysis.survey` puts all of it together over several seeds.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import cdist
 
 from synthvae.analysis.checks import finite_matrix
 from synthvae.errors import UserError
@@ -18,10 +21,15 @@ from synthvae.errors import UserError
 __all__ = [
     "ClusterQuality",
     "LatentMap",
+    "PcaMap",
     "cluster_quality",
     "dbscan_labels",
+    "hdbscan_labels",
+    "knee_eps",
     "map_latents",
     "noise_null",
+    "pca_map",
+    "tsne_map",
     "umap_map",
 ]
 
@@ -29,10 +37,15 @@ NEIGHBOURS = 50
 MIN_DISTANCE = 0.0
 EPS = 0.04
 MIN_SAMPLES = 4
+PERPLEXITY = 30.0
+#: Share of the points that HDBSCAN takes for a cluster: smaller groups are nothing that a musician could browse.
+CLUSTER_SHARE = 0.01
 
 _MINIMUM_POINTS = 4  # below, UMAP's neighbour graph has no eigenvectors to start from
+_LEAST_MEMBERS = 5  # of a cluster of HDBSCAN, however few points there are
 _MINIMUM_CLUSTER = 3  # a spanning tree of fewer points has no internal edge, so no density of its own
 _MEMORY_LIMIT = 6 * 2**30
+_BLOCK = 1 << 22  # distances computed in one go
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,20 @@ class ClusterQuality:
     noise_share: float
     dbcv: float | None
     reason: str
+
+
+@dataclass(frozen=True)
+class PcaMap:
+    """A map along the two directions of largest variance.
+
+    Attributes:
+        points: shape (N, 2), in the unit of the latents, centred on their mean.
+        explained: shape (min(N, D),), share of the variance along each principal direction, falling; the map shows
+            the first two.
+    """
+
+    points: NDArray[np.float64]
+    explained: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -92,9 +119,7 @@ def umap_map(
     Raises:
         UserError: if there are fewer than 4 points, or a value is not finite.
     """
-    rows = finite_matrix(latents, "latents")
-    if len(rows) < _MINIMUM_POINTS:
-        raise UserError(f"latents: {len(rows)} points, a map needs at least {_MINIMUM_POINTS}; analyse a larger share")
+    rows = _enough(latents)
     if (rows == rows[0]).all():
         return np.zeros((len(rows), 2))
     with warnings.catch_warnings():
@@ -112,6 +137,64 @@ def umap_map(
             n_jobs=1,  # what a seed forces anyway, with a warning
         )
         return np.asarray(reducer.fit_transform(rows.astype(np.float32)), dtype=np.float64)
+
+
+def pca_map(latents: ArrayLike) -> PcaMap:
+    """Lay latents out along their first two principal components (Hotelling 1933).
+
+    The only map here that is linear: distances on it are distances in the space, less what the other directions
+    hold, and `explained` says how much that is. Signs are such that the largest coefficient of each is positive.
+
+    Args:
+        latents: shape (N, D), at least 4 points.
+
+    Returns:
+        Map and explained variance. Where all latents are equal, the origin N times and shares of 0; a space of one
+        dimension has 0 as its second coordinate.
+
+    Raises:
+        UserError: if there are fewer than 4 points, or a value is not finite.
+    """
+    rows = _enough(latents)
+    centred = rows - rows.mean(axis=0)
+    _, lengths, directions = np.linalg.svd(centred, full_matrices=False)
+    if (rows == rows[0]).all():  # what is left after subtracting the mean is rounding
+        return PcaMap(np.zeros((len(rows), 2)), np.zeros(len(lengths)))
+    shown = directions[:2]
+    shown = shown * np.sign(shown[np.arange(len(shown)), np.abs(shown).argmax(axis=1)])[:, None]
+    points = np.zeros((len(rows), 2))
+    points[:, : len(shown)] = centred @ shown.T
+    return PcaMap(points, lengths**2 / (lengths**2).sum())
+
+
+def tsne_map(latents: ArrayLike, seed: int = 0, perplexity: float = PERPLEXITY) -> NDArray[np.float64]:
+    """Lay latents out in two dimensions with t-SNE (van der Maaten and Hinton 2008, JMLR 9:2579).
+
+    Starts from the principal components, which keeps the large-scale order (Kobak and Berens 2019, Nature
+    Communications 10:5416).
+
+    Args:
+        latents: shape (N, D), at least 4 points.
+        seed: of the layout.
+        perplexity: how many neighbours a point has, softly; a third of the other points where there are few.
+
+    Returns:
+        Shape (N, 2). Where all latents are equal, the origin N times.
+
+    Raises:
+        UserError: if there are fewer than 4 points, or a value is not finite.
+    """
+    rows = _enough(latents)
+    if (rows == rows[0]).all():
+        return np.zeros((len(rows), 2))
+    from sklearn.manifold import TSNE  # a second to import
+    from threadpoolctl import threadpool_limits
+
+    start = pca_map(rows).points
+    start *= 1e-4 / start[:, 0].std()  # as small as the random start of the paper
+    reducer = TSNE(perplexity=min(perplexity, (len(rows) - 1) / 3), init=start, random_state=seed, n_jobs=1)
+    with threadpool_limits(1, "openmp"):  # sums of several threads differ in the last bit, and then everywhere
+        return np.asarray(reducer.fit_transform(rows), dtype=np.float64)
 
 
 def dbscan_labels(points: ArrayLike, eps: float = EPS, min_samples: int = MIN_SAMPLES) -> NDArray[np.intp]:
@@ -134,13 +217,89 @@ def dbscan_labels(points: ArrayLike, eps: float = EPS, min_samples: int = MIN_SA
     return np.asarray(labels, dtype=np.intp)
 
 
+def knee_eps(points: ArrayLike, min_samples: int = MIN_SAMPLES) -> float:
+    """A radius for DBSCAN by the k-distance rule (Ester et al. 1996, KDD, section 4.2).
+
+    The distances of all points to their k-th neighbour, k = `min_samples`, are sorted; where the curve turns from
+    the flat part (points inside clusters) to the steep one (noise) lies the radius. The paper has a user see the
+    turn; here it is the point farthest below the straight line between the curve's ends, both axes scaled to 1
+    (the knee of Satopää et al. 2011, ICDCS workshops, without smoothing). A cloud without noise has a knee as well:
+    the rule gives a radius that fits the space's scale, not a proof that there are clusters.
+
+    Args:
+        points: shape (N, D), at least two.
+        min_samples: as for `dbscan_labels`.
+
+    Returns:
+        The radius, above 0. Points with k duplicates, whose distance is 0, are left out of the curve. Where that is
+        all of them, half the smallest distance between different points, which keeps them apart; where there is only
+        one place any radius does, and 1 is returned.
+
+    Raises:
+        UserError: if there are fewer than two points, or a value is not finite.
+    """
+    rows = finite_matrix(points, "points", "point")
+    if len(rows) < 2:
+        raise UserError("points: 1 point has no neighbour; analyse a larger share")
+    from sklearn.neighbors import NearestNeighbors
+
+    def neighbour(of: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+        return np.asarray(NearestNeighbors(n_neighbors=k).fit(of).kneighbors()[0][:, -1])
+
+    distances = neighbour(rows, min(min_samples, len(rows) - 1))
+    curve = np.sort(distances[distances > 0.0])
+    if not len(curve):
+        places = np.unique(rows, axis=0)
+        return float(neighbour(places, 1).min()) / 2 if len(places) > 1 else 1.0
+    height = curve[-1] - curve[0]
+    if height == 0.0:
+        return float(curve[0])
+    line = np.linspace(0.0, 1.0, len(curve))
+    return float(curve[int((line - (curve - curve[0]) / height).argmax())])
+
+
+def hdbscan_labels(
+    points: ArrayLike, min_cluster_size: int | None = None, min_samples: int = MIN_SAMPLES
+) -> NDArray[np.intp]:
+    """Cluster points by density at all radii with HDBSCAN (Campello, Moulavi and Sander 2013, PAKDD).
+
+    Where DBSCAN cuts at one radius, this keeps the clusters that last over the widest range of radii.
+
+    Args:
+        points: shape (N, D).
+        min_cluster_size: points in a cluster, at least 2; by default 1 % of all points, and 5 at least.
+        min_samples: neighbours in whose distance density is measured.
+
+    Returns:
+        Shape (N,), cluster from 0 or -1 for noise. Fewer points than a cluster needs are all noise, and equal points
+        are one cluster: there is no density to compare with.
+
+    Raises:
+        ValueError: if `min_cluster_size` is below 2.
+        UserError: if `points` is empty or not finite.
+    """
+    rows = finite_matrix(points, "points", "point")
+    size = max(_LEAST_MEMBERS, round(CLUSTER_SHARE * len(rows))) if min_cluster_size is None else min_cluster_size
+    if size < 2:
+        raise ValueError(f"min_cluster_size is {size}, 2 at least make a cluster")
+    if len(rows) < size:
+        return np.full(len(rows), -1, dtype=np.intp)
+    if (rows == rows[0]).all():
+        return np.zeros(len(rows), dtype=np.intp)
+    from hdbscan import HDBSCAN
+
+    neighbours = min(min_samples, len(rows) - 1)
+    labels = HDBSCAN(min_cluster_size=size, min_samples=neighbours, core_dist_n_jobs=1).fit(rows).labels_
+    return np.asarray(labels, dtype=np.intp)
+
+
 def cluster_quality(
     points: ArrayLike, labels: NDArray[np.integer], memory_limit: int = _MEMORY_LIMIT
 ) -> ClusterQuality:
     """Count clusters and noise, and validate the clustering with DBCV, with a defined result for any input.
 
     DBCV = sum over clusters of |C| / N (separation - sparseness) / max(separation, sparseness), noise
-    counting in N (Moulavi et al. 2014, SDM), computed by `hdbscan.validity.validity_index`. Around it:
+    counting in N (Moulavi et al. 2014, SDM), as `hdbscan.validity.validity_index` computes it. Around it:
 
     - its spanning trees break ties by the order of the points, which moves the result by several hundredths
       (and lowers it on sorted points): points are sorted and then shuffled by a fixed seed, so that any order
@@ -150,7 +309,11 @@ def cluster_quality(
     - fewer than two clusters have no separation, hence no DBCV;
     - points are scaled to unit size, since it compares distances with an absolute tolerance.
 
-    Takes about 10 s for 10,000 points, and 40 bytes times the square of the largest cluster.
+    Distances are Euclidean. The authors' own MATLAB code squares them, which gives other and mostly higher numbers
+    (two moons of 300 points: 0.85 squared, 0.40 not), so a DBCV says little without the code that computed it.
+
+    Takes seconds where 10,000 points are in many clusters, some 15 s for a cluster of 8,000, and 40 bytes times the
+    square of the largest cluster.
 
     Args:
         points: shape (N, D), any float type.
@@ -232,6 +395,13 @@ def noise_null(
     return map_latents(noise, seed, neighbours, min_distance, eps, min_samples)
 
 
+def _enough(latents: ArrayLike) -> NDArray[np.float64]:
+    rows = finite_matrix(latents, "latents")
+    if len(rows) < _MINIMUM_POINTS:
+        raise UserError(f"latents: {len(rows)} points, a map needs at least {_MINIMUM_POINTS}; analyse a larger share")
+    return rows
+
+
 def _density_validity(
     points: NDArray[np.float64], labels: NDArray[np.integer], clusters: int, memory_limit: int
 ) -> tuple[float | None, str]:
@@ -261,11 +431,38 @@ def _density_validity(
     identity = np.searchsorted(kept, owner[selected]).astype(np.intp)
     position = place[selected] - place[selected].mean(axis=0)
     position /= np.sqrt(np.square(position).mean())
-    from hdbscan.validity import validity_index
-
     with np.errstate(all="ignore"):  # the result is checked below
-        _, scores = validity_index(position, identity, per_cluster_scores=True)
+        scores = _cluster_scores(position, identity, len(kept))
     if not np.isfinite(scores).all():
         return None, "DBCV is not finite here: distances within a cluster are too small beside the whole"
     sizes = np.bincount(identity, weights=counts[selected], minlength=len(kept))
     return float((scores * sizes).sum() / len(points)), note
+
+
+def _cluster_scores(points: NDArray[np.float64], labels: NDArray[np.intp], clusters: int) -> NDArray[np.float64]:
+    """Validity of each cluster from 0, to the bit that of `hdbscan.validity.validity_index`.
+
+    Trees and densities are hdbscan's. The separation of a cluster is the least mutual reachability between its inner
+    points and those of all others at once: pair by pair, as hdbscan does it, 700 clusters take most of the time.
+    """
+    from hdbscan.validity import distances_between_points, internal_minimum_spanning_tree
+
+    inner, cores, sparseness = [], [], np.empty(clusters)
+    for name in range(clusters):
+        reachability, core = distances_between_points(points, labels, name)
+        nodes, edges = internal_minimum_spanning_tree(reachability)
+        sparseness[name] = edges[:, 2].max()
+        inner.append(points[labels == name][nodes])
+        cores.append(core[nodes])
+    place, core = np.concatenate(inner), np.concatenate(cores)
+    ends = np.cumsum([len(part) for part in inner])
+    separation = np.full(clusters, np.inf)
+    for name, end in enumerate(ends):
+        others = np.r_[0 : end - len(inner[name]), end : len(place)]
+        rows = max(1, _BLOCK // max(1, len(others)))
+        for start in range(0, len(inner[name]), rows):
+            distance = cdist(inner[name][start : start + rows], place[others])
+            np.maximum(distance, core[others], out=distance)
+            np.maximum(distance, cores[name][start : start + rows, None], out=distance)
+            separation[name] = min(separation[name], distance.min())
+    return (separation - sparseness) / np.maximum(separation, sparseness)

@@ -1,10 +1,9 @@
-"""Measuring one run: what it makes of test presets, of the prior, and what its latent space looks like."""
+"""Measuring one run: what it makes of test presets and of the prior, beside what needs no model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -18,7 +17,6 @@ from synthvae.analysis.frechet import (
     frechet_floor,
     logmel_embedding,
 )
-from synthvae.analysis.latent import EPS, LatentMap, map_latents, noise_null
 from synthvae.analysis.reconstruction import Nulls, PresetErrors, concatenate, null_errors, preset_errors
 from synthvae.errors import UserError
 from synthvae.features import Feature, build_feature
@@ -27,7 +25,17 @@ from synthvae.losses.terms import kl_divergence
 from synthvae.presets.dataset import Dataset
 from synthvae.training.run_directory import Run
 
-__all__ = ["FEATURE_UNITS", "Frechet", "RunMeasures", "TestSounds", "measure_run", "render_targets"]
+__all__ = [
+    "FEATURE_UNITS",
+    "Frechet",
+    "RunMeasures",
+    "TestMeasures",
+    "TestSounds",
+    "latents_to_map",
+    "measure_run",
+    "measure_tests",
+    "render_tests",
+]
 
 #: The features that are compared, and the unit of their values.
 FEATURE_UNITS = {"logmel": "dB", "stft": "magnitude", "mfcc": "coefficient", "cqt": "magnitude"}
@@ -42,7 +50,7 @@ Progress = Callable[[str], object]
 
 @dataclass(frozen=True)
 class TestSounds:
-    """The test presets, their sounds, and what every run is compared with.
+    """The test presets and their sounds.
 
     Attributes:
         unit: presets ``(N, P)``.
@@ -50,12 +58,8 @@ class TestSounds:
         audio: their sounds ``(N, T)``.
         mean_audio: the sound of the mean preset, 0.5 in every unit parameter, ``(1, T)``.
         features: the features by name.
-        nulls: errors of the null models by feature.
-        embedding: log-mel embedding of the sounds.
-        floor: Fréchet distance between two halves of them, or why there is none.
-        mean_preset_distance: Fréchet distance of the mean preset, answered every time.
         train_unit: a part of the training presets ``(M, P)``.
-        train_embedding: log-mel embedding of their sounds.
+        train_audio: their sounds ``(M, T)``.
     """
 
     unit: Tensor
@@ -63,12 +67,13 @@ class TestSounds:
     audio: Tensor
     mean_audio: Tensor
     features: dict[str, Feature]
-    nulls: dict[str, Nulls]
-    embedding: NDArray[np.float64]
-    floor: Frechet
-    mean_preset_distance: Frechet
     train_unit: Tensor
-    train_embedding: NDArray[np.float64]
+    train_audio: Tensor
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the sounds, in Hz."""
+        return self.features["logmel"].sample_rate
 
 
 @dataclass(frozen=True)
@@ -85,149 +90,159 @@ class Frechet:
 
 
 @dataclass(frozen=True)
-class RunMeasures:
-    """Everything measured of one run.
+class TestMeasures:
+    """What every run is compared with.
 
     Attributes:
-        name: of the run.
-        audio: reconstructions ``(N, T)``.
+        nulls: errors of the null models by feature.
+        embedding: log-mel embedding of the test sounds.
+        train_embedding: of the training sounds.
+        floor: Fréchet distance between two halves of the test sounds, or why there is none.
+        mean_preset_distance: Fréchet distance of the mean preset, answered every time.
+    """
+
+    nulls: dict[str, Nulls]
+    embedding: NDArray[np.float64]
+    train_embedding: NDArray[np.float64]
+    floor: Frechet
+    mean_preset_distance: Frechet
+
+
+@dataclass(frozen=True)
+class RunMeasures:
+    """What is measured of the sounds of one run.
+
+    Attributes:
         unit: reconstructed presets ``(N, P)``.
         errors: of the reconstructions, by feature.
         parameter_error: squared L2 distance over all unit parameters, ``(N,)``.
-        prior_audio: sounds ``(N, T)`` of as many draws of the prior.
         reconstruction_distance: Fréchet distance of the reconstructions to the test sounds.
         train_distance: the same for the part of the training presets.
-        prior_distance: Fréchet distance of the prior's sounds to the test sounds.
+        prior_distance: Fréchet distance of the sounds of as many draws of the prior to the test sounds.
         kl: mean KL divergence of each latent dimension over the test presets, in nats.
-        latents: posterior means of the training presets that are mapped.
-        map: their map, clusters and DBCV.
-        noise: the same of standard normal noise.
+        embedding: log-mel embedding of the reconstructions.
+        prior_embedding: of the draws of the prior.
     """
 
-    name: str
-    audio: Tensor
     unit: Tensor
     errors: dict[str, PresetErrors]
     parameter_error: NDArray[np.float64]
-    prior_audio: Tensor
     reconstruction_distance: Frechet
     train_distance: Frechet
     prior_distance: Frechet
     kl: NDArray[np.float64]
-    latents: NDArray[np.float64]
-    map: LatentMap
-    noise: LatentMap
+    embedding: NDArray[np.float64]
+    prior_embedding: NDArray[np.float64]
 
 
-def render_targets(voice: nn.Module, dataset: Dataset, limit: int, seed: int, progress: Progress) -> TestSounds:
-    """Render test presets and measure the null models.
+def render_tests(voice: nn.Module, dataset: Dataset, limit: int) -> TestSounds:
+    """Render test presets, and a part of the training presets.
 
     Args:
         voice: renders unit parameters as the dataset says.
-        dataset: whose test split is used.
-        limit: presets at most.
-        seed: of the null models.
-        progress: told what is being done.
+        dataset: whose splits are used.
+        limit: presets of each at most.
 
     Returns:
-        The sounds and the nulls, good for every run with the same parameters and settings.
+        The sounds, good for every run with the same parameters and settings.
     """
     numbers = dataset.indices("test")[:limit]
     unit = dataset.unit[numbers.start : numbers.stop]
-    progress("rendering test presets")
-    audio = torch.cat(list(render_all(voice, unit, BATCH)))
-    mean_audio = next(iter(render_all(voice, torch.full_like(unit[:1], 0.5))))
-    features = {name: build_feature(name, dataset.header.settings.sample_rate) for name in FEATURE_UNITS}
-    nulls = {}
-    for name, feature in features.items():
-        progress(f"null models on {name}")
-        nulls[name] = null_errors(_compute(feature, audio), _compute(feature, mean_audio)[0], seed, name)
-    embedding = _embed(features["logmel"], audio)
-    constant = np.repeat(_embed(features["logmel"], mean_audio), len(embedding), axis=0)
-    progress("rendering training presets")
     train = dataset.split("train")
     train_unit = train[: min(limit, max(int(TRAIN_SHARE * len(train)), 2))]
     return TestSounds(
         unit,
         numbers,
-        audio,
-        mean_audio,
-        features,
-        nulls,
-        embedding,
-        _try(lambda: frechet_floor(embedding, seed)),
-        _distance(embedding, constant),
+        _render(voice, unit),
+        _render(voice, torch.full_like(unit[:1], 0.5)),
+        {name: build_feature(name, dataset.header.settings.sample_rate) for name in FEATURE_UNITS},
         train_unit,
-        _embed_presets(voice, features["logmel"], train_unit),
+        _render(voice, train_unit),
     )
 
 
-def measure_run(
-    run: Run, dataset: Dataset, test: TestSounds, seed: int, progress: Progress, eps: float = EPS
-) -> RunMeasures:
+def measure_tests(sounds: TestSounds, seed: int, progress: Progress) -> TestMeasures:
+    """Measure the null models.
+
+    Args:
+        sounds: from `render_tests`.
+        seed: of the null models.
+        progress: told what is being done.
+
+    Returns:
+        See `TestMeasures`.
+    """
+    nulls = {}
+    for name, feature in sounds.features.items():
+        progress(f"null models on {name}")
+        target, mean = _compute(feature, sounds.audio), _compute(feature, sounds.mean_audio)[0]
+        nulls[name] = null_errors(target, mean, seed, name)
+    logmel = sounds.features["logmel"]
+    embedding = _embed(logmel, sounds.audio)
+    constant = np.repeat(_embed(logmel, sounds.mean_audio), len(embedding), axis=0)
+    return TestMeasures(
+        nulls,
+        embedding,
+        _embed(logmel, sounds.train_audio),
+        _try(lambda: frechet_floor(embedding, seed)),
+        _distance(embedding, constant),
+    )
+
+
+def measure_run(run: Run, sounds: TestSounds, tests: TestMeasures, seed: int, progress: Progress) -> RunMeasures:
     """Measure one run against the test sounds.
 
     Args:
         run: the run.
-        dataset: whose training presets are mapped.
-        test: from `render_targets`.
-        seed: of prior, map and noise.
+        sounds: from `render_tests`.
+        tests: from `measure_tests`.
+        seed: of the draws of the prior.
         progress: told what is being done.
-        eps: radius of the clustering (`synthvae.analysis.latent.dbscan_labels`).
 
     Returns:
         See `RunMeasures`.
     """
-    progress("rendering reconstructions")
     with torch.inference_mode():
-        mean, log_variance = run.model.encode(test.unit)
+        mean, log_variance = run.model.encode(sounds.unit)
         kl = kl_divergence(mean, log_variance).double().mean(dim=0).numpy()
     unit = run.decode(mean)
-    audio = torch.cat(list(render_all(run.voice, unit, BATCH)))
+    audio = _render(run.voice, unit)
     errors = {}
-    for name, feature in test.features.items():
+    for name, feature in sounds.features.items():
         progress(f"errors on {name}")
         errors[name] = concatenate(
             [
                 preset_errors(_compute(feature, target), _compute(feature, answer), name)
-                for target, answer in zip(test.audio.split(BATCH), audio.split(BATCH), strict=True)
+                for target, answer in zip(sounds.audio.split(BATCH), audio.split(BATCH), strict=True)
             ]
         )
-    progress("rendering prior samples")
-    prior_audio = torch.cat(list(render_all(run.voice, run.sample(len(unit), seed), BATCH)))
-    logmel = test.features["logmel"]
-    progress("rendering training reconstructions")
-    train_embedding = _embed_presets(run.voice, logmel, run.decode(run.encode(test.train_unit)))
-    progress("mapping latents")
-    latents = run.encode(_to_map(dataset)).double().numpy()
-    mapped = map_latents(latents, seed, eps=eps)
-    progress("mapping noise")
+    logmel = sounds.features["logmel"]
+    progress("Fréchet distances")
+    embedding = _embed(logmel, audio)
+    prior_embedding = _embed_presets(run, logmel, run.sample(len(unit), seed))
     return RunMeasures(
-        run.path.name,
-        audio,
         unit,
         errors,
-        (unit - test.unit).double().square().sum(dim=1).numpy(),
-        prior_audio,
-        _distance(test.embedding, _embed(logmel, audio)),
-        _distance(test.train_embedding, train_embedding),
-        _distance(test.embedding, _embed(logmel, prior_audio)),
+        (unit - sounds.unit).double().square().sum(dim=1).numpy(),
+        _distance(tests.embedding, embedding),
+        _distance(tests.train_embedding, _embed_presets(run, logmel, run.decode(run.encode(sounds.train_unit)))),
+        _distance(tests.embedding, prior_embedding),
         kl,
-        latents,
-        mapped,
-        _noise(len(latents), latents.shape[1], seed, eps),
+        embedding,
+        prior_embedding,
     )
 
 
-@lru_cache(maxsize=4)
-def _noise(n: int, dimension: int, seed: int, eps: float) -> LatentMap:
-    """The map of noise, which runs of one size share."""
-    return noise_null(n, dimension, seed, eps=eps)
-
-
-def _to_map(dataset: Dataset) -> Tensor:
+def latents_to_map(run: Run, dataset: Dataset) -> NDArray[np.float64]:
+    """Posterior means ``(N, D)`` of the first tenth of the training presets, or of 500 where that is fewer."""
     train = dataset.split("train")
-    return train[: max(len(train) // 10, min(len(train), LEAST_LATENTS))]
+    chosen = train[: max(len(train) // 10, min(len(train), LEAST_LATENTS))]
+    latents: NDArray[np.float64] = run.encode(chosen).double().numpy()
+    return latents
+
+
+def _render(voice: nn.Module, unit: Tensor) -> Tensor:
+    return torch.cat(list(render_all(voice, unit, BATCH)))
 
 
 def _compute(feature: Feature, audio: Tensor) -> NDArray[np.float32]:
@@ -235,9 +250,9 @@ def _compute(feature: Feature, audio: Tensor) -> NDArray[np.float32]:
         return np.concatenate([feature(part).numpy() for part in audio.split(BATCH)])
 
 
-def _embed_presets(voice: nn.Module, logmel: Feature, unit: Tensor) -> NDArray[np.float64]:
+def _embed_presets(run: Run, logmel: Feature, unit: Tensor) -> NDArray[np.float64]:
     """As `_embed`, without keeping the sounds."""
-    return np.concatenate([_embed(logmel, audio) for audio in render_all(voice, unit, BATCH)])
+    return np.concatenate([_embed(logmel, audio) for audio in render_all(run.voice, unit, BATCH)])
 
 
 def _embed(logmel: Feature, audio: Tensor) -> NDArray[np.float64]:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from synthvae.analysis import figures
-from synthvae.analysis.measure import (
-    FEATURE_UNITS,
-    Frechet,
-    RunMeasures,
-    TestSounds,
-    measure_run,
-    render_targets,
-)
-from synthvae.analysis.page import build_report, example_indices
+from synthvae.analysis import figures, latent_figures
+from synthvae.analysis.descriptors import DESCRIPTORS
+from synthvae.analysis.distances import DISTANCES
+from synthvae.analysis.latent import pca_map
+from synthvae.analysis.measure import FEATURE_UNITS, Frechet
+from synthvae.analysis.movement import PathComparison
+from synthvae.analysis.page import build_report
+from synthvae.analysis.pitch import Measured
 from synthvae.analysis.reconstruction import error_ratio, summarise
 from synthvae.analysis.report import write_csv, write_metrics_json, write_report
-from synthvae.analysis.statistics import GroupTest, kruskal_wallis
+from synthvae.analysis.results import Results, RunResults
+from synthvae.analysis.sections.latent import COLOURS
+from synthvae.analysis.sections.listening import answer, example_indices
+from synthvae.analysis.sets import SetDistances
+from synthvae.analysis.storage import Store
+from synthvae.analysis.survey import MAP, LatentSurvey
+from synthvae.analysis.work import Work, cache_directory, usual_workers
 from synthvae.errors import UserError
 from synthvae.features.mel import mel_centres
 from synthvae.files import atomic_write, ensure_directory
@@ -29,39 +33,32 @@ from synthvae.provenance import hardware, versions
 from synthvae.training.metrics import read_metrics
 from synthvae.training.run_directory import Run
 
-__all__ = ["analyze_runs", "metrics_document"]
+__all__ = ["analyze_runs", "metrics_document", "plan_analysis"]
 
 #: UMAP needs so many points.
 LEAST_TRAINED = 4
 
-Progress = Callable[[str], object]
 
-
-def analyze_runs(
+def plan_analysis(
     runs: Sequence[Run],
     dataset: Dataset,
     out: Path,
-    command: str,
     limit: int = 2000,
     seed: int = 0,
-    progress: Progress = lambda what: None,
-) -> Path:
-    """Analyse runs on the test split of a dataset.
+    workers: int | None = None,
+) -> Work:
+    """What an analysis will do; nothing is computed.
 
     Args:
         runs: with the parameters of the dataset and different names.
         dataset: the presets.
-        out: the directory to write to.
-        command: that makes the same analysis again, for the page.
+        out: the directory to write to; results are kept in ``.cache`` beside it.
         limit: test presets at most.
         seed: of everything random.
-        progress: told what is being done.
-
-    Returns:
-        The page, ``report.html``; beside it lie ``metrics.json``, ``reconstruction_RUN.csv`` and ``figures/``.
+        workers: processes for what takes long; one per core, up to 2, by default.
 
     Raises:
-        UserError: for runs that do not fit the dataset or each other, or an unwritable directory.
+        UserError: for runs that do not fit the dataset or each other.
     """
     names = [run.path.name for run in runs]
     if len(set(names)) < len(names):
@@ -79,74 +76,94 @@ def analyze_runs(
             f"{dataset.path}: {tested} test and {trained} training presets; an analysis needs at least 2 and "
             f"{LEAST_TRAINED}: make a larger dataset"
         )
+    store = Store(cache_directory(out))
+    return Work(runs, dataset, limit, seed, store, workers or usual_workers())
+
+
+def analyze_runs(work: Work, out: Path, command: str) -> Path:
+    """Do an analysis and write what came out.
+
+    Args:
+        work: from `plan_analysis`.
+        out: the directory to write to.
+        command: that makes the same analysis again, for the page.
+
+    Returns:
+        The page, ``report.html``; beside it lie ``metrics.json``, ``reconstruction_RUN.csv`` and ``figures/``.
+
+    Raises:
+        UserError: for an unwritable directory, or sounds that are not finite.
+    """
     ensure_directory(out)
-    for old in (out / "figures").glob("*.png"):
-        old.unlink()
-    test = render_targets(runs[0].voice, dataset, limit, seed, progress)
-    measures = [
-        measure_run(run, dataset, test, seed, lambda what, run=run: progress(f"{run.path.name}: {what}"))  # type: ignore[misc]
-        for run in runs
-    ]
-    tests = compare_runs(measures)
-    progress("writing figures")
-    images = draw_figures(runs, measures, test)
-    for name, png in images.items():
-        atomic_write(out / "figures" / f"{name}.png", png)
-    for measured in measures:
-        columns: dict[str, Sequence[object] | np.ndarray] = {"preset": list(test.numbers)}
-        for feature, errors in measured.errors.items():
-            columns |= {f"{feature}_mse": errors.mse, f"{feature}_l1": errors.l1}
-        columns["parameter_squared_error"] = measured.parameter_error
-        write_csv(columns, out / f"reconstruction_{measured.name}.csv")
-    document = metrics_document(measures, test, tests, dataset, seed)
-    write_metrics_json(document, out / "metrics.json")
-    progress("writing the page")
+    results = work.results()
+    work.agenda.tell("writing figures")
+    drawn = draw_figures(results)
+    for ending in ("png", "svg"):
+        for old in (out / "figures").glob(f"*.{ending}"):
+            old.unlink()
+    images = {}
+    for name, figure in drawn.items():
+        images[name] = figures.png_bytes(figure)
+        atomic_write(out / "figures" / f"{name}.png", images[name])
+        atomic_write(out / "figures" / f"{name}.svg", figures.svg_bytes(figure))
+    for run in results.runs:
+        write_csv(per_preset(run, results), out / f"reconstruction_{run.name}.csv")
+    write_metrics_json(metrics_document(results, work.dataset, work.seed), out / "metrics.json")
+    work.agenda.tell("writing the page")
     page = out / "report.html"
-    write_report(build_report(runs, measures, test, tests, images, dataset, command, seed), page)
+    write_report(build_report(results, images, work.dataset, command, work.seed), page)
     return page
 
 
-def compare_runs(measures: Sequence[RunMeasures]) -> dict[str, GroupTest]:
-    """Kruskal-Wallis over the runs' L1 errors on each feature; nothing for a single run."""
-    if len(measures) < 2:
-        return {}
-    return {
-        feature: kruskal_wallis({m.name: m.errors[feature].l1 for m in measures}, f"L1 error on {feature}")
-        for feature in FEATURE_UNITS
-    }
+def per_preset(run: RunResults, results: Results) -> dict[str, Sequence[object] | np.ndarray]:
+    """Everything measured of each test preset, as columns; empty where a distance is not defined."""
+    columns: dict[str, Sequence[object] | np.ndarray] = {"preset": list(results.tests.numbers)}
+    for feature, errors in run.sounds.errors.items():
+        columns |= {f"{feature}_mse": errors.mse, f"{feature}_l1": errors.l1}
+    for name, measured in run.distances.values.items():
+        pairs = zip(measured.values.tolist(), measured.defined.tolist(), strict=True)
+        columns[name] = [value if defined else "" for value, defined in pairs]
+    columns["parameter_squared_error"] = run.sounds.parameter_error
+    return columns
 
 
-def draw_figures(runs: Sequence[Run], measures: Sequence[RunMeasures], test: TestSounds) -> dict[str, bytes]:
-    """All figures as PNG by name."""
-    images = {}
+def draw_figures(results: Results) -> dict[str, Figure]:
+    """All figures by name."""
+    drawn = {}
     for feature, unit in FEATURE_UNITS.items():
-        nulls = {
-            "mean preset": float(test.nulls[feature].mean_preset.mse.mean()),
-            "mean spectrogram": float(test.nulls[feature].mean_spectrogram.mse.mean()),
-            "random preset": float(test.nulls[feature].random_preset.mse.mean()),
-        }
-        groups = {m.name: m.errors[feature].mse for m in measures}
-        figure = figures.error_distributions(groups, f"mean squared error on {feature} ({unit}²)", nulls)
-        images[f"errors_{feature}"] = figures.png_bytes(figure)
-    for run, measured in zip(runs, measures, strict=True):
-        images[f"{measured.name}_map"] = figures.png_bytes(
-            figures.density_map(measured.map.points, measured.noise.points)
+        models = vars(results.nulls.nulls[feature])
+        nulls = {name.replace("_", " "): float(errors.mse.mean()) for name, errors in models.items()}
+        groups = {run.name: run.sounds.errors[feature].mse for run in results.runs}
+        drawn[f"errors_{feature}"] = figures.error_distributions(
+            groups, f"mean squared error on {feature} ({unit}²)", nulls
         )
-        images[f"{measured.name}_clusters"] = figures.png_bytes(
-            figures.cluster_map(measured.map.points, measured.map.labels)
+    for run in results.runs:
+        survey = run.survey
+        seed = survey.latents.seeds[0]
+        points = survey.latents.maps[seed]
+        drawn[f"{run.name}_map"] = figures.density_map(points, survey.noise.maps[seed])
+        drawn[f"{run.name}_clusters"] = figures.cluster_map(points, survey.latents.of(MAP, "DBSCAN")[0].labels)
+        plane = pca_map(run.latents.test).points if len(run.latents.test) > 3 else run.latents.test[:, :2]
+        for name in COLOURS:
+            column = results.descriptors.values[:, list(DESCRIPTORS).index(name)]
+            label = f"{name} ({DESCRIPTORS[name].unit})"
+            drawn[f"{run.name}_by_{name}"] = latent_figures.value_map(plane, column, label, "PCA")
+        if run.movement.straight:
+            drawn[f"{run.name}_paths"] = latent_figures.interpolation_chart(run.movement.straight)
+        drawn[f"{run.name}_effects"] = latent_figures.effect_heatmap(
+            run.movement.effects.movement, run.run.parameters.names, "movement of the latent (spread of the prior = 1)"
         )
-        for index in example_indices(measured):
-            name = f"{measured.name}_preset_{test.numbers[index]}"
-            images[name] = figures.png_bytes(_comparison(test, measured, index))
-        curves = run.path / "metrics.csv"
+        for index in example_indices(run):
+            drawn[f"{run.name}_preset_{results.tests.numbers[index]}"] = _comparison(run, results, index)
+        curves = run.run.path / "metrics.csv"
         if curves.exists():
-            images[f"{measured.name}_training"] = figures.png_bytes(figures.loss_curves(curves, _panels(curves)))
-    return images
+            drawn[f"{run.name}_training"] = figures.loss_curves(curves, _panels(curves))
+    return drawn
 
 
 def _panels(curves: Path) -> dict[str, list[str]]:
     """The curves of a run: a panel per term, and one for all latent dimensions."""
-    columns = list(read_metrics(curves)[-1])
+    columns = list(dict.fromkeys(name for row in read_metrics(curves) for name in row))
     labels = {
         "total": "total loss",
         "parameter": "parameter error (squared)",
@@ -163,9 +180,9 @@ def _panels(curves: Path) -> dict[str, list[str]]:
     return {label: names for label, names in panels.items() if names}
 
 
-def _comparison(test: TestSounds, measured: RunMeasures, index: int) -> Figure:
-    logmel = test.features["logmel"]
-    sounds = (test.audio[index], measured.audio[index])
+def _comparison(run: RunResults, results: Results, index: int) -> Figure:
+    logmel = results.tests.features["logmel"]
+    sounds = (results.tests.audio[index], answer(run, index))
     return figures.sound_comparison(
         sounds[0].numpy(),
         sounds[1].numpy(),
@@ -176,20 +193,15 @@ def _comparison(test: TestSounds, measured: RunMeasures, index: int) -> Figure:
     )
 
 
-def metrics_document(
-    measures: Sequence[RunMeasures],
-    test: TestSounds,
-    tests: dict[str, GroupTest],
-    dataset: Dataset,
-    seed: int,
-) -> dict[str, object]:
+def metrics_document(results: Results, dataset: Dataset, seed: int) -> dict[str, object]:
     """Every number of the analysis, for ``metrics.json``."""
+    tests, nulls = results.tests, results.nulls
     return {
         "format": "synthvae-analysis",
-        "version": 1,
+        "version": 2,
         "dataset_hash": dataset.hash,
         "parameter_hash": dataset.parameters.hash,
-        "test_presets": [test.numbers.start, test.numbers.stop],
+        "test_presets": [tests.numbers.start, tests.numbers.stop],
         "seed": seed,
         "versions": versions(),
         "hardware": hardware(),
@@ -197,23 +209,27 @@ def metrics_document(
             "reconstruction": {
                 feature: {
                     null: {"mse": float(errors.mse.mean()), "l1": float(errors.l1.mean())}
-                    for null, errors in vars(nulls).items()
+                    for null, errors in vars(models).items()
                 }
-                for feature, nulls in test.nulls.items()
+                for feature, models in nulls.nulls.items()
             },
-            "fad_logmel_floor": _frechet(test.floor),
-            "fad_logmel_mean_preset": _frechet(test.mean_preset_distance),
+            "distances": {name: _distances(table.values) for name, table in results.null_distances.items()},
+            "fad_logmel_floor": _frechet(nulls.floor),
+            "fad_logmel_mean_preset": _frechet(nulls.mean_preset_distance),
         },
-        "runs": {m.name: _run_document(m, test) for m in measures},
-        "across_runs": {feature: vars(result) for feature, result in tests.items()},
+        "runs": {run.name: _run_document(run, results) for run in results.runs},
+        "across_runs": {
+            measure: vars(c.difference) | {"pairs": [vars(pair) for pair in c.pairs]}
+            for measure, c in results.comparisons.items()
+        },
     }
 
 
-def _run_document(measured: RunMeasures, test: TestSounds) -> dict[str, object]:
-    reconstruction = {}
-    for feature, errors in measured.errors.items():
-        nulls = test.nulls[feature]
-        reconstruction[feature] = {
+def _run_document(run: RunResults, results: Results) -> dict[str, object]:
+    errors_by_feature = {}
+    for feature, errors in run.sounds.errors.items():
+        nulls = results.nulls.nulls[feature]
+        errors_by_feature[feature] = {
             "unit": FEATURE_UNITS[feature],
             "mse": vars(summarise(errors.mse)),
             "l1": vars(summarise(errors.l1)),
@@ -221,15 +237,61 @@ def _run_document(measured: RunMeasures, test: TestSounds) -> dict[str, object]:
             "mse_relative_to_mean_spectrogram": vars(error_ratio(errors.mse, nulls.mean_spectrogram.mse)),
         }
     return {
-        "reconstruction": reconstruction,
-        "parameter_squared_error": vars(summarise(measured.parameter_error)),
-        "fad_logmel_reconstruction": _frechet(measured.reconstruction_distance),
-        "fad_logmel_train_reconstruction": _frechet(measured.train_distance),
-        "fad_logmel_prior": _frechet(measured.prior_distance),
-        "kl_nats": measured.kl.tolist(),
-        "latent_map": vars(measured.map.quality),
-        "latent_map_of_noise": vars(measured.noise.quality),
+        "reconstruction": errors_by_feature,
+        "distances": _distances(run.distances.values),
+        "distances_of_training_presets": _distances(run.train_distances.values),
+        "parameter_squared_error": vars(summarise(run.sounds.parameter_error)),
+        "fad_logmel_reconstruction": _frechet(run.sounds.reconstruction_distance),
+        "fad_logmel_train_reconstruction": _frechet(run.sounds.train_distance),
+        "fad_logmel_prior": _frechet(run.sounds.prior_distance),
+        "kl_nats": run.sounds.kl.tolist(),
+        "clusters": _clusters(run.survey),
+        "neighbourhoods": _neighbourhoods(run),
+        "paths": {
+            kind: {score: _paths(c) for score, c in comparisons.items()}
+            for kind, comparisons in (("straight", run.movement.straight), ("arc", run.movement.arc))
+        },
+        "sets": {name: _set(found) for name, found in vars(run.sets).items()},
     }
+
+
+def _distances(values: dict[str, Measured]) -> dict[str, object]:
+    document: dict[str, object] = {}
+    for name, measured in values.items():
+        defined = measured.values[measured.defined]
+        summary = vars(summarise(defined)) if len(defined) else None
+        document[name] = {"unit": DISTANCES[name].unit, "defined": int(measured.defined.sum()), "summary": summary}
+    return document
+
+
+def _clusters(survey: LatentSurvey) -> list[dict[str, object]]:
+    return [
+        {"of": name, "space": c.space, "method": c.method, "seed": c.seed, "eps": c.eps, **vars(c.quality)}
+        for name, part in (("latents", survey.latents), ("noise", survey.noise))
+        for c in part.clusterings
+    ]
+
+
+def _neighbourhoods(run: RunResults) -> dict[str, object]:
+    near = run.neighbourhoods
+    trust = None
+    if near.trust is not None:
+        trust = vars(near.trust) | {"precision": vars(near.trust.precision), "near": vars(near.trust.near)}
+    return {
+        "trust": trust,
+        "map": vars(near.map_trust) if near.map_trust is not None else None,
+        "cosine": vars(near.cosine),
+        "reason": near.reason,
+    }
+
+
+def _paths(comparison: PathComparison) -> dict[str, object]:
+    return vars(comparison) | {"changes": [vars(change) for change in comparison.changes]}
+
+
+def _set(found: SetDistances) -> dict[str, object]:
+    parts = {"frechet": found.frechet, "extrapolated": found.extrapolated, "kernel": found.kernel}
+    return {name: vars(part) if part else None for name, part in parts.items()} | {"reason": found.reason}
 
 
 def _frechet(result: Frechet) -> dict[str, object]:

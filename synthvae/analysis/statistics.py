@@ -1,18 +1,42 @@
-"""Whether runs differ, how much, and what that means in words."""
+"""Whether runs differ, how much, and what that means in words.
+
+What is compared has to be independent: many presets heard through one trained network are one training, not many.
+Where there are several seeds, `by_seed` makes the seed the unit before anything is tested.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy import stats
+from numpy.typing import ArrayLike, NDArray
+from scipy import special, stats
 
+from synthvae.analysis.assumptions import NormalityTest, SpreadTest, levene, p_text, shapiro_wilk
 from synthvae.analysis.checks import finite_values
+from synthvae.analysis.posthoc import PairTest, dunn
 from synthvae.errors import UserError
 
-__all__ = ["GroupTest", "effect_size", "kruskal_wallis"]
+__all__ = [
+    "CountTest",
+    "GroupComparison",
+    "GroupTest",
+    "by_seed",
+    "compare_counts",
+    "compare_groups",
+    "effect_size",
+    "kruskal_wallis",
+]
+
+#: Values in a group below which the chi-squared approximation of H is replaced by permutations.
+SMALL_GROUP = 5
+#: Permutations drawn where there are more than so many; where there are fewer, each is looked at once.
+PERMUTATIONS = 9999
+#: Expected count below which the chi-squared approximation is doubtful (Cochran 1954, Biometrics 10:417).
+LEAST_EXPECTED = 5.0
+_BLOCK = 1 << 22  # ranks permuted in one go
 
 # Bands of Rea and Parker (1992), Designing and Conducting Survey Research, for a share of variance.
 _BANDS = (
@@ -46,6 +70,63 @@ class GroupTest:
     effect: str
     n: int
     medians: dict[str, float]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class GroupComparison:
+    """Everything worth knowing of groups of values where less is better.
+
+    Attributes:
+        normality: Shapiro-Wilk of each group.
+        spread: Levene's test of all groups.
+        difference: Kruskal-Wallis; its p is exact or by permutations where `permuted` says so.
+        permuted: whether a group is so small that p counts permutations.
+        smallest_p: the p of groups that do not overlap at all: no difference could have a smaller one.
+        epsilon_by_chance: the epsilon squared that groups without any difference have on average.
+        pairs: Dunn's test of each pair, corrected for their number.
+    """
+
+    normality: dict[str, NormalityTest]
+    spread: SpreadTest
+    difference: GroupTest
+    permuted: bool
+    smallest_p: float
+    epsilon_by_chance: float
+    pairs: tuple[PairTest, ...]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """All results in plain words, the difference first."""
+        pairs = (pair.sentence for pair in self.pairs)
+        shapes = (test.sentence for test in self.normality.values())
+        return (self.difference.sentence, *pairs, self.spread.sentence, *shapes)
+
+
+@dataclass(frozen=True)
+class CountTest:
+    """A test of whether groups fall into categories alike.
+
+    Attributes:
+        statistic: Pearson's chi-squared, without Yates' correction.
+        degrees: degrees of freedom, (groups - 1) (categories - 1).
+        p_value: of the chi-squared approximation.
+        cramers_v: from 0 (alike) to 1 (each category belongs to one group).
+        effect: the band of Cramér's V in a word.
+        n: everything that was counted.
+        low_cells: cells of the table with an expected count below 5, where p is rough.
+        cells: of the table, without categories that are empty.
+        sentence: the result in plain words.
+    """
+
+    statistic: float
+    degrees: int
+    p_value: float
+    cramers_v: float
+    effect: str
+    n: int
+    low_cells: int
+    cells: int
     sentence: str
 
 
@@ -112,10 +193,187 @@ def kruskal_wallis(groups: Mapping[str, ArrayLike], measure: str = "error") -> G
     return GroupTest(statistic, degrees, p_value, epsilon, effect, n, medians, sentence)
 
 
-def _sentence(measure: str, medians: dict[str, float], p_value: float, epsilon: float, effect: str) -> str:
+def compare_groups(groups: Mapping[str, ArrayLike], measure: str = "error") -> GroupComparison:
+    """Compare groups of values where less is better: shape, spread, difference, and each pair.
+
+    Where a group has fewer than 5 values the chi-squared approximation of Kruskal and Wallis is too kind (two groups
+    of three that do not overlap get 0.0495, the true p is 0.1): p then is the share of relabellings whose H is as
+    large, of all of them up to 9,999, else of 9,999 drawn with a fixed seed (and the data's own).
+
+    Args:
+        groups: name of each run to its values, shape (N_g,); two groups or more. Give `by_seed` of them where runs
+            were trained with several seeds.
+        measure: what the values are, for sentences and messages.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        UserError: if there are fewer than two groups, or a group is empty or not finite.
+    """
+    difference = kruskal_wallis(groups, measure)
+    arrays = {name: finite_values(values, f"{measure} of {name}") for name, values in groups.items()}
+    sizes = [len(values) for values in arrays.values()]
+    permuted = min(sizes) < SMALL_GROUP
+    by_chance = difference.degrees / max(difference.n - 1, 1)
+    if permuted:
+        difference = replace(difference, p_value=_permutation_p(list(arrays.values()), difference.statistic))
+    smallest = _smallest_p(sizes, permuted)
+    sentence = _sentence(
+        measure, difference.medians, difference.p_value, difference.epsilon_squared, difference.effect, by_chance
+    )
+    if smallest >= 0.05:
+        sentence += (
+            f" With {min(sizes)} value(s) in the smallest of {len(sizes)} groups no difference, however large, could "
+            f"reach p = 0.05: the smallest possible is {smallest:.2g}."
+        )
+    return GroupComparison(
+        {name: shapiro_wilk(values, f"{measure} of {name}") for name, values in arrays.items()},
+        levene(arrays, measure),
+        replace(difference, sentence=sentence),
+        permuted,
+        smallest,
+        by_chance,
+        dunn(arrays, measure),
+    )
+
+
+def compare_counts(table: Mapping[str, Mapping[str, int]], measure: str) -> CountTest:
+    """Chi-squared test of independence with Cramér's V.
+
+    chi^2 = sum (observed - expected)^2 / expected with expected = row total * column total / N (Pearson 1900), and
+    V = sqrt(chi^2 / (N (min(rows, columns) - 1))) (Cramér 1946, Mathematical Methods of Statistics, 21.9).
+
+    Args:
+        table: name of each group to the count of each category; a category that a group lacks counts 0 there.
+        measure: what the categories are, for the sentence and messages.
+
+    Returns:
+        The test. Where only one category has counts there is no difference: V is 0 and p is 1.
+
+    Raises:
+        UserError: if there are fewer than two groups, a group counts nothing, or a count is negative or no integer.
+    """
+    if len(table) < 2:
+        raise UserError(f"{measure}: chi-squared compares 2 or more groups, {len(table)} given; name another")
+    categories = list(dict.fromkeys(category for counts in table.values() for category in counts))
+    for name, counts in table.items():
+        for category, count in counts.items():
+            if count != int(count) or count < 0:
+                raise UserError(f"{measure}: {name} counts {count} of {category}; give whole numbers from 0 up")
+        if not sum(counts.values()):
+            raise UserError(f"{measure}: {name} counts nothing; leave it out")
+    observed = np.array([[counts.get(c, 0) for c in categories] for counts in table.values()], dtype=np.float64)
+    observed = observed[:, observed.sum(axis=0) > 0]
+    n, cells = int(observed.sum()), observed.size
+    result = stats.chi2_contingency(observed, correction=False)
+    statistic, p_value = float(result.statistic), float(result.pvalue)
+    low = int((result.expected_freq < LEAST_EXPECTED).sum())
+    smaller = min(observed.shape) - 1
+    v = float(np.sqrt(min(statistic / (n * smaller), 1.0))) if smaller else 0.0
+    effect = effect_size(v**2)  # the bands of Rea and Parker are those of V, squared
+    size = f"{effect} effect, Cramér's V {v:.2g}, {p_text(p_value)}"
+    if p_value >= 0.05:
+        sentence = f"The {len(table)} groups cannot be told apart by {measure} ({size})."
+    elif effect == "negligible":
+        sentence = f"The {len(table)} groups differ in {measure} by more than chance, but hardly ({size})."
+    else:
+        sentence = f"The {len(table)} groups differ in {measure} ({size})."
+    if low:
+        sentence += f" {low} of {cells} expected counts are below {LEAST_EXPECTED:g}: the p value is rough."
+    return CountTest(statistic, int(result.dof), p_value, v, effect, n, low, cells, sentence)
+
+
+def by_seed(groups: Mapping[str, Sequence[ArrayLike]]) -> dict[str, NDArray[np.float64]]:
+    """Make the seed the unit: the mean of each seed's values.
+
+    A run is a draw of the training's randomness, and its presets share that draw: thousands of presets of one seed
+    say what that network does, only other seeds say what the loss does. Testing presets as if they were independent
+    is pseudoreplication (Hurlbert 1984, Ecological Monographs 54:187).
+
+    Args:
+        groups: name to the values of each seed, shapes (N_s,).
+
+    Returns:
+        Name to shape (S,), one mean per seed in the order given.
+
+    Raises:
+        UserError: if a group has no seed, or a seed's values are empty or not finite.
+    """
+    means = {}
+    for name, seeds in groups.items():
+        if not len(seeds):
+            raise UserError(f"{name}: 0 seeds, at least 1 is needed; train it or leave it out")
+        means[name] = np.array([finite_values(v, f"{name}, seed {i + 1}").mean() for i, v in enumerate(seeds)])
+    return means
+
+
+def _permutation_p(groups: list[NDArray[np.float64]], statistic: float) -> float:
+    """Share of relabellings of the values with an H as large as `statistic`, which scipy refuses for single values."""
+    if statistic == 0.0:
+        return 1.0  # no H is smaller
+    sizes = np.array([len(group) for group in groups])
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    ranks = stats.rankdata(np.concatenate(groups))
+
+    def between(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Squared rank sums over sizes: H rises with it, and the rest of its formula is the same for all."""
+        return (np.add.reduceat(rows, starts, axis=1) ** 2 / sizes).sum(axis=1)
+
+    least = float(between(ranks[None])[0]) * (1 - 1e-12)
+    if _log_labellings(sizes.tolist()) <= np.log(PERMUTATIONS):
+        dealt = np.array(list(_labellings(tuple(range(len(ranks))), sizes.tolist())))
+        return float((between(ranks[dealt]) >= least).mean())
+    generator, rows = np.random.default_rng(0), max(1, _BLOCK // len(ranks))
+    blocks = (min(rows, PERMUTATIONS - start) for start in range(0, PERMUTATIONS, rows))
+    reached = sum((between(generator.permuted(np.tile(ranks, (n, 1)), axis=1)) >= least).sum() for n in blocks)
+    return float((reached + 1) / (PERMUTATIONS + 1))
+
+
+def _labellings(indices: tuple[int, ...], sizes: list[int]) -> Iterator[tuple[int, ...]]:
+    """All ways to deal indices into groups of these sizes, group after group."""
+    if len(sizes) == 1:
+        yield indices
+        return
+    for chosen in combinations(indices, sizes[0]):
+        rest = tuple(index for index in indices if index not in chosen)
+        for dealt in _labellings(rest, sizes[1:]):
+            yield chosen + dealt
+
+
+def _log_labellings(sizes: list[int]) -> float:
+    """Logarithm of the number of ways to deal all values into the groups, N! / prod n!."""
+    return float(special.gammaln(sum(sizes) + 1) - sum(special.gammaln(size + 1) for size in sizes))
+
+
+def _smallest_p(sizes: list[int], permuted: bool) -> float:
+    """The p of groups that do not overlap, all values being different.
+
+    Each group then holds consecutive ranks, whose sum of squares about their mean is (n^3 - n) / 12 wherever they
+    lie, so H = (N - 1) (1 - sum (n^3 - n) / (N^3 - N)), and k! of the N! / prod n! labellings have it.
+    """
+    n, count = sum(sizes), len(sizes)
+    if permuted:
+        labellings = _log_labellings(sizes)
+        share = float(np.exp(special.gammaln(count + 1) - labellings))
+        return share if labellings <= np.log(PERMUTATIONS) else max(share, 1 / (PERMUTATIONS + 1))
+    largest = (n - 1) * (1.0 - sum(size**3 - size for size in sizes) / (n**3 - n))
+    return float(stats.chi2.sf(largest, count - 1))
+
+
+def _sentence(
+    measure: str,
+    medians: dict[str, float],
+    p_value: float,
+    epsilon: float,
+    effect: str,
+    by_chance: float | None = None,
+) -> str:
     best = min(medians, key=lambda name: medians[name])
-    p_text = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
-    size = f"{effect} effect, epsilon squared {epsilon:.2g}, {p_text}"
+    size = f"{effect} effect, epsilon squared {epsilon:.2g}"
+    if by_chance is not None:
+        size += f" where chance gives {by_chance:.2g}"
+    size += f", {p_text(p_value)}"
     if p_value >= 0.05:
         return f"The {len(medians)} runs cannot be told apart by {measure} ({size})."
     if effect == "negligible":

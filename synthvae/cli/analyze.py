@@ -5,17 +5,17 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from synthvae.cli.progress import progress_bar
 from synthvae.errors import UserError
 
-__all__ = ["register"]
+if TYPE_CHECKING:
+    from synthvae.analysis.steps import Agenda
 
-#: What `analyze_runs` reports: once for the targets (7) and the writing (2), and per run (9).
-SHARED_STEPS, RUN_STEPS = 8, 9
+__all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,8 +29,12 @@ def analyze(
     out: Annotated[Path | None, typer.Option(help="The directory to write to.  [default: analysis/RUN]")] = None,
     limit: Annotated[int, typer.Option(help="Test presets at most.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of null models, maps and samples.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Processes at once.  [default: one per core, up to 2]")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would be done and how long it takes.")] = False,
 ) -> None:
     """Measure runs against their null models; writes metrics, figures and a page with sounds.
+
+    What was measured is kept beside the output, so that a second call with one more run measures only that one.
 
     Example: `synthvae analyze experiments/runs/first --out analysis/first`
     """
@@ -38,10 +42,12 @@ def analyze(
         raise UserError(f"--seed is {seed}; give a number from 0 to 4294967295")
     if limit < 2:
         raise UserError(f"--limit is {limit}; give at least 2 test presets")
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers is {workers}; give 1 or more")
     from synthvae.training.run_directory import load_run
 
     models = [load_run(path) for path in runs]
-    from synthvae.analysis.pipeline import analyze_runs
+    from synthvae.analysis.pipeline import analyze_runs, plan_analysis
     from synthvae.presets.dataset import read_dataset
 
     dataset = read_dataset(data or Path(models[0].config.data))
@@ -51,13 +57,17 @@ def analyze(
         model.require_unseen(dataset)
     directory = out or Path("analysis") / "-".join(model.path.name for model in models)
     command = shlex.join(["synthvae", *sys.argv[1:]])
-    done = 0
-    with progress_bar("analyzing", SHARED_STEPS + RUN_STEPS * len(models)) as update:
-
-        def progress(what: str) -> None:
-            nonlocal done
-            update(done, what)
-            done += 1
-
-        page = analyze_runs(models, dataset, directory, command, limit, seed, progress)
+    work = plan_analysis(models, dataset, directory, limit, seed, workers)
+    if plan:
+        _print_plan(work.agenda)
+        return
+    with progress_bar("analyzing", round(work.agenda.seconds) or 1) as update:
+        work.agenda.progress = lambda seconds, what: update(round(seconds), what)
+        page = analyze_runs(work, directory, command)
     print(f"{page}: the report; beside it metrics.json, a CSV per run, and figures")
+
+
+def _print_plan(agenda: Agenda) -> None:
+    for step in agenda.steps:
+        print(f"{'kept' if step.kept else f'{max(1, round(step.seconds))} s':>7}  {step.label}")
+    print(f"about {max(1, round(agenda.seconds))} s in all on two cores, and some for figures")

@@ -35,11 +35,14 @@ class Interval:
     presets: int
 
     @property
-    def verdict(self) -> str:
-        """``lower``, ``higher`` or ``undecided``; with one seed nothing is decided."""
-        if self.seeds < 2:
-            return "undecided"
+    def side(self) -> str:
+        """``lower`` or ``higher`` where the whole interval is, else ``undecided``: of these trained models."""
         return "lower" if self.high < 1.0 else "higher" if self.low > 1.0 else "undecided"
+
+    @property
+    def verdict(self) -> str:
+        """The same of what was trained: with one seed nothing is decided about others."""
+        return self.side if self.seeds > 1 else "undecided"
 
 
 def relative_error(errors: ArrayLike, other: ArrayLike, seed: int = 0) -> Interval:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthvae.analysis.statistics import GroupTest, kruskal_wallis
+from synthvae.analysis.survey import MARGIN
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.tables import STUDY_FEATURES, Results
 
@@ -31,12 +32,19 @@ class Comparison:
         other: what it is compared with.
         feature: on which the mean squared errors are.
         ratio: of the errors; below 1 the case is better.
+        to_null: whether the other is a null model, about which other seeds say nothing.
     """
 
     case: str
     other: str
     feature: str
     ratio: Interval
+    to_null: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """``lower``, ``higher`` or ``undecided``."""
+        return self.ratio.side if self.to_null else self.ratio.verdict
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,7 @@ def answers_csv(found: Sequence[Answer]) -> str:
         for c in answer.comparisons:
             numbers = [f"{value:.4g}" for value in (c.ratio.value, c.ratio.low, c.ratio.high)]
             place = [answer.question, c.case, c.other, c.feature]
-            writer.writerow([*place, *numbers, c.ratio.seeds, c.ratio.presets, c.ratio.verdict])
+            writer.writerow([*place, *numbers, c.ratio.seeds, c.ratio.presets, c.verdict])
     return stream.getvalue()
 
 
@@ -133,9 +141,11 @@ def _beats_nulls(results: Results) -> Answer:
     comparisons, sentences = [], []
     for null in ("mean_preset", "mean_spectrogram"):
         words = f"the {null.replace('_', ' ')}"
-        against = [Comparison(c.name, words, "logmel", results.to_null(c.name, "logmel", null)) for c in results.cases]
-        better = [c.case for c in against if c.ratio.verdict == "lower"]
-        worse = [c.case for c in against if c.ratio.verdict == "higher"]
+        against = [
+            Comparison(c.name, words, "logmel", results.to_null(c.name, "logmel", null), True) for c in results.cases
+        ]
+        better = [c.case for c in against if c.verdict == "lower"]
+        worse = [c.case for c in against if c.verdict == "higher"]
         names = f": {', '.join(better)}" if 0 < len(better) < len(against) else ""
         sentences.append(
             f"On logmel {len(better)} of {len(against)} cases are better than {words}{names}; {len(worse)} are worse."
@@ -143,8 +153,8 @@ def _beats_nulls(results: Results) -> Answer:
         comparisons += against
     apart = [case.name for case in results.cases if _clusters_better_than_noise(results, case.name)]
     sentences.append(
-        f"The clusters of {len(apart)} of {len(results.cases)} cases have a higher DBCV than standard normal "
-        f"noise with every seed{': ' + ', '.join(apart) if apart else ''}."
+        f"The clusters of {len(apart)} of {len(results.cases)} cases have a DBCV above that of standard "
+        f"normal noise, by {MARGIN:g} with every seed{': ' + ', '.join(apart) if apart else ''}."
     )
     floor, constant = results.nulls.fad_floor, results.nulls.fad_mean_preset
     if floor is not None and constant is not None:
@@ -158,12 +168,12 @@ def _beats_nulls(results: Results) -> Answer:
 
 def _clusters_better_than_noise(results: Results, case: str) -> bool:
     pairs = [(m.map["dbcv"], m.map_of_noise["dbcv"]) for m in results.of(case)]
-    return all(found is not None and (null is None or found > null) for found, null in pairs)
+    return all(found is not None and found > max(null or 0.0, 0.0) + MARGIN for found, null in pairs)
 
 
 def _count(what: str, measured: str, comparisons: Sequence[Comparison]) -> str:
     by_verdict = {
-        verdict: [c for c in comparisons if c.ratio.verdict == verdict] for verdict in ("lower", "higher", "undecided")
+        verdict: [c for c in comparisons if c.verdict == verdict] for verdict in ("lower", "higher", "undecided")
     }
     lower, higher, undecided = (len(by_verdict[v]) for v in ("lower", "higher", "undecided"))
     values = [c.ratio.value for c in comparisons]

@@ -11,7 +11,17 @@ from typing import Any
 
 import orjson
 
-from synthvae.analysis.measure import Frechet, RunMeasures, TestSounds, measure_run, render_targets
+from synthvae.analysis.latent import LatentMap, map_latents, noise_null
+from synthvae.analysis.measure import (
+    Frechet,
+    RunMeasures,
+    TestMeasures,
+    TestSounds,
+    latents_to_map,
+    measure_run,
+    measure_tests,
+    render_tests,
+)
 from synthvae.experiments.pool import report, stop_requested
 from synthvae.experiments.runner import Job, dataset_and_voice
 from synthvae.files import atomic_write
@@ -107,10 +117,13 @@ def measure_job(task: tuple[Job, int]) -> None:
     key = _key(dataset, limit, (job.directory / "weights.safetensors").read_bytes(), job.case.eps)
     nulls_key = _key(dataset, limit)
     if not _is_current(nulls_path, nulls_key):
-        write_json(nulls_path, dataclasses.asdict(_nulls(nulls_key, _targets(data, limit))))
+        write_json(nulls_path, dataclasses.asdict(_nulls(nulls_key, *_tests(data, limit))))
     if not _is_current(job.directory / MEASURES, key):
-        measured = measure_run(run, dataset, _targets(data, limit), SEED, lambda what: None, job.case.eps)
-        write_json(job.directory / MEASURES, dataclasses.asdict(_case(key, run, measured)))
+        measured = measure_run(run, *_tests(data, limit), SEED, lambda what: None)
+        latents = latents_to_map(run, dataset)
+        clusters = map_latents(latents, SEED, eps=job.case.eps)
+        noise = _noise(*latents.shape, job.case.eps)
+        write_json(job.directory / MEASURES, dataclasses.asdict(_case(key, run, measured, clusters, noise)))
     report(job.label, 1)
 
 
@@ -150,26 +163,33 @@ def _is_current(path: Path, key: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _targets(data: Path, limit: int) -> TestSounds:
+def _tests(data: Path, limit: int) -> tuple[TestSounds, TestMeasures]:
     """The test sounds, which a process keeps for its next run."""
     dataset, voice = dataset_and_voice(data)
-    return render_targets(voice, dataset, limit, SEED, lambda what: None)
+    sounds = render_tests(voice, dataset, limit)
+    return sounds, measure_tests(sounds, SEED, lambda what: None)
 
 
-def _nulls(key: str, test: TestSounds) -> NullMeasures:
+@lru_cache(maxsize=4)
+def _noise(points: int, dimension: int, eps: float) -> LatentMap:
+    """The map of noise, which runs of one size share."""
+    return noise_null(points, dimension, SEED, eps=eps)
+
+
+def _nulls(key: str, sounds: TestSounds, tests: TestMeasures) -> NullMeasures:
     names = ("mean_preset", "mean_spectrogram", "random_preset")
     return NullMeasures(
         key,
-        len(test.unit),
-        {f: {n: getattr(nulls, n).mse.tolist() for n in names} for f, nulls in test.nulls.items()},
-        {f: {n: getattr(nulls, n).l1.tolist() for n in names} for f, nulls in test.nulls.items()},
-        _value(test.floor),
-        _value(test.mean_preset_distance),
-        (test.unit.double() - 0.5).square().sum(dim=1).tolist(),
+        len(sounds.unit),
+        {f: {n: getattr(nulls, n).mse.tolist() for n in names} for f, nulls in tests.nulls.items()},
+        {f: {n: getattr(nulls, n).l1.tolist() for n in names} for f, nulls in tests.nulls.items()},
+        _value(tests.floor),
+        _value(tests.mean_preset_distance),
+        (sounds.unit.double() - 0.5).square().sum(dim=1).tolist(),
     )
 
 
-def _case(key: str, run: Run, measured: RunMeasures) -> CaseMeasures:
+def _case(key: str, run: Run, measured: RunMeasures, clusters: LatentMap, noise: LatentMap) -> CaseMeasures:
     state = run.state
     return CaseMeasures(
         key,
@@ -184,8 +204,8 @@ def _case(key: str, run: Run, measured: RunMeasures) -> CaseMeasures:
         _value(measured.train_distance),
         _value(measured.prior_distance),
         measured.kl.tolist(),
-        dataclasses.asdict(measured.map.quality),
-        dataclasses.asdict(measured.noise.quality),
+        dataclasses.asdict(clusters.quality),
+        dataclasses.asdict(noise.quality),
     )
 
 

@@ -186,6 +186,7 @@ class Trainer:
         """
         position = self.position
         if position.finished and not self._may_continue():
+            self._describe()  # settings that change nothing of what is done, such as more patience
             return position
         position.finished = ""
         ensure_directory(self.out)

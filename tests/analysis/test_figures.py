@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
@@ -19,6 +20,7 @@ from synthvae.analysis.figures import (
     sensitivity_chart,
     sound_comparison,
     spectrogram_pair,
+    svg_bytes,
     waveform_overlay,
 )
 from synthvae.errors import UserError
@@ -238,3 +240,14 @@ def test_sensitivities_are_bars_from_the_loudest_down():
         sensitivity_chart(["a.x", "b.y"], [1.0, 3.0, 2.0], "logmel")
     with pytest.raises(UserError, match="sensitivity"):
         sensitivity_chart(["a.x"], [np.nan], "logmel")
+
+
+def test_an_svg_is_small_repeatable_and_well_formed():
+    points = np.random.default_rng(0).standard_normal((5000, 2))
+    labels = np.arange(5000) % 9
+    first, second = (svg_bytes(cluster_map(points, labels)) for _ in range(2))
+    assert first == second
+    assert len(first) < 500_000
+    root = ElementTree.fromstring(first)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert b"<image" in first

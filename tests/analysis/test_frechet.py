@@ -5,8 +5,10 @@ import pytest
 from scipy.linalg import sqrtm
 
 from synthvae.analysis.frechet import (
+    ExtrapolatedDistance,
     GaussianStatistics,
     frechet_distance,
+    frechet_extrapolated,
     frechet_floor,
     gaussian_distance,
     logmel_embedding,
@@ -108,6 +110,95 @@ def test_floor_falls_with_n_and_is_seeded() -> None:
     assert frechet_floor(rows, seed=2) != large
     with pytest.raises(UserError, match="at least 9"):
         frechet_floor(rows[:16])
+
+
+def two_gaussians(n: int, m: int, seed: int, equal: bool = False) -> tuple[np.ndarray, np.ndarray, float]:
+    """Draws of two Gaussians in 16 dimensions, and their exact distance."""
+    first, second = covariance(16, 1), covariance(16, 1 if equal else 2)
+    shift = np.zeros(16) if equal else np.full(16, 0.3)
+    generator = np.random.default_rng(seed)
+    rows = generator.standard_normal((n, 16)) @ np.linalg.cholesky(first).T
+    others = generator.standard_normal((m, 16)) @ np.linalg.cholesky(second).T + shift
+    return rows, others, gaussian_distance(np.zeros(16), first, shift, second)
+
+
+def plain(rows: np.ndarray, others: np.ndarray) -> float:
+    return frechet_distance(GaussianStatistics.of(rows), GaussianStatistics.of(others)).value
+
+
+@pytest.mark.parametrize(("n", "m"), [(300, 300), (250, 400)])
+def test_extrapolation_removes_the_bias(n: int, m: int) -> None:
+    sets = [two_gaussians(n, m, seed) for seed in range(24)]
+    exact = sets[0][2]
+    finite = np.array([plain(rows, others) for rows, others, _ in sets])
+    infinite = [frechet_extrapolated(rows, others, seed) for seed, (rows, others, _) in enumerate(sets)]
+    values = np.array([result.value for result in infinite])
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    assert finite.mean() - exact > 5 * error
+    assert values.mean() == pytest.approx(exact, abs=3 * error)
+    assert values.mean() == pytest.approx(exact, rel=0.03)
+    assert np.mean([result.low <= exact <= result.high for result in infinite]) >= 0.85
+    assert np.mean([result.standard_error for result in infinite]) == pytest.approx(values.std(ddof=1), rel=0.5)
+
+
+def test_extrapolation_of_equal_distributions_is_about_zero_and_hides_no_negative_number() -> None:
+    sets = [two_gaussians(300, 300, seed, equal=True) for seed in range(24)]
+    finite = np.mean([plain(rows, others) for rows, others, _ in sets])
+    results = [frechet_extrapolated(rows, others, seed) for seed, (rows, others, _) in enumerate(sets)]
+    intercepts = np.array([result.intercept for result in results])
+    assert abs(intercepts.mean()) < 3 * intercepts.std(ddof=1) / np.sqrt(len(intercepts))
+    assert abs(intercepts.mean()) < 0.1 * finite
+    assert 4 <= sum(result.clipped for result in results) <= 20
+    for result in results:
+        assert result.value == max(0.0, result.intercept)
+        assert result.clipped == (result.intercept < 0)
+        assert result.low < 0.0 < result.high
+
+
+def test_extrapolation_of_pairs_keeps_them_together() -> None:
+    rows, _, _ = two_gaussians(400, 1, 0)
+    others = 1.1 * rows
+    exact = 0.1**2 * np.trace(covariance(16, 1))
+    assert frechet_extrapolated(rows, others).value == pytest.approx(exact, rel=0.15)
+
+
+def test_extrapolation_from_a_fixed_reference_keeps_its_bias() -> None:
+    rows, others, _ = two_gaussians(100, 4000, 0, equal=True)
+    both, fixed = frechet_extrapolated(rows, others[:100]), frechet_extrapolated(rows, others, fixed_first=True)
+    assert both.low < 0.0 < both.high
+    assert fixed.low > 0.0
+    many, _, exact = two_gaussians(20_000, 1, 1)
+    few = two_gaussians(1, 400, 2)[1]
+    assert frechet_extrapolated(many, few, fixed_first=True).intercept == pytest.approx(exact, rel=0.1)
+
+
+def test_extrapolation_shows_its_points_and_is_seeded() -> None:
+    rows, others, _ = two_gaussians(200, 300, 0)
+    result = frechet_extrapolated(rows, others, seed=1)
+    assert isinstance(result, ExtrapolatedDistance)
+    assert [size for size, _ in result.points] == [300, 150, 100, 75]
+    assert result.points[0][1] == pytest.approx(plain(rows, others), rel=1e-9)
+    assert np.all(np.diff([distance for _, distance in result.points]) > 0)
+    sizes, distances = np.array(result.points).T
+    assert result.intercept == pytest.approx(np.polyfit(1 / sizes, distances, 1)[1])
+    assert (result.n, result.other_n, result.dimension) == (200, 300, 16)
+    assert frechet_extrapolated(rows, others, seed=1) == result
+    assert frechet_extrapolated(rows, others, seed=2) != result
+    assert [size for size, _ in frechet_extrapolated(rows, others, parts=2).points] == [300, 150]
+
+
+def test_extrapolation_needs_halves_of_full_rank() -> None:
+    rows, others, _ = two_gaussians(60, 60, 0)
+    assert [size for size, _ in frechet_extrapolated(rows, others).points] == [60, 30, 20]
+    with pytest.raises(UserError, match=r"30 and 60 sounds in 16 dimensions, at least 39 of each"):
+        frechet_extrapolated(rows[:30], others)
+    assert len(frechet_extrapolated(rows[:39], others[:39]).points) == 2
+    with pytest.raises(UserError, match="FAD-infinity"):
+        frechet_extrapolated(rows[:16], others, fixed_first=True)
+    with pytest.raises(ValueError, match="16 and 3"):
+        frechet_extrapolated(rows, others[:, :3])
+    with pytest.raises(ValueError, match="2 parts"):
+        frechet_extrapolated(rows, others, parts=1)
 
 
 def test_degenerate_sets() -> None:

@@ -6,12 +6,18 @@ import warnings
 import numpy as np
 import pytest
 from hdbscan.validity import validity_index
+from sklearn.datasets import make_moons
 
 from synthvae.analysis.latent import (
+    _cluster_scores,
     cluster_quality,
     dbscan_labels,
+    hdbscan_labels,
+    knee_eps,
     map_latents,
     noise_null,
+    pca_map,
+    tsne_map,
     umap_map,
 )
 from synthvae.errors import UserError
@@ -50,6 +56,49 @@ def test_within_what_the_reference_gives_over_orders_of_the_points() -> None:
     value = cluster_quality(points, labels).dbcv
     assert value is not None
     assert min(reference) - 1e-9 <= value <= max(reference) + 1e-9
+
+
+def test_dbcv_of_two_rows_of_points_by_hand() -> None:
+    # Points 0, 1, 2, 3 and 10, 11, 12, 13 on a line in the plane. Core distances are ((sum d^-2) / 3)^(-1/2):
+    # (27/12 / 3)^(-1/2) = 1.1547 for inner points, so the tree's only inner edge, 1 to 2, weighs 1.1547; the inner
+    # points of both rows are 2 and 11, 9 apart. DBCV = (9 - 1.1547) / 9.
+    points = np.stack([np.array([0.0, 1, 2, 3, 10, 11, 12, 13]), np.zeros(8)], axis=1)
+    expected = (9 - (3 / (1 + 1 + 1 / 4)) ** 0.5) / 9
+    assert cluster_quality(points, np.repeat([0, 1], 4)).dbcv == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("dimension", "gap"), [(1, 7.0), (3, 7.0), (16, 7.0), (2, 0.25)])
+def test_dbcv_by_hand_in_any_dimension_and_below_zero(dimension: int, gap: float) -> None:
+    line = np.array([0.0, 1, 2, 3])
+    points = np.zeros((8, dimension))
+    points[:, 0] = np.concatenate([line, line + 3 + gap])
+    core = (3 / (1 + 1 + 2.0**-dimension)) ** (1 / dimension)  # of an inner point
+    separation = max(2 + gap, core)
+    expected = (separation - core) / max(separation, core)
+    assert cluster_quality(points, np.repeat([0, 1], 4)).dbcv == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_library_gives_the_published_numbers_of_the_moons() -> None:
+    # README of github.com/FelSiq/DBCV, which is held against the authors' MATLAB: squared distances, both moons, and
+    # moons with a hundred points of noise. Plain distances, which the library and we take, give other numbers.
+    points, labels = make_moons(n_samples=300, noise=0.05, random_state=1782)
+    assert validity_index(points, labels, metric="sqeuclidean") == pytest.approx(0.8545358723390613, rel=1e-9)
+    plain = cluster_quality(points, labels).dbcv
+    assert plain is not None
+    assert 0.2 < plain < 0.5
+    points, labels = make_moons(n_samples=500, noise=0.05, random_state=1782)
+    noise = np.random.RandomState(1082).uniform(*np.quantile(points, (0, 1), axis=0), size=(100, 2))
+    points, labels = np.concatenate([points, noise]), np.concatenate([labels, np.full(100, -1)])
+    assert validity_index(points, labels, metric="sqeuclidean") == pytest.approx(0.7545431212217051, rel=1e-9)
+
+
+@pytest.mark.parametrize(("dimension", "clusters"), [(2, 40), (5, 7), (16, 3)])
+def test_scores_are_those_of_the_library_to_the_bit(dimension: int, clusters: int) -> None:
+    generator = np.random.default_rng(dimension)
+    labels = np.sort(np.concatenate([np.tile(np.arange(clusters), 4), generator.integers(0, clusters, 200)]))
+    points = generator.standard_normal((len(labels), dimension)) + 2 * labels[:, None]
+    _, expected = validity_index(points, labels, per_cluster_scores=True)
+    np.testing.assert_array_equal(_cluster_scores(points, labels, clusters), expected)
 
 
 def test_order_scale_shift_and_precision_do_not_matter() -> None:
@@ -172,6 +221,104 @@ def test_equal_latents_are_one_cluster_at_the_origin() -> None:
     assert (result.quality.clusters, result.quality.dbcv) == (1, None)
 
 
+def test_pca_shows_the_largest_directions_and_how_much_they_hold() -> None:
+    generator = np.random.default_rng(0)
+    rotation = np.linalg.qr(generator.standard_normal((5, 5)))[0]
+    scores = np.linalg.qr(generator.standard_normal((400, 5)))[0]
+    scores -= scores.mean(axis=0)
+    scores = np.linalg.qr(scores)[0] * np.array([4.0, 3.0, 2.0, 1.0, 0.0])
+    result = pca_map(scores @ rotation.T + 7.0)
+    np.testing.assert_allclose(result.explained, np.array([16, 9, 4, 1, 0]) / 30, atol=1e-12)
+    np.testing.assert_allclose(np.abs(result.points), np.abs(scores[:, :2]), atol=1e-9)
+    np.testing.assert_array_equal(pca_map(scores @ rotation.T).points.shape, (400, 2))
+    turned = pca_map(-(scores @ rotation.T))
+    np.testing.assert_allclose(turned.points, -pca_map(scores @ rotation.T).points, atol=1e-9)  # signs are fixed
+
+
+def test_pca_of_few_flat_and_equal_latents() -> None:
+    line = pca_map(np.arange(6.0)[:, None])
+    np.testing.assert_allclose(line.points, np.stack([np.arange(6) - 2.5, np.zeros(6)], axis=1), atol=1e-12)
+    assert line.explained.tolist() == [1.0]
+    few = pca_map(np.random.default_rng(0).standard_normal((4, 16)).astype(np.float32))
+    assert few.points.dtype == np.float64
+    assert few.explained.sum() == pytest.approx(1.0)
+    equal = pca_map(np.full((9, 3), 0.1))
+    assert not equal.points.any()
+    assert not equal.explained.any()
+
+
+def test_tsne_keeps_neighbours_together_and_is_reproducible() -> None:
+    generator = np.random.default_rng(0)
+    latents = np.concatenate([generator.normal(c, 1, (40, 8)) for c in (0.0, 20.0)])
+    points = tsne_map(latents, seed=1)
+    nearest = np.argsort(np.linalg.norm(points[:, None] - points[None], axis=-1), axis=1)[:, 1:6]
+    assert ((nearest < 40) == (np.arange(80) < 40)[:, None]).all()
+    np.testing.assert_array_equal(points, tsne_map(latents, seed=1))
+    assert not tsne_map(np.ones((10, 4))).any()
+
+
+@pytest.mark.parametrize("n", [4, 5, 11])
+def test_few_latents_have_every_map_and_clustering_without_warnings(n: int) -> None:
+    latents = np.random.default_rng(0).standard_normal((n, 16)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isfinite(tsne_map(latents)).all()
+        assert (hdbscan_labels(latents, 2) >= -1).all()
+        assert knee_eps(latents) > 0
+    assert (hdbscan_labels(latents) == -1).all()  # one blob, or fewer points than make a cluster
+
+
+def test_hdbscan_finds_blobs_of_different_density() -> None:
+    generator = np.random.default_rng(0)
+    points = np.concatenate([generator.normal(0, 0.05, (100, 6)), generator.normal(9, 1.0, (100, 6)), [[99.0] * 6]])
+    labels = hdbscan_labels(points)
+    assert labels[-1] == -1
+    for rows in (slice(0, 100), slice(100, 200)):
+        names, counts = np.unique(labels[rows], return_counts=True)
+        assert counts.max() > 80
+        assert names[counts.argmax()] >= 0
+    assert labels.max() == 1
+    assert hdbscan_labels(points, min_cluster_size=150).max() < 1  # neither blob is large enough alone
+    assert (hdbscan_labels(points[:90], min_cluster_size=91) == -1).all()
+
+
+def test_duplicates_and_equal_points_are_clusters() -> None:
+    places = np.random.default_rng(0).standard_normal((6, 3))
+    points = np.repeat(places, 10, axis=0)
+    expected = np.repeat(np.arange(6), 10)
+    found = dbscan_labels(points, knee_eps(points))
+    np.testing.assert_array_equal(found, expected)
+    assert len(np.unique(hdbscan_labels(points))) == 6
+    assert not hdbscan_labels(np.full((20, 3), 0.1)).any()
+    assert not dbscan_labels(np.full((20, 3), 0.1), knee_eps(np.full((20, 3), 0.1))).any()
+
+
+def test_the_knee_is_where_the_sorted_distances_turn() -> None:
+    # A grid of unit spacing: every point has 4 neighbours within sqrt(2), and stragglers are 10 and more away.
+    grid = np.stack(np.meshgrid(np.arange(10.0), np.arange(10.0)), axis=-1).reshape(-1, 2)
+    far = np.array([[100.0, 0.0], [0.0, 120.0], [-150.0, 0.0]])
+    eps = knee_eps(np.concatenate([grid, far]))
+    assert 1.0 <= eps <= 2.0
+    labels = dbscan_labels(np.concatenate([grid, far]), eps)
+    assert (labels[:100] == 0).all()
+    assert (labels[100:] == -1).all()
+    assert knee_eps(7 * np.concatenate([grid, far])) == pytest.approx(7 * eps)  # it follows the scale of the space
+    assert knee_eps(np.array([[0.0], [3.0]])) == 3.0
+    with pytest.raises(UserError, match="1 point has no neighbour"):
+        knee_eps(np.zeros((1, 2)))
+
+
+def test_the_knee_separates_clusters_in_sixteen_dimensions() -> None:
+    generator = np.random.default_rng(0)
+    points = np.concatenate([generator.normal(c, 1, (150, 16)) for c in (0.0, 5.0, 10.0)])
+    labels = dbscan_labels(points, knee_eps(points))
+    assert labels.max() == 2
+    assert (labels >= 0).mean() > 0.9
+    quality = cluster_quality(points, labels)
+    assert quality.dbcv is not None
+    assert quality.dbcv > 0.3
+
+
 def test_bad_latents_are_one_line() -> None:
     latents = np.zeros((10, 3))
     latents[6, 1] = np.nan
@@ -185,3 +332,8 @@ def test_bad_latents_are_one_line() -> None:
         cluster_quality(np.zeros((10, 2)), np.zeros(3, int))
     with pytest.raises(ValueError, match=r"shape \(N, D\)"):
         umap_map(np.zeros(3))
+    for layout in (pca_map, tsne_map):
+        with pytest.raises(UserError, match="3 points, a map needs at least 4"):
+            layout(np.zeros((3, 3)))
+    with pytest.raises(ValueError, match="min_cluster_size is 1"):
+        hdbscan_labels(np.zeros((10, 2)), 1)

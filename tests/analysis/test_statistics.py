@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from synthvae.analysis.statistics import effect_size, kruskal_wallis
+from synthvae.analysis.statistics import by_seed, compare_counts, compare_groups, effect_size, kruskal_wallis
 from synthvae.errors import UserError
 
 # Kruskal and Wallis 1952, JASA 47:583, table 1: daily bottle-cap production of three machines.
@@ -90,3 +90,174 @@ def test_bad_groups() -> None:
         kruskal_wallis({"a": [1.0, 2.0], "b": [1.0, np.nan]}, "stft")
     with pytest.raises(UserError, match="error of b: 0 values"):
         kruskal_wallis({"a": [1.0], "b": []})
+
+
+# Zar 2010, Biostatistical Analysis, example 10.11: pH of four ponds; H is printed as 11.876, corrected 11.943.
+PONDS = {
+    "1": [7.68, 7.69, 7.70, 7.70, 7.72, 7.73, 7.73, 7.76],
+    "2": [7.71, 7.73, 7.74, 7.74, 7.78, 7.78, 7.80, 7.81],
+    "3": [7.74, 7.75, 7.77, 7.78, 7.80, 7.81, 7.84],
+    "4": [7.71, 7.71, 7.74, 7.79, 7.81, 7.85, 7.87, 7.91],
+}
+
+
+def test_the_ponds_of_zar_from_the_whole_to_the_pairs() -> None:
+    result = compare_groups(PONDS, "pH")
+    assert round(result.difference.statistic, 2) == 11.94
+    assert result.difference.p_value == pytest.approx(stats.kruskal(*PONDS.values()).pvalue)
+    assert not result.permuted
+    assert result.epsilon_by_chance == 3 / 30
+    assert [(pair.first, pair.second) for pair in result.pairs if pair.p_value < 0.05] == [("1", "3"), ("1", "4")]
+    assert list(result.normality) == list(PONDS)
+    assert len(result.sentences) == 1 + 6 + 1 + 4
+    assert "where chance gives 0.1" in result.sentences[0]
+    assert all("pH" in sentence for sentence in result.sentences)
+
+
+def test_the_mean_epsilon_squared_of_no_difference_is_what_chance_gives() -> None:
+    generator = np.random.default_rng(0)
+    drawn = [compare_groups_epsilon(generator.standard_normal((3, 8))) for _ in range(500)]
+    assert np.mean(drawn) == pytest.approx(2 / 23, abs=0.012)
+
+
+def compare_groups_epsilon(rows: np.ndarray) -> float:
+    return kruskal_wallis({str(i): row for i, row in enumerate(rows)}).epsilon_squared
+
+
+def test_three_seeds_of_two_runs_cannot_be_significant_and_it_is_said() -> None:
+    result = compare_groups({"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]})
+    # 2 of the 20 ways to deal six values into threes do not overlap; the chi-squared approximation says 0.0495.
+    assert result.permuted
+    assert result.difference.p_value == pytest.approx(0.1)
+    assert result.smallest_p == pytest.approx(0.1)
+    assert "the smallest possible is 0.1" in result.difference.sentence
+    assert kruskal_wallis({"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]}).p_value < 0.05
+
+
+def test_exact_p_is_that_of_kruskal_and_wallis_tables() -> None:
+    # Kruskal and Wallis 1952, table 6.1: for groups of 2, 2 and 1 an H of 3.6 has probability 0.200.
+    result = compare_groups({"a": [1.0, 2.0], "b": [4.0, 5.0], "c": [3.0]})
+    assert result.difference.statistic == pytest.approx(3.6)
+    assert result.difference.p_value == pytest.approx(6 / 30)
+    assert result.smallest_p == pytest.approx(6 / 30)
+
+
+def test_many_seeds_draw_permutations_reproducibly() -> None:
+    groups = {name: np.arange(4.0) + 10 * i for i, name in enumerate("abcd")}
+    first, second = compare_groups(groups), compare_groups(groups)
+    assert first.difference == second.difference
+    assert first.difference.p_value == pytest.approx(1e-4)  # the data's own labelling among 10,000
+    assert first.smallest_p == pytest.approx(1e-4)
+    overlapping = compare_groups({"a": [1.0, 4, 5, 8, 9, 12], "b": [2.0, 3, 6, 7, 10], "c": [11.0, 0.5, 2.5]})
+    drawn = overlapping.difference.p_value
+    assert drawn == pytest.approx(stats.chi2.sf(overlapping.difference.statistic, 2), abs=0.05)
+
+
+def test_the_smallest_p_of_large_groups_is_that_of_no_overlap() -> None:
+    result = compare_groups({"low": np.arange(7.0), "middle": np.arange(9.0) + 10, "high": np.arange(5.0) + 30})
+    assert result.smallest_p == pytest.approx(result.difference.p_value)
+    shuffled = compare_groups({"high": np.arange(5.0) + 30, "low": np.arange(7.0), "middle": np.arange(9.0) + 10})
+    assert shuffled.smallest_p == pytest.approx(result.smallest_p)
+    assert "could reach" not in result.difference.sentence
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        {"a": np.ones(30), "b": np.ones(30)},
+        {"a": [1.0], "b": [1.0], "c": [1.0]},
+        {"a": [1.0, 1.0], "b": [1.0, 1.0]},
+    ],
+)
+def test_equal_groups_have_a_defined_comparison(groups: dict[str, np.ndarray]) -> None:
+    result = compare_groups(groups)
+    assert (result.difference.statistic, result.difference.p_value) == (0.0, 1.0)
+    assert all(pair.p_value == 1.0 and pair.share_lower == 0.5 for pair in result.pairs)
+    assert result.spread.ratio == 1.0
+    assert all(test.statistic is None for test in result.normality.values())
+
+
+def test_permutations_are_those_of_scipy() -> None:
+    generator = np.random.default_rng(3)
+    for sizes in ((3, 3), (2, 3, 2), (2, 2, 2)):
+        values = [generator.integers(0, 6, n).astype(float) for n in sizes]
+        test = stats.permutation_test(values, lambda *groups: stats.kruskal(*groups)[0], alternative="greater")
+        result = compare_groups({str(i): group for i, group in enumerate(values)})
+        assert result.difference.p_value == pytest.approx(test.pvalue)
+
+
+def test_single_values_are_compared_without_a_verdict() -> None:
+    result = compare_groups({"a": [1.0], "b": [2.0]})
+    assert result.difference.p_value == 1.0
+    assert result.smallest_p == 1.0
+    assert result.spread.statistic is None
+
+
+def test_the_seed_is_the_unit() -> None:
+    generator = np.random.default_rng(0)
+    level = {"a": [1.0, 5.0, 3.0], "b": [3.2, 1.1, 5.3]}  # the seeds move more than the losses
+    runs = {name: [seed + generator.normal(0, 0.1, 500) for seed in seeds] for name, seeds in level.items()}
+    units = by_seed(runs)
+    for name, seeds in level.items():
+        np.testing.assert_allclose(units[name], seeds, atol=0.02)
+    pooled = compare_groups({name: np.concatenate(seeds) for name, seeds in runs.items()})
+    assert pooled.difference.p_value < 0.001  # 1,500 presets that are three networks
+    assert compare_groups(units).difference.p_value > 0.5
+    with pytest.raises(UserError, match="b: 0 seeds"):
+        by_seed({"a": [[1.0]], "b": []})
+    with pytest.raises(UserError, match="a, seed 2: preset 0 holds nan"):
+        by_seed({"a": [[1.0], [np.nan]]})
+
+
+def test_hair_and_sex_of_zar() -> None:
+    # Zar 2010, example 23.1: chi-squared 8.987 with 3 degrees of freedom, 0.025 < p < 0.05.
+    table = {
+        "male": {"black": 32, "brown": 43, "blond": 16, "red": 9},
+        "female": {"black": 55, "brown": 65, "blond": 64, "red": 16},
+    }
+    result = compare_counts(table, "hair colour")
+    assert round(result.statistic, 3) == 8.987
+    assert (result.degrees, result.n, result.cells, result.low_cells) == (3, 300, 8, 0)
+    assert 0.025 < result.p_value < 0.05
+    assert result.cramers_v == pytest.approx(np.sqrt(8.987 / 300), abs=1e-4)
+    assert result.effect == "weak"
+    assert "differ in hair colour" in result.sentence
+
+
+def test_the_example_of_the_scipy_documentation() -> None:
+    rows = [[10, 10, 20], [20, 20, 20]]
+    result = compare_counts({str(i): dict(zip("abc", row, strict=True)) for i, row in enumerate(rows)}, "kind")
+    assert result.statistic == pytest.approx(2.7777777777777777)
+    assert result.p_value == pytest.approx(0.24935220877729619)
+    assert "cannot be told apart by kind" in result.sentence
+
+
+def test_counts_from_alike_to_apart() -> None:
+    apart = compare_counts({"a": {"x": 50}, "b": {"y": 50}}, "cluster")
+    assert apart.cramers_v == pytest.approx(1.0)
+    assert apart.statistic == pytest.approx(100.0)
+    assert apart.effect == "very strong"
+    alike = compare_counts({"a": {"x": 20, "y": 40}, "b": {"x": 10, "y": 20, "z": 0}}, "cluster")
+    assert (alike.statistic, alike.p_value, alike.cramers_v) == (0.0, 1.0, 0.0)
+    assert alike.cells == 4  # an empty category is no category
+    single = compare_counts({"a": {"x": 20}, "b": {"x": 10}}, "cluster")
+    assert (single.degrees, single.p_value, single.cramers_v) == (0, 1.0, 0.0)
+    hardly = compare_counts({"a": {"x": 50_500, "y": 49_500}, "b": {"x": 49_500, "y": 50_500}}, "cluster")
+    assert hardly.p_value < 0.001
+    assert "but hardly" in hardly.sentence
+
+
+def test_low_expected_counts_are_stated() -> None:
+    # Fisher's tea: expected counts of 2 in all four cells.
+    result = compare_counts({"milk": {"said": 3, "not": 1}, "tea": {"said": 1, "not": 3}}, "answer")
+    assert result.low_cells == 4
+    assert "4 of 4 expected counts are below 5" in result.sentence
+
+
+def test_bad_counts() -> None:
+    with pytest.raises(UserError, match="2 or more groups, 1 given"):
+        compare_counts({"a": {"x": 1}}, "kind")
+    with pytest.raises(UserError, match="kind: b counts -1 of x"):
+        compare_counts({"a": {"x": 1}, "b": {"x": -1}}, "kind")
+    with pytest.raises(UserError, match="kind: b counts nothing"):
+        compare_counts({"a": {"x": 1}, "b": {}}, "kind")

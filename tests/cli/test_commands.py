@@ -16,6 +16,7 @@ import soundfile
 
 from synthvae.experiments.cases import list_cases
 from synthvae.presets.dataset import Dataset
+from synthvae.tensors import load_tensors, save_tensors
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -138,7 +139,7 @@ def test_analyze_two_runs(run, small_run: Path, tmp_path: Path):
     for feature, measured in metrics["runs"]["small"]["reconstruction"].items():  # the same model under two names
         again = metrics["runs"]["other"]["reconstruction"][feature]
         assert measured["mse"]["mean"] == pytest.approx(again["mse"]["mean"], rel=1e-4)
-    assert metrics["across_runs"]["logmel"]["epsilon_squared"] == pytest.approx(0.0, abs=1e-3)
+    assert metrics["across_runs"]["L1 error on logmel"]["epsilon_squared"] == pytest.approx(0.0, abs=1e-3)
     logmel = metrics["runs"]["small"]["reconstruction"]["logmel"]
     null = metrics["nulls"]["reconstruction"]["logmel"]["mean_preset"]["mse"]
     assert logmel["mse_relative_to_mean_preset"]["value"] == pytest.approx(logmel["mse"]["mean"] / null)
@@ -146,10 +147,39 @@ def test_analyze_two_runs(run, small_run: Path, tmp_path: Path):
         rows = list(csv.DictReader(file))
     assert len(rows) == 9
     assert sum(float(r["logmel_mse"]) for r in rows) / 9 == pytest.approx(logmel["mse"]["mean"])
-    assert {p.suffix for p in (folder / "figures").iterdir()} == {".png"}
+    names = {ending: {p.stem for p in (folder / "figures").glob(f"*.{ending}")} for ending in ("png", "svg")}
+    assert names["png"] == names["svg"] != set()
     page = (folder / "report.html").read_text()
     assert "data:audio/wav;base64" in page
     assert "mean preset" in page
+
+
+def test_analyze_measures_once_and_plans(run, small_run: Path, tmp_path: Path):
+    code, out, err = run("analyze", small_run, "--out", "analysis/a", "--plan")
+    assert code == 0, err
+    assert not (tmp_path / "analysis").exists()
+    steps = [(line[:7].strip(), line[9:]) for line in out.splitlines()[:-1]]
+    assert all(time != "kept" for time, _ in steps)
+    assert "about" in out.splitlines()[-1]
+
+    assert run("analyze", small_run, "--out", "analysis/a")[0] == 0
+    kept = sorted((tmp_path / "analysis/.cache").iterdir())
+    before = [path.stat().st_mtime_ns for path in kept]
+    shutil.copytree(small_run, tmp_path / "other")
+    weights = tmp_path / "other/weights.safetensors"
+    tensors, state = load_tensors(weights)
+    save_tensors(weights, {name: 0.9 * tensor for name, tensor in tensors.items()}, state)
+    _, out, _ = run("analyze", small_run, "other", "--out", "analysis/b", "--plan")
+    steps = [(line[:7].strip(), line[9:]) for line in out.splitlines()[:-1]]
+    assert {label.split(":")[0] for time, label in steps if time != "kept"} == {"other"}
+
+    code, _, err = run("analyze", small_run, "other", "--out", "analysis/b")
+    assert code == 0, err
+    assert [path.stat().st_mtime_ns for path in kept] == before
+    first, both = (json.loads((tmp_path / f"analysis/{name}/metrics.json").read_text()) for name in "ab")
+    assert first["runs"]["small"] == both["runs"]["small"]
+    assert both["runs"]["other"]["reconstruction"] != both["runs"]["small"]["reconstruction"]
+    refused(run("analyze", small_run, "--workers", 0), "--workers is 0")
 
 
 def test_metric_ranks_parameters(run, small_dataset: Dataset, tmp_path: Path):

@@ -31,7 +31,7 @@ def nulls() -> NullMeasures:
     return NullMeasures("key", PRESETS, errors, errors, 10.0, 400.0, [4.0] * PRESETS)
 
 
-def measures(factor: float, seed: int, dbcv: float | None = 0.3, fad: float | None = 20.0) -> CaseMeasures:
+def measures(factor: float, seed: int, dbcv: float | None = 0.4, fad: float | None = 20.0) -> CaseMeasures:
     """A run whose error on every preset is `factor` times the mean preset's, moved a little by the seed."""
     moved = factor * (1.0 + 0.01 * (seed - 1))
     errors = {f: (moved * np.array(nulls().mse[f]["mean_preset"])).tolist() for f in FEATURES}

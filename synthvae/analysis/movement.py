@@ -1,0 +1,394 @@
+"""Does the sound move evenly when the latent does? Paths between presets, and what each parameter moves.
+
+A walk through a good latent space is heard as a walk: every descriptor of timbre goes from one end to the other
+without detours. The score is that of SPINVAE (Le Vaillant and Dutoit 2023, "Synthesizer Preset Interpolation using
+Transformer Auto-Encoders", ICASSP; evaluation/interpbase.py of github.com/gwendal-lv/spinvae), against the same walk
+through the parameters themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from torch import Tensor
+
+from synthvae.analysis.checks import finite_matrix, finite_values, require_finite
+from synthvae.analysis.posthoc import holm
+from synthvae.errors import UserError
+
+__all__ = [
+    "DescriptorChange",
+    "ParameterEffects",
+    "PathComparison",
+    "PathScores",
+    "compare_paths",
+    "interpolate",
+    "parameter_effects",
+    "path_scores",
+    "slerp",
+    "traverse",
+]
+
+#: What is measured of a path: both 0 at best.
+SCORES = ("smoothness", "nonlinearity")
+LEVEL = 0.05
+BATCH = 4096
+_RESOLUTION = 1e-9  # standard deviations: less is rounding
+
+
+@dataclass(frozen=True)
+class PathScores:
+    """How evenly each descriptor moves along each path; 0 is a straight line, the best there is.
+
+    Attributes:
+        smoothness: shape (N, K), RMS second derivative along the path (from 0 to 1), in standard deviations of the
+            descriptor; NaN for a descriptor that is constant over the dataset. Lower is smoother.
+        nonlinearity: shape (N, K), RMS distance from the straight line between the ends, in standard deviations.
+    """
+
+    smoothness: NDArray[np.float64]
+    nonlinearity: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DescriptorChange:
+    """One score of one descriptor, against the reference on the same pairs of ends.
+
+    Attributes:
+        descriptor: its name.
+        mean: change of the mean over paths, as a share of the reference's mean: -0.1 is 10 % better; None where the
+            reference's is 0.
+        median: the same of medians.
+        p_value: Wilcoxon's signed-rank test over paths, two-sided, after Holm's correction for the number of
+            descriptors.
+        verdict: ``improved``, ``worsened`` or ``same`` at the 5 % level.
+    """
+
+    descriptor: str
+    mean: float | None
+    median: float | None
+    p_value: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class PathComparison:
+    """Paths against reference paths between the same ends, by one score.
+
+    Attributes:
+        score: ``smoothness`` or ``nonlinearity``.
+        changes: one per descriptor that is not constant, in the order of the descriptors.
+        improved: descriptors that are better.
+        worsened: descriptors that are worse.
+        mean_change: mean over descriptors of the change of means, all descriptors counting alike.
+        median_change: mean over descriptors of the change of medians.
+        paths: how many.
+        sentence: the result in plain words.
+    """
+
+    score: str
+    changes: tuple[DescriptorChange, ...]
+    improved: int
+    worsened: int
+    mean_change: float | None
+    median_change: float | None
+    paths: int
+    sentence: str
+
+
+@dataclass(frozen=True)
+class ParameterEffects:
+    """What each parameter moves in the latent space when it alone goes over its range.
+
+    Attributes:
+        movement: shape (P, D), largest minus smallest value of the latent, mean over presets, in the latent's unit
+            (the prior's spread is 1).
+        slope: shape (P, D), of the straight line through the latent over the parameter from 0 to 1, mean over
+            presets; its sign says which way.
+        linearity: shape (P, D), R^2 of those lines over all presets together: 1 where every preset's movement is a
+            straight line; NaN where nothing moves.
+        presets: how many.
+        values: how many values of the parameter.
+    """
+
+    movement: NDArray[np.float64]
+    slope: NDArray[np.float64]
+    linearity: NDArray[np.float64]
+    presets: int
+    values: int
+
+
+def interpolate(start: ArrayLike, end: ArrayLike, steps: int) -> NDArray[np.float64]:
+    """Evenly spaced points on the straight line between two points, both included.
+
+    Args:
+        start: shape (..., D).
+        end: shape (..., D).
+        steps: at least 2.
+
+    Returns:
+        Shape (..., steps, D).
+
+    Raises:
+        ValueError: if the shapes differ or `steps` is below 2.
+        UserError: if a value is not finite.
+    """
+    first, last, share = _ends(start, end, steps)
+    return first[..., None, :] * (1.0 - share) + last[..., None, :] * share
+
+
+def slerp(start: ArrayLike, end: ArrayLike, steps: int) -> NDArray[np.float64]:
+    """Points on the arc between two points, turning evenly about the origin, both included.
+
+    sin((1 - t) w) / sin(w) start + sin(t w) / sin(w) end with the angle w between them (Shoemake 1985, SIGGRAPH). A
+    straight line between draws of a normal prior of many dimensions passes through the middle, where the prior
+    hardly ever is; the arc keeps the distance from the origin (White 2016, arXiv:1609.04468). Points in the same
+    direction, or at the origin, are joined by the straight line, the arc's limit.
+
+    Args:
+        start: shape (..., D).
+        end: shape (..., D).
+        steps: at least 2.
+
+    Returns:
+        Shape (..., steps, D).
+
+    Raises:
+        ValueError: if the shapes differ or `steps` is below 2.
+        UserError: if a value is not finite, or two points lie in opposite directions: no arc is the shortest.
+    """
+    first, last, share = _ends(start, end, steps)
+    lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(last, axis=-1)
+    cosine = (first * last).sum(axis=-1) / np.where(lengths > 0.0, lengths, 1.0)
+    cosine = np.where(lengths > 0.0, np.clip(cosine, -1.0, 1.0), 1.0)[..., None, None]
+    if (cosine < -1.0 + 1e-12).any():
+        raise UserError(
+            "slerp: two points lie in opposite directions, between which no arc is the shortest; use interpolate"
+        )
+    angle = np.arccos(cosine)
+    straight = angle < 1e-6  # the sines are then too small to divide by
+    sine = np.where(straight, 1.0, np.sin(angle))
+    before = np.where(straight, 1.0 - share, np.sin((1.0 - share) * angle) / sine)
+    after = np.where(straight, share, np.sin(share * angle) / sine)
+    return first[..., None, :] * before + last[..., None, :] * after
+
+
+def traverse(latent: ArrayLike, dimension: int, values: ArrayLike) -> NDArray[np.float64]:
+    """A latent with one dimension set to each of some values, the others left alone.
+
+    Args:
+        latent: shape (D,).
+        dimension: which, from 0.
+        values: shape (V,), usually from -3 to 3, where the prior is.
+
+    Returns:
+        Shape (V, D).
+
+    Raises:
+        ValueError: if there is no such dimension.
+        UserError: if a value is not finite.
+    """
+    point, chosen = finite_values(latent, "latent", "dimension"), finite_values(values, "values", "value")
+    if not 0 <= dimension < len(point):
+        raise ValueError(f"dimension is {dimension}, the latent has 0 to {len(point) - 1}")
+    path = np.tile(point, (len(chosen), 1))
+    path[:, dimension] = chosen
+    return path
+
+
+def path_scores(descriptors: ArrayLike, spread: ArrayLike, ends: ArrayLike | None = None) -> PathScores:
+    """SPINVAE's scores of how evenly descriptors move along paths.
+
+    With x a descriptor in standard deviations at steps of h = 1 / (S - 1): smoothness is the RMS of
+    (x_(i-1) - 2 x_i + x_(i+1)) / h^2 over the inner steps (the name is the paper's: lower is smoother), nonlinearity
+    the RMS over all steps of x minus the straight line between the ends.
+
+    Args:
+        descriptors: shape (N, S, K), along N paths of S evenly spaced steps, at least 3.
+        spread: shape (K,), standard deviation of each descriptor over the dataset.
+        ends: shape (N, 2, K), descriptors of the sounds that the path was to join, for the straight line; by default
+            the path's own ends. With the originals, as in SPINVAE, a model that reconstructs its ends badly pays
+            for it.
+
+    Returns:
+        Scores per path and descriptor.
+
+    Raises:
+        ValueError: if the shapes do not agree, there are fewer than 3 steps, or a spread is negative.
+        UserError: if there is no path, or a value is not finite.
+    """
+    along = _paths(descriptors, "descriptors")
+    n, steps, count = along.shape
+    unit = finite_values(spread, "spread of the descriptors", "descriptor")
+    if len(unit) != count or (unit < 0.0).any():
+        raise ValueError(f"spread: {count} numbers from 0 up are needed, got {unit}")
+    if steps < 3:
+        raise ValueError(f"{steps} steps, a path needs 3 to have a second derivative")
+    joined = along[:, [0, -1]] if ends is None else _paths(ends, "ends")
+    if joined.shape != (n, 2, count):
+        raise ValueError(f"ends: expected shape {(n, 2, count)}, got {joined.shape}")
+    deviation = np.where(unit > 0.0, unit, np.nan)
+    h = 1.0 / (steps - 1)
+    bend = np.diff(along, 2, axis=1) / h**2
+    line = interpolate(joined[:, 0], joined[:, 1], steps)
+    return PathScores(_rms(bend / deviation), _rms((along - line) / deviation))
+
+
+def compare_paths(
+    scores: PathScores, reference: PathScores, names: Sequence[str], method: str = "the latent path"
+) -> dict[str, PathComparison]:
+    """Compare paths with reference paths between the same ends, descriptor by descriptor.
+
+    The test is Wilcoxon's signed-rank test of the differences over paths, those of 0 left out (Wilcoxon 1945,
+    Biometrics Bulletin 1:80). SPINVAE reports changes as shares of the reference, as here, and counts descriptors by
+    one-sided tests in both directions; these are two-sided and corrected for the number of descriptors.
+
+    Args:
+        scores: of the paths.
+        reference: of the reference, usually plain interpolation of the parameters, same paths in the same order.
+        names: K names of the descriptors.
+        method: what the paths are, for the sentence.
+
+    Returns:
+        ``smoothness`` and ``nonlinearity``.
+
+    Raises:
+        ValueError: if the shapes do not agree.
+        UserError: if every descriptor is constant over the dataset.
+    """
+    return {
+        score: _compare(score, getattr(scores, score), getattr(reference, score), names, method) for score in SCORES
+    }
+
+
+def parameter_effects(
+    encode: Callable[[Tensor], Tensor], unit: Tensor, values: int = 9, batch: int = BATCH
+) -> ParameterEffects:
+    """Vary one parameter at a time over its range, from each of some presets, and see where the latent goes.
+
+    Encodes N P V presets: 64 presets of 63 parameters at 9 values are 36,288.
+
+    Args:
+        encode: presets (B, P) to latents (B, D), deterministic.
+        unit: presets (N, P) in [0, 1].
+        values: V evenly spaced values from 0 to 1, at least 3.
+        batch: presets encoded at once.
+
+    Returns:
+        Movement, slope and linearity.
+
+    Raises:
+        ValueError: if `unit` is not (N, P), or `values` is below 3.
+        UserError: if there is no preset, or a latent is not finite.
+    """
+    if unit.ndim != 2:
+        raise ValueError(f"presets: expected shape (N, P), got {tuple(unit.shape)}")
+    if values < 3:
+        raise ValueError(f"values is {values}, a line through fewer than 3 is always straight")
+    n, count = unit.shape
+    if not unit.numel():
+        raise UserError(f"presets: shape {tuple(unit.shape)} is empty; give at least one")
+    grid = torch.linspace(0.0, 1.0, values, dtype=unit.dtype, device=unit.device)
+    # A straight line through evenly spaced values: its slope is a weighted sum of them.
+    at = np.linspace(-0.5, 0.5, values)
+    weight = at / np.square(at).sum()
+    movement, slope, linearity = [], [], []
+    with torch.no_grad():
+        for parameter in range(count):
+            varied = unit.repeat_interleave(values, dim=0)
+            varied[:, parameter] = grid.repeat(n)
+            encoded = torch.cat([encode(part) for part in varied.split(batch)]).double().cpu().numpy()
+            latents = finite_matrix(encoded, f"latents of parameter {parameter}").reshape(n, values, -1)
+            movement.append(np.ptp(latents, axis=1).mean(axis=0))
+            slopes = np.einsum("v,nvd->nd", weight, latents)
+            slope.append(slopes.mean(axis=0))
+            centred = latents - latents.mean(axis=1, keepdims=True)
+            total = np.square(centred).sum(axis=(0, 1))
+            rest = np.square(centred - slopes[:, None] * at[:, None]).sum(axis=(0, 1))
+            moved = total / (n * values) > np.square(1e-6 * np.abs(latents).max(axis=(0, 1)))  # float32's rounding
+            linearity.append(np.where(moved, 1.0 - rest / np.where(moved, total, 1.0), np.nan))
+    return ParameterEffects(np.array(movement), np.array(slope), np.array(linearity), n, values)
+
+
+def _ends(
+    start: ArrayLike, end: ArrayLike, steps: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Both ends, and the share of the way at each step, shape (steps, 1)."""
+    first, last = np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64)
+    if first.shape != last.shape or not first.ndim:
+        raise ValueError(f"start {first.shape} and end {last.shape}: two points of one space are needed")
+    if steps < 2:
+        raise ValueError(f"steps is {steps}, both ends make 2")
+    for name, point in (("start", first), ("end", last)):
+        require_finite(np.atleast_2d(point), name, "point")
+    return first, last, np.linspace(0.0, 1.0, steps)[:, None]
+
+
+def _paths(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 3:
+        raise ValueError(f"{name}: expected shape (N, S, K), got {array.shape}")
+    if not array.size:
+        raise UserError(f"{name}: shape {array.shape} is empty; walk at least one path")
+    require_finite(array, name, "path")
+    return array
+
+
+def _rms(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Over the steps, with what is rounding set to 0: a test of ranks would take it for a difference."""
+    rms = np.sqrt(np.square(values).mean(axis=1))
+    return np.where(rms < _RESOLUTION, 0.0, rms)  # NaN stays
+
+
+def _compare(
+    score: str, values: NDArray[np.float64], reference: NDArray[np.float64], names: Sequence[str], method: str
+) -> PathComparison:
+    if values.shape != reference.shape or values.shape[1] != len(names):
+        raise ValueError(f"{score}: {values.shape} against {reference.shape} with {len(names)} names")
+    kept = np.flatnonzero(~np.isnan(values).any(axis=0) & ~np.isnan(reference).any(axis=0))
+    if not len(kept):
+        raise UserError(f"{score}: every descriptor is constant over the dataset; take a larger one")
+    tests = [_signed_rank(values[:, k], reference[:, k]) for k in kept]
+    p_values = holm([p for p, _ in tests])
+    changes = []
+    for k, p_value, (_, direction) in zip(kept, p_values, tests, strict=True):
+        verdict = "same" if p_value >= LEVEL else ("improved" if direction < 0 else "worsened")
+        mean = _share(float(values[:, k].mean()), float(reference[:, k].mean()))
+        median = _share(float(np.median(values[:, k])), float(np.median(reference[:, k])))
+        changes.append(DescriptorChange(names[int(k)], mean, median, float(p_value), verdict))
+    improved, worsened = (sum(c.verdict == verdict for c in changes) for verdict in ("improved", "worsened"))
+    mean_change, median_change = _average([c.mean for c in changes]), _average([c.median for c in changes])
+    word = "smoother" if score == "smoothness" else "straighter"
+    sentence = (
+        f"Along {method} {improved} of {len(changes)} descriptors move {word} than along the reference and {worsened} "
+        f"less so, over {len(values)} paths"
+    )
+    if mean_change is not None:
+        sentence += f"; on average {score} is {abs(mean_change):.1%} {'lower' if mean_change <= 0 else 'higher'}"
+    return PathComparison(
+        score, tuple(changes), improved, worsened, mean_change, median_change, len(values), f"{sentence}."
+    )
+
+
+def _signed_rank(values: NDArray[np.float64], reference: NDArray[np.float64]) -> tuple[float, float]:
+    """Two-sided p, and the sign of the signed ranks: negative where `values` are lower."""
+    difference = values - reference
+    difference = difference[difference != 0.0]
+    if not len(difference):
+        return 1.0, 0.0
+    signed = np.sign(difference) * stats.rankdata(np.abs(difference))
+    return float(stats.wilcoxon(difference).pvalue), float(signed.sum())
+
+
+def _share(value: float, reference: float) -> float | None:
+    return (value - reference) / reference if reference > 0.0 else None
+
+
+def _average(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

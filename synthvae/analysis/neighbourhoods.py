@@ -1,0 +1,436 @@
+"""Is near in the latent space near in sound? And what do the clusters sound like?
+
+Every score has beside it what it would be if latents said nothing of sounds: random labels, random neighbours,
+shuffled maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from scipy.spatial.distance import cdist
+
+from synthvae.analysis.checks import finite_matrix
+from synthvae.analysis.reconstruction import Summary, summarise
+from synthvae.errors import UserError
+
+__all__ = [
+    "ClusterExample",
+    "CosineSimilarity",
+    "MapTrust",
+    "NeighbourhoodTrust",
+    "cluster_examples",
+    "cosine_similarity",
+    "map_trust",
+    "mean_spectrum",
+    "neighbourhood_trust",
+]
+
+NEIGHBOURS = 10
+#: Share of all presets that counts as near in sound, where a preset need not be among the very nearest.
+NEAR_SHARE = 0.1
+PAIRS = 5000
+RESAMPLES = 500
+RELABELLINGS = 200
+#: Points that trustworthiness is computed on: it ranks all distances, in memory that grows with their square.
+MAP_POINTS = 3000
+#: Full scale 1 of a spectrum is 0 dB; silence shows as this level, in dB.
+FLOOR_DB = -120.0
+_BLOCK = 1 << 22  # distances computed in one go
+
+
+@dataclass(frozen=True)
+class CosineSimilarity:
+    """How far latents of one cluster point the same way.
+
+    Attributes:
+        within: mean cosine over pairs in the same cluster, -1 to 1; None where no cluster has two latents.
+        across: mean over pairs in different clusters; None where there is one cluster at most.
+        random_within: lower and upper end of what 95 % of random labels give within; None where `within` is.
+        random_across: the same across.
+        clusters: how many have a latent that counts.
+        points: latents that count: in a cluster, and not at the origin, where there is no direction.
+    """
+
+    within: float | None
+    across: float | None
+    random_within: tuple[float, float] | None
+    random_across: tuple[float, float] | None
+    clusters: int
+    points: int
+
+
+@dataclass(frozen=True)
+class NeighbourhoodTrust:
+    """Whether latents that are near sound near.
+
+    Attributes:
+        spearman: rank correlation of latent and sound distances over random pairs, 1 for the same order; None where
+            all distances of a kind are equal.
+        low: lower end of its 95 % interval over presets; None where `spearman` is.
+        high: upper end of it.
+        pairs: how many pairs.
+        precision: over presets, the share of the `neighbours` nearest in the latent space that are among as many
+            nearest in sound.
+        chance: of `precision`, for neighbours drawn at random.
+        near: over presets, the share of the nearest in the latent space that are among the nearest 10 % in sound.
+        near_chance: of `near`, for neighbours drawn at random.
+        neighbours: how many nearest are looked at.
+        points: how many presets.
+    """
+
+    spearman: float | None
+    low: float | None
+    high: float | None
+    pairs: int
+    precision: Summary
+    chance: float
+    near: Summary
+    near_chance: float
+    neighbours: int
+    points: int
+
+
+@dataclass(frozen=True)
+class MapTrust:
+    """Whether a map keeps neighbourhoods.
+
+    Attributes:
+        trustworthiness: 1 where no point is near on the map that is far in the space.
+        continuity: 1 where no point is far on the map that is near in the space.
+        chance: trustworthiness of the map with its points shuffled, about 0.5.
+        neighbours: how many nearest are looked at.
+        points: how many points of the map were looked at.
+    """
+
+    trustworthiness: float
+    continuity: float
+    chance: float
+    neighbours: int
+    points: int
+
+
+@dataclass(frozen=True)
+class ClusterExample:
+    """A cluster and members to listen to.
+
+    Attributes:
+        label: of the cluster.
+        size: how many members it has.
+        members: indices of members, the medoid first and then the nearest to it.
+    """
+
+    label: int
+    size: int
+    members: tuple[int, ...]
+
+
+def cosine_similarity(
+    latents: ArrayLike, labels: NDArray[np.integer], seed: int = 0, relabellings: int = RELABELLINGS
+) -> CosineSimilarity:
+    """Mean cosine of the angle, seen from the origin, between latents within and across clusters.
+
+    With unit vectors u, the sum over ordered pairs of a cluster of n is |sum u|^2 - n, so all pairs are counted
+    without forming them. Noise (label -1) takes no part.
+
+    Args:
+        latents: shape (N, D).
+        labels: shape (N,), cluster from 0 or -1 for noise.
+        seed: of the random labels, which are the labels in another order.
+        relabellings: how many of them, at least 1.
+
+    Returns:
+        Means without unit, and what random labels give.
+
+    Raises:
+        ValueError: if the lengths differ.
+        UserError: if `latents` is empty or not finite.
+    """
+    rows = finite_matrix(latents, "latents")
+    if labels.shape != (len(rows),):
+        raise ValueError(f"expected {len(rows)} labels, got shape {labels.shape}")
+    length = np.linalg.norm(rows, axis=1)
+    counted = (labels >= 0) & (length > 0.0)
+    unit = rows[counted] / length[counted, None]
+    names, owner = np.unique(labels[counted], return_inverse=True)
+    if not len(unit):
+        return CosineSimilarity(None, None, None, None, 0, 0)
+    within, across = _mean_cosines(unit, owner, len(names))
+    generator = np.random.default_rng(seed)
+    random = np.array([_mean_cosines(unit, generator.permutation(owner), len(names)) for _ in range(relabellings)])
+    return CosineSimilarity(
+        None if np.isnan(within) else within,
+        None if np.isnan(across) else across,
+        None if np.isnan(within) else _central(random[:, 0]),
+        None if np.isnan(across) else _central(random[:, 1]),
+        len(names),
+        len(unit),
+    )
+
+
+def neighbourhood_trust(
+    latents: ArrayLike,
+    features: ArrayLike,
+    neighbours: int = NEIGHBOURS,
+    pairs: int = PAIRS,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> NeighbourhoodTrust:
+    """Compare Euclidean distances of latents with those of what is heard.
+
+    Pairs of one preset share it, so the interval of the correlation comes from drawing presets, not pairs: a pair
+    counts as often as its two presets were drawn together (the vertex bootstrap of Snijders and Borgatti 1999,
+    Connections 22:161). Equal distances are ordered at random.
+
+    Args:
+        latents: shape (N, D).
+        features: shape (N, F), what is heard of each preset, in units that may be compared (a log-mel embedding, or
+            standardised descriptors).
+        neighbours: how many nearest to look at, below N.
+        pairs: random pairs for the correlation; all of them where there are fewer.
+        seed: draws pairs and resamples.
+        resamples: of the interval.
+
+    Returns:
+        Correlation and precision with their chance levels.
+
+    Raises:
+        ValueError: if the lengths differ, or `neighbours` is not between 1 and N - 1.
+        UserError: if there are fewer than three presets, or a value is not finite.
+    """
+    near, heard = finite_matrix(latents, "latents"), finite_matrix(features, "features")
+    if len(near) != len(heard):
+        raise ValueError(f"{len(near)} latents for {len(heard)} presets' features")
+    n = len(near)
+    if n < 3:
+        raise UserError(f"latents: {n} points, 3 at least have a nearest one; analyse a larger share")
+    if not 1 <= neighbours < n:
+        raise ValueError(f"neighbours is {neighbours}, it has to be from 1 to {n - 1}")
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(n)  # so that equal distances favour nobody
+    near, heard = near[order], heard[order]
+    within = max(neighbours, round(NEAR_SHARE * (n - 1)))
+    hits = np.array(list(_hits(near, heard, neighbours, within)))
+    first, second = _pairs(n, pairs, generator)
+    correlation = _rank_correlation(
+        np.linalg.norm(near[first] - near[second], axis=1),
+        np.linalg.norm(heard[first] - heard[second], axis=1),
+        (first, second),
+        n,
+        generator,
+        resamples,
+    )
+    return NeighbourhoodTrust(
+        *correlation,
+        len(first),
+        summarise(hits[:, 0] / neighbours, "precision", seed),
+        neighbours / (n - 1),
+        summarise(hits[:, 1] / neighbours, "near precision", seed),
+        within / (n - 1),
+        neighbours,
+        n,
+    )
+
+
+def map_trust(
+    latents: ArrayLike, points: ArrayLike, neighbours: int = NEIGHBOURS, seed: int = 0, limit: int = MAP_POINTS
+) -> MapTrust:
+    """Trustworthiness and continuity of a map (Venna and Kaski 2001, ICANN), computed by scikit-learn.
+
+    Trustworthiness falls with how far in the space the k nearest on the map are beyond the k nearest there;
+    continuity is the same with map and space exchanged.
+
+    Args:
+        latents: shape (N, D).
+        points: shape (N, 2), the map.
+        neighbours: k; fewer where there are not more than twice as many points.
+        seed: draws the points looked at, and shuffles them for the chance level.
+        limit: points at most; where there are more, both are computed on a random part, in which neighbours are
+            farther apart.
+
+    Returns:
+        Shares between 0 and 1.
+
+    Raises:
+        ValueError: if the lengths differ.
+        UserError: if there are fewer than three points, or a value is not finite.
+    """
+    space, shown = finite_matrix(latents, "latents"), finite_matrix(points, "map", "point")
+    if len(space) != len(shown):
+        raise ValueError(f"{len(space)} latents on a map of {len(shown)} points")
+    if len(space) < 3:
+        raise UserError(f"latents: {len(space)} points, 3 at least have neighbours; analyse a larger share")
+    from sklearn.manifold import trustworthiness
+
+    generator = np.random.default_rng(seed)
+    chosen = generator.permutation(len(space))[:limit]
+    space, shown = space[chosen], shown[chosen]
+    k = min(neighbours, (len(space) - 1) // 2)
+    shuffled = shown[generator.permutation(len(shown))]
+    trust, continuity, chance = (
+        float(trustworthiness(of, on, n_neighbors=k)) for of, on in ((space, shown), (shown, space), (space, shuffled))
+    )
+    return MapTrust(trust, continuity, chance, k, len(space))
+
+
+def cluster_examples(
+    points: ArrayLike, labels: NDArray[np.integer], clusters: int = 3, members: int = 3
+) -> tuple[ClusterExample, ...]:
+    """Mid-sized clusters, and members of each that stand for it.
+
+    Mid-sized are those nearest the median size, among the clusters with enough members: the largest are often the
+    whole cloud, the smallest an accident. Members are the medoid, which has the least sum of distances to all others,
+    and those nearest to it.
+
+    Args:
+        points: shape (N, D), where the clusters were found.
+        labels: shape (N,), cluster from 0 or -1 for noise.
+        clusters: how many at most.
+        members: of each.
+
+    Returns:
+        The clusters, the largest first; fewer than asked for where there are not as many.
+
+    Raises:
+        ValueError: if the lengths differ, or `clusters` or `members` is below 1.
+        UserError: if `points` is empty or not finite.
+    """
+    rows = finite_matrix(points, "points", "point")
+    if labels.shape != (len(rows),):
+        raise ValueError(f"expected {len(rows)} labels, got shape {labels.shape}")
+    if clusters < 1 or members < 1:
+        raise ValueError(f"{clusters} clusters of {members} members: at least 1 of each")
+    names, sizes = np.unique(labels[labels >= 0], return_counts=True)
+    names, sizes = names[sizes >= members], sizes[sizes >= members]
+    if not len(names):
+        return ()
+    chosen = np.argsort(np.abs(sizes - np.median(sizes)), kind="stable")[:clusters]
+    chosen = chosen[np.argsort(-sizes[chosen], kind="stable")]
+    examples = []
+    for name, size in zip(names[chosen], sizes[chosen], strict=True):
+        own = np.flatnonzero(labels == name)
+        sums = np.concatenate([cdist(rows[own[part]], rows[own]).sum(axis=1) for part in _blocks(size, size)])
+        medoid = own[int(sums.argmin())]
+        distance = np.linalg.norm(rows[own] - rows[medoid], axis=1)
+        distance[own == medoid] = -1.0  # before its duplicates
+        nearest = own[np.argsort(distance, kind="stable")[:members]]
+        examples.append(ClusterExample(int(name), int(size), tuple(int(index) for index in nearest)))
+    return tuple(examples)
+
+
+def mean_spectrum(audio: ArrayLike, sample_rate: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The mean magnitude spectrum of whole sounds, as the study shows it of clusters.
+
+    Magnitudes |FFT| of a Hann-windowed sound, scaled so that a sine of full scale at the centre of a bin is 1, are
+    averaged over sounds and then shown in dB.
+
+    Args:
+        audio: shape (M, T), full scale 1.
+        sample_rate: in Hz.
+
+    Returns:
+        Frequencies in Hz, shape (T // 2 + 1,), and levels in dB of full scale, -120 at least, of the same shape.
+
+    Raises:
+        UserError: if there is no sound, or a sample is not finite.
+    """
+    sounds = finite_matrix(audio, "audio", "sound")
+    window = np.hanning(sounds.shape[1] + 1)[:-1] if sounds.shape[1] > 1 else np.ones(1)
+    total = np.zeros(sounds.shape[1] // 2 + 1)
+    for part in _blocks(len(sounds), sounds.shape[1]):
+        total += np.abs(np.fft.rfft(sounds[part] * window, axis=1)).sum(axis=0)
+    magnitude = total / len(sounds) / (window.sum() / 2)
+    level = 20 * np.log10(np.maximum(magnitude, 10 ** (FLOOR_DB / 20)))
+    return np.arange(len(level)) * sample_rate / sounds.shape[1], level
+
+
+def _mean_cosines(unit: NDArray[np.float64], owner: NDArray[np.intp], clusters: int) -> tuple[float, float]:
+    """Within and across; NaN where there is no pair."""
+    sums = np.zeros((clusters, unit.shape[1]))
+    np.add.at(sums, owner, unit)
+    sizes = np.bincount(owner, minlength=clusters)
+    n = len(unit)
+    pairs_within = float((sizes * (sizes - 1.0)).sum())
+    pairs_across = n * (n - 1.0) - pairs_within
+    total_within = float(np.square(sums).sum()) - n
+    total_across = float(np.square(sums.sum(axis=0)).sum()) - n - total_within
+    return (
+        total_within / pairs_within if pairs_within else np.nan,
+        total_across / pairs_across if pairs_across else np.nan,
+    )
+
+
+def _hits(
+    near: NDArray[np.float64], heard: NDArray[np.float64], neighbours: int, within: int
+) -> Iterator[tuple[int, int]]:
+    """For each point, how many of its nearest latents are among as many, and among `within`, nearest in sound."""
+    n = len(near)
+    for part in _blocks(n, n):
+        rows = np.arange(n)[part]
+        by_latent, by_sound = cdist(near[rows], near), cdist(heard[rows], heard)
+        for distances in (by_latent, by_sound):
+            distances[np.arange(len(rows)), rows] = -1.0  # the point itself comes first, and is left out
+        nearest = np.argsort(by_latent, axis=1, kind="stable")[:, 1 : neighbours + 1]
+        place = np.empty(by_sound.shape, dtype=np.intp)
+        np.put_along_axis(place, np.argsort(by_sound, axis=1, kind="stable"), np.arange(n)[None], axis=1)
+        reached = np.take_along_axis(place, nearest, axis=1)  # 1 is the nearest in sound
+        yield from zip((reached <= neighbours).sum(axis=1), (reached <= within).sum(axis=1), strict=True)
+
+
+def _pairs(n: int, pairs: int, generator: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Different pairs of different points, drawn at random, or all."""
+    everything = n * (n - 1) // 2
+    if pairs >= everything:
+        first, second = np.triu_indices(n, 1)
+        return first, second
+    numbers = generator.choice(everything, pairs, replace=False)
+    # Pair number k of the rows (1, 0), (2, 0), (2, 1), (3, 0), ...: row r begins at r (r - 1) / 2.
+    second = ((1 + np.sqrt(1 + 8 * numbers.astype(np.float64))) / 2).astype(np.intp)
+    second -= numbers < second * (second - 1) // 2  # where the root was rounded up
+    return (numbers - second * (second - 1) // 2).astype(np.intp), second
+
+
+def _rank_correlation(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    ends: tuple[NDArray[np.intp], NDArray[np.intp]],
+    n: int,
+    generator: np.random.Generator,
+    resamples: int,
+) -> tuple[float | None, float | None, float | None]:
+    """Spearman's correlation and its interval over points."""
+    value = _spearman(x, y)
+    if value is None:
+        return None, None, None
+    drawn = []
+    for _ in range(resamples):
+        counts = np.bincount(generator.integers(0, n, n), minlength=n)
+        chosen = np.repeat(np.arange(len(x)), counts[ends[0]] * counts[ends[1]])
+        resampled = _spearman(x[chosen], y[chosen]) if len(chosen) > 1 else None
+        if resampled is not None:
+            drawn.append(resampled)
+    if not drawn:
+        return value, None, None
+    low, high = _central(np.array(drawn))
+    return value, low, high
+
+
+def _spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
+    first, second = stats.rankdata(x), stats.rankdata(y)
+    if first.std() == 0.0 or second.std() == 0.0:
+        return None
+    return float(np.clip(np.corrcoef(first, second)[0, 1], -1.0, 1.0))
+
+
+def _central(values: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _blocks(rows: int, columns: int) -> list[slice]:
+    step = max(1, _BLOCK // max(1, columns))
+    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]

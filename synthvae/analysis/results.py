@@ -1,0 +1,122 @@
+"""Everything an analysis measures, as the report takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthvae.analysis.measure import RunMeasures, TestMeasures, TestSounds
+from synthvae.analysis.pitch import Measured
+from synthvae.analysis.sets import SetDistances, SetFloor
+from synthvae.analysis.space import Movement, Neighbourhoods
+from synthvae.analysis.statistics import GroupComparison
+from synthvae.analysis.survey import LatentSurvey
+from synthvae.training.run_directory import Run
+
+__all__ = ["DescriptorTable", "DistanceTable", "Latents", "Results", "RunResults", "RunSets"]
+
+
+@dataclass(frozen=True)
+class DistanceTable:
+    """Distances of sounds to their targets.
+
+    Attributes:
+        values: by name (`synthvae.analysis.distances.DISTANCES`), one per preset with whether it is defined.
+    """
+
+    values: dict[str, Measured]
+
+
+@dataclass(frozen=True)
+class DescriptorTable:
+    """Descriptors of sounds.
+
+    Attributes:
+        values: ``(N, K)``, columns as of `synthvae.analysis.descriptors.DESCRIPTORS`.
+    """
+
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Latents of presets.
+
+    Attributes:
+        test: posterior means of the test presets ``(N, D)``.
+        mapped: posterior means of the training presets that are mapped ``(M, D)``.
+    """
+
+    test: NDArray[np.float64]
+    mapped: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RunSets:
+    """Distances of a run's sets of sounds to the test sounds.
+
+    Attributes:
+        reconstructions: of the test presets.
+        prior: as many draws of the prior.
+    """
+
+    reconstructions: SetDistances
+    prior: SetDistances
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """What is measured of one run.
+
+    Attributes:
+        run: the run.
+        sounds: errors of its reconstructions and Fréchet distances.
+        distances: of the reconstructions of test presets.
+        train_distances: of those of training presets.
+        latents: where presets lie.
+        survey: clusters of the mapped latents, beside noise.
+        neighbourhoods: whether near latents sound near.
+        movement: along paths, and of each parameter alone.
+        sets: distances of its sets of sounds to the test sounds: ``reconstructions`` and ``prior``.
+    """
+
+    run: Run
+    sounds: RunMeasures
+    distances: DistanceTable
+    train_distances: DistanceTable
+    latents: Latents
+    survey: LatentSurvey
+    neighbourhoods: Neighbourhoods
+    movement: Movement
+    sets: RunSets
+
+    @property
+    def name(self) -> str:
+        """Of the run's directory."""
+        return self.run.path.name
+
+
+@dataclass(frozen=True)
+class Results:
+    """What is measured of all runs, and of what they are compared with.
+
+    Attributes:
+        tests: the test sounds.
+        nulls: what needs no model.
+        null_distances: of the mean preset and of a random preset, by name.
+        set_floor: what distances between sets read where there is no difference.
+        descriptors: of the test sounds.
+        runs: of each run.
+        comparisons: of the runs, by measure; empty for a single run.
+    """
+
+    tests: TestSounds
+    nulls: TestMeasures
+    null_distances: Mapping[str, DistanceTable]
+    set_floor: SetFloor
+    descriptors: DescriptorTable
+    runs: tuple[RunResults, ...]
+    comparisons: Mapping[str, GroupComparison]

@@ -1,0 +1,62 @@
+"""Sounds to listen to: reconstructions from the best to the worst, draws of the prior, and the null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthvae.analysis.report import FigureItem, Section, Sound, SoundRow, SoundTable, sound_pair, wav_bytes
+from synthvae.analysis.results import Results, RunResults
+
+__all__ = ["answer", "example_indices", "listening"]
+
+#: Quantiles of the log-mel error at which a run's example sounds are taken.
+EXAMPLES = (0.05, 0.25, 0.5, 0.75, 0.95)
+PRIOR_EXAMPLES = 4
+
+
+def example_indices(run: RunResults) -> list[int]:
+    """Test presets at the quantiles `EXAMPLES` of a run's log-mel error, from the best to the worst."""
+    order = np.argsort(run.sounds.errors["logmel"].mse)
+    return [int(order[round(quantile * (len(order) - 1))]) for quantile in EXAMPLES]
+
+
+def answer(run: RunResults, index: int) -> Tensor:
+    """The sound ``(T,)`` of a reconstruction."""
+    return render(run, run.sounds.unit[index : index + 1])[0]
+
+
+def render(run: RunResults, unit: Tensor) -> Tensor:
+    """The sounds ``(B, T)`` of presets."""
+    with torch.inference_mode():
+        audio: Tensor = run.run.voice(unit)
+    return audio
+
+
+def listening(run: RunResults, results: Results, images: Mapping[str, bytes], seed: int) -> Section:
+    """Reconstructions with their figures, draws of the prior, and the mean preset."""
+    rate, tests = results.tests.sample_rate, results.tests
+    rows = []
+    for quantile, index in zip(EXAMPLES, example_indices(run), strict=True):
+        number, error = tests.numbers[index], run.sounds.errors["logmel"].mse[index]
+        figure = FigureItem(
+            images[f"{run.name}_preset_{number}"],
+            f"Waveforms and log-mel spectrograms of preset {number} and its reconstruction",
+            "Waveforms overlaid, and log-mel spectrograms in dB on one colour scale.",
+        )
+        detail = f"log-mel error {error:.0f} dB², better than {100 * (1 - quantile):.0f} % of the test presets"
+        pair = (tests.audio[index].numpy(), answer(run, index).numpy())
+        rows.append(sound_pair(f"preset {number}", *pair, rate, detail, figure))
+    prior = [
+        SoundRow(f"prior sample {i}", [Sound("sound", wav_bytes(audio.numpy(), rate))])
+        for i, audio in enumerate(render(run, run.run.sample(PRIOR_EXAMPLES, seed)))
+    ]
+    mean = SoundRow("mean preset", [Sound("the null", wav_bytes(tests.mean_audio[0].numpy(), rate))])
+    return Section(
+        f"Listen: {run.name}",
+        ["From the best reconstructions to the worst, then sounds that were never in the dataset, and the null."],
+        [SoundTable("Test presets and their reconstructions", rows), SoundTable("Prior samples", [*prior, mean])],
+    )

@@ -1,0 +1,120 @@
+"""What happens along the latent space: paths between presets, single dimensions, single parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from synthvae.analysis.movement import traverse
+from synthvae.analysis.report import (
+    Cell,
+    Column,
+    FigureItem,
+    Item,
+    Measured,
+    Section,
+    Sound,
+    SoundRow,
+    SoundTable,
+    Table,
+    wav_bytes,
+)
+from synthvae.analysis.results import Results, RunResults
+from synthvae.analysis.sections.listening import render
+from synthvae.analysis.space import walk
+
+__all__ = ["movement"]
+
+#: Paths that can be listened to, sounds on each, and latent dimensions that are walked along.
+PATHS, STEPS, DIMENSIONS = 2, 5, 3
+#: Values of a latent dimension: the middle nine tenths and more of the prior.
+VALUES = (-2.0, -1.0, 0.0, 1.0, 2.0)
+
+
+def movement(run: RunResults, results: Results, images: Mapping[str, bytes]) -> Section:
+    """Scores of paths, and sounds on them; dimensions walked along; effects of parameters."""
+    items: list[Item] = []
+    if run.movement.straight:
+        items += [
+            _scores(run),
+            FigureItem(
+                images[f"{run.name}_paths"],
+                "Change of smoothness and nonlinearity of each descriptor against interpolation of parameters",
+                "How much more evenly each descriptor of timbre moves along straight latent paths than when the "
+                "parameters are interpolated; left of 0 is better.",
+            ),
+        ]
+    items += [SoundTable("Between two test presets, from left to right", _walks(run, results))]
+    items += [SoundTable("Along the latent dimensions that carry most, from -2 to 2", _dimensions(run, results))]
+    items.append(
+        FigureItem(
+            images[f"{run.name}_effects"],
+            "Heat map of how far each parameter moves each latent dimension",
+            f"How far each latent dimension moves when one parameter alone goes over its range, mean over "
+            f"{run.movement.effects.presets} presets.",
+        )
+    )
+    return Section(f"Moving about: {run.name}", [_lead(run)], items)
+
+
+def _lead(run: RunResults) -> str:
+    linearity = run.movement.effects.linearity
+    weight = np.square(run.movement.effects.movement)
+    known = ~np.isnan(linearity)
+    share = float(np.average(linearity[known], weights=weight[known])) if known.any() and weight[known].any() else 0.0
+    return (
+        f"What happens between presets. Of what a parameter moves in the latent space, a straight line explains "
+        f"{100 * share:.0f} % (R², weighted by movement)."
+    )
+
+
+def _scores(run: RunResults) -> Table:
+    rows: list[list[Cell]] = []
+    for kind, comparisons in (("straight", run.movement.straight), ("arc", run.movement.arc)):
+        for name, c in comparisons.items():
+            rows.append(
+                [kind, name, _percent(c.mean_change), _percent(c.median_change), c.improved, c.worsened, len(c.changes)]
+            )
+    columns = [
+        Column("latent path"),
+        Column("score"),
+        Column("mean change", note="over descriptors, against interpolation of the parameters; below 0 is better"),
+        Column("median change"),
+        Column("improved", "descriptors"),
+        Column("worsened", "descriptors"),
+        Column("of", "descriptors"),
+    ]
+    first = next(iter(run.movement.straight.values()))
+    note = (
+        f"{first.paths} paths of 9 sounds between test presets; scores after SPINVAE (Le Vaillant and Dutoit 2023), "
+        "whose best model of presets alone changes them by -4.6 % and -6.4 %."
+    )
+    return Table("How evenly timbre moves along latent paths", columns, rows, note)
+
+
+def _percent(value: float | None) -> Measured:
+    return Measured(None if value is None else 100 * value, "%")
+
+
+def _walks(run: RunResults, results: Results) -> list[SoundRow]:
+    rows, rate = [], results.tests.sample_rate
+    for pair in run.movement.pairs[:PATHS]:
+        ends = [results.tests.unit[int(index)][None] for index in pair]
+        numbers = [results.tests.numbers[int(index)] for index in pair]
+        for kind, name in (("straight", "through the latent space"), ("parameter", "by parameters")):
+            audio = render(run, walk(run.run, ends[0], ends[1], kind, STEPS)[0])
+            sounds = [Sound(f"{step + 1} of {STEPS}", wav_bytes(part.numpy(), rate)) for step, part in enumerate(audio)]
+            rows.append(SoundRow(f"preset {numbers[0]} to {numbers[1]}", sounds, name))
+    return rows
+
+
+def _dimensions(run: RunResults, results: Results) -> list[SoundRow]:
+    rows, rate = [], results.tests.sample_rate
+    for dimension in np.argsort(-run.sounds.kl, kind="stable")[:DIMENSIONS]:
+        path = traverse(np.zeros(run.run.latent_size), int(dimension), VALUES)
+        audio = render(run, run.run.decode(torch.from_numpy(path)))
+        sounds = [Sound(f"{value:g}", wav_bytes(part.numpy(), rate)) for value, part in zip(VALUES, audio, strict=True)]
+        rows.append(SoundRow(f"dimension {dimension}", sounds, f"{run.sounds.kl[dimension]:.2g} nats"))
+    return rows

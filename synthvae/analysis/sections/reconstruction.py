@@ -1,0 +1,191 @@
+"""How close the decoded presets come to the test presets, as they sound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from synthvae.analysis.distances import DISTANCES
+from synthvae.analysis.measure import FEATURE_UNITS
+from synthvae.analysis.pitch import Measured as Defined
+from synthvae.analysis.reconstruction import error_ratio, summarise
+from synthvae.analysis.report import Cell, Column, FigureItem, Item, Measured, Section, Table, Verdict
+from synthvae.analysis.results import Results, RunResults
+from synthvae.analysis.statistics import GroupComparison
+
+__all__ = ["reconstruction"]
+
+
+def reconstruction(results: Results, images: Mapping[str, bytes]) -> Section:
+    """Errors on features, distances, parameter errors and differences between runs, each beside its nulls."""
+    items: list[Item] = [_features(results), _distances(results), _parameters(results)]
+    if results.comparisons:
+        items += [_differences(results.comparisons), _pairs(results.comparisons)]
+    items += [
+        FigureItem(
+            images[f"errors_{feature}"],
+            f"Distributions of the mean squared error on {feature}, with the null models' means",
+            f"Mean squared error per test preset on {feature}; lines are the means of the null models.",
+        )
+        for feature in FEATURE_UNITS
+    ]
+    return Section("Reconstruction", ["How close the decoded presets come to the test presets, as they sound."], items)
+
+
+def _features(results: Results) -> Table:
+    columns = [
+        Column("answer"),
+        Column("feature"),
+        Column("mean squared error", note="with its 95 % interval"),
+        Column("mean absolute error"),
+        Column("to mean preset", "ratio", "mean squared error over that of the mean preset; below 1 is better"),
+        Column("to mean spectrogram", "ratio", "below 1 is better; one minus this is the explained variance"),
+        Column("verdict"),
+    ]
+    rows: list[list[Cell]] = []
+    for feature, unit in FEATURE_UNITS.items():
+        nulls = results.nulls.nulls[feature]
+        for run in results.runs:
+            errors = run.sounds.errors[feature]
+            mse, l1 = summarise(errors.mse), summarise(errors.l1)
+            to_preset = error_ratio(errors.mse, nulls.mean_preset.mse)
+            to_spectrogram = error_ratio(errors.mse, nulls.mean_spectrogram.mse)
+            beaten = to_preset.beats_null + to_spectrogram.beats_null
+            verdict = Verdict(
+                ("bad", "neutral", "good")[beaten],
+                ("beats no null", "beats one null", "beats both nulls")[beaten],
+            )
+            rows.append(
+                [
+                    run.name,
+                    feature,
+                    Measured(mse.mean, f"{unit}²", mse.low, mse.high),
+                    Measured(l1.mean, unit, l1.low, l1.high),
+                    to_preset.value,
+                    to_spectrogram.value,
+                    verdict,
+                ]
+            )
+        for null, errors in vars(nulls).items():
+            rows.append(
+                [
+                    f"null: {null.replace('_', ' ')}",
+                    feature,
+                    Measured(float(errors.mse.mean()), f"{unit}²"),
+                    Measured(float(errors.l1.mean()), unit),
+                    error_ratio(errors.mse, nulls.mean_preset.mse).value,
+                    error_ratio(errors.mse, nulls.mean_spectrogram.mse).value,
+                    None,
+                ]
+            )
+    count = len(results.tests.unit)
+    return Table(f"Errors of the reconstructions of {count:,} test presets, beside their nulls", columns, rows)
+
+
+def _distances(results: Results) -> Table:
+    rows: list[list[Cell]] = []
+    for name, distance in DISTANCES.items():
+        unit = distance.unit or "ratio"
+        for run in results.runs:
+            test, train = (_mean(table.values[name], unit) for table in (run.distances, run.train_distances))
+            null = results.null_distances["mean preset"].values[name]
+            share = _share(run.distances.values[name])
+            rows.append([run.name, name, test, train, share, _beats(run, name, null)])
+        for null_name, table in results.null_distances.items():
+            rows.append(
+                [f"null: {null_name}", name, _mean(table.values[name], unit), None, _share(table.values[name]), None]
+            )
+    columns = [
+        Column("answer"),
+        Column("distance", note="; ".join(f"{d.name}: {d.meaning}" for d in DISTANCES.values())),
+        Column("test", note="mean with its 95 % interval"),
+        Column("training presets", note="the same for presets that were trained on"),
+        Column("defined for", "share", "presets for which the distance means something"),
+        Column("to the mean preset"),
+    ]
+    note = " ".join(f"{d.name}: {d.meaning} ({d.better} is better)." for d in DISTANCES.values())
+    return Table("Distances that are blind to different things", columns, rows, note)
+
+
+def _mean(measured: Defined, unit: str) -> Measured:
+    values = measured.values[measured.defined]
+    if not len(values):
+        return Measured(None, unit)
+    summary = summarise(values)
+    return Measured(summary.mean, unit, summary.low, summary.high)
+
+
+def _share(measured: Defined) -> float:
+    return float(measured.defined.mean())
+
+
+def _beats(run: RunResults, name: str, null: Defined) -> Verdict:
+    """Whether a run's mean is better than the mean preset's on the presets where both are defined."""
+    measured = run.distances.values[name]
+    count = len(null.values)  # null models are compared on the first presets
+    both = measured.defined[:count] & null.defined
+    if both.sum() < 2:
+        return Verdict("neutral", "no verdict")
+    sign = 1.0 if DISTANCES[name].better == "lower" else -1.0
+    difference = summarise(sign * (measured.values[:count][both] - null.values[both]))
+    if difference.high is not None and difference.high < 0.0:
+        return Verdict("good", "better")
+    if difference.low is not None and difference.low > 0.0:
+        return Verdict("bad", "worse")
+    return Verdict("neutral", "undecided")
+
+
+def _parameters(results: Results) -> Table:
+    rows: list[list[Cell]] = []
+    null = np.square(results.tests.unit.double().numpy() - 0.5).sum(axis=1)
+    for run in results.runs:
+        summary = summarise(run.sounds.parameter_error)
+        ratio = error_ratio(run.sounds.parameter_error, null)
+        rows.append([run.name, Measured(summary.mean, "unit cube²", summary.low, summary.high), ratio.value])
+    rows.append(["null: mean preset", Measured(float(null.mean()), "unit cube²"), 1.0])
+    columns = [Column("answer"), Column("squared error"), Column("to mean preset", "ratio", "below 1 is better")]
+    note = "Squared distance in the unit cube. Parameters that are not heard count as much as those that are."
+    return Table("Errors of the parameters", columns, rows, note)
+
+
+def _differences(comparisons: Mapping[str, GroupComparison]) -> Table:
+    columns = [
+        Column("measure"),
+        Column("H", "statistic"),
+        Column("p", "probability"),
+        Column("ε²", "share"),
+        Column("effect"),
+        Column("spread", note="Levene's test around the median"),
+        Column("normality", note="Shapiro-Wilk"),
+    ]
+    rows: list[list[Cell]] = [
+        [
+            measure,
+            c.difference.statistic,
+            c.difference.p_value,
+            c.difference.epsilon_squared,
+            c.difference.effect,
+            c.spread.sentence,
+            " ".join(test.sentence for test in c.normality.values()),
+        ]
+        for measure, c in comparisons.items()
+    ]
+    note = "The presets are the unit here: a difference between trained models, not between methods."
+    return Table("Differences between the runs (Kruskal-Wallis)", columns, rows, note)
+
+
+def _pairs(comparisons: Mapping[str, GroupComparison]) -> Table:
+    columns = [
+        Column("pair"),
+        Column("measure"),
+        Column("p", "probability", "Dunn's test with Holm's correction"),
+        Column("lower", "share", "of comparisons in which the first run has the lower error"),
+        Column("effect"),
+    ]
+    rows: list[list[Cell]] = [
+        [f"{pair.first} – {pair.second}", measure, pair.p_value, pair.share_lower, pair.effect]
+        for measure, c in comparisons.items()
+        for pair in c.pairs
+    ]
+    return Table("Which runs differ (Dunn, corrected after Holm)", columns, rows)

@@ -1,0 +1,87 @@
+"""The top of the report: few numbers, and what follows from all of them in sentences."""
+
+from __future__ import annotations
+
+from synthvae.analysis.reconstruction import Ratio, error_ratio
+from synthvae.analysis.report import Finding, Headline, Measured
+from synthvae.analysis.results import Results, RunResults
+from synthvae.training.loop import ACTIVE_NATS
+
+__all__ = ["findings", "headlines"]
+
+NULLS = {"mean_preset": "the mean preset", "mean_spectrogram": "the mean spectrogram"}
+
+
+def headlines(results: Results) -> list[Headline]:
+    """Four numbers of the run with the smallest log-mel error; where there are several its name stands before them."""
+    best = min(results.runs, key=lambda r: float(r.sounds.errors["logmel"].mse.mean()))
+    of = f"{best.name} (the best): " if len(results.runs) > 1 else ""
+    to_preset, to_spectrogram = (_ratio(best, results, null) for null in NULLS)
+    kl = best.sounds.kl
+    prior, floor = best.sounds.prior_distance.distance, results.nulls.floor.distance
+    row = best.survey.rows[0]
+    return [
+        Headline(
+            f"{of}log-mel error, of the mean preset's",
+            Measured(to_preset.value, "ratio", to_preset.low, to_preset.high),
+            "1 is what one preset for everything gives",
+        ),
+        Headline(
+            f"{of}log-mel error, of the mean spectrogram's",
+            Measured(to_spectrogram.value, "ratio", to_spectrogram.low, to_spectrogram.high),
+            "below 1 something is explained",
+        ),
+        Headline(
+            f"{of}active latent dimensions",
+            Measured(int((kl > ACTIVE_NATS).sum()), "dimensions"),
+            f"of {len(kl)}, {kl.sum():.3g} nats in all",
+        ),
+        Headline(
+            f"{of}FAD of prior samples",
+            Measured(prior.value, "dB²"),
+            f"floor {floor.value:.3g} dB²" if floor else "too few sounds for a floor",
+        )
+        if prior
+        else Headline(
+            f"{of}clusters in the latent map",
+            Measured(int(row.clusters.median), "clusters"),
+            f"{row.null_clusters.median:.0f} in pure noise",
+        ),
+    ]
+
+
+def findings(results: Results) -> list[Finding]:
+    """What beats its null and what does not, run by run, and how the runs differ."""
+    found = []
+    for run in results.runs:
+        found += [_against(run, _ratio(run, results, null), words) for null, words in NULLS.items()]
+        found.append(_active(run))
+        for row in run.survey.rows:
+            found.append(Finding("good" if row.beats_noise else "bad", f"{run.name}: {row.sentence}"))
+    return found + [Finding("neutral", c.difference.sentence) for c in results.comparisons.values()]
+
+
+def _ratio(run: RunResults, results: Results, null: str) -> Ratio:
+    return error_ratio(run.sounds.errors["logmel"].mse, getattr(results.nulls.nulls["logmel"], null).mse)
+
+
+def _against(run: RunResults, ratio: Ratio, null: str) -> Finding:
+    if ratio.value is None:
+        perfect = not run.sounds.errors["logmel"].mse.any()
+        verdict = "as good as" if perfect else "worse than"
+        text = f"{run.name} is {verdict} {null}, which makes no error at all: the targets are all alike."
+        return Finding("neutral" if perfect else "bad", text)
+    if ratio.low is None or ratio.high is None:
+        return Finding("neutral", f"{run.name}: {ratio.value:.2f} of {null}'s error, too few presets for an interval.")
+    span = f"({ratio.low:.2f} to {ratio.high:.2f})"
+    if ratio.beats_null:
+        text = f"{run.name} reconstructs better than {null}: {ratio.value:.2f} of its log-mel error"
+        return Finding("good", f"{text} {span}.")
+    return Finding("bad", f"{run.name} does not beat {null}: {ratio.value:.2f} times its log-mel error {span}.")
+
+
+def _active(run: RunResults) -> Finding:
+    kl = run.sounds.kl
+    active = int((kl > ACTIVE_NATS).sum())
+    judgement = "good" if active == len(kl) else "bad" if active == 0 else "neutral"
+    return Finding(judgement, f"{run.name} uses {active} of its {len(kl)} latent dimensions.")  # type: ignore[arg-type]

@@ -1,0 +1,166 @@
+"""What the latent space is good for: near sounds near, paths are even, and parameters have their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synthvae.analysis.descriptors import DESCRIPTORS, describe
+from synthvae.analysis.movement import (
+    ParameterEffects,
+    PathComparison,
+    compare_paths,
+    interpolate,
+    parameter_effects,
+    path_scores,
+    slerp,
+)
+from synthvae.analysis.neighbourhoods import (
+    CosineSimilarity,
+    MapTrust,
+    NeighbourhoodTrust,
+    cosine_similarity,
+    map_trust,
+    neighbourhood_trust,
+)
+from synthvae.analysis.survey import MAP, SpaceSurvey
+from synthvae.errors import UserError
+from synthvae.generation import render_all
+from synthvae.training.run_directory import Run
+
+__all__ = ["Movement", "Neighbourhoods", "measure_movement", "measure_neighbourhoods", "walk"]
+
+#: Paths between pairs of test presets, and sounds on each, both ends included.
+PATHS, STEPS = 50, 9
+#: Presets from which every parameter is varied.
+EFFECT_PRESETS = 64
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """Whether what is near in the latent space belongs together.
+
+    Attributes:
+        trust: whether near latents sound near; None where there are too few.
+        map_trust: whether the map of the first seed keeps neighbourhoods; None where there are too few.
+        cosine: directions within and across the clusters of that map.
+        reason: why something is missing.
+    """
+
+    trust: NeighbourhoodTrust | None
+    map_trust: MapTrust | None
+    cosine: CosineSimilarity
+    reason: str
+
+
+@dataclass(frozen=True)
+class Movement:
+    """What happens along the latent space.
+
+    Attributes:
+        straight: scores of straight latent paths against plain interpolation of the parameters; empty where no
+            descriptor varies.
+        arc: of arcs, likewise.
+        effects: of each parameter on the latent.
+        pairs: test presets that the paths join ``(paths, 2)``.
+    """
+
+    straight: dict[str, PathComparison]
+    arc: dict[str, PathComparison]
+    effects: ParameterEffects
+    pairs: NDArray[np.intp]
+
+
+def measure_neighbourhoods(
+    latents: NDArray[np.float64],
+    embedding: NDArray[np.float64],
+    mapped: NDArray[np.float64],
+    survey: SpaceSurvey,
+    seed: int,
+) -> Neighbourhoods:
+    """Compare neighbourhoods of latents with what is heard, and with the map.
+
+    Args:
+        latents: of the test presets ``(N, D)``.
+        embedding: of their sounds ``(N, F)``.
+        mapped: the latents that are mapped ``(M, D)``.
+        survey: of those.
+        seed: of pairs and resamples.
+    """
+    reasons: list[str] = []
+    first = survey.seeds[0]
+    trust, near = None, None
+    try:
+        trust = neighbourhood_trust(latents, embedding, seed=seed)
+    except UserError as error:
+        reasons.append(str(error))
+    try:
+        near = map_trust(mapped, survey.maps[first], seed=seed)
+    except UserError as error:
+        reasons.append(str(error))
+    labels = survey.of(MAP, "HDBSCAN")[0].labels
+    return Neighbourhoods(trust, near, cosine_similarity(mapped, labels, seed), "; ".join(reasons))
+
+
+def measure_movement(
+    run: Run, unit: Tensor, descriptors: NDArray[np.float64], seed: int, tell: Callable[[str], object]
+) -> Movement:
+    """Score latent paths between test presets, and vary each parameter alone.
+
+    Paths of both kinds begin and end at the reconstructions of the same presets; straight lines are drawn between the
+    descriptors of the originals, so that a model that reconstructs them badly pays for it. The reference joins the
+    originals by straight lines through their parameters.
+
+    Args:
+        run: the model.
+        unit: test presets ``(N, P)``.
+        descriptors: of their sounds ``(N, K)``.
+        seed: draws the pairs.
+        tell: told what is being done.
+    """
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(unit))
+    count = min(PATHS, len(order) // 2)
+    pairs = order[: 2 * count].reshape(count, 2)
+    first, last = (unit[torch.from_numpy(pairs[:, end].copy())] for end in (0, 1))
+    spread = descriptors.std(axis=0)
+    ends = descriptors[pairs]
+
+    def scores(kind: str) -> NDArray[np.float64]:
+        tell(f"{kind} paths")
+        path = walk(run, first, last, kind, STEPS).reshape(-1, unit.shape[1])
+        audio = torch.cat(list(render_all(run.voice, path, BATCH)))
+        return describe(audio, run.settings.sample_rate).reshape(count, STEPS, -1)
+
+    names = list(DESCRIPTORS)
+    reference = path_scores(scores("parameter"), spread, ends)
+    compared = {}
+    for kind in ("straight", "arc"):
+        found = path_scores(scores(kind), spread, ends)
+        compared[kind] = compare_paths(found, reference, names, f"the {kind} latent path") if spread.any() else {}
+    tell("varying parameters")
+    effects = parameter_effects(run.encode, unit[:EFFECT_PRESETS])
+    return Movement(compared["straight"], compared["arc"], effects, pairs)
+
+
+def walk(run: Run, first: Tensor, last: Tensor, kind: str, steps: int) -> Tensor:
+    """Presets ``(N, steps, P)`` on the way between presets ``(N, P)``.
+
+    Args:
+        run: the model.
+        first: where the paths begin.
+        last: where they end.
+        kind: ``straight`` or ``arc`` through the latent space, or ``parameter`` for straight lines in the unit cube.
+        steps: presets on a path, both ends included.
+    """
+    if kind == "parameter":
+        return torch.from_numpy(interpolate(first.numpy(), last.numpy(), steps)).float()
+    start, end = (run.encode(unit).double().numpy() for unit in (first, last))
+    path = slerp(start, end, steps) if kind == "arc" else interpolate(start, end, steps)
+    return run.decode(torch.from_numpy(path.reshape(-1, path.shape[-1]))).reshape(len(first), steps, -1)

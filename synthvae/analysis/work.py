@@ -1,0 +1,278 @@
+"""The steps of an analysis: what each computes, what it depends on, and how long it takes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synthvae.analysis.descriptors import describe
+from synthvae.analysis.distances import measure_distances
+from synthvae.analysis.measure import (
+    BATCH,
+    RunMeasures,
+    TestMeasures,
+    TestSounds,
+    latents_to_map,
+    measure_run,
+    measure_tests,
+    render_tests,
+)
+from synthvae.analysis.reconstruction import derangement
+from synthvae.analysis.results import DescriptorTable, DistanceTable, Latents, Results, RunResults, RunSets
+from synthvae.analysis.sets import SetFloor, measure_floor, measure_set
+from synthvae.analysis.space import (
+    PATHS,
+    STEPS,
+    Movement,
+    Neighbourhoods,
+    measure_movement,
+    measure_neighbourhoods,
+)
+from synthvae.analysis.statistics import GroupComparison, compare_groups
+from synthvae.analysis.steps import Agenda, Step
+from synthvae.analysis.storage import Store
+from synthvae.analysis.survey import LatentSurvey, SpaceSurvey, survey_latents, survey_noise
+from synthvae.generation import render_all
+from synthvae.presets.dataset import Dataset
+from synthvae.synth.voice import Voice
+from synthvae.training.run_directory import Run
+
+__all__ = ["SURVEY_SEEDS", "Work", "cache_directory", "usual_workers"]
+
+#: Raised when what is measured changes, so that nothing older is read from the store.
+VERSION = 1
+#: Training presets, and test presets of the null models, that are compared by every distance, at most.
+TRAIN_LIMIT = NULL_LIMIT = 500
+#: Maps drawn of the latents, each with a seed of its own.
+SURVEY_SEEDS = (0, 1, 2)
+#: Latents below which one process makes all maps: another one compiles UMAP first, for ten seconds.
+FEW_LATENTS = 2000
+#: Processes at most, unless more are asked for: DBCV holds the distances of the largest cluster, gigabytes of them.
+MOST_WORKERS = 2
+
+# Seconds on two cores, measured with `synthvae analyze`: of a sound on every feature, of a pair of sounds by every
+# distance, of a sound's descriptors, and of the maps of 10,000 latents with their clusters.
+SECONDS_FEATURES, SECONDS_DISTANCES, SECONDS_DESCRIPTORS, SECONDS_SURVEY = 0.005, 0.03, 0.02, 120.0
+
+
+def usual_workers() -> int:
+    """Processes for what takes long."""
+    return min(os.cpu_count() or 1, MOST_WORKERS)
+
+
+class Work:
+    """Everything that `analyze` measures of some runs, as steps that are done once and kept."""
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        dataset: Dataset,
+        limit: int,
+        seed: int,
+        store: Store,
+        workers: int,
+    ) -> None:
+        """Plan the work; nothing is computed.
+
+        Args:
+            runs: with the parameters of the dataset.
+            dataset: the presets.
+            limit: test presets at most.
+            seed: of everything random.
+            store: where results are kept.
+            workers: processes for what takes long.
+        """
+        self.runs, self.dataset, self.limit, self.seed, self.workers = runs, dataset, limit, seed, workers
+        self.agenda = Agenda(store)
+        self.tested = min(limit, len(dataset.split("test")))
+        self._data: list[object] = [VERSION, dataset.hash, limit, seed]
+        add, tested = self.agenda.add, self.tested
+        self.nulls = add(
+            TestMeasures, "nulls", "null models", self._data, 4 * tested * SECONDS_FEATURES,
+            lambda tell: measure_tests(self.sounds, seed, tell),
+        )  # fmt: skip
+        self.null_distances = {name: self._add_null(name) for name in ("mean preset", "random preset")}
+        self.descriptors = add(
+            DescriptorTable, "descriptors", "descriptors of the test sounds", self._data, tested * SECONDS_DESCRIPTORS,
+            lambda tell: self._describe(self.sounds.audio, tell),
+        )  # fmt: skip
+        self.set_floor = add(
+            SetFloor, "set-floor", "floor of kernel distances", self._data, 0.002 * tested,
+            lambda tell: measure_floor(self.nulls.result.embedding, seed),
+        )  # fmt: skip
+        self._noise: dict[tuple[int, int], Step[SpaceSurvey]] = {}
+        self.of_runs = [_RunWork(self, run) for run in runs]
+
+    @cached_property
+    def sounds(self) -> TestSounds:
+        """The test sounds, rendered when they are first needed."""
+        self.agenda.tell("rendering the test presets")
+        settings = self.dataset.header.settings
+        return render_tests(Voice(self.dataset.parameters, **settings.to_dict()), self.dataset, self.limit)
+
+    @cached_property
+    def mapped(self) -> int:
+        """How many latents are mapped."""
+        return len(latents_to_map(self.runs[0], self.dataset))
+
+    @property
+    def survey_workers(self) -> int:
+        """Processes that make maps."""
+        return self.workers if self.mapped >= FEW_LATENTS else 1
+
+    def noise(self, points: int, dimension: int) -> Step[SpaceSurvey]:
+        """The maps of noise of one shape, which runs share."""
+        shape = (points, dimension)
+        if shape not in self._noise:
+            self._noise[shape] = self.agenda.add(
+                SpaceSurvey, "noise", f"maps of noise, {points:,} x {dimension}", [VERSION, *shape, *SURVEY_SEEDS],
+                SECONDS_SURVEY * points / 10_000,
+                lambda tell: survey_noise(points, dimension, SURVEY_SEEDS, workers=self.survey_workers, progress=tell),
+            )  # fmt: skip
+        return self._noise[shape]
+
+    def results(self) -> Results:
+        """Do what is not done, and hand everything over."""
+        self.agenda.run()
+        runs = tuple(work.results() for work in self.of_runs)
+        return Results(
+            self.sounds,
+            self.nulls.result,
+            {name: step.result for name, step in self.null_distances.items()},
+            self.set_floor.result,
+            self.descriptors.result,
+            runs,
+            _compare(runs),
+        )
+
+    def distances(self, target: Tensor, answers: Tensor, tell: Callable[[str], object]) -> DistanceTable:
+        """Distances of sounds ``(N, T)`` to their targets."""
+        rate, count = self.dataset.header.settings.sample_rate, len(target)
+        return DistanceTable(measure_distances(target, answers, rate, lambda done: tell(f"{done} of {count}")))
+
+    def _add_null(self, name: str) -> Step[DistanceTable]:
+        return self.agenda.add(
+            DistanceTable, f"null-{name.replace(' ', '-')}", f"distances of the {name}", self._data,
+            min(self.tested, NULL_LIMIT) * SECONDS_DISTANCES,
+            lambda tell: self._null_distances(name, tell),
+        )  # fmt: skip
+
+    def _null_distances(self, name: str, tell: Callable[[str], object]) -> DistanceTable:
+        every = self.sounds.audio
+        audio = every[:NULL_LIMIT]
+        if name == "mean preset":
+            return self.distances(audio, self.sounds.mean_audio.expand_as(audio), tell)
+        others = torch.from_numpy(derangement(len(every), self.seed)[: len(audio)])
+        return self.distances(audio, every[others], tell)
+
+    def _describe(self, audio: Tensor, tell: Callable[[str], object]) -> DescriptorTable:
+        rate = self.dataset.header.settings.sample_rate
+        return DescriptorTable(describe(audio, rate, progress=lambda done: tell(f"{done} of {len(audio)}")))
+
+
+class _RunWork:
+    """The steps of one run."""
+
+    def __init__(self, work: Work, run: Run) -> None:
+        self.work, self.run = work, run
+        weights = hashlib.sha256((run.path / "weights.safetensors").read_bytes()).hexdigest()
+        inputs = [*work._data, weights]
+        add, name, tested = work.agenda.add, run.path.name, work.tested
+        self.sounds = add(
+            RunMeasures, "sounds", f"{name}: errors", inputs, 3 * tested * SECONDS_FEATURES,
+            lambda tell: measure_run(run, work.sounds, work.nulls.result, work.seed, tell),
+        )  # fmt: skip
+        self.distances = add(
+            DistanceTable, "distances", f"{name}: distances", inputs, tested * SECONDS_DISTANCES,
+            lambda tell: work.distances(work.sounds.audio, self._render(self.sounds.result.unit), tell),
+        )  # fmt: skip
+        self.train_distances = add(
+            DistanceTable, "train-distances", f"{name}: distances of training presets", inputs,
+            min(tested, TRAIN_LIMIT) * SECONDS_DISTANCES, self._train_distances,
+        )  # fmt: skip
+        points = work.mapped
+        self.noise = work.noise(points, run.latent_size)
+        self.survey = add(
+            LatentSurvey, "survey", f"{name}: maps of latents", [*inputs, *SURVEY_SEEDS],
+            SECONDS_SURVEY * points / 10_000,
+            lambda tell: survey_latents(
+                self.latents.mapped, SURVEY_SEEDS, workers=work.survey_workers, progress=tell, noise=self.noise.result
+            ),
+        )  # fmt: skip
+
+        self.neighbourhoods = add(
+            Neighbourhoods, "neighbourhoods", f"{name}: neighbourhoods", [*inputs, *SURVEY_SEEDS], 0.005 * tested,
+            lambda tell: measure_neighbourhoods(
+                self.latents.test, work.nulls.result.embedding, self.latents.mapped, self.survey.result.latents,
+                work.seed,
+            ),
+        )  # fmt: skip
+        self.movement = add(
+            Movement, "movement", f"{name}: paths", inputs, 3 * PATHS * STEPS * SECONDS_DESCRIPTORS,
+            lambda tell: measure_movement(
+                run, work.sounds.unit, work.descriptors.result.values, work.seed, tell
+            ),
+        )  # fmt: skip
+        self.sets = add(
+            RunSets, "sets", f"{name}: distances of sets", inputs, 0.004 * tested,
+            lambda tell: RunSets(*(
+                measure_set(work.nulls.result.embedding, other, work.seed)
+                for other in (self.sounds.result.embedding, self.sounds.result.prior_embedding)
+            )),
+        )  # fmt: skip
+
+    @cached_property
+    def latents(self) -> Latents:
+        """Where presets lie; made in no time."""
+        dataset = self.work.dataset
+        test = dataset.split("test")[: self.work.tested]
+        encoded: NDArray[np.float64] = self.run.encode(test).double().numpy()
+        return Latents(encoded, latents_to_map(self.run, dataset))
+
+    def results(self) -> RunResults:
+        """Hand everything over; what was not computed is."""
+        return RunResults(
+            self.run,
+            self.sounds.result,
+            self.distances.result,
+            self.train_distances.result,
+            self.latents,
+            self.survey.result,
+            self.neighbourhoods.result,
+            self.movement.result,
+            self.sets.result,
+        )
+
+    def _train_distances(self, tell: Callable[[str], object]) -> DistanceTable:
+        unit = self.work.sounds.train_unit[:TRAIN_LIMIT]
+        target = self.work.sounds.train_audio[:TRAIN_LIMIT]
+        return self.work.distances(target, self._render(self.run.decode(self.run.encode(unit))), tell)
+
+    def _render(self, unit: Tensor) -> Tensor:
+        return torch.cat(list(render_all(self.run.voice, unit, BATCH)))
+
+
+def _compare(runs: Sequence[RunResults]) -> dict[str, GroupComparison]:
+    """Tests of differences between the runs; nothing for a single one."""
+    if len(runs) < 2:
+        return {}
+    features = runs[0].sounds.errors
+    return {
+        f"L1 error on {feature}": compare_groups(
+            {run.name: run.sounds.errors[feature].l1 for run in runs}, f"L1 error on {feature}"
+        )
+        for feature in features
+    }
+
+
+def cache_directory(out: Path) -> Path:
+    """Where the results of an analysis that writes to `out` are kept: beside it, for the next analysis there."""
+    return out.parent / ".cache"

@@ -1,0 +1,135 @@
+"""The page as people meet it, in a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synthvae.analysis.pipeline import analyze_runs, plan_analysis
+from synthvae.presets.dataset import Dataset
+from synthvae.training.run_directory import load_run
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def page_file(small_run: Path, small_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("browser") / "a"
+    return analyze_runs(plan_analysis([load_run(small_run)], small_dataset, out), out, "command")
+
+
+@pytest.fixture
+def page(page_file: Path) -> Iterator[Any]:
+    """The report in headless Chromium; afterwards nothing may have gone wrong and nothing been asked of anyone."""
+    if CHROMIUM is None and not os.environ.get("SYNTHVAE_BROWSER"):
+        pytest.skip("no Chromium here; 'make test-browser' installs one")
+    from playwright.sync_api import sync_playwright
+
+    problems: list[str] = []
+    requests: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        tab = browser.new_page()
+        tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        tab.on("pageerror", lambda error: problems.append(str(error)))
+        tab.on("request", lambda request: requests.append(request.url))
+        tab.goto(page_file.as_uri())
+        yield tab
+        browser.close()
+    assert problems == []
+    assert [url for url in requests if not url.startswith(("data:", page_file.as_uri()))] == []
+
+
+def test_every_sound_decodes_and_plays(page: Any):
+    lengths = page.evaluate(
+        """async () => {
+            const context = new OfflineAudioContext(1, 16000, 16000);
+            const lengths = [];
+            for (const audio of document.querySelectorAll("audio")) {
+                const bytes = Uint8Array.from(atob(audio.src.split(",")[1]), c => c.charCodeAt(0));
+                lengths.push((await context.decodeAudioData(bytes.buffer)).duration);
+            }
+            return lengths;
+        }"""
+    )
+    assert len(lengths) >= 10
+    assert lengths == pytest.approx([0.25] * len(lengths), abs=1e-3)
+    played = page.evaluate(
+        """async () => {
+            const audio = document.querySelector("audio");
+            await audio.play();
+            await new Promise(done => { audio.onended = done; });
+            return audio.currentTime;
+        }"""
+    )
+    assert played == pytest.approx(0.25, abs=0.02)
+
+
+def test_tables_sort_by_a_click_on_any_heading(page: Any):
+    orders = page.evaluate(
+        """() => [...document.querySelectorAll("table")].map(table => {
+            const heads = [...table.tHead.rows[0].cells];
+            return heads.map((head, column) => {
+                head.querySelector("button").click();
+                const keys = [...table.tBodies[0].rows].map(row => row.cells[column].dataset.key);
+                return [head.getAttribute("aria-sort"), keys];
+            });
+        })"""
+    )
+    assert len(orders) >= 4
+    for columns in orders:
+        for state, keys in columns:
+            assert state == "ascending"
+            present = [key for key in keys if key != ""]
+            assert keys == present + [""] * (len(keys) - len(present)), "gaps come last"
+            try:
+                values = [float(key) for key in present]
+            except ValueError:
+                continue
+            assert values == sorted(values)
+
+
+def test_figures_open_enlarged_and_close(page: Any):
+    assert page.locator("figure .zoom").count() >= 6
+    page.locator("figure .zoom").first.click()
+    assert page.locator("dialog").evaluate("d => d.open && d.querySelector('img').naturalWidth > 500")
+    page.locator("dialog").click()
+    assert not page.locator("dialog").evaluate("d => d.open")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_in_both_schemes(page: Any, scheme: str):
+    page.emulate_media(color_scheme=scheme)
+    colours = page.evaluate(
+        """() => [getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"""
+    )
+    ink, paper = ([int(part) for part in colour.strip("rgb()").split(",")[:3]] for colour in colours)
+    assert _contrast(ink, paper) > 7
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_is_wider_than_the_window(page: Any, width: int):
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def _contrast(first: list[int], second: list[int]) -> float:
+    """Contrast of two sRGB colours as of WCAG 2.2."""
+
+    def luminance(colour: list[int]) -> float:
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in colour)]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)

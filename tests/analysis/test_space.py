@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from synthvae.analysis.descriptors import DESCRIPTORS, describe
+from synthvae.analysis.space import measure_movement, measure_neighbourhoods, walk
+from synthvae.analysis.survey import survey_latents
+from synthvae.presets.dataset import Dataset
+from synthvae.synth.voice import Voice
+from synthvae.training.run_directory import load_run
+
+
+def test_paths_begin_and_end_where_they_should(small_run: Path, small_dataset: Dataset):
+    run = load_run(small_run)
+    first, last = small_dataset.unit[:3], small_dataset.unit[3:6]
+    plain = walk(run, first, last, "parameter", 5)
+    torch.testing.assert_close(plain[:, [0, 4]], torch.stack([first, last], 1))
+    torch.testing.assert_close(plain[:, 2], (first + last) / 2)
+    for kind in ("straight", "arc"):
+        path = walk(run, first, last, kind, 5)
+        assert path.shape == (3, 5, 63)
+        ends = torch.stack([run.decode(run.encode(unit)) for unit in (first, last)], 1)
+        torch.testing.assert_close(path[:, [0, 4]], ends, rtol=1e-4, atol=1e-5)
+    middle = run.decode((run.encode(first) + run.encode(last)) / 2)
+    torch.testing.assert_close(walk(run, first, last, "straight", 5)[:, 2], middle, rtol=1e-4, atol=1e-5)
+
+
+def test_movement_scores_every_descriptor_that_varies(small_run: Path, small_dataset: Dataset, small_voice: Voice):
+    run, unit = load_run(small_run), small_dataset.split("test")
+    descriptors = describe(small_voice(unit), 16000)
+    found = measure_movement(run, unit, descriptors, 0, lambda what: None)
+    assert found.pairs.shape == (4, 2)
+    assert len(np.unique(found.pairs)) == 8
+    varying = [name for name, spread in zip(DESCRIPTORS, descriptors.std(axis=0), strict=True) if spread > 0]
+    for comparisons in (found.straight, found.arc):
+        assert [c.descriptor for c in comparisons["smoothness"].changes] == varying
+        assert comparisons["nonlinearity"].paths == 4
+    assert found.effects.movement.shape == (63, run.latent_size)
+
+
+def test_equal_presets_have_no_movement_to_score(small_run: Path, small_dataset: Dataset, small_voice: Voice):
+    unit = small_dataset.unit[:1].expand(6, -1).contiguous()
+    descriptors = np.repeat(describe(small_voice(unit[:1]), 16000), 6, axis=0)
+    found = measure_movement(load_run(small_run), unit, descriptors, 0, lambda what: None)
+    assert found.straight == found.arc == {}
+
+
+def test_neighbourhoods_of_what_is_heard_are_trusted_and_those_of_noise_are_not():
+    generator = np.random.default_rng(0)
+    latents, noise = generator.standard_normal((2, 120, 3))
+    survey = survey_latents(latents, seeds=(0,)).latents
+    heard = measure_neighbourhoods(latents, 2.0 * latents, latents, survey, 0)
+    assert heard.trust is not None
+    assert heard.trust.spearman == pytest.approx(1.0)
+    assert heard.trust.precision.mean == pytest.approx(1.0)
+    unheard = measure_neighbourhoods(latents, noise, latents, survey, 0)
+    assert unheard.trust is not None
+    assert unheard.trust.precision.mean == pytest.approx(unheard.trust.chance, abs=0.04)
+    assert heard.map_trust is not None
+    assert heard.map_trust.trustworthiness > heard.map_trust.chance
+
+
+def test_too_few_presets_are_a_reason():
+    latents = np.random.default_rng(0).standard_normal((5, 3))
+    survey = survey_latents(latents, seeds=(0,)).latents
+    found = measure_neighbourhoods(latents[:2], latents[:2], latents, survey, 0)
+    assert found.trust is None
+    assert found.reason

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from synthvae.analysis import latent, survey
+from synthvae.analysis.latent import knee_eps, noise_null, pca_map
+from synthvae.analysis.survey import (
+    MAP,
+    METHODS,
+    SPACE,
+    LatentSurvey,
+    Range,
+    _run,
+    _Task,
+    survey_latents,
+    survey_noise,
+)
+from synthvae.errors import UserError
+
+
+@pytest.fixture
+def quick_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first two principal components, turned by the seed: a map that takes no time."""
+
+    def turned(latents: np.ndarray, seed: int = 0) -> np.ndarray:
+        points = pca_map(latents).points
+        return points @ np.array([[np.cos(seed), -np.sin(seed)], [np.sin(seed), np.cos(seed)]])
+
+    monkeypatch.setattr(survey, "umap_map", turned)
+    monkeypatch.setattr(latent, "umap_map", lambda latents, seed, *settings: turned(latents, seed))
+
+
+def three_blobs(n: int = 60, dimension: int = 8) -> np.ndarray:
+    generator = np.random.default_rng(0)
+    centres = np.eye(dimension)[:3] * 30
+    return np.concatenate([generator.normal(centre, 1.0, (n, dimension)) for centre in centres])
+
+
+def test_clusters_are_found_in_every_space_and_noise_has_none(quick_map: None) -> None:
+    told: list[str] = []
+    result = survey_latents(three_blobs(), seeds=(0, 1), eps=1.5, progress=told.append)
+    assert [(row.space, row.method) for row in result.rows] == [(s, m) for s in (MAP, SPACE) for m in METHODS]
+    for row in result.rows:
+        assert row.clusters == Range(3, 3, 3), row
+        assert row.dbcv is not None
+        assert row.dbcv.low > 0.5
+        assert row.beats_noise, row
+        assert "better than noise." in row.sentence
+        assert f"{row.method} on the {row.space} finds 3 cluster(s)" in row.sentence
+    assert "over 2 maps" in result.rows[0].sentence
+    assert "over" not in result.rows[2].sentence.split("clustered")[0]
+    assert len(told) == 7  # two maps and the space of the latents, two maps and two spaces of noise
+    assert told[-1].endswith("(7 of 7)")
+    for part in (result.latents, result.noise):
+        assert (part.points, part.dimension, part.seeds) == (180, 8, (0, 1))
+        assert set(part.maps) == {0, 1}
+        assert all(points.shape == (180, 2) for points in part.maps.values())
+        assert [c.seed for c in part.of(MAP, "HDBSCAN")] == [0, 1]
+        assert [c.eps for c in part.of(MAP, "DBSCAN")] == [1.5, 1.5]
+        assert part.of(SPACE, "HDBSCAN")[0].eps is None
+    assert result.latents.of(SPACE, "DBSCAN")[0].eps == pytest.approx(knee_eps(three_blobs()))
+    np.testing.assert_array_equal(
+        np.unique(result.latents.of(MAP, "HDBSCAN")[0].labels.reshape(3, 60)[:, 0]), [0, 1, 2]
+    )
+
+
+def test_noise_does_not_beat_noise(quick_map: None) -> None:
+    # With this draw HDBSCAN finds two clusters in the space, with a DBCV above that of the other draws.
+    result = survey_latents(np.random.default_rng(9).standard_normal((150, 8)), seeds=(0, 1), eps=0.2)
+    assert result.rows[3].dbcv is not None
+    assert result.rows[3].dbcv.low > 0
+    for row in result.rows:
+        assert not row.beats_noise
+        assert "the method's doing" in row.sentence
+
+
+def test_noise_can_be_shared_and_a_foreign_one_is_refused(quick_map: None) -> None:
+    latents = three_blobs()
+    noise = survey_noise(180, 8, seeds=(0, 1), eps=1.5)
+    whole = survey_latents(latents, seeds=(0, 1), eps=1.5)
+    shared = survey_latents(latents, seeds=(0, 1), eps=1.5, noise=noise)
+    assert shared.noise is noise
+    assert shared.rows == whole.rows
+    for changed in (
+        {"points": 179},
+        {"seeds": (0, 2)},
+        {"clusterings": tuple(dataclasses.replace(c, eps=0.1) for c in noise.clusterings)},
+    ):
+        with pytest.raises(ValueError, match="noise is of"):
+            survey_latents(latents, seeds=(0, 1), eps=1.5, noise=dataclasses.replace(noise, **changed))
+
+
+def test_each_map_of_noise_shows_its_own_draw(quick_map: None) -> None:
+    noise = survey_noise(50, 4, seeds=(0, 1))
+    turned_back = noise.maps[1] @ np.array([[np.cos(1), np.sin(1)], [-np.sin(1), np.cos(1)]])
+    assert not np.allclose(np.abs(turned_back), np.abs(noise.maps[0]))
+    draw = np.random.default_rng(0).standard_normal((50, 4))
+    assert noise.of(SPACE, "DBSCAN")[0].eps == pytest.approx(knee_eps(draw))
+    assert len({c.eps for c in noise.of(SPACE, "DBSCAN")}) == 2
+
+
+@pytest.mark.parametrize(
+    "latents",
+    [
+        np.full((30, 16), 0.7),
+        np.repeat(np.random.default_rng(0).standard_normal((3, 16)), 20, axis=0),
+        np.random.default_rng(0).standard_normal((5, 16)),
+        np.random.default_rng(0).standard_normal((40, 1)).astype(np.float32),
+    ],
+    ids=["equal", "duplicates", "five", "one dimension"],
+)
+def test_odd_latents_have_a_result(quick_map: None, latents: np.ndarray) -> None:
+    result = survey_latents(latents, seeds=(0,))
+    assert len(result.rows) == 4
+    for row in result.rows:
+        assert row.sentence.startswith(row.method)
+        assert 0.0 <= row.noise_share.low <= row.noise_share.high <= 1.0
+    if len(latents) == 30:
+        assert all(row.clusters == Range(1, 1, 1) and not row.beats_noise for row in result.rows)
+        assert "no DBCV (one cluster was found" in result.rows[0].sentence
+
+
+def test_one_seed_of_the_latents_without_validity_is_no_win(quick_map: None) -> None:
+    result = survey_latents(three_blobs(), seeds=(0, 1), eps=1.5)
+    clusterings = list(result.latents.clusterings)
+    place = next(i for i, c in enumerate(clusterings) if (c.space, c.method, c.seed) == (MAP, "DBSCAN", 1))
+    quality = dataclasses.replace(clusterings[place].quality, dbcv=None, reason="no cluster")
+    clusterings[place] = dataclasses.replace(clusterings[place], quality=quality)
+    spoilt = LatentSurvey(dataclasses.replace(result.latents, clusterings=tuple(clusterings)), result.noise)
+    assert result.rows[0].beats_noise
+    assert not spoilt.rows[0].beats_noise
+    assert spoilt.rows[0].dbcv is not None
+
+
+def test_workers_change_nothing_and_report_all() -> None:
+    draws = [np.random.default_rng(seed).standard_normal((80, 4)) * (1 + 9 * (seed == 1)) for seed in range(3)]
+    tasks = [_Task(f"draw {i}", draw, None, 0.0) for i, draw in enumerate(draws)]
+    told: list[str] = []
+    alone, together = _run(tasks, 1, lambda what: None), _run(tasks, 2, told.append)
+    assert len(told) == 3
+    for first, second in zip(alone, together, strict=True):
+        for one, other in zip(first.clusterings, second.clusterings, strict=True):
+            assert one.eps == other.eps
+            assert one.quality == other.quality
+            np.testing.assert_array_equal(one.labels, other.labels)
+    assert alone[0].clusterings[0].eps != alone[1].clusterings[0].eps  # the order is that of the tasks
+
+
+def test_errors_of_a_worker_arrive_as_they_are() -> None:
+    with pytest.raises(UserError, match="points: point 0 holds nan"):
+        _run([_Task("bad", np.full((9, 2), np.nan), None, 0.0)] * 2, 2, lambda what: None)
+
+
+def test_the_map_of_noise_is_that_of_the_null(quick_map: None) -> None:
+    noise = survey_noise(40, 3, seeds=(2,), eps=0.5)
+    null = noise_null(40, 3, seed=2, eps=0.5)
+    np.testing.assert_array_equal(noise.maps[2], null.points)
+    assert noise.of(MAP, "DBSCAN")[0].quality == null.quality
+
+
+def test_bad_surveys_are_one_line(quick_map: None) -> None:
+    latents = three_blobs()
+    with pytest.raises(UserError, match=r"seeds are \[1, 1\]"):
+        survey_latents(latents, seeds=(1, 1))
+    with pytest.raises(UserError, match=r"seeds are \[\]"):
+        survey_noise(50, 4, seeds=())
+    with pytest.raises(ValueError, match="workers is 0"):
+        survey_latents(latents, workers=0)
+    with pytest.raises(UserError, match="3 points, a map needs at least 4"):
+        survey_latents(latents[:3])
+    latents[4, 2] = np.inf
+    with pytest.raises(UserError, match="latents: preset 4 holds inf"):
+        survey_latents(latents)
