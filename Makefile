@@ -11,13 +11,14 @@ DATASET := datasets/demo.json
 RUN := experiments/runs/demo
 REPORT := analysis/demo
 
-.PHONY: demo test test-fad lint clean help
+.PHONY: demo test test-browser test-fad lint clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo   a dataset, a model trained through the Voice, a report and eight new sounds"
 	@echo "make test   every test, the linters and the types"
 	@echo "make test-fad  pretrained embeddings, in $(FAD_VENV), on weights drawn here"
+	@echo "make test-browser  the report in headless Chromium"
 	@echo "make clean  remove what the demo made (not $(VENV))"
 
 $(VENV)/installed: pyproject.toml
@@ -62,6 +63,13 @@ $(FAD_VENV)/installed: pyproject.toml
 # A test that would be skipped for want of the extra fails here.
 test-fad: $(FAD_VENV)/installed
 	SYNTHVAE_REQUIRE_FAD=1 $(FAD_VENV)/bin/python -m pytest -q tests/analysis/test_embeddings.py
+
+# A test that would be skipped for want of a browser fails here.
+test-browser: $(VENV)/installed-dev
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { test "$$(id -u)" = 0 \
+	  && { apt-get install -y -q chromium || { apt-get update -q && apt-get install -y -q chromium; }; } >/dev/null; } \
+	  || { echo "error: no Chromium; install it (Debian: apt install chromium)"; exit 2; }
+	SYNTHVAE_BROWSER=1 $(BIN)/python -m pytest -q -m browser
 
 clean:
 	rm -rf $(DATASET) $(RUN) $(REPORT)

@@ -67,7 +67,7 @@ def build_report(results: Results, images: Mapping[str, bytes], dataset: Dataset
     runs = results.runs
     sections = [reconstruction(results, images)]
     sections += [listening(run, results, images, seed) for run in runs]
-    sections += [latent_space(run, images) for run in runs]
+    sections += [latent_space(run, images, results.tests.sample_rate) for run in runs]
     sections += [movement(run, results, images) for run in runs]
     sections += [distances_of_sets(results)]
     names = ", ".join(run.name for run in runs)

@@ -19,7 +19,7 @@ from synthvae.analysis.pitch import Measured
 from synthvae.analysis.reconstruction import error_ratio, summarise
 from synthvae.analysis.report import write_csv, write_metrics_json, write_report
 from synthvae.analysis.results import Results, RunResults
-from synthvae.analysis.sections.latent import COLOURS
+from synthvae.analysis.sections.latent import COLOURS, cluster_spectra
 from synthvae.analysis.sections.listening import answer, example_indices
 from synthvae.analysis.sets import SetDistances
 from synthvae.analysis.storage import Store
@@ -60,7 +60,7 @@ def plan_analysis(
     Raises:
         UserError: for runs that do not fit the dataset or each other.
     """
-    names = [run.path.name for run in runs]
+    names = [run.name for run in runs]
     if len(set(names)) < len(names):
         raise UserError(f"analyze: two runs are called {max(names, key=names.count)!r}; rename one directory")
     for run in runs:
@@ -143,6 +143,9 @@ def draw_figures(results: Results) -> dict[str, Figure]:
         points = survey.latents.maps[seed]
         drawn[f"{run.name}_map"] = figures.density_map(points, survey.noise.maps[seed])
         drawn[f"{run.name}_clusters"] = figures.cluster_map(points, survey.latents.of(MAP, "DBSCAN")[0].labels)
+        spectra, hertz = cluster_spectra(run, results.tests.sample_rate)
+        if spectra:
+            drawn[f"{run.name}_spectra"] = latent_figures.cluster_spectra(spectra, hertz)
         plane = pca_map(run.latents.test).points if len(run.latents.test) > 3 else run.latents.test[:, :2]
         for name in COLOURS:
             column = results.descriptors.values[:, list(DESCRIPTORS).index(name)]

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from synthvae.analysis.latent_use import Movement, Neighbourhoods
 from synthvae.analysis.measure import RunMeasures, TestMeasures, TestSounds
 from synthvae.analysis.pitch import Measured
 from synthvae.analysis.sets import SetDistances, SetFloor
-from synthvae.analysis.space import Movement, Neighbourhoods
 from synthvae.analysis.statistics import GroupComparison
 from synthvae.analysis.survey import LatentSurvey
 from synthvae.training.run_directory import Run
@@ -95,8 +95,8 @@ class RunResults:
 
     @property
     def name(self) -> str:
-        """Of the run's directory."""
-        return self.run.path.name
+        """Of the run."""
+        return self.run.name
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,14 @@ from torch import Tensor
 
 from synthvae.analysis.descriptors import describe
 from synthvae.analysis.distances import measure_distances
+from synthvae.analysis.latent_use import (
+    PATHS,
+    STEPS,
+    Movement,
+    Neighbourhoods,
+    measure_movement,
+    measure_neighbourhoods,
+)
 from synthvae.analysis.measure import (
     BATCH,
     RunMeasures,
@@ -28,14 +36,6 @@ from synthvae.analysis.measure import (
 from synthvae.analysis.reconstruction import derangement
 from synthvae.analysis.results import DescriptorTable, DistanceTable, Latents, Results, RunResults, RunSets
 from synthvae.analysis.sets import SetFloor, measure_floor, measure_set
-from synthvae.analysis.space import (
-    PATHS,
-    STEPS,
-    Movement,
-    Neighbourhoods,
-    measure_movement,
-    measure_neighbourhoods,
-)
 from synthvae.analysis.statistics import GroupComparison, compare_groups
 from synthvae.analysis.steps import Agenda, Step
 from synthvae.analysis.storage import Store
@@ -185,7 +185,7 @@ class _RunWork:
         self.work, self.run = work, run
         weights = hashlib.sha256((run.path / "weights.safetensors").read_bytes()).hexdigest()
         inputs = [*work._data, weights]
-        add, name, tested = work.agenda.add, run.path.name, work.tested
+        add, name, tested = work.agenda.add, run.name, work.tested
         self.sounds = add(
             RunMeasures, "sounds", f"{name}: errors", inputs, 3 * tested * SECONDS_FEATURES,
             lambda tell: measure_run(run, work.sounds, work.nulls.result, work.seed, tell),

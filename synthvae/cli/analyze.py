@@ -55,7 +55,7 @@ def analyze(
         if data is None:
             model.require_own_dataset(dataset)
         model.require_unseen(dataset)
-    directory = out or Path("analysis") / "-".join(model.path.name for model in models)
+    directory = out or Path("analysis") / "-".join(model.name for model in models)
     command = shlex.join(["synthvae", *sys.argv[1:]])
     work = plan_analysis(models, dataset, directory, limit, seed, workers)
     if plan:

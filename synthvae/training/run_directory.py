@@ -95,6 +95,12 @@ class Run:
     model: LatentModel
 
     @property
+    def name(self) -> str:
+        """Of its directory, after that of the case where it is one of several seeds: ``exp1-scl-seed-0``."""
+        seeded = self.path.name.startswith("seed-")
+        return f"{self.path.parent.name}-{self.path.name}" if seeded else self.path.name
+
+    @property
     def latent_size(self) -> int:
         """Number of latent dimensions, D."""
         return self.model.latent_size

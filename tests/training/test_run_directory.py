@@ -124,3 +124,9 @@ def test_weights_that_are_not_finite_are_refused(copy: Path):
     save_tensors(copy / "weights.safetensors", tensors, state)
     with pytest.raises(UserError, match="not finite"):
         load_run(copy)
+
+
+def test_one_of_several_seeds_is_named_after_its_case(small_run: Path, tmp_path: Path):
+    assert load_run(small_run).name == "small"
+    shutil.copytree(small_run, tmp_path / "exp1-scl" / "seed-2")
+    assert load_run(tmp_path / "exp1-scl" / "seed-2").name == "exp1-scl-seed-2"

@@ -4,20 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from synthvae.analysis.report import Cell, Column, FigureItem, Item, Measured, Section, Table, Verdict
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synthvae.analysis.neighbourhoods import ClusterExample, cluster_examples, mean_spectrum
+from synthvae.analysis.report import (
+    Cell,
+    Column,
+    FigureItem,
+    Item,
+    Measured,
+    Section,
+    Sound,
+    SoundRow,
+    SoundTable,
+    Table,
+    Verdict,
+    wav_bytes,
+)
 from synthvae.analysis.results import RunResults
-from synthvae.analysis.survey import Range
+from synthvae.analysis.sections.listening import render
+from synthvae.analysis.survey import MAP, MARGIN, Range
 from synthvae.training.config import PNP, TrainConfig
 from synthvae.training.loop import ACTIVE_NATS
 
-__all__ = ["COLOURS", "latent_space"]
+__all__ = ["COLOURS", "cluster_spectra", "latent_space", "shown_clusters"]
+
+#: Members of a cluster whose spectra are averaged, at most.
+SPECTRUM_SOUNDS = 64
 
 #: Descriptors by which the map is coloured, and what they are.
 COLOURS = {"centroid": "the spectral centroid", "rms": "the level"}
 
 
-def latent_space(run: RunResults, images: Mapping[str, bytes]) -> Section:
-    """Clusters beside noise, maps, and the divergence of each dimension."""
+def shown_clusters(run: RunResults) -> tuple[ClusterExample, ...]:
+    """Mid-sized clusters of DBSCAN on the first map, as the study shows them."""
+    survey = run.survey.latents
+    return cluster_examples(survey.maps[survey.seeds[0]], survey.of(MAP, "DBSCAN")[0].labels)
+
+
+def cluster_spectra(run: RunResults, sample_rate: int) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+    """Mean spectrum in dB of each cluster shown, over `SPECTRUM_SOUNDS` members at most, and frequencies in Hz."""
+    labels = run.survey.latents.of(MAP, "DBSCAN")[0].labels
+    spectra, hertz = {}, np.zeros(0)
+    for example in shown_clusters(run):
+        members = np.flatnonzero(labels == example.label)[:SPECTRUM_SOUNDS]
+        hertz, level = mean_spectrum(_decoded(run, members).numpy(), sample_rate)
+        spectra[f"cluster {example.label}, {example.size} latents"] = level
+    return spectra, hertz
+
+
+def latent_space(run: RunResults, images: Mapping[str, bytes], sample_rate: int) -> Section:
+    """Clusters beside noise, maps, sounds of clusters, and the divergence of each dimension."""
     kl_rows: list[list[Cell]] = [
         [str(number), Measured(float(value), "nats"), "active" if value > ACTIVE_NATS else "unused"]
         for number, value in enumerate(run.sounds.kl)
@@ -39,6 +79,7 @@ def latent_space(run: RunResults, images: Mapping[str, bytes]) -> Section:
             )
             for name, words in COLOURS.items()
         ),
+        *_examples(run, images, sample_rate),
         Table(
             "What each latent dimension carries",
             [Column("dimension"), Column("KL divergence"), Column("state")],
@@ -53,6 +94,32 @@ def latent_space(run: RunResults, images: Mapping[str, bytes]) -> Section:
     phases = ", then ".join(_training(phase) for phase in run.run.config.phases)
     trained = f"Trained for {run.run.state.get('epoch')} epochs: {phases}."
     return Section(f"Latent space: {run.name}", [trained], items)
+
+
+def _examples(run: RunResults, images: Mapping[str, bytes], sample_rate: int) -> list[Item]:
+    """Three sounds and the mean spectrum of some clusters; nothing where there are none."""
+    rows = [
+        SoundRow(
+            f"cluster {example.label}",
+            [Sound(f"latent {index}", wav_bytes(audio.numpy(), sample_rate)) for index, audio in zip(
+                example.members, _decoded(run, np.array(example.members)), strict=True)],
+            f"{example.size} latents",
+        )
+        for example in shown_clusters(run)
+    ]  # fmt: skip
+    if not rows:
+        return []
+    figure = FigureItem(
+        images[f"{run.name}_spectra"],
+        "Mean spectra of the clusters shown",
+        "Mean spectra of the clusters shown, in bands of a twelfth of an octave.",
+    )
+    return [SoundTable("Mid-sized clusters of DBSCAN on the first map, and what lies in their middle", rows), figure]
+
+
+def _decoded(run: RunResults, members: NDArray[np.intp]) -> Tensor:
+    """Sounds ``(B, T)`` of mapped latents."""
+    return render(run, run.run.decode(torch.from_numpy(run.latents.mapped[members])))
 
 
 def _clusters(run: RunResults) -> Table:
@@ -83,7 +150,7 @@ def _clusters(run: RunResults) -> Table:
         columns,
         rows,
         "Medians, with the lowest and the highest over maps. A clustering counts as above noise where every map's DBCV "
-        "is above 0 and above that of every map of noise.",
+        f"leads 0 and that of every map of noise by {MARGIN:g}.",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from synthvae.analysis.latent_use import walk
 from synthvae.analysis.movement import traverse
 from synthvae.analysis.report import (
     Cell,
@@ -23,7 +24,6 @@ from synthvae.analysis.report import (
 )
 from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sections.listening import render
-from synthvae.analysis.space import walk
 
 __all__ = ["movement"]
 

@@ -21,6 +21,7 @@ from synthvae.analysis.movement import (
     slerp,
 )
 from synthvae.analysis.neighbourhoods import (
+    NEIGHBOURS,
     CosineSimilarity,
     MapTrust,
     NeighbourhoodTrust,
@@ -96,10 +97,10 @@ def measure_neighbourhoods(
     reasons: list[str] = []
     first = survey.seeds[0]
     trust, near = None, None
-    try:
-        trust = neighbourhood_trust(latents, embedding, seed=seed)
-    except UserError as error:
-        reasons.append(str(error))
+    if len(latents) > 2:
+        trust = neighbourhood_trust(latents, embedding, min(NEIGHBOURS, len(latents) - 1), seed=seed)
+    else:
+        reasons.append(f"{len(latents)} test presets: neighbours need 3 or more")
     try:
         near = map_trust(mapped, survey.maps[first], seed=seed)
     except UserError as error:
@@ -129,7 +130,8 @@ def measure_movement(
     count = min(PATHS, len(order) // 2)
     pairs = order[: 2 * count].reshape(count, 2)
     first, last = (unit[torch.from_numpy(pairs[:, end].copy())] for end in (0, 1))
-    spread = descriptors.std(axis=0)
+    # The standard deviation of equal numbers is not 0 but their rounding.
+    spread = np.where(np.ptp(descriptors, axis=0) > 0.0, descriptors.std(axis=0), 0.0)
     ends = descriptors[pairs]
 
     def scores(kind: str) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from synthvae.analysis.descriptors import DESCRIPTORS, describe
-from synthvae.analysis.space import measure_movement, measure_neighbourhoods, walk
+from synthvae.analysis.latent_use import measure_movement, measure_neighbourhoods, walk
 from synthvae.analysis.survey import survey_latents
 from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
