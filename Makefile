@@ -16,7 +16,7 @@ REPORT := analysis/demo
 
 help:
 	@echo "make demo   a dataset, a model trained through the Voice, a report and eight new sounds"
-	@echo "make test   every test, the linters and the types"
+	@echo "make test   every test but those of the two lines below, the linters and the types"
 	@echo "make test-fad  pretrained embeddings, in $(FAD_VENV), on weights drawn here"
 	@echo "make test-browser  the report in headless Chromium"
 	@echo "make clean  remove what the demo made (not $(VENV))"
@@ -50,7 +50,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 -m "not browser" --cov --cov-report=term:skip-covered
 
 # torchvggish has the layers and the front end of VGGish; the repository that torch.hub fetches is on no package index.
 # No bytecode, since most of what pip installs here is never imported.
