@@ -261,8 +261,7 @@ def _run_document(run: RunResults, results: Results) -> dict[str, object]:
 def _distances(values: dict[str, Measured]) -> dict[str, object]:
     document: dict[str, object] = {}
     for name, measured in values.items():
-        defined = measured.values[measured.defined]
-        summary = vars(summarise(defined)) if len(defined) else None
+        summary = vars(summarise(measured.kept)) if len(measured.kept) else None
         document[name] = {"unit": DISTANCES[name].unit, "defined": int(measured.defined.sum()), "summary": summary}
     return document
 

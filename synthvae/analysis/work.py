@@ -60,7 +60,7 @@ MOST_WORKERS = 2
 
 # Seconds on two cores, measured with `synthvae analyze`: of a sound on every feature, of a pair of sounds by every
 # distance, of a sound's descriptors, and of the maps of 10,000 latents with their clusters.
-SECONDS_FEATURES, SECONDS_DISTANCES, SECONDS_DESCRIPTORS, SECONDS_SURVEY = 0.005, 0.03, 0.02, 120.0
+SECONDS_FEATURES, SECONDS_DISTANCES, SECONDS_DESCRIPTORS, SECONDS_SURVEY = 0.005, 0.04, 0.02, 150.0
 
 
 def usual_workers() -> int:

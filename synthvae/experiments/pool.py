@@ -15,12 +15,11 @@ from typing import Any, TypeVar
 
 from synthvae.errors import UserError
 
-__all__ = ["Message", "Stopped", "report", "run_tasks", "stop_requested", "usual_jobs"]
+__all__ = ["Stopped", "report", "run_tasks", "stop_requested", "usual_jobs"]
 
 POLL_SECONDS = 0.2
 #: Processes at most, unless somebody asks for more: each holds a dataset and the sounds of a batch.
 MOST_JOBS = 8
-Message = tuple[str, int]
 Task = TypeVar("Task")
 
 

@@ -109,7 +109,7 @@ def _distances(results: Results) -> Table:
 
 
 def _mean(measured: Defined, unit: str) -> Measured:
-    values = measured.values[measured.defined]
+    values = measured.kept
     if not len(values):
         return Measured(None, unit)
     summary = summarise(values)
