@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.distance import cdist
 
 from synthvae.analysis.checks import finite_matrix
+from synthvae.analysis.validity import cluster_scores
 from synthvae.errors import UserError
 
 __all__ = [
@@ -44,8 +44,6 @@ CLUSTER_SHARE = 0.01
 _MINIMUM_POINTS = 4  # below, UMAP's neighbour graph has no eigenvectors to start from
 _LEAST_MEMBERS = 5  # of a cluster of HDBSCAN, however few points there are
 _MINIMUM_CLUSTER = 3  # a spanning tree of fewer points has no internal edge, so no density of its own
-_MEMORY_LIMIT = 6 * 2**30
-_BLOCK = 1 << 22  # distances computed in one go
 
 
 @dataclass(frozen=True)
@@ -293,13 +291,12 @@ def hdbscan_labels(
     return np.asarray(labels, dtype=np.intp)
 
 
-def cluster_quality(
-    points: ArrayLike, labels: NDArray[np.integer], memory_limit: int = _MEMORY_LIMIT
-) -> ClusterQuality:
+def cluster_quality(points: ArrayLike, labels: NDArray[np.integer]) -> ClusterQuality:
     """Count clusters and noise, and validate the clustering with DBCV, with a defined result for any input.
 
     DBCV = sum over clusters of |C| / N (separation - sparseness) / max(separation, sparseness), noise
-    counting in N (Moulavi et al. 2014, SDM), as `hdbscan.validity.validity_index` computes it. Around it:
+    counting in N (Moulavi et al. 2014, SDM), as `hdbscan.validity.validity_index` has it
+    (`synthvae.analysis.validity`). Around it:
 
     - its spanning trees break ties by the order of the points, which moves the result by several hundredths
       (and lowers it on sorted points): points are sorted and then shuffled by a fixed seed, so that any order
@@ -312,13 +309,9 @@ def cluster_quality(
     Distances are Euclidean. The authors' own MATLAB code squares them, which gives other and mostly higher numbers
     (two moons of 300 points: 0.85 squared, 0.40 not), so a DBCV says little without the code that computed it.
 
-    Takes seconds where 10,000 points are in many clusters, some 15 s for a cluster of 8,000, and 40 bytes times the
-    square of the largest cluster.
-
     Args:
         points: shape (N, D), any float type.
         labels: shape (N,), cluster from 0 or -1 for noise.
-        memory_limit: bytes above which DBCV is not computed, and the reason says so.
 
     Returns:
         Counts, DBCV or None, and the reason.
@@ -332,7 +325,7 @@ def cluster_quality(
         raise ValueError(f"expected {len(rows)} labels, got shape {labels.shape}")
     found = np.unique(labels[labels >= 0])
     noise = int((labels < 0).sum())
-    dbcv, reason = _density_validity(rows, np.asarray(labels), len(found), memory_limit)
+    dbcv, reason = _density_validity(rows, np.asarray(labels), len(found))
     return ClusterQuality(len(rows), rows.shape[1], len(found), noise, noise / len(rows), dbcv, reason)
 
 
@@ -403,7 +396,7 @@ def _enough(latents: ArrayLike) -> NDArray[np.float64]:
 
 
 def _density_validity(
-    points: NDArray[np.float64], labels: NDArray[np.integer], clusters: int, memory_limit: int
+    points: NDArray[np.float64], labels: NDArray[np.integer], clusters: int
 ) -> tuple[float | None, str]:
     """DBCV or None, and why."""
     if clusters == 0:
@@ -420,49 +413,14 @@ def _density_validity(
     note = f"{tiny} cluster(s) of fewer than {_MINIMUM_CLUSTER} distinct points count as noise" if tiny else ""
     if len(kept) < 2:
         return None, f"{note}, which leaves {len(kept)} to compare"
-    needed = 40 * int(members.max()) ** 2
-    if needed > memory_limit:
-        return None, (
-            f"the largest cluster has {members.max():,} distinct points, for which DBCV needs "
-            f"{needed / 2**30:.1f} GiB of memory (limit {memory_limit / 2**30:.1f} GiB)"
-        )
     selected = np.flatnonzero(np.isin(owner, kept))
     np.random.default_rng(0).shuffle(selected)
     identity = np.searchsorted(kept, owner[selected]).astype(np.intp)
     position = place[selected] - place[selected].mean(axis=0)
     position /= np.sqrt(np.square(position).mean())
     with np.errstate(all="ignore"):  # the result is checked below
-        scores = _cluster_scores(position, identity, len(kept))
+        scores = cluster_scores(position, identity, len(kept))
     if not np.isfinite(scores).all():
         return None, "DBCV is not finite here: distances within a cluster are too small beside the whole"
     sizes = np.bincount(identity, weights=counts[selected], minlength=len(kept))
     return float((scores * sizes).sum() / len(points)), note
-
-
-def _cluster_scores(points: NDArray[np.float64], labels: NDArray[np.intp], clusters: int) -> NDArray[np.float64]:
-    """Validity of each cluster from 0, to the bit that of `hdbscan.validity.validity_index`.
-
-    Trees and densities are hdbscan's. The separation of a cluster is the least mutual reachability between its inner
-    points and those of all others at once: pair by pair, as hdbscan does it, 700 clusters take most of the time.
-    """
-    from hdbscan.validity import distances_between_points, internal_minimum_spanning_tree
-
-    inner, cores, sparseness = [], [], np.empty(clusters)
-    for name in range(clusters):
-        reachability, core = distances_between_points(points, labels, name)
-        nodes, edges = internal_minimum_spanning_tree(reachability)
-        sparseness[name] = edges[:, 2].max()
-        inner.append(points[labels == name][nodes])
-        cores.append(core[nodes])
-    place, core = np.concatenate(inner), np.concatenate(cores)
-    ends = np.cumsum([len(part) for part in inner])
-    separation = np.full(clusters, np.inf)
-    for name, end in enumerate(ends):
-        others = np.r_[0 : end - len(inner[name]), end : len(place)]
-        rows = max(1, _BLOCK // max(1, len(others)))
-        for start in range(0, len(inner[name]), rows):
-            distance = cdist(inner[name][start : start + rows], place[others])
-            np.maximum(distance, core[others], out=distance)
-            np.maximum(distance, cores[name][start : start + rows, None], out=distance)
-            separation[name] = min(separation[name], distance.min())
-    return (separation - sparseness) / np.maximum(separation, sparseness)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from synthvae.analysis.comparison import Comparisons
 from synthvae.analysis.report import Report, collect_provenance
 from synthvae.analysis.results import Results
 from synthvae.analysis.sections.latent import latent_space
@@ -46,16 +47,26 @@ METHODS = {
     "Paths": "Smoothness: RMS second derivative of each descriptor of timbre along a path; nonlinearity: RMS distance "
     "from the straight line between the originals, both in standard deviations over the test presets; Wilcoxon's "
     "signed-rank test with Holm's correction.",
-    "Differences between runs": "Kruskal-Wallis on the errors per preset, with epsilon squared as the size of the "
-    "effect, and Dunn's test between pairs with Holm's correction.",
+    "Differences between runs": "Kruskal-Wallis with epsilon squared as the size of the effect, Dunn's test between "
+    "pairs with Holm's correction, and chi-squared with Cramér's V on counts. Where a method was trained with several "
+    "seeds each seed is one value, its mean over presets, and p is that of all relabellings where there are few; "
+    "else each preset is one.",
 }
 
 
-def build_report(results: Results, images: Mapping[str, bytes], dataset: Dataset, command: str, seed: int) -> Report:
+def build_report(
+    results: Results,
+    comparisons: Comparisons | None,
+    images: Mapping[str, bytes],
+    dataset: Dataset,
+    command: str,
+    seed: int,
+) -> Report:
     """Put everything that was measured into words, tables, figures and sounds.
 
     Args:
         results: everything that was measured.
+        comparisons: of the runs; None for a single one.
         images: PNG content by figure name.
         dataset: the presets.
         command: that makes the page again.
@@ -65,9 +76,9 @@ def build_report(results: Results, images: Mapping[str, bytes], dataset: Dataset
         The report.
     """
     runs = results.runs
-    sections = [reconstruction(results, images)]
+    sections = [reconstruction(results, comparisons, images)]
     sections += [listening(run, results, images, seed) for run in runs]
-    sections += [latent_space(run, images, results.tests.sample_rate) for run in runs]
+    sections += [latent_space(run, results, images) for run in runs]
     sections += [movement(run, results, images) for run in runs]
     sections += [distances_of_sets(results)]
     names = ", ".join(run.name for run in runs)
@@ -79,7 +90,7 @@ def build_report(results: Results, images: Mapping[str, bytes], dataset: Dataset
         lead=f"{count} ({names}) on {len(results.tests.unit):,} test presets of {dataset.path.name}, "
         f"{len(dataset.parameters)} parameters, {settings.seconds:g} s at {settings.sample_rate:,} Hz.",
         headlines=headlines(results),
-        findings=findings(results),
+        findings=findings(results, comparisons),
         sections=sections,
         methods=METHODS,
         provenance=collect_provenance(command, seed, {f"dataset {dataset.path.name}": dataset.hash, **hashes}),

@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from synthvae.analysis import figures, latent_figures
+from synthvae.analysis.comparison import Comparisons, compare_runs
 from synthvae.analysis.descriptors import DESCRIPTORS
 from synthvae.analysis.distances import DISTANCES
-from synthvae.analysis.latent import pca_map
+from synthvae.analysis.embeddings import build_embedding
 from synthvae.analysis.measure import FEATURE_UNITS, Frechet
 from synthvae.analysis.movement import PathComparison
 from synthvae.analysis.page import build_report
@@ -19,7 +20,7 @@ from synthvae.analysis.pitch import Measured
 from synthvae.analysis.reconstruction import error_ratio, summarise
 from synthvae.analysis.report import write_csv, write_metrics_json, write_report
 from synthvae.analysis.results import Results, RunResults
-from synthvae.analysis.sections.latent import COLOURS, cluster_spectra
+from synthvae.analysis.sections.latent import COLOUR, cluster_spectra
 from synthvae.analysis.sections.listening import answer, example_indices
 from synthvae.analysis.sets import SetDistances
 from synthvae.analysis.storage import Store
@@ -46,6 +47,8 @@ def plan_analysis(
     limit: int = 2000,
     seed: int = 0,
     workers: int | None = None,
+    embeddings: Sequence[str] = ("logmel",),
+    weights_dir: Path | None = None,
 ) -> Work:
     """What an analysis will do; nothing is computed.
 
@@ -56,9 +59,11 @@ def plan_analysis(
         limit: test presets at most.
         seed: of everything random.
         workers: processes for what takes long; one per core, up to 2, by default.
+        embeddings: names of `EMBEDDINGS` in which sets of sounds are compared; ``logmel`` is always among them.
+        weights_dir: folder with the weights of pretrained ones.
 
     Raises:
-        UserError: for runs that do not fit the dataset or each other.
+        UserError: for runs that do not fit the dataset or each other, or an embedding that cannot be made.
     """
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
@@ -76,8 +81,10 @@ def plan_analysis(
             f"{dataset.path}: {tested} test and {trained} training presets; an analysis needs at least 2 and "
             f"{LEAST_TRAINED}: make a larger dataset"
         )
+    rate = dataset.header.settings.sample_rate
+    heard = [build_embedding(name, rate, weights_dir) for name in dict.fromkeys(["logmel", *embeddings])]
     store = Store(cache_directory(out))
-    return Work(runs, dataset, limit, seed, store, workers or usual_workers())
+    return Work(runs, dataset, limit, seed, store, workers or usual_workers(), heard)
 
 
 def analyze_runs(work: Work, out: Path, command: str) -> Path:
@@ -96,6 +103,7 @@ def analyze_runs(work: Work, out: Path, command: str) -> Path:
     """
     ensure_directory(out)
     results = work.results()
+    comparisons = compare_runs(results.runs, results.nulls.nulls["logmel"].mean_preset.mse)
     work.agenda.tell("writing figures")
     drawn = draw_figures(results)
     for ending in ("png", "svg"):
@@ -108,10 +116,10 @@ def analyze_runs(work: Work, out: Path, command: str) -> Path:
         atomic_write(out / "figures" / f"{name}.svg", figures.svg_bytes(figure))
     for run in results.runs:
         write_csv(per_preset(run, results), out / f"reconstruction_{run.name}.csv")
-    write_metrics_json(metrics_document(results, work.dataset, work.seed), out / "metrics.json")
+    write_metrics_json(metrics_document(results, comparisons, work.dataset, work.seed), out / "metrics.json")
     work.agenda.tell("writing the page")
     page = out / "report.html"
-    write_report(build_report(results, images, work.dataset, command, work.seed), page)
+    write_report(build_report(results, comparisons, images, work.dataset, command, work.seed), page)
     return page
 
 
@@ -146,11 +154,10 @@ def draw_figures(results: Results) -> dict[str, Figure]:
         spectra, hertz = cluster_spectra(run, results.tests.sample_rate)
         if spectra:
             drawn[f"{run.name}_spectra"] = latent_figures.cluster_spectra(spectra, hertz)
-        plane = pca_map(run.latents.test).points if len(run.latents.test) > 3 else run.latents.test[:, :2]
-        for name in COLOURS:
-            column = results.descriptors.values[:, list(DESCRIPTORS).index(name)]
-            label = f"{name} ({DESCRIPTORS[name].unit})"
-            drawn[f"{run.name}_by_{name}"] = latent_figures.value_map(plane, column, label, "PCA")
+        column = results.descriptors.values[:, list(DESCRIPTORS).index(COLOUR)]
+        for name, plane in run.views.maps.items():
+            label = f"{COLOUR} ({DESCRIPTORS[COLOUR].unit})"
+            drawn[f"{run.name}_{name.lower()}_by_{COLOUR}"] = latent_figures.value_map(plane, column, label, name)
         if run.movement.straight:
             drawn[f"{run.name}_paths"] = latent_figures.interpolation_chart(run.movement.straight)
         drawn[f"{run.name}_effects"] = latent_figures.effect_heatmap(
@@ -196,12 +203,14 @@ def _comparison(run: RunResults, results: Results, index: int) -> Figure:
     )
 
 
-def metrics_document(results: Results, dataset: Dataset, seed: int) -> dict[str, object]:
+def metrics_document(
+    results: Results, comparisons: Comparisons | None, dataset: Dataset, seed: int
+) -> dict[str, object]:
     """Every number of the analysis, for ``metrics.json``."""
     tests, nulls = results.tests, results.nulls
     return {
         "format": "synthvae-analysis",
-        "version": 2,
+        "version": 3,
         "dataset_hash": dataset.hash,
         "parameter_hash": dataset.parameters.hash,
         "test_presets": [tests.numbers.start, tests.numbers.stop],
@@ -221,10 +230,8 @@ def metrics_document(results: Results, dataset: Dataset, seed: int) -> dict[str,
             "fad_logmel_mean_preset": _frechet(nulls.mean_preset_distance),
         },
         "runs": {run.name: _run_document(run, results) for run in results.runs},
-        "across_runs": {
-            measure: vars(c.difference) | {"pairs": [vars(pair) for pair in c.pairs]}
-            for measure, c in results.comparisons.items()
-        },
+        "sets": {name: vars(tests.nulls) for name, tests in results.embedded.items()},
+        "across_runs": None if comparisons is None else _across_document(comparisons),
     }
 
 
@@ -254,7 +261,21 @@ def _run_document(run: RunResults, results: Results) -> dict[str, object]:
             kind: {score: _paths(c) for score, c in comparisons.items()}
             for kind, comparisons in (("straight", run.movement.straight), ("arc", run.movement.arc))
         },
-        "sets": {name: _set(found) for name, found in vars(run.sets).items()},
+        "sets": {
+            embedding: {name: _set(found) for name, found in vars(sets).items()} for embedding, sets in run.sets.items()
+        },
+    }
+
+
+def _across_document(comparisons: Comparisons) -> dict[str, object]:
+    return {
+        "unit": comparisons.unit,
+        "groups": comparisons.groups,
+        "errors": {
+            measure: vars(c.difference) | {"pairs": [vars(pair) for pair in c.pairs]}
+            for measure, c in comparisons.errors.items()
+        },
+        "counts": {what: vars(test) for what, test in comparisons.counts.items()},
     }
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from synthvae import provenance
 from synthvae.analysis.checks import finite_values
@@ -36,6 +36,7 @@ __all__ = [
     "Finding",
     "Headline",
     "Item",
+    "MapItem",
     "Measured",
     "Provenance",
     "Report",
@@ -186,7 +187,24 @@ class SoundTable:
     rows: Sequence[SoundRow]
 
 
-Item: TypeAlias = Table | FigureItem | SoundTable
+@dataclass(frozen=True)
+class MapItem:
+    """Points that can be looked at on several maps and coloured by several values.
+
+    Attributes:
+        caption: what they are, in a sentence.
+        names: of the points, N.
+        maps: shape (N, 2), by name.
+        values: shape (N,), by group and label with unit; NaN where a point has none.
+    """
+
+    caption: str
+    names: Sequence[str]
+    maps: Mapping[str, ArrayLike]
+    values: Mapping[str, Mapping[str, ArrayLike]]
+
+
+Item: TypeAlias = Table | FigureItem | SoundTable | MapItem
 
 
 @dataclass(frozen=True)
@@ -401,7 +419,7 @@ def render_report(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=format_number, data_uri=_data_uri, png_size=_png_size, sort_key=_sort_key, kind=_kind
+        number=format_number, data_uri=_data_uri, png_size=_png_size, sort_key=_sort_key, kind=_kind, points=_points
     )
     return environment.get_template("report.html").render(report=report)
 
@@ -500,6 +518,44 @@ def _png_size(content: bytes) -> Markup:
         raise ValueError("a figure must be the content of a PNG file")
     width, height = (round(side * _CSS_PIXELS_PER_DOT) for side in struct.unpack(">II", content[16:24]))
     return Markup(f' width="{width}" height="{height}"')
+
+
+#: Steps between the least and the largest of some values; one more stands for a point without value.
+_STEPS = 65534
+
+
+def _points(item: MapItem) -> dict[str, object]:
+    """What the page's script draws: maps and values as 16-bit steps in base64."""
+    maps = {name: _coordinates(np.asarray(points, np.float64)) for name, points in item.maps.items()}
+    values = {
+        group: {label: _column(np.asarray(column, np.float64)) for label, column in columns.items()}
+        for group, columns in item.values.items()
+    }
+    return {"names": list(item.names), "maps": maps, "values": values}
+
+
+def _coordinates(points: NDArray[np.float64]) -> str:
+    """Both coordinates on one scale, so that distances on the page are those of the map."""
+    low, span = points.min(axis=0), float(np.ptp(points, axis=0).max()) or 1.0
+    return _base64((points - low) / span)
+
+
+def _column(values: NDArray[np.float64]) -> dict[str, object]:
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return {"low": None, "high": None, "steps": _base64(values)}
+    low, high = float(known.min()), float(known.max())
+    return {
+        "low": format_number(low),
+        "high": format_number(high),
+        "steps": _base64((values - low) / ((high - low) or 1.0)),
+    }
+
+
+def _base64(share: NDArray[np.float64]) -> str:
+    known = np.isfinite(share)
+    steps = np.where(known, np.rint(np.where(known, share, 0.0) * _STEPS), _STEPS + 1).astype("<u2")
+    return base64.b64encode(steps.tobytes()).decode("ascii")
 
 
 def _sort_key(cell: Cell) -> str:

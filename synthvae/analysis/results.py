@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from synthvae.analysis.latent_use import Movement, Neighbourhoods
 from synthvae.analysis.measure import RunMeasures, TestMeasures, TestSounds
 from synthvae.analysis.pitch import Measured
-from synthvae.analysis.sets import SetDistances, SetFloor
-from synthvae.analysis.statistics import GroupComparison
+from synthvae.analysis.sets import EmbeddedTests, SetDistances
 from synthvae.analysis.survey import LatentSurvey
 from synthvae.training.run_directory import Run
 
-__all__ = ["DescriptorTable", "DistanceTable", "Latents", "Results", "RunResults", "RunSets"]
+__all__ = ["DescriptorTable", "DistanceTable", "Latents", "Results", "RunResults", "RunSets", "Views"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,17 @@ class Latents:
 
 
 @dataclass(frozen=True)
+class Views:
+    """Maps of the latents of the test presets.
+
+    Attributes:
+        maps: ``(N, 2)`` by name of the method; empty where there are too few presets.
+    """
+
+    maps: dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
 class RunSets:
     """Distances of a run's sets of sounds to the test sounds.
 
@@ -80,7 +90,8 @@ class RunResults:
         survey: clusters of the mapped latents, beside noise.
         neighbourhoods: whether near latents sound near.
         movement: along paths, and of each parameter alone.
-        sets: distances of its sets of sounds to the test sounds: ``reconstructions`` and ``prior``.
+        sets: distances of its sets of sounds to the test sounds, by embedding.
+        views: maps of the test presets.
     """
 
     run: Run
@@ -91,7 +102,8 @@ class RunResults:
     survey: LatentSurvey
     neighbourhoods: Neighbourhoods
     movement: Movement
-    sets: RunSets
+    sets: Mapping[str, RunSets]
+    views: Views
 
     @property
     def name(self) -> str:
@@ -107,16 +119,14 @@ class Results:
         tests: the test sounds.
         nulls: what needs no model.
         null_distances: of the mean preset and of a random preset, by name.
-        set_floor: what distances between sets read where there is no difference.
+        embedded: the test sounds in each embedding, by its name.
         descriptors: of the test sounds.
         runs: of each run.
-        comparisons: of the runs, by measure; empty for a single run.
     """
 
     tests: TestSounds
     nulls: TestMeasures
     null_distances: Mapping[str, DistanceTable]
-    set_floor: SetFloor
+    embedded: Mapping[str, EmbeddedTests]
     descriptors: DescriptorTable
     runs: tuple[RunResults, ...]
-    comparisons: Mapping[str, GroupComparison]

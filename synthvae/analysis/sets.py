@@ -15,11 +15,12 @@ from synthvae.analysis.frechet import (
     GaussianStatistics,
     frechet_distance,
     frechet_extrapolated,
+    frechet_floor,
 )
 from synthvae.analysis.kernel_distance import KernelDistance, KernelFloor, kernel_distance, kernel_floor
 from synthvae.errors import UserError
 
-__all__ = ["SetDistances", "SetFloor", "measure_floor", "measure_set"]
+__all__ = ["EmbeddedTests", "SetDistances", "SetNulls", "measure_nulls", "measure_set"]
 
 Result = TypeVar("Result")
 
@@ -42,25 +43,53 @@ class SetDistances:
 
 
 @dataclass(frozen=True)
-class SetFloor:
-    """What the kernel distance reads between halves of the test sounds.
+class SetNulls:
+    """What distances between sets read without any model; each None where it is not defined.
 
     Attributes:
-        kernel: None where it is not defined.
-        reason: why it is missing.
+        floor: FAD between two halves of the test sounds.
+        kernel_floor: KAD between such halves.
+        mean_preset: of the mean preset, answered every time.
+        reason: why a floor is missing; empty where none is.
     """
 
-    kernel: KernelFloor | None
+    floor: FrechetDistance | None
+    kernel_floor: KernelFloor | None
+    mean_preset: SetDistances
     reason: str
 
 
-def measure_set(test: NDArray[np.float64], other: NDArray[np.float64], seed: int) -> SetDistances:
+@dataclass(frozen=True)
+class EmbeddedTests:
+    """The test sounds in one embedding.
+
+    Attributes:
+        embedding: its name.
+        per_sound: whether a sound is one row.
+        rows: ``(N, D)``.
+        nulls: what needs no model.
+    """
+
+    embedding: str
+    per_sound: bool
+    rows: NDArray[np.float64]
+    nulls: SetNulls
+
+
+#: Said where the rows of a sound depend on each other, so that N is not what floors and intervals take it for.
+DEPENDENT = "several rows to a sound, so neither a floor nor an interval: for comparison with the study only"
+
+
+def measure_set(
+    test: NDArray[np.float64], other: NDArray[np.float64], seed: int, per_sound: bool = True
+) -> SetDistances:
     """Every distance between two sets.
 
     Args:
         test: embedding of the test sounds ``(N, D)``.
         other: of the other set ``(M, D)``.
         seed: of subsamples.
+        per_sound: whether a sound is one row; FAD alone is measured where it is not.
 
     Returns:
         The distances that are defined, and why others are not.
@@ -70,6 +99,8 @@ def measure_set(test: NDArray[np.float64], other: NDArray[np.float64], seed: int
     def gaussian() -> FrechetDistance:
         return frechet_distance(GaussianStatistics.of(test, "test"), GaussianStatistics.of(other, "other"))
 
+    if not per_sound:
+        return SetDistances(_try(gaussian, reasons), None, None, "; ".join([*reasons, DEPENDENT]))
     return SetDistances(
         _try(gaussian, reasons),
         _try(lambda: frechet_extrapolated(test, other, seed), reasons),
@@ -78,15 +109,26 @@ def measure_set(test: NDArray[np.float64], other: NDArray[np.float64], seed: int
     )
 
 
-def measure_floor(test: NDArray[np.float64], seed: int) -> SetFloor:
-    """What the kernel distance reads where there is no difference.
+def measure_nulls(
+    test: NDArray[np.float64], mean_preset: NDArray[np.float64], seed: int, per_sound: bool = True
+) -> SetNulls:
+    """What distances read where there is no difference, and for one answer to everything.
 
     Args:
         test: embedding of the test sounds ``(N, D)``.
+        mean_preset: of the sound of the mean preset ``(R, D)``, one row where a sound is one.
         seed: of the halves.
+        per_sound: as of `measure_set`.
     """
-    reasons: list[str] = []
-    return SetFloor(_try(lambda: kernel_floor(test, seed), reasons), "; ".join(reasons))
+    reasons: list[str] = [] if per_sound else [DEPENDENT]
+    constant = np.tile(mean_preset, (max(1, len(test) // len(mean_preset)), 1))
+    answered = measure_set(test, constant, seed, per_sound=False)  # equal rows have no spread to extrapolate from
+    return SetNulls(
+        _try(lambda: frechet_floor(test, seed), reasons) if per_sound else None,
+        _try(lambda: kernel_floor(test, seed), reasons) if per_sound else None,
+        SetDistances(answered.frechet, None, None, "" if answered.frechet else answered.reason),
+        "; ".join(dict.fromkeys(reasons)),
+    )
 
 
 def _try(measure: Callable[[], Result], reasons: list[str]) -> Result | None:

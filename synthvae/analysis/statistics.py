@@ -193,7 +193,7 @@ def kruskal_wallis(groups: Mapping[str, ArrayLike], measure: str = "error") -> G
     return GroupTest(statistic, degrees, p_value, epsilon, effect, n, medians, sentence)
 
 
-def compare_groups(groups: Mapping[str, ArrayLike], measure: str = "error") -> GroupComparison:
+def compare_groups(groups: Mapping[str, ArrayLike], measure: str = "error", noun: str = "runs") -> GroupComparison:
     """Compare groups of values where less is better: shape, spread, difference, and each pair.
 
     Where a group has fewer than 5 values the chi-squared approximation of Kruskal and Wallis is too kind (two groups
@@ -204,6 +204,7 @@ def compare_groups(groups: Mapping[str, ArrayLike], measure: str = "error") -> G
         groups: name of each run to its values, shape (N_g,); two groups or more. Give `by_seed` of them where runs
             were trained with several seeds.
         measure: what the values are, for sentences and messages.
+        noun: what the groups are, in the plural.
 
     Returns:
         The comparison.
@@ -220,7 +221,7 @@ def compare_groups(groups: Mapping[str, ArrayLike], measure: str = "error") -> G
         difference = replace(difference, p_value=_permutation_p(list(arrays.values()), difference.statistic))
     smallest = _smallest_p(sizes, permuted)
     sentence = _sentence(
-        measure, difference.medians, difference.p_value, difference.epsilon_squared, difference.effect, by_chance
+        measure, difference.medians, difference.p_value, difference.epsilon_squared, difference.effect, by_chance, noun
     )
     if smallest >= 0.05:
         sentence += (
@@ -368,6 +369,7 @@ def _sentence(
     epsilon: float,
     effect: str,
     by_chance: float | None = None,
+    noun: str = "runs",
 ) -> str:
     best = min(medians, key=lambda name: medians[name])
     size = f"{effect} effect, epsilon squared {epsilon:.2g}"
@@ -375,13 +377,13 @@ def _sentence(
         size += f" where chance gives {by_chance:.2g}"
     size += f", {p_text(p_value)}"
     if p_value >= 0.05:
-        return f"The {len(medians)} runs cannot be told apart by {measure} ({size})."
+        return f"The {len(medians)} {noun} cannot be told apart by {measure} ({size})."
     if effect == "negligible":
         return (
-            f"The {len(medians)} runs differ in {measure} by more than chance, but so little that it should "
+            f"The {len(medians)} {noun} differ in {measure} by more than chance, but so little that it should "
             f"not guide a choice ({size}); {best} has the lowest median."
         )
     return (
-        f"The {len(medians)} runs differ in {measure}: which run made a sound accounts for about "
+        f"The {len(medians)} {noun} differ in {measure}: which of them it was accounts for about "
         f"{100 * epsilon:.2g} % of the spread in rank ({size}); {best} has the lowest median."
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from synthvae.analysis.descriptors import describe
 from synthvae.analysis.distances import measure_distances
+from synthvae.analysis.embeddings.base import Embedding
+from synthvae.analysis.latent import pca_map, tsne_map, umap_map
 from synthvae.analysis.latent_use import (
     PATHS,
     STEPS,
@@ -34,9 +36,8 @@ from synthvae.analysis.measure import (
     render_tests,
 )
 from synthvae.analysis.reconstruction import derangement
-from synthvae.analysis.results import DescriptorTable, DistanceTable, Latents, Results, RunResults, RunSets
-from synthvae.analysis.sets import SetFloor, measure_floor, measure_set
-from synthvae.analysis.statistics import GroupComparison, compare_groups
+from synthvae.analysis.results import DescriptorTable, DistanceTable, Latents, Results, RunResults, RunSets, Views
+from synthvae.analysis.sets import EmbeddedTests, measure_nulls, measure_set
 from synthvae.analysis.steps import Agenda, Step
 from synthvae.analysis.storage import Store
 from synthvae.analysis.survey import LatentSurvey, SpaceSurvey, survey_latents, survey_noise
@@ -48,7 +49,7 @@ from synthvae.training.run_directory import Run
 __all__ = ["SURVEY_SEEDS", "Work", "cache_directory", "usual_workers"]
 
 #: Raised when what is measured changes, so that nothing older is read from the store.
-VERSION = 1
+VERSION = 2
 #: Training presets, and test presets of the null models, that are compared by every distance, at most.
 TRAIN_LIMIT = NULL_LIMIT = 500
 #: Maps drawn of the latents, each with a seed of its own.
@@ -61,6 +62,17 @@ MOST_WORKERS = 2
 # Seconds on two cores, measured with `synthvae analyze`: of a sound on every feature, of a pair of sounds by every
 # distance, of a sound's descriptors, and of the maps of 10,000 latents with their clusters.
 SECONDS_FEATURES, SECONDS_DISTANCES, SECONDS_DESCRIPTORS, SECONDS_SURVEY = 0.005, 0.04, 0.02, 150.0
+#: Seconds of a sound in an embedding, where it is more than for ``logmel``.
+SECONDS_EMBEDDING = {"vggish": 0.06, "vggish-windows": 0.06, "panns": 0.12, "panns-collapsed": 0.12, "clap": 0.6,
+                     "encodec": 0.1}  # fmt: skip
+
+#: Maps of the test presets, and how each is drawn; fewer presets than `LEAST_MAPPED` have none.
+VIEWS: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "UMAP": umap_map,
+    "PCA": lambda latents: pca_map(latents).points,
+    "t-SNE": tsne_map,
+}
+LEAST_MAPPED = 4
 
 
 def usual_workers() -> int:
@@ -79,6 +91,7 @@ class Work:
         seed: int,
         store: Store,
         workers: int,
+        embeddings: Sequence[Embedding],
     ) -> None:
         """Plan the work; nothing is computed.
 
@@ -89,7 +102,9 @@ class Work:
             seed: of everything random.
             store: where results are kept.
             workers: processes for what takes long.
+            embeddings: in which sets of sounds are compared.
         """
+        self.embeddings = embeddings
         self.runs, self.dataset, self.limit, self.seed, self.workers = runs, dataset, limit, seed, workers
         self.agenda = Agenda(store)
         self.tested = min(limit, len(dataset.split("test")))
@@ -104,10 +119,7 @@ class Work:
             DescriptorTable, "descriptors", "descriptors of the test sounds", self._data, tested * SECONDS_DESCRIPTORS,
             lambda tell: self._describe(self.sounds.audio, tell),
         )  # fmt: skip
-        self.set_floor = add(
-            SetFloor, "set-floor", "floor of kernel distances", self._data, 0.002 * tested,
-            lambda tell: measure_floor(self.nulls.result.embedding, seed),
-        )  # fmt: skip
+        self.embedded = {embedding.name: self._add_embedded(embedding) for embedding in self.embeddings}
         self._noise: dict[tuple[int, int], Step[SpaceSurvey]] = {}
         self.of_runs = [_RunWork(self, run) for run in runs]
 
@@ -147,10 +159,9 @@ class Work:
             self.sounds,
             self.nulls.result,
             {name: step.result for name, step in self.null_distances.items()},
-            self.set_floor.result,
+            {name: step.result for name, step in self.embedded.items()},
             self.descriptors.result,
             runs,
-            _compare(runs),
         )
 
     def distances(self, target: Tensor, answers: Tensor, tell: Callable[[str], object]) -> DistanceTable:
@@ -164,6 +175,32 @@ class Work:
             min(self.tested, NULL_LIMIT) * SECONDS_DISTANCES,
             lambda tell: self._null_distances(name, tell),
         )  # fmt: skip
+
+    def _add_embedded(self, embedding: Embedding) -> Step[EmbeddedTests]:
+        return self.agenda.add(
+            EmbeddedTests, f"embedded-{embedding.name}", f"the test sounds in {embedding.name}",
+            [*self._data, embedding.fingerprint], self.tested * SECONDS_EMBEDDING.get(embedding.name, 0.002),
+            lambda tell: self._embed_tests(embedding, tell),
+        )  # fmt: skip
+
+    def _embed_tests(self, embedding: Embedding, tell: Callable[[str], object]) -> EmbeddedTests:
+        rate = self.dataset.header.settings.sample_rate
+        rows = self.embed(embedding, [self.sounds.audio], tell)
+        mean_preset = embedding.embed(self.sounds.mean_audio, rate)
+        nulls = measure_nulls(rows, mean_preset, self.seed, embedding.per_sound)
+        return EmbeddedTests(embedding.name, embedding.per_sound, rows, nulls)
+
+    def embed(
+        self, embedding: Embedding, audio: Iterable[Tensor], tell: Callable[[str], object]
+    ) -> NDArray[np.float64]:
+        """Rows ``(N, D)`` of sounds that come in parts ``(B, T)``."""
+        rate, parts, done = self.dataset.header.settings.sample_rate, [], 0
+        for part in audio:
+            for batch in part.split(BATCH):
+                parts.append(embedding.embed(batch, rate))
+                done += len(batch)
+                tell(f"{done} sounds")
+        return np.concatenate(parts)
 
     def _null_distances(self, name: str, tell: Callable[[str], object]) -> DistanceTable:
         every = self.sounds.audio
@@ -221,13 +258,15 @@ class _RunWork:
                 run, work.sounds.unit, work.descriptors.result.values, work.seed, tell
             ),
         )  # fmt: skip
-        self.sets = add(
-            RunSets, "sets", f"{name}: distances of sets", inputs, 0.004 * tested,
-            lambda tell: RunSets(*(
-                measure_set(work.nulls.result.embedding, other, work.seed)
-                for other in (self.sounds.result.embedding, self.sounds.result.prior_embedding)
-            )),
-        )  # fmt: skip
+        self.views = add(Views, "views", f"{name}: maps of the test presets", inputs, 0.01 * tested, self._views)
+        self.sets = {
+            embedding.name: add(
+                RunSets, f"sets-{embedding.name}", f"{name}: distances of sets, {embedding.name}",
+                [*inputs, embedding.fingerprint], 2 * tested * SECONDS_EMBEDDING.get(embedding.name, 0.002),
+                partial(self._sets, embedding),
+            )
+            for embedding in work.embeddings
+        }  # fmt: skip
 
     @cached_property
     def latents(self) -> Latents:
@@ -248,8 +287,24 @@ class _RunWork:
             self.survey.result,
             self.neighbourhoods.result,
             self.movement.result,
-            self.sets.result,
+            {name: step.result for name, step in self.sets.items()},
+            self.views.result,
         )
+
+    def _sets(self, embedding: Embedding, tell: Callable[[str], object]) -> RunSets:
+        test = self.work.embedded[embedding.name].result
+        sounds = (self.sounds.result.unit, self.run.sample(self.work.tested, self.work.seed))
+        rows = (self.work.embed(embedding, render_all(self.run.voice, unit, BATCH), tell) for unit in sounds)
+        return RunSets(*(measure_set(test.rows, other, self.work.seed, test.per_sound) for other in rows))
+
+    def _views(self, tell: Callable[[str], object]) -> Views:
+        latents, maps = self.latents.test, {}
+        if len(latents) < LEAST_MAPPED:
+            return Views({})
+        for name, draw in VIEWS.items():
+            tell(name)
+            maps[name] = draw(latents)
+        return Views(maps)
 
     def _train_distances(self, tell: Callable[[str], object]) -> DistanceTable:
         unit = self.work.sounds.train_unit[:TRAIN_LIMIT]
@@ -258,19 +313,6 @@ class _RunWork:
 
     def _render(self, unit: Tensor) -> Tensor:
         return torch.cat(list(render_all(self.run.voice, unit, BATCH)))
-
-
-def _compare(runs: Sequence[RunResults]) -> dict[str, GroupComparison]:
-    """Tests of differences between the runs; nothing for a single one."""
-    if len(runs) < 2:
-        return {}
-    features = runs[0].sounds.errors
-    return {
-        f"L1 error on {feature}": compare_groups(
-            {run.name: run.sounds.errors[feature].l1 for run in runs}, f"L1 error on {feature}"
-        )
-        for feature in features
-    }
 
 
 def cache_directory(out: Path) -> Path:

@@ -30,6 +30,12 @@ def analyze(
     limit: Annotated[int, typer.Option(help="Test presets at most.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of null models, maps and samples.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes at once.  [default: one per core, up to 2]")] = None,
+    embedding: Annotated[
+        str, typer.Option(help="Of sets of sounds; several with commas: logmel, vggish, panns, clap, encodec, …")
+    ] = "logmel",
+    weights_dir: Annotated[
+        Path | None, typer.Option(help="Folder with the weights of pretrained embeddings, where there is no network.")
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would be done and how long it takes.")] = False,
 ) -> None:
     """Measure runs against their null models; writes metrics, figures and a page with sounds.
@@ -57,7 +63,8 @@ def analyze(
         model.require_unseen(dataset)
     directory = out or Path("analysis") / "-".join(model.name for model in models)
     command = shlex.join(["synthvae", *sys.argv[1:]])
-    work = plan_analysis(models, dataset, directory, limit, seed, workers)
+    embeddings = [name.strip() for name in embedding.split(",")]
+    work = plan_analysis(models, dataset, directory, limit, seed, workers, embeddings, weights_dir)
     if plan:
         _print_plan(work.agenda)
         return

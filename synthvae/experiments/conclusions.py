@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthvae.analysis.statistics import GroupTest, kruskal_wallis
+from synthvae.analysis.statistics import GroupTest, by_seed, compare_groups
 from synthvae.analysis.survey import MARGIN
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.tables import STUDY_FEATURES, Results
@@ -107,19 +107,19 @@ def answers_csv(found: Sequence[Answer]) -> str:
 
 
 def group_tests(results: Results) -> dict[tuple[str, str], GroupTest]:
-    """Kruskal-Wallis over the cases of each experiment, on the L1 errors of each feature, presets averaged over seeds.
+    """Kruskal-Wallis over the cases of each experiment, on the L1 errors of each feature, the seed being the unit.
 
     Returns:
-        By experiment and feature; an experiment of fewer than two cases has none.
+        By experiment and feature; an experiment of fewer than two cases has none, and one with a single seed neither.
     """
     tests = {}
     for experiment in sorted({case.experiment for case in results.cases}):
         cases = [case.name for case in results.cases if case.experiment == experiment]
-        if len(cases) < 2:
+        if len(cases) < 2 or all(len(results.seeds[name]) < 2 for name in cases):
             continue
         for feature in ("logmel", *STUDY_FEATURES):
-            groups = {name: np.mean([m.l1[feature] for m in results.of(name)], axis=0) for name in cases}
-            tests[experiment, feature] = kruskal_wallis(groups, f"L1 error on {feature}")
+            groups = by_seed({name: [m.l1[feature] for m in results.of(name)] for name in cases})
+            tests[experiment, feature] = compare_groups(groups, f"L1 error on {feature}", "cases").difference
     return tests
 
 

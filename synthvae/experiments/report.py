@@ -142,7 +142,7 @@ def _page(
         "",
         f"Scale {scale:g}: {size:,} presets of dataset seed 0 ({results.nulls.presets:,} test presets measured), "
         f"{' to '.join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1])))} training seed(s) a case. Intervals are "
-        "95 % bootstraps over seeds and presets. A case is *lower* or *higher* only where its whole interval is.",
+        "95 % of Student's t over seeds and presets. A case is *lower* or *higher* only where its whole interval is.",
         "",
     ]
     if scale < 1:
@@ -160,12 +160,14 @@ def _page(
         lines += [f"**{answer.question}**", "", *(f"- {sentence}" for sentence in answer.sentences), ""]
     tests = group_tests(results)
     if tests:
-        lines += ["**Do the cases of an experiment differ at all?** (Kruskal-Wallis, presets averaged over seeds)", ""]
+        lines += [
+            "**Do the cases of an experiment differ at all?** (Kruskal-Wallis; each seed of a case is one value)",
+            "",
+        ]
         lines += [f"- {experiment}: {test.sentence}" for (experiment, _), test in tests.items()]
         lines += [
             "",
-            "The test takes presets as independent answers, though all cases answer the same ones, and says nothing of "
-            "other seeds; the intervals above do.",
+            "Networks of one seed have the same initial weights, which the test does not use; the pairs above do.",
             "",
         ]
     lines += ["[conclusions.csv](conclusions.csv) has every comparison with its interval.", ""]

@@ -108,6 +108,48 @@ def test_figures_open_enlarged_and_close(page: Any):
     assert not page.locator("dialog").evaluate("d => d.open")
 
 
+def test_maps_are_drawn_and_coloured_by_anything(page: Any):
+    seen = page.evaluate(
+        """async () => {
+            const figure = document.querySelector(".map"), canvas = figure.querySelector("canvas");
+            const seen = [];
+            for (const which of [...figure.querySelector(".which").options].map(o => o.value)) {
+                for (const colour of [0, 5, 40]) {
+                    const choice = figure.querySelector(".colour");
+                    figure.querySelector(".which").value = which;
+                    choice.selectedIndex = colour;
+                    figure.querySelector(".which").dispatchEvent(new Event("change"));
+                    choice.dispatchEvent(new Event("change"));
+                    await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame);
+                    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+                    const drawn = [...pixels].filter((value, i) => i % 4 === 3 && value > 0).length;
+                    seen.push([canvas.dataset.drawn, drawn, figure.querySelector(".low").textContent]);
+                }
+            }
+            return seen;
+        }"""
+    )
+    assert {what.split(":")[0] for what, _, _ in seen} == {"UMAP", "PCA", "t-SNE"}
+    assert len({what for what, _, _ in seen}) == 9
+    assert all(drawn > 100 for _, drawn, _ in seen)
+    assert all(low for _, _, low in seen)
+    options = page.locator(".map .colour option").all_text_contents()
+    assert len(options) == 2 + 33 + 63
+
+
+def test_maps_say_which_sound_lies_where(page: Any):
+    page.locator(".map canvas").scroll_into_view_if_needed()
+    box = page.locator(".map canvas").bounding_box()
+    names = set()
+    for across in range(0, 100, 3):
+        for down in range(0, 100, 6):
+            page.mouse.move(box["x"] + box["width"] * across / 100, box["y"] + box["height"] * down / 100)
+            names.add(page.locator(".map output").text_content())
+    assert len([name for name in names if name.startswith("preset ")]) >= 3
+    page.mouse.wheel(0, -400)
+    page.locator(".map canvas").press("ArrowLeft")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read_in_both_schemes(page: Any, scheme: str):
     page.emulate_media(color_scheme=scheme)

@@ -16,21 +16,9 @@ import soundfile
 
 from synthvae.experiments.cases import list_cases
 from synthvae.presets.dataset import Dataset
-from synthvae.tensors import load_tensors, save_tensors
+from tests.cli.refusal import refused
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def refused(result: tuple[int, str, str], *parts: str) -> None:
-    """A one-line error that has the parts, exit code 2, nothing on standard output."""
-    code, out, err = result
-    assert code == 2, err
-    assert out == ""
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    assert "Traceback" not in err
-    for part in parts:
-        assert part in err, err
 
 
 def test_help_is_fast_and_imports_nothing_heavy():
@@ -128,60 +116,6 @@ def test_decode_twice_gives_the_same_bytes(run, small_run: Path, tmp_path: Path)
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
-def test_analyze_two_runs(run, small_run: Path, tmp_path: Path):
-    shutil.copytree(small_run, tmp_path / "other")
-    code, out, err = run("analyze", small_run, "other", "--out", "analysis/both")
-    assert code == 0, err
-    assert "report.html" in out
-    folder = tmp_path / "analysis/both"
-    metrics = json.loads((folder / "metrics.json").read_text())
-    assert set(metrics["runs"]) == {"small", "other"}
-    for feature, measured in metrics["runs"]["small"]["reconstruction"].items():  # the same model under two names
-        again = metrics["runs"]["other"]["reconstruction"][feature]
-        assert measured["mse"]["mean"] == pytest.approx(again["mse"]["mean"], rel=1e-4)
-    assert metrics["across_runs"]["L1 error on logmel"]["epsilon_squared"] == pytest.approx(0.0, abs=1e-3)
-    logmel = metrics["runs"]["small"]["reconstruction"]["logmel"]
-    null = metrics["nulls"]["reconstruction"]["logmel"]["mean_preset"]["mse"]
-    assert logmel["mse_relative_to_mean_preset"]["value"] == pytest.approx(logmel["mse"]["mean"] / null)
-    with (folder / "reconstruction_small.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 9
-    assert sum(float(r["logmel_mse"]) for r in rows) / 9 == pytest.approx(logmel["mse"]["mean"])
-    names = {ending: {p.stem for p in (folder / "figures").glob(f"*.{ending}")} for ending in ("png", "svg")}
-    assert names["png"] == names["svg"] != set()
-    page = (folder / "report.html").read_text()
-    assert "data:audio/wav;base64" in page
-    assert "mean preset" in page
-
-
-def test_analyze_measures_once_and_plans(run, small_run: Path, tmp_path: Path):
-    code, out, err = run("analyze", small_run, "--out", "analysis/a", "--plan")
-    assert code == 0, err
-    assert not (tmp_path / "analysis").exists()
-    steps = [(line[:7].strip(), line[9:]) for line in out.splitlines()[:-1]]
-    assert all(time != "kept" for time, _ in steps)
-    assert "about" in out.splitlines()[-1]
-
-    assert run("analyze", small_run, "--out", "analysis/a")[0] == 0
-    kept = sorted((tmp_path / "analysis/.cache").iterdir())
-    before = [path.stat().st_mtime_ns for path in kept]
-    shutil.copytree(small_run, tmp_path / "other")
-    weights = tmp_path / "other/weights.safetensors"
-    tensors, state = load_tensors(weights)
-    save_tensors(weights, {name: 0.9 * tensor for name, tensor in tensors.items()}, state)
-    _, out, _ = run("analyze", small_run, "other", "--out", "analysis/b", "--plan")
-    steps = [(line[:7].strip(), line[9:]) for line in out.splitlines()[:-1]]
-    assert {label.split(":")[0] for time, label in steps if time != "kept"} == {"other"}
-
-    code, _, err = run("analyze", small_run, "other", "--out", "analysis/b")
-    assert code == 0, err
-    assert [path.stat().st_mtime_ns for path in kept] == before
-    first, both = (json.loads((tmp_path / f"analysis/{name}/metrics.json").read_text()) for name in "ab")
-    assert first["runs"]["small"] == both["runs"]["small"]
-    assert both["runs"]["other"]["reconstruction"] != both["runs"]["small"]["reconstruction"]
-    refused(run("analyze", small_run, "--workers", 0), "--workers is 0")
-
-
 def test_metric_ranks_parameters(run, small_dataset: Dataset, tmp_path: Path):
     shutil.copy(small_dataset.path, tmp_path / "d.json")
     code, out, err = run("metric", "d.json", "--limit", 16, "--keep", 2)
@@ -199,21 +133,6 @@ def test_metric_ranks_parameters(run, small_dataset: Dataset, tmp_path: Path):
     refused(run("metric", "d.json"), "is there already", "--overwrite")
     refused(run("metric", "d.json", "--limit", 1), "--limit 1")
     refused(run("metric", "d.json", "--feature", "chroma"), "'chroma'", "logmel")
-
-
-def test_analyze_refuses_changed_and_overlapping_datasets(run, tmp_path: Path):
-    make = ("generate-dataset", "--seconds", 0.25, "--sample-rate", 16000, "--control-rate", 160, "--out")
-    assert run(*make, "d.json", "--size", 64)[0] == 0
-    assert run("train", "--data", "d.json", "--loss", "none", "--epochs", 1, "--out", "r")[0] == 0
-    assert run(*make, "part.json", "--size", 64, "--splits", "40,4,20")[0] == 0
-    refused(run("analyze", "r", "--data", "part.json"), "part.json", "44 to 63", "0 to 45", "another seed")
-    assert run(*make, "d.json", "--size", 64, "--seed", 7, "--overwrite")[0] == 0
-    refused(run("analyze", "r"), "d.json", "no longer the dataset", "--data")
-    refused(run("interpolate", "r", "--from", 1, "--to", 2), "d.json", "no longer the dataset")
-    assert run(*make, "three.json", "--size", 3, "--seed", 9)[0] == 0
-    refused(run("analyze", "r", "--data", "three.json"), "three.json", "1 test and 1 training")
-    refused(run("analyze", "r", "--seed", -1), "--seed is -1")
-    assert not (tmp_path / "analysis").exists()
 
 
 def test_benchmark_check_prints_differences(run):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from synthvae.analysis.reconstruction import error_ratio
 from synthvae.errors import UserError
@@ -39,18 +40,26 @@ def test_seeds_that_disagree_widen_the_interval():
     assert disagreeing.high > 1.0
 
 
-def test_the_interval_covers_the_truth_nearly_as_often_as_it_says():
-    # Two models of equal worth, 10 seeds, 100 presets, on which both seed and preset have an effect.
+@pytest.mark.parametrize("seeds", [2, 3, 10])
+def test_the_interval_covers_the_truth_nearly_as_often_as_it_says(seeds: int):
+    # Two models of equal worth, on which both seed and preset have an effect.
     covered = 0
-    for trial in range(60):
+    for trial in range(300):
         generator = np.random.default_rng(trial)
         preset = generator.gamma(4.0, 0.25, (1, 100))
         first, second = (
-            preset * generator.gamma(25.0, 0.04, (10, 1)) * generator.gamma(9.0, 1 / 9, (10, 100)) for _ in "12"
+            preset * generator.gamma(25.0, 0.04, (seeds, 1)) * generator.gamma(9.0, 1 / 9, (seeds, 100)) for _ in "12"
         )
-        interval = relative_error(first, second, trial)
+        interval = relative_error(first, second)
         covered += interval.low <= 1.0 <= interval.high
-    assert covered >= 50
+    assert 0.89 * 300 <= covered <= 0.985 * 300
+
+
+def test_the_interval_is_students_where_presets_do_not_matter():
+    ratios = np.array([0.8, 0.9, 1.0])
+    found = relative_error(ratios[:, None] * np.ones((3, 50)), np.ones((1, 50)))
+    known = stats.t.interval(0.95, 2, np.log(ratios).mean(), stats.sem(np.log(ratios)))
+    assert np.log(found.high / found.low) == pytest.approx(known[1] - known[0])
 
 
 def test_a_null_model_has_no_seed():

@@ -37,6 +37,7 @@ class Embedding:
             good for the distance that the study printed, not for floors and intervals.
         shortest: samples at `sample_rate` below which the model has nothing to say.
         longest: samples at `sample_rate` beyond which the model would leave out some.
+        fingerprint: of the weights; two embeddings of one name with the same one give the same rows.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Embedding:
     per_sound: bool = True
     shortest: int = 1
     longest: int | None = None
+    fingerprint: str = ""
 
     def embed(self, audio: Tensor | ArrayLike, sample_rate: int) -> NDArray[np.float64]:
         """Embed sounds, each by itself.

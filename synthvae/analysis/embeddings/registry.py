@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,8 +139,25 @@ def build_embedding(name: str, sample_rate: int, weights_dir: Path | None = None
     if name not in _KINDS:
         raise UserError(f"embedding: none is called {name!r}; choose one of {', '.join(EMBEDDINGS)}")
     kind = _KINDS[name]
-    model = kind.hear(load_model(name, kind.package, weights_dir).model)
-    return Embedding(name, kind.dimension, kind.package.sample_rate, model, kind.per_sound, kind.shortest, kind.longest)
+    module = load_model(name, kind.package, weights_dir).model
+    return Embedding(
+        name,
+        kind.dimension,
+        kind.package.sample_rate,
+        kind.hear(module),
+        kind.per_sound,
+        kind.shortest,
+        kind.longest,
+        _fingerprint(module),
+    )
+
+
+def _fingerprint(module: torch.nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, value in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _logmel(sample_rate: int) -> Model:

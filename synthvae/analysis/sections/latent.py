@@ -9,12 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synthvae.analysis.descriptors import DESCRIPTORS
 from synthvae.analysis.neighbourhoods import ClusterExample, cluster_examples, mean_spectrum
 from synthvae.analysis.report import (
     Cell,
     Column,
     FigureItem,
     Item,
+    MapItem,
     Measured,
     Section,
     Sound,
@@ -24,19 +26,19 @@ from synthvae.analysis.report import (
     Verdict,
     wav_bytes,
 )
-from synthvae.analysis.results import RunResults
+from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sections.listening import render
 from synthvae.analysis.survey import MAP, MARGIN, Range
 from synthvae.training.config import PNP, TrainConfig
 from synthvae.training.loop import ACTIVE_NATS
 
-__all__ = ["COLOURS", "cluster_spectra", "latent_space", "shown_clusters"]
+__all__ = ["COLOUR", "cluster_spectra", "latent_space", "shown_clusters"]
 
 #: Members of a cluster whose spectra are averaged, at most.
 SPECTRUM_SOUNDS = 64
 
-#: Descriptors by which the map is coloured, and what they are.
-COLOURS = {"centroid": "the spectral centroid", "rms": "the level"}
+#: Descriptor by which the maps in the folder are coloured; the page has them all.
+COLOUR = "centroid"
 
 
 def shown_clusters(run: RunResults) -> tuple[ClusterExample, ...]:
@@ -56,7 +58,7 @@ def cluster_spectra(run: RunResults, sample_rate: int) -> tuple[dict[str, NDArra
     return spectra, hertz
 
 
-def latent_space(run: RunResults, images: Mapping[str, bytes], sample_rate: int) -> Section:
+def latent_space(run: RunResults, results: Results, images: Mapping[str, bytes]) -> Section:
     """Clusters beside noise, maps, sounds of clusters, and the divergence of each dimension."""
     kl_rows: list[list[Cell]] = [
         [str(number), Measured(float(value), "nats"), "active" if value > ACTIVE_NATS else "unused"]
@@ -71,15 +73,8 @@ def latent_space(run: RunResults, images: Mapping[str, bytes], sample_rate: int)
             f"UMAP of {len(run.latents.mapped):,} training latents, coloured by density, beside noise of that shape.",
         ),
         FigureItem(images[f"{run.name}_clusters"], "UMAP of latents with DBSCAN's clusters", "DBSCAN's clusters."),
-        *(
-            FigureItem(
-                images[f"{run.name}_by_{name}"],
-                f"Map of the test presets coloured by {name}",
-                f"The first two principal components of the test presets' latents, coloured by {words} of each sound.",
-            )
-            for name, words in COLOURS.items()
-        ),
-        *_examples(run, images, sample_rate),
+        *_views(run, results),
+        *_examples(run, images, results.tests.sample_rate),
         Table(
             "What each latent dimension carries",
             [Column("dimension"), Column("KL divergence"), Column("state")],
@@ -94,6 +89,30 @@ def latent_space(run: RunResults, images: Mapping[str, bytes], sample_rate: int)
     phases = ", then ".join(_training(phase) for phase in run.run.config.phases)
     trained = f"Trained for {run.run.state.get('epoch')} epochs: {phases}."
     return Section(f"Latent space: {run.name}", [trained], items)
+
+
+def _views(run: RunResults, results: Results) -> list[Item]:
+    """The test presets on every map, to be coloured by anything; nothing where they are too few for a map."""
+    if not run.views.maps:
+        return []
+    table = results.descriptors.values
+    parameters = run.run.parameters
+    human = parameters.denormalise(results.tests.unit.double().numpy())
+    values = {
+        "what was measured": {
+            "log-mel error (dB²)": run.sounds.errors["logmel"].mse,
+            "parameter error (unit cube²)": run.sounds.parameter_error,
+        },
+        "descriptors of the sound": {
+            f"{name} ({descriptor.unit})" if descriptor.unit else name: table[:, number]
+            for number, (name, descriptor) in enumerate(DESCRIPTORS.items())
+        },
+        "parameters": {
+            f"{p.name} ({p.unit})" if p.unit else p.name: human[:, number] for number, p in enumerate(parameters)
+        },
+    }
+    caption = "The latents of the test presets, on any map and coloured by anything"
+    return [MapItem(caption, [f"preset {number}" for number in results.tests.numbers], run.views.maps, values)]
 
 
 def _examples(run: RunResults, images: Mapping[str, bytes], sample_rate: int) -> list[Item]:

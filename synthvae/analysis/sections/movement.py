@@ -1,4 +1,4 @@
-"""What happens along the latent space: paths between presets, single dimensions, single parameters."""
+"""What happens along the latent space: paths between presets, every active dimension, single parameters."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from synthvae.analysis.report import (
 )
 from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sections.listening import render
+from synthvae.training.loop import ACTIVE_NATS
 
 __all__ = ["movement"]
 
-#: Paths that can be listened to, sounds on each, and latent dimensions that are walked along.
-PATHS, STEPS, DIMENSIONS = 2, 5, 3
+#: Paths that can be listened to, and sounds on each.
+PATHS, STEPS = 2, 5
 #: Values of a latent dimension: the middle nine tenths and more of the prior.
 VALUES = (-2.0, -1.0, 0.0, 1.0, 2.0)
 
@@ -47,7 +48,9 @@ def movement(run: RunResults, results: Results, images: Mapping[str, bytes]) -> 
             ),
         ]
     items += [SoundTable("Between two test presets, from left to right", _walks(run, results))]
-    items += [SoundTable("Along the latent dimensions that carry most, from -2 to 2", _dimensions(run, results))]
+    active = _dimensions(run, results)
+    if active:
+        items += [SoundTable("Along every active latent dimension, from -2 to 2, those that carry most first", active)]
     items.append(
         FigureItem(
             images[f"{run.name}_effects"],
@@ -112,7 +115,9 @@ def _walks(run: RunResults, results: Results) -> list[SoundRow]:
 
 def _dimensions(run: RunResults, results: Results) -> list[SoundRow]:
     rows, rate = [], results.tests.sample_rate
-    for dimension in np.argsort(-run.sounds.kl, kind="stable")[:DIMENSIONS]:
+    for dimension in np.argsort(-run.sounds.kl, kind="stable"):
+        if run.sounds.kl[dimension] <= ACTIVE_NATS:
+            break
         path = traverse(np.zeros(run.run.latent_size), int(dimension), VALUES)
         audio = render(run, run.run.decode(torch.from_numpy(path)))
         sounds = [Sound(f"{value:g}", wav_bytes(part.numpy(), rate)) for value, part in zip(VALUES, audio, strict=True)]

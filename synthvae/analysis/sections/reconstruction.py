@@ -6,22 +6,22 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from synthvae.analysis.comparison import Comparisons
 from synthvae.analysis.distances import DISTANCES
 from synthvae.analysis.measure import FEATURE_UNITS
 from synthvae.analysis.pitch import Measured as Defined
 from synthvae.analysis.reconstruction import error_ratio, summarise
 from synthvae.analysis.report import Cell, Column, FigureItem, Item, Measured, Section, Table, Verdict
 from synthvae.analysis.results import Results, RunResults
-from synthvae.analysis.statistics import GroupComparison
 
 __all__ = ["reconstruction"]
 
 
-def reconstruction(results: Results, images: Mapping[str, bytes]) -> Section:
+def reconstruction(results: Results, comparisons: Comparisons | None, images: Mapping[str, bytes]) -> Section:
     """Errors on features, distances, parameter errors and differences between runs, each beside its nulls."""
     items: list[Item] = [_features(results), _distances(results), _parameters(results)]
-    if results.comparisons:
-        items += [_differences(results.comparisons), _pairs(results.comparisons)]
+    if comparisons is not None:
+        items += [_differences(comparisons), _pairs(comparisons), _counts(comparisons)]
     items += [
         FigureItem(
             images[f"errors_{feature}"],
@@ -149,7 +149,7 @@ def _parameters(results: Results) -> Table:
     return Table("Errors of the parameters", columns, rows, note)
 
 
-def _differences(comparisons: Mapping[str, GroupComparison]) -> Table:
+def _differences(comparisons: Comparisons) -> Table:
     columns = [
         Column("measure"),
         Column("H", "statistic"),
@@ -169,13 +169,14 @@ def _differences(comparisons: Mapping[str, GroupComparison]) -> Table:
             c.spread.sentence,
             " ".join(test.sentence for test in c.normality.values()),
         ]
-        for measure, c in comparisons.items()
+        for measure, c in comparisons.errors.items()
     ]
-    note = "The presets are the unit here: a difference between trained models, not between methods."
-    return Table("Differences between the runs (Kruskal-Wallis)", columns, rows, note)
+    names = "; ".join(f"{name}: {', '.join(runs)}" for name, runs in comparisons.groups.items() if len(runs) > 1)
+    note = f"{comparisons.note} {names}".strip()
+    return Table(f"Differences between {_groups(comparisons)} (Kruskal-Wallis)", columns, rows, note)
 
 
-def _pairs(comparisons: Mapping[str, GroupComparison]) -> Table:
+def _pairs(comparisons: Comparisons) -> Table:
     columns = [
         Column("pair"),
         Column("measure"),
@@ -185,7 +186,25 @@ def _pairs(comparisons: Mapping[str, GroupComparison]) -> Table:
     ]
     rows: list[list[Cell]] = [
         [f"{pair.first} – {pair.second}", measure, pair.p_value, pair.share_lower, pair.effect]
-        for measure, c in comparisons.items()
+        for measure, c in comparisons.errors.items()
         for pair in c.pairs
     ]
-    return Table("Which runs differ (Dunn, corrected after Holm)", columns, rows)
+    return Table(f"Which {_groups(comparisons)} differ (Dunn, corrected after Holm)", columns, rows)
+
+
+def _counts(comparisons: Comparisons) -> Table:
+    columns = [
+        Column("counted"),
+        Column("χ²", "statistic"),
+        Column("p", "probability"),
+        Column("Cramér's V", "share"),
+        Column("in words"),
+    ]
+    rows: list[list[Cell]] = [
+        [what, test.statistic, test.p_value, test.cramers_v, test.sentence] for what, test in comparisons.counts.items()
+    ]
+    return Table(f"What is counted, compared between {_groups(comparisons)} (chi-squared)", columns, rows)
+
+
+def _groups(comparisons: Comparisons) -> str:
+    return "methods" if comparisons.unit == "seed" else "runs"

@@ -2,58 +2,65 @@
 
 from __future__ import annotations
 
-from synthvae.analysis.measure import Frechet
 from synthvae.analysis.report import Cell, Column, Measured, Section, Table
 from synthvae.analysis.results import Results
+from synthvae.analysis.sets import EmbeddedTests, SetDistances
 
 __all__ = ["distances_of_sets"]
 
+#: Square of an embedding's unit, where it has one.
+UNITS = {"logmel": "dB²"}
+
 
 def distances_of_sets(results: Results) -> Section:
-    """Fréchet and kernel distances of reconstructions, of the prior and of the nulls."""
-    rows: list[list[Cell]] = []
-    for run in results.runs:
-        for name, found in (("reconstructions", run.sets.reconstructions), ("prior samples", run.sets.prior)):
-            extrapolated, kernel = found.extrapolated, found.kernel
-            rows.append(
-                [
-                    f"{run.name}: {name}",
-                    Measured(found.frechet.value if found.frechet else None, "dB²"),
-                    Measured(extrapolated.value, "dB²", extrapolated.low, extrapolated.high)
-                    if extrapolated
-                    else Measured(None, "dB²"),
-                    kernel.value if kernel else None,
-                    min(found.frechet.n, found.frechet.other_n) if found.frechet else None,
-                    found.reason + (" extrapolated below 0" if extrapolated and extrapolated.clipped else ""),
-                ]
-            )
-        train = run.sounds.train_distance
-        rows.append(_row(f"{run.name}: reconstructions of training presets", train))
-    floor, half = results.nulls.floor, results.set_floor
-    rows.append(_row("floor: two halves of the test sounds", floor))
-    if half.kernel is not None:
-        rows[-1][3] = half.kernel.high
-        rows[-1][5] = "kernel distance: what 5 % of the halves exceed"
-    rows.append(_row("null: the mean preset", results.nulls.mean_preset_distance))
-    columns = [
-        Column("sounds"),
-        Column("FAD"),
-        Column("FAD, infinitely many", note="extrapolated against 1 / N, with its 95 % interval"),
-        Column("KAD", "MMD²", "kernel audio distance, unbiased"),
-        Column("N", "sounds"),
-        Column("remark"),
-    ]
+    """Fréchet and kernel distances of reconstructions, of the prior and of the nulls, in each embedding."""
     return Section(
         "Distances between sets of sounds",
         [
             "How far a set of sounds is from the test sounds as a whole, or from the training sounds it was made of; "
             "the floor is what equal sets read."
         ],
-        [Table("Fréchet and kernel audio distances, log-mel embedding", columns, rows)],
+        [_table(results, tests) for tests in results.embedded.values()],
     )
 
 
-def _row(name: str, result: Frechet) -> list[Cell]:
-    d = result.distance
-    value = Measured(d.value if d else None, "dB²")
-    return [name, value, Measured(None, "dB²"), None, min(d.n, d.other_n) if d else None, result.reason]
+def _table(results: Results, tests: EmbeddedTests) -> Table:
+    unit = UNITS.get(tests.embedding, "embedding²")
+    rows: list[list[Cell]] = []
+    for run in results.runs:
+        sets = run.sets[tests.embedding]
+        for name, found in (("reconstructions", sets.reconstructions), ("prior samples", sets.prior)):
+            rows.append(_row(f"{run.name}: {name}", found, unit))
+        train = run.sounds.train_distance
+        if tests.embedding == "logmel":
+            of_train = SetDistances(train.distance, None, None, train.reason)
+            rows.append(_row(f"{run.name}: reconstructions of training presets", of_train, unit))
+    nulls = tests.nulls
+    floor = _row("floor: two halves of the test sounds", SetDistances(nulls.floor, None, None, nulls.reason), unit)
+    if nulls.kernel_floor is not None:
+        floor[3] = nulls.kernel_floor.high
+        floor[5] = "kernel distance: what 5 % of the halves exceed"
+    rows += [floor, _row("null: the mean preset", nulls.mean_preset, unit)]
+    columns = [
+        Column("sounds"),
+        Column("FAD"),
+        Column("FAD, infinitely many", note="extrapolated against 1 / N, with its 95 % interval"),
+        Column("KAD", "MMD²", "kernel audio distance, unbiased"),
+        Column("N", "rows"),
+        Column("remark"),
+    ]
+    return Table(f"Fréchet and kernel audio distances, {tests.embedding} embedding", columns, rows)
+
+
+def _row(name: str, found: SetDistances, unit: str) -> list[Cell]:
+    frechet, extrapolated, kernel = found.frechet, found.extrapolated, found.kernel
+    return [
+        name,
+        Measured(frechet.value if frechet else None, unit),
+        Measured(extrapolated.value, unit, extrapolated.low, extrapolated.high)
+        if extrapolated
+        else Measured(None, unit),
+        kernel.value if kernel else None,
+        min(frechet.n, frechet.other_n) if frechet else None,
+        found.reason + (" extrapolated below 0" if extrapolated and extrapolated.clipped else ""),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from synthvae.analysis.comparison import Comparisons
 from synthvae.analysis.reconstruction import Ratio, error_ratio
 from synthvae.analysis.report import Finding, Headline, Measured
 from synthvae.analysis.results import Results, RunResults
@@ -50,7 +51,7 @@ def headlines(results: Results) -> list[Headline]:
     ]
 
 
-def findings(results: Results) -> list[Finding]:
+def findings(results: Results, comparisons: Comparisons | None) -> list[Finding]:
     """What beats its null and what does not, run by run, and how the runs differ."""
     found = []
     for run in results.runs:
@@ -58,7 +59,10 @@ def findings(results: Results) -> list[Finding]:
         found.append(_active(run))
         for row in run.survey.rows:
             found.append(Finding("good" if row.beats_noise else "bad", f"{run.name}: {row.sentence}"))
-    return found + [Finding("neutral", c.difference.sentence) for c in results.comparisons.values()]
+    if comparisons is not None:
+        found += [Finding("neutral", c.difference.sentence) for c in comparisons.errors.values()]
+        found += [Finding("neutral", test.sentence) for test in comparisons.counts.values()]
+    return found
 
 
 def _ratio(run: RunResults, results: Results, null: str) -> Ratio:

@@ -1,0 +1,120 @@
+"""Whether runs differ: the seed is the unit where a method was trained with several, else the preset."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthvae.analysis.results import RunResults
+from synthvae.analysis.statistics import CountTest, GroupComparison, by_seed, compare_counts, compare_groups
+from synthvae.training.loop import ACTIVE_NATS
+
+__all__ = ["Comparisons", "compare_runs"]
+
+Values = Callable[[RunResults], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Tests of differences.
+
+    Attributes:
+        unit: ``preset`` or ``seed``: of what a group has several.
+        groups: name of each group to the names of its runs.
+        errors: by measure; less is better.
+        counts: by what is counted.
+        note: what the unit means for what follows, in a sentence.
+    """
+
+    unit: str
+    groups: Mapping[str, Sequence[str]]
+    errors: Mapping[str, GroupComparison]
+    counts: Mapping[str, CountTest]
+    note: str
+
+
+def compare_runs(runs: Sequence[RunResults], null: NDArray[np.float64]) -> Comparisons | None:
+    """Compare runs with each other.
+
+    Runs that were trained alike but for their seed are one group, as long as there is another; their unit is the seed
+    (`by_seed`), and every seed has one value.
+
+    Args:
+        runs: at least one.
+        null: log-mel error of the mean preset on each test preset.
+
+    Returns:
+        The tests; None for a single run.
+    """
+    if len(runs) < 2:
+        return None
+    methods = _methods(runs)
+    measures: dict[str, Values] = {
+        f"L1 error on {feature}": lambda run, feature=feature: run.sounds.errors[feature].l1  # type: ignore[misc]
+        for feature in runs[0].sounds.errors
+    }
+    if 1 < len(methods) < len(runs):
+        errors = {
+            measure: compare_groups(
+                by_seed({name: [values(run) for run in group] for name, group in methods.items()}), measure, "methods"
+            )
+            for measure, values in measures.items()
+        }
+        active = {
+            name: {"active": sum(map(_active, group)), "unused": sum(len(r.sounds.kl) - _active(r) for r in group)}
+            for name, group in methods.items()
+        }
+        note = "The seed is the unit: each value is the mean of one trained network over all presets."
+        names = {name: [run.name for run in group] for name, group in methods.items()}
+        return Comparisons("seed", names, errors, _counts({"active latent dimensions": active}), note)
+    errors = {
+        measure: compare_groups({run.name: values(run) for run in runs}, measure)
+        for measure, values in measures.items()
+    }
+    tables = {
+        "active latent dimensions": {
+            run.name: {"active": _active(run), "unused": len(run.sounds.kl) - _active(run)} for run in runs
+        },
+        "presets that sound closer than the mean preset": {run.name: _closer(run, null) for run in runs},
+    }
+    note = "The presets are the unit here: a difference between trained networks, not between methods."
+    if len(methods) == 1:
+        note += " These runs differ in nothing but their seed."
+    return Comparisons("preset", {run.name: [run.name] for run in runs}, errors, _counts(tables), note)
+
+
+def _methods(runs: Sequence[RunResults]) -> dict[str, list[RunResults]]:
+    """Runs by what they have in common but the seed, each group under a name of its own."""
+    alike: dict[object, list[RunResults]] = {}
+    for run in runs:
+        config = run.run.config
+        key = repr(dataclasses.replace(config, seed=0, data="", device="", devices=1))
+        alike.setdefault(key, []).append(run)
+    groups: dict[str, list[RunResults]] = {}
+    for group in alike.values():
+        names = [run.name for run in group]
+        common = "".join(
+            letters[0] for letters in takewhile(lambda each: len(set(each)) == 1, zip(*names, strict=False))
+        )
+        name = re.sub(r"[-_ ]*(seed)?[-_ ]*$", "", common) if len(group) > 1 else common
+        groups[name if name and name not in groups else group[0].name] = group
+    return groups
+
+
+def _active(run: RunResults) -> int:
+    return int((run.sounds.kl > ACTIVE_NATS).sum())
+
+
+def _closer(run: RunResults, null: NDArray[np.float64]) -> dict[str, int]:
+    closer = int((run.sounds.errors["logmel"].mse < null).sum())
+    return {"closer": closer, "not closer": len(null) - closer}
+
+
+def _counts(tables: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, CountTest]:
+    return {what: compare_counts(table, what) for what, table in tables.items()}

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+
+from synthvae.presets.dataset import Dataset
+from synthvae.tensors import load_tensors, save_tensors
+from tests.cli.refusal import refused
+
+
+def change_weights(run: Path, factor: float) -> None:
+    weights = run / "weights.safetensors"
+    tensors, state = load_tensors(weights)
+    save_tensors(weights, {name: factor * tensor for name, tensor in tensors.items()}, state)
+
+
+def test_analyze_measures_once_and_compares(run, small_run: Path, tmp_path: Path):
+    code, out, err = run("analyze", small_run, "--out", "analysis/a", "--plan")
+    assert code == 0, err
+    assert not (tmp_path / "analysis").exists()
+    steps = [(line[:7].strip(), line[9:]) for line in out.splitlines()[:-1]]
+    assert all(time != "kept" for time, _ in steps)
+    assert "about" in out.splitlines()[-1]
+
+    assert run("analyze", small_run, "--out", "analysis/a")[0] == 0
+    kept = sorted((tmp_path / "analysis/.cache").iterdir())
+    before = [path.stat().st_mtime_ns for path in kept]
+    shutil.copytree(small_run, tmp_path / "other")
+    change_weights(tmp_path / "other", 0.9)
+    _, out, _ = run("analyze", small_run, "other", "--out", "analysis/b", "--plan")
+    steps = [(line[:7].strip(), line[9:]) for line in out.splitlines()[:-1]]
+    assert {label.split(":")[0] for time, label in steps if time != "kept"} == {"other"}
+
+    code, out, err = run("analyze", small_run, "other", "--out", "analysis/b")
+    assert code == 0, err
+    assert "report.html" in out
+    assert [path.stat().st_mtime_ns for path in kept] == before
+    first, both = (json.loads((tmp_path / f"analysis/{name}/metrics.json").read_text()) for name in "ab")
+    assert first["runs"]["small"] == both["runs"]["small"]
+    assert both["runs"]["other"]["reconstruction"] != both["runs"]["small"]["reconstruction"]
+    assert first["across_runs"] is None
+    assert both["across_runs"]["unit"] == "preset"
+    assert both["across_runs"]["errors"]["L1 error on logmel"]["degrees"] == 1
+    assert both["across_runs"]["counts"]["active latent dimensions"]["n"] == 32
+    logmel = both["runs"]["small"]["reconstruction"]["logmel"]
+    null = both["nulls"]["reconstruction"]["logmel"]["mean_preset"]["mse"]
+    assert logmel["mse_relative_to_mean_preset"]["value"] == pytest.approx(logmel["mse"]["mean"] / null)
+    folder = tmp_path / "analysis/b"
+    with (folder / "reconstruction_small.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 9
+    assert sum(float(r["logmel_mse"]) for r in rows) / 9 == pytest.approx(logmel["mse"]["mean"])
+    names = {ending: {p.stem for p in (folder / "figures").glob(f"*.{ending}")} for ending in ("png", "svg")}
+    assert names["png"] == names["svg"] != set()
+    page = (folder / "report.html").read_text()
+    assert "data:audio/wav;base64" in page
+    assert "mean preset" in page
+    refused(run("analyze", small_run, "--workers", 0), "--workers is 0")
+
+
+def test_embeddings_are_asked_for_by_name(run, small_run: Path, tmp_path: Path):
+    refused(run("analyze", small_run, "--embedding", "mfcc"), "'mfcc'", "logmel", "vggish")
+    refused(run("analyze", small_run, "--embedding", "logmel,panns", "--weights-dir", "w"), "panns")
+    assert not (tmp_path / "analysis").exists()
+
+
+@pytest.mark.parametrize("kind", ["equal", "silent"])
+def test_targets_that_are_all_alike(run, small_run: Path, small_dataset: Dataset, tmp_path: Path, kind: str):
+    document = json.loads(small_dataset.path.read_text())
+    if kind == "equal":
+        document["values"] = [document["values"][0]] * 64
+    else:
+        levels = [n for n, p in enumerate(small_dataset.parameters) if p.name.startswith("mixer.")]
+        for row in document["values"]:
+            for level in levels:
+                row[level] = 0.0
+    document["seed"] = 99  # another one than the run's, or its presets would count as seen
+    (tmp_path / "alike.json").write_text(json.dumps(document))
+    code, _, err = run("analyze", small_run, "--data", "alike.json", "--out", "a")
+    assert code == 0, err
+    found = json.loads((tmp_path / "a/metrics.json").read_text())
+    assert (tmp_path / "a/report.html").exists()
+    assert all(math.isfinite(number) for number in numbers(found))
+    if kind == "equal":
+        assert found["runs"]["small"]["reconstruction"]["logmel"]["mse_relative_to_mean_spectrogram"]["value"] is None
+        assert all(c["clusters"] <= 1 for c in found["runs"]["small"]["clusters"] if c["of"] == "latents")
+
+
+def test_five_latents_have_every_result_or_a_reason(run, tmp_path: Path):
+    make = ("--seconds", 0.25, "--sample-rate", 16000, "--control-rate", 160, "--size", 8, "--splits", "5,1,2")
+    assert run("generate-dataset", *make, "--out", "d.json")[0] == 0
+    code, _, err = run("train", "--data", "d.json", "--loss", "none", "--epochs", 1, "--batch-size", 5, "--out", "r")
+    assert code == 0, err
+    code, _, err = run("analyze", "r", "--out", "a")
+    assert code == 0, err
+    found = json.loads((tmp_path / "a/metrics.json").read_text())
+    assert all(math.isfinite(number) for number in numbers(found))
+    assert found["runs"]["r"]["fad_logmel_prior"]["value"] is None
+    assert "2 sounds" in found["runs"]["r"]["fad_logmel_prior"]["reason"]
+    assert {c["dbcv"] for c in found["runs"]["r"]["clusters"] if c["of"] == "latents"} == {None}
+    assert all(c["reason"] for c in found["runs"]["r"]["clusters"] if c["of"] == "latents")
+
+
+def test_sounds_that_are_not_finite_are_one_line(run, small_run: Path, tmp_path: Path):
+    shutil.copytree(small_run, tmp_path / "broken")
+    change_weights(tmp_path / "broken", math.nan)
+    refused(run("analyze", "broken", "--out", "a"), "broken", "not finite")
+
+
+def numbers(document: object) -> list[float]:
+    if isinstance(document, dict):
+        document = list(document.values())
+    if isinstance(document, list):
+        return [number for part in document for number in numbers(part)]
+    return [float(document)] if isinstance(document, float) else []
+
+
+def test_analyze_refuses_changed_and_overlapping_datasets(run, tmp_path: Path):
+    make = ("generate-dataset", "--seconds", 0.25, "--sample-rate", 16000, "--control-rate", 160, "--out")
+    assert run(*make, "d.json", "--size", 64)[0] == 0
+    assert run("train", "--data", "d.json", "--loss", "none", "--epochs", 1, "--out", "r")[0] == 0
+    assert run(*make, "part.json", "--size", 64, "--splits", "40,4,20")[0] == 0
+    refused(run("analyze", "r", "--data", "part.json"), "part.json", "44 to 63", "0 to 45", "another seed")
+    assert run(*make, "d.json", "--size", 64, "--seed", 7, "--overwrite")[0] == 0
+    refused(run("analyze", "r"), "d.json", "no longer the dataset", "--data")
+    refused(run("interpolate", "r", "--from", 1, "--to", 2), "d.json", "no longer the dataset")
+    assert run(*make, "three.json", "--size", 3, "--seed", 9)[0] == 0
+    refused(run("analyze", "r", "--data", "three.json"), "three.json", "1 test and 1 training")
+    refused(run("analyze", "r", "--seed", -1), "--seed is -1")
+    assert not (tmp_path / "analysis").exists()
