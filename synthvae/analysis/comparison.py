@@ -15,7 +15,10 @@ from synthvae.analysis.results import RunResults
 from synthvae.analysis.statistics import CountTest, GroupComparison, by_seed, compare_counts, compare_groups
 from synthvae.training.loop import ACTIVE_NATS
 
-__all__ = ["Comparisons", "compare_runs"]
+__all__ = ["LOGMEL", "Comparisons", "compare_runs"]
+
+#: The measure of what is heard, among those that are compared.
+LOGMEL = "L1 error on logmel"
 
 Values = Callable[[RunResults], NDArray[np.float64]]
 

@@ -25,6 +25,7 @@ from scipy.signal import detrend
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthvae.analysis.parallel import on_threads
 from synthvae.analysis.pitch import QUIET, Pitch, check_sounds, loud_frames, track_pitch
 from synthvae.features.base import as_constant
 from synthvae.features.fourier import HOP, N_FFT, stft
@@ -156,8 +157,8 @@ def describe(
         pitch = track_pitch(sounds, sample_rate)
     if len(pitch.frequency) != len(sounds):
         raise ValueError(f"{len(sounds)} sounds, but the pitch of {len(pitch.frequency)}")
-    rows = []
-    for part in sounds.split(_BATCH):
+
+    def rows_of(part: Tensor) -> NDArray[np.float64]:
         still = part.double()
         still = still - still.mean(1, keepdim=True)
         bins = stft(still)[:, LOWEST_BIN:].transpose(1, 2).abs().square()
@@ -165,8 +166,13 @@ def describe(
         loud = loud_frames(power)
         values = torch.cat((_spectral(bins, sample_rate), _crossings(still, sample_rate), _level(power)[..., None]), 2)
         rms = _level(still.square().mean(1, keepdim=True))
-        row = torch.cat((_over_frames(values, loud), _envelope(still, sample_rate), rms), 1)
-        rows.append(torch.where(loud.any(1, keepdim=True), row, torch.nan).numpy())
+        found = torch.cat((_over_frames(values, loud), _envelope(still, sample_rate), rms), 1)
+        described: NDArray[np.float64] = torch.where(loud.any(1, keepdim=True), found, torch.nan).numpy()
+        return described
+
+    rows = []
+    for found in on_threads(rows_of, sounds.split(_BATCH)):
+        rows.append(found)
         progress(sum(map(len, rows)))
     table = np.concatenate([np.concatenate(rows), _pitch(pitch)], axis=1)
     silence = np.array([column.silence for column in DESCRIPTORS.values()])

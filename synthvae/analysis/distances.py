@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthvae.analysis.parallel import on_threads
 from synthvae.analysis.pitch import Measured, check_sounds, f0_error_cents, loud_frames, track_pitch
 from synthvae.features import build_feature, stft
 from synthvae.features.mel import FLOOR, FULL_SCALE
@@ -79,12 +80,18 @@ def measure_distances(
     if targets.shape != answers.shape:
         raise ValueError(f"targets {tuple(targets.shape)} and reconstructions {tuple(answers.shape)} differ")
     common = torch.promote_types(targets.dtype, answers.dtype)
+
+    def measure(start: int) -> dict[str, Measured]:
+        first, second = (sounds[start : start + _BATCH].to(common) for sounds in (targets, answers))
+        return {name: distance.function(first, second, sample_rate) for name, distance in DISTANCES.items()}
+
     parts: dict[str, list[Measured]] = {name: [] for name in DISTANCES}
-    for start in range(0, len(targets), _BATCH):
-        pair = [sounds[start : start + _BATCH].to(common) for sounds in (targets, answers)]
-        for name, distance in DISTANCES.items():
-            parts[name].append(distance.function(pair[0], pair[1], sample_rate))
-        progress(min(start + _BATCH, len(targets)))
+    done = 0
+    for found in on_threads(measure, range(0, len(targets), _BATCH)):
+        for name, measured in found.items():
+            parts[name].append(measured)
+        done = min(done + _BATCH, len(targets))
+        progress(done)
     return {
         name: Measured(np.concatenate([m.values for m in measured]), np.concatenate([m.defined for m in measured]))
         for name, measured in parts.items()

@@ -26,11 +26,13 @@ from synthvae.errors import UserError
 from synthvae.files import atomic_write
 
 __all__ = [
+    "both_bytes",
     "cluster_map",
     "density_map",
     "error_distributions",
     "loss_curves",
     "png_bytes",
+    "point_density",
     "save_figure",
     "sensitivity_chart",
     "sound_comparison",
@@ -196,7 +198,7 @@ def density_map(points: ArrayLike, null: ArrayLike | None = None) -> Figure:
         panels = np.atleast_1d(figure.subplots(1, len(maps)))
         for axes, (title, values) in zip(panels, maps, strict=True):
             where = _planar(values)
-            density = _density(where)
+            density = point_density(where)
             order = np.argsort(density)  # the crowded places on top
             drawn = axes.scatter(
                 where[order, 0],
@@ -434,6 +436,20 @@ def svg_bytes(figure: Figure, dpi: int = DPI) -> bytes:
     return buffer.getvalue()
 
 
+def both_bytes(figure: Figure) -> tuple[bytes, bytes]:
+    """The figure as `png_bytes` and as `svg_bytes`, laid out once; it keeps that layout.
+
+    Args:
+        figure: to draw.
+
+    Returns:
+        Content of the PNG and of the SVG.
+    """
+    png = png_bytes(figure)
+    figure.set_layout_engine("none")  # everything is in its place: finding it is a third of the work of drawing
+    return png, svg_bytes(figure)
+
+
 def save_figure(figure: Figure, path: Path, dpi: int = DPI) -> None:
     """Write the figure as a PNG, whole or not at all.
 
@@ -541,7 +557,18 @@ def _planar(points: ArrayLike) -> NDArray[np.float64]:
     return where
 
 
-def _density(points: NDArray[np.float64], cells: int = 192) -> NDArray[np.float64]:
+def point_density(points: NDArray[np.float64], cells: int = 192) -> NDArray[np.float64]:
+    """How crowded a map is at each of its points, as a share of where it is most.
+
+    Points are counted in `cells` by `cells` squares and blurred, wider where there are fewer points.
+
+    Args:
+        points: shape (N, 2).
+        cells: squares along each side.
+
+    Returns:
+        Shape (N,), above 0 up to 1.
+    """
     low = points.min(axis=0)
     width = np.maximum(points.max(axis=0) - low, 1e-12)
     place = (points - low) / width * (cells - 1)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 from synthvae.analysis.checks import finite_matrix, require_finite
 from synthvae.errors import UserError
@@ -31,6 +32,8 @@ __all__ = [
 PARTS = 4
 #: Groups of sounds that the jackknife leaves out in turn.
 GROUPS = 10
+#: Dimensions up to which a distance is computed on one thread.
+SMALL = 256
 
 
 @dataclass(frozen=True)
@@ -342,21 +345,21 @@ def frechet_extrapolated(
             "are needed for halves with a covariance of full rank; analyse a larger split or an embedding of fewer "
             "dimensions"
         )
-    points = _mean_distances(rows, others, parts, fixed_first, seed)
-    intercept = _intercept(points)
     generator = np.random.default_rng((seed, 1))
     group = generator.permutation(len(others)) % groups
     own_group = group if len(rows) == len(others) else generator.permutation(len(rows)) % groups
-    left_out = np.array(
-        [
-            _intercept(
-                _mean_distances(
-                    rows if fixed_first else rows[own_group != index], others[group != index], parts, fixed_first, seed
-                )
-            )
+
+    def measure(own: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[tuple[int, float], ...]:
+        return _mean_distances(own, other, parts, fixed_first, seed)
+
+    # On small matrices threads wait for each other longer than they work.
+    with threadpool_limits(1 if dimension <= SMALL else None, "blas"):
+        points = measure(rows, others)
+        without = [
+            measure(rows if fixed_first else rows[own_group != index], others[group != index])
             for index in range(groups)
         ]
-    )
+    intercept, left_out = _intercept(points), np.array([_intercept(some) for some in without])
     error = float(np.sqrt((groups - 1) / groups * np.square(left_out - left_out.mean()).sum()))
     reach = float(stats.t.ppf(0.975, groups - 1)) * error
     return ExtrapolatedDistance(

@@ -142,10 +142,14 @@ def measure_movement(
 
     names = list(DESCRIPTORS)
     reference = path_scores(scores("parameter"), spread, ends)
-    compared = {}
+    compared: dict[str, dict[str, PathComparison]] = {}
     for kind in ("straight", "arc"):
         found = path_scores(scores(kind), spread, ends)
-        compared[kind] = compare_paths(found, reference, names, f"the {kind} latent path") if spread.any() else {}
+        compared[kind] = {}
+        if spread.any():
+            compared[kind] = compare_paths(
+                found, reference, names, f"{kind} latent paths", "plain interpolation of the parameters"
+            )
     tell("varying parameters")
     effects = parameter_effects(run.encode, unit[:EFFECT_PRESETS])
     return Movement(compared["straight"], compared["arc"], effects, pairs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from synthvae.analysis.frechet import (
     frechet_floor,
     logmel_embedding,
 )
+from synthvae.analysis.parallel import on_threads
 from synthvae.analysis.reconstruction import Nulls, PresetErrors, concatenate, null_errors, preset_errors
 from synthvae.errors import UserError
 from synthvae.features import Feature, build_feature
@@ -27,13 +29,18 @@ from synthvae.training.run_directory import Run
 
 __all__ = [
     "FEATURE_UNITS",
+    "TRAIN_LIMIT",
+    "ErrorTable",
     "Frechet",
     "RunMeasures",
     "TestMeasures",
     "TestSounds",
+    "TrainNulls",
     "latents_to_map",
     "measure_run",
     "measure_tests",
+    "measure_train",
+    "measure_train_nulls",
     "render_tests",
 ]
 
@@ -44,6 +51,8 @@ BATCH = 64
 LEAST_LATENTS = 500
 #: Of the training presets, whose sounds are compared with their reconstructions' as the study did.
 TRAIN_SHARE = 0.2
+#: Training presets whose reconstructions are compared sound by sound, at most.
+TRAIN_LIMIT = 500
 
 Progress = Callable[[str], object]
 
@@ -58,7 +67,8 @@ class TestSounds:
         audio: their sounds ``(N, T)``.
         mean_audio: the sound of the mean preset, 0.5 in every unit parameter, ``(1, T)``.
         features: the features by name.
-        train_unit: a part of the training presets ``(M, P)``.
+        train_numbers: numbers of a part of the training presets.
+        train_unit: those presets ``(M, P)``.
         train_audio: their sounds ``(M, T)``.
     """
 
@@ -67,6 +77,7 @@ class TestSounds:
     audio: Tensor
     mean_audio: Tensor
     features: dict[str, Feature]
+    train_numbers: range
     train_unit: Tensor
     train_audio: Tensor
 
@@ -135,6 +146,30 @@ class RunMeasures:
     prior_embedding: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class ErrorTable:
+    """Errors of the reconstructions of some presets.
+
+    Attributes:
+        errors: of their sounds, by feature.
+        parameter_error: squared L2 distance over all unit parameters, ``(N,)``.
+    """
+
+    errors: dict[str, PresetErrors]
+    parameter_error: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrainNulls:
+    """Errors of the null models on training presets.
+
+    Attributes:
+        nulls: by feature.
+    """
+
+    nulls: dict[str, Nulls]
+
+
 def render_tests(voice: nn.Module, dataset: Dataset, limit: int) -> TestSounds:
     """Render test presets, and a part of the training presets.
 
@@ -156,6 +191,7 @@ def render_tests(voice: nn.Module, dataset: Dataset, limit: int) -> TestSounds:
         _render(voice, unit),
         _render(voice, torch.full_like(unit[:1], 0.5)),
         {name: build_feature(name, dataset.header.settings.sample_rate) for name in FEATURE_UNITS},
+        dataset.indices("train")[: len(train_unit)],
         train_unit,
         _render(voice, train_unit),
     )
@@ -172,11 +208,7 @@ def measure_tests(sounds: TestSounds, seed: int, progress: Progress) -> TestMeas
     Returns:
         See `TestMeasures`.
     """
-    nulls = {}
-    for name, feature in sounds.features.items():
-        progress(f"null models on {name}")
-        target, mean = _compute(feature, sounds.audio), _compute(feature, sounds.mean_audio)[0]
-        nulls[name] = null_errors(target, mean, seed, name)
+    nulls = _nulls(sounds, sounds.audio, seed, progress)
     logmel = sounds.features["logmel"]
     embedding = _embed(logmel, sounds.audio)
     constant = np.repeat(_embed(logmel, sounds.mean_audio), len(embedding), axis=0)
@@ -207,15 +239,7 @@ def measure_run(run: Run, sounds: TestSounds, tests: TestMeasures, seed: int, pr
         kl = kl_divergence(mean, log_variance).double().mean(dim=0).numpy()
     unit = run.decode(mean)
     audio = _render(run.voice, unit)
-    errors = {}
-    for name, feature in sounds.features.items():
-        progress(f"errors on {name}")
-        errors[name] = concatenate(
-            [
-                preset_errors(_compute(feature, target), _compute(feature, answer), name)
-                for target, answer in zip(sounds.audio.split(BATCH), audio.split(BATCH), strict=True)
-            ]
-        )
+    errors = _errors(sounds, sounds.audio, audio, progress)
     logmel = sounds.features["logmel"]
     progress("Fréchet distances")
     embedding = _embed(logmel, audio)
@@ -233,6 +257,31 @@ def measure_run(run: Run, sounds: TestSounds, tests: TestMeasures, seed: int, pr
     )
 
 
+def measure_train_nulls(sounds: TestSounds, seed: int, progress: Progress) -> TrainNulls:
+    """Measure the null models on the first `TRAIN_LIMIT` training presets.
+
+    Args:
+        sounds: from `render_tests`.
+        seed: of the null models.
+        progress: told what is being done.
+    """
+    return TrainNulls(_nulls(sounds, sounds.train_audio[:TRAIN_LIMIT], seed, progress))
+
+
+def measure_train(run: Run, sounds: TestSounds, progress: Progress) -> ErrorTable:
+    """Measure one run on the first `TRAIN_LIMIT` training presets.
+
+    Args:
+        run: the run.
+        sounds: from `render_tests`.
+        progress: told what is being done.
+    """
+    target = sounds.train_unit[:TRAIN_LIMIT]
+    unit = run.decode(run.encode(target))
+    errors = _errors(sounds, sounds.train_audio[:TRAIN_LIMIT], _render(run.voice, unit), progress)
+    return ErrorTable(errors, (unit - target).double().square().sum(dim=1).numpy())
+
+
 def latents_to_map(run: Run, dataset: Dataset) -> NDArray[np.float64]:
     """Posterior means ``(N, D)`` of the first tenth of the training presets, or of 500 where that is fewer."""
     train = dataset.split("train")
@@ -241,23 +290,61 @@ def latents_to_map(run: Run, dataset: Dataset) -> NDArray[np.float64]:
     return latents
 
 
+def _nulls(sounds: TestSounds, audio: Tensor, seed: int, progress: Progress) -> dict[str, Nulls]:
+    """Errors of the null models on sounds ``(N, T)`` by feature."""
+    nulls = {}
+    for name, feature in sounds.features.items():
+        progress(f"null models on {name}")
+        nulls[name] = null_errors(_compute(feature, audio), _compute(feature, sounds.mean_audio)[0], seed, name)
+    return nulls
+
+
+def _errors(sounds: TestSounds, audio: Tensor, answers: Tensor, progress: Progress) -> dict[str, PresetErrors]:
+    """Errors of answers ``(N, T)`` to sounds by feature."""
+    errors = {}
+    for name, feature in sounds.features.items():
+        progress(f"errors on {name}")
+        compare = partial(_compare, name, feature)
+        errors[name] = concatenate(
+            list(on_threads(compare, zip(audio.split(BATCH), answers.split(BATCH), strict=True)))
+        )  # fmt: skip
+    return errors
+
+
+def _compare(name: str, feature: Feature, pair: tuple[Tensor, Tensor]) -> PresetErrors:
+    return preset_errors(_compute(feature, pair[0]), _compute(feature, pair[1]), name)
+
+
 def _render(voice: nn.Module, unit: Tensor) -> Tensor:
     return torch.cat(list(render_all(voice, unit, BATCH)))
 
 
 def _compute(feature: Feature, audio: Tensor) -> NDArray[np.float32]:
-    with torch.inference_mode():
-        return np.concatenate([feature(part).numpy() for part in audio.split(BATCH)])
+    def compute(part: Tensor) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            found: NDArray[np.float32] = feature(part).numpy()
+        return found
+
+    features, done = np.empty(0, np.float32), 0
+    for found in on_threads(compute, audio.split(BATCH)):
+        if not done:  # all at once, since parts beside their whole are the most memory an analysis takes
+            features = np.empty((len(audio), *found.shape[1:]), found.dtype)
+        features[done : done + len(found)] = found
+        done += len(found)
+    return features
 
 
 def _embed_presets(run: Run, logmel: Feature, unit: Tensor) -> NDArray[np.float64]:
     """As `_embed`, without keeping the sounds."""
-    return np.concatenate([_embed(logmel, audio) for audio in render_all(run.voice, unit, BATCH)])
+    return _embed_parts(logmel, render_all(run.voice, unit, BATCH))
 
 
 def _embed(logmel: Feature, audio: Tensor) -> NDArray[np.float64]:
-    parts: Iterable[NDArray[np.float64]] = (logmel_embedding(_compute(logmel, part)) for part in audio.split(BATCH))
-    return np.concatenate(list(parts))
+    return _embed_parts(logmel, audio.split(BATCH))
+
+
+def _embed_parts(logmel: Feature, parts: Iterable[Tensor]) -> NDArray[np.float64]:
+    return np.concatenate(list(on_threads(lambda part: logmel_embedding(_compute(logmel, part)), parts)))
 
 
 def _distance(first: NDArray[np.float64], second: NDArray[np.float64]) -> Frechet:

@@ -122,6 +122,21 @@ class ParameterEffects:
     presets: int
     values: int
 
+    @property
+    def mean_linearity(self) -> float | None:
+        """Mean of `linearity`, each counting as much as its squared movement; None where nothing moves."""
+        known = ~np.isnan(self.linearity)
+        weight = np.square(self.movement[known])
+        return float(np.average(self.linearity[known], weights=weight)) if weight.any() else None
+
+    @property
+    def linearity_by_chance(self) -> float:
+        """What a latent would have on average that has nothing to do with the parameter: lines fit noise as well.
+
+        Of V random values a line with two free numbers leaves V - 2 of V - 1 degrees of freedom.
+        """
+        return 1.0 / (self.values - 1)
+
 
 def interpolate(start: ArrayLike, end: ArrayLike, steps: int) -> NDArray[np.float64]:
     """Evenly spaced points on the straight line between two points, both included.
@@ -240,7 +255,11 @@ def path_scores(descriptors: ArrayLike, spread: ArrayLike, ends: ArrayLike | Non
 
 
 def compare_paths(
-    scores: PathScores, reference: PathScores, names: Sequence[str], method: str = "the latent path"
+    scores: PathScores,
+    reference: PathScores,
+    names: Sequence[str],
+    method: str = "the latent path",
+    reference_name: str = "the reference",
 ) -> dict[str, PathComparison]:
     """Compare paths with reference paths between the same ends, descriptor by descriptor.
 
@@ -253,6 +272,7 @@ def compare_paths(
         reference: of the reference, usually plain interpolation of the parameters, same paths in the same order.
         names: K names of the descriptors.
         method: what the paths are, for the sentence.
+        reference_name: what the reference is, for the sentence.
 
     Returns:
         ``smoothness`` and ``nonlinearity``.
@@ -262,7 +282,8 @@ def compare_paths(
         UserError: if every descriptor is constant over the dataset.
     """
     return {
-        score: _compare(score, getattr(scores, score), getattr(reference, score), names, method) for score in SCORES
+        score: _compare(score, getattr(scores, score), getattr(reference, score), names, method, reference_name)
+        for score in SCORES
     }
 
 
@@ -346,7 +367,12 @@ def _rms(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _compare(
-    score: str, values: NDArray[np.float64], reference: NDArray[np.float64], names: Sequence[str], method: str
+    score: str,
+    values: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    names: Sequence[str],
+    method: str,
+    reference_name: str,
 ) -> PathComparison:
     if values.shape != reference.shape or values.shape[1] != len(names):
         raise ValueError(f"{score}: {values.shape} against {reference.shape} with {len(names)} names")
@@ -363,13 +389,14 @@ def _compare(
         changes.append(DescriptorChange(names[int(k)], mean, median, float(p_value), verdict))
     improved, worsened = (sum(c.verdict == verdict for c in changes) for verdict in ("improved", "worsened"))
     mean_change, median_change = _average([c.mean for c in changes]), _average([c.median for c in changes])
-    word = "smoother" if score == "smoothness" else "straighter"
+    word, size = ("smoother", "bends") if score == "smoothness" else ("straighter", "ways off the straight line")
     sentence = (
-        f"Along {method} {improved} of {len(changes)} descriptors move {word} than along the reference and {worsened} "
-        f"less so, over {len(values)} paths"
+        f"Along {method} {improved} of {len(changes)} descriptors move {word} than along {reference_name} and "
+        f"{worsened} less so, over {len(values)} paths"
     )
     if mean_change is not None:
-        sentence += f"; on average {score} is {abs(mean_change):.1%} {'lower' if mean_change <= 0 else 'higher'}"
+        less = "smaller" if mean_change <= 0 else "larger"
+        sentence += f"; on average their {size} are {100 * abs(mean_change):.1f} % {less}"
     return PathComparison(
         score, tuple(changes), improved, worsened, mean_change, median_change, len(values), f"{sentence}."
     )

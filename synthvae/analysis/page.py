@@ -40,6 +40,9 @@ METHODS = {
     "the latent space, DBCV. The same on standard normal noise of the same shape stands beside it, because there are "
     "clusters there too. The eps was chosen for about 10,000 points; with far fewer nearly every point counts as "
     "noise. DBCV is repeatable to about 0.03.",
+    "Maps of the test presets": "UMAP as above; the first two principal components, with the share of the variance "
+    "they show, beside that of normal noise; t-SNE with a perplexity of 30, begun from the principal components. "
+    "Density is counted in squares and blurred, as a share of the most crowded place.",
     "Active dimensions": f"Latent dimensions whose mean KL divergence over the test presets is above {ACTIVE_NATS} "
     "nats.",
     "Neighbourhoods": "Euclidean distances of test latents and of log-mel embeddings; the share of the 10 nearest that "
@@ -47,6 +50,10 @@ METHODS = {
     "Paths": "Smoothness: RMS second derivative of each descriptor of timbre along a path; nonlinearity: RMS distance "
     "from the straight line between the originals, both in standard deviations over the test presets; Wilcoxon's "
     "signed-rank test with Holm's correction.",
+    "Effects of parameters": "Each parameter alone is moved over its range in nine steps, from 64 test presets. "
+    "Movement: largest minus smallest value of a latent dimension, mean over presets. Linearity: R² of a straight line "
+    "for each preset, over all presets together; of values that have nothing to do with the parameter a line explains "
+    "one eighth.",
     "Differences between runs": "Kruskal-Wallis with epsilon squared as the size of the effect, Dunn's test between "
     "pairs with Holm's correction, and chi-squared with Cramér's V on counts. Where a method was trained with several "
     "seeds each seed is one value, its mean over presets, and p is that of all relabellings where there are few; "

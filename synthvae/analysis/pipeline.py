@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,13 @@ from synthvae.analysis.comparison import Comparisons, compare_runs
 from synthvae.analysis.descriptors import DESCRIPTORS
 from synthvae.analysis.distances import DISTANCES
 from synthvae.analysis.embeddings import build_embedding
-from synthvae.analysis.measure import FEATURE_UNITS, Frechet
+from synthvae.analysis.measure import FEATURE_UNITS, ErrorTable, Frechet
 from synthvae.analysis.movement import PathComparison
 from synthvae.analysis.page import build_report
 from synthvae.analysis.pitch import Measured
-from synthvae.analysis.reconstruction import error_ratio, summarise
+from synthvae.analysis.reconstruction import Nulls, PresetErrors, error_ratio, summarise
 from synthvae.analysis.report import write_csv, write_metrics_json, write_report
-from synthvae.analysis.results import Results, RunResults
+from synthvae.analysis.results import DistanceTable, Results, RunResults
 from synthvae.analysis.sections.latent import COLOUR, cluster_spectra
 from synthvae.analysis.sections.listening import answer, example_indices
 from synthvae.analysis.sets import SetDistances
@@ -35,6 +35,8 @@ from synthvae.training.metrics import read_metrics
 from synthvae.training.run_directory import Run
 
 __all__ = ["analyze_runs", "metrics_document", "plan_analysis"]
+
+Columns = Mapping[str, Sequence[object] | np.ndarray]
 
 #: UMAP needs so many points.
 LEAST_TRAINED = 4
@@ -96,7 +98,8 @@ def analyze_runs(work: Work, out: Path, command: str) -> Path:
         command: that makes the same analysis again, for the page.
 
     Returns:
-        The page, ``report.html``; beside it lie ``metrics.json``, ``reconstruction_RUN.csv`` and ``figures/``.
+        The page, ``report.html``; beside it lie ``metrics.json``, the tables of `run_tables` as ``NAME_RUN.csv`` and
+        ``figures/``.
 
     Raises:
         UserError: for an unwritable directory, or sounds that are not finite.
@@ -111,11 +114,12 @@ def analyze_runs(work: Work, out: Path, command: str) -> Path:
             old.unlink()
     images = {}
     for name, figure in drawn.items():
-        images[name] = figures.png_bytes(figure)
+        images[name], drawing = figures.both_bytes(figure)
         atomic_write(out / "figures" / f"{name}.png", images[name])
-        atomic_write(out / "figures" / f"{name}.svg", figures.svg_bytes(figure))
+        atomic_write(out / "figures" / f"{name}.svg", drawing)
     for run in results.runs:
-        write_csv(per_preset(run, results), out / f"reconstruction_{run.name}.csv")
+        for name, table in run_tables(run, results).items():
+            write_csv(table, out / f"{name}_{run.name}.csv")
     write_metrics_json(metrics_document(results, comparisons, work.dataset, work.seed), out / "metrics.json")
     work.agenda.tell("writing the page")
     page = out / "report.html"
@@ -123,15 +127,37 @@ def analyze_runs(work: Work, out: Path, command: str) -> Path:
     return page
 
 
-def per_preset(run: RunResults, results: Results) -> dict[str, Sequence[object] | np.ndarray]:
-    """Everything measured of each test preset, as columns; empty where a distance is not defined."""
-    columns: dict[str, Sequence[object] | np.ndarray] = {"preset": list(results.tests.numbers)}
-    for feature, errors in run.sounds.errors.items():
+def run_tables(run: RunResults, results: Results) -> dict[str, Columns]:
+    """Everything measured of each preset and of each parameter, as columns.
+
+    Returns:
+        ``reconstruction`` of the test presets and ``training`` of presets that were trained on, one row per preset;
+        ``effects``, one row per parameter and latent dimension. A cell is empty where a number is not defined.
+    """
+    tests, own = results.tests, ErrorTable(run.sounds.errors, run.sounds.parameter_error)
+    effects = run.movement.effects
+    parameters, dimensions = effects.movement.shape
+    return {
+        "reconstruction": _per_preset(tests.numbers, own, run.distances),
+        "training": _per_preset(tests.train_numbers, run.train_sounds, run.train_distances),
+        "effects": {
+            "parameter": np.repeat(run.run.parameters.names, dimensions),
+            "dimension": np.tile(np.arange(dimensions), parameters),
+            "movement": effects.movement.ravel(),
+            "slope": effects.slope.ravel(),
+            "linearity": ["" if np.isnan(value) else value for value in effects.linearity.ravel().tolist()],
+        },
+    }
+
+
+def _per_preset(numbers: range, sounds: ErrorTable, distances: DistanceTable) -> Columns:
+    columns: dict[str, Sequence[object] | np.ndarray] = {"preset": list(numbers[: len(sounds.parameter_error)])}
+    for feature, errors in sounds.errors.items():
         columns |= {f"{feature}_mse": errors.mse, f"{feature}_l1": errors.l1}
-    for name, measured in run.distances.values.items():
+    for name, measured in distances.values.items():
         pairs = zip(measured.values.tolist(), measured.defined.tolist(), strict=True)
         columns[name] = [value if defined else "" for value, defined in pairs]
-    columns["parameter_squared_error"] = run.sounds.parameter_error
+    columns["parameter_squared_error"] = sounds.parameter_error
     return columns
 
 
@@ -160,14 +186,25 @@ def draw_figures(results: Results) -> dict[str, Figure]:
             drawn[f"{run.name}_{name.lower()}_by_{COLOUR}"] = latent_figures.value_map(plane, column, label, name)
         if run.movement.straight:
             drawn[f"{run.name}_paths"] = latent_figures.interpolation_chart(run.movement.straight)
-        drawn[f"{run.name}_effects"] = latent_figures.effect_heatmap(
-            run.movement.effects.movement, run.run.parameters.names, "movement of the latent (spread of the prior = 1)"
-        )
+        drawn |= _effects(run)
         for index in example_indices(run):
             drawn[f"{run.name}_preset_{results.tests.numbers[index]}"] = _comparison(run, results, index)
         curves = run.run.path / "metrics.csv"
         if curves.exists():
             drawn[f"{run.name}_training"] = figures.loss_curves(curves, _panels(curves))
+    return drawn
+
+
+def _effects(run: RunResults) -> dict[str, Figure]:
+    """Two heat maps with the same cells: how far parameters move the latent, and how straight; none where nothing."""
+    effects, names = run.movement.effects, run.run.parameters.names
+    label = "movement of the latent (spread of the prior = 1)"
+    drawn = {f"{run.name}_effects": latent_figures.effect_heatmap(effects.movement, names, label)}
+    if not np.isnan(effects.linearity).all():
+        label = f"share that a straight line explains (R², {effects.linearity_by_chance:.3g} by chance)"
+        drawn[f"{run.name}_linearity"] = latent_figures.effect_heatmap(
+            effects.linearity, names, label, strength=effects.movement
+        )
     return drawn
 
 
@@ -210,7 +247,7 @@ def metrics_document(
     tests, nulls = results.tests, results.nulls
     return {
         "format": "synthvae-analysis",
-        "version": 3,
+        "version": 4,
         "dataset_hash": dataset.hash,
         "parameter_hash": dataset.parameters.hash,
         "test_presets": [tests.numbers.start, tests.numbers.stop],
@@ -218,13 +255,8 @@ def metrics_document(
         "versions": versions(),
         "hardware": hardware(),
         "nulls": {
-            "reconstruction": {
-                feature: {
-                    null: {"mse": float(errors.mse.mean()), "l1": float(errors.l1.mean())}
-                    for null, errors in vars(models).items()
-                }
-                for feature, models in nulls.nulls.items()
-            },
+            "reconstruction": _null_errors(nulls.nulls),
+            "reconstruction_of_training_presets": _null_errors(results.train_nulls.nulls),
             "distances": {name: _distances(table.values) for name, table in results.null_distances.items()},
             "fad_logmel_floor": _frechet(nulls.floor),
             "fad_logmel_mean_preset": _frechet(nulls.mean_preset_distance),
@@ -236,34 +268,55 @@ def metrics_document(
 
 
 def _run_document(run: RunResults, results: Results) -> dict[str, object]:
-    errors_by_feature = {}
-    for feature, errors in run.sounds.errors.items():
-        nulls = results.nulls.nulls[feature]
-        errors_by_feature[feature] = {
-            "unit": FEATURE_UNITS[feature],
-            "mse": vars(summarise(errors.mse)),
-            "l1": vars(summarise(errors.l1)),
-            "mse_relative_to_mean_preset": vars(error_ratio(errors.mse, nulls.mean_preset.mse)),
-            "mse_relative_to_mean_spectrogram": vars(error_ratio(errors.mse, nulls.mean_spectrogram.mse)),
-        }
     return {
-        "reconstruction": errors_by_feature,
+        "reconstruction": _errors(run.sounds.errors, results.nulls.nulls),
+        "reconstruction_of_training_presets": _errors(run.train_sounds.errors, results.train_nulls.nulls),
         "distances": _distances(run.distances.values),
         "distances_of_training_presets": _distances(run.train_distances.values),
         "parameter_squared_error": vars(summarise(run.sounds.parameter_error)),
+        "parameter_squared_error_of_training_presets": vars(summarise(run.train_sounds.parameter_error)),
         "fad_logmel_reconstruction": _frechet(run.sounds.reconstruction_distance),
         "fad_logmel_train_reconstruction": _frechet(run.sounds.train_distance),
         "fad_logmel_prior": _frechet(run.sounds.prior_distance),
         "kl_nats": run.sounds.kl.tolist(),
         "clusters": _clusters(run.survey),
+        "variance_on_pca_map": {"latents": run.views.explained, "noise": run.views.explained_noise},
         "neighbourhoods": _neighbourhoods(run),
         "paths": {
             kind: {score: _paths(c) for score, c in comparisons.items()}
             for kind, comparisons in (("straight", run.movement.straight), ("arc", run.movement.arc))
         },
+        "effects": {
+            "presets": run.movement.effects.presets,
+            "linearity": run.movement.effects.mean_linearity,
+            "linearity_by_chance": run.movement.effects.linearity_by_chance,
+        },
         "sets": {
             embedding: {name: _set(found) for name, found in vars(sets).items()} for embedding, sets in run.sets.items()
         },
+    }
+
+
+def _errors(errors: Mapping[str, PresetErrors], nulls: Mapping[str, Nulls]) -> dict[str, object]:
+    return {
+        feature: {
+            "unit": FEATURE_UNITS[feature],
+            "mse": vars(summarise(found.mse)),
+            "l1": vars(summarise(found.l1)),
+            "mse_relative_to_mean_preset": vars(error_ratio(found.mse, nulls[feature].mean_preset.mse)),
+            "mse_relative_to_mean_spectrogram": vars(error_ratio(found.mse, nulls[feature].mean_spectrogram.mse)),
+        }
+        for feature, found in errors.items()
+    }
+
+
+def _null_errors(nulls: Mapping[str, Nulls]) -> dict[str, object]:
+    return {
+        feature: {
+            null: {"mse": float(errors.mse.mean()), "l1": float(errors.l1.mean())}
+            for null, errors in vars(models).items()
+        }
+        for feature, models in nulls.items()
     }
 
 

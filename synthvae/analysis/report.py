@@ -50,6 +50,7 @@ __all__ = [
     "format_number",
     "render_report",
     "sound_pair",
+    "sound_row",
     "wav_bytes",
     "write_csv",
     "write_metrics_json",
@@ -196,12 +197,14 @@ class MapItem:
         names: of the points, N.
         maps: shape (N, 2), by name.
         values: shape (N,), by group and label with unit; NaN where a point has none.
+        density: shape (N,), how crowded each map is at its points, by name of the map.
     """
 
     caption: str
     names: Sequence[str]
     maps: Mapping[str, ArrayLike]
     values: Mapping[str, Mapping[str, ArrayLike]]
+    density: Mapping[str, ArrayLike]
 
 
 Item: TypeAlias = Table | FigureItem | SoundTable | MapItem
@@ -348,6 +351,29 @@ def wav_bytes(audio: ArrayLike, sample_rate: int) -> bytes:
     return buffer.getvalue()
 
 
+def sound_row(
+    name: str, labels: Sequence[str], audio: Sequence[ArrayLike], sample_rate: int, detail: str = ""
+) -> SoundRow:
+    """Sounds that belong together.
+
+    Args:
+        name: of the row.
+        labels: of the sounds.
+        audio: as many sounds, shape (T,) each.
+        sample_rate: in Hz.
+        detail: a few words under the name.
+
+    Returns:
+        The row.
+
+    Raises:
+        ValueError: if there are not as many labels as sounds.
+        UserError: if a sound is empty or not finite.
+    """
+    pairs = zip(labels, audio, strict=True)
+    return SoundRow(name, [Sound(label, wav_bytes(sound, sample_rate)) for label, sound in pairs], detail)
+
+
 def sound_pair(
     name: str,
     target: ArrayLike,
@@ -372,11 +398,8 @@ def sound_pair(
     Raises:
         UserError: if a sound is empty or not finite.
     """
-    sounds = (
-        Sound("original", wav_bytes(target, sample_rate)),
-        Sound("reconstruction", wav_bytes(reconstruction, sample_rate)),
-    )
-    return SoundRow(name, sounds, detail, figure)
+    row = sound_row(name, ("original", "reconstruction"), (target, reconstruction), sample_rate, detail)
+    return dataclasses.replace(row, figure=figure)
 
 
 def collect_provenance(command: str, seed: int, inputs: Mapping[str, str] | None = None) -> Provenance:
@@ -531,7 +554,8 @@ def _points(item: MapItem) -> dict[str, object]:
         group: {label: _column(np.asarray(column, np.float64)) for label, column in columns.items()}
         for group, columns in item.values.items()
     }
-    return {"names": list(item.names), "maps": maps, "values": values}
+    density = {name: _column(np.asarray(column, np.float64)) for name, column in item.density.items()}
+    return {"names": list(item.names), "maps": maps, "values": values, "density": density}
 
 
 def _coordinates(points: NDArray[np.float64]) -> str:

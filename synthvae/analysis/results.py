@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.analysis.latent_use import Movement, Neighbourhoods
-from synthvae.analysis.measure import RunMeasures, TestMeasures, TestSounds
+from synthvae.analysis.measure import ErrorTable, RunMeasures, TestMeasures, TestSounds, TrainNulls
 from synthvae.analysis.pitch import Measured
 from synthvae.analysis.sets import EmbeddedTests, SetDistances
 from synthvae.analysis.survey import LatentSurvey
@@ -59,9 +59,13 @@ class Views:
 
     Attributes:
         maps: ``(N, 2)`` by name of the method; empty where there are too few presets.
+        explained: share of the variance that the map of PCA shows; None where there is no map, or no variance.
+        explained_noise: the same of standard normal noise of the same shape; None where there is no map.
     """
 
     maps: dict[str, NDArray[np.float64]]
+    explained: float | None
+    explained_noise: float | None
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ class RunResults:
     Attributes:
         run: the run.
         sounds: errors of its reconstructions and Fréchet distances.
+        train_sounds: errors of the reconstructions of training presets.
         distances: of the reconstructions of test presets.
         train_distances: of those of training presets.
         latents: where presets lie.
@@ -96,6 +101,7 @@ class RunResults:
 
     run: Run
     sounds: RunMeasures
+    train_sounds: ErrorTable
     distances: DistanceTable
     train_distances: DistanceTable
     latents: Latents
@@ -118,6 +124,7 @@ class Results:
     Attributes:
         tests: the test sounds.
         nulls: what needs no model.
+        train_nulls: the same on training presets.
         null_distances: of the mean preset and of a random preset, by name.
         embedded: the test sounds in each embedding, by its name.
         descriptors: of the test sounds.
@@ -126,6 +133,7 @@ class Results:
 
     tests: TestSounds
     nulls: TestMeasures
+    train_nulls: TrainNulls
     null_distances: Mapping[str, DistanceTable]
     embedded: Mapping[str, EmbeddedTests]
     descriptors: DescriptorTable

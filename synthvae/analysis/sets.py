@@ -122,11 +122,14 @@ def measure_nulls(
     """
     reasons: list[str] = [] if per_sound else [DEPENDENT]
     constant = np.tile(mean_preset, (max(1, len(test) // len(mean_preset)), 1))
-    answered = measure_set(test, constant, seed, per_sound=False)  # equal rows have no spread to extrapolate from
+    # Equal rows have no spread to extrapolate from.
+    answered = measure_set(test, constant, seed, per_sound=False)
+    missing = [] if answered.frechet else [answered.reason]
+    kernel = _try(lambda: kernel_distance(test, constant), missing) if per_sound else None
     return SetNulls(
         _try(lambda: frechet_floor(test, seed), reasons) if per_sound else None,
         _try(lambda: kernel_floor(test, seed), reasons) if per_sound else None,
-        SetDistances(answered.frechet, None, None, "" if answered.frechet else answered.reason),
+        SetDistances(answered.frechet, None, kernel, "; ".join(missing)),
         "; ".join(dict.fromkeys(reasons)),
     )
 

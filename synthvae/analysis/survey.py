@@ -348,7 +348,7 @@ def _validity(qualities: Sequence[ClusterQuality]) -> Range | None:
 
 
 def _words(values: Range, digits: int) -> str:
-    low, high = f"{values.low:.{digits}f}", f"{values.high:.{digits}f}"
+    low, high = (f"{round(value, digits) + 0.0:.{digits}f}" for value in (values.low, values.high))  # -0 is 0
     return low if low == high else f"{low} to {high}"
 
 

@@ -27,14 +27,20 @@ from synthvae.analysis.latent_use import (
 )
 from synthvae.analysis.measure import (
     BATCH,
+    TRAIN_LIMIT,
+    ErrorTable,
     RunMeasures,
     TestMeasures,
     TestSounds,
+    TrainNulls,
     latents_to_map,
     measure_run,
     measure_tests,
+    measure_train,
+    measure_train_nulls,
     render_tests,
 )
+from synthvae.analysis.parallel import on_threads
 from synthvae.analysis.reconstruction import derangement
 from synthvae.analysis.results import DescriptorTable, DistanceTable, Latents, Results, RunResults, RunSets, Views
 from synthvae.analysis.sets import EmbeddedTests, measure_nulls, measure_set
@@ -49,9 +55,9 @@ from synthvae.training.run_directory import Run
 __all__ = ["SURVEY_SEEDS", "Work", "cache_directory", "usual_workers"]
 
 #: Raised when what is measured changes, so that nothing older is read from the store.
-VERSION = 2
-#: Training presets, and test presets of the null models, that are compared by every distance, at most.
-TRAIN_LIMIT = NULL_LIMIT = 500
+VERSION = 3
+#: Test presets of the null models that are compared by every distance, at most.
+NULL_LIMIT = 500
 #: Maps drawn of the latents, each with a seed of its own.
 SURVEY_SEEDS = (0, 1, 2)
 #: Latents below which one process makes all maps: another one compiles UMAP first, for ten seconds.
@@ -61,7 +67,7 @@ MOST_WORKERS = 2
 
 # Seconds on two cores, measured with `synthvae analyze`: of a sound on every feature, of a pair of sounds by every
 # distance, of a sound's descriptors, and of the maps of 10,000 latents with their clusters.
-SECONDS_FEATURES, SECONDS_DISTANCES, SECONDS_DESCRIPTORS, SECONDS_SURVEY = 0.005, 0.04, 0.02, 150.0
+SECONDS_FEATURES, SECONDS_DISTANCES, SECONDS_DESCRIPTORS, SECONDS_SURVEY = 0.002, 0.018, 0.006, 65.0
 #: Seconds of a sound in an embedding, where it is more than for ``logmel``.
 SECONDS_EMBEDDING = {"vggish": 0.06, "vggish-windows": 0.06, "panns": 0.12, "panns-collapsed": 0.12, "clap": 0.6,
                      "encodec": 0.1}  # fmt: skip
@@ -114,6 +120,11 @@ class Work:
             TestMeasures, "nulls", "null models", self._data, 4 * tested * SECONDS_FEATURES,
             lambda tell: measure_tests(self.sounds, seed, tell),
         )  # fmt: skip
+        trained = min(limit, TRAIN_LIMIT, len(dataset.split("train")))
+        self.train_nulls = add(
+            TrainNulls, "train-nulls", "null models on training presets", self._data, 4 * trained * SECONDS_FEATURES,
+            lambda tell: measure_train_nulls(self.sounds, seed, tell),
+        )  # fmt: skip
         self.null_distances = {name: self._add_null(name) for name in ("mean preset", "random preset")}
         self.descriptors = add(
             DescriptorTable, "descriptors", "descriptors of the test sounds", self._data, tested * SECONDS_DESCRIPTORS,
@@ -158,6 +169,7 @@ class Work:
         return Results(
             self.sounds,
             self.nulls.result,
+            self.train_nulls.result,
             {name: step.result for name, step in self.null_distances.items()},
             {name: step.result for name, step in self.embedded.items()},
             self.descriptors.result,
@@ -194,13 +206,13 @@ class Work:
         self, embedding: Embedding, audio: Iterable[Tensor], tell: Callable[[str], object]
     ) -> NDArray[np.float64]:
         """Rows ``(N, D)`` of sounds that come in parts ``(B, T)``."""
-        rate, parts, done = self.dataset.header.settings.sample_rate, [], 0
-        for part in audio:
-            for batch in part.split(BATCH):
-                parts.append(embedding.embed(batch, rate))
-                done += len(batch)
-                tell(f"{done} sounds")
-        return np.concatenate(parts)
+        rate, rows = self.dataset.header.settings.sample_rate, []
+        batches = (batch for part in audio for batch in part.split(BATCH))
+        each = on_threads if embedding.light else map
+        for found in each(lambda batch: embedding.embed(batch, rate), batches):
+            rows.append(found)
+            tell(f"{len(rows) * BATCH} sounds")
+        return np.concatenate(rows)
 
     def _null_distances(self, name: str, tell: Callable[[str], object]) -> DistanceTable:
         every = self.sounds.audio
@@ -226,6 +238,10 @@ class _RunWork:
         self.sounds = add(
             RunMeasures, "sounds", f"{name}: errors", inputs, 3 * tested * SECONDS_FEATURES,
             lambda tell: measure_run(run, work.sounds, work.nulls.result, work.seed, tell),
+        )  # fmt: skip
+        self.train_sounds = add(
+            ErrorTable, "train-sounds", f"{name}: errors of training presets", inputs,
+            min(tested, TRAIN_LIMIT) * SECONDS_FEATURES, lambda tell: measure_train(run, work.sounds, tell),
         )  # fmt: skip
         self.distances = add(
             DistanceTable, "distances", f"{name}: distances", inputs, tested * SECONDS_DISTANCES,
@@ -281,6 +297,7 @@ class _RunWork:
         return RunResults(
             self.run,
             self.sounds.result,
+            self.train_sounds.result,
             self.distances.result,
             self.train_distances.result,
             self.latents,
@@ -300,11 +317,13 @@ class _RunWork:
     def _views(self, tell: Callable[[str], object]) -> Views:
         latents, maps = self.latents.test, {}
         if len(latents) < LEAST_MAPPED:
-            return Views({})
+            return Views({}, None, None)
         for name, draw in VIEWS.items():
             tell(name)
             maps[name] = draw(latents)
-        return Views(maps)
+        noise = np.random.default_rng(self.work.seed).standard_normal(latents.shape)
+        shares = [float(pca_map(points).explained[:2].sum()) for points in (latents, noise)]
+        return Views(maps, shares[0] or None, shares[1])
 
     def _train_distances(self, tell: Callable[[str], object]) -> DistanceTable:
         unit = self.work.sounds.train_unit[:TRAIN_LIMIT]

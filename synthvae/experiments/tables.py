@@ -77,6 +77,19 @@ class Table:
 
 
 @dataclass(frozen=True)
+class _Column:
+    """A column of a table of cases.
+
+    Attributes:
+        heading: its name.
+        cell: from the measures of a case's seeds, and the study's figures of that case (none where it is not its).
+    """
+
+    heading: str
+    cell: Callable[[list[CaseMeasures], Mapping[str, float]], Cell]
+
+
+@dataclass(frozen=True)
 class Results:
     """All measures of one scale.
 
@@ -173,60 +186,62 @@ def heard_table(results: Results) -> Table:
     return Table("heard", "What is heard (log-mel, 95 % intervals)", columns, tuple(rows), note)
 
 
-def _epochs(results: Results, cases: Sequence[Case], number: int) -> Table:
+def _table(
+    results: Results, cases: Sequence[Case], number: int, what: str, columns: Sequence[_Column], note: str = ""
+) -> Table:
+    """A table of one row per case, with the study's figures in it."""
     study = study_figures()
-    rows = []
-    for case in cases:
-        seeds = results.of(case.name)
-        rows.append(
-            (
-                case.name,
-                _mean(seeds, lambda m: m.epochs),
-                _spread(seeds, lambda m: m.epochs),
-                _mean(seeds, lambda m: m.best_epoch),
-                study[case.study]["epochs"] if case.study else None,
-            )
-        )
-    columns = ("case", "epochs", "of the seeds", "best epoch", "study: epochs")
-    return Table(f"table-5.{number:02d}", f"Table 5.{number}: epochs", columns, tuple(rows))
+    rows = [
+        tuple(column.cell(results.of(case.name), study.get(case.study, {})) for column in columns) for case in cases
+    ]
+    named = tuple((case.name, *row) for case, row in zip(cases, rows, strict=True))
+    headings = ("case", *(column.heading for column in columns))
+    return Table(f"table-5.{number:02d}", f"Table 5.{number}: {what}", headings, named, note)
+
+
+def _study(heading: str, figure: str, scale: float = 1.0) -> _Column:
+    """The study's own figure, where the case is one of its."""
+    return _Column(heading, lambda seeds, study: study[figure] / scale if study else None)
+
+
+def _ours(heading: str, pick: Callable[[CaseMeasures], float | None]) -> _Column:
+    """The mean over seeds."""
+    return _Column(heading, lambda seeds, study: _mean(seeds, pick))
+
+
+def _range(pick: Callable[[CaseMeasures], float | None]) -> _Column:
+    """The least and the largest over seeds."""
+    return _Column("of the seeds", lambda seeds, study: _spread(seeds, pick))
+
+
+def _epochs(results: Results, cases: Sequence[Case], number: int) -> Table:
+    columns = (
+        _ours("epochs", lambda m: m.epochs),
+        _range(lambda m: m.epochs),
+        _ours("best epoch", lambda m: m.best_epoch),
+        _study("study: epochs", "epochs"),
+    )
+    return _table(results, cases, number, "epochs", columns)
 
 
 def _distances(results: Results, cases: Sequence[Case], number: int) -> Table:
-    study = study_figures()
-    names = ("fad_vggish_test", "fad_vggish_train", "fad_panns_test_e3", "fad_panns_train_e3")
-    rows = []
-    for case in cases:
-        seeds = results.of(case.name)
-        rows.append(
-            (
-                case.name,
-                _mean(seeds, lambda m: m.fad_test),
-                _spread(seeds, lambda m: m.fad_test),
-                _mean(seeds, lambda m: m.fad_train),
-                _mean(seeds, lambda m: m.fad_prior),
-                results.nulls.fad_floor,
-                results.nulls.fad_mean_preset,
-                *(study[case.study][name] if case.study else None for name in names),
-            )
-        )
     columns = (
-        "case",
-        "test",
-        "of the seeds",
-        "train",
-        "prior",
-        "floor",
-        "mean preset",
-        "study: VGGish test",
-        "train",
-        "PANNs ×10³ test",
-        "train ",
+        _ours("test", lambda m: m.fad_test),
+        _range(lambda m: m.fad_test),
+        _ours("train", lambda m: m.fad_train),
+        _ours("prior", lambda m: m.fad_prior),
+        _Column("floor", lambda seeds, study: results.nulls.fad_floor),
+        _Column("mean preset", lambda seeds, study: results.nulls.fad_mean_preset),
+        _study("study: VGGish test", "fad_vggish_test"),
+        _study("train", "fad_vggish_train"),
+        _study("PANNs ×10³ test", "fad_panns_test_e3"),
+        _study("train ", "fad_panns_train_e3"),
     )
     note = (
         "Ours is on the log-mel embedding of 64 dimensions, in dB²; the study's embeddings are others, so only the "
         "order of cases can be compared, not the figures."
     )
-    return Table(f"table-5.{number:02d}", f"Table 5.{number}: Fréchet audio distance", columns, tuple(rows), note)
+    return _table(results, cases, number, "Fréchet audio distance", columns, note)
 
 
 def _errors(results: Results, cases: Sequence[Case], number: int) -> Table:
@@ -260,47 +275,24 @@ def _errors(results: Results, cases: Sequence[Case], number: int) -> Table:
 
 
 def _clusters(results: Results, cases: Sequence[Case], number: int) -> Table:
-    study = study_figures()
-    rows: list[tuple[Cell, ...]] = []
-    for case in cases:
-        seeds = results.of(case.name)
-        of_study = study.get(case.study)
-        rows.append(
-            (
-                case.name,
-                _mean(seeds, lambda m: m.map["clusters"]),
-                _mean(seeds, lambda m: m.map["noise_share"]),
-                _mean(seeds, lambda m: m.map["dbcv"]),
-                _spread(seeds, lambda m: m.map["dbcv"]),
-                _mean(seeds, lambda m: m.map_of_noise["clusters"]),
-                _mean(seeds, lambda m: m.map_of_noise["noise_share"]),
-                _mean(seeds, lambda m: m.map_of_noise["dbcv"]),
-                *(
-                    (of_study["clusters"], of_study["noise"] / STUDY_LATENTS, of_study["dbcv"])
-                    if of_study
-                    else (None, None, None)
-                ),
-            )
-        )
     columns = (
-        "case",
-        "clusters",
-        "noise share",
-        "DBCV",
-        "of the seeds",
-        "null: clusters",
-        "null: noise share",
-        "null: DBCV",
-        "study: clusters",
-        "study: noise share",
-        "study: DBCV",
+        _ours("clusters", lambda m: m.map["clusters"]),
+        _ours("noise share", lambda m: m.map["noise_share"]),
+        _ours("DBCV", lambda m: m.map["dbcv"]),
+        _range(lambda m: m.map["dbcv"]),
+        _ours("null: clusters", lambda m: m.map_of_noise["clusters"]),
+        _ours("null: noise share", lambda m: m.map_of_noise["noise_share"]),
+        _ours("null: DBCV", lambda m: m.map_of_noise["dbcv"]),
+        _study("study: clusters", "clusters"),
+        _study("study: noise share", "noise", STUDY_LATENTS),
+        _study("study: DBCV", "dbcv"),
     )
     points = results.of(cases[0].name)[0].map["points"]
     note = (
         f"{points:,} latents; the study clustered {STUDY_LATENTS:,}, on which the same recipe finds 715 clusters and a "
         "DBCV of 0.19 in standard normal noise. The null is such noise, of as many points and dimensions."
     )
-    return Table(f"table-5.{number:02d}", f"Table 5.{number}: clusters of the latent map", columns, tuple(rows), note)
+    return _table(results, cases, number, "clusters of the latent map", columns, note)
 
 
 def _values(seeds: Sequence[CaseMeasures], pick: Callable[[CaseMeasures], float | None]) -> list[float]:

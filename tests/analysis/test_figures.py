@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from synthvae.analysis.figures import (
+    both_bytes,
     cluster_map,
     density_map,
     error_distributions,
@@ -240,6 +241,19 @@ def test_sensitivities_are_bars_from_the_loudest_down():
         sensitivity_chart(["a.x", "b.y"], [1.0, 3.0, 2.0], "logmel")
     with pytest.raises(UserError, match="sensitivity"):
         sensitivity_chart(["a.x"], [np.nan], "logmel")
+
+
+def test_both_formats_at_once_are_those_of_each():
+    errors = {"a": np.random.default_rng(0).gamma(2.0, 1.0, 200)}
+    one, other = (error_distributions(errors, "error (dB²)", {"mean preset": 3.0}) for _ in range(2))
+    png, svg = both_bytes(one)
+    assert png == png_bytes(other)
+    places = [
+        np.array([float(use.attrib["x"]) for use in ElementTree.fromstring(drawn).iter() if "x" in use.attrib])
+        for drawn in (svg, svg_bytes(other))
+    ]
+    assert len(places[0]) > 3
+    np.testing.assert_allclose(places[0], places[1], atol=0.5)
 
 
 def test_an_svg_is_small_repeatable_and_well_formed():

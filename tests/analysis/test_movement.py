@@ -187,7 +187,7 @@ def test_straight_lines_against_crooked_ones() -> None:
     for comparison in compare_paths(scores, reference, list("abcde")).values():
         assert comparison.improved == 5
         assert comparison.mean_change == -1.0
-        assert "100.0% lower" in comparison.sentence
+        assert "100.0 % smaller" in comparison.sentence
     for comparison in compare_paths(reference, scores, list("abcde")).values():
         assert comparison.worsened == 5
         assert comparison.mean_change is None  # there is no share of nothing
@@ -240,6 +240,17 @@ def test_effects_that_bend_are_less_linear() -> None:
     assert effects.slope[0, 2] == pytest.approx(0.0, abs=1e-12)
     assert effects.movement[1].tolist() == [0.0, 0.0, 0.0, 1.0]  # only the last hears the second parameter
     assert not effects.movement[2:].any()
+
+
+def test_noise_is_as_straight_as_chance_says_and_a_line_entirely() -> None:
+    generator = torch.Generator().manual_seed(0)
+    unit = torch.rand(400, 2)
+    random = parameter_effects(lambda rows: torch.randn(len(rows), 3, generator=generator), unit)
+    assert random.linearity_by_chance == pytest.approx(1 / 8)
+    assert random.mean_linearity == pytest.approx(random.linearity_by_chance, abs=0.015)
+    line = parameter_effects(lambda rows: rows[:, :1].double(), unit)
+    assert line.mean_linearity == pytest.approx(1.0)
+    assert parameter_effects(lambda rows: torch.zeros(len(rows), 3), unit).mean_linearity is None
 
 
 def test_opposite_directions_cancel_in_the_slope_and_not_in_the_movement() -> None:

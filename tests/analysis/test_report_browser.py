@@ -114,7 +114,7 @@ def test_maps_are_drawn_and_coloured_by_anything(page: Any):
             const figure = document.querySelector(".map"), canvas = figure.querySelector("canvas");
             const seen = [];
             for (const which of [...figure.querySelector(".which").options].map(o => o.value)) {
-                for (const colour of [0, 5, 40]) {
+                for (const colour of [0, 5, 40, 98]) {
                     const choice = figure.querySelector(".colour");
                     figure.querySelector(".which").value = which;
                     choice.selectedIndex = colour;
@@ -130,11 +130,11 @@ def test_maps_are_drawn_and_coloured_by_anything(page: Any):
         }"""
     )
     assert {what.split(":")[0] for what, _, _ in seen} == {"UMAP", "PCA", "t-SNE"}
-    assert len({what for what, _, _ in seen}) == 9
+    assert len({what for what, _, _ in seen}) == 12
     assert all(drawn > 100 for _, drawn, _ in seen)
     assert all(low for _, _, low in seen)
     options = page.locator(".map .colour option").all_text_contents()
-    assert len(options) == 2 + 33 + 63
+    assert len(options) == 2 + 33 + 63 + 1
 
 
 def test_maps_say_which_sound_lies_where(page: Any):

@@ -25,6 +25,8 @@ def test_a_shifted_set_has_the_distance_of_its_shift():
     assert nulls.floor.value < 0.1
     assert nulls.mean_preset.frechet is not None
     assert nulls.mean_preset.frechet.value == pytest.approx(4.0, rel=0.1)  # all the variance, and no shift
+    assert nulls.mean_preset.kernel is not None
+    assert nulls.mean_preset.kernel.value > 10 * nulls.kernel_floor.high
 
 
 def test_equal_sets_lie_below_the_floor():

@@ -5,6 +5,7 @@ import pytest
 from hdbscan.validity import validity_index
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import cdist
+from sklearn.datasets import make_moons
 
 from synthvae.analysis.validity import cluster_scores
 
@@ -16,6 +17,15 @@ def test_scores_are_those_of_the_library(dimension: int, clusters: int) -> None:
     points = generator.standard_normal((len(labels), dimension)) + 2 * labels[:, None]
     _, expected = validity_index(points, labels, per_cluster_scores=True)
     np.testing.assert_allclose(cluster_scores(points, labels, clusters), expected, rtol=1e-9)
+
+
+def test_the_published_moons_score_as_the_library_scores_them() -> None:
+    # The toy sets of github.com/FelSiq/DBCV, whose numbers tests/analysis/test_latent.py holds the library against.
+    points, labels = make_moons(n_samples=300, noise=0.05, random_state=1782)
+    whole, expected = validity_index(points, labels, per_cluster_scores=True)
+    scores = cluster_scores(points, labels, 2)
+    np.testing.assert_allclose(scores, expected, rtol=1e-9)
+    assert (scores * np.bincount(labels) / 300).sum() == pytest.approx(whole, rel=1e-9)
 
 
 def test_points_on_a_grid_where_most_weights_are_equal() -> None:

@@ -3,12 +3,15 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from synthvae.presets.dataset import Dataset
+from synthvae.synth.voice import Voice
 from synthvae.tensors import load_tensors, save_tensors
 from tests.cli.refusal import refused
 
@@ -55,6 +58,13 @@ def test_analyze_measures_once_and_compares(run, small_run: Path, tmp_path: Path
         rows = list(csv.DictReader(file))
     assert len(rows) == 9
     assert sum(float(r["logmel_mse"]) for r in rows) / 9 == pytest.approx(logmel["mse"]["mean"])
+    with (folder / "training_small.csv").open() as file:
+        trained = list(csv.DictReader(file))
+    of_trained = both["runs"]["small"]["reconstruction_of_training_presets"]["logmel"]["mse"]
+    assert (trained[0]["preset"], len(trained), of_trained["n"]) == ("0", 9, 9)
+    assert sum(float(r["logmel_mse"]) for r in trained) / 9 == pytest.approx(of_trained["mean"])
+    with (folder / "effects_small.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 63 * 16
     names = {ending: {p.stem for p in (folder / "figures").glob(f"*.{ending}")} for ending in ("png", "svg")}
     assert names["png"] == names["svg"] != set()
     page = (folder / "report.html").read_text()
@@ -69,47 +79,110 @@ def test_embeddings_are_asked_for_by_name(run, small_run: Path, tmp_path: Path):
     assert not (tmp_path / "analysis").exists()
 
 
-@pytest.mark.parametrize("kind", ["equal", "silent"])
-def test_targets_that_are_all_alike(run, small_run: Path, small_dataset: Dataset, tmp_path: Path, kind: str):
+def test_targets_that_are_all_alike(run, small_run: Path, small_dataset: Dataset, tmp_path: Path):
     document = json.loads(small_dataset.path.read_text())
-    if kind == "equal":
-        document["values"] = [document["values"][0]] * 64
-    else:
-        levels = [n for n, p in enumerate(small_dataset.parameters) if p.name.startswith("mixer.")]
-        for row in document["values"]:
-            for level in levels:
-                row[level] = 0.0
+    document["values"] = [document["values"][0]] * 64
     document["seed"] = 99  # another one than the run's, or its presets would count as seen
     (tmp_path / "alike.json").write_text(json.dumps(document))
-    code, _, err = run("analyze", small_run, "--data", "alike.json", "--out", "a")
-    assert code == 0, err
-    found = json.loads((tmp_path / "a/metrics.json").read_text())
-    assert (tmp_path / "a/report.html").exists()
-    assert all(math.isfinite(number) for number in numbers(found))
-    if kind == "equal":
-        assert found["runs"]["small"]["reconstruction"]["logmel"]["mse_relative_to_mean_spectrogram"]["value"] is None
-        assert all(c["clusters"] <= 1 for c in found["runs"]["small"]["clusters"] if c["of"] == "latents")
+    shutil.copytree(small_run, tmp_path / "constant")
+    change_weights(tmp_path / "constant", 0.0)
+    found = analysed(run, tmp_path, small_run, "constant", "--data", "alike.json")
+    for name in ("small", "constant"):
+        of_run = found["runs"][name]
+        assert of_run["reconstruction"]["logmel"]["mse_relative_to_mean_spectrogram"]["value"] is None
+        assert all(c["clusters"] <= 1 for c in of_run["clusters"] if c["of"] == "latents")
+        assert all(c["reason"] for c in of_run["clusters"] if c["dbcv"] is None)
+        assert of_run["neighbourhoods"]["trust"]["spearman"] is None
+    assert found["across_runs"]["errors"]["L1 error on logmel"]["epsilon_squared"] <= 1.0
+    assert "targets are all alike" in (tmp_path / "a/report.html").read_text()
 
 
-def test_five_latents_have_every_result_or_a_reason(run, tmp_path: Path):
+def test_silent_targets(run, small_run: Path, small_dataset: Dataset, tmp_path: Path):
+    document = json.loads(small_dataset.path.read_text())
+    levels = [n for n, p in enumerate(small_dataset.parameters) if p.name.startswith("mixer.")]
+    for row in document["values"]:
+        for level in levels:
+            row[level] = 0.0
+    document["seed"] = 99
+    (tmp_path / "silent.json").write_text(json.dumps(document))
+    found = analysed(run, tmp_path, small_run, "--data", "silent.json")["runs"]["small"]
+    assert found["distances"]["f0_error"] == {"unit": "cents", "defined": 0, "summary": None}
+    assert found["distances"]["spectral_convergence"]["defined"] == 9
+
+
+def test_a_model_that_answers_everything_alike(run, small_run: Path, tmp_path: Path):
+    shutil.copytree(small_run, tmp_path / "constant")
+    change_weights(tmp_path / "constant", 0.0)
+    found = analysed(run, tmp_path, "constant")["runs"]["constant"]
+    assert found["reconstruction"]["logmel"]["mse_relative_to_mean_preset"]["high"] > 1.0
+    assert found["kl_nats"] == [0.0] * 16
+    latents = [c for c in found["clusters"] if c["of"] == "latents"]
+    assert {c["dbcv"] for c in latents} == {None}
+    assert all("one cluster" in c["reason"] for c in latents)
+    assert found["effects"]["linearity"] is None
+    page = (tmp_path / "a/report.html").read_text()
+    for sentence in (
+        "constant does not beat the mean preset",
+        "uses 0 of its 16 latent dimensions",
+        "No parameter moves the latent at all",
+        "says nothing of the sound",
+    ):
+        assert sentence in page
+
+
+def test_five_latents_and_two_test_presets_have_every_result_or_a_reason(run, tmp_path: Path):
     make = ("--seconds", 0.25, "--sample-rate", 16000, "--control-rate", 160, "--size", 8, "--splits", "5,1,2")
     assert run("generate-dataset", *make, "--out", "d.json")[0] == 0
-    code, _, err = run("train", "--data", "d.json", "--loss", "none", "--epochs", 1, "--batch-size", 5, "--out", "r")
-    assert code == 0, err
-    code, _, err = run("analyze", "r", "--out", "a")
-    assert code == 0, err
-    found = json.loads((tmp_path / "a/metrics.json").read_text())
-    assert all(math.isfinite(number) for number in numbers(found))
+    for name, seed in (("r", 0), ("other", 1)):
+        once = ("--loss", "none", "--epochs", 1, "--batch-size", 5, "--seed", seed, "--out", name)
+        code, _, err = run("train", "--data", "d.json", *once)
+        assert code == 0, err
+    found = analysed(run, tmp_path, "r", "other")
     assert found["runs"]["r"]["fad_logmel_prior"]["value"] is None
     assert "2 sounds" in found["runs"]["r"]["fad_logmel_prior"]["reason"]
+    assert "3 or more" in found["runs"]["r"]["neighbourhoods"]["reason"]
     assert {c["dbcv"] for c in found["runs"]["r"]["clusters"] if c["of"] == "latents"} == {None}
     assert all(c["reason"] for c in found["runs"]["r"]["clusters"] if c["of"] == "latents")
+    page = (tmp_path / "a/report.html").read_text()
+    assert "no difference, however large, could reach p = 0.05" in page
+    assert "differ in nothing but their seed" in page
 
 
 def test_sounds_that_are_not_finite_are_one_line(run, small_run: Path, tmp_path: Path):
     shutil.copytree(small_run, tmp_path / "broken")
     change_weights(tmp_path / "broken", math.nan)
     refused(run("analyze", "broken", "--out", "a"), "broken", "not finite")
+
+
+def test_audio_that_is_not_finite_is_one_line_and_leaves_nothing(run, small_run: Path, tmp_path: Path, monkeypatch):
+    whole = Voice.forward
+
+    def broken(self: Voice, unit: torch.Tensor) -> torch.Tensor:
+        audio = whole(self, unit).clone()
+        audio[-1, 5] = math.nan
+        return audio
+
+    monkeypatch.setattr(Voice, "forward", broken)
+    refused(run("analyze", small_run, "--out", "a"), "logmel of the targets", "preset 8 holds nan")
+    assert list(tmp_path.rglob("*.*")) == []
+
+
+def analysed(run, folder: Path, *arguments: object) -> dict:
+    """The metrics of an analysis that ends well and says NaN or infinity nowhere."""
+    code, _, err = run("analyze", *arguments, "--out", "a")
+    assert code == 0, err
+    assert "Warning" not in err
+    found = json.loads((folder / "a/metrics.json").read_text())
+    assert all(math.isfinite(number) for number in numbers(found))
+    said = re.sub(
+        r"data:[a-z/]+;base64,[^\"]+|<script.*?</script>", "", (folder / "a/report.html").read_text(), flags=re.S
+    )
+    assert re.findall(r"(?i)\b(?:nan|inf)\b", said) == []
+    tables = list((folder / "a").glob("*.csv"))
+    assert len(tables) == 3 * len(found["runs"])
+    for table in tables:
+        assert re.findall(r"(?i)\b(?:nan|inf)\b", table.read_text()) == []
+    return found
 
 
 def numbers(document: object) -> list[float]:

@@ -38,6 +38,7 @@ class Embedding:
         shortest: samples at `sample_rate` below which the model has nothing to say.
         longest: samples at `sample_rate` beyond which the model would leave out some.
         fingerprint: of the weights; two embeddings of one name with the same one give the same rows.
+        light: whether one thread to a batch is faster than all threads to each.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Embedding:
     shortest: int = 1
     longest: int | None = None
     fingerprint: str = ""
+    light: bool = False
 
     def embed(self, audio: Tensor | ArrayLike, sample_rate: int) -> NDArray[np.float64]:
         """Embed sounds, each by itself.

@@ -135,7 +135,7 @@ def build_embedding(name: str, sample_rate: int, weights_dir: Path | None = None
         ValueError: if ``logmel`` does not exist at that sample rate.
     """
     if name == "logmel":
-        return Embedding(name, 64, sample_rate, _logmel(sample_rate))
+        return Embedding(name, 64, sample_rate, _logmel(sample_rate), light=True)
     if name not in _KINDS:
         raise UserError(f"embedding: none is called {name!r}; choose one of {', '.join(EMBEDDINGS)}")
     kind = _KINDS[name]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthvae.analysis.descriptors import DESCRIPTORS
+from synthvae.analysis.figures import point_density
 from synthvae.analysis.neighbourhoods import ClusterExample, cluster_examples, mean_spectrum
 from synthvae.analysis.report import (
     Cell,
@@ -19,12 +20,10 @@ from synthvae.analysis.report import (
     MapItem,
     Measured,
     Section,
-    Sound,
-    SoundRow,
     SoundTable,
     Table,
     Verdict,
-    wav_bytes,
+    sound_row,
 )
 from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sections.listening import render
@@ -112,20 +111,27 @@ def _views(run: RunResults, results: Results) -> list[Item]:
         },
     }
     caption = "The latents of the test presets, on any map and coloured by anything"
-    return [MapItem(caption, [f"preset {number}" for number in results.tests.numbers], run.views.maps, values)]
+    if run.views.explained is not None and run.views.explained_noise is not None:
+        caption += (
+            f"; PCA shows {100 * run.views.explained:.0f} % of their variance, and of that of noise "
+            f"{100 * run.views.explained_noise:.0f} %"
+        )
+    density = {name: point_density(points) for name, points in run.views.maps.items()}
+    return [MapItem(caption, [f"preset {number}" for number in results.tests.numbers], run.views.maps, values, density)]
 
 
 def _examples(run: RunResults, images: Mapping[str, bytes], sample_rate: int) -> list[Item]:
     """Three sounds and the mean spectrum of some clusters; nothing where there are none."""
     rows = [
-        SoundRow(
+        sound_row(
             f"cluster {example.label}",
-            [Sound(f"latent {index}", wav_bytes(audio.numpy(), sample_rate)) for index, audio in zip(
-                example.members, _decoded(run, np.array(example.members)), strict=True)],
+            [f"latent {index}" for index in example.members],
+            list(_decoded(run, np.array(example.members)).numpy()),
+            sample_rate,
             f"{example.size} latents",
         )
         for example in shown_clusters(run)
-    ]  # fmt: skip
+    ]
     if not rows:
         return []
     figure = FigureItem(

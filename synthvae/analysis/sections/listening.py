@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthvae.analysis.report import FigureItem, Section, Sound, SoundRow, SoundTable, sound_pair, wav_bytes
+from synthvae.analysis.report import FigureItem, Section, SoundTable, sound_pair, sound_row
 from synthvae.analysis.results import Results, RunResults
 
 __all__ = ["answer", "example_indices", "listening"]
@@ -51,10 +51,10 @@ def listening(run: RunResults, results: Results, images: Mapping[str, bytes], se
         pair = (tests.audio[index].numpy(), answer(run, index).numpy())
         rows.append(sound_pair(f"preset {number}", *pair, rate, detail, figure))
     prior = [
-        SoundRow(f"prior sample {i}", [Sound("sound", wav_bytes(audio.numpy(), rate))])
+        sound_row(f"prior sample {i}", ["sound"], [audio.numpy()], rate)
         for i, audio in enumerate(render(run, run.run.sample(PRIOR_EXAMPLES, seed)))
     ]
-    mean = SoundRow("mean preset", [Sound("the null", wav_bytes(tests.mean_audio[0].numpy(), rate))])
+    mean = sound_row("mean preset", ["the null"], [tests.mean_audio[0].numpy()], rate)
     return Section(
         f"Listen: {run.name}",
         ["From the best reconstructions to the worst, then sounds that were never in the dataset, and the null."],

@@ -16,11 +16,10 @@ from synthvae.analysis.report import (
     Item,
     Measured,
     Section,
-    Sound,
     SoundRow,
     SoundTable,
     Table,
-    wav_bytes,
+    sound_row,
 )
 from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sections.listening import render
@@ -59,17 +58,28 @@ def movement(run: RunResults, results: Results, images: Mapping[str, bytes]) -> 
             f"{run.movement.effects.presets} presets.",
         )
     )
+    if f"{run.name}_linearity" in images:
+        items.append(
+            FigureItem(
+                images[f"{run.name}_linearity"],
+                "Heat map of how straight each parameter moves each latent dimension",
+                "Whether it goes straight: the share of that movement that is a straight line, in the same order; grey "
+                "where nothing moves.",
+            )
+        )
     return Section(f"Moving about: {run.name}", [_lead(run)], items)
 
 
 def _lead(run: RunResults) -> str:
-    linearity = run.movement.effects.linearity
-    weight = np.square(run.movement.effects.movement)
-    known = ~np.isnan(linearity)
-    share = float(np.average(linearity[known], weights=weight[known])) if known.any() and weight[known].any() else 0.0
+    effects = run.movement.effects
+    share = effects.mean_linearity
+    if share is None:
+        return (
+            "What happens between presets. No parameter moves the latent at all: the encoder answers everything alike."
+        )
     return (
         f"What happens between presets. Of what a parameter moves in the latent space, a straight line explains "
-        f"{100 * share:.0f} % (R², weighted by movement)."
+        f"{100 * share:.0f} % (R², weighted by movement; {100 * effects.linearity_by_chance:.0f} % by chance)."
     )
 
 
@@ -108,8 +118,8 @@ def _walks(run: RunResults, results: Results) -> list[SoundRow]:
         numbers = [results.tests.numbers[int(index)] for index in pair]
         for kind, name in (("straight", "through the latent space"), ("parameter", "by parameters")):
             audio = render(run, walk(run.run, ends[0], ends[1], kind, STEPS)[0])
-            sounds = [Sound(f"{step + 1} of {STEPS}", wav_bytes(part.numpy(), rate)) for step, part in enumerate(audio)]
-            rows.append(SoundRow(f"preset {numbers[0]} to {numbers[1]}", sounds, name))
+            labels = [f"{step + 1} of {STEPS}" for step in range(STEPS)]
+            rows.append(sound_row(f"preset {numbers[0]} to {numbers[1]}", labels, list(audio.numpy()), rate, name))
     return rows
 
 
@@ -120,6 +130,6 @@ def _dimensions(run: RunResults, results: Results) -> list[SoundRow]:
             break
         path = traverse(np.zeros(run.run.latent_size), int(dimension), VALUES)
         audio = render(run, run.run.decode(torch.from_numpy(path)))
-        sounds = [Sound(f"{value:g}", wav_bytes(part.numpy(), rate)) for value, part in zip(VALUES, audio, strict=True)]
-        rows.append(SoundRow(f"dimension {dimension}", sounds, f"{run.sounds.kl[dimension]:.2g} nats"))
+        labels, detail = [f"{value:g}" for value in VALUES], f"{run.sounds.kl[dimension]:.2g} nats"
+        rows.append(sound_row(f"dimension {dimension}", labels, list(audio.numpy()), rate, detail))
     return rows

@@ -8,9 +8,9 @@ import numpy as np
 
 from synthvae.analysis.comparison import Comparisons
 from synthvae.analysis.distances import DISTANCES
-from synthvae.analysis.measure import FEATURE_UNITS
+from synthvae.analysis.measure import FEATURE_UNITS, TRAIN_LIMIT
 from synthvae.analysis.pitch import Measured as Defined
-from synthvae.analysis.reconstruction import error_ratio, summarise
+from synthvae.analysis.reconstruction import PresetErrors, derangement, error_ratio, summarise
 from synthvae.analysis.report import Cell, Column, FigureItem, Item, Measured, Section, Table, Verdict
 from synthvae.analysis.results import Results, RunResults
 
@@ -19,7 +19,7 @@ __all__ = ["reconstruction"]
 
 def reconstruction(results: Results, comparisons: Comparisons | None, images: Mapping[str, bytes]) -> Section:
     """Errors on features, distances, parameter errors and differences between runs, each beside its nulls."""
-    items: list[Item] = [_features(results), _distances(results), _parameters(results)]
+    items: list[Item] = [_features(results, False), _features(results, True), _distances(results), _parameters(results)]
     if comparisons is not None:
         items += [_differences(comparisons), _pairs(comparisons), _counts(comparisons)]
     items += [
@@ -33,7 +33,8 @@ def reconstruction(results: Results, comparisons: Comparisons | None, images: Ma
     return Section("Reconstruction", ["How close the decoded presets come to the test presets, as they sound."], items)
 
 
-def _features(results: Results) -> Table:
+def _features(results: Results, trained: bool) -> Table:
+    """Errors on test presets, or on presets that were `trained` on."""
     columns = [
         Column("answer"),
         Column("feature"),
@@ -44,11 +45,11 @@ def _features(results: Results) -> Table:
         Column("verdict"),
     ]
     rows: list[list[Cell]] = []
+    every = results.train_nulls.nulls if trained else results.nulls.nulls
     for feature, unit in FEATURE_UNITS.items():
-        nulls = results.nulls.nulls[feature]
+        nulls = every[feature]
         for run in results.runs:
-            errors = run.sounds.errors[feature]
-            mse, l1 = summarise(errors.mse), summarise(errors.l1)
+            errors = (run.train_sounds if trained else run.sounds).errors[feature]
             to_preset = error_ratio(errors.mse, nulls.mean_preset.mse)
             to_spectrogram = error_ratio(errors.mse, nulls.mean_spectrogram.mse)
             beaten = to_preset.beats_null + to_spectrogram.beats_null
@@ -56,31 +57,18 @@ def _features(results: Results) -> Table:
                 ("bad", "neutral", "good")[beaten],
                 ("beats no null", "beats one null", "beats both nulls")[beaten],
             )
-            rows.append(
-                [
-                    run.name,
-                    feature,
-                    Measured(mse.mean, f"{unit}²", mse.low, mse.high),
-                    Measured(l1.mean, unit, l1.low, l1.high),
-                    to_preset.value,
-                    to_spectrogram.value,
-                    verdict,
-                ]
-            )
+            rows.append([run.name, feature, *_errors(errors, unit), to_preset.value, to_spectrogram.value, verdict])
         for null, errors in vars(nulls).items():
-            rows.append(
-                [
-                    f"null: {null.replace('_', ' ')}",
-                    feature,
-                    Measured(float(errors.mse.mean()), f"{unit}²"),
-                    Measured(float(errors.l1.mean()), unit),
-                    error_ratio(errors.mse, nulls.mean_preset.mse).value,
-                    error_ratio(errors.mse, nulls.mean_spectrogram.mse).value,
-                    None,
-                ]
-            )
-    count = len(results.tests.unit)
-    return Table(f"Errors of the reconstructions of {count:,} test presets, beside their nulls", columns, rows)
+            ratios = [error_ratio(errors.mse, other.mse).value for other in (nulls.mean_preset, nulls.mean_spectrogram)]
+            rows.append([f"null: {null.replace('_', ' ')}", feature, *_errors(errors, unit), *ratios, None])
+    count = len(every["logmel"].mean_preset.mse)
+    which = "training presets, which the models have seen" if trained else "test presets"
+    return Table(f"Errors of the reconstructions of {count:,} {which}, beside their nulls", columns, rows)
+
+
+def _errors(errors: PresetErrors, unit: str) -> list[Cell]:
+    mse, l1 = summarise(errors.mse), summarise(errors.l1)
+    return [Measured(mse.mean, f"{unit}²", mse.low, mse.high), Measured(l1.mean, unit, l1.low, l1.high)]
 
 
 def _distances(results: Results) -> Table:
@@ -137,14 +125,29 @@ def _beats(run: RunResults, name: str, null: Defined) -> Verdict:
 
 
 def _parameters(results: Results) -> Table:
+    tests = results.tests
+    answers = {run.name: (run.sounds.parameter_error, run.train_sounds.parameter_error) for run in results.runs}
+    both = [unit.double().numpy() for unit in (tests.unit, tests.train_unit[:TRAIN_LIMIT])]
+    null = [np.square(unit - 0.5).sum(axis=1) for unit in both]
+    answers["null: mean preset"] = (null[0], null[1])
+    other = [np.square(unit - unit[derangement(len(unit))]).sum(axis=1) for unit in both]
+    answers["null: random preset"] = (other[0], other[1])
     rows: list[list[Cell]] = []
-    null = np.square(results.tests.unit.double().numpy() - 0.5).sum(axis=1)
-    for run in results.runs:
-        summary = summarise(run.sounds.parameter_error)
-        ratio = error_ratio(run.sounds.parameter_error, null)
-        rows.append([run.name, Measured(summary.mean, "unit cube²", summary.low, summary.high), ratio.value])
-    rows.append(["null: mean preset", Measured(float(null.mean()), "unit cube²"), 1.0])
-    columns = [Column("answer"), Column("squared error"), Column("to mean preset", "ratio", "below 1 is better")]
+    for name, errors in answers.items():
+        row: list[Cell] = [name]
+        for error, of_null in zip(errors, null, strict=True):
+            summary = summarise(error)
+            row += [
+                Measured(summary.mean, "unit cube²", summary.low, summary.high), error_ratio(error, of_null).value
+            ]  # fmt: skip
+        rows.append(row)
+    columns = [
+        Column("answer"),
+        Column("test", note="mean squared error with its 95 % interval"),
+        Column("to mean preset", "ratio", "below 1 is better"),
+        Column("training presets"),
+        Column("to mean preset", "ratio", "below 1 is better"),
+    ]
     note = "Squared distance in the unit cube. Parameters that are not heard count as much as those that are."
     return Table("Errors of the parameters", columns, rows, note)
 

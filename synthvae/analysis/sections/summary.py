@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from synthvae.analysis.comparison import Comparisons
+from synthvae.analysis.comparison import LOGMEL, Comparisons
+from synthvae.analysis.movement import PathComparison
 from synthvae.analysis.reconstruction import Ratio, error_ratio
 from synthvae.analysis.report import Finding, Headline, Measured
 from synthvae.analysis.results import Results, RunResults
@@ -56,11 +57,14 @@ def findings(results: Results, comparisons: Comparisons | None) -> list[Finding]
     found = []
     for run in results.runs:
         found += [_against(run, _ratio(run, results, null), words) for null, words in NULLS.items()]
-        found.append(_active(run))
+        found += [_active(run), *_invented(run, results), *_near(run)]
+        if run.movement.straight:
+            found += [_paths(run, comparison) for comparison in run.movement.straight.values()]
         for row in run.survey.rows:
             found.append(Finding("good" if row.beats_noise else "bad", f"{run.name}: {row.sentence}"))
     if comparisons is not None:
         found += [Finding("neutral", c.difference.sentence) for c in comparisons.errors.values()]
+        found += [Finding("neutral", pair.sentence) for pair in comparisons.errors[LOGMEL].pairs]
         found += [Finding("neutral", test.sentence) for test in comparisons.counts.values()]
     return found
 
@@ -82,6 +86,44 @@ def _against(run: RunResults, ratio: Ratio, null: str) -> Finding:
         text = f"{run.name} reconstructs better than {null}: {ratio.value:.2f} of its log-mel error"
         return Finding("good", f"{text} {span}.")
     return Finding("bad", f"{run.name} does not beat {null}: {ratio.value:.2f} times its log-mel error {span}.")
+
+
+def _invented(run: RunResults, results: Results) -> list[Finding]:
+    """How the sounds that a run draws lie between the floor and the mean preset; nothing where one is missing."""
+    prior, floor = run.sounds.prior_distance.distance, results.nulls.floor.distance
+    null = results.nulls.mean_preset_distance.distance
+    if prior is None or floor is None or null is None or not floor.value:
+        return []
+    text = (
+        f"As a whole the sounds that {run.name} draws lie {prior.value / floor.value:.3g} times as far from the test "
+        f"sounds (FAD) as one half of these from the other; the mean preset, {null.value / floor.value:.3g} times."
+    )
+    judgement = "good" if prior.value <= floor.value else "neutral" if prior.value < null.value else "bad"
+    return [Finding(judgement, text)]  # type: ignore[arg-type]
+
+
+def _near(run: RunResults) -> list[Finding]:
+    """Whether near in the latent space sounds near; nothing where there are too few presets."""
+    trust = run.neighbourhoods.trust
+    if trust is None:
+        return []
+    share, chance = trust.near, trust.near_chance
+    text = (
+        f"Of the {trust.neighbours} presets nearest in {run.name}'s latent space {100 * share.mean:.0f} % are among "
+        f"the tenth of all presets that sound nearest, where chance gives {100 * chance:.0f} %"
+    )
+    if share.low is None or share.high is None or share.low <= chance <= share.high:
+        return [Finding("bad", f"{text}: near there says nothing of the sound.")]
+    if share.high < chance:
+        return [Finding("bad", f"{text}: what lies near there sounds farther than chance.")]
+    return [Finding("good", f"{text}: what lies near there sounds nearer than chance.")]
+
+
+def _paths(run: RunResults, comparison: PathComparison) -> Finding:
+    """Whether descriptors move more evenly than when parameters are interpolated."""
+    better, worse = comparison.improved, comparison.worsened
+    judgement = "good" if better > worse else "bad" if worse > better else "neutral"
+    return Finding(judgement, f"{run.name}: {comparison.sentence}")  # type: ignore[arg-type]
 
 
 def _active(run: RunResults) -> Finding:
