@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from synthvae.errors import UserError
 from synthvae.parameters.space import ParameterSpace, shown
 from synthvae.presets.dataset import SPLITS, DatasetHeader, write_dataset
+from synthvae.presets.names import earlier_files, slug
 from synthvae.presets.preset import Preset, write_preset, write_wav
 from synthvae.presets.rounding import round_significant
 from synthvae.presets.sampling import SYNTH1B1_WIDTH, synth1b1_unit, uniform_unit
@@ -39,6 +41,8 @@ LARGEST_SEED = 2**63 - 1
 MOST_DIGITS = 18
 
 Progress = Callable[[int], object]
+#: Sounds ``(N, T)`` and their sample rate to name and descriptors of each; `synthvae.naming.name_sounds` is one.
+Naming = Callable[[Tensor, int], Sequence[tuple[str, Mapping[str, float | None]]]]
 
 
 def check_seed(seed: int, option: str = "--seed") -> None:
@@ -204,8 +208,12 @@ def write_sounds(
     voice: nn.Module,
     sample_format: str = "float",
     progress: Progress = lambda done: None,
+    naming: Naming | None = None,
 ) -> list[Path]:
     """Write each preset as ``NAME.json`` and its sound as ``NAME.wav``.
+
+    With `naming` the presets get what it measures as their names and descriptors, and the files are called
+    ``NAME_bright-pluck_A3``; they then replace those that an earlier call left under another measured name.
 
     Args:
         directory: where to.
@@ -214,6 +222,7 @@ def write_sounds(
         voice: renders unit parameters.
         sample_format: ``float`` or ``int16``.
         progress: called with the number of sounds done.
+        naming: names sounds; without it presets keep the names and descriptors they have.
 
     Returns:
         The WAV files.
@@ -222,12 +231,23 @@ def write_sounds(
         UserError: if the directory cannot be written to.
     """
     unit = torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))
+    earlier = earlier_files(directory, names) if naming else {}
     paths: list[Path] = []
     for audio in render_all(voice, unit, 64):
-        for row in audio.numpy():
-            preset, name = presets[len(paths)], names[len(paths)]
-            write_preset(directory / f"{name}.json", preset)
-            paths.append(directory / f"{name}.wav")
-            write_wav(paths[-1], row, preset.settings.sample_rate, sample_format)
+        first = len(paths)
+        measured = naming(audio, presets[first].settings.sample_rate) if naming else ()
+        for number, row in enumerate(audio.numpy()):
+            preset, stem = presets[first + number], names[first + number]
+            if naming:
+                name, descriptors = measured[number]
+                preset = replace(preset, name=name, descriptors=descriptors)
+            path = directory / (f"{stem}_{slug(preset.name)}.wav" if naming else f"{stem}.wav")
+            write_preset(path.with_suffix(".json"), preset)
+            write_wav(path, row, preset.settings.sample_rate, sample_format)
+            for old in earlier.get(stem, ()):
+                if old.stem != path.stem:
+                    old.with_suffix(".wav").unlink(missing_ok=True)
+                    old.unlink(missing_ok=True)
+            paths.append(path)
             progress(len(paths))
     return paths

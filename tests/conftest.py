@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
 import types
 from importlib import resources
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from synthvae.bank import Bank
 from synthvae.generation import generate_dataset
 from synthvae.parameters.voice import VOICE_63, import_torchsynth
 from synthvae.presets.dataset import Dataset, read_dataset
+from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
 from synthvae.training.config import resolve_config
@@ -54,6 +57,29 @@ def small_run(small_dataset: Dataset, small_voice: Voice, tmp_path_factory: pyte
     )
     train(config, small_dataset, small_voice, out)
     return out
+
+
+@pytest.fixture(scope="session")
+def small_presets(small_dataset: Dataset) -> list[Preset]:
+    """24 presets of a quarter of a second, without names."""
+    origin = {"dataset": "small.json"}
+    return [Preset(VOICE_63, row, SHORT, {**origin, "index": i}) for i, row in enumerate(small_dataset.values[:24])]
+
+
+@pytest.fixture(scope="session")
+def small_bank_file(small_presets: list[Preset], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bank of the first 12; for reading only."""
+    path = tmp_path_factory.mktemp("bank") / "bank.sqlite"
+    Bank(path).add_all(small_presets[:12], [("even",) if i % 2 == 0 else ("odd", "other") for i in range(12)])
+    return path
+
+
+@pytest.fixture
+def small_bank(small_bank_file: Path, tmp_path: Path) -> Bank:
+    """A copy of it, for one test alone."""
+    path = tmp_path / "bank.sqlite"
+    shutil.copyfile(small_bank_file, path)
+    return Bank(path)
 
 
 @pytest.fixture

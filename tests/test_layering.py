@@ -10,6 +10,7 @@ LEVELS = {
     "allocator": 0,
     "errors": 0,
     "files": 0,
+    "loudness": 0,
     "provenance": 0,
     "tensors": 0,
     "parameters": 0,
@@ -20,12 +21,17 @@ LEVELS = {
     "presets": 1,
     "generation": 2,
     "perception": 2,
+    "recordings": 2,
     "training": 3,
-    "exploration": 4,
-    "benchmark": 4,
     "analysis": 4,
     "experiments": 5,
-    "cli": 6,
+    "naming": 5,
+    "bank": 6,
+    "exploration": 6,
+    "instruments": 6,
+    "matching": 6,
+    "benchmark": 7,
+    "cli": 8,
 }
 
 

@@ -9,7 +9,20 @@ import sys
 import typer
 
 from synthvae.allocator import keep_freed_memory
-from synthvae.cli import analyze, benchmark, datasets, experiment, metric, presets, train
+from synthvae.cli import (
+    analyze,
+    bank,
+    benchmark,
+    datasets,
+    experiment,
+    export,
+    match,
+    metric,
+    play,
+    presets,
+    train,
+    walk,
+)
 from synthvae.errors import UserError
 
 __all__ = ["app", "main"]
@@ -23,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _module in (datasets, metric, train, analyze, presets, experiment, benchmark):
+for _module in (datasets, metric, train, analyze, presets, walk, match, export, play, bank, experiment, benchmark):
     _module.register(app)
 
 
@@ -46,7 +59,8 @@ def main() -> None:
         if not isinstance(error, usage_error):
             raise
         message = getattr(error, "format_message", error.__str__)()
-        code = _complain(f"{message}{_offending_value(error)} (see synthvae --help)", 2)
+        # Without a message it was the help of a command that was called without arguments.
+        code = _complain(f"{message}{_offending_value(error)} (see synthvae --help)", 2) if message else 2
     sys.exit(code if isinstance(code, int) else 0)
 
 

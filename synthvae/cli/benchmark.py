@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,6 +28,8 @@ def register(app: typer.Typer) -> None:
     group.command("features")(features)
     group.command("train-step")(train_step)
     group.command("losses")(losses)
+    group.command("match")(match)
+    group.command("morph")(morph)
     app.add_typer(group, name="benchmark")
 
 
@@ -131,6 +134,132 @@ def losses(
         return
     _print_scale(scale)
     print(loss_table(results))
+
+
+def match(
+    run: Annotated[Path | None, typer.Option(help="A run with an audio encoder, as one more way to begin.")] = None,
+    targets: Annotated[int, typer.Option(help="Sounds of random presets.")] = 40,
+    sounds: Annotated[
+        Path | None, typer.Option(help="A directory of recordings.  [default: 20 sounds of other synthesis]")
+    ] = None,
+    budget: Annotated[int, typer.Option(help="Renders of each search; one with its gradient counts as three.")] = 8000,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Let random search, CMA-ES and ours look for the same sounds, at an equal number of renders.
+
+    Example: `synthvae benchmark match --run experiments/runs/best-16`
+    """
+    if targets < 2:
+        raise UserError(f"--targets is {targets}; give at least 2")
+    if sounds is not None and not sounds.is_dir():
+        raise UserError(f"--sounds is {str(sounds)!r}, no directory; give one with recordings in it")
+    _check(1, "cpu", seed)
+    from dataclasses import asdict
+
+    from synthvae.benchmark.match import Way, match_table, measure_match, recordings, voice_targets
+    from synthvae.benchmark.timing import provenance
+    from synthvae.cli.progress import progress_bar
+    from synthvae.matching.index import PRESETS, open_index
+    from synthvae.matching.starts import encoder_of
+    from synthvae.parameters.voice import VOICE_63
+    from synthvae.presets.settings import RenderSettings
+    from synthvae.training.run_directory import load_run
+
+    model = load_run(run) if run is not None else None
+    if model is not None and encoder_of(model) is None:
+        raise UserError(f"{run}: has no audio encoder; train one with synthvae train-encoder {run}")
+    space = VOICE_63 if model is None else model.parameters
+    settings = RenderSettings() if model is None else model.settings
+    with progress_bar("rendering the index, once", PRESETS) as update:
+        index = open_index(space, settings, progress=lambda done: update(done, ""))
+    ways = [
+        Way("random", "random"),
+        Way("CMA-ES (the package cma)", "cma"),
+        Way("ours", "combined"),
+        Way(f"ours, from an index of {PRESETS:,} sounds", "combined", index),
+    ]
+    if model is not None:
+        ways.append(Way(f"ours, from the index and the encoder of {model.name}", "combined", index, model))
+    groups = {
+        f"{targets} sounds of random presets": voice_targets(space, settings, targets),
+        "other sounds" if sounds is None else str(sounds): recordings(sounds, settings.sample_rate),
+    }
+    scale = {"budget": budget, "seed": seed, "sounds": f"{settings.seconds:g} s at {settings.sample_rate:,} Hz"}
+    results = {}
+    for name, chosen in groups.items():
+        with progress_bar(name, len(chosen) * len(ways)) as update:
+            results[name] = measure_match(chosen, space, ways, budget, seed, update)
+    if as_json:
+        rows = {name: [asdict(way) for way in found] for name, found in results.items()}
+        print(json.dumps(provenance(scale) | {"measurements": rows}, indent=1))
+        return
+    _print_scale(scale)
+    for name, found in results.items():
+        print(f"{name}\n\n{match_table(found, seed)}\n")
+
+
+def morph(
+    run: Annotated[
+        Path | None, typer.Option(help="A directory made with train.  [default: the last in experiments/runs]")
+    ] = None,
+    pairs: Annotated[int, typer.Option(help="Pairs of test presets to walk between.")] = 100,
+    steps: Annotated[int, typer.Option(help="Sounds of a walk, both ends included.")] = 9,
+    ways: Annotated[
+        str | None, typer.Option(help="Some of latent, metric and parameters, comma-separated.  [default: all]")
+    ] = None,
+    descriptors: Annotated[
+        bool, typer.Option("--descriptors", help="Score SPINVAE's smoothness as well, 20 ms a sound.")
+    ] = False,
+    seed: SeedOption = 0,
+    data: Annotated[Path | None, typer.Option(help="The dataset.  [default: the run's]")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how even walks between presets are, beside plain interpolation of the parameters.
+
+    Example: `synthvae benchmark morph --run experiments/runs/first --pairs 100`
+    """
+    if pairs < 1:
+        raise UserError(f"--pairs is {pairs}; give at least 1")
+    _check(1, "cpu", seed)
+    from dataclasses import asdict
+
+    from synthvae.benchmark.morph import CANDIDATES, PLAIN, draw_pairs, measure_morphs, morph_table
+    from synthvae.benchmark.timing import provenance
+    from synthvae.cli.progress import progress_bar
+    from synthvae.exploration.finding import find_run
+    from synthvae.exploration.morph import MOST_STEPS, WAYS
+    from synthvae.presets.dataset import read_dataset
+    from synthvae.training.run_directory import load_run
+
+    if not 2 <= steps <= MOST_STEPS:
+        raise UserError(f"--steps is {steps}; give 2 to {MOST_STEPS}")
+    chosen = ways.split(",") if ways is not None else list(WAYS)
+    for way in chosen:
+        if way not in WAYS:
+            raise UserError(f"--ways names {way!r}; choose some of {', '.join(WAYS)}")
+    path, note = find_run(run)
+    model = load_run(path)
+    dataset = read_dataset(data or Path(model.config.data))
+    if data is None:
+        model.require_own_dataset(dataset)
+    model.require_unseen(dataset)
+    ends = draw_pairs(dataset.split("test"), pairs, seed)
+    if not len(ends):
+        raise UserError(f"{dataset.path}: one test preset; a pair takes two, generate a larger dataset")
+    labels = [label for label, (way, _) in CANDIDATES.items() if way in chosen or label == PLAIN]
+    with progress_bar("walking", len(ends) * len(labels)) as update:
+        results = measure_morphs(model, ends, steps, labels, descriptors, update)
+    settings = model.settings
+    sounds = f"{settings.seconds:g} s at {settings.sample_rate} Hz"
+    scale = {"run": model.name, "pairs": len(ends), "steps": steps, "seed": seed, "sounds": sounds}
+    if as_json:
+        print(json.dumps(provenance(scale) | {"measurements": [asdict(r) for r in results]}, indent=1))
+        return
+    if note:
+        print(note)
+    _print_scale(scale)
+    print(morph_table(results))
 
 
 def _check(repetitions: int, device: str, seed: int) -> None:

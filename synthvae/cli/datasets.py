@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from synthvae.cli.listing import print_files
 from synthvae.cli.progress import progress_bar
 from synthvae.errors import UserError
 
@@ -66,12 +67,13 @@ def render(
     out: Annotated[Path, typer.Option(help="The directory to write to.")],
     sample_format: Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")] = "float",
 ) -> None:
-    """Render presets of a dataset to WAV files, each with its JSON beside it.
+    """Render presets of a dataset to WAV files, each with its JSON beside it, both named after what is heard.
 
     Example: `synthvae render datasets/study.json --index 3,17 --out sounds`
     """
     from synthvae import generation
     from synthvae.files import ensure_directory
+    from synthvae.naming import name_sounds
     from synthvae.presets.dataset import read_dataset
     from synthvae.presets.preset import Preset, check_sample_format
     from synthvae.synth.voice import Voice
@@ -87,5 +89,7 @@ def render(
     width = max(6, len(str(max(numbers))))
     names = [f"preset_{i:0{width}d}" for i in numbers]
     with progress_bar("rendering", len(numbers)) as update:
-        paths = generation.write_sounds(out, names, presets, voice, sample_format, lambda done: update(done, ""))
-    print(f"{out}: {len(paths)} sounds with their presets, {paths[0].name} to {paths[-1].name}")
+        paths = generation.write_sounds(
+            out, names, presets, voice, sample_format, lambda done: update(done, ""), name_sounds
+        )
+    print_files(out, paths, "sounds with their presets")

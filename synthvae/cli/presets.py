@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from synthvae.cli.listing import print_files
 from synthvae.cli.progress import progress_bar
 from synthvae.errors import UserError
 
@@ -15,6 +16,9 @@ __all__ = ["register"]
 RunArgument = Annotated[Path, typer.Argument(help="A directory made with train.")]
 OutOption = Annotated[Path, typer.Option(help="The directory to write to.")]
 FormatOption = Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")]
+
+#: Of the names of two files in that of a third.
+LONGEST_STEM = 80
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +36,7 @@ def decode(
     z: Annotated[Path | None, typer.Option(help="Decode the latents of a JSON or CSV file, one row each.")] = None,
     sample_format: FormatOption = "float",
 ) -> None:
-    """Turn latent points into presets (JSON) and sounds (WAV).
+    """Turn latent points into presets (JSON) and sounds (WAV), named after what is heard.
 
     Example: `synthvae decode experiments/runs/first --random 8 --seed 1 --out sounds`
     """
@@ -59,7 +63,7 @@ def decode(
         paths = exploration.decode_to_files(
             model, latents, names, out, origins, sample_format, lambda done: update(done, "")
         )
-    print(f"{out}: {len(paths)} sounds with their presets, {paths[0].name} to {paths[-1].name}")
+    print_files(out, paths, "sounds with their presets")
 
 
 def encode(
@@ -109,7 +113,7 @@ def interpolate(
     chosen = (("--from", start), ("--to", end))
     ends = torch.stack([exploration.find_preset(model, text, data, option) for option, text in chosen])
     latents = exploration.straight_line(model.encode(ends), steps)
-    stems = [text if is_number(text) else Path(text).stem for text in (start, end)]
+    stems = [text if is_number(text) else Path(text).stem[:LONGEST_STEM] for text in (start, end)]
     names = _numbered(f"from_{stems[0]}_to_{stems[1]}_step", steps, 3)
     with progress_bar("rendering", steps) as update:
         paths = exploration.decode_to_files(
@@ -121,7 +125,7 @@ def interpolate(
             sample_format,
             lambda done: update(done, ""),
         )
-    print(f"{out}: {len(paths)} steps, {paths[0].name} to {paths[-1].name}")
+    print_files(out, paths, "steps")
 
 
 def _numbered(stem: str, count: int, digits: int) -> list[str]:

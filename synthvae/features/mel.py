@@ -67,7 +67,7 @@ def log_mel(audio: Tensor, sample_rate: int) -> Tensor:
     return LogMel(sample_rate)(audio)
 
 
-def htk_filterbank(sample_rate: int, bands: int = BANDS, lowest: float = LOWEST) -> np.ndarray:
+def htk_filterbank(sample_rate: int, bands: int = BANDS, lowest: float = LOWEST, n_fft: int = N_FFT) -> np.ndarray:
     """Triangles of unit height, evenly spaced on the HTK mel scale `2595 log10(1 + f / 700)`.
 
     Band b rises from corner b to corner b + 1 and falls to corner b + 2, straight in Hz; the `bands + 2`
@@ -77,12 +77,13 @@ def htk_filterbank(sample_rate: int, bands: int = BANDS, lowest: float = LOWEST)
         sample_rate: in Hz.
         bands: how many.
         lowest: first corner in Hz.
+        n_fft: length of the transform.
 
     Returns:
-        `(bands, 1025)`, float64: the weight of every bin of the STFT in every band.
+        `(bands, n_fft // 2 + 1)`, float64: the weight of every bin of the STFT in every band.
     """
     corners = _corners(sample_rate, bands, lowest)
-    frequencies = np.arange(N_FFT // 2 + 1) * sample_rate / N_FFT
+    frequencies = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
     rising = (frequencies - corners[:-2, None]) / np.diff(corners)[:-1, None]
     falling = (corners[2:, None] - frequencies) / np.diff(corners)[1:, None]
     return np.maximum(0.0, np.minimum(rising, falling))

@@ -23,7 +23,11 @@ from synthvae.presets.settings import SYNTH, RenderSettings, check_format
 __all__ = [
     "LATENTS_FORMAT",
     "SAMPLE_FORMATS",
+    "TORCHSYNTH_FORMAT",
     "Preset",
+    "check_descriptors",
+    "check_name",
+    "preset_json",
     "read_preset",
     "read_presets",
     "wav_bytes",
@@ -35,7 +39,10 @@ FORMAT = "synthvae-preset"
 VERSION = 1
 #: The format of files of latents, which `encode` may have left beside the presets it read.
 LATENTS_FORMAT = "synthvae-latents"
+#: The format of presets for torchsynth, which `export` may have left there.
+TORCHSYNTH_FORMAT = "synthvae-torchsynth"
 SAMPLE_FORMATS = ("float", "int16")
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -47,12 +54,16 @@ class Preset:
         human: ``(P,)`` values in human units.
         settings: how it is meant to be rendered.
         origin: where it came from, in words and numbers.
+        name: one line for people; empty where it has none.
+        descriptors: what was measured of its sound, None where it has no such thing; see `synthvae.naming`.
     """
 
     parameters: ParameterSpace
     human: NDArray[np.float64]
     settings: RenderSettings
     origin: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    descriptors: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def unit(self) -> NDArray[np.float64]:
@@ -61,10 +72,23 @@ class Preset:
 
 
 def write_preset(path: Path, preset: Preset) -> None:
-    """Write a preset as JSON, the fixed parameters included, so that any tool can use it alone.
+    """Write `preset_json` to a file.
 
     Raises:
-        UserError: if `path` cannot be written or a value is not finite.
+        UserError: if `path` cannot be written, a value is not finite, or the name is not one line.
+    """
+    atomic_write(path, preset_json(preset, path))
+
+
+def preset_json(preset: Preset, path: Path) -> str:
+    """A preset as JSON, the fixed parameters included, so that any tool can use it alone.
+
+    Args:
+        preset: what is written.
+        path: of the file, for messages.
+
+    Raises:
+        UserError: if a value is not finite, or the name is not one line.
     """
     for name, value in zip(preset.parameters.names, preset.human.tolist(), strict=True):
         if not math.isfinite(value):
@@ -73,12 +97,14 @@ def write_preset(path: Path, preset: Preset) -> None:
         "format": FORMAT,
         "version": VERSION,
         "synth": SYNTH,
+        **({"name": check_name(preset.name, str(path))} if preset.name else {}),
+        **({"descriptors": check_descriptors(preset.descriptors, str(path))} if preset.descriptors else {}),
         **preset.settings.to_dict(),
         "origin": dict(preset.origin),
         "units": {p.name: p.unit for p in preset.parameters if p.unit},
         "values": preset.parameters.to_dict(round_significant(preset.human)),
     }
-    atomic_write(path, dump_json(document, path) + "\n")
+    return dump_json(document, path) + "\n"
 
 
 def read_preset(path: Path, parameters: ParameterSpace) -> Preset:
@@ -112,13 +138,59 @@ def _preset(document: Any, path: Path, parameters: ParameterSpace) -> Preset:  #
         raise UserError(f"{path}: values is {shown(values)}, not an object of numbers by name; write the preset again")
     human = parameters.from_dict(values, str(path))
     settings = RenderSettings.from_header(document, str(path))
-    return Preset(parameters, human, settings, origin if isinstance(origin, dict) else {})
+    return Preset(
+        parameters,
+        human,
+        settings,
+        origin if isinstance(origin, dict) else {},
+        check_name(document.get("name", ""), str(path)),
+        check_descriptors(document.get("descriptors", {}), str(path)),
+    )
+
+
+def check_name(name: object, source: str) -> str:
+    """A preset's name, known to be one line that can be shown.
+
+    Args:
+        name: from a file or from whoever gives it.
+        source: what it is from, for the message.
+
+    Raises:
+        UserError: if it is no text, has a line break or another control character, or more than 200 characters.
+    """
+    if not isinstance(name, str) or not (name.isprintable() and len(name) <= LONGEST_NAME):
+        raise UserError(
+            f"{source}: name is {shown(name)}, not one line of at most {LONGEST_NAME} characters; correct it"
+        )
+    return name
+
+
+def check_descriptors(descriptors: object, source: str) -> dict[str, float | None]:
+    """What was measured of a preset's sound, known to be finite numbers by name, or None.
+
+    Args:
+        descriptors: from a file or from whoever gives them.
+        source: what they are from, for the message.
+
+    Raises:
+        UserError: if they are no object, or one is neither a finite number nor null.
+    """
+    if not isinstance(descriptors, Mapping):
+        raise UserError(f"{source}: descriptors is {shown(descriptors)}, not an object of numbers by name; remove it")
+    for name, value in descriptors.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not isinstance(name, str) or not (value is None or number):
+            raise UserError(
+                f"{source}: descriptors[{shown(name)}] is {shown(value)}, neither a finite number nor null; remove it"
+            )
+    return {name: None if value is None else float(value) for name, value in descriptors.items()}
 
 
 def read_presets(path: Path, parameters: ParameterSpace) -> list[tuple[Path, Preset]]:
     """Read one preset, or every ``*.json`` of a directory in the order of their names.
 
-    Files of latents in the directory are passed over, so that `encode` can write beside the presets and run again.
+    Files of latents in the directory and presets for torchsynth are passed over, so that `encode` and `export` can
+    write beside the presets and run again.
 
     Raises:
         UserError: as `read_preset`, or if the directory holds none.
@@ -128,7 +200,7 @@ def read_presets(path: Path, parameters: ParameterSpace) -> list[tuple[Path, Pre
     presets = []
     for file in sorted(path.glob("*.json")):
         document = _load(file)
-        if not (isinstance(document, dict) and document.get("format") == LATENTS_FORMAT):
+        if not (isinstance(document, dict) and document.get("format") in (LATENTS_FORMAT, TORCHSYNTH_FORMAT)):
             presets.append((file, _preset(document, file, parameters)))
     if not presets:
         raise UserError(f"{path}: no preset's *.json in it; give a preset or a directory of presets")

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
@@ -180,6 +181,11 @@ class Run:
     def sample_latent(self, n: int, seed: int = 0) -> Tensor:
         """`n` draws ``(n, D)`` of the standard normal prior."""
         return torch.randn(n, self.latent_size, generator=torch.Generator().manual_seed(seed))
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """SHA-256 of the weights, in hexadecimal: what was made of their latents fits no others."""
+        return hashlib.sha256((self.path / "weights.safetensors").read_bytes()).hexdigest()
 
     @cached_property
     def voice(self) -> Voice:

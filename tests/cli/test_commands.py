@@ -15,7 +15,9 @@ import pytest
 import soundfile
 
 from synthvae.experiments.cases import list_cases
+from synthvae.naming import name_sounds
 from synthvae.presets.dataset import Dataset
+from synthvae.presets.names import slug
 from tests.cli.refusal import refused
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,16 +58,19 @@ def test_generate_and_render(run, tmp_path: Path):
     assert "64 presets of 63 parameters (46 train, 9 validation, 9 test)" in out
     code, out, _ = run("render", "data/small.json", "--index", "3,17", "--out", "sounds", "--format", "int16")
     assert code == 0
-    assert sorted(p.name for p in (tmp_path / "sounds").iterdir()) == [
-        "preset_000003.json",
-        "preset_000003.wav",
-        "preset_000017.json",
-        "preset_000017.wav",
+    paths = sorted((tmp_path / "sounds").iterdir())
+    assert [path.name[:14] + path.suffix for path in paths] == [
+        "preset_000003_.json",
+        "preset_000003_.wav",
+        "preset_000017_.json",
+        "preset_000017_.wav",
     ]
-    info = soundfile.info(tmp_path / "sounds/preset_000003.wav")
+    info = soundfile.info(paths[1])
     assert (info.samplerate, info.frames, info.channels, info.subtype) == (44100, 11025, 1, "PCM_16")
-    origin = json.loads((tmp_path / "sounds/preset_000003.json").read_text())["origin"]
-    assert origin["index"] == 3
+    preset = json.loads(paths[0].read_text())
+    assert preset["origin"]["index"] == 3
+    assert paths[0].stem == paths[1].stem == f"preset_000003_{slug(preset['name'])}"
+    assert out.splitlines() == ["sounds: 2 sounds with their presets", f"  {paths[1].name}", f"  {paths[3].name}"]
     refused(run("generate-dataset", "--size", 64, "--out", "data/small.json"), "exists already", "--overwrite")
     assert run("generate-dataset", "--size", 64, "--out", "data/small.json", "--overwrite")[0] == 0
 
@@ -88,25 +93,60 @@ def test_train_from_flags_and_toml(run, small_dataset: Dataset, tmp_path: Path):
 def test_decode_encode_interpolate(run, small_run: Path, small_dataset: Dataset, tmp_path: Path):
     code, _, err = run("decode", small_run, "--random", 3, "--seed", 1, "--out", "a")
     assert code == 0, err
-    names = sorted(p.name for p in (tmp_path / "a").glob("*.wav"))
-    assert names == ["random_1_0000.wav", "random_1_0001.wav", "random_1_0002.wav"]
+    stems = sorted(p.stem for p in (tmp_path / "a").glob("*.wav"))
+    assert [stem[:14] for stem in stems] == ["random_1_0000_", "random_1_0001_", "random_1_0002_"]
     code, _, err = run("encode", small_run, "a", "--out", "z.json")
     assert code == 0, err
     latents = json.loads((tmp_path / "z.json").read_text())
-    assert latents["names"] == ["random_1_0000", "random_1_0001", "random_1_0002"]
+    assert latents["names"] == stems
     assert [len(row) for row in latents["latents"]] == [16] * 3
     assert run("decode", small_run, "--z", "z.json", "--out", "b")[0] == 0
     assert len(list((tmp_path / "b").glob("latent_*.wav"))) == 3
     with (tmp_path / "z.csv").open("w", newline="") as file:
         csv.writer(file).writerows(latents["latents"])
     assert run("decode", small_run, "--z", "z.csv", "--out", "c")[0] == 0
-    assert (tmp_path / "c/latent_0002.wav").read_bytes() == (tmp_path / "b/latent_0002.wav").read_bytes()
+    same = [next((tmp_path / folder).glob("latent_0002_*.wav")).read_bytes() for folder in "bc"]
+    assert same[0] == same[1]
 
     arguments = ("--from", 12, "--to", 48, "--steps", 5, "--out", "walk")
     code, _, err = run("interpolate", small_run, *arguments)
     assert code == 0, err
-    assert sorted(p.stem for p in (tmp_path / "walk").glob("*.wav")) == [f"from_12_to_48_step_00{i}" for i in range(5)]
-    assert run("interpolate", small_run, "--from", "a/random_1_0000.json", "--to", 3, "--steps", 2)[0] == 0
+    steps = sorted(p.stem for p in (tmp_path / "walk").glob("*.wav"))
+    assert [stem.rpartition("step_")[2][:4] for stem in steps] == [f"00{i}_" for i in range(5)]
+    assert all(stem.startswith("from_12_to_48_step_") for stem in steps)
+    code, out, _ = run("interpolate", small_run, "--from", f"a/{stems[0]}.json", "--to", 3, "--steps", 10)
+    assert code == 0
+    assert out.startswith("sounds: 10 steps\n")
+    assert out.count("\n") == 10, "eight by name, and one line for the others"
+    assert "and 2 more, up to from_random_1_0000_" in out
+
+
+@pytest.mark.parametrize("command", ["render", "decode", "interpolate"])
+def test_sounds_are_named_after_what_is_measured_of_them(
+    command: str, run, small_run: Path, small_dataset: Dataset, tmp_path: Path
+):
+    arguments = {
+        "render": ("render", small_dataset.path, "--index", "0-2"),
+        "decode": ("decode", small_run, "--random", 3, "--seed", 1),
+        "interpolate": ("interpolate", small_run, "--from", 0, "--to", 1, "--steps", 3),
+    }[command]
+    assert run(*arguments, "--out", "a")[0] == 0
+    paths = sorted((tmp_path / "a").glob("*.wav"))
+    for path in paths:
+        sound, rate = soundfile.read(path, dtype="float32")
+        preset = json.loads(path.with_suffix(".json").read_text())
+        (named,) = name_sounds(sound[None], rate)
+        assert (preset["name"], preset["descriptors"]) == named
+        assert path.stem.endswith(f"_{slug(named.name)}")
+
+    before = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
+    document = json.loads(paths[0].with_suffix(".json").read_text())
+    old = paths[0].stem.removesuffix(slug(document["name"])) + "glass-drop"
+    paths[0].with_suffix(".json").unlink()
+    paths[0].rename(tmp_path / f"a/{old}.wav")
+    (tmp_path / f"a/{old}.json").write_text(json.dumps(document | {"name": "glass drop"}))
+    assert run(*arguments, "--out", "a")[0] == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == before, "nothing old is left"
 
 
 def test_decode_twice_gives_the_same_bytes(run, small_run: Path, tmp_path: Path):
@@ -228,6 +268,8 @@ def test_the_wheel_works_in_another_folder(tmp_path: Path):
     command("analyze", "r", "q", "--out", "a")
     command("decode", "r", "--random", 2, "--out", "s")
     command("encode", "r", "s", "--out", "z.json")
+    assert "2 presets added" in command("bank", "add", "s", "--bank", "b.sqlite")
+    assert "2 presets" in command("bank", "search", "--like", next((work / "s").glob("*.wav")), "--bank", "b.sqlite")
     command("interpolate", "r", "--from", 1, "--to", 2, "--steps", 2, "--out", "w")
     command("benchmark", "voice", "--check", "--presets", 2)
     assert command("experiment", "list").count("\n") == len(list_cases())

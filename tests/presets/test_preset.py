@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +149,43 @@ def test_wav_reads_back(sample_format: str, error: float, tmp_path: Path):
 def test_unknown_sample_format():
     with pytest.raises(UserError, match="choose one of float, int16"):
         wav_bytes(np.zeros(3), 44100, "mp3")
+
+
+def test_presets_keep_names_and_descriptors(preset: Preset, tmp_path: Path):
+    path = tmp_path / "a.json"
+    write_preset(path, preset)
+    assert {"name", "descriptors"}.isdisjoint(json.loads(path.read_text())), "written only where there are any"
+    again = read_preset(path, VOICE_63)
+    assert (again.name, again.descriptors) == ("", {})
+    write_preset(
+        path, dataclasses.replace(preset, name="bright pluck, A3", descriptors={"pitch": 220.5, "decay": None})
+    )
+    again = read_preset(path, VOICE_63)
+    assert (again.name, again.descriptors) == ("bright pluck, A3", {"pitch": 220.5, "decay": None})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("name", 3, r"a\.json: name is 3, not one line"),
+        ("name", "a\nb", "not one line"),
+        ("name", "x" * 201, "at most 200"),
+        ("descriptors", [1], r"a\.json: descriptors is \[1\], not an object"),
+        ("descriptors", {"pitch": "high"}, r"descriptors\['pitch'\] is 'high', neither a finite number nor null"),
+        ("descriptors", {"pitch": True}, "is true, neither"),
+        ("descriptors", {"pitch": math.nan}, "is nan, neither"),
+    ],
+)
+def test_wrong_names_and_descriptors_are_refused(
+    field: str, value: object, message: str, preset: Preset, tmp_path: Path
+):
+    path = tmp_path / "a.json"
+    write_preset(path, preset)
+    document = json.loads(path.read_text()) | {field: value}
+    path.write_text(json.dumps(document))
+    with pytest.raises(UserError, match=message):
+        read_preset(path, VOICE_63)
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=message):
+        write_preset(path, dataclasses.replace(preset, **{field: value}))
+    assert path.read_bytes() == before

@@ -1,10 +1,9 @@
-"""Latent points to presets and sounds, and presets to latent points."""
+"""Latent points in files: presets encoded, and points to decode, from anywhere."""
 
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,16 +12,14 @@ import torch
 from torch import Tensor
 
 from synthvae.errors import UserError
-from synthvae.files import atomic_write, ensure_directory
-from synthvae.generation import is_number, write_sounds
+from synthvae.files import atomic_write
 from synthvae.parameters.space import shown
-from synthvae.presets.dataset import read_dataset
 from synthvae.presets.documents import dump_json, load_json
-from synthvae.presets.preset import LATENTS_FORMAT, Preset, check_sample_format, read_preset
+from synthvae.presets.preset import LATENTS_FORMAT, Preset
 from synthvae.presets.settings import check_format
 from synthvae.training.run_directory import Run
 
-__all__ = ["Latents", "decode_to_files", "find_preset", "read_latents", "straight_line", "write_latents"]
+__all__ = ["Latents", "read_latents", "write_latents"]
 
 VERSION = 1
 #: Far outside what any encoder writes, and far inside what float32 and the decoder take.
@@ -39,42 +36,6 @@ class Latents(NamedTuple):
 
     points: Tensor
     names: list[str] | None
-
-
-def decode_to_files(
-    run: Run,
-    latents: Tensor,
-    names: Sequence[str],
-    directory: Path,
-    origins: Sequence[Mapping[str, Any]],
-    sample_format: str = "float",
-    progress: Callable[[int], object] = lambda done: None,
-) -> list[Path]:
-    """Decode latents and write preset and sound of each.
-
-    Args:
-        run: the model.
-        latents: ``(N, D)``.
-        names: N file names without ending.
-        directory: where to.
-        origins: N times where a latent came from, kept in its preset.
-        sample_format: ``float`` or ``int16``.
-        progress: called with the number of sounds done.
-
-    Returns:
-        The WAV files.
-
-    Raises:
-        UserError: for an unknown format or an unwritable directory.
-    """
-    check_sample_format(sample_format)
-    ensure_directory(directory)
-    human = run.parameters.denormalise(run.decode(latents).double().numpy())
-    presets = [
-        Preset(run.parameters, row, run.settings, {"run": run.path.name, **origin, "latent": z})
-        for row, z, origin in zip(human, latents.tolist(), origins, strict=True)
-    ]
-    return write_sounds(directory, names, presets, run.voice, sample_format, progress)
 
 
 def write_latents(path: Path, run: Run, names: Sequence[str], presets: Sequence[Preset]) -> None:
@@ -172,39 +133,3 @@ def _points(rows: Any, size: int, path: Path) -> Tensor:  # noqa: ANN401
                     f"{path}: row {number} holds {value:g}, beyond {LARGEST:g}; the prior's spread is 1: correct it"
                 )
     return torch.tensor(rows, dtype=torch.float32)
-
-
-def find_preset(run: Run, text: str, data: Path | None = None, option: str = "--from") -> Tensor:
-    """A preset by its number in a dataset, or by its file.
-
-    Args:
-        run: the model it shall fit.
-        text: a number, or the path of a preset's JSON file.
-        data: the dataset; the run's own where None.
-        option: that `text` was given to, for the message.
-
-    Returns:
-        Unit parameters ``(P,)``.
-
-    Raises:
-        UserError: if there is no such preset, it has other parameters, or the run's dataset has been replaced.
-    """
-    if not is_number(text):
-        if not os.path.isfile(text):
-            raise UserError(
-                f"{option} is {shown(text)}, neither a preset's number nor its file; "
-                "give a whole number from 0 up or the path of a preset's JSON file"
-            )
-        return torch.from_numpy(read_preset(Path(text), run.parameters).unit.astype(np.float32))
-    dataset = read_dataset(data or Path(run.config.data))
-    if data is None:
-        run.require_own_dataset(dataset)
-    run.require_parameters(dataset.parameters, str(dataset.path))
-    if int(text) >= len(dataset):
-        raise UserError(f"{dataset.path}: no preset {text}; the numbers run from 0 to {len(dataset) - 1}")
-    return dataset.unit[int(text)]
-
-
-def straight_line(ends: Tensor, steps: int) -> Tensor:
-    """Evenly spaced points ``(steps, D)`` from ``ends[0]`` to ``ends[1]``, both included."""
-    return torch.lerp(ends[0], ends[1], torch.linspace(0.0, 1.0, steps)[:, None])

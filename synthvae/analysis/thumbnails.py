@@ -1,0 +1,44 @@
+"""Small pictures of sounds."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synthvae.features.mel import FLOOR, log_mel
+
+__all__ = ["spectrogram_png"]
+
+#: Decibels from the darkest to the brightest point, and fewest of them above the floor that are a sound.
+RANGE, FAINT = 70.0, 6.0
+
+
+def spectrogram_png(audio: NDArray[np.floating], sample_rate: int, width: int = 96, height: int = 64) -> bytes:
+    """A log-mel spectrogram, low notes at the bottom, bright where loud, relative to its loudest point.
+
+    Of a quiet sound there are fewer decibels than `RANGE` above the floor, and the floor is always dark.
+
+    Args:
+        audio: ``(T,)``, full scale is 1.
+        sample_rate: in Hz.
+        width: in pixels.
+        height: in pixels.
+
+    Returns:
+        A PNG; black for silence.
+    """
+    from matplotlib import colormaps
+    from PIL import Image
+
+    sound = torch.from_numpy(np.asarray(audio)).float()[None]
+    level = torch.nn.functional.interpolate(log_mel(sound, sample_rate)[None], (height, width), mode="area")[0, 0]
+    decibels = level.numpy()
+    span = min(RANGE, decibels.max() - 20.0 * np.log10(FLOOR))
+    shade = np.clip(1.0 + (decibels - decibels.max()) / span, 0.0, 1.0) if span > FAINT else np.zeros_like(decibels)
+    pixels = colormaps["magma"](shade[::-1], bytes=True)[..., :3]
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,8 @@
+"""A bank of presets that people search by word, by number and by ear: one SQLite file."""
+
+from synthvae.bank.bank import Bank
+from synthvae.bank.database import default_path
+from synthvae.bank.entries import Entry
+from synthvae.bank.queries import Added
+
+__all__ = ["Added", "Bank", "Entry", "default_path"]

@@ -1,0 +1,361 @@
+"""The bank: presets in, presets out by word, by number and by ear."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthvae.bank.database import Database
+from synthvae.bank.entries import Entry, all_values, bank_name, checked_tags, content_hash
+from synthvae.bank.exchange import read_bank_json, write_bank_json
+from synthvae.bank.queries import Added, Row, find_hash, find_number, insert, order, read_embedding, read_entries, where
+from synthvae.bank.sounds import EMBEDDED, LONGEST, Heard, distances, embed, hear
+from synthvae.errors import UserError
+from synthvae.presets.preset import Preset
+from synthvae.recordings import Recording
+
+__all__ = ["Bank"]
+
+Array = NDArray[np.float64]
+
+#: Presets that are rendered and written at a time: what is lost where adding is stopped.
+BATCH = 16
+#: An SQLite integer that no bank has so many presets as.
+MOST_LISTED = 2**62
+#: Samples of them all: fewer presets of longer sounds are.
+SAMPLES = 2**25
+
+
+class Bank:
+    """A preset bank in an SQLite file, safe under several threads and several processes at once.
+
+    Example:
+        >>> bank = Bank(Path("bank.sqlite"))  # doctest: +SKIP
+        >>> bank.add(read_preset(Path("pluck.json"), VOICE_78), tags=["keeper"])  # doctest: +SKIP
+        Added(id=1, name='bright pluck, A3', new=True)
+        >>> bank.search("pluck", ranges={"pitch": (200, 500)}, tags=["keeper"])  # doctest: +SKIP
+
+    Args:
+        path: the file.
+        create: whether to make it where there is none.
+
+    Raises:
+        UserError: from here and from every method if the file is no bank, was made by a newer synthvae, cannot be read
+            or written, or is held by another process for 30 seconds.
+    """
+
+    def __init__(self, path: Path, create: bool = True) -> None:
+        self.path = path
+        self._database = Database(path, create)
+
+    # -- adding --------------------------------------------------------------------------------------
+
+    def add(self, preset: Preset, name: str | None = None, tags: Iterable[str] = ()) -> Added:
+        """Render a preset at its settings, measure it, and keep it.
+
+        Args:
+            preset: any preset of the Voice.
+            name: one line; by default the preset's own, or else what is measured (`synthvae.naming`).
+            tags: single words.
+
+        Returns:
+            What became of it: a preset whose values are in the bank already is not added again.
+
+        Raises:
+            UserError: for a name of more than one line, a tag of more than one word, a value outside its range, or
+                settings of more than a minute of sound.
+        """
+        own = preset if name is None else replace(preset, name=bank_name(name))
+        return self.add_all([own], [tuple(tags)])[0]
+
+    def add_all(
+        self,
+        presets: Sequence[Preset],
+        tags: Sequence[Iterable[str]],
+        progress: Callable[[int], object] = lambda done: None,
+        sources: Sequence[str] | None = None,
+    ) -> list[Added]:
+        """Add presets, at most 16 at a time: those that are done stay if the rest is stopped.
+
+        Args:
+            presets: as for `add`; a name is the preset's own or measured.
+            tags: of each preset.
+            progress: called with the number of presets done.
+            sources: what to call each in a message.
+
+        Returns:
+            What became of each.
+
+        Raises:
+            UserError: as `add`, for any of them, before anything is added.
+        """
+        rows = []
+        for number, (preset, words) in enumerate(zip(presets, tags, strict=True)):
+            rows.append(_row(preset, words, sources[number] if sources else f"presets[{number}]"))
+        added: list[Added] = []
+        for _, group in groupby(rows, key=lambda row: row.preset.settings):
+            alike = list(group)
+            settings = alike[0].preset.settings
+            size = max(1, min(BATCH, int(SAMPLES / (settings.seconds * settings.sample_rate))))
+            for first in range(0, len(alike), size):
+                added += self._add_batch(alike[first : first + size])
+                progress(len(added))
+        return added
+
+    def _add_batch(self, rows: list[Row]) -> list[Added]:
+        """Render and measure what is not there yet, outside the transaction, which others wait for; then write."""
+        heard: dict[str, Heard] = {}
+        while True:  # again if another process removed what was there
+            with self._database.read() as connection:
+                wanted = {row.hash: row.preset for row in rows if not find_hash(connection, row.hash)}
+            wanted = {digest: preset for digest, preset in wanted.items() if digest not in heard}
+            heard |= zip(wanted, hear(list(wanted.values())), strict=True) if wanted else ()
+            with self._database.write() as connection:
+                if all(row.hash in heard or find_hash(connection, row.hash) for row in rows):
+                    return [find_hash(connection, row.hash) or insert(connection, row, heard[row.hash]) for row in rows]
+
+    # -- finding -------------------------------------------------------------------------------------
+
+    def get(self, which: int | str) -> Entry:
+        """One preset, by its number or its name.
+
+        Args:
+            which: a number, the same in digits, or a name; the beginning of a name will do where only one begins so.
+                Capitals do not matter.
+
+        Raises:
+            UserError: if there is none, or a name fits several; says which.
+        """
+        with self._database.read() as connection:
+            return read_entries(connection, [find_number(connection, which, self.path)])[0]
+
+    def search(
+        self,
+        text: str | None = None,
+        ranges: Mapping[str, tuple[float | None, float | None]] | None = None,
+        like: Recording | Preset | Array | None = None,
+        tags: Iterable[str] = (),
+        limit: int | None = None,
+        sort: str | None = None,
+    ) -> tuple[Entry, ...]:
+        """Presets that fit everything that is asked for.
+
+        Args:
+            text: words that each occur in the name or in a tag, in any order and whatever their capitals.
+            ranges: lowest and highest value by descriptor, both included, None for no bound; a preset whose sound
+                has no such thing does not fit.
+            like: a recording (`synthvae.recordings`), a preset, or an embedding that the nearest come first of.
+            tags: that all have to be there.
+            limit: most presets.
+            sort: ``name`` or a descriptor to order by; those without it come last. Not with `like`.
+
+        Returns:
+            Entries in the order of their distance, of what `sort` says, or of their numbers.
+
+        Raises:
+            UserError: for a descriptor that is not measured, a range that is backwards or not finite, a limit below 1,
+                or `like` and `sort` at once.
+        """
+        if limit is not None and limit < 1:
+            raise UserError(f"--limit is {limit}; give at least 1")
+        if like is not None and sort is not None:
+            raise UserError(f"--sort is {sort}, but --like puts the nearest first; leave one of them out")
+        order_by = order(sort)
+        conditions, values = where(text, ranges or {}, checked_tags(tags))
+        point = _point(like)
+        with self._database.read() as connection:
+            if point is None:
+                query = f"SELECT id FROM presets{conditions} ORDER BY {order_by} LIMIT ?"
+                most = MOST_LISTED if limit is None else min(limit, MOST_LISTED)
+                numbers = [row[0] for row in connection.execute(query, [*values, most])]
+                return tuple(read_entries(connection, numbers))
+            found = connection.execute(f"SELECT id, embedding FROM presets{conditions} ORDER BY id", values).fetchall()
+            if not found:
+                return ()
+            far = distances(point, np.stack([read_embedding(blob) for _, blob in found]))
+            nearest = np.argsort(far, kind="stable")[:limit]
+            entries = read_entries(connection, [found[place][0] for place in nearest])
+        return tuple(replace(entry, distance=float(far[place])) for entry, place in zip(entries, nearest, strict=True))
+
+    def thumbnail(self, which: int | str) -> bytes:
+        """The PNG of a preset's log-mel spectrogram, 96 by 64 pixels.
+
+        Raises:
+            UserError: as `get`.
+        """
+        with self._database.read() as connection:
+            number = find_number(connection, which, self.path)
+            row = connection.execute("SELECT thumbnail FROM presets WHERE id = ?", (number,)).fetchone()
+        return bytes(row[0])
+
+    def embedding(self, which: int | str) -> Array:
+        """A preset's place among sounds, ``(64,)``; see `synthvae.bank.sounds.embed`.
+
+        Raises:
+            UserError: as `get`.
+        """
+        with self._database.read() as connection:
+            number = find_number(connection, which, self.path)
+            row = connection.execute("SELECT embedding FROM presets WHERE id = ?", (number,)).fetchone()
+        return read_embedding(row[0])
+
+    def tags(self) -> dict[str, int]:
+        """Every tag, and how many presets have it."""
+        with self._database.read() as connection:
+            return dict(connection.execute("SELECT tag, count(*) FROM tags GROUP BY tag ORDER BY tag").fetchall())
+
+    def __len__(self) -> int:
+        with self._database.read() as connection:
+            return int(connection.execute("SELECT count(*) FROM presets").fetchone()[0])
+
+    # -- changing ------------------------------------------------------------------------------------
+
+    def tag(self, which: int | str, *tags: str) -> Entry:
+        """Give a preset tags; those it has already it keeps.
+
+        Returns:
+            The preset as it is now.
+
+        Raises:
+            UserError: as `get`, or for a tag that is not a single word.
+        """
+        return self.retag(which, add=tags)
+
+    def untag(self, which: int | str, *tags: str) -> Entry:
+        """Take tags from a preset; those it has not do not matter.
+
+        Returns:
+            The preset as it is now.
+
+        Raises:
+            UserError: as `tag`.
+        """
+        return self.retag(which, remove=tags)
+
+    def retag(self, which: int | str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Entry:
+        """Give and take tags at once.
+
+        Raises:
+            UserError: as `tag`.
+        """
+        more, fewer = checked_tags(add, "tag"), checked_tags(remove, "tag")
+        with self._database.write() as connection:
+            number = find_number(connection, which, self.path)
+            connection.executemany(
+                "INSERT OR IGNORE INTO tags (preset, tag) VALUES (?, ?)", [(number, tag) for tag in more]
+            )
+            connection.executemany("DELETE FROM tags WHERE preset = ? AND tag = ?", [(number, tag) for tag in fewer])
+            return read_entries(connection, [number])[0]
+
+    def rename(self, which: int | str, name: str) -> Entry:
+        """Give a preset another name.
+
+        Returns:
+            The preset as it is now.
+
+        Raises:
+            UserError: as `get`, or if the name is empty or not one line.
+        """
+        checked = bank_name(name, "the new name")
+        with self._database.write() as connection:
+            number = find_number(connection, which, self.path)
+            connection.execute("UPDATE presets SET name = ? WHERE id = ?", (checked, number))
+            return read_entries(connection, [number])[0]
+
+    def remove(self, *which: int | str) -> tuple[Entry, ...]:
+        """Take presets out, all or, if one of them is not there, none.
+
+        Returns:
+            What they were.
+
+        Raises:
+            UserError: as `get`.
+        """
+        with self._database.write() as connection:
+            numbers = list(dict.fromkeys(find_number(connection, one, self.path) for one in which))
+            gone = read_entries(connection, numbers)
+            connection.executemany("DELETE FROM presets WHERE id = ?", [(number,) for number in numbers])
+        return tuple(gone)
+
+    # -- exchange ------------------------------------------------------------------------------------
+
+    def export_json(self, path: Path, which: Iterable[int | str] | None = None) -> int:
+        """Write presets with their names, tags and descriptors to one JSON file.
+
+        Args:
+            path: the file; one that is there is replaced.
+            which: numbers or names; all by default.
+
+        Returns:
+            How many.
+
+        Raises:
+            UserError: as `get`, or if `path` cannot be written.
+        """
+        entries = self.list() if which is None else tuple(self.get(one) for one in which)
+        write_bank_json(path, entries)
+        return len(entries)
+
+    def import_json(self, path: Path, progress: Callable[[int, int], object] = lambda done, of: None) -> list[Added]:
+        """Add the presets of a file that `export_json` wrote; doing it twice changes nothing.
+
+        They are rendered and measured again; names and tags are the file's.
+
+        Args:
+            path: the file.
+            progress: called with the numbers of presets done and in all.
+
+        Returns:
+            What became of each; of one whose values are in the bank already, name and tags stay what they are there.
+
+        Raises:
+            UserError: if the file is not one, or a preset in it is not whole; then nothing is added.
+        """
+        found = read_bank_json(path)
+        presets, tags = [one.preset for one in found], [one.tags for one in found]
+        sources = [f"{path}: presets[{number}]" for number in range(len(found))]
+        return self.add_all(presets, tags, lambda done: progress(done, len(found)), sources)
+
+    def list(self, limit: int | None = None) -> tuple[Entry, ...]:
+        """Presets in the order of their numbers.
+
+        Args:
+            limit: most presets.
+        """
+        return self.search(limit=limit)
+
+
+def _point(like: Recording | Preset | Array | None) -> Array | None:
+    if like is None:
+        return None
+    if isinstance(like, Recording):
+        return embed(like)
+    if isinstance(like, Preset):
+        return hear([_row(like, (), "--like").preset])[0].embedding
+    if like.shape != (EMBEDDED,):
+        raise ValueError(f"expected an embedding of shape ({EMBEDDED},), got {like.shape}; give a Recording otherwise")
+    return like
+
+
+def _row(preset: Preset, tags: Iterable[str], source: str) -> Row:
+    """A preset ready to be kept, known to be one that can be.
+
+    Raises:
+        UserError: see `Bank.add_all`.
+    """
+    values = all_values(preset, source)
+    preset.settings.check(source)
+    if preset.settings.seconds > LONGEST:
+        raise UserError(f"{source}: seconds is {preset.settings.seconds:g}; a bank takes at most {LONGEST:g}")
+    try:
+        json.dumps(dict(preset.origin), allow_nan=False)
+    except (TypeError, ValueError):
+        raise UserError(f"{source}: origin is not what JSON can hold; correct or remove it") from None
+    name = bank_name(preset.name, source) if preset.name else ""
+    return Row(replace(preset, name=name), values, content_hash(values), checked_tags(tags, source))

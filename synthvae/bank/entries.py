@@ -1,0 +1,143 @@
+"""One preset of a bank, and its row in the file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from synthvae.errors import UserError
+from synthvae.parameters.space import shown
+from synthvae.parameters.voice import VOICE_78
+from synthvae.presets.preset import Preset, check_name
+from synthvae.presets.rounding import round_significant
+from synthvae.presets.settings import RenderSettings
+
+__all__ = ["COLUMNS", "Entry", "all_values", "bank_name", "checked_tags", "content_hash"]
+
+#: Of a row, without the picture and the embedding.
+COLUMNS = 'id, hash, name, "values", descriptors, sample_rate, seconds, control_rate, origin, added'
+
+_TAG = re.compile(r"[^\W_][\w.&#'-]{0,39}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A preset in a bank.
+
+    Attributes:
+        id: its number; a number is never given twice.
+        hash: of its values.
+        name: one line; several presets can have one name.
+        tags: in order.
+        descriptors: what was measured of its sound, see `synthvae.naming.DESCRIPTORS`.
+        settings: how it was rendered for that.
+        origin: where it came from.
+        added: when, UTC, in ISO 8601.
+        values: human values of all 78 parameters by name.
+        distance: in dB from what a search asked for; None where it did not ask for a sound.
+    """
+
+    id: int
+    hash: str
+    name: str
+    tags: tuple[str, ...]
+    descriptors: Mapping[str, float | None]
+    settings: RenderSettings
+    origin: Mapping[str, Any]
+    added: str
+    values: Mapping[str, float]
+    distance: float | None = None
+
+    @cached_property
+    def preset(self) -> Preset:
+        """The preset itself, with its name and descriptors, in `VOICE_78`."""
+        human = VOICE_78.from_dict(self.values, f"preset {self.id}")
+        return Preset(VOICE_78, human, self.settings, self.origin, self.name, self.descriptors)
+
+    @classmethod
+    def from_row(cls, row: sqlite3.Row | tuple[Any, ...], tags: Iterable[str], distance: float | None = None) -> Entry:
+        """An entry from the `COLUMNS` of a row and the tags beside it."""
+        number, digest, name, values, descriptors, rate, seconds, control_rate, origin, added = row
+        return cls(
+            number,
+            digest,
+            name,
+            tuple(sorted(tags)),
+            json.loads(descriptors),
+            RenderSettings(rate, seconds, control_rate),
+            json.loads(origin),
+            added,
+            json.loads(values),
+            distance,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "tags": list(self.tags),
+            "hash": self.hash,
+            "added": self.added,
+            "descriptors": dict(self.descriptors),
+            **self.settings.to_dict(),
+            "origin": dict(self.origin),
+            "values": dict(self.values),
+            **({} if self.distance is None else {"distance": self.distance}),
+        }
+
+
+def all_values(preset: Preset, source: str = "preset") -> dict[str, float]:
+    """A preset's 78 human values by name, in the order of `VOICE_78` and rounded as they are in files.
+
+    Raises:
+        UserError: if one is missing, not finite or outside its range.
+    """
+    human = VOICE_78.from_dict(preset.parameters.to_dict(preset.human), source)
+    return VOICE_78.to_dict(round_significant(human) + 0.0)  # no -0.0
+
+
+def content_hash(values: Mapping[str, float]) -> str:
+    """16 hexadecimal digits of the 78 values: two presets are one if these are.
+
+    Name, tags and settings do not count.
+    """
+    return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def bank_name(name: str, source: str = "--name") -> str:
+    """A name without blanks around it.
+
+    Raises:
+        UserError: if nothing remains, or it is not one line of at most 200 characters.
+    """
+    stripped = check_name(name.strip(), source)
+    if not stripped:
+        raise UserError(f"{source}: the name is empty; give one line of text")
+    return stripped
+
+
+def checked_tags(tags: Iterable[str], source: str = "--tag") -> tuple[str, ...]:
+    """Tags in small letters, each once, in order.
+
+    Args:
+        tags: any.
+        source: where they are from, for the message.
+
+    Raises:
+        UserError: for one that is not a single word of at most 40 characters that begins with a letter or digit.
+    """
+    folded = sorted({tag.casefold() for tag in tags})
+    for tag in folded:
+        if not _TAG.fullmatch(tag):
+            raise UserError(
+                f"{source}: the tag {shown(tag)} is not one word of at most 40 letters, digits and -; "
+                "write e.g. warm-pad"
+            )
+    return tuple(folded)

@@ -1,0 +1,134 @@
+"""Banks as JSON: one document that another bank can take in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from synthvae.bank.entries import Entry, bank_name, checked_tags
+from synthvae.errors import UserError
+from synthvae.files import atomic_write, ensure_directory
+from synthvae.generation import write_sounds
+from synthvae.parameters.space import shown
+from synthvae.parameters.voice import VOICE_78
+from synthvae.presets.documents import check_target, dump_json, load_json
+from synthvae.presets.names import slug
+from synthvae.presets.preset import Preset
+from synthvae.presets.settings import SYNTH, RenderSettings, check_format
+from synthvae.synth.voice import Voice
+
+__all__ = ["FORMAT", "Imported", "file_names", "read_bank_json", "write_bank_json", "write_files"]
+
+FORMAT = "synthvae-bank"
+VERSION = 1
+
+
+class Imported(NamedTuple):
+    """A preset of a document.
+
+    Attributes:
+        preset: with its name.
+        tags: in order.
+    """
+
+    preset: Preset
+    tags: tuple[str, ...]
+
+
+def write_bank_json(path: Path, entries: Sequence[Entry]) -> None:
+    """Write presets with their names, tags and descriptors as one document, whole or not at all.
+
+    Raises:
+        UserError: if `path` cannot be written.
+    """
+    presets = []
+    for entry in entries:
+        document = entry.to_dict()
+        presets.append({key: document[key] for key in document if key not in ("id", "distance")})
+    atomic_write(
+        path, dump_json({"format": FORMAT, "version": VERSION, "synth": SYNTH, "presets": presets}, path) + "\n"
+    )
+
+
+def file_names(entries: Sequence[Entry]) -> list[str]:
+    """A file name without ending for each preset: the slug of its name, and its number where several have that."""
+    slugs = [slug(entry.name) for entry in entries]
+    counts = Counter(text.casefold() for text in slugs)  # of two that differ in capitals, some file systems keep one
+    return [
+        text if counts[text.casefold()] == 1 else f"{text}-{entry.id}"
+        for text, entry in zip(slugs, entries, strict=True)
+    ]
+
+
+def write_files(
+    directory: Path, entries: Sequence[Entry], overwrite: bool, progress: Callable[[int], object] = lambda done: None
+) -> list[Path]:
+    """Write each preset as a JSON file with its name and descriptors, and its sound as WAV beside it.
+
+    Args:
+        directory: where to.
+        entries: the presets.
+        overwrite: whether files that are there may be replaced.
+        progress: called with the number of presets done.
+
+    Returns:
+        The WAV files.
+
+    Raises:
+        UserError: if one is there, before anything is written, or `directory` cannot be written to.
+    """
+    named = sorted(zip(file_names(entries), entries, strict=True), key=lambda pair: repr(pair[1].settings))
+    for name, _ in named:
+        for ending in ("json", "wav"):
+            check_target(directory / f"{name}.{ending}", overwrite, "OUT")
+    ensure_directory(directory, "OUT")
+    written: list[Path] = []
+    for settings, group in groupby(named, key=lambda pair: pair[1].settings):
+        names, alike = zip(*group, strict=True)
+        voice = Voice(VOICE_78, **settings.to_dict())
+        advance = partial(_advance, progress, len(written))
+        written += write_sounds(directory, names, [entry.preset for entry in alike], voice, progress=advance)
+    return written
+
+
+def _advance(progress: Callable[[int], object], before: int, done: int) -> None:
+    progress(before + done)
+
+
+def read_bank_json(path: Path) -> list[Imported]:
+    """Read and check what `write_bank_json` wrote.
+
+    Descriptors and hashes are not read: who takes a preset in measures it again.
+
+    Raises:
+        UserError: if the file cannot be read or is another one, or a preset in it is not whole; names it.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot read ({error.strerror}); give a file made with bank export") from None
+    document = check_format(load_json(content, str(path), "export the bank again"), FORMAT, VERSION, str(path))
+    presets = document.get("presets")
+    if not isinstance(presets, list):
+        raise UserError(f"{path}: presets is {shown(presets)}, not a list; export the bank again")
+    return [_imported(entry, f"{path}: presets[{number}]") for number, entry in enumerate(presets)]
+
+
+def _imported(entry: Any, source: str) -> Imported:  # noqa: ANN401
+    if not isinstance(entry, dict):
+        raise UserError(f"{source}: is {shown(entry)}, not an object; export the bank again")
+    values, tags, name, origin = (entry.get(key) for key in ("values", "tags", "name", "origin"))
+    if not isinstance(values, dict):
+        raise UserError(f"{source}: values is {shown(values)}, not an object of numbers by name; export the bank again")
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise UserError(f"{source}: tags is {shown(tags)}, not a list of words; export the bank again")
+    if not isinstance(name, str):
+        raise UserError(f"{source}: name is {shown(name)}, not a text; give it one")
+    settings = RenderSettings.from_header(entry, source)
+    human = VOICE_78.from_dict(values, source)
+    kept = origin if isinstance(origin, dict) else {}
+    return Imported(Preset(VOICE_78, human, settings, kept, bank_name(name, source)), checked_tags(tags, source))

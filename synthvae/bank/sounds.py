@@ -1,0 +1,124 @@
+"""What a bank keeps of a preset's sound: its name and descriptors, a picture, and a point among other sounds."""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from synthvae.analysis.embeddings.base import resample
+from synthvae.analysis.frechet import logmel_embedding
+from synthvae.analysis.thumbnails import spectrogram_png
+from synthvae.errors import UserError
+from synthvae.features.mel import log_mel
+from synthvae.naming import name_sounds
+from synthvae.parameters.voice import VOICE_78
+from synthvae.presets.preset import Preset
+from synthvae.presets.settings import RenderSettings
+from synthvae.recordings import Recording
+from synthvae.synth.voice import Voice
+
+__all__ = ["EMBEDDED", "LONGEST", "Heard", "distances", "embed", "hear"]
+
+Array = NDArray[np.float64]
+
+#: Numbers in an embedding, and the rate at which all sounds are embedded, in Hz: mel bands reach up to Nyquist.
+EMBEDDED, RATE = 64, 44100
+#: RMS of the embedded sound, -20 dB, so that two recordings of one sound at two levels are one point.
+LEVEL = 0.1
+#: Decibels below the loudest point that count, in time and in the spectrogram: what is quieter may be the room's noise.
+DEPTH = 50.0
+#: Two steps of 16 bits, which dither can take: no part of a sound.
+STEP = 2.0**-14
+#: Seconds at the start and at the end, one of which tells what a sample of silence is.
+REST = 0.01
+#: Seconds of the longest sound; its spectrogram takes 1.4 MB a second.
+LONGEST = 60.0
+_RENDERING = threading.Lock()  # a Voice of many presets wants all cores as it is
+
+
+class Heard(NamedTuple):
+    """What was made of one sound.
+
+    Attributes:
+        name: see `synthvae.naming`.
+        descriptors: likewise.
+        thumbnail: a PNG of 96 by 64 pixels.
+        embedding: ``(64,)``.
+    """
+
+    name: str
+    descriptors: dict[str, float | None]
+    thumbnail: bytes
+    embedding: Array
+
+
+def hear(presets: list[Preset]) -> list[Heard]:
+    """Render presets and measure their sounds.
+
+    Args:
+        presets: all with the same settings.
+    """
+    settings = presets[0].settings
+    unit = np.stack([VOICE_78.normalise(_all_values(preset)) for preset in presets])
+    with _RENDERING, torch.inference_mode():
+        audio = _voice(settings)(torch.from_numpy(unit.astype(np.float32)))
+    heard = []
+    with threadpool_limits(1, "openmp"):  # as name_sounds does
+        for row, named in zip(audio, name_sounds(audio, settings.sample_rate), strict=True):
+            sound = Recording(row.numpy(), settings.sample_rate)
+            heard.append(
+                Heard(named.name, named.descriptors, spectrogram_png(sound.audio, sound.sample_rate), embed(sound))
+            )
+    return heard
+
+
+def embed(sound: Recording) -> Array:
+    """A point among sounds: what `synthvae.analysis.frechet.logmel_embedding` makes of its log-mel spectrogram.
+
+    The sound is taken at 44.1 kHz, without the silence before and after it, at one level, and without what lies 50 dB
+    below its loudest point: a recording, whatever its gain, its pauses and its noise, lies where the sound itself lies.
+
+    Args:
+        sound: any; a silent one too.
+
+    Returns:
+        ``(64,)``, dB.
+
+    Raises:
+        UserError: if the sound has no sample, or one that is not finite.
+    """
+    audio = np.asarray(sound.audio, dtype=np.float64)
+    if not audio.size or not np.isfinite(audio).all():
+        raise UserError(f"a sound of {audio.size} samples is empty or not finite; give another one")
+    edge = max(1, round(REST * sound.sample_rate))
+    rest = min(np.median(audio[:edge]), np.median(audio[-edge:]), key=abs)  # of a recording with an offset not 0
+    audio = np.pad(audio - rest, edge)  # a sound that begins or ends at once rings in the resampling filter
+    audio = resample(audio[None], sound.sample_rate, RATE)[0].astype(np.float64)
+    size = np.abs(audio)
+    loud = np.flatnonzero(size >= max(10.0 ** (-DEPTH / 20.0) * size.max(), STEP))
+    audio = audio[loud[0] : loud[-1] + 1] if len(loud) else np.zeros(1)
+    audio = audio - audio.mean()
+    if len(loud):
+        audio *= LEVEL / max(float(audio.std()), STEP)
+    spectrogram = log_mel(torch.from_numpy(audio)[None], RATE).numpy()
+    return logmel_embedding(np.maximum(spectrogram, spectrogram.max() - DEPTH))[0]
+
+
+def distances(point: Array, points: Array) -> Array:
+    """Root mean square difference in dB between an embedding ``(64,)`` and each of ``(N, 64)``, ``(N,)``."""
+    return np.sqrt(np.mean((points - point) ** 2, axis=1))
+
+
+@lru_cache(maxsize=4)
+def _voice(settings: RenderSettings) -> Voice:
+    return Voice(VOICE_78, **settings.to_dict())
+
+
+def _all_values(preset: Preset) -> Array:
+    return VOICE_78.from_dict(preset.parameters.to_dict(preset.human))

@@ -1,0 +1,373 @@
+"""``bank``: a collection of presets that is searched by word, by number and by ear."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synthvae.cli.bank_output import counted, print_added, print_entries, print_entry
+from synthvae.cli.progress import progress_bar
+from synthvae.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from synthvae.bank import Bank, Entry
+    from synthvae.presets.preset import Preset
+    from synthvae.recordings import Recording
+
+__all__ = ["register"]
+
+bank_app = typer.Typer(
+    help="Keep presets in one file, and find them by word, by number and by ear.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+BankOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--bank", help="The bank's file.  [default: $SYNTHVAE_BANK, else ~/.local/share/synthvae/bank.sqlite]"
+    ),
+]
+Which = Annotated[str, typer.Argument(metavar="NAME", help="A number, a name, or how only one name begins.")]
+TagOption = Annotated[list[str] | None, typer.Option("--tag", help="That it has to have; can be given again.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+SortOption = Annotated[str | None, typer.Option(help="Order by name or by a descriptor, e.g. brightness.")]
+LimitOption = Annotated[int | None, typer.Option(help="Most presets to list.  [default: all; of --like, 10]")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
+Range = Annotated[str | None, typer.Option(metavar="LOW:HIGH", rich_help_panel="Ranges, either side may be empty")]
+
+#: Endings of names that can only be recordings'.
+RECORDINGS = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
+#: Presets that are listed of those like another.
+NEAREST = 10
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.add_typer(bank_app, name="bank")
+
+
+@bank_app.command("add")
+def add(
+    presets: Annotated[
+        list[Path], typer.Argument(metavar="PRESET.json|DIR...", help="Presets, or directories of them.")
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="What to call it, if it is one.  [default: its own, or measured]")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="To give to all; can be given again.")] = None,
+    bank: BankOption = None,
+) -> None:
+    """Render presets, measure and name them, and keep them.
+
+    A preset that is there already is not added again.
+
+    Example: `synthvae bank add sounds --tag first-try`
+    """
+    from dataclasses import replace
+
+    from synthvae.bank.entries import bank_name, checked_tags
+    from synthvae.parameters.voice import VOICE_78
+    from synthvae.presets.preset import read_presets
+
+    found = [pair for path in presets for pair in read_presets(path, VOICE_78)]
+    if name is not None:
+        if len(found) > 1:
+            raise UserError(f"--name is {name!r}, but there are {len(found)} presets; name one at a time")
+        found = [(path, replace(preset, name=bank_name(name))) for path, preset in found]
+    sources = [str(path) for path, _ in found]
+    words = checked_tags(tag or ())
+    with _kept(len(found)) as update:
+        added = _open(bank, create=True).add_all([preset for _, preset in found], [words] * len(found), update, sources)
+    print_added(added, sources)
+
+
+@bank_app.command("list")
+def list_presets(
+    tag: TagOption = None,
+    sort: SortOption = None,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+    bank: BankOption = None,
+) -> None:
+    """List presets.
+
+    Example: `synthvae bank list --tag keeper --sort brightness`
+    """
+    print_entries(_open(bank).search(tags=tag or (), sort=sort, limit=limit), as_json)
+
+
+@bank_app.command("search")
+def search(
+    text: Annotated[list[str] | None, typer.Argument(help="Words that all occur in the name or the tags.")] = None,
+    tag: TagOption = None,
+    like: Annotated[
+        str | None, typer.Option(metavar="RECORDING|PRESET.json|NAME", help="List what sounds most like this first.")
+    ] = None,
+    pitch: Range = None,
+    note: Annotated[
+        str | None,
+        typer.Option(metavar="A3|C3:C5", rich_help_panel="Ranges, either side may be empty"),
+    ] = None,
+    cents: Range = None,
+    brightness: Range = None,
+    noisiness: Range = None,
+    attack: Range = None,
+    decay: Range = None,
+    loudness: Range = None,
+    duration: Range = None,
+    glide: Range = None,
+    vibrato: Range = None,
+    tremolo: Range = None,
+    sweep: Range = None,
+    sort: SortOption = None,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+    bank: BankOption = None,
+) -> None:
+    """Find presets that fit everything that is asked for.
+
+    Pitch and brightness are in Hz, cents from the nearest note, attack, decay and duration in seconds, loudness in
+    LUFS, glide and vibrato in semitones, tremolo in dB, sweep in octaves, noisiness from 0 to 1.
+
+    Example: `synthvae bank search pluck --pitch 200:500 --decay :0.3 --like snare.wav`
+    """
+    texts = {
+        "pitch": pitch,
+        "note": note,
+        "cents": cents,
+        "brightness": brightness,
+        "noisiness": noisiness,
+        "attack": attack,
+        "decay": decay,
+        "loudness": loudness,
+        "duration": duration,
+        "glide": glide,
+        "vibrato": vibrato,
+        "tremolo": tremolo,
+        "sweep": sweep,
+    }
+    ranges = {key: _range(key, given) for key, given in texts.items() if given is not None}
+    opened = _open(bank)
+    words, tags = " ".join(text or ()), tag or ()
+    if like is None:
+        print_entries(opened.search(words, ranges, None, tags, limit, sort), as_json)
+        return
+    point, own = _like(opened, like)
+    if limit is None:
+        limit = NEAREST
+    others = 0 if own is None or limit < 1 else 1  # it is the nearest to itself
+    found = opened.search(words, ranges, point, tags, limit + others, sort)
+    print_entries([entry for entry in found if entry.id != own][:limit], as_json)
+
+
+@bank_app.command("show")
+def show(
+    name: Which,
+    values: Annotated[bool, typer.Option("--values", help="Print all 78 parameters too.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Write its spectrogram to this PNG file.")] = None,
+    overwrite: Overwrite = False,
+    as_json: JsonOption = False,
+    bank: BankOption = None,
+) -> None:
+    """Show everything that is known of a preset.
+
+    Example: `synthvae bank show "bright noisy pluck, A3" --picture pluck.png`
+    """
+    from synthvae.files import atomic_write
+    from synthvae.presets.documents import check_target
+
+    opened = _open(bank)
+    entry = opened.get(name)
+    if picture is not None:
+        check_target(picture, overwrite, "--picture")
+        atomic_write(picture, opened.thumbnail(entry.id))
+    if as_json:
+        print(json.dumps(entry.to_dict(), indent=1))
+        return
+    print_entry(entry, values)
+
+
+@bank_app.command("tag", context_settings={"ignore_unknown_options": True})
+def tag(
+    name: Which,
+    tags: Annotated[list[str] | None, typer.Argument(metavar="+TAG|-TAG...", help="+ gives, - takes away.")] = None,
+    add_tags: Annotated[list[str] | None, typer.Option("--add", help="Likewise; can be given again.")] = None,
+    remove_tags: Annotated[list[str] | None, typer.Option("--remove", help="Likewise.")] = None,
+    bank: BankOption = None,
+) -> None:
+    """Give a preset tags, and take tags away.
+
+    Example: `synthvae bank tag 12 +dark -loud`
+    """
+    more, fewer = list(add_tags or ()), list(remove_tags or ())
+    for word in tags or ():
+        if word[:1] not in ("+", "-") or word.startswith("--"):
+            raise UserError(
+                f"tag: {word!r} has no sign; write +{word.lstrip('-')} to give it, -{word.lstrip('-')} to take"
+            )
+        (more if word[0] == "+" else fewer).append(word[1:])
+    if not more and not fewer:
+        raise UserError(f"tag: nothing to give to or take from {name!r}; write e.g. +dark or -loud")
+    if both := {one.casefold() for one in more} & {one.casefold() for one in fewer}:
+        raise UserError(f"tag: {min(both)!r} is both given and taken; write one of them")
+    entry = _open(bank).retag(name, more, fewer)
+    print(f"#{entry.id} {entry.name}: {', '.join(entry.tags) or 'no tags'}")
+
+
+@bank_app.command("tags")
+def tags(bank: BankOption = None) -> None:
+    """List all tags, and how many presets have each.
+
+    Example: `synthvae bank tags`
+    """
+    for word, count in _open(bank).tags().items():
+        print(f"{count:6d}  {word}")
+
+
+@bank_app.command("rename")
+def rename(name: Which, new: Annotated[str, typer.Argument(help="Its new name.")], bank: BankOption = None) -> None:
+    """Give a preset another name.
+
+    Example: `synthvae bank rename 12 "glass drop"`
+    """
+    entry = _open(bank).rename(name, new)
+    print(f"#{entry.id} {entry.name}")
+
+
+@bank_app.command("remove")
+def remove(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Numbers or names.")], bank: BankOption = None
+) -> None:
+    """Take presets out of the bank.
+
+    Example: `synthvae bank remove 12 13`
+    """
+    for entry in _open(bank).remove(*names):
+        print(f"removed #{entry.id} {entry.name}")
+
+
+@bank_app.command("export")
+def export(
+    out: Annotated[Path, typer.Argument(metavar="OUT.json|DIR", help="A file for bank import, or a directory.")],
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Which.  [default: all]")] = None,
+    tag: TagOption = None,
+    overwrite: Overwrite = False,
+    bank: BankOption = None,
+) -> None:
+    """Write presets to one file that another bank can import, or each with its sound to a directory.
+
+    Example: `synthvae bank export keepers --tag keeper`
+    """
+    from synthvae.bank.exchange import write_files
+    from synthvae.presets.documents import check_target
+
+    opened = _open(bank)
+    entries: Sequence[Entry]
+    if names:
+        entries = list({entry.id: entry for entry in map(opened.get, names)}.values())
+        if tag:
+            raise UserError(f"--tag is {tag[0]!r}, but {names[0]!r} is named; give names or tags")
+    else:
+        entries = opened.search(tags=tag or ())
+    if not entries:
+        raise UserError(f"{opened.path}: no preset to export; synthvae bank list shows what there is")
+    if out.suffix.lower() == ".json":
+        check_target(out, overwrite, "OUT")
+        opened.export_json(out, [entry.id for entry in entries])
+        print(f"{out}: {counted(len(entries))}")
+        return
+    with progress_bar("rendering", len(entries)) as update:
+        paths = write_files(out, entries, overwrite, lambda done: update(done, ""))
+    print(f"{out}: {counted(len(paths))} with {'its sound' if len(paths) == 1 else 'their sounds'}")
+
+
+@bank_app.command("import")
+def import_presets(
+    file: Annotated[Path, typer.Argument(help="Made with bank export.")], bank: BankOption = None
+) -> None:
+    """Add the presets of an exported file, with their names and tags; those that are there already stay as they are.
+
+    Example: `synthvae bank import keepers.json`
+    """
+    from synthvae.bank.exchange import read_bank_json
+
+    count = len(read_bank_json(file))  # before a bank is made for it
+    with _kept(count) as update:
+        added = _open(bank, create=True).import_json(file, lambda done, of: update(done))
+    print_added(added, [f"presets[{number}]" for number in range(len(added))])
+
+
+@contextmanager
+def _kept(count: int) -> Iterator[Callable[[int], None]]:
+    """Progress of adding; after Ctrl-C it says what stays."""
+    kept = 0
+    with progress_bar("rendering and measuring", count) as update:
+
+        def advance(done: int) -> None:
+            nonlocal kept
+            kept = done
+            update(done, "")
+
+        try:
+            yield advance
+        except KeyboardInterrupt:
+            print(f"{kept} of {counted(count)} are in the bank; the same command adds the others", file=sys.stderr)
+            raise
+
+
+def _open(path: Path | None, create: bool = False) -> Bank:
+    from synthvae.bank import Bank, default_path
+
+    return Bank(path or default_path(), create)
+
+
+def _range(name: str, text: str) -> tuple[float | None, float | None]:
+    """``LOW:HIGH`` as numbers; of notes also as names, and one note alone."""
+    low, colon, high = text.partition(":")
+    if not colon and name == "note":
+        low = high = text
+    elif not colon or not (low.strip() or high.strip()):
+        raise UserError(f"--{name} is {text!r}, not a range; write --{name} LOW:HIGH, LOW: or :HIGH")
+    return _bound(name, low, text), _bound(name, high, text)
+
+
+def _bound(name: str, text: str, whole: str) -> float | None:
+    from synthvae.naming import parse_note
+
+    if not text.strip():
+        return None
+    if name == "note" and (number := parse_note(text)) is not None:
+        return float(number)
+    try:
+        return float(text)
+    except ValueError:
+        kind = "note or number" if name == "note" else "number"
+        raise UserError(f"--{name} is {whole!r}: {text!r} is no {kind}; write LOW:HIGH") from None
+
+
+def _like(bank: Bank, text: str) -> tuple[Recording | Preset | NDArray[np.float64], int | None]:
+    """What ``--like`` means, and its number where it is a preset of the bank."""
+    from synthvae.bank.sounds import LONGEST
+    from synthvae.parameters.voice import VOICE_78
+    from synthvae.presets.preset import read_preset
+    from synthvae.recordings import read_recording
+
+    path = Path(text)
+    if path.suffix.lower() == ".json":
+        return read_preset(path, VOICE_78), None
+    if path.suffix.lower() in RECORDINGS or path.exists():
+        return read_recording(path, LONGEST), None
+    entry = bank.get(text)
+    return bank.embedding(entry.id), entry.id

@@ -1,0 +1,131 @@
+"""``export``: presets as samples, instruments and parameters for other programs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synthvae.cli.progress import progress_bar
+from synthvae.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synthvae.instruments import Exported
+
+__all__ = ["register"]
+
+_SFZ = "Of --to sfz"
+#: Remarks that are printed one by one.
+LISTED = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("export")(export)
+
+
+def export(
+    presets: Annotated[
+        list[Path], typer.Argument(metavar="PRESET.json|DIR...", help="Presets, or directories of them.")
+    ],
+    to: Annotated[str, typer.Option(help="wav, flac, sfz, json or torchsynth.")],
+    out: Annotated[Path, typer.Option(help="The directory to write to.")] = Path("exports"),
+    name: Annotated[
+        str | None, typer.Option(help="What to call it, if it is one.  [default: its own, or measured]")
+    ] = None,
+    sample_format: Annotated[str, typer.Option("--format", help="int16, int24 or, not FLAC, float.")] = "int24",
+    loudness: Annotated[str, typer.Option(help="In LUFS, or off for the Voice's own samples.")] = "-18",
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Of wav and flac: let sounds ring out, whatever their preset's length.")
+    ] = False,
+    lowest: Annotated[str, typer.Option(help="First key that plays.", rich_help_panel=_SFZ)] = "C2",
+    highest: Annotated[str, typer.Option(help="Last key that plays.", rich_help_panel=_SFZ)] = "C7",
+    every: Annotated[int, typer.Option(help="Semitones from one sample to the next.", rich_help_panel=_SFZ)] = 3,
+    lengths: Annotated[
+        str,
+        typer.Option(
+            help="Seconds for which keys are held, own: the preset's; keys choose between them.", rich_help_panel=_SFZ
+        ),
+    ] = "own,2",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that hold something else.")] = False,
+) -> None:
+    """Write presets for samplers, for other programs and for torchsynth.
+
+    wav and flac: a sample each, brought to one loudness. sfz: an instrument each, in tune, looped where it sustains.
+    json: presets with names and descriptors. torchsynth: what its Voice.set_parameters takes.
+
+    Files that are there already and would be the same are left alone, so an export that was stopped can go on.
+
+    Example: `synthvae export sounds --to sfz --out instruments`
+    """
+    from dataclasses import replace
+
+    from synthvae.instruments import ExportOptions, described, export_presets
+    from synthvae.instruments.keys import parse_key
+    from synthvae.parameters.voice import VOICE_78
+    from synthvae.presets.preset import check_name, read_presets
+
+    options = ExportOptions(
+        sample_format,
+        _loudness(loudness),
+        whole,
+        parse_key(lowest, "--lowest"),
+        parse_key(highest, "--highest"),
+        every,
+        _lengths(lengths),
+        overwrite,
+    )
+    options.check(to)
+    found = [preset for path in presets for _, preset in read_presets(path, VOICE_78)]
+    if name is not None:
+        if len(found) > 1:
+            raise UserError(f"--name is {name!r}, but there are {len(found)} presets; name one at a time")
+        if not name.strip():
+            raise UserError("--name is empty; give a name or leave it out")
+        found = [replace(found[0], name=check_name(name.strip(), "--name"))]
+    with progress_bar("naming", len(found)) as update:
+        found = described(found, lambda done: update(done, ""))
+    done: list[Exported] = []
+    try:
+        with progress_bar("exporting", len(found)) as update:
+            names = [preset.name for preset in found]
+            export_presets(found, names, out, to, options, lambda count: update(count, ""), done.append)
+    except KeyboardInterrupt:
+        print(f"{out}: {len(done)} of {len(found)} are there; the same command goes on from here", file=sys.stderr)
+        raise
+    _print(done, out, {"sfz": "instrument", "json": "preset", "torchsynth": "preset"}.get(to, "sample"))
+
+
+def _print(done: Sequence[Exported], out: Path, noun: str) -> None:
+    remarked = [one for one in done if one.remark]
+    for one in remarked[:LISTED]:
+        print(f"{one.path}: {one.remark}")
+    if len(remarked) > LISTED:
+        print(f"and {len(remarked) - LISTED} more with remarks")
+    new = sum(one.new for one in done)
+    old = f", {len(done) - new} there already" if new < len(done) else ""
+    if len(done) == 1:
+        print(f"{done[0].path}: {f'1 {noun}' if new else 'there already'}")
+        return
+    print(f"{out}: {new} {noun}{'' if new == 1 else 's'}{old}, {done[0].path.name} to {done[-1].path.name}")
+
+
+def _loudness(text: str) -> float | None:
+    if text.strip().lower() == "off":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"--loudness is {text!r}, no number; give LUFS, e.g. -18, or off") from None
+
+
+def _lengths(text: str) -> tuple[float | None, ...]:
+    parts = [part.strip().lower() for part in text.split(",") if part.strip()]
+    try:
+        return tuple(None if part == "own" else float(part) for part in parts)
+    except ValueError:
+        raise UserError(f"--lengths is {text!r}; give seconds or own, comma-separated, e.g. own,2") from None

@@ -1,0 +1,147 @@
+"""``match`` and ``train-encoder``: from any sound to presets that sound like it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synthvae.cli.progress import progress_bar
+from synthvae.errors import UserError
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("match")(match)
+    app.command("train-encoder")(train_encoder)
+
+
+def match(
+    target: Annotated[Path, typer.Argument(metavar="TARGET.wav", help="A recording: WAV, FLAC, OGG, MP3 or AIFF.")],
+    run: Annotated[
+        Path | None, typer.Option(help="A directory made with train, whose audio encoder proposes where to start.")
+    ] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            help="Sounds to render; the answer then depends on --seed alone.  [default: 32000, fewer for long targets]"
+        ),
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="Search for so long instead.")] = None,
+    top: Annotated[int, typer.Option(help="Answers that are unlike each other.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of all draws.")] = 0,
+    parameters: Annotated[int | None, typer.Option(help="63 or 78, without --run.  [default: 63]")] = None,
+    index: Annotated[
+        bool, typer.Option("--index/--no-index", help="Begin with the nearest of 30,000 sounds rendered once.")
+    ] = True,
+    search: Annotated[str, typer.Option(help="combined, cma or random.")] = "combined",
+    out: Annotated[Path | None, typer.Option(help="The directory to write to.  [default: matches/TARGET]")] = None,
+    sample_format: Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")] = "float",
+) -> None:
+    """Find presets that sound like a recording; writes them, their sounds, and a page to compare them on.
+
+    The recording is mixed to one channel, freed of silence, resampled and set to a level that the Voice has; at most
+    its first 4 seconds count. Ctrl-C ends the search and keeps the best so far.
+
+    Example: `synthvae match bell.wav --run experiments/runs/best-16 --top 3`
+    """
+    if budget is not None and seconds is not None:
+        raise UserError("match: --budget and --seconds are both limits; give one of them")
+    if run is not None and parameters is not None:
+        raise UserError("match: --parameters are those of --run; leave one of them out")
+    if parameters not in (None, 63, 78):
+        raise UserError(f"--parameters is {parameters}; choose 63 or 78")
+    from synthvae.matching.search import SEARCHES
+
+    if search not in SEARCHES:
+        raise UserError(f"--search is {search!r}; choose one of {', '.join(SEARCHES)}")
+    from synthvae.matching import engine
+    from synthvae.matching.index import PRESETS, index_path, open_index
+    from synthvae.matching.results import write_match
+    from synthvae.matching.targets import read_target
+    from synthvae.parameters import voice as spaces
+    from synthvae.presets.preset import check_sample_format
+    from synthvae.presets.settings import RenderSettings
+    from synthvae.training.run_directory import load_run
+
+    check_sample_format(sample_format)
+    model = load_run(run) if run is not None else None
+    rate = model.settings.sample_rate if model is not None else RenderSettings().sample_rate
+    sound = read_target(target, rate)
+    space = model.parameters if model is not None else spaces.VOICE_78 if parameters == 78 else spaces.VOICE_63
+    known = None
+    if index:
+        settings = RenderSettings(sample_rate=rate)
+        made = not index_path(space, settings).exists()
+        with progress_bar("rendering the index, once", PRESETS) as update:
+            known = open_index(space, settings, progress=lambda done: update(done, ""))
+        if made:
+            print(f"{index_path(space, settings)}: {PRESETS:,} sounds that every match begins with")
+    directory = out or Path("matches") / target.stem
+    with progress_bar("searching", 1000) as update:
+
+        def show(state: engine.Progress) -> None:
+            update(round(1000 * state.fraction), f"{state.distance:.2f} dB after {state.renders:,} sounds")
+
+        result = engine.match(
+            sound,
+            space,
+            run=model,
+            index=known,
+            budget=budget,
+            seconds=seconds,
+            top=top,
+            seed=seed,
+            search=search,
+            progress=show,
+        )
+    stems = write_match(directory, result, shlex.join(["synthvae", *sys.argv[1:]]), sample_format)
+    for note in sound.notes:
+        print(f"{target.name}: {note}")
+    for stem, candidate in zip(stems, result.candidates, strict=True):
+        print(f"{candidate.distance:6.2f} dB  {stem}.wav")
+    print(f"{result.random:6.2f} dB  a random preset (median of 128, the nearest {result.nearest_random:.2f} dB)")
+    print(
+        f"{directory / 'match.html'}: {result.verdict}, confidence {result.confidence:.2f}, "
+        f"after {result.renders:,} sounds and {result.seconds:.0f} s"
+    )
+    if result.stopped:
+        print("stopped; these are the best so far", file=sys.stderr)
+        raise typer.Exit(130)
+
+
+def train_encoder(
+    run: Annotated[Path, typer.Argument(help="A directory made with train.")],
+    presets: Annotated[int, typer.Option(help="To render and learn from; 100,000 take about ten minutes.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Of presets and weights.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a training was stopped.")] = False,
+) -> None:
+    """Train a network that hears a recording and answers with a latent point of a run; lands in the run's directory.
+
+    Example: `synthvae train-encoder experiments/runs/best-16 --presets 100000`
+    """
+    from synthvae.generation import check_seed
+
+    check_seed(seed)
+    from synthvae.matching.encoder_training import Interrupted
+    from synthvae.matching.encoder_training import train_encoder as learn
+    from synthvae.training.run_directory import load_run
+
+    model = load_run(run)
+    try:
+        with progress_bar("training", presets) as update:
+            report = learn(model, presets, seed, resume, update)
+    except Interrupted as stop:
+        print(f"{stop}; go on with the same command and --resume", file=sys.stderr)
+        raise typer.Exit(130) from None
+    print(
+        f"{report.path}: {report.presets:,} presets; decoded answers are {report.distance:.2f} dB from what they "
+        f"heard, decoded true latents {report.of_latents:.2f}, the mean preset {report.of_mean_preset:.2f}, "
+        f"another preset {report.of_random:.2f} dB (medians); explained variance of the latents "
+        f"{float(report.explained.mean()):.2f}"
+    )

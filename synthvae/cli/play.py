@@ -1,0 +1,43 @@
+"""``play``: a preset on the loudspeakers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("play")(play)
+
+
+def play(
+    preset: Annotated[Path, typer.Argument(metavar="PRESET.json", help="A preset's JSON file.")],
+    note: Annotated[str | None, typer.Option(help="That it shall sound at, e.g. A4.  [default: its own]")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Let it ring out, whatever its preset's length.")] = False,
+) -> None:
+    """Play a preset, at the loudness that export gives it.
+
+    Needs the extra play: `pip install 'synthvae[play]'`.
+
+    Example: `synthvae play sounds/preset_000003.json --note A4`
+    """
+    from synthvae.instruments.keys import parse_key
+    from synthvae.instruments.levels import LOUDNESS, common_level
+    from synthvae.instruments.playback import play_sound
+    from synthvae.instruments.renderer import render_preset
+    from synthvae.instruments.sampling import on_key, whole_sound
+    from synthvae.parameters.voice import VOICE_78
+    from synthvae.presets.preset import read_preset
+
+    key = None if note is None else parse_key(note, "--note")
+    chosen = read_preset(preset, VOICE_78)
+    if key is not None:
+        chosen = on_key(chosen, key)
+    rate = chosen.settings.sample_rate
+    sound = whole_sound(chosen) if whole else render_preset(chosen)
+    play_sound(sound * common_level([sound], rate, LOUDNESS).gain, rate)

@@ -1,0 +1,301 @@
+"""``morph``, ``vary`` and ``blend``: ways to new presets from presets that one has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from synthvae.cli.progress import progress_bar
+from synthvae.errors import UserError
+
+if TYPE_CHECKING:
+    from synthvae.exploration import Walk
+    from synthvae.exploration.writing import Written
+    from synthvae.presets.preset import Preset
+    from synthvae.presets.settings import RenderSettings
+    from synthvae.training.run_directory import Run
+
+__all__ = ["register"]
+
+RunOption = Annotated[
+    Path | None, typer.Option("--run", help="A directory made with train.  [default: the last in experiments/runs]")
+]
+DataOption = Annotated[Path | None, typer.Option(help="The dataset that numbers are of.  [default: the run's]")]
+FormatOption = Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")]
+PresetHelp = "Number of a preset of the dataset, or a preset's JSON file."
+
+#: Where `InOrder` leaves what it saw.
+_SIGNS = "synthvae.signs"
+
+
+class InOrder(TyperCommand):
+    """A command that remembers in which order --plus and --minus were given, which the parser forgets."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's own click, not the package
+        """Note the signs, then parse as ever."""
+        words = [word.split("=", 1)[0] for word in args]
+        ctx.meta[_SIGNS] = [word for word in words if word in ("--plus", "--minus")]
+        return super().parse_args(ctx, args)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("morph")(morph)
+    app.command("vary")(vary)
+    app.command("blend", cls=InOrder)(blend)
+
+
+def morph(
+    presets: Annotated[list[str], typer.Argument(metavar="A B [C...]", help=f"Two or more. {PresetHelp}")],
+    run: RunOption = None,
+    steps: Annotated[int, typer.Option(help="Sounds in all, the given ones included.")] = 9,
+    way: Annotated[
+        str, typer.Option(help="latent, metric (the shortest for the ear, some seconds of work) or parameters.")
+    ] = "latent",
+    even: Annotated[
+        bool, typer.Option("--even/--uneven", help="Steps equal for the ear, or equal along the way.")
+    ] = True,
+    extrapolate: Annotated[
+        float, typer.Option(help="Go on beyond both ends, by this share of the way between two presets.")
+    ] = 0.0,
+    data: DataOption = None,
+    out: Annotated[Path, typer.Option(help="The directory to write to.")] = Path("morph"),
+    gap: Annotated[float, typer.Option(help="Seconds of silence between sounds in joined.wav.")] = 0.1,
+    sample_format: FormatOption = "float",
+) -> None:
+    """Walk from preset to preset in steps that sound equally long.
+
+    The way through the latent space slides from sound to sound; the metric's is the shortest for the ear, and rather
+    fades one out and the next in.
+
+    Writes every step as a preset (JSON) and a sound (WAV), and all of them as one sound, joined.wav.
+
+    Example: `synthvae morph 12 88 --steps 9 --run experiments/runs/first --out morph`
+
+    Example: `synthvae morph warm.json bright.json noisy.json --steps 16 --way metric`
+    """
+    if len(presets) < 2:
+        raise UserError(f"morph takes two presets or more, got {len(presets)}: synthvae morph A B")
+    from synthvae import exploration
+    from synthvae.exploration.finding import units
+    from synthvae.exploration.writing import check_gap
+    from synthvae.presets.preset import check_sample_format
+
+    check_sample_format(sample_format)
+    check_gap(gap)
+    model, notes = _load(run)
+    given = exploration.find_presets(model, presets, data)
+    notes += _settings_notes(model, presets, given)
+    unit = units(given)
+    with progress_bar("walking", 100) as update:
+        walk = exploration.morph(
+            model, unit, steps, way, even, extrapolate, lambda share: update(round(100 * share), "")
+        )
+    plain = exploration.morph(model, unit, steps, "parameters", even=False, extrapolate=extrapolate)
+    names = _numbered("step", len(walk.unit))
+    origins: list[dict[str, object]] = [
+        {"morph": list(presets), "way": way, "step": number, "position": float(at)}
+        for number, at in enumerate(walk.position)
+    ]
+    with progress_bar("naming", len(names)) as update:
+        written = exploration.write_presets(
+            out, model, walk.unit, names, origins, given, sample_format, lambda done: update(done, "")
+        )
+    exploration.write_joined(out / "joined.wav", written.audio, model.settings.sample_rate, gap, sample_format)
+    _print_lines(notes)
+    _print_walk(presets, walk, plain, names, written, way)
+    print(f"{out}: {len(names)} steps, {names[0]}.wav to {names[-1]}.wav with their presets, and joined.wav")
+
+
+def vary(
+    preset: Annotated[str, typer.Argument(metavar="PRESET", help=PresetHelp)],
+    run: RunOption = None,
+    amount: Annotated[
+        float, typer.Option(help="How far the furthest sounds: 0 is the preset itself, 1 as far as a random sound.")
+    ] = 0.2,
+    count: Annotated[int, typer.Option(help="How many.")] = 16,
+    keep: Annotated[
+        str,
+        typer.Option(
+            help="What to leave alone, comma-separated: pitch, duration, envelope, modulation, mix, noise, waveform, "
+            "or names of parameters."
+        ),
+    ] = "",
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    data: DataOption = None,
+    out: Annotated[Path, typer.Option(help="The directory to write to.")] = Path("variations"),
+    sample_format: FormatOption = "float",
+) -> None:
+    """Draw neighbours of a preset, ordered by how far they sound.
+
+    Keeping pitch keeps the note and how far it is bent, not the envelope or LFO that bends it: those are kept with
+    envelope and modulation.
+
+    Example: `synthvae vary 12 --amount 0.2 --count 16 --keep pitch,duration --out variations`
+    """
+    from synthvae import exploration
+    from synthvae.exploration.finding import units
+    from synthvae.presets.preset import check_sample_format
+
+    check_sample_format(sample_format)
+    kept = [name.strip() for name in keep.split(",")] if keep.strip() else []
+    model, notes = _load(run)
+    given = exploration.find_presets(model, [preset], data)
+    notes += _settings_notes(model, [preset], given)
+    found = exploration.vary(model, units(given)[0], amount, count, kept, seed)
+    names = _numbered("variation", count)
+    origins: list[dict[str, object]] = [
+        {"vary": preset, "amount": amount, "keep": kept, "seed": seed, "distance": float(distance)}
+        for distance in found.distances
+    ]
+    with progress_bar("naming", count) as update:
+        written = exploration.write_presets(
+            out, model, found.unit, names, origins, given, sample_format, lambda done: update(done, "")
+        )
+    _print_lines(notes)
+    rows = [
+        (f"{name}.wav", f"{distance:.2f}", f"{distance / max(found.reach, 1e-9):.3f}", label.name)
+        for name, distance, label in zip(names, found.distances, written.named, strict=True)
+    ]
+    _print_table(("file", "dB from preset", "amount", "name"), rows)
+    print(f"amount 1 is {found.reach:.1f} dB, the median distance of this preset from random sounds of the model")
+    _print_lines([found.remark])
+    print(f"{out}: {count} variations with their presets, {names[0]}.wav to {names[-1]}.wav")
+
+
+def blend(
+    context: typer.Context,
+    run: RunOption = None,
+    plus: Annotated[list[str] | None, typer.Option("--plus", help=f"To add; can be given again. {PresetHelp}")] = None,
+    minus: Annotated[list[str] | None, typer.Option("--minus", help="To take away; can be given again.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="One number for each, in their order, comma-separated.  [default: 1 each]")
+    ] = None,
+    data: DataOption = None,
+    out: Annotated[Path, typer.Option(help="The directory to write to.")] = Path("blend"),
+    name: Annotated[str, typer.Option(help="What to call the files.")] = "blend",
+    sample_format: FormatOption = "float",
+) -> None:
+    """Add and subtract presets in the latent space.
+
+    A weight belongs to the --plus or --minus in its place; --minus turns its sign.
+
+    Example: `synthvae blend --plus 12 --minus 88 --plus warm.json --weights 1,0.5,1 --out blend`
+    """
+    import torch
+
+    from synthvae import exploration
+    from synthvae.exploration.finding import units
+    from synthvae.exploration.hearing import Ear, pairwise
+    from synthvae.presets.preset import check_sample_format
+
+    check_sample_format(sample_format)
+    if not name or "/" in name or not name.isprintable() or name.startswith("."):
+        raise UserError(f"--name is {name!r}; give a file name without folders")
+    options = context.meta.get(_SIGNS, [])
+    texts = _in_order(options, plus or [], minus or [])
+    factors = _weights(weights, len(texts))
+    signed = [-w if option == "--minus" else w for w, option in zip(factors, options, strict=True)]
+    model, notes = _load(run)
+    given = exploration.find_presets(model, texts, data, options)
+    notes += _settings_notes(model, texts, given)
+    unit = units(given)
+    mixed = exploration.blend(model, unit, torch.tensor(signed))[None]
+    origin: dict[str, object] = {"blend": dict(presets=texts, weights=signed)}
+    written = exploration.write_presets(out, model, mixed, [name], [origin], given, sample_format)
+    ear = Ear(model.voice, model.settings.sample_rate)
+    away = pairwise(ear(mixed), ear(unit))[0]
+    _print_lines(notes)
+    _print_table(
+        ("preset", "weight", "dB from the blend"),
+        [(text, f"{w:+g}", f"{d:.2f}") for text, w, d in zip(texts, signed, away, strict=True)],
+    )
+    print(f"{written.paths[0]}: {written.named[0].name}, with its preset")
+
+
+def _load(run: Path | None) -> tuple[Run, list[str]]:
+    from synthvae.exploration import find_run
+    from synthvae.training.run_directory import load_run
+
+    path, note = find_run(run)
+    return load_run(path), [note]
+
+
+def _settings_notes(run: Run, texts: Sequence[str], presets: Sequence[Preset]) -> list[str]:
+    """A line for each preset that was made for other settings than the run's, in which it is heard here."""
+    ours = run.settings
+    return [
+        f"{text}: made for {_shown(p.settings)}; heard and written here as the run does, {_shown(ours)}"
+        for text, p in zip(texts, presets, strict=True)
+        if p.settings != ours
+    ]
+
+
+def _shown(settings: RenderSettings) -> str:
+    return f"{settings.seconds:g} s at {settings.sample_rate} Hz (control rate {settings.control_rate} Hz)"
+
+
+def _in_order(options: Sequence[str], plus: Sequence[str], minus: Sequence[str]) -> list[str]:
+    if not options:
+        raise UserError("blend: give at least one preset with --plus")
+    queues = {"--plus": iter(plus), "--minus": iter(minus)}
+    return [next(queues[option]) for option in options]
+
+
+def _weights(text: str | None, count: int) -> list[float]:
+    if text is None:
+        return [1.0] * count
+    try:
+        weights = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(f"--weights is {text!r}; give {count} numbers separated by commas") from None
+    if len(weights) != count:
+        raise UserError(
+            f"--weights is {text!r}, {len(weights)} for {count} presets; give one for each --plus and --minus"
+        )
+    return weights
+
+
+def _print_walk(
+    presets: Sequence[str], walk: Walk, plain: Walk, names: Sequence[str], written: Written, way: str
+) -> None:
+    origin = dict(zip(walk.given, presets, strict=False)) if len(walk.given) == len(presets) else {}
+    rows = []
+    for number, (name, label) in enumerate(zip(names, written.named, strict=True)):
+        step = f"{walk.distances[number]:.2f}" if number < len(walk.distances) else ""
+        null = f"{plain.distances[number]:.2f}" if number < len(plain.distances) else ""
+        rows.append((f"{name}.wav", f"{walk.position[number]:.3f}", step, null, label.name, origin.get(number, "")))
+    _print_table(("file", "position", "dB to next", "plain parameters", "name", "preset"), rows)
+    print()
+    kinds = ((way, walk), ("plain parameters", plain))
+    direct = float(walk.direct.sum())
+    _print_table(
+        ("way", "largest / mean step", "total dB", "total / direct"),
+        [
+            (kind, f"{w.unevenness:.2f}", f"{w.length:.1f}", f"{w.length / direct:.2f}" if direct > 0.0 else "")
+            for kind, w in kinds
+        ],
+    )
+    _print_lines([walk.remark])
+
+
+def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+    for row in (heads, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _print_lines(lines: Sequence[str]) -> None:
+    for line in lines:
+        if line:
+            print(line)
+
+
+def _numbered(stem: str, count: int) -> list[str]:
+    """File names that sort as their numbers do."""
+    width = max(3, len(str(count - 1)))
+    return [f"{stem}_{i:0{width}d}" for i in range(count)]

@@ -1,0 +1,31 @@
+"""Walks through the latent space: points to presets and sounds, presets to points, and the ways between presets."""
+
+from synthvae.exploration.blend import blend
+from synthvae.exploration.decoding import decode_to_files
+from synthvae.exploration.finding import find_preset, find_presets, find_run
+from synthvae.exploration.groups import GROUPS
+from synthvae.exploration.latents import Latents, read_latents, write_latents
+from synthvae.exploration.morph import WAYS, Walk, morph
+from synthvae.exploration.paths import straight_line
+from synthvae.exploration.vary import Variations, vary
+from synthvae.exploration.writing import write_joined, write_presets
+
+__all__ = [
+    "GROUPS",
+    "WAYS",
+    "Latents",
+    "Variations",
+    "Walk",
+    "blend",
+    "decode_to_files",
+    "find_preset",
+    "find_presets",
+    "find_run",
+    "morph",
+    "read_latents",
+    "straight_line",
+    "vary",
+    "write_joined",
+    "write_latents",
+    "write_presets",
+]

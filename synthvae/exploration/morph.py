@@ -1,0 +1,305 @@
+"""Walks from preset to preset in steps that sound equally long."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synthvae.errors import UserError
+from synthvae.exploration.even import choose_stops, unevenness
+from synthvae.exploration.geodesic import ITERATIONS, shorten
+from synthvae.exploration.hearing import Ear, consecutive, pairwise
+from synthvae.exploration.paths import Curve, LatentPath, ParameterPath, angles
+from synthvae.parameters.space import shown
+from synthvae.training.run_directory import Run
+
+__all__ = ["BAR", "MOST_STEPS", "WAYS", "Walk", "check_presets", "morph"]
+
+WAYS = ("latent", "metric", "parameters")
+#: Largest over mean step of a walk that counts as even.
+BAR = 1.5
+MOST_STEPS = 128
+#: Points of a path that are heard before its stops are chosen: at least so many, and so many for each step.
+POINTS, POINTS_PER_STEP = 257, 6
+#: And where they are nodes of a geodesic to be.
+GEODESIC_POINTS = 129
+#: Rounds in which the stretches that are too coarse to choose from are heard twice as finely.
+REFINEMENTS = 4
+#: Points beyond which no stretch is heard more finely: the choice takes time by their square.
+MOST_POINTS = 769
+#: Steps may be this much longer or shorter than the mean before a finer look is worth its time.
+FINE = 1.25
+#: Intervals of a geodesic between two presets, and how often its nodes are spread evenly and shortened again.
+INTERVALS, ROUNDS = 8, 3
+#: dB: sounds closer than that are the same.
+SAME = 0.02
+
+Progress = Callable[[float], object]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A walk through presets.
+
+    Attributes:
+        unit: the stops, ``(S, P)`` unit parameters.
+        latent: ``(S, D)``, their points of the latent path; the encoder's answer where the way is another.
+        position: ``(S,)`` float64, rising: 0 at the first preset, 1 at the last, the others evenly between; below 0
+            and above 1 beyond the ends.
+        distances: ``(S - 1,)`` float64, from each stop to the next in dB: root mean square difference of log-mel
+            spectrograms.
+        direct: ``(N - 1,)`` float64, from each given preset to the next in dB.
+        given: numbers of the stops that are the given presets, to the bit.
+        remark: what there is to say about the walk in one line; empty where there is nothing.
+    """
+
+    unit: Tensor
+    latent: Tensor
+    position: NDArray[np.float64]
+    distances: NDArray[np.float64]
+    direct: NDArray[np.float64]
+    given: tuple[int, ...]
+    remark: str = ""
+
+    @property
+    def unevenness(self) -> float:
+        """The largest step over the mean step, 1 at best."""
+        return unevenness(self.distances)
+
+    @property
+    def length(self) -> float:
+        """The sum of all steps in dB."""
+        return float(self.distances.sum())
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """Points of a path in its order, with what they sound like."""
+
+    position: Tensor
+    unit: Tensor
+    heard: Tensor
+
+
+def morph(
+    run: Run,
+    unit: Tensor,
+    steps: int = 9,
+    way: str = "latent",
+    even: bool = True,
+    extrapolate: float = 0.0,
+    progress: Progress = lambda share: None,
+) -> Walk:
+    """Walk through presets, in their order, in steps that sound equally long.
+
+    The given presets are stops of the walk, to the bit, although the autoencoder reproduces none of them: what it
+    leaves out is carried along in the space of parameters, blended from each preset's to the next's
+    (`synthvae.exploration.paths`). Where to stop between them is chosen from a fine sampling of the path, so that the
+    distances from stop to stop are equal (`synthvae.exploration.even`), and the path is sampled more finely where it
+    moves too fast to choose.
+
+    Example:
+        >>> walk = morph(run, dataset.unit[[12, 88]], steps=9)  # doctest: +SKIP
+        >>> walk.unevenness <= 1.5  # doctest: +SKIP
+        True
+
+    Args:
+        run: the model.
+        unit: N presets ``(N, P)``, at least two.
+        steps: S, stops in all, at least N (and two more with `extrapolate`), at most 128.
+        way: ``latent``, straight through the latent space; ``metric``, a geodesic of what is heard
+            (`synthvae.exploration.geodesic`): the shortest walk, which fades sounds out and in where the others slide
+            their pitch, and some seconds of work; ``parameters``, straight through the parameters.
+        even: whether steps are equal for the ear; else in position, the given presets being stops only where that
+            falls on them.
+        extrapolate: how far to go on beyond both ends, as a share of the way between two presets, 0 to 1.
+        progress: called with the share of the work that is done.
+
+    Returns:
+        The walk.
+
+    Raises:
+        UserError: for an unknown way, too few or too many steps, fewer than two presets, or values that are no unit
+            parameters.
+    """
+    check_presets(run, unit, 2)
+    unit = unit.detach().float()
+    _check(len(unit), steps, way, extrapolate)
+    ear = Ear(run.voice, run.settings.sample_rate)
+    path = _path(run, ear, unit, way, progress)
+    given = torch.linspace(0.0, 1.0, len(unit), dtype=torch.float64)
+    beyond = extrapolate / (len(unit) - 1)
+    direct = consecutive(ear(unit))
+    remark = ""
+    if even:
+        heard, stops, remark = _stops(ear, path, unit, given, beyond, steps)
+        position, rows, sounds = heard.position[stops], heard.unit[stops], heard.heard[stops]
+    else:
+        position = torch.linspace(-beyond, 1.0 + beyond, steps, dtype=torch.float64)
+        rows = _exactly(path(position), position, unit, given)
+        sounds = ear(rows)
+    progress(1.0)
+    exact = tuple(k for k, at in enumerate(position.tolist()) if at in given.tolist())
+    return Walk(rows, path.latent(position), position.numpy(), consecutive(sounds), direct, exact, remark)
+
+
+def check_presets(run: Run, unit: Tensor, least: int) -> None:
+    """Refuse what is not a batch of a run's presets.
+
+    Args:
+        run: the model.
+        unit: presets.
+        least: how many there have to be.
+
+    Raises:
+        UserError: if the shape is not ``(N, P)`` with N at least `least`, or a value is outside 0 to 1 or not finite.
+    """
+    width = len(run.parameters)
+    if unit.ndim != 2 or unit.shape[1] != width or len(unit) < least:
+        raise UserError(
+            f"presets have shape {tuple(unit.shape)}; give at least {least} rows of {width} unit parameters"
+        )
+    wrong = ~((unit >= 0.0) & (unit <= 1.0))
+    if wrong.any():
+        row, column = (int(i) for i in wrong.nonzero()[0])
+        name, value = run.parameters.names[column], float(unit[row, column])
+        raise UserError(f"preset {row}: {name} is {value:g} in unit parameters; give numbers from 0 to 1")
+
+
+def _check(count: int, steps: int, way: str, extrapolate: float) -> None:
+    if way not in WAYS:
+        raise UserError(f"--way is {shown(way)}; choose one of {', '.join(WAYS)}")
+    if not (math.isfinite(extrapolate) and 0.0 <= extrapolate <= 1.0):
+        raise UserError(f"--extrapolate is {extrapolate:g}; give a number from 0 to 1, the way between two presets")
+    least = count + (2 if extrapolate > 0.0 else 0)
+    if not least <= steps <= MOST_STEPS:
+        beyond = " and go beyond both ends" if extrapolate > 0.0 else ""
+        raise UserError(
+            f"--steps is {steps}; to stop at {count} presets{beyond} give at least {least}, and at most {MOST_STEPS}"
+        )
+
+
+def _path(run: Run, ear: Ear, unit: Tensor, way: str, progress: Progress) -> Curve:
+    if way == "latent":
+        return LatentPath(run, unit)
+    if way == "parameters":
+        return ParameterPath(run, unit)
+    legs = len(unit) - 1
+    nodes, done = [], 0
+
+    def tell() -> None:
+        nonlocal done
+        done += 1
+        progress(0.95 * done / (legs * ROUNDS * ITERATIONS))
+
+    for leg in range(legs):
+        done = leg * ROUNDS * ITERATIONS
+        nodes.append(_geodesic(run, ear, unit[leg : leg + 2], tell)[: -1 if leg < legs - 1 else None])
+    joined = torch.cat(nodes)
+    return ParameterPath(run, joined, torch.linspace(0.0, 1.0, len(joined), dtype=torch.float64))
+
+
+def _geodesic(run: Run, ear: Ear, ends: Tensor, tell: Callable[[], object]) -> Tensor:
+    """Nodes ``(INTERVALS + 1, P)`` of the shortest walk that was found between two presets.
+
+    Shortening leaves nodes where they have nothing more to gain, not where steps are equal; spread evenly along the
+    path that they make, they gain again.
+    """
+    circular = angles(run.parameters)
+
+    def spread(path: Curve) -> tuple[float, Tensor]:
+        whole = torch.tensor([0.0, 1.0], dtype=torch.float64)
+        found, stops, _ = _stops(ear, path, ends, whole, 0.0, INTERVALS + 1, GEODESIC_POINTS)
+        return float(consecutive(found.heard[stops]).sum()), found.unit[stops]
+
+    best = min((spread(path) for path in (LatentPath(run, ends), ParameterPath(run, ends))), key=lambda walk: walk[0])
+    nodes = best[1]
+    for _ in range(ROUNDS):
+        nodes = shorten(run.voice, ear, nodes, circular, tell).nodes
+        walk = spread(ParameterPath(run, nodes))
+        nodes = walk[1]
+        best = min(best, walk, key=lambda walk: walk[0])
+    return best[1]
+
+
+def _stops(
+    ear: Ear, path: Curve, unit: Tensor, given: Tensor, beyond: float, steps: int, least: int = POINTS
+) -> tuple[_Heard, NDArray[np.intp], str]:
+    """Points of a path, which of them to stop at, and what there is to say about it."""
+    points = max(least, POINTS_PER_STEP * steps)
+    capacity = min(ear.capacity(ear(unit[:1])), max(MOST_POINTS, points))
+    heard = _hear(ear, path, unit, given, _grid(given, beyond, max(min(points, capacity // 2), 2 * steps)))
+    for refinement in range(REFINEMENTS + 1):
+        distance = pairwise(heard.heard)
+        if distance.max() < SAME:
+            even = np.linspace(0, len(distance) - 1, steps).round().astype(np.intp)
+            return heard, even, "the presets sound the same, and so does all between them"
+        required = [k for k, at in enumerate(heard.position.tolist()) if at in given.tolist()]
+        required = sorted({0, *required, len(distance) - 1})
+        stops = choose_stops(distance, heard.position.numpy(), steps, required)
+        chords = distance[stops[:-1], stops[1:]]
+        # What lies between two neighbouring points cannot be chosen; it matters where it is much of a step.
+        coarse = np.diagonal(distance, 1) > (FINE - 1.0) * chords.mean()
+        room = capacity - len(distance)
+        if unevenness(chords) <= FINE or not coarse.any() or room < coarse.sum() or refinement == REFINEMENTS:
+            break
+        middle = 0.5 * (heard.position[:-1] + heard.position[1:])[torch.from_numpy(coarse)]
+        heard = _merge(heard, _hear(ear, path, unit, given, middle))
+    return heard, stops, _remark(distance, stops, heard.position.numpy())
+
+
+def _remark(distance: NDArray[np.float64], stops: NDArray[np.intp], position: NDArray[np.float64]) -> str:
+    chords = distance[stops[:-1], stops[1:]]
+    if unevenness(chords) <= BAR:
+        return ""
+    largest = int(chords.argmax())
+    first, last = int(stops[largest]), int(stops[largest + 1])
+    leaps = np.diagonal(distance, 1)[first:last]
+    leap = int(leaps.argmax())
+    if leaps[leap] > 0.5 * chords[largest]:
+        width = position[first + leap + 1] - position[first + leap]
+        return (
+            f"step {largest + 1} is {chords[largest]:.1f} dB because the sound leaps by {leaps[leap]:.1f} dB within "
+            f"{width:.1g} of the way: nothing to stop at lies between"
+        )
+    return (
+        f"step {largest + 1} is {chords[largest]:.1f} dB where the mean is {chords.mean():.1f}: the given presets are "
+        "too unequally far apart for so few steps; more steps help"
+    )
+
+
+def _grid(given: Tensor, beyond: float, points: int) -> Tensor:
+    """About so many positions over the whole path, those of the given presets among them to the bit."""
+    knots = given.tolist() if beyond == 0.0 else [-beyond, *given.tolist(), 1.0 + beyond]
+    whole = knots[-1] - knots[0]
+    parts = [given]
+    for first, last in itertools.pairwise(knots):
+        count = max(2, math.ceil(points * (last - first) / whole))
+        parts.append(torch.linspace(first, last, count + 1, dtype=torch.float64)[1:-1])
+    if beyond > 0.0:
+        parts.append(torch.tensor([knots[0], knots[-1]], dtype=torch.float64))
+    return torch.cat(parts).sort().values
+
+
+def _hear(ear: Ear, path: Curve, unit: Tensor, given: Tensor, position: Tensor) -> _Heard:
+    rows = _exactly(path(position), position, unit, given)
+    return _Heard(position, rows, ear(rows))
+
+
+def _exactly(rows: Tensor, position: Tensor, unit: Tensor, given: Tensor) -> Tensor:
+    """Rows of a path with the given presets put in where they lie, free of rounding."""
+    for preset, at in zip(unit, given, strict=True):
+        rows[position == at] = preset
+    return rows
+
+
+def _merge(first: _Heard, second: _Heard) -> _Heard:
+    position, order = torch.cat((first.position, second.position)).sort()
+    return _Heard(position, torch.cat((first.unit, second.unit))[order], torch.cat((first.heard, second.heard))[order])

@@ -1,0 +1,119 @@
+"""Paths through presets: through the latent space, or straight through the parameters.
+
+Every path passes exactly through the presets it is given. What the autoencoder does not reproduce of them, the
+*residual*, is carried along: with z(t) straight between the posterior means and r(t) straight between the residuals,
+
+    x(t) = decode(z(t)) + r(t),    r at a preset = preset - decode(encode(preset)),
+
+clamped to the cube. Parameters that are angles, whose ends are the same sound, take the shorter way around.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from synthvae.parameters.space import ParameterSpace
+from synthvae.training.run_directory import Run
+
+__all__ = ["Curve", "LatentPath", "ParameterPath", "angles", "residual", "straight_line", "unwrapped", "within"]
+
+
+class Curve(Protocol):
+    """A curve through N presets, the first at position 0 and the last at 1, the others evenly between."""
+
+    def __call__(self, position: Tensor) -> Tensor:
+        """Unit parameters ``(M, P)`` at positions ``(M,)``; below 0 and above 1 beyond the ends."""
+        ...
+
+    def latent(self, position: Tensor) -> Tensor:
+        """Latents ``(M, D)`` at positions ``(M,)``."""
+        ...
+
+
+class LatentPath:
+    """Straight lines through the latent space; see the module."""
+
+    def __init__(self, run: Run, unit: Tensor) -> None:
+        """Encode the presets.
+
+        Args:
+            run: the model.
+            unit: presets ``(N, P)``, at least two.
+        """
+        self.run, self.circular = run, angles(run.parameters)
+        self.points = run.encode(unit)
+        self.residuals = unwrapped(residual(run, unit, self.points), self.circular)
+
+    def __call__(self, position: Tensor) -> Tensor:
+        """See `Curve`; beyond the ends the residual stays that of the end."""
+        moved = self.run.decode(self.latent(position)) + _along(self.residuals, position.clamp(0.0, 1.0))
+        return within(moved, self.circular)
+
+    def latent(self, position: Tensor) -> Tensor:
+        """See `Curve`."""
+        return _along(self.points, position)
+
+
+class ParameterPath:
+    """Straight lines through the cube of unit parameters, between any nodes."""
+
+    def __init__(self, run: Run, unit: Tensor, at: Tensor | None = None) -> None:
+        """Take the nodes.
+
+        Args:
+            run: the model, for the latents of what lies on the path.
+            unit: nodes ``(N, P)``, at least two.
+            at: their positions ``(N,)``, rising; evenly from 0 to 1 by default.
+        """
+        self.run, self.circular, self.at = run, angles(run.parameters), at
+        self.nodes = unwrapped(unit, self.circular)
+
+    def __call__(self, position: Tensor) -> Tensor:
+        """See `Curve`."""
+        return within(_along(self.nodes, position, self.at), self.circular)
+
+    def latent(self, position: Tensor) -> Tensor:
+        """See `Curve`: what the encoder makes of the presets."""
+        return self.run.encode(self(position))
+
+
+def residual(run: Run, unit: Tensor, latent: Tensor) -> Tensor:
+    """What decoding ``(N, D)`` leaves out of presets ``(N, P)``."""
+    return unit - run.decode(latent)
+
+
+def angles(parameters: ParameterSpace) -> Tensor:
+    """Which parameters are angles over a whole turn, ``(P,)``: their 0 and 1 are the same sound."""
+    turns = [p.unit == "rad" and math.isclose(p.maximum - p.minimum, math.tau, rel_tol=1e-6) for p in parameters]
+    return torch.tensor(turns)
+
+
+def unwrapped(values: Tensor, circular: Tensor) -> Tensor:
+    """Values ``(N, P)`` with whole turns added to angles, so that each takes the shorter way from the one before."""
+    change = values.diff(dim=0)
+    change = torch.where(circular, change - change.round(), change)
+    return torch.cat((values[:1], values[:1] + change.cumsum(dim=0)))
+
+
+def within(unit: Tensor, circular: Tensor) -> Tensor:
+    """Unit parameters ``(N, P)`` brought into the cube: angles turned back, all others clamped."""
+    turned = torch.where((unit >= 0.0) & (unit <= 1.0), unit, unit - unit.floor())
+    return torch.where(circular, turned, unit).clamp(0.0, 1.0)
+
+
+def straight_line(ends: Tensor, steps: int) -> Tensor:
+    """Evenly spaced points ``(steps, D)`` from ``ends[0]`` to ``ends[1]``, both included."""
+    return torch.lerp(ends[0], ends[1], torch.linspace(0.0, 1.0, steps)[:, None])
+
+
+def _along(points: Tensor, position: Tensor, at: Tensor | None = None) -> Tensor:
+    """Where straight lines through ``(N, K)`` points are at positions ``(M,)``; beyond an end its line goes on."""
+    knots = torch.linspace(0.0, 1.0, len(points), dtype=position.dtype) if at is None else at.to(position.dtype)
+    leg = torch.searchsorted(knots, position.contiguous(), right=True).sub(1).clamp(0, len(points) - 2)
+    share = (position - knots[leg]) / (knots[leg + 1] - knots[leg])
+    before, after = points[leg], points[leg + 1]
+    return before + share.to(points.dtype)[:, None] * (after - before)

@@ -1,0 +1,184 @@
+"""Neighbours of a preset in the latent space, near ones and far ones, ordered by how far they sound.
+
+From the preset's latent z a ray goes to a draw e of the prior,
+
+    z(s) = sqrt(1 - s²) z + s e,    s from 0 to 1,
+
+so that every point of it is as likely as the preset itself, and its end has forgotten the preset. What the autoencoder
+leaves out of the preset is carried along (`synthvae.exploration.paths`), so that s = 0 is the preset to the bit.
+
+How far along the ray is no measure for the ear: one ray leaves a sound's pitch at once and another never. So amount is
+a share of a distance that is heard, 1 being the median distance of the preset from draws of the prior, which is as far
+as a sound that has nothing to do with it; and each neighbour is looked for where its ray first sounds that far away.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synthvae.errors import UserError
+from synthvae.exploration.groups import columns_of
+from synthvae.exploration.hearing import Ear, pairwise
+from synthvae.exploration.morph import SAME, check_presets
+from synthvae.exploration.paths import angles, residual, within
+from synthvae.generation import check_seed
+from synthvae.training.run_directory import Run
+
+__all__ = ["MOST", "Variations", "vary"]
+
+MOST = 256
+#: Draws of the prior whose median distance is the amount 1, and their seed: the yardstick does not move.
+STRANGERS, STRANGER_SEED = 64, 0
+#: Rays drawn for each neighbour, of which the one that sounds least like the others is taken.
+RAYS = 3
+#: Where each ray is heard first: geometric, for pitch is left within a hundredth of the way.
+SCALES = np.geomspace(1e-3, 1.0, 20)
+BISECTIONS = 6
+
+
+@dataclass(frozen=True)
+class Variations:
+    """Neighbours of a preset, the nearest first.
+
+    Attributes:
+        unit: ``(C, P)`` unit parameters.
+        latent: ``(C, D)``, where the encoder places them.
+        distances: ``(C,)`` float64, from the preset in dB: root mean square difference of log-mel spectrograms.
+        reach: dB that the amount 1 stands for.
+        remark: what there is to say about them in one line; empty where there is nothing.
+    """
+
+    unit: Tensor
+    latent: Tensor
+    distances: NDArray[np.float64]
+    reach: float
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class _Rays:
+    """Rays from one preset; see the module."""
+
+    run: Run
+    preset: Tensor
+    ends: Tensor
+    held: Tensor
+
+    def at(self, ray: NDArray[np.intp], scale: NDArray[np.float64]) -> Tensor:
+        """Unit parameters ``(M, P)`` on rays ``(M,)`` at scales ``(M,)``."""
+        start = self.run.encode(self.preset[None])
+        rest = residual(self.run, self.preset[None], start)
+        s = torch.from_numpy(scale).float()[:, None]
+        latent = (1.0 - s.square()).clamp_min(0.0).sqrt() * start + s * self.ends[torch.from_numpy(ray)]
+        unit = within(self.run.decode(latent) + rest, angles(self.run.parameters))
+        return torch.where(self.held, self.preset, unit)
+
+
+def vary(
+    run: Run, unit: Tensor, amount: float = 0.2, count: int = 16, keep: Sequence[str] = (), seed: int = 0
+) -> Variations:
+    """Draw neighbours of a preset.
+
+    The distances of the neighbours are spread evenly from ``amount / count`` to ``amount``, in units of the amount 1
+    (see the module), as far as their rays go; no two lie on one ray, and of several rays the ones that sound least
+    alike are taken.
+
+    Args:
+        run: the model.
+        unit: the preset ``(P,)``.
+        amount: how far the furthest sounds from the preset: 0 is the preset itself, 1 as far as a random sound.
+        count: C, how many, 1 to 256.
+        keep: groups (`synthvae.exploration.groups`) or parameters that keep the preset's values to the bit.
+        seed: of the draws.
+
+    Returns:
+        The neighbours.
+
+    Raises:
+        UserError: for an amount or a count out of range, an unknown name to keep, a preset that is none, or where what
+            is kept leaves nothing to be heard.
+    """
+    if not (math.isfinite(amount) and 0.0 <= amount <= 1.0):
+        raise UserError(f"--amount is {amount:g}; give a number from 0 (the preset itself) to 1 (any sound)")
+    if not 1 <= count <= MOST:
+        raise UserError(f"--count is {count}; give a whole number from 1 to {MOST}")
+    check_seed(seed)
+    unit = unit.detach().float()
+    check_presets(run, unit[None], 1)
+    held = columns_of(run.parameters, keep)
+    if bool(held.all()):
+        raise UserError("--keep holds every parameter, so there is nothing to vary; keep less")
+    ear = Ear(run.voice, run.settings.sample_rate)
+    origin = ear(unit[None])
+    strangers = run.sample(STRANGERS, STRANGER_SEED)
+    reach = float(np.median(pairwise(origin, ear(strangers))))
+    if amount == 0.0:
+        same = unit.expand(count, -1).clone()
+        return Variations(same, run.encode(same), np.zeros(count), reach, "amount 0 is the preset itself")
+    generator = torch.Generator().manual_seed(seed)
+    ends = torch.randn(RAYS * count, run.latent_size, generator=generator)
+    rays = _Rays(run, unit, ends, held)
+    grid = np.arange(len(ends)).repeat(len(SCALES))
+    distance = _distances(ear, origin, rays.at(grid, np.tile(SCALES, len(ends)))).reshape(len(ends), -1)
+    if distance.max() < SAME:
+        raise UserError(f"what --keep leaves moves the sound by less than {SAME:g} dB; keep less")
+    targets = amount * reach * np.arange(1, count + 1) / count
+    chosen, scales = _choose(ear, origin, rays, distance, targets)
+    rows = rays.at(chosen, scales)
+    distances = _distances(ear, origin, rows)
+    order = np.argsort(distances, kind="stable")
+    short = int((distances < 0.8 * targets).sum())
+    remark = ""
+    if short:
+        remark = f"{short} of {count} stay nearer than asked for: the model moves this preset no further"
+        remark += ", with what is kept" if keep else ""
+    rows = rows[torch.from_numpy(order)]
+    return Variations(rows, run.encode(rows), distances[order], reach, remark)
+
+
+def _distances(ear: Ear, origin: Tensor, unit: Tensor) -> NDArray[np.float64]:
+    """From one spectrogram ``(1, F)`` to presets ``(M, P)``, whose own are not kept."""
+    parts = unit.split(256)
+    return np.concatenate([(ear(part) - origin).double().square().mean(dim=1).sqrt().numpy() for part in parts])
+
+
+def _choose(
+    ear: Ear, origin: Tensor, rays: _Rays, distance: NDArray[np.float64], targets: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """A ray for each target, and the scale at which it first sounds that far from the preset.
+
+    The furthest targets choose first, for the fewest rays go so far.
+    """
+    reaches = np.maximum.accumulate(distance, axis=1)
+    free = np.ones(len(distance), dtype=bool)
+    chosen = np.zeros(len(targets), dtype=np.intp)
+    heard: list[Tensor] = []
+    for number in np.argsort(-targets):
+        able = free & (reaches[:, -1] >= targets[number])
+        pool = np.flatnonzero(able)[:RAYS]
+        if not len(pool):
+            left = np.flatnonzero(free)
+            pool = left[np.argsort(-reaches[left, -1])[:1]]
+        scale = SCALES[np.minimum((reaches[pool] < targets[number]).sum(axis=1), len(SCALES) - 1)]
+        sounds = ear(rays.at(pool, scale))
+        apart = pairwise(sounds, torch.stack(heard)).min(axis=1) if heard else np.zeros(len(pool))
+        best = int(apart.argmax())
+        chosen[number], free[pool[best]] = pool[best], False
+        heard.append(sounds[best])
+    crossing = (reaches[chosen] < targets[:, None]).sum(axis=1)
+    far = crossing == len(SCALES)
+    high = SCALES[np.minimum(crossing, len(SCALES) - 1)]
+    low = np.where(crossing > 0, SCALES[np.maximum(crossing - 1, 0)], 0.0)
+    furthest = SCALES[distance[chosen].argmax(axis=1)]
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        beyond = _distances(ear, origin, rays.at(chosen, middle)) >= targets
+        high, low = np.where(beyond, middle, high), np.where(beyond, low, middle)
+    return chosen, np.where(far, furthest, high)

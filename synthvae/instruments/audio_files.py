@@ -1,0 +1,197 @@
+"""WAV and FLAC files that samplers read: exact samples, loop points, and a stamp that says what they were made from.
+
+The WAV writer is our own: SciPy's has no other chunks, and libsndfile puts the time of day into files of floats, so
+that the same sound would never be the same file twice. The chunks are those of "Multimedia Programming Interface and
+Data Specifications 1.0" (IBM and Microsoft, 1991), and of its supplement of 1994 where samples are floats or loops.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from synthvae.errors import UserError
+
+__all__ = [
+    "SAMPLE_FORMATS",
+    "SamplerData",
+    "Stamp",
+    "check_flac",
+    "flac_bytes",
+    "has_stamp",
+    "quantise",
+    "read_stamp",
+    "wav_bytes",
+]
+
+SAMPLE_FORMATS = ("float", "int16", "int24")
+_BITS = {"int16": 16, "int24": 24}
+
+_STAMP = re.compile(r"synthvae export, made from ([0-9a-f]{16}), samples ([0-9a-f]{16})")
+
+_PCM, _FLOAT = 1, 3
+_LOOP_FORWARD = 0
+_NEAR = 0.05  # semitones, which are not heard
+
+
+@dataclass(frozen=True)
+class SamplerData:
+    """What a sampler wants to know of a sample, in a WAV's ``smpl`` chunk.
+
+    Attributes:
+        pitch: of the sample, a MIDI number with its fraction.
+        loop: first and one-past-last sample of what is repeated; None where nothing is.
+    """
+
+    pitch: float
+    loop: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What is written into a file besides its samples.
+
+    Attributes:
+        title: of the sound, for people.
+        source: 16 hexadecimal digits of all that the file was made from.
+    """
+
+    title: str
+    source: str
+
+    def comment(self, samples: NDArray[np.generic]) -> str:
+        """The line that `has_stamp` looks for."""
+        return f"synthvae export, made from {self.source}, samples {_digest(samples)}"
+
+
+def quantise(audio: NDArray[np.floating], sample_format: str) -> NDArray[np.generic]:
+    """Samples as a file holds them.
+
+    Args:
+        audio: ``(T,)``, full scale is 1.
+        sample_format: ``float``, ``int16`` or ``int24``.
+
+    Returns:
+        ``(T,)`` float32; or int32 with whole steps of 2^-15 or 2^-23, rounded to the nearest, without dither, so that
+        a reader that divides by full scale is off by half a step at most.
+    """
+    if sample_format == "float":
+        return audio.astype(np.float32)
+    scale = 2.0 ** (_BITS[sample_format] - 1)
+    return np.clip(np.rint(audio.astype(np.float64) * scale), -scale, scale - 1).astype(np.int32)
+
+
+def wav_bytes(
+    samples: NDArray[np.generic], sample_rate: int, sample_format: str, stamp: Stamp, sampler: SamplerData | None = None
+) -> bytes:
+    """A mono WAV file.
+
+    Args:
+        samples: from `quantise`.
+        sample_rate: in Hz.
+        sample_format: that they were quantised to.
+        stamp: title and source.
+        sampler: for a ``smpl`` chunk.
+
+    Returns:
+        The file's bytes, the same for the same arguments.
+    """
+    bits = _BITS.get(sample_format, 32)
+    if sample_format == "float":
+        data = samples.astype("<f4").tobytes()
+    elif bits == 16:
+        data = samples.astype("<i2").tobytes()
+    else:
+        data = samples.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+    width = bits // 8
+    kind = _FLOAT if sample_format == "float" else _PCM
+    chunks = [_chunk(b"fmt ", struct.pack("<HHIIHH", kind, 1, sample_rate, sample_rate * width, width, bits))]
+    if kind == _FLOAT:
+        chunks.append(_chunk(b"fact", struct.pack("<I", len(samples))))
+    chunks.append(_chunk(b"data", data))
+    if sampler:
+        chunks.append(_chunk(b"smpl", _sampler_chunk(sampler, sample_rate)))
+    entries = ((b"INAM", stamp.title), (b"ISFT", "synthvae"), (b"ICMT", stamp.comment(samples)))
+    chunks.append(_chunk(b"LIST", b"INFO" + b"".join(_chunk(key, text.encode() + b"\0") for key, text in entries)))
+    return _chunk(b"RIFF", b"WAVE" + b"".join(chunks))
+
+
+def flac_bytes(samples: NDArray[np.generic], sample_rate: int, sample_format: str, stamp: Stamp) -> bytes:
+    """A mono FLAC file; arguments as of `wav_bytes`, whole samples only.
+
+    Raises:
+        UserError: if the encoder does not take the sample rate.
+    """
+    bits = _BITS[sample_format]
+    buffer = io.BytesIO()
+    try:
+        with soundfile.SoundFile(buffer, "w", sample_rate, 1, f"PCM_{bits}", format="FLAC") as file:
+            file.title, file.comment = stamp.title, stamp.comment(samples)
+            file.write(samples.astype(np.int32) << (32 - bits))
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.removeprefix("Error : ").rstrip(".")
+        raise UserError(f"--to flac: cannot write {sample_rate} Hz ({reason}); use --to wav") from None
+    return buffer.getvalue()
+
+
+def check_flac(sample_rate: int, sample_format: str) -> None:
+    """Refuse what `flac_bytes` would, before anything is rendered.
+
+    Raises:
+        UserError: as it does.
+    """
+    flac_bytes(np.zeros(1, dtype=np.int32), sample_rate, sample_format, Stamp("probe", "0" * 16))
+
+
+def has_stamp(path: Path, source: str) -> bool:
+    """Whether a file was made from `source` and nobody has changed its samples since.
+
+    Args:
+        path: a WAV or FLAC file, or whatever lies under that name.
+        source: 16 hexadecimal digits.
+    """
+    return read_stamp(path) == source
+
+
+def read_stamp(path: Path) -> str | None:
+    """What a file was made from; None where it is not one of ours, or its samples have been changed since."""
+    try:
+        with soundfile.SoundFile(path) as file:
+            stamp = _STAMP.search(file.comment)
+            if stamp is None:
+                return None
+            bits = {"PCM_16": 16, "PCM_24": 24}.get(file.subtype)
+            samples = file.read(dtype="int32") >> (32 - bits) if bits else file.read(dtype="float32")
+    except (OSError, soundfile.LibsndfileError):
+        return None
+    return stamp[1] if stamp[2] == _digest(samples) else None
+
+
+def _digest(samples: NDArray[np.generic]) -> str:
+    return hashlib.sha256(samples.astype("<f4" if samples.dtype.kind == "f" else "<i4").tobytes()).hexdigest()[:16]
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
+
+
+def _sampler_chunk(sampler: SamplerData, sample_rate: int) -> bytes:
+    """Manufacturer, product, nanoseconds a sample, key and fraction of a semitone in 1/2^32, SMPTE, loops, extra data.
+
+    The fraction counts upwards only, and many samplers pass over it: a sample a cent below its key would be a semitone
+    off there, so what is near a key is said to be on it. A loop is its number, its kind, its first and its *last*
+    sample, a fraction of a sample, and 0 for without end.
+    """
+    pitch = float(round(sampler.pitch)) if abs(sampler.pitch - round(sampler.pitch)) <= _NEAR else sampler.pitch
+    key, fraction = int(pitch // 1.0), int(pitch % 1.0 * 2**32)
+    loops = [] if sampler.loop is None else [(0, _LOOP_FORWARD, sampler.loop[0], sampler.loop[1] - 1, 0, 0)]
+    head = struct.pack("<9I", 0, 0, round(1e9 / sample_rate), min(max(key, 0), 127), fraction, 0, 0, len(loops), 0)
+    return head + b"".join(struct.pack("<6I", *loop) for loop in loops)

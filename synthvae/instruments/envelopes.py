@@ -1,0 +1,82 @@
+"""What a preset's envelopes do to its sound as a whole: how long it rises, and how long it takes to fall silent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from synthvae.parameters.voice import ROUTE_SOURCES
+
+__all__ = ["release_seconds", "rise_seconds", "tail_seconds"]
+
+Values = Mapping[str, float]
+
+#: The level that stands behind each amplitude of the modulation matrix.
+_MIXER = {"vco_1_amp": "mixer.vco_1", "vco_2_amp": "mixer.vco_2", "noise_amp": "mixer.noise"}
+
+_AUDIBLE = 0.1  # 20 dB below the source that drives the level most
+_TRACE = 1e-3
+_SEMITONES = 0.01  # a modulation that nobody hears
+
+
+def release_seconds(values: Values) -> float:
+    """How long the sound takes to end after its key is let go.
+
+    Args:
+        values: all 78 parameters by name, in human units.
+
+    Returns:
+        Seconds: the longest release of the envelopes that drive a level, those of LFOs included, where their share is
+        within 20 dB of the largest; 0 where nothing drives any.
+    """
+    return _longest_release(values, _AUDIBLE)
+
+
+def tail_seconds(values: Values) -> float:
+    """As `release_seconds`, with every envelope that leaves a trace (60 dB): after it there is silence."""
+    return _longest_release(values, _TRACE)
+
+
+def rise_seconds(values: Values) -> float:
+    """When the last envelope that is heard, in level or in pitch, has finished its attack.
+
+    Args:
+        values: all 78 parameters by name, in human units.
+
+    Returns:
+        Seconds from the key's being pressed; a key that is let go earlier cuts the attack short.
+    """
+    level = _shares(values)
+    most = max(level.values())
+    rise = 0.0
+    for source in ROUTE_SOURCES:
+        bend = max(
+            values[f"mod_matrix.{source}->{vco}_pitch"] * abs(values[f"{vco}.mod_depth"]) * (values[f"mixer.{vco}"] > 0)
+            for vco in ("vco_1", "vco_2")
+        )
+        if bend < _SEMITONES and not level[source] > _TRACE * most:
+            continue
+        rise = max(rise, values[f"{_envelope(source)}.attack"])
+        if source.startswith("lfo") and values[f"{source}.mod_depth"]:
+            rise = max(rise, values[f"{source}_rate_adsr.attack"])
+    return rise
+
+
+def _longest_release(values: Values, least: float) -> float:
+    shares = _shares(values)
+    most = max(shares.values())
+    return max(
+        (values[f"{_envelope(source)}.release"] for source, share in shares.items() if share > least * most),
+        default=0.0,
+    )
+
+
+def _shares(values: Values) -> dict[str, float]:
+    """How far each source of the modulation matrix can raise a level of the mixer, 0 to 1."""
+    return {
+        source: max(values[f"mod_matrix.{source}->{target}"] * values[mixer] for target, mixer in _MIXER.items())
+        for source in ROUTE_SOURCES
+    }
+
+
+def _envelope(source: str) -> str:
+    return f"{source}_amp_adsr" if source.startswith("lfo") else source

@@ -1,0 +1,255 @@
+"""Presets as files for other programs: samples, instruments, and parameters.
+
+Every file is stamped with a hash of all that it was made from. What is there already and has the right stamp is left
+alone, so that an export that was stopped goes on where it was; anything else in its place is replaced only when asked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthvae.errors import UserError
+from synthvae.files import atomic_write, ensure_directory
+from synthvae.instruments.audio_files import (
+    SamplerData,
+    Stamp,
+    check_flac,
+    flac_bytes,
+    has_stamp,
+    quantise,
+    read_stamp,
+    wav_bytes,
+)
+from synthvae.instruments.folders import write_folder
+from synthvae.instruments.keys import sampled_keys
+from synthvae.instruments.levels import Level, common_level
+from synthvae.instruments.options import ExportOptions, length_name
+from synthvae.instruments.renderer import render_preset
+from synthvae.instruments.sampling import sample_keys, whole_sound
+from synthvae.instruments.sfz import has_instrument, instrument_files
+from synthvae.instruments.titles import file_stems, without_note
+from synthvae.instruments.torchsynth_parameters import torchsynth_document
+from synthvae.naming.notes import midi_number
+from synthvae.parameters.voice import VOICE_78
+from synthvae.presets.documents import dump_json
+from synthvae.presets.preset import Preset, check_name, preset_json
+from synthvae.presets.rounding import round_significant
+
+__all__ = ["Exported", "export_presets"]
+
+#: Of what is made of a preset with given options; a file of another edition is made again.
+EDITION = 1
+
+FADE = 0.005
+"""Seconds at the end of a sample that would otherwise stop in the middle of a sound."""
+
+_ENDS_QUIETLY = 1e-3  # of full scale
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What became of one preset.
+
+    Attributes:
+        path: of its file, or of the SFZ file of its folder.
+        new: whether it was written; False where the same was there.
+        remark: what the user should know, or nothing.
+    """
+
+    path: Path
+    new: bool
+    remark: str = ""
+
+
+def export_presets(
+    presets: Sequence[Preset],
+    names: Sequence[str],
+    directory: Path,
+    to: str,
+    options: ExportOptions | None = None,
+    progress: Callable[[int], object] = lambda done: None,
+    report: Callable[[Exported], object] = lambda exported: None,
+) -> list[Path]:
+    """Write presets for other programs.
+
+    Args:
+        presets: what is written; `synthvae.instruments.titles.described` gives them names and descriptors.
+        names: what each is called, for people; file names are made of them, with a number where two are the same.
+        directory: where to.
+        to: ``wav`` or ``flac``: a sample each. ``sfz``: a folder each, with the instrument and its samples. ``json``:
+            the preset as this program reads it. ``torchsynth``: see `synthvae.instruments.torchsynth_parameters`.
+        options: how.
+        progress: called with the number of presets done.
+        report: called with what became of each.
+
+    Returns:
+        A path for each preset, in order, whether it was written or there already; of an instrument its SFZ file.
+
+    Raises:
+        UserError: for options that do not fit or a name that is no line, before anything is written; for something
+            else in the place of a file, likewise; or if a file cannot be written.
+    """
+    options = options or ExportOptions()
+    options.check(to)
+    if len(presets) != len(names):
+        raise ValueError(f"{len(presets)} presets and {len(names)} names")
+    if to == "flac":
+        for rate in sorted({preset.settings.sample_rate for preset in presets}):
+            check_flac(rate, options.sample_format)
+    whole = [_in_all(preset) for preset in presets]
+    titles = [check_name(without_note(name) if to == "sfz" else name, "export").strip() or "preset" for name in names]
+    ensure_directory(directory)
+    jobs = [
+        _Job(preset, title, stem, directory, to, options)
+        for preset, title, stem in zip(whole, titles, file_stems(titles), strict=True)
+    ]
+    there = [job.check() for job in jobs]
+    paths = []
+    for job, done in zip(jobs, there, strict=True):
+        report(Exported(job.path, False) if done else Exported(job.path, True, job.write()))
+        paths.append(job.path)
+        progress(len(paths))
+    return paths
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One preset on its way to its files."""
+
+    preset: Preset
+    title: str
+    stem: str
+    directory: Path
+    to: str
+    options: ExportOptions
+
+    @property
+    def path(self) -> Path:
+        if self.to == "sfz":
+            return self.directory / self.stem / f"{self.stem}.sfz"
+        return self.directory / f"{self.stem}.{'torchsynth.json' if self.to == 'torchsynth' else self.to}"
+
+    def check(self) -> bool:
+        """Whether the very same is there.
+
+        Raises:
+            UserError: if something else is, and may not be replaced.
+        """
+        place = self.path.parent if self.to == "sfz" else self.path
+        if not place.exists():
+            return False
+        if place.is_dir() != (self.to == "sfz"):
+            kind = "a directory or a device, not a plain file" if self.to != "sfz" else "a file, not a folder"
+            raise UserError(f"{place}: is {kind}; choose another --out")
+        if self._is_same():
+            return True
+        if not self.options.overwrite:
+            raise UserError(
+                f"{place}: exists already and holds something else; add --overwrite to replace it, or choose another "
+                "--out"
+            )
+        return False
+
+    def write(self) -> str:
+        """Make the files; returns a remark."""
+        if self.to == "sfz":
+            return self._write_instrument()
+        if self.to in ("wav", "flac"):
+            return self._write_sample()
+        atomic_write(self.path, self._text())
+        return ""
+
+    def _is_same(self) -> bool:
+        if self.to == "sfz":
+            return has_instrument(self.path, self._source)
+        if self.to in ("wav", "flac"):
+            return has_stamp(self.path, self._source)
+        try:
+            return self.path.read_bytes() == self._text().encode()
+        except OSError:
+            return False
+
+    @property
+    def _source(self) -> str:
+        """A hash of the preset, its title and the options that touch its files, 16 hexadecimal digits."""
+        relevant = {"sfz": ("sample_format", "loudness", "lowest", "highest", "every", "lengths")}
+        names = relevant.get(self.to, ("sample_format", "loudness", "whole"))
+        content = {
+            "edition": EDITION,
+            "to": self.to,
+            "title": self.title,
+            "values": round_significant(self.preset.human).tolist(),
+            "settings": self.preset.settings.to_dict(),
+            "pitch": self.preset.descriptors.get("pitch"),
+            "options": {name: getattr(self.options, name) for name in names},
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _text(self) -> str:
+        if self.to == "json":
+            return preset_json(dataclasses.replace(self.preset, name=self.title), self.path)
+        return dump_json(torchsynth_document(self.preset, self.title), self.path) + "\n"
+
+    def _write_sample(self) -> str:
+        preset, options = self.preset, self.options
+        rate = preset.settings.sample_rate
+        sound = whole_sound(preset) if options.whole else render_preset(preset)
+        level = common_level([sound], rate, options.loudness)
+        if options.loudness is not None:
+            sound = _faded(sound * level.gain, rate)
+        samples, stamp = quantise(sound, options.sample_format), Stamp(self.title, self._source)
+        if self.to == "flac":
+            content = flac_bytes(samples, rate, options.sample_format, stamp)
+        else:
+            pitch = preset.descriptors.get("pitch")
+            sampler = SamplerData(midi_number(pitch)) if pitch else None
+            content = wav_bytes(samples, rate, options.sample_format, stamp, sampler)
+        atomic_write(self.path, content)
+        return _remark(level)
+
+    def _write_instrument(self) -> str:
+        options = self.options
+        keys = sampled_keys(options.lowest, options.highest, options.every)
+        lengths = options.held(self.preset.parameters.to_dict(self.preset.human)["keyboard.duration"])
+        articulations = [sample_keys(self.preset, keys, seconds) for seconds in lengths]
+        files, level = instrument_files(
+            self.preset,
+            articulations,
+            (options.lowest, options.highest),
+            self.stem,
+            Stamp(self.title, self._source),
+            options.sample_format,
+            options.loudness,
+        )
+        write_folder(self.path.parent, files, lambda path: read_stamp(path) is not None)
+        vague = [length_name(one.seconds) for one in articulations if not (one.pitched or level.silent)]
+        return _remark(level, f"no pitch that could be tuned, held for {' or '.join(vague)}" if vague else "")
+
+
+def _in_all(preset: Preset) -> Preset:
+    """The preset with all 78 parameters as columns, so that each can be changed."""
+    human = VOICE_78.from_dict(preset.parameters.to_dict(preset.human))
+    return dataclasses.replace(preset, parameters=VOICE_78, human=human)
+
+
+def _faded(sound: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """The sound, its last samples faded out where it does not end quietly."""
+    count = min(round(FADE * sample_rate), len(sound))
+    if not count or np.abs(sound[-count:]).max() <= _ENDS_QUIETLY:
+        return sound
+    faded = sound.copy()
+    faded[-count:] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(1, count + 1) / count, dtype=np.float32)
+    return faded
+
+
+def _remark(level: Level, *more: str) -> str:
+    found = ["silent"] if level.silent else ["quieter than asked for, its peak is at -1 dB"] if level.limited else []
+    return "; ".join([*found, *filter(None, more)])

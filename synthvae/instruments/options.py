@@ -1,0 +1,91 @@
+"""What is asked of an export, checked before anything is rendered."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from synthvae.errors import UserError
+from synthvae.instruments.audio_files import SAMPLE_FORMATS
+from synthvae.instruments.keys import HIGHEST_KEY, sampled_keys, switch_keys
+from synthvae.instruments.levels import LOUDNESS, check_loudness
+from synthvae.parameters.voice import VOICE_78
+
+__all__ = ["TARGETS", "ExportOptions", "length_name"]
+
+TARGETS = ("wav", "flac", "sfz", "json", "torchsynth")
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How presets are exported.
+
+    Attributes:
+        sample_format: of WAV and FLAC: ``float`` (WAV alone), ``int16`` or ``int24``.
+        loudness: in LUFS, or None for the Voice's own samples, neither scaled nor faded.
+        whole: of WAV and FLAC, until the sound has rung out, rather than as long as the preset's own settings say.
+        lowest: of SFZ, the first key that plays, a MIDI number.
+        highest: of SFZ, the last one.
+        every: of SFZ, semitones from one sample to the next.
+        lengths: of SFZ, seconds for which a key is held, each in its own samples; None for the preset's own.
+        overwrite: whether files that hold something else may be replaced.
+    """
+
+    sample_format: str = "int24"
+    loudness: float | None = LOUDNESS
+    whole: bool = False
+    lowest: int = 36
+    highest: int = 96
+    every: int = 3
+    lengths: tuple[float | None, ...] = (None, 2.0)
+    overwrite: bool = False
+
+    def check(self, to: str) -> None:
+        """Refuse what cannot be exported.
+
+        Args:
+            to: one of `TARGETS`.
+
+        Raises:
+            UserError: naming the option, its value and what to give.
+        """
+        if to not in TARGETS:
+            raise UserError(f"--to is {to!r}; choose one of {', '.join(TARGETS)}")
+        if self.sample_format not in SAMPLE_FORMATS:
+            raise UserError(f"--format is {self.sample_format!r}; choose one of {', '.join(SAMPLE_FORMATS)}")
+        if to == "flac" and self.sample_format == "float":
+            raise UserError("--format is 'float', and FLAC holds whole numbers; choose int16 or int24, or --to wav")
+        if self.loudness is not None:
+            check_loudness(self.loudness)
+        if to == "sfz":
+            self._check_keys()
+
+    def _check_keys(self) -> None:
+        for option, key in (("--lowest", self.lowest), ("--highest", self.highest)):
+            if not 0 <= key <= HIGHEST_KEY:
+                raise UserError(f"{option} is {key}; give a MIDI number from 0 to {HIGHEST_KEY}")
+        sampled_keys(self.lowest, self.highest, self.every)
+        duration = VOICE_78.parameters[VOICE_78.index("keyboard.duration")]
+        if not self.lengths:
+            raise UserError("--lengths is empty; give at least one length in seconds, or own")
+        for length in self.lengths:
+            if length is not None and not (math.isfinite(length) and duration.minimum <= length <= duration.maximum):
+                limits = f"{duration.minimum:g} to {duration.maximum:g} s"
+                raise UserError(f"--lengths has {length:g}; the Voice holds a key for {limits}, give such a length")
+        if len(set(self.lengths)) > 1:
+            switch_keys(len(set(self.lengths)), self.lowest, self.highest)
+
+    def held(self, own: float) -> list[float]:
+        """The lengths, ascending, those that read the same once.
+
+        Args:
+            own: seconds for which the preset itself holds its key.
+        """
+        lengths = {length_name(own): own} if None in self.lengths else {}
+        lengths |= {length_name(length): length for length in self.lengths if length is not None}
+        return sorted(lengths.values())
+
+
+def length_name(seconds: float) -> str:
+    """A length as it stands in file names and labels: ``0.167s``."""
+    return f"{seconds:.3g}s"

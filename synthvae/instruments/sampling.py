@@ -1,0 +1,235 @@
+"""A preset played on keys: one sample for each, in tune, looped where it stays the same.
+
+What sounds is not ``keyboard.midi_f0``: both oscillators are tuned away from it, modulation bends them, and which of
+them is the pitch is a matter of hearing. So the pitch that a few keys really have is measured
+(`synthvae.analysis.pitch.track_pitch`), and the keyboard moved by what is missing: the Voice adds in semitones, so
+what is missing on one key is missing on all. Then every key is measured, and what is still missing, cents as a rule,
+is left to the sampler. Where a key's own pitch is more than a semitone from what the other keys make of it, the
+tracker followed another partial there, and the others are believed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from synthvae.analysis.pitch import track_pitch
+from synthvae.instruments.envelopes import rise_seconds, tail_seconds
+from synthvae.instruments.keys import HIGHEST_KEY
+from synthvae.instruments.loops import Loop, find_loop, make_seamless, play_loop
+from synthvae.instruments.renderer import render_preset, render_rows, with_values
+from synthvae.naming.notes import midi_number
+from synthvae.presets.preset import Preset
+
+__all__ = ["Articulation", "Sample", "on_key", "sample_keys", "whole_sound"]
+
+Array = NDArray[np.float64]
+
+PROBES = 5
+"""Keys that are measured to find out how far the keyboard has to be moved."""
+
+ASTRAY = 1.0
+"""Semitones between a key's pitch and that of the others beyond which it is not believed."""
+
+MOSTLY = 0.5
+"""The preset has a pitch where so many of its keys have."""
+
+TONAL = 0.5
+"""Of an unpitched sound, the share of the power that has to move with the key for the sampler to move it too."""
+
+ALIKE = 0.01
+"""Of an unpitched sound, the share that moves with the key below which one sample stands for all keys."""
+
+LOOPED, HELD, SHORT = 0.5, 1.0, 0.25
+"""Seconds whose pitch is measured: of a loop; at most of a key that is held without one; at least of any sound."""
+
+CORRECTIONS = 2
+"""Times that a single key is measured and moved."""
+
+_SILENT = 1e-4  # of full scale: -80 dB, below which the end of a sample is cut off
+_LEAST_TAIL = 0.05  # seconds after the key is let go
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One key's sound.
+
+    Attributes:
+        key: that it was made for.
+        sound: ``(T,)``; with a loop it ends a few samples after the loop's end.
+        pitch: the MIDI number that it sounds at, with its fraction; `key` where it has no pitch.
+        loop: what repeats while the key is down.
+    """
+
+    key: int
+    sound: NDArray[np.float32]
+    pitch: float
+    loop: Loop | None
+
+
+@dataclass(frozen=True)
+class Articulation:
+    """A preset held for one length, on all keys.
+
+    Attributes:
+        seconds: for which the key was down.
+        samples: from the lowest key up.
+        pitched: whether it has a pitch at all.
+        follows: share of the power that moves with the key, 0 to 1; 1 where pitched.
+    """
+
+    seconds: float
+    samples: tuple[Sample, ...]
+    pitched: bool
+    follows: float
+
+    @property
+    def tracked(self) -> bool:
+        """Whether a sampler should transpose the samples between their keys."""
+        return self.pitched or self.follows >= TONAL
+
+
+def sample_keys(
+    preset: Preset, keys: Sequence[int], seconds: float, progress: Callable[[], object] = lambda: None
+) -> Articulation:
+    """Play a preset on keys, each held for one length, and let it ring out.
+
+    Args:
+        preset: what is played.
+        keys: MIDI numbers, ascending.
+        seconds: for which a key is down, 0.01 to 4.
+        progress: called twice, when the keyboard is moved and when the keys are played.
+
+    Returns:
+        The samples. An unpitched preset is played with ``keyboard.midi_f0`` at the key itself, and has one sample
+        alone where nothing of it moves with the key.
+    """
+    wanted = np.asarray(keys, dtype=np.float64)
+    probes = np.unique(np.linspace(0, len(keys) - 1, PROBES).round().astype(int))
+    offset = _heard(_play(preset, wanted[probes], seconds)) - wanted[probes]
+    progress()
+    midi = wanted
+    if np.isfinite(offset).mean() >= MOSTLY:
+        midi = np.clip(wanted - np.nanmedian(offset), 0.0, HIGHEST_KEY)
+    played = _play(preset, midi, seconds)
+    heard = _heard(played)
+    progress()
+    if np.isfinite(heard).mean() >= MOSTLY:
+        pitches = midi + _believed(heard - midi)
+        samples = [
+            Sample(key, sound, pitch, loop)
+            for key, (sound, loop), pitch in zip(keys, played.sounds, pitches.tolist(), strict=True)
+        ]
+        return Articulation(seconds, tuple(samples), True, 1.0)
+    if midi is not wanted:  # a few keys had a pitch, and most have none
+        played = _play(preset, wanted, seconds)
+    follows = _follows(played.whole)
+    samples = [Sample(key, sound, float(key), loop) for key, (sound, loop) in zip(keys, played.sounds, strict=True)]
+    if follows < ALIKE:
+        samples = samples[len(samples) // 2 :][:1]
+    return Articulation(seconds, tuple(samples), False, follows)
+
+
+def on_key(preset: Preset, key: int) -> Preset:
+    """The preset moved so that its own sound, at its own length, has the pitch of a key.
+
+    Args:
+        preset: what is played; one without pitch is played with ``keyboard.midi_f0`` at the key.
+        key: MIDI number.
+    """
+    midi = float(key)
+    for _ in range(CORRECTIONS):
+        offset = _pitches([render_preset(with_values(preset, keyboard__midi_f0=midi))], preset.settings.sample_rate)
+        if not np.isfinite(offset[0]):
+            break
+        midi = float(np.clip(midi + key - offset[0], 0.0, HIGHEST_KEY))
+    return with_values(preset, keyboard__midi_f0=midi)
+
+
+def whole_sound(preset: Preset) -> NDArray[np.float32]:
+    """The preset's sound until it has rung out, ``(T,)``, however long its own settings let it sound."""
+    values = preset.parameters.to_dict(preset.human)
+    seconds = values["keyboard.duration"] + max(tail_seconds(values), _LEAST_TAIL)
+    return _trimmed(render_preset(with_values(preset, seconds)))
+
+
+@dataclass(frozen=True)
+class _Played:
+    sounds: list[tuple[NDArray[np.float32], Loop | None]]
+    whole: NDArray[np.float32]
+    sample_rate: int
+    seconds: float
+
+
+def _play(preset: Preset, midi: Array, seconds: float) -> _Played:
+    """Render keys and find their loops: on all of them or on none, or some notes of a chord would stop."""
+    values = preset.parameters.to_dict(preset.human)
+    tail = max(tail_seconds(values), _LEAST_TAIL)
+    held = with_values(preset, seconds + tail, keyboard__duration=seconds)
+    rate = held.settings.sample_rate
+    whole = _on_keys(held, midi)
+    tone = _on_keys(with_values(held, mixer__noise=0.0), midi) if values["mixer.noise"] else whole
+    first, last = round(rise_seconds(values) * rate), round(seconds * rate)
+    loops: list[Loop] = []
+    for sound, pure in zip(whole, tone, strict=True):
+        loop = find_loop(pure, sound, first, last, rate)
+        if loop is None:
+            return _Played([(_trimmed(sound), None) for sound in whole], whole, rate, seconds)
+        loops.append(loop)
+    seamless = [(make_seamless(sound, loop, rate), loop) for sound, loop in zip(whole, loops, strict=True)]
+    return _Played(list(seamless), whole, rate, seconds)
+
+
+def _on_keys(preset: Preset, midi: Array) -> NDArray[np.float32]:
+    human = np.repeat(preset.human[None], len(midi), axis=0)
+    human[:, preset.parameters.index("keyboard.midi_f0")] = midi
+    return render_rows(human, preset.parameters, preset.settings)
+
+
+def _heard(played: _Played) -> Array:
+    """The pitch of each key while it is held: of its loop, or of its first second. NaN where it has none."""
+    rate = played.sample_rate
+    held = round(max(SHORT, min(HELD, played.seconds)) * rate)
+    parts = [
+        sound[:held] if loop is None else play_loop(sound, loop, round(LOOPED * rate)) for sound, loop in played.sounds
+    ]
+    return _pitches(parts, rate)
+
+
+def _pitches(sounds: Sequence[NDArray[np.floating]], sample_rate: int) -> Array:
+    """MIDI numbers with their fractions, NaN where there is no pitch."""
+    numbers = []
+    with threadpool_limits(1, "openmp"):  # one sound is too little to share out, as in synthvae.naming
+        for sound in sounds:
+            pitch = track_pitch(sound[None], sample_rate)
+            numbers.append(midi_number(float(pitch.frequency[0])) if pitch.pitched[0] else math.nan)
+    return np.array(numbers)
+
+
+def _believed(offset: Array) -> Array:
+    """Each key's own offset where it is near the middle one, the middle one where it is not or there is none."""
+    middle = float(np.nanmedian(offset))
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(offset - middle) <= ASTRAY, offset, middle)
+
+
+def _follows(sounds: NDArray[np.float32]) -> float:
+    """Share of the power of the lowest and the highest key that they do not have in common.
+
+    The noise of the Voice is the same on every key, and oscillators at different frequencies have nothing in common:
+    of sounds n + a and n + b the difference has the power a^2 + b^2.
+    """
+    low, high = sounds[0].astype(np.float64), sounds[-1].astype(np.float64)
+    power = float(low @ low + high @ high)
+    return float(np.square(low - high).sum()) / power if power > 0 else 0.0
+
+
+def _trimmed(sound: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The sound up to where it is heard last."""
+    heard = np.flatnonzero(np.abs(sound) > _SILENT)
+    return sound[: int(heard[-1]) + 1] if len(heard) else sound[:1]

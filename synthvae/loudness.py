@@ -1,0 +1,45 @@
+"""How loud a sound is: Recommendation ITU-R BS.1770-4, on which EBU R 128 rests, by the package pyloudnorm.
+
+Ours only adds what a bank of presets meets and a broadcaster does not: sounds shorter than a block, and low rates.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from pyloudnorm import Meter
+from scipy.signal import resample_poly
+
+__all__ = ["GATE", "integrated_loudness"]
+
+GATE = -70.0
+"""LUFS. The recommendation does not hear blocks that are quieter."""
+
+BLOCK = 0.4
+"""Seconds of a gating block; a shorter sound is measured with silence after it, as a meter would hear it."""
+
+LOWEST_RATE = 32000
+"""In Hz, to which lower ones are brought: the bilinear transform of the meter's shelf, whose corner lies at 1.7 kHz,
+reads 0.2 dB too much at 8 kHz and 0.03 dB here."""
+
+
+def integrated_loudness(sound: NDArray[np.floating], sample_rate: int) -> float:
+    """Integrated loudness of one channel.
+
+    Args:
+        sound: ``(T,)``, full scale is 1.
+        sample_rate: in Hz.
+
+    Returns:
+        LUFS; minus infinity where nothing passes the gate of -70 LUFS.
+    """
+    samples = np.asarray(sound, dtype=np.float64)
+    if sample_rate < LOWEST_RATE:
+        factor = math.ceil(LOWEST_RATE / sample_rate)
+        samples, sample_rate = resample_poly(samples, factor, 1), sample_rate * factor
+    samples = np.pad(samples, (0, max(0, math.ceil(BLOCK * sample_rate) - len(samples))))
+    # The recommendation tabulates its filters for 48 kHz; De Man's are those at any rate.
+    loudness = float(Meter(sample_rate, filter_class="DeMan").integrated_loudness(samples))
+    return loudness if loudness > GATE else -math.inf

@@ -1,0 +1,127 @@
+"""From a sound to a latent point at once: a network that hears, trained on rendered presets.
+
+It answers with a Gaussian for every latent dimension, since many presets sound alike: its mean is the answer, its draws
+are places to start a search from.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from synthvae.errors import UserError
+from synthvae.features.base import as_constant
+from synthvae.features.mel import FLOOR, LOWEST, htk_filterbank
+from synthvae.tensors import load_tensors, save_tensors
+
+__all__ = ["ENCODER_FILE", "AudioEncoder", "read_encoder", "write_encoder"]
+
+#: The file in a run's directory.
+ENCODER_FILE = "audio-encoder.safetensors"
+FORMAT, VERSION = "synthvae-audio-encoder", 1
+WINDOW, HOP, BANDS = 2048, 1024, 128
+#: Frames of a second at 44.1 kHz; longer sounds are heard by their beginning, shorter ones are filled up with silence.
+CHANNELS = (24, 48, 96, 144)
+HIDDEN = 512
+#: Of the predicted logarithm of the variance.
+LOG_VARIANCE = (-8.0, 4.0)
+
+
+class AudioEncoder(nn.Module):
+    """Log-mel spectrogram, four convolutions that halve it, and what is left over time and pitch into a Gaussian.
+
+    Args:
+        latent_size: D.
+        sample_rate: of the sounds it hears, in Hz.
+        samples: of their length; others are cut or filled up.
+    """
+
+    def __init__(self, latent_size: int, sample_rate: int, samples: int) -> None:
+        super().__init__()
+        self.latent_size, self.sample_rate, self.samples = latent_size, sample_rate, samples
+        frames = samples // HOP + 1
+        weights = htk_filterbank(sample_rate, BANDS, LOWEST, WINDOW).T / (WINDOW / 4)
+        self.weights: Tensor
+        self.window: Tensor
+        self.register_buffer("weights", as_constant(weights, torch.float32, torch.device("cpu")), persistent=False)
+        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
+        layers: list[nn.Module] = []
+        size = (BANDS, frames)
+        for before, after in zip((1, *CHANNELS), CHANNELS, strict=False):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.BatchNorm2d(after), nn.GELU()]
+            size = ((size[0] + 1) // 2, (size[1] + 1) // 2)
+        self.convolutions = nn.Sequential(*layers)
+        self.answer = nn.Sequential(
+            nn.Linear(CHANNELS[-1] * size[0] * size[1], HIDDEN),
+            nn.GELU(),
+            nn.Linear(HIDDEN, HIDDEN),
+            nn.GELU(),
+            nn.Linear(HIDDEN, 2 * latent_size),
+        )
+
+    def spectrogram(self, audio: Tensor) -> Tensor:
+        """What it hears of audio ``(B, T)``: ``(B, bands, frames)``, -1 for silence and about 1 for full scale."""
+        audio = F.pad(audio, (0, max(0, self.samples - audio.shape[1])))[:, : self.samples]
+        transform = torch.stft(audio, WINDOW, HOP, window=self.window, pad_mode="constant", return_complex=True)
+        bands = transform.abs().transpose(1, 2) @ self.weights
+        return (20.0 * torch.log10(bands + FLOOR) + 40.0).transpose(1, 2) / 40.0
+
+    def forward(self, spectrogram: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance, each ``(B, D)``, from `spectrogram`."""
+        mean, spread = self.answer(self.convolutions(spectrogram[:, None]).flatten(1)).chunk(2, 1)
+        return mean, spread.clamp(*LOG_VARIANCE)
+
+    def encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation ``(B, D)`` of the latents behind audio ``(B, T)``."""
+        self.eval()
+        with torch.inference_mode():
+            mean, log_variance = self(self.spectrogram(audio))
+        return mean, (0.5 * log_variance).exp()
+
+
+def write_encoder(path: Path, encoder: AudioEncoder, state: dict[str, Any]) -> None:
+    """Write an encoder.
+
+    Args:
+        path: the file.
+        encoder: the network.
+        state: what else to keep: of which run it is, how it was trained.
+
+    Raises:
+        UserError: if `path` cannot be written.
+    """
+    shape = {"latent_size": encoder.latent_size, "sample_rate": encoder.sample_rate, "samples": encoder.samples}
+    save_tensors(path, encoder.state_dict(), {"format": FORMAT, "version": VERSION, **shape, **state})
+
+
+def read_encoder(path: Path, weights_hash: str | None = None) -> AudioEncoder:
+    """Read an encoder, ready to hear.
+
+    Args:
+        path: the file.
+        weights_hash: of the run whose latents it is to answer with; not checked where None.
+
+    Returns:
+        The encoder in evaluation mode.
+
+    Raises:
+        UserError: if the file cannot be read, is none, or was trained for other weights.
+    """
+    tensors, state = load_tensors(path)
+    if state.get("format") != FORMAT or state.get("version") != VERSION:
+        raise UserError(f"{path}: not an audio encoder of this version; train it with synthvae train-encoder")
+    if weights_hash is not None and state.get("weights_hash") != weights_hash:
+        raise UserError(
+            f"{path}: was trained for other weights than {path.parent} has now; "
+            "train it again with synthvae train-encoder"
+        )
+    try:
+        encoder = AudioEncoder(*(int(state[name]) for name in ("latent_size", "sample_rate", "samples")))
+        encoder.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise UserError(f"{path}: damaged; train it again with synthvae train-encoder") from None
+    return encoder.eval()

@@ -1,0 +1,123 @@
+"""An index of rendered presets: which of many thousand known sounds lie near a recording, without rendering any.
+
+The presets are drawn by number, so that only what was heard of them is kept: 64 numbers each, their places among
+sounds (`synthvae.analysis.frechet.logmel_embedding`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from synthvae.analysis.frechet import logmel_embedding
+from synthvae.errors import UserError
+from synthvae.features.mel import log_mel
+from synthvae.parameters.space import ParameterSpace
+from synthvae.presets.sampling import uniform_unit
+from synthvae.presets.settings import RenderSettings
+from synthvae.synth.voice import Voice
+from synthvae.tensors import load_tensors, save_tensors
+
+__all__ = ["PRESETS", "SoundIndex", "index_path", "open_index"]
+
+FORMAT, VERSION = "synthvae-sound-index", 1
+#: Presets of an index, half a minute of rendering on two cores.
+PRESETS = 30_000
+#: Of its draw: no dataset has it by default, and no search draws from it.
+SEED = 2**62 + 1
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class SoundIndex:
+    """Sounds that are known.
+
+    Attributes:
+        parameters: of the presets.
+        settings: how they were rendered.
+        embedding: ``(N, 64)`` float32, in dB.
+    """
+
+    parameters: ParameterSpace
+    settings: RenderSettings
+    embedding: NDArray[np.float32]
+
+    def nearest(self, audio: Tensor, count: int) -> Tensor:
+        """The presets that sound most like a recording, the likeliest first.
+
+        Args:
+            audio: ``(T,)`` at the index's sample rate; what is longer than its sounds is left out.
+            count: how many.
+
+        Returns:
+            Unit parameters ``(count, P)``.
+        """
+        samples = round(self.settings.seconds * self.settings.sample_rate)
+        heard = F.pad(audio[:samples], (0, max(0, samples - len(audio))))
+        point = _embed(heard[None], self.settings.sample_rate)[0]
+        far = np.square(self.embedding - point).sum(axis=1)
+        order = np.argsort(far, kind="stable")[:count]
+        rows = [uniform_unit(SEED, int(number), 1, len(self.parameters))[0] for number in order]
+        return torch.from_numpy(np.stack(rows).astype(np.float32))
+
+
+def index_path(parameters: ParameterSpace, settings: RenderSettings, presets: int = PRESETS) -> Path:
+    """Where an index is kept: ``synthvae`` in ``$XDG_CACHE_HOME`` or ``~/.cache``, named by what it holds."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    folder = (Path(cache) if os.path.isabs(cache) else Path.home() / ".cache") / "synthvae"
+    how = f"{settings.sample_rate}-{settings.seconds:g}-{settings.control_rate}"
+    return folder / f"sounds-{parameters.hash}-{how}-{presets}.safetensors"
+
+
+def open_index(
+    parameters: ParameterSpace,
+    settings: RenderSettings,
+    presets: int = PRESETS,
+    path: Path | None = None,
+    progress: Callable[[int], object] = lambda done: None,
+) -> SoundIndex:
+    """The index of a parameter space; made, and kept, where there is none.
+
+    Args:
+        parameters: of the presets.
+        settings: how to render them.
+        presets: how many.
+        path: the file; by default `index_path`.
+        progress: called with presets done, while it is made.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
+    path = path or index_path(parameters, settings, presets)
+    wanted = {"parameter_hash": parameters.hash, "presets": presets, **settings.to_dict()}
+    if path.exists():
+        try:
+            tensors, state = load_tensors(path)
+            embedding = tensors["embedding"]
+            kept = {name: state.get(name) for name in wanted}
+            if state.get("format") == FORMAT and state.get("version") == VERSION and kept == wanted:
+                return SoundIndex(parameters, settings, embedding.numpy())
+        except (UserError, KeyError):
+            pass  # damaged: made again
+    voice = Voice(parameters, **settings.to_dict())
+    parts = []
+    for first in range(0, presets, BATCH):
+        unit = uniform_unit(SEED, first, min(BATCH, presets - first), len(parameters)).astype(np.float32)
+        with torch.inference_mode():
+            parts.append(_embed(voice(torch.from_numpy(unit)), settings.sample_rate))
+        progress(first + len(unit))
+    found = np.concatenate(parts).astype(np.float32)
+    save_tensors(path, {"embedding": torch.from_numpy(found)}, {"format": FORMAT, "version": VERSION, **wanted})
+    return SoundIndex(parameters, settings, found)
+
+
+def _embed(audio: Tensor, sample_rate: int) -> NDArray[np.float64]:
+    return logmel_embedding(log_mel(audio, sample_rate).numpy())

@@ -1,0 +1,120 @@
+"""Least squares on the spectrogram: every parameter is tried a little, and one step is made of all that was heard.
+
+Sixty renders say how each band of each frame moves with each parameter, thousands of numbers where a gradient has one a
+parameter. From them comes the step of Levenberg and Marquardt, damped, within the cube, on absolute differences by
+iterative reweighting. The differences span a share of a parameter's range rather than nothing, so that they see past
+the ripples that pitch makes in a spectrogram, where a derivative, right for a few cents, does not.
+
+Sources: Levenberg 1944, Quart. Appl. Math. 2:164; Marquardt 1963, J. SIAM 11:431; Holland and Welsch 1977, Commun.
+Statist. A 6:813.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from synthvae.matching.objective import Found, Objective
+
+__all__ = ["least_squares"]
+
+#: Dampings that are tried at once, in shares of the diagonal.
+DAMPINGS = (0.01, 0.1, 1.0, 10.0, 100.0)
+#: Differences in dB below which an entry counts by its square.
+SMALL = 1.0
+#: Longest step of one parameter, as a share of its range.
+LONGEST = 0.3
+#: A parameter that is not heard keeps its place: added to the diagonal, as a share of its mean.
+RIDGE = 1e-3
+#: A round that gains less than that, relatively, has failed; the spans are halved down to the narrowest then.
+GAIN, NARROWEST = 0.002, 0.002
+#: Rounds of taking parameters out of a step that would leave the cube.
+ROUNDS = 5
+
+
+def least_squares(
+    objective: Objective, unit: Tensor, until: int, span: float = 0.02, seed: int = 0, patience: int = 4
+) -> Found:
+    """Go down from a preset until it is at the bottom, or the renders are spent.
+
+    Args:
+        objective: distance to the target.
+        unit: where to start, ``(P,)``.
+        until: stop when so many renders have been counted.
+        span: of the differences, as a share of a parameter's range.
+        seed: of their signs.
+        patience: rounds without gain before it ends.
+
+    Returns:
+        Where it ended.
+
+    Raises:
+        Stopped: from the objective.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    here = unit.clone()
+    first = objective.compare(here[None])
+    distance, difference = float(first.distance[0]), first.difference[0]
+    failed = 0
+    while objective.renders < until and failed < patience:
+        steps = span * _signs(here, span, generator)
+        moved = here.repeat(len(here), 1) + steps.diag()
+        tried = objective.compare(moved)
+        slopes = (tried.difference - difference) / steps[:, None]
+        candidates = _candidates(here, slopes, difference, objective.share)
+        answers = objective.compare(candidates)
+        places = torch.cat([moved, candidates])
+        distances = torch.cat([tried.distance, answers.distance])
+        nearest = int(distances.argmin())
+        gained = float(distances[nearest]) < (1.0 - GAIN) * distance
+        failed = 0 if gained else failed + 1
+        if not gained:
+            span = max(0.5 * span, NARROWEST)
+        if float(distances[nearest]) < distance:
+            here, distance = places[nearest].clone(), float(distances[nearest])
+            difference = torch.cat([tried.difference, answers.difference])[nearest]
+    return Found(here, distance)
+
+
+def _signs(here: Tensor, span: float, generator: torch.Generator) -> Tensor:
+    """A random direction for each parameter, but into the cube."""
+    signs = torch.where(torch.rand(len(here), generator=generator) < 0.5, -1.0, 1.0)
+    ends = here + signs * span
+    return torch.where(ends > 1.0, -1.0, torch.where(ends < 0.0, 1.0, signs))
+
+
+def _candidates(here: Tensor, slopes: Tensor, difference: Tensor, share: Tensor) -> Tensor:
+    """A step's end for every damping, ``(dampings, P)``.
+
+    Args:
+        here: ``(P,)``.
+        slopes: of every entry by every parameter, ``(P, E)``.
+        difference: to the target, ``(E,)``.
+        share: what an entry counts for, ``(E,)``.
+    """
+    weight = share / (difference.square() + SMALL**2).sqrt()
+    weighted = slopes * weight
+    curvature = (weighted @ slopes.T).double()
+    slope = (weighted @ difference).double()
+    diagonal = curvature.diagonal().clone()
+    diagonal += RIDGE * diagonal.mean() + 1e-12
+    ends = []
+    for damping in DAMPINGS:
+        damped = curvature + (damping * diagonal).diag()
+        ends.append((here + _step_inside(here, damped, slope)).clamp(0.0, 1.0))
+    return torch.stack(ends)
+
+
+def _step_inside(here: Tensor, damped: Tensor, slope: Tensor) -> Tensor:
+    """The step, with parameters that would leave the face they are on held there."""
+    free = torch.ones(len(here), dtype=torch.bool)
+    step = torch.zeros_like(slope)
+    for _ in range(ROUNDS):
+        places = free.nonzero()[:, 0]
+        step = torch.zeros_like(slope)
+        step[places] = torch.linalg.solve(damped[places][:, places], -slope[places])
+        leaving = free & (((here <= 0.0) & (step < 0.0)) | ((here >= 1.0) & (step > 0.0)))
+        if not leaving.any():
+            break
+        free &= ~leaving
+    return step.clamp(-LONGEST, LONGEST).float()

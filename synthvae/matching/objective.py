@@ -1,0 +1,154 @@
+"""How far presets sound from a target, how that changes with every parameter, and how many sounds it took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from synthvae.matching.spectra import MultiResolutionLogMel
+from synthvae.synth.voice import Voice
+
+__all__ = ["GRADIENT_COST", "Compared", "Found", "Objective", "Stopped"]
+
+#: Renders that a sound with its gradient counts for: one forward, and a backward of about twice the work.
+GRADIENT_COST = 3
+BATCH = 64
+#: A distance that is not finite, which no preset has been seen to give, counts as this.
+FAR = 1e3
+
+
+class Stopped(Exception):  # noqa: N818 - no error: the budget is spent
+    """The budget is spent, or someone asked to stop."""
+
+
+class Found(NamedTuple):
+    """A preset and its distance.
+
+    Attributes:
+        unit: ``(P,)`` in [0, 1].
+        distance: to the target, in dB.
+    """
+
+    unit: Tensor
+    distance: float
+
+
+class Compared(NamedTuple):
+    """Presets' distances, and where in time and pitch they lie.
+
+    Attributes:
+        distance: ``(B,)`` in dB.
+        difference: ``(B, E)`` in dB, every band of every frame at every resolution.
+    """
+
+    distance: Tensor
+    difference: Tensor
+
+
+class Objective:
+    """Distance of presets to a target.
+
+    Attributes:
+        renders: sounds rendered so far; one with its gradient counts as `GRADIENT_COST`.
+        best: the closest preset so far.
+        told: called after every batch with the objective itself.
+        keep: called after every batch with the presets ``(B, P)`` and their distances ``(B,)``.
+    """
+
+    def __init__(
+        self, voice: Voice, target: Tensor, stop: Callable[[], bool] = lambda: False, budget: int | None = None
+    ) -> None:
+        """Begin with nothing rendered.
+
+        Args:
+            voice: renders as long as the target is.
+            target: audio ``(T,)``.
+            stop: asked before every batch; true ends the search.
+            budget: renders at most; a batch that would go beyond is cut, or refused where nothing of it is left.
+        """
+        self.voice, self.stop, self.budget = voice, stop, budget
+        self.spectra = MultiResolutionLogMel(voice.sample_rate, voice.samples)
+        with torch.no_grad():
+            self.target = self.spectra.spectrograms(target[None])
+        #: What each entry of a difference counts for in the distance, ``(E,)``, 1 in all.
+        self.share = torch.cat([torch.full((t.numel(),), 1.0 / (len(self.target) * t.numel())) for t in self.target])
+        self.renders = 0
+        self.best: Found | None = None
+        self.told: Callable[[Objective], object] = lambda objective: None
+        self.keep: Callable[[Tensor, Tensor], object] = lambda unit, distance: None
+
+    @property
+    def left(self) -> int:
+        """Renders that are left."""
+        return 2**62 if self.budget is None else self.budget - self.renders
+
+    def __call__(self, unit: Tensor) -> Tensor:
+        """Distances ``(B,)`` in dB of presets ``(B, P)``.
+
+        Raises:
+            Stopped: when the budget does not reach for all of them, after those for which it does.
+        """
+        parts = []
+        for part in unit.split(BATCH):
+            within = part[: self._allow(1)]
+            with torch.no_grad():
+                found = self._distance(within, hold_phases=False)
+            self._note(within, found, len(within))
+            parts.append(found)
+            if len(within) < len(part):
+                raise Stopped
+        return torch.cat(parts)
+
+    def compare(self, unit: Tensor) -> Compared:
+        """Distances of presets ``(B, P)`` with the differences behind them.
+
+        Raises:
+            Stopped: when the budget does not reach for all of them.
+        """
+        if self._allow(1) < len(unit):
+            raise Stopped
+        with torch.no_grad():
+            heard = self.spectra.spectrograms(self.voice(unit))
+            difference = torch.cat([(a - b).flatten(1) for a, b in zip(heard, self.target, strict=True)], 1)
+            distance = difference.abs() @ self.share
+        distance = torch.where(distance.isfinite(), distance, FAR)
+        self._note(unit, distance, len(unit))
+        return Compared(distance, torch.nan_to_num(difference, FAR, FAR, FAR))
+
+    def gradient(self, unit: Tensor, hold_phases: bool) -> tuple[Tensor, Tensor]:
+        """Distances ``(B,)`` and their gradients ``(B, P)``; arguments and errors as of `Voice.forward` and a call.
+
+        Raises:
+            Stopped: when the budget does not reach.
+        """
+        if self._allow(GRADIENT_COST) < len(unit):
+            raise Stopped
+        point = unit.detach().clone().requires_grad_()
+        distance = self._distance(point, hold_phases)
+        (slope,) = torch.autograd.grad(distance.sum(), point)
+        self._note(unit, distance.detach(), GRADIENT_COST * len(unit))
+        return distance.detach(), torch.nan_to_num(slope, 0.0, 0.0, 0.0)
+
+    def _distance(self, unit: Tensor, hold_phases: bool) -> Tensor:
+        distance = self.spectra.distance(self.target, self.voice(unit, hold_phases))
+        return torch.where(distance.isfinite(), distance, FAR)
+
+    def _allow(self, cost: int) -> int:
+        """How many presets may be rendered at this cost."""
+        if self.stop():
+            raise Stopped
+        allowed = max(0, self.left) // cost
+        if not allowed:
+            raise Stopped
+        return allowed
+
+    def _note(self, unit: Tensor, distance: Tensor, cost: int) -> None:
+        self.renders += cost
+        nearest = int(distance.argmin())
+        if self.best is None or distance[nearest] < self.best.distance:
+            self.best = Found(unit[nearest].detach().clone(), float(distance[nearest]))
+        self.keep(unit.detach(), distance)
+        self.told(self)

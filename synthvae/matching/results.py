@@ -1,0 +1,81 @@
+"""A match on disk: the answers as presets and sounds, the target as it was heard, and a page to compare them on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from synthvae.files import atomic_write, ensure_directory
+from synthvae.matching.engine import MatchResult
+from synthvae.matching.page import render_page
+from synthvae.naming import Named, name_sounds
+from synthvae.presets.documents import dump_json
+from synthvae.presets.names import slug
+from synthvae.presets.preset import write_preset, write_wav
+from synthvae.presets.settings import SYNTH
+
+__all__ = ["write_match"]
+
+FORMAT, VERSION = "synthvae-match", 1
+
+
+def write_match(directory: Path, result: MatchResult, command: str, sample_format: str = "float") -> Sequence[str]:
+    """Write a match.
+
+    ``target.wav`` is the recording as it was matched; each answer is a preset's JSON and its WAV, named by its place
+    and by what it sounds like; ``match.json`` has all numbers, ``match.html`` plays target and answers in turn.
+
+    Args:
+        directory: where to.
+        result: what was found.
+        command: that makes it again, for the page.
+        sample_format: of the sounds, ``float`` or ``int16``.
+
+    Returns:
+        The names of the answers' files without endings, the closest first.
+
+    Raises:
+        UserError: if the directory cannot be written to.
+    """
+    ensure_directory(directory)
+    rate = result.target.sample_rate
+    names = name_sounds(torch.stack([candidate.audio for candidate in result.candidates]), rate)
+    stems = [f"{place}_{slug(named.name)}" for place, named in enumerate(names, 1)]
+    write_wav(directory / "target.wav", result.target.audio.numpy(), rate, sample_format)
+    for candidate, named, stem in zip(result.candidates, names, stems, strict=True):
+        write_preset(
+            directory / f"{stem}.json", replace(candidate.preset, name=named.name, descriptors=named.descriptors)
+        )
+        write_wav(directory / f"{stem}.wav", candidate.audio.numpy(), rate, sample_format)
+    atomic_write(
+        directory / "match.json", dump_json(_document(result, names, stems, command), directory / "match.json") + "\n"
+    )
+    atomic_write(directory / "match.html", render_page(result, [named.name for named in names], command))
+    return stems
+
+
+def _document(result: MatchResult, names: Sequence[Named], stems: Sequence[str], command: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "synth": SYNTH,
+        "target": result.target.name,
+        "seconds": result.target.seconds,
+        "done_to_the_target": list(result.target.notes),
+        "confidence": result.confidence,
+        "verdict": result.verdict,
+        "distance_unit": "dB, mean absolute difference of log-mel spectrograms at three resolutions",
+        "random_preset": {"median": result.random, "nearest": result.nearest_random},
+        "renders": result.renders,
+        "took_seconds": round(result.seconds, 3),
+        "stopped": result.stopped,
+        "command": command,
+        "answers": [
+            {"file": f"{stem}.json", "sound": f"{stem}.wav", "name": named.name, "distance": candidate.distance}
+            for candidate, named, stem in zip(result.candidates, names, stems, strict=True)
+        ],
+    }

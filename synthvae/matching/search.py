@@ -1,0 +1,108 @@
+"""Searches for the preset that sounds like a target.
+
+None of the known ways is enough alone. The gradient through the Voice says where levels, envelopes and waveforms of a
+whole preset have to go at once, but it is blind to pitch: a spectrogram is flat a few cents away from the right one.
+Evolution sees pitch and needs hundreds of sounds to feel its way through sixty parameters. Least squares on the
+spectrogram goes to the bottom of a valley in a dozen rounds, but stays in it. So: a wide draw, a population that mixes
+what is good, the gradient on the best of it, least squares on those, and then hops out of the valley and down again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthvae.matching.climb import climb
+from synthvae.matching.evolution import Population, adapt_covariance, hop, mix
+from synthvae.matching.levenberg import least_squares
+from synthvae.matching.objective import GRADIENT_COST, Objective, Stopped
+
+__all__ = ["SEARCHES", "combined_search", "evolution_search", "random_search"]
+
+#: Of the budget: drawn at random, used when the population has been mixed, and for the gradient at most.
+DRAWN, MIXED, CLIMBED = 0.08, 0.4, 0.15
+POPULATION = 48
+#: The best that follow their gradient, and how far.
+CLIMBERS, CLIMBS = 4, 40
+#: The best that go down by least squares first, how unlike each other, and the share of the budget for each.
+VALLEYS, UNLIKE, DESCENT = 3, 0.05, 0.1
+#: Spans of the differences in turn, and the share of the budget that a hop's descent may take.
+SPANS, RETRY = (0.02, 0.05, 0.1), 0.04
+#: Least renders of a descent: a few rounds.
+ROUNDS = 300
+#: Spread of CMA-ES alone, which has to look everywhere, as a share of a parameter's range.
+WIDE = 0.3
+#: Renders that an objective without a budget is taken to have.
+USUAL = 10_000
+
+
+def random_search(objective: Objective, parameters: int, seed: int, starts: Tensor | None = None) -> None:
+    """Draw presets until the budget is spent: the null of every search.
+
+    Args:
+        objective: counts, and keeps the best; must have a budget or stop by itself.
+        parameters: P.
+        seed: of the draws.
+        starts: presets ``(S, P)`` to try first.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    try:
+        if starts is not None and len(starts):
+            objective(starts)
+        while True:
+            objective(torch.rand(64, parameters, generator=generator))
+    except Stopped:
+        pass
+
+
+def evolution_search(objective: Objective, parameters: int, seed: int, starts: Tensor | None = None) -> None:
+    """CMA-ES as the package `cma` does it, from the middle of the cube, restarted at random where it has converged.
+
+    Arguments as of `random_search`.
+    """
+    try:
+        if starts is not None and len(starts):
+            objective(starts)
+        adapt_covariance(objective, np.full(parameters, 0.5), WIDE, seed, restart=True)
+    except Stopped:
+        pass
+
+
+def combined_search(objective: Objective, parameters: int, seed: int, starts: Tensor | None = None) -> None:
+    """All of the module's ways in turn, until the budget is spent.
+
+    Arguments as of `random_search`. The ways divide what the objective's budget leaves, or 10,000 renders.
+    """
+    budget = objective.left if objective.budget is not None else USUAL
+    begun = objective.renders
+    generator = np.random.default_rng(seed)
+    draws = torch.rand(max(4, round(DRAWN * budget)), parameters, generator=torch.Generator().manual_seed(seed))
+    try:
+        tried = draws if starts is None else torch.cat([starts, draws])
+        population = Population(tried, objective(tried)).best(POPULATION)
+        population = mix(objective, population, generator, begun + round(MIXED * budget))
+        steps = min(CLIMBS, round(CLIMBED * budget) // (GRADIENT_COST * CLIMBERS))
+        if steps:
+            climbed = climb(objective, population.apart(CLIMBERS, UNLIKE), steps)
+            population = population.with_more(*climbed)
+        for unit in population.apart(VALLEYS, UNLIKE):
+            least_squares(objective, unit, objective.renders + max(ROUNDS, round(DESCENT * budget)), seed=seed)
+        turn = 0
+        while objective.best is not None:
+            turn += 1
+            nearest = hop(objective, objective.best.unit, generator).best(1).unit[0]
+            until = objective.renders + max(ROUNDS, round(RETRY * budget))
+            least_squares(objective, nearest, until, SPANS[turn % len(SPANS)], seed + turn, patience=2)
+    except Stopped:
+        pass
+
+
+SEARCHES: dict[str, Callable[..., None]] = {
+    "random": random_search,
+    "cma": evolution_search,
+    "combined": combined_search,
+}
+"""Every search by name."""

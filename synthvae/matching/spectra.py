@@ -1,0 +1,76 @@
+"""What a match is measured by: log-mel spectrograms at three resolutions.
+
+Long windows hear pitch, short ones attacks; each alone is deaf to what the others hear. A spectrogram of 2048 samples
+is that of `synthvae.features.mel`; the others follow the same definition, a full-scale sine reading 0 dB and silence
+-80.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from synthvae.features.base import as_constant
+from synthvae.features.mel import FLOOR, LOWEST, htk_filterbank
+
+__all__ = ["RESOLUTIONS", "MultiResolutionLogMel", "Resolution"]
+
+
+class Resolution(NamedTuple):
+    """A window in samples, the step between two, and the mel bands."""
+
+    window: int
+    hop: int
+    bands: int
+
+
+RESOLUTIONS = (Resolution(4096, 2048, 128), Resolution(2048, 1024, 128), Resolution(512, 256, 40))
+#: Under the root of a power spectrum, so that its derivative is finite where nothing sounds; far below the floor, even
+#: where a band adds up a hundred bins.
+_TINY = 1e-12
+
+
+class MultiResolutionLogMel(nn.Module):
+    """Log-mel spectrograms of sounds, side by side in one row.
+
+    Args:
+        sample_rate: in Hz.
+        samples: length of the sounds.
+    """
+
+    def __init__(self, sample_rate: int, samples: int) -> None:
+        super().__init__()
+        self.sample_rate, self.samples = sample_rate, samples
+        for number, (window, _, bands) in enumerate(RESOLUTIONS):
+            weights = htk_filterbank(sample_rate, bands, LOWEST, window).T / (window / 4)
+            self.register_buffer(f"weights_{number}", as_constant(weights, torch.float32, torch.device("cpu")))
+            self.register_buffer(f"window_{number}", torch.hann_window(window))
+
+    def spectrograms(self, audio: Tensor) -> list[Tensor]:
+        """Spectrograms ``(B, frames, bands)`` in dB at each resolution, of audio ``(B, T)``."""
+        found = []
+        for number, (window, hop, _) in enumerate(RESOLUTIONS):
+            transform = torch.stft(
+                audio, window, hop, window=getattr(self, f"window_{number}"), pad_mode="constant", return_complex=True
+            )
+            parts = torch.view_as_real(transform)
+            magnitude = (parts[..., 0].square() + parts[..., 1].square() + _TINY).sqrt()
+            bands = magnitude.transpose(1, 2) @ getattr(self, f"weights_{number}")
+            found.append(20.0 / math.log(10.0) * torch.log(bands + FLOOR))
+        return found
+
+    def distance(self, target: list[Tensor], audio: Tensor) -> Tensor:
+        """Mean absolute difference in dB, each resolution counting alike.
+
+        Args:
+            target: spectrograms of one sound, each ``(1, frames, bands)``, or of as many as there are.
+            audio: ``(B, T)``.
+
+        Returns:
+            ``(B,)`` in dB.
+        """
+        parts = [(a - b).abs().mean((1, 2)) for a, b in zip(self.spectrograms(audio), target, strict=True)]
+        return torch.stack(parts).mean(0)

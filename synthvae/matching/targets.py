@@ -1,0 +1,128 @@
+"""A recording as something to be matched: mono, trimmed, resampled, at a level the Voice has."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synthvae.analysis.embeddings.base import resample
+from synthvae.recordings import Recording, mix_down, read_recording
+
+__all__ = ["LONGEST", "Target", "prepare_target", "read_target"]
+
+#: Seconds that a note of the Voice can last, and so the most of a recording that is matched.
+LONGEST = 4.0
+#: Shortest sound that a Voice is asked for.
+SHORTEST = 0.25
+#: What lies so far below the peak, in dB, before the sound and after it, is cut off.
+SILENCE_BELOW = 60.0
+#: The peak of a target, -1 dB of full scale: the Voice's own sounds peak at 0 dB and below.
+PEAK = 10 ** (-1 / 20)
+#: Kept before the first loud sample, for the attack's first cycle.
+LEAD_IN = 0.005
+FADE = 0.01
+
+
+@dataclass(frozen=True)
+class Target:
+    """A sound to be matched.
+
+    Attributes:
+        name: of its file.
+        audio: ``(T,)`` float32.
+        sample_rate: in Hz.
+        notes: what was done to the recording, in words, one thing each.
+    """
+
+    name: str
+    audio: Tensor
+    sample_rate: int
+    notes: tuple[str, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Length."""
+        return len(self.audio) / self.sample_rate
+
+
+def read_target(path: Path | BinaryIO, sample_rate: int = 44100, name: str | None = None) -> Target:
+    """Read a recording of any rate, length and number of channels that libsndfile reads, and prepare it.
+
+    Args:
+        path: the file, or one that is open.
+        sample_rate: wanted, in Hz.
+        name: what to call the sound; by default the file's name.
+
+    Returns:
+        The target; see `prepare_target`.
+
+    Raises:
+        UserError: if the file is missing, is no audio, is longer than ten minutes, empty, silent, or holds samples that
+            are not finite.
+    """
+    title = name or (path.name if isinstance(path, Path) else "recording")
+    return _prepare(read_recording(path, name=name), title, sample_rate)
+
+
+def prepare_target(
+    samples: NDArray[np.float64], rate: int, name: str, sample_rate: int = 44100, source: str = ""
+) -> Target:
+    """Make a target of samples.
+
+    Channels are averaged, or the loudest is taken where they cancel each other; silence before and after is cut;
+    what is beyond `LONGEST` is faded out; the rate is changed; the peak is set to -1 dB.
+
+    Args:
+        samples: ``(T,)`` or ``(T, channels)``, full scale is 1.
+        rate: their rate in Hz.
+        name: what to call the sound.
+        sample_rate: wanted, in Hz.
+        source: for messages; `name` by default.
+
+    Returns:
+        The target, `SHORTEST` to `LONGEST` seconds long.
+
+    Raises:
+        UserError: if there is no sample, one is not finite, or all are silent.
+    """
+    return _prepare(mix_down(samples, rate, source or name), name, sample_rate)
+
+
+def _prepare(recording: Recording, name: str, sample_rate: int) -> Target:
+    rate, mono = recording.sample_rate, recording.audio
+    notes = []
+    if recording.channels > 1:
+        how = (
+            ", of which the loudest was taken, because they cancel each other" if recording.loudest else " mixed to one"
+        )
+        notes.append(f"{recording.channels} channels{how}")
+    peak = float(np.abs(mono).max())
+    loud = np.flatnonzero(np.abs(mono) > peak * 10 ** (-SILENCE_BELOW / 20))
+    first, last = max(0, loud[0] - round(LEAD_IN * rate)), min(len(mono), loud[-1] + 1 + round(FADE * rate))
+    if first > round(LEAD_IN * rate) or len(mono) - last > round(0.05 * rate):
+        notes.append(f"silence cut off: {first / rate:.2f} s before and {(len(mono) - last) / rate:.2f} s after")
+    mono = mono[first:last]
+    if len(mono) > LONGEST * rate:
+        notes.append(f"the first {LONGEST:g} of {len(mono) / rate:.2f} s, as long as a note of the Voice can be")
+        mono = mono[: round(LONGEST * rate)].copy()
+        fade = round(FADE * rate)
+        mono[-fade:] *= np.linspace(1.0, 0.0, fade)
+    if rate != sample_rate:
+        mono = resample(mono[None], rate, sample_rate)[0].astype(np.float64)
+        notes.append(f"resampled from {rate:,} to {sample_rate:,} Hz")
+    mono = np.pad(mono, (0, max(0, math.ceil(SHORTEST * sample_rate) - len(mono))))
+    gain = PEAK / float(np.abs(mono).max())
+    if abs(_decibels(gain)) > 0.1:
+        notes.append(f"level changed by {_decibels(gain):+.1f} dB, to a peak of -1 dB")
+    return Target(name, torch.from_numpy((gain * mono).astype(np.float32)), sample_rate, tuple(notes))
+
+
+def _decibels(ratio: float) -> float:
+    return round(20 * math.log10(max(ratio, 1e-12)), 1)

@@ -1,0 +1,67 @@
+"""Sounds in, names and descriptors out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from synthvae.analysis.pitch import check_sounds
+from synthvae.naming.measures import measure
+from synthvae.naming.words import name_of
+
+__all__ = ["LONGEST", "Named", "name_sounds"]
+
+LONGEST = 60.0
+"""Seconds that are measured; a note of the Voice has ended long before."""
+
+_BATCH = 8  # sounds between two reports of progress
+
+
+class Named(NamedTuple):
+    """One sound.
+
+    Attributes:
+        name: such as ``bright noisy pluck, A3``; sounds that are alike have the same.
+        descriptors: a value for each of `synthvae.naming.DESCRIPTORS`, None where the sound has no such thing.
+    """
+
+    name: str
+    descriptors: dict[str, float | None]
+
+
+def name_sounds(
+    audio: NDArray[np.floating] | Tensor, sample_rate: int, progress: Callable[[int], object] = lambda done: None
+) -> list[Named]:
+    """Name and describe sounds by measuring them, 12 ms for a second at 44.1 kHz.
+
+    Example:
+        >>> import torch
+        >>> from synthvae.naming import name_sounds
+        >>> name_sounds(torch.zeros(1, 44100), 44100)[0].name
+        'silence'
+
+    Args:
+        audio: ``(N, T)``, full scale is 1; what is beyond a minute is not measured.
+        sample_rate: in Hz.
+        progress: called with the number of sounds done.
+
+    Returns:
+        N of them, each a function of its sound alone.
+
+    Raises:
+        ValueError: if `audio` is not (N, T) or not floating point.
+        UserError: if it is empty or not finite.
+    """
+    sounds = check_sounds(audio, "audio")[:, : round(LONGEST * sample_rate)]
+    named: list[Named] = []
+    # Frames are too few to share out: two threads take longer than one, five times as long where others work too.
+    with threadpool_limits(1, "openmp"):
+        for part in sounds.split(_BATCH):
+            named += [Named(name_of(sound), sound.descriptors) for sound in measure(part, sample_rate)]
+            progress(len(named))
+    return named

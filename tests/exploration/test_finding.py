@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from synthvae.errors import UserError
+from synthvae.exploration.finding import find_preset, find_presets, find_run, units
+from synthvae.exploration.writing import write_presets
+
+
+def test_the_run_that_was_trained_last_is_found_and_told(tmp_path: Path):
+    with pytest.raises(UserError, match="no trained run in it; name one with --run"):
+        find_run(None, tmp_path / "runs")
+    for number, name in enumerate(("old", "exp1/seed-0")):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        (folder / "weights.safetensors").touch()
+        (folder / "run.json").touch()
+        os.utime(folder / "weights.safetensors", (1000 + number, 1000 + number))
+        assert find_run(None, tmp_path / "runs")[0] == folder
+    (tmp_path / "runs" / "unfinished").mkdir()
+    (tmp_path / "runs" / "unfinished" / "run.json").touch()
+    path, note = find_run(None, tmp_path / "runs")
+    assert path.name == "seed-0"
+    assert "trained last of 2 runs" in note
+    assert find_run(Path("given"), tmp_path / "runs") == (Path("given"), "")
+
+
+def test_numbers_and_files_are_the_same_preset(run, small_dataset, tmp_path: Path):
+    origin = {"test": True}
+    write_presets(tmp_path, run, small_dataset.unit[[7]], ["seven"], [origin], find_presets(run, ["7"]))
+    by_number, by_file = find_presets(run, ["7", str(tmp_path / "seven.json")])
+    assert np.array_equal(by_number.human, by_file.human)
+    assert by_file.name
+    assert by_file.origin == {"run": run.path.name, **origin}
+    assert torch.equal(units([by_file])[0], find_preset(run, "7"))
+
+
+def test_the_option_that_is_wrong_is_named(run):
+    with pytest.raises(UserError, match=r"--minus is 'nothing\.json'"):
+        find_presets(run, ["1", "nothing.json"], None, ["--plus", "--minus"])
+    with pytest.raises(UserError, match="no preset 64"):
+        find_presets(run, ["64"])

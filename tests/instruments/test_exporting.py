@@ -1,0 +1,223 @@
+"""Exports that can be stopped, repeated and relied upon."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from scipy.io import wavfile
+
+from synthvae.errors import UserError
+from synthvae.instruments import ExportOptions, described, export_presets
+from synthvae.instruments.levels import integrated_loudness
+from synthvae.instruments.renderer import render_preset
+from synthvae.parameters.voice import VOICE_63, VOICE_78
+from synthvae.presets.dataset import Dataset
+from synthvae.presets.preset import Preset, read_preset
+from synthvae.presets.settings import RenderSettings
+
+FAST = {"lowest": 60, "highest": 72, "every": 6, "lengths": (0.1, 0.3)}
+
+
+def files(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file with the time of its last change."""
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def trio(make_preset) -> list[Preset]:
+    return [make_preset(keyboard__midi_f0=key) for key in (57.0, 64.0, 69.0)]
+
+
+def export(presets, directory, to, **options):
+    return export_presets(presets, ["one", "two", "two"], directory, to, ExportOptions(**options))
+
+
+@pytest.mark.parametrize("to", ["wav", "flac", "sfz", "json", "torchsynth"])
+def test_an_export_is_repeated_without_a_change_and_refused_where_it_differs(trio, tmp_path: Path, to: str):
+    options = FAST if to == "sfz" else {}
+    paths = export(trio, tmp_path, to, **options)
+    ending = "torchsynth.json" if to == "torchsynth" else to
+    folder = [f"{stem}/" if to == "sfz" else "" for stem in ("one", "two", "two-2")]
+    assert paths == [tmp_path / f"{f}{stem}.{ending}" for f, stem in zip(folder, ("one", "two", "two-2"), strict=True)]
+    before = files(tmp_path)
+    reports = []
+    again = export_presets(
+        trio, ["one", "two", "two"], tmp_path, to, ExportOptions(**options), report=lambda one: reports.append(one.new)
+    )
+    assert again == paths
+    assert reports == [False, False, False]
+    assert files(tmp_path) == before
+    others = [dataclasses.replace(trio[0], human=trio[1].human), *trio[1:]]
+    with pytest.raises(UserError, match="one.*exists already and holds something else; add --overwrite"):
+        export(others, tmp_path, to, **options)
+    assert files(tmp_path) == before
+    export(others, tmp_path, to, **options, overwrite=True)
+    after = files(tmp_path)
+    assert {name for name in after if after[name] != before[name]} == {
+        name for name in before if name.startswith(("one.", "one/"))
+    }
+
+
+@pytest.mark.parametrize("to", ["wav", "flac"])
+def test_a_sound_is_brought_to_the_loudness_and_is_what_was_written(make_preset, tmp_path: Path, to: str):
+    preset = make_preset(RenderSettings(16000, 1.0, 160), mixer__vco_1=0.3)
+    (path,) = export_presets([preset], ["tone"], tmp_path, to, ExportOptions("int24", -20.0))
+    read, rate = soundfile.read(path, dtype="float64")
+    assert rate == 16000
+    assert integrated_loudness(read, rate) == pytest.approx(-20.0, abs=0.05)
+    own = render_preset(preset).astype(np.float64)
+    gain = float(own[:8000] @ read[:8000] / (own[:8000] @ own[:8000]))
+    np.testing.assert_allclose(read[:15900], own[:15900] * gain, atol=2.0**-23)
+    assert abs(read[-1]) < 1e-3  # it would have ended with a click
+
+
+def test_off_means_the_voices_own_samples_to_the_bit(trio, tmp_path: Path):
+    paths = export(trio, tmp_path, "wav", sample_format="float", loudness=None)
+    for path, preset in zip(paths, trio, strict=True):
+        rate, read = wavfile.read(path)
+        assert rate == 16000
+        np.testing.assert_array_equal(read, render_preset(preset))
+
+
+def test_whole_sounds_ring_out(make_preset, tmp_path: Path):
+    preset = make_preset(keyboard__duration=0.5, adsr_1__release=0.5)
+    (path,) = export_presets([preset], ["tone"], tmp_path, "wav", ExportOptions(whole=True))
+    assert 0.7 * 16000 < soundfile.info(path).frames < 1.01 * 16000
+
+
+def test_a_preset_comes_back_with_its_name_and_descriptors(trio, tmp_path: Path):
+    presets = described(trio)
+    paths = export_presets(presets, [preset.name for preset in presets], tmp_path, "json")
+    for path, preset in zip(paths, presets, strict=True):
+        back = read_preset(path, VOICE_78)
+        assert back.name == preset.name
+        assert dict(back.descriptors) == pytest.approx(preset.descriptors)
+        np.testing.assert_allclose(back.human, preset.human, rtol=1e-8)
+
+
+def test_presets_of_the_studys_set_are_exported_too(small_dataset: Dataset, tmp_path: Path):
+    preset = Preset(VOICE_63, small_dataset.values[5], RenderSettings(16000, 0.25, 160))
+    for to in ("wav", "json", "sfz"):
+        assert export_presets([preset], ["five"], tmp_path, to, ExportOptions(**FAST))[0].is_file()
+    assert len(json.loads((tmp_path / "five.json").read_text())["values"]) == 78
+
+
+@pytest.mark.parametrize("to", ["wav", "sfz"])
+def test_what_was_done_before_a_key_stroke_stays_and_the_rest_follows(trio, tmp_path: Path, to: str):
+    def stop(count: int) -> None:
+        if count == 2:
+            raise KeyboardInterrupt
+
+    options = ExportOptions(**FAST)
+    with pytest.raises(KeyboardInterrupt):
+        export_presets(trio, ["a", "b", "c"], tmp_path, to, options, stop)
+    assert sorted(path.name.removesuffix(".wav") for path in tmp_path.iterdir()) == ["a", "b"]
+    before = files(tmp_path)
+    reports = []
+    export_presets(trio, ["a", "b", "c"], tmp_path, to, options, report=lambda one: reports.append(one.new))
+    assert reports == [False, False, True]
+    assert files(tmp_path).items() >= before.items()
+
+
+def test_fewer_samples_leave_no_old_ones_behind(make_preset, tmp_path: Path):
+    preset = make_preset()
+    export_presets([preset], ["x"], tmp_path, "sfz", ExportOptions(**FAST))
+    assert len(list((tmp_path / "x/samples").iterdir())) == 6
+    (tmp_path / "x/samples/x-C4-0.1s.wav.asd").write_text("of a sequencer")
+    export_presets([preset], ["x"], tmp_path, "sfz", ExportOptions(**FAST | {"every": 12, "overwrite": True}))
+    assert len(list((tmp_path / "x/samples").iterdir())) == 4 + 1
+
+
+def test_an_instrument_of_a_folder_with_other_things_is_refused(make_preset, tmp_path: Path):
+    (tmp_path / "x").mkdir()
+    with pytest.raises(UserError, match="exists already"):
+        export_presets([make_preset()], ["x"], tmp_path, "sfz", ExportOptions(**FAST))
+    (tmp_path / "y").write_text("")
+    with pytest.raises(UserError, match="is a file, not a folder"):
+        export_presets([make_preset()], ["y"], tmp_path, "sfz", ExportOptions(**FAST, overwrite=True))
+    (tmp_path / "z.wav").mkdir()
+    with pytest.raises(UserError, match="is a directory"):
+        export_presets([make_preset()], ["z"], tmp_path, "wav", ExportOptions(overwrite=True))
+
+
+def test_silence_and_noise_are_said(make_preset, tmp_path: Path):
+    silent, noise = make_preset(mixer__vco_1=0.0), make_preset(mixer__vco_1=0.0, mixer__noise=0.5)
+    for to in ("wav", "sfz"):
+        reports = []
+        options = ExportOptions(**FAST | {"lengths": (0.3,)}, loudness=-40.0)
+        export_presets([silent, noise], ["silent", "noise"], tmp_path, to, options, report=reports.append)
+        assert reports[0].remark == "silent"
+        assert reports[1].remark == ("no pitch that could be tuned, held for 0.3s" if to == "sfz" else "")
+
+
+def test_a_limited_sound_says_so(make_preset, tmp_path: Path):
+    reports = []
+    export_presets([make_preset()], ["x"], tmp_path, "wav", ExportOptions(loudness=0.0), report=reports.append)
+    assert "quieter than asked for" in reports[0].remark
+    assert np.abs(soundfile.read(reports[0].path)[0]).max() < 10 ** (-1 / 20)
+
+
+@pytest.mark.parametrize(
+    ("to", "options", "message"),
+    [
+        ("mp3", {}, "--to is 'mp3'; choose one of wav, flac, sfz, json, torchsynth"),
+        ("wav", {"sample_format": "int8"}, "--format is 'int8'"),
+        ("flac", {"sample_format": "float"}, "FLAC holds whole numbers"),
+        ("wav", {"loudness": 3.0}, "--loudness is 3"),
+        ("sfz", {"lengths": ()}, "--lengths is empty"),
+        ("sfz", {"lengths": (5.0,)}, "--lengths has 5; the Voice holds a key for 0.01 to 4 s"),
+        ("sfz", {"lengths": (float("nan"),)}, "--lengths has nan"),
+        ("sfz", {"every": 0}, "--every is 0"),
+        ("sfz", {"lowest": 90, "highest": 60}, "--lowest"),
+        ("sfz", {"highest": 128}, "--highest is 128"),
+        ("sfz", {"lowest": 0, "highest": 127}, "leaves no keys to switch"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_before_anything_is_written(trio, tmp_path: Path, to, options, message):
+    with pytest.raises(UserError, match=message.replace("(", "\\(")):
+        export(trio, tmp_path / "out", to, **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_rates_that_flac_has_no_word_for_are_refused_before_anything_is_written(make_preset, tmp_path: Path):
+    odd = make_preset(RenderSettings(65537, 0.1, 160))
+    with pytest.raises(UserError, match="65537 Hz"):
+        export_presets([make_preset(), odd], ["a", "b"], tmp_path / "out", "flac")
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_are_lines_and_as_many_as_presets(make_preset, tmp_path: Path):
+    with pytest.raises(UserError, match="name is"):
+        export_presets([make_preset()], ["two\nlines"], tmp_path, "wav")
+    with pytest.raises(ValueError, match="1 presets and 2 names"):
+        export_presets([make_preset()], ["a", "b"], tmp_path, "wav")
+    assert export_presets([make_preset()], [" "], tmp_path, "flac")[0].name == "preset.flac"
+
+
+def test_an_own_length_that_reads_like_another_counts_once():
+    options = ExportOptions(lengths=(None, 2.0, 0.5))
+    assert options.held(0.1673) == [0.1673, 0.5, 2.0]
+    assert options.held(2.0001) == [0.5, 2.0]
+
+
+def test_a_slow_control_rate_is_no_obstacle(make_preset, tmp_path: Path):
+    slow = make_preset(RenderSettings(16000, 1.0, 3), keyboard__duration=0.05)
+    for to in ("wav", "sfz"):
+        assert export_presets([slow], ["x"], tmp_path, to, ExportOptions(**FAST, whole=True))[0].is_file()
+
+
+def test_a_directory_that_cannot_be_written_is_one_line(make_preset, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write there.*--out"):
+        export_presets([make_preset()], ["x"], tmp_path / "file/out", "wav")
+    assert os.listdir(tmp_path) == ["file"]

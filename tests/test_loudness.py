@@ -1,0 +1,83 @@
+"""Loudness against what EBU Tech 3341 prescribes and against the recommendation's own table of filters."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from synthvae.loudness import integrated_loudness
+from synthvae.parameters.voice import VOICE_63
+from synthvae.presets.sampling import uniform_unit
+from synthvae.synth.voice import Voice
+
+RATE = 48000
+#: BS.1770-4, tables 1 and 2.
+SHELF = ([1.53512485958697, -2.69169618940638, 1.19839281085285], [1.0, -1.69065929318241, 0.73248077421585])
+HIGH_PASS = ([1.0, -2.0, 1.0], [1.0, -1.99004745483398, 0.99007225036621])
+
+
+def sine(decibels: float, seconds: float, rate: int = RATE, hz: float = 997.0) -> NDArray[np.float64]:
+    return 10 ** (decibels / 20) * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)
+
+
+def reference(sound: NDArray[np.float64]) -> float:
+    """BS.1770-4, equations 2 to 7, for one channel at 48 kHz."""
+    squares = lfilter(*HIGH_PASS, lfilter(*SHELF, sound)) ** 2
+    blocks = np.lib.stride_tricks.sliding_window_view(squares, round(0.4 * RATE))[:: round(0.1 * RATE)].mean(1)
+    loud = blocks[-0.691 + 10 * np.log10(np.maximum(blocks, 1e-30)) > -70.0]
+    kept = loud[loud > loud.mean() / 10]
+    return -0.691 + 10 * math.log10(kept.mean())
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000, 96000, 384000])
+def test_a_full_scale_sine_reads_what_the_recommendation_says(rate: int):
+    assert integrated_loudness(sine(0.0, 1.0, rate), rate) == pytest.approx(-3.01, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([(-23.0, 20.0)], -26.0),
+        ([(-33.0, 20.0)], -36.0),
+        ([(-36.0, 10.0), (-23.0, 60.0), (-36.0, 10.0)], -26.0),
+        ([(-72.0, 10.0), (-36.0, 10.0), (-23.0, 60.0), (-36.0, 10.0), (-72.0, 10.0)], -26.0),
+        ([(-26.0, 20.0), (-20.0, 20.1), (-26.0, 20.0)], -26.0),
+    ],
+)
+def test_minimum_requirements_of_ebu_tech_3341(parts: list[tuple[float, float]], expected: float):
+    """Its test signals 1 to 5 read -23 or -33 LUFS in stereo, 3 LU less in one channel; it allows 0.1 LU."""
+    sound = np.concatenate([sine(level, seconds, hz=1000.0) for level, seconds in parts])
+    assert integrated_loudness(sound, RATE) == pytest.approx(expected - 0.01, abs=0.1)
+
+
+def test_presets_read_what_the_tabulated_filters_say():
+    unit = torch.from_numpy(uniform_unit(5, 0, 12, 63).astype(np.float32))
+    for sound in Voice(VOICE_63, sample_rate=RATE, seconds=2.0)(unit).double().numpy():
+        found = integrated_loudness(sound, RATE)
+        if math.isfinite(found):
+            assert found == pytest.approx(reference(sound), abs=0.01)
+
+
+def test_a_short_sound_is_heard_as_long_as_it_lasts():
+    assert integrated_loudness(sine(-20.0, 0.2), RATE) == pytest.approx(-23.01 - 3.01, abs=0.1)
+    padded = np.concatenate([sine(-20.0, 0.2), np.zeros(RATE // 5)])
+    assert integrated_loudness(sine(-20.0, 0.2), RATE) == pytest.approx(integrated_loudness(padded, RATE))
+    assert math.isfinite(integrated_loudness(np.ones(1), RATE))
+
+
+@pytest.mark.parametrize("rate", [1000, 2000, 8000, 16000, 22050, 96000])
+@pytest.mark.parametrize("hz", [100.0, 300.0])
+def test_every_rate_reads_alike(rate: int, hz: float):
+    expected = integrated_loudness(sine(0.0, 2.0, RATE, hz), RATE)
+    assert integrated_loudness(sine(0.0, 2.0, rate, hz), rate) == pytest.approx(expected, abs=0.05)
+
+
+def test_what_no_block_passes_the_gate_of_has_no_loudness():
+    assert integrated_loudness(sine(-80.0, 1.0), RATE) == -math.inf
+    assert integrated_loudness(np.zeros(RATE), RATE) == -math.inf
+    assert integrated_loudness(np.zeros(3), RATE) == -math.inf

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from synthvae import recordings
+from synthvae.errors import UserError
+from synthvae.recordings import Recording, mix_down, read_recording
+
+RATE = 48000
+TONE = 0.3 * np.sin(2 * np.pi * 440 * np.arange(RATE // 2) / RATE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype", "error"),
+    [
+        ("WAV", "PCM_U8", 0.01),
+        ("WAV", "PCM_16", 1e-4),
+        ("WAV", "PCM_24", 1e-6),
+        ("WAV", "DOUBLE", 0.0),
+        ("WAV", "ALAW", 0.02),
+        ("WAVEX", "FLOAT", 1e-7),
+        ("FLAC", "PCM_16", 1e-4),
+        ("AIFF", "PCM_24", 1e-6),
+        ("CAF", "PCM_32", 1e-8),
+        ("OGG", "VORBIS", 0.02),
+        ("OGG", "OPUS", 0.05),
+        ("MP3", None, 0.1),
+    ],
+)
+def test_every_format_is_read(kind: str, subtype: str | None, error: float, tmp_path: Path):
+    path = tmp_path / "a.sound"
+    soundfile.write(path, TONE, RATE, format=kind, subtype=subtype)
+    found = read_recording(path)
+    assert (found.sample_rate, found.channels, found.loudest) == (RATE, 1, False)
+    middle = slice(2000, len(TONE) - 2000)  # coders ring at the ends
+    np.testing.assert_allclose(found.audio[middle], TONE[middle], atol=error)
+
+
+@pytest.mark.parametrize("rate", [1000, 8000, 22050, 44100, 192000, 384000])
+def test_every_rate_is_read(rate: int, tmp_path: Path):
+    soundfile.write(tmp_path / "a.wav", TONE, rate)
+    assert read_recording(tmp_path / "a.wav").sample_rate == rate
+
+
+def test_eight_channels_become_their_mean(tmp_path: Path):
+    channels = np.stack([TONE * k / 4 for k in range(8)], axis=1)
+    soundfile.write(tmp_path / "a.wav", channels, RATE, "DOUBLE")
+    found = read_recording(tmp_path / "a.wav")
+    assert (found.channels, found.loudest) == (8, False)
+    np.testing.assert_allclose(found.audio, channels.mean(axis=1), atol=1e-12)
+
+
+def test_channels_that_cancel_leave_the_loudest():
+    found = mix_down(np.stack([TONE, -1.1 * TONE, np.zeros_like(TONE)], axis=1), RATE, "x")
+    assert found.loudest
+    np.testing.assert_array_equal(found.audio, -1.1 * TONE)
+
+
+def test_an_open_file_is_read():
+    stream = io.BytesIO()
+    soundfile.write(stream, TONE, RATE, format="WAV", subtype="DOUBLE")
+    stream.seek(0)
+    np.testing.assert_allclose(read_recording(stream, name="upload").audio, TONE, atol=1e-12)
+    with pytest.raises(UserError, match=r"^upload: not audio that can be read"):
+        read_recording(io.BytesIO(b"nothing"), name="upload")
+
+
+def test_a_file_that_was_cut_short_is_read_as_far_as_it_goes(tmp_path: Path):
+    soundfile.write(tmp_path / "a.wav", TONE, RATE, "DOUBLE")
+    whole = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "b.wav").write_bytes(whole[: len(whole) // 2])
+    found = read_recording(tmp_path / "b.wav").audio
+    np.testing.assert_array_equal(found, TONE[: len(found)])
+    assert len(found) > len(TONE) // 3
+
+
+def write_long_wav(path: Path, hours: float) -> None:
+    """A WAV file of silence at 8 kHz and 8 bits that takes no room on the disk."""
+    size = round(hours * 3600 * 8000)
+    header = b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8000, 8000, 1, 8) + b"data" + struct.pack("<I", size)
+    with path.open("wb") as file:
+        file.write(b"RIFF" + struct.pack("<I", size + len(header)) + header)
+        file.truncate(size + len(header) + 8)
+
+
+def write_piped_flac(path: Path) -> None:
+    """A FLAC file whose header does not say its length: 36 bits of zeros from the middle of byte 21."""
+    soundfile.write(path, TONE, RATE)
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+
+
+BAD = {
+    "missing.wav": (lambda path: None, ("cannot read (No such file", "give a recording")),
+    "folder.wav": (lambda path: path.mkdir(), ("is a directory", "give a recording")),
+    "text.wav": (lambda path: path.write_text("a song"), ("not audio that can be read", "WAV, FLAC, OGG, MP3 or AIFF")),
+    "nothing.wav": (lambda path: path.write_bytes(b""), ("not audio that can be read",)),
+    "pixels.png": (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99)), ("not audio that can be read",)),
+    "bare.raw": (lambda path: path.write_bytes(bytes(999)), ("without a header", "give WAV")),
+    "empty.wav": (lambda path: soundfile.write(path, np.zeros(0), RATE), ("holds no samples",)),
+    "silent.wav": (lambda path: soundfile.write(path, np.zeros((99, 2)), RATE), ("silent", "-240 dB")),
+    "quiet.wav": (lambda path: soundfile.write(path, 3e-6 * TONE, RATE, "FLOAT"), ("silent", "-121 dB")),
+    "constant.wav": (lambda path: soundfile.write(path, np.full(99, 0.3), RATE, "FLOAT"), ("silent",)),
+    "nan.wav": (
+        lambda path: soundfile.write(path, np.where(np.arange(99) == 7, np.nan, 0.1), RATE, "FLOAT"),
+        ("sample 7 is not finite", "export the recording again"),
+    ),
+    "inf.wav": (lambda path: soundfile.write(path, np.full(9, np.inf), RATE, "FLOAT"), ("sample 0 is not finite",)),
+    "slow.wav": (lambda path: soundfile.write(path, TONE, 999), ("its sample rate is 999 Hz", "1000 to 384000 Hz")),
+    "long.wav": (lambda path: write_long_wav(path, 10), ("10 hours long", "at most 10 minutes", "cut out the sound")),
+    "longish.wav": (lambda path: write_long_wav(path, 0.5), ("30 minutes long", "at most 10 minutes")),
+    "piped.flac": (write_piped_flac, ("header does not say how long", "export the recording again")),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_recording_is_refused_in_one_line(name: str, tmp_path: Path):
+    make, parts = BAD[name]
+    make(tmp_path / name)
+    with pytest.raises(UserError) as caught:
+        read_recording(tmp_path / name)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / name}: ")
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.stack([TONE] * 3, axis=1), RATE)
+    assert len(read_recording(path, longest=0.5).audio) == RATE // 2
+    with pytest.raises(UserError, match=r"0\.5 s long, at most 0\.4 s are read"):
+        read_recording(path, longest=0.4)
+    monkeypatch.setattr(recordings, "MOST_SAMPLES", 3 * len(TONE) - 1)
+    with pytest.raises(UserError, match="0.5 s of 3 channels at 48000 Hz are more than fit.*mix it to one channel"):
+        read_recording(path)
+
+
+def test_samples_are_checked_like_files():
+    assert isinstance(mix_down(TONE.astype(np.float32), RATE, "x"), Recording)
+    with pytest.raises(UserError, match="x: holds no samples"):
+        mix_down(np.zeros((0, 2)), RATE, "x")
+    with pytest.raises(UserError, match="x: sample 3 is not finite"):
+        mix_down(np.array([[0, 1], [0, 1], [0, 1], [0, np.inf]]), RATE, "x")
