@@ -18,7 +18,7 @@ help:
 	@echo "make demo   a dataset, a model trained through the Voice, a report and eight new sounds"
 	@echo "make test   every test but those of the two lines below, the linters and the types"
 	@echo "make test-fad  pretrained embeddings, in $(FAD_VENV), on weights drawn here"
-	@echo "make test-browser  the report in headless Chromium"
+	@echo "make test-browser  the report and the map in headless Chromium"
 	@echo "make clean  remove what the demo made (not $(VENV))"
 
 $(VENV)/installed: pyproject.toml

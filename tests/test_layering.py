@@ -31,6 +31,7 @@ LEVELS = {
     "instruments": 6,
     "matching": 6,
     "benchmark": 7,
+    "studio": 7,
     "cli": 8,
 }
 

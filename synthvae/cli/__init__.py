@@ -15,6 +15,7 @@ from synthvae.cli import (
     benchmark,
     datasets,
     experiment,
+    explore,
     export,
     match,
     metric,
@@ -36,7 +37,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for _module in (datasets, metric, train, analyze, presets, walk, match, export, play, bank, experiment, benchmark):
+for _module in (
+    datasets,
+    metric,
+    train,
+    analyze,
+    presets,
+    walk,
+    explore,
+    match,
+    export,
+    play,
+    bank,
+    experiment,
+    benchmark,
+):
     _module.register(app)
 
 

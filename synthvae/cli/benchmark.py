@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     group.command("losses")(losses)
     group.command("match")(match)
     group.command("morph")(morph)
+    group.command("explore")(explore)
     app.add_typer(group, name="benchmark")
 
 
@@ -260,6 +261,43 @@ def morph(
         print(note)
     _print_scale(scale)
     print(morph_table(results))
+
+
+def explore(
+    run: Annotated[Path, typer.Argument(help="A directory made with train.")],
+    data: Annotated[Path | None, typer.Option(help="The dataset on the map.  [default: the run's]")] = None,
+    points: Annotated[int, typer.Option(help="Presets on the map.")] = 10_000,
+    clicks: Annotated[int, typer.Option(help="Clicks that are timed.")] = 100,
+    seed: SeedOption = 0,
+    browser: Annotated[bool, typer.Option(help="Click in headless Chromium, where there is one.")] = True,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Make the map anew, and time that too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Time the map: from mouse down to the first sample, ten requests at once, and making it.
+
+    Example: `synthvae benchmark explore experiments/runs/first --fresh`
+    """
+    _check(1, "cpu", seed)
+    if points < 1 or clicks < 1:
+        raise UserError(f"--points is {points} and --clicks {clicks}; give at least 1")
+    from dataclasses import asdict
+
+    from synthvae.benchmark.explore import explore_table, measure_explore
+    from synthvae.benchmark.timing import provenance
+    from synthvae.cli.progress import progress_bar
+
+    with progress_bar("measuring", 4) as update:
+        stages = iter(range(4))
+        told = lambda stage: update(next(stages), stage)  # noqa: E731
+        result = measure_explore(run, data, points, clicks, seed, browser, fresh, told)
+    scale = {"run": run.name, "points": points, "clicks": clicks, "seed": seed, "way": result.way}
+    if as_json:
+        print(json.dumps(provenance(scale) | {"measurement": asdict(result) | {"passed": result.passed}}, indent=1))
+    else:
+        _print_scale(scale)
+        print(explore_table(result))
+    if not result.passed:
+        raise typer.Exit(1)
 
 
 def _check(repetitions: int, device: str, seed: int) -> None:

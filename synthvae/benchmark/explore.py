@@ -1,0 +1,317 @@
+"""How long a click on the map takes to be heard, how many clicks at once, and how long the map takes to be made.
+
+The server is a process of its own, started as people start it. The page runs in headless Chromium on the same machine
+where there is one: real presses of the mouse, from the moment that the browser gives the event to the call that hands
+the samples to the audio hardware. Without a browser the same request is timed over HTTP, from sending it to having all
+samples. What decoding and the hardware add after that is the browser's and is not in it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from synthvae.errors import UserError
+
+__all__ = ["LIMITS", "ExploreMeasurement", "explore_table", "measure_explore"]
+
+#: Milliseconds: the median and the 95th percentile of a click, and the slowest of ten requests in flight.
+LIMITS = {"median": 60.0, "p95": 150.0, "in_flight": 500.0}
+IN_FLIGHT, ROUNDS = 10, 20
+#: Seconds that a server may take to answer, and a map to be made.
+PATIENCE, BUILD_PATIENCE = 120.0, 1800.0
+#: Clicks before the first that counts, and seconds between two.
+WARM, PAUSE = 5, 0.5
+_FLAGS = (
+    "--headless", "--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--autoplay-policy=no-user-gesture-required", "--enable-unsafe-swiftshader",
+)  # fmt: skip
+#: In the page, before its own code: when the mouse went down, and when samples were handed on.
+_WATCH = """
+window.__down = null; window.__times = [];
+addEventListener("pointerdown", (event) => { window.__down = event.timeStamp; }, true);
+const start = AudioBufferSourceNode.prototype.start;
+AudioBufferSourceNode.prototype.start = function (...given) {
+    const answer = start.apply(this, given);
+    if (window.__down !== null) { window.__times.push(performance.now() - window.__down); window.__down = null; }
+    return answer;
+};
+"""
+
+
+@dataclass(frozen=True)
+class ExploreMeasurement:
+    """What was measured.
+
+    Attributes:
+        way: ``browser`` or ``http``.
+        points: on the map.
+        clicks: milliseconds from mouse down, or from the request, to the samples.
+        in_flight: milliseconds of requests of which ten are under way at any time.
+        first: seconds from starting the server to a complete map, the first time; None where it was there already.
+        again: seconds from starting the server to a complete map that is there already.
+    """
+
+    way: str
+    points: int
+    clicks: tuple[float, ...]
+    in_flight: tuple[float, ...]
+    first: float | None
+    again: float
+
+    @property
+    def median(self) -> float:
+        """Of the clicks, in milliseconds."""
+        return statistics.median(self.clicks)
+
+    @property
+    def p95(self) -> float:
+        """The 95th percentile of the clicks, in milliseconds."""
+        return float(np.percentile(self.clicks, 95))
+
+    @property
+    def passed(self) -> bool:
+        """Whether every limit is kept."""
+        found = {"median": self.median, "p95": self.p95, "in_flight": max(self.in_flight)}
+        return all(found[name] < limit for name, limit in LIMITS.items())
+
+
+def measure_explore(
+    run: Path,
+    data: Path | None = None,
+    points: int = 10_000,
+    clicks: int = 100,
+    seed: int = 0,
+    browser: bool = True,
+    fresh: bool = False,
+    progress: Callable[[str], object] = lambda stage: None,
+) -> ExploreMeasurement:
+    """Measure the studio as its users meet it.
+
+    Args:
+        run: a run's directory.
+        data: the dataset on the map; the run's own by default.
+        points: on the map.
+        clicks: that are timed.
+        seed: of the places that are clicked on.
+        browser: whether to click in a browser, where there is one.
+        fresh: whether to make the map anew, in a folder of its own, and time it.
+        progress: called with what is being done.
+
+    Raises:
+        UserError: if the server does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="synthvae-") as folder:
+        options = ["--points", str(points), "--bank", str(Path(folder) / "bank.sqlite")]
+        options += ["--data", str(data)] if data else []
+        options += ["--cache", str(Path(folder) / "cache")] if fresh else []
+        first = None
+        progress("making the map")
+        with _served(run, options) as (address, begun):
+            seconds = _until_made(address, begun)
+            if fresh:
+                first = seconds
+        progress("starting again")
+        with _served(run, options) as (address, begun):
+            again = _until_made(address, begun)
+            _until_idle(address)
+            progress("clicking")
+            chromium = _chromium() if browser else None
+            timed = _click(address, chromium, clicks, seed) if chromium else _ask(address, clicks, seed)
+            progress("ten at once")
+            crowded = _crowd(address, seed)
+    return ExploreMeasurement("browser" if chromium else "http", points, tuple(timed), tuple(crowded), first, again)
+
+
+def explore_table(result: ExploreMeasurement) -> str:
+    """What was measured, beside its limits, as a Markdown table."""
+    what = "mouse down to first sample" if result.way == "browser" else "request to first sample (no browser)"
+    crowd = sorted(result.in_flight)
+    rows = [
+        (f"{what}, median", result.median, LIMITS["median"]),
+        (f"{what}, 95th percentile", result.p95, LIMITS["p95"]),
+        (f"{IN_FLIGHT} requests in flight, median", statistics.median(crowd), None),
+        (f"{IN_FLIGHT} requests in flight, slowest of {len(crowd)}", crowd[-1], LIMITS["in_flight"]),
+    ]
+    lines = ["| | ms | limit |", "|---|---|---|"]
+    lines += [f"| {name} | {value:.1f} | {'' if limit is None else f'{limit:g}'} |" for name, value, limit in rows]
+    made = [("made again from the cache", result.again, 3)]
+    if result.first is not None:
+        made.insert(0, ("made the first time", result.first, 90))
+    lines += ["", f"| map of {result.points:,} sounds | s | limit |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {name} | {value:.1f} | {limit} |" for name, value, limit in made)])
+
+
+@contextmanager
+def _served(run: Path, options: Sequence[str]) -> Iterator[tuple[str, float]]:
+    """A studio of its own: its address, and when it was started."""
+    command = [sys.executable, "-c", "from synthvae.cli import main; main()", "explore", str(run), "--port", "0"]
+    begun = time.monotonic()
+    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield _address(process), begun
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.search(r"http://\S+", line):
+            return found[0]
+    complaint = process.communicate()[1].strip().splitlines()
+    raise UserError(f"the studio did not start: {complaint[-1] if complaint else 'no reason given'}")
+
+
+def _until_made(address: str, begun: float) -> float:
+    """Seconds from the start until UMAP's view, its points and its clusters are there."""
+    end = time.monotonic() + BUILD_PATIENCE
+    connection = _Connection(address)
+    while True:
+        status, content = connection.get("/maps/umap")
+        if status == 200 and connection.get("/maps/umap/points")[0] == 200 and json.loads(content)["clusters"]:
+            return time.monotonic() - begun
+        if status not in (200, 202) or time.monotonic() > end:
+            raise UserError(f"the map was not made: {content.decode(errors='replace')[:200]}")
+        time.sleep(0.1)
+
+
+def _until_idle(address: str) -> None:
+    """Wait until nothing is made in the background any more."""
+    connection = _Connection(address)
+    end = time.monotonic() + BUILD_PATIENCE
+    while json.loads(connection.get("/session")[1])["building"]:
+        if time.monotonic() > end:
+            raise UserError("the studio is still measuring sounds; try again")
+        time.sleep(1.0)
+
+
+class _Connection:
+    """A connection that is kept, as a browser keeps it."""
+
+    def __init__(self, address: str) -> None:
+        where = urlsplit(address)
+        self._connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=PATIENCE)
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        self._connection.request("GET", f"/api/v1{path}")
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
+
+    def render(self, spec: dict[str, Any]) -> float:
+        """Milliseconds from a request to all its samples."""
+        body = json.dumps({"spec": spec})
+        begun = time.perf_counter()
+        self._connection.request("POST", "/api/v1/render", body, {"Content-Type": "application/json"})
+        answer = self._connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise UserError(f"the studio refused to render (status {answer.status})")
+        return 1000.0 * (time.perf_counter() - begun)
+
+
+def _places(address: str, count: int, seed: int) -> list[dict[str, Any]]:
+    """Places all over the map, empty ones too."""
+    bounds = json.loads(_Connection(address).get("/maps/umap")[1])["bounds"]
+    low, high = np.array(bounds[:2]), np.array(bounds[2:])
+    rows = np.random.default_rng(seed).uniform(low, high, (count, 2)).tolist()
+    return [{"place": {"view": "umap", "x": x, "y": y}} for x, y in rows]
+
+
+def _ask(address: str, count: int, seed: int) -> list[float]:
+    """Requests one after the other."""
+    connection = _Connection(address)
+    return [connection.render(spec) for spec in _places(address, WARM + count, seed)][WARM:]
+
+
+def _crowd(address: str, seed: int) -> list[float]:
+    """Ten requests at any time, each on a connection of its own."""
+    specs = _places(address, IN_FLIGHT * ROUNDS, seed + 1)
+    ready = threading.Barrier(IN_FLIGHT)
+    found: list[list[float]] = [[] for _ in range(IN_FLIGHT)]
+
+    def ask(number: int) -> None:
+        connection = _Connection(address)
+        connection.get("/session")
+        ready.wait()
+        found[number] = [connection.render(spec) for spec in specs[number::IN_FLIGHT]]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(IN_FLIGHT)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if not all(found):
+        raise UserError("the studio refused to render")
+    return [time for times in found for time in times]
+
+
+def _until_heard(page: Any, count: int) -> None:  # noqa: ANN401
+    """Wait for the samples of so many clicks; asked from outside, the page's policy forbids code made of text."""
+    end = time.monotonic() + PATIENCE
+    while page.evaluate("window.__times.length") < count:
+        if time.monotonic() > end:
+            raise UserError("a click was not heard; open the page in a browser and look")
+        time.sleep(0.02)
+
+
+def _chromium() -> str | None:
+    """A browser and what drives it, if both are here."""
+    try:
+        import playwright.sync_api  # noqa: F401
+    except ImportError:
+        return None
+    names = (os.environ.get("SYNTHVAE_BROWSER", ""), "chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if name and (path := shutil.which(name))), None)
+
+
+def _click(address: str, chromium: str, count: int, seed: int) -> list[float]:
+    """Presses of the mouse on the map, one after the other."""
+    from playwright.sync_api import sync_playwright
+
+    generator = np.random.default_rng(seed)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.add_init_script(_WATCH)
+        page.goto(address)
+        canvas = page.locator("canvas").first
+        canvas.wait_for()
+        page.wait_for_load_state("networkidle")
+        time.sleep(2.0)
+        box = canvas.bounding_box()
+        if box is None:
+            raise UserError("the page shows no map; open it in a browser and look")
+        heard = 0
+        while heard < WARM + count:
+            across, up = generator.uniform(0.1, 0.9, 2).tolist()
+            x, y = box["x"] + across * box["width"], box["y"] + up * box["height"]
+            if not page.evaluate("([x, y]) => document.elementFromPoint(x, y)?.matches('canvas')", [x, y]):
+                continue  # a legend or a button lies over the map there
+            heard += 1
+            page.mouse.move(x, y)
+            page.mouse.down()
+            _until_heard(page, heard)
+            page.mouse.up()
+            time.sleep(PAUSE)
+        times = page.evaluate("window.__times")
+        browser.close()
+    return [float(value) for value in times][WARM : WARM + count]

@@ -1,0 +1,66 @@
+"""``explore``: the map of sounds in the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synthvae.errors import UserError
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("explore")(explore)
+
+
+def explore(
+    run: Annotated[Path, typer.Argument(help="A directory made with train.")],
+    data: Annotated[Path | None, typer.Option(help="The dataset on the map.  [default: the run's]")] = None,
+    bank: Annotated[
+        Path | None,
+        typer.Option(
+            help="The bank to keep sounds in.  [default: $SYNTHVAE_BANK, else ~/.local/share/synthvae/bank.sqlite]"
+        ),
+    ] = None,
+    of_bank: Annotated[bool, typer.Option("--of-bank", help="Map the bank's presets in place of a dataset's.")] = False,
+    points: Annotated[int, typer.Option(help="Presets on the map, at most.")] = 10_000,
+    port: Annotated[int, typer.Option(help="To listen on; 0 for any that is free.")] = 8321,
+    host: Annotated[str, typer.Option(help="To listen on; any but this machine alone takes a token.")] = "127.0.0.1",
+    token: Annotated[
+        str | None, typer.Option(help="That requests have to bring.  [default: none here, one made elsewhere]")
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder that keeps the map.  [default: RUN/.cache]")] = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Explore sounds on a map in the browser: click anywhere, hear, keep.
+
+    Example: `synthvae explore experiments/runs/first --open`
+    """
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"explore needs {error.name}; install it with pip install 'synthvae[studio]'") from None
+    from synthvae.studio.serve import open_session, serve
+
+    if of_bank and data is not None:
+        raise UserError("explore: give either --data or --of-bank")
+    if token is not None and not (token.isascii() and token.isprintable() and 8 <= len(token) <= 200):
+        raise UserError("--token must be 8 to 200 plain characters; leave it out to have one made")
+    session = open_session(run, data, bank, of_bank, points, cache)
+
+    def ready(address: str) -> None:
+        print(
+            f"{session.run.name}: {len(session.collection):,} sounds on the map at {address} (stop with Ctrl-C)",
+            flush=True,
+        )
+        if open_browser:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    serve(session, host, port, token, ready)

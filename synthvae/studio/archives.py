@@ -1,0 +1,104 @@
+"""Sounds as files to take home: one as it is, several in a ZIP."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from synthvae.errors import UserError
+from synthvae.generation import write_sounds
+from synthvae.presets.names import slug
+from synthvae.presets.preset import Preset
+from synthvae.studio.sounds import Renderer
+
+__all__ = ["FORMATS", "Download", "export", "export_all"]
+
+#: Formats, and the kind of a file in them.
+FORMATS = {
+    "json": "application/json",
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "sfz": "application/zip",
+    "torchsynth": "application/json",
+}
+_ZIP = "application/zip"
+_WHEN = (1980, 1, 1, 0, 0, 0)  # the same files make the same archive
+
+
+class Download(NamedTuple):
+    """A file.
+
+    Attributes:
+        content: its bytes.
+        name: with its ending; letters, digits, ``-``, ``_`` and ``.`` alone.
+        kind: media type.
+    """
+
+    content: bytes
+    name: str
+    kind: str
+
+
+def export(preset: Preset, name: str, to: str) -> Download:
+    """A preset in one format.
+
+    Args:
+        preset: the sound.
+        name: for the file; what cannot be in a file's name is left out.
+        to: one of `FORMATS`.
+
+    Raises:
+        UserError: if it cannot be written so.
+    """
+    from synthvae.instruments.export import export_presets
+
+    stem = slug(name)
+
+    def write(folder: Path) -> None:
+        export_presets([preset], [stem], folder, to)
+
+    files = _written(write)
+    if len(files) == 1 and to != "sfz":
+        path, content = files[0]
+        return Download(content, f"{stem}{Path(path).suffix}", FORMATS[to])
+    return Download(_zip(files), f"{stem}.zip", _ZIP)
+
+
+def export_all(presets: Sequence[Preset], names: Sequence[str], renderer: Renderer, name: str) -> Download:
+    """Presets as a ZIP of JSON and WAV files.
+
+    Args:
+        presets: the sounds.
+        names: of their files, without endings.
+        renderer: of the run.
+        name: of the archive.
+    """
+    voice = renderer.voice
+
+    def write(folder: Path) -> None:
+        write_sounds(folder, names, presets, voice)
+
+    return Download(_zip(_written(write)), f"{slug(name)}.zip", _ZIP)
+
+
+def _written(write: Callable[[Path], object]) -> list[tuple[str, bytes]]:
+    """What a function writes to a folder: paths in it, and contents."""
+    with tempfile.TemporaryDirectory(prefix="synthvae-") as folder:
+        try:
+            write(Path(folder))
+        except UserError as error:
+            raise UserError(str(error).replace(folder, "").lstrip("/")) from None
+        found = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+        return [(path.relative_to(folder).as_posix(), path.read_bytes()) for path in found]
+
+
+def _zip(files: Sequence[tuple[str, bytes]]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in files:
+            archive.writestr(zipfile.ZipInfo(path, _WHEN), content, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()

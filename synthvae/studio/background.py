@@ -1,0 +1,118 @@
+"""Work that takes minutes, in processes of its own, so that a click never waits for it.
+
+A worker is ``python -m synthvae.studio.worker``: it is told what to do by its arguments, says how far it is by lines
+of JSON on its standard output, and leaves its results as files. It ends itself when its standard input ends, so that
+none outlives the server, however that ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["Worker"]
+
+_LIMITS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+#: Last lines of what a worker complains about.
+_KEPT = 20
+
+
+class Worker:
+    """A process that works in the background.
+
+    Args:
+        arguments: for `synthvae.studio.worker`.
+        heard: called, on a thread of its own, with each message.
+        niceness: how far it stands back; the server has 0.
+        threads: that its libraries use; all there are where None.
+        ended: called once when it has ended and all has been heard.
+    """
+
+    def __init__(
+        self,
+        *arguments: str,
+        heard: Callable[[dict[str, Any]], object] = lambda message: None,
+        niceness: int = 5,
+        threads: int | None = 1,
+        ended: Callable[[], object] = lambda: None,
+    ) -> None:
+        limits = {} if threads is None else dict.fromkeys(_LIMITS, str(threads))
+        self.started = time.monotonic()
+        self._heard, self._ended = heard, ended
+        self._complaints: deque[str] = deque(maxlen=_KEPT)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "synthvae.studio.worker", f"--nice={niceness}", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env=os.environ | limits,
+        )
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._listen, self._collect)]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether it is still at work."""
+        return self._process.poll() is None
+
+    @property
+    def seconds(self) -> float:
+        """Since it was started."""
+        return time.monotonic() - self.started
+
+    @property
+    def complaint(self) -> str:
+        """Why it failed, in one line; empty while it runs and where it did not."""
+        if self.running or self._process.returncode == 0:
+            return ""
+        self._threads[1].join(1.0)
+        return self._complaints[-1] if self._complaints else f"ended with code {self._process.returncode}"
+
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """Send it a message, if it still listens."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):  # gone, or closed
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+
+    def end(self) -> None:
+        """Stop it now."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it has ended and all has been heard; whether it has."""
+        self._threads[0].join(seconds)
+        return not self._threads[0].is_alive()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            try:
+                message = json.loads(line)
+            except ValueError:
+                continue  # something that a library printed
+            if isinstance(message, dict):
+                self._heard(message)
+        self._process.wait()
+        self._ended()
+
+    def _collect(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            if line.strip():
+                self._complaints.append(line.strip())

@@ -1,0 +1,135 @@
+"""The presets that are on the map, and their latents; kept beside the run, found again by what they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synthvae.bank import Bank
+from synthvae.errors import UserError
+from synthvae.presets.dataset import read_dataset
+from synthvae.tensors import load_tensors, save_tensors
+from synthvae.training.run_directory import Run
+
+__all__ = ["Collection", "from_bank", "from_dataset", "read_collection"]
+
+Floats = NDArray[np.float32]
+
+_BATCH = 4096
+#: Of how a collection is made; a new one is made where it changes.
+VERSION = "collection-1"
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Presets.
+
+    Attributes:
+        key: 24 hexadecimal digits of the run's weights, of where the presets are from, and of how many they are.
+        unit: ``(N, P)`` in [0, 1].
+        latents: ``(N, D)``.
+        bank_ids: ``(N,)``, their numbers in the bank they are from; empty where they are a dataset's.
+    """
+
+    key: str
+    unit: Floats
+    latents: Floats
+    bank_ids: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.unit)
+
+
+def from_dataset(run: Run, path: Path, own: bool, most: int, cache: Path) -> Collection:
+    """The first presets of a dataset.
+
+    Args:
+        run: the model.
+        path: of the dataset.
+        own: whether it has to be the one that the run was trained on.
+        most: presets to take.
+        cache: the folder that keeps them: the second time nothing but the file's hash is computed.
+
+    Raises:
+        UserError: if the dataset cannot be read, has other parameters, or is not the run's own where it has to be.
+    """
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        remedy = "name the dataset with --data" if own else "make one with 'synthvae generate-dataset'"
+        raise UserError(f"{path}: cannot read ({error.strerror}); {remedy}") from None
+    key = _key("dataset", digest, run.weights_hash, run.parameters.hash, most)
+    if kept := read_collection(cache, key):
+        return kept
+    dataset = read_dataset(path)
+    if own:
+        run.require_own_dataset(dataset)
+    run.require_parameters(dataset.parameters, str(path))
+    return _made(run, dataset.unit[:most].numpy(), key, np.zeros(0, np.int64), cache)
+
+
+def from_bank(run: Run, bank: Bank, most: int, cache: Path) -> tuple[Collection, int]:
+    """The presets of a bank that the run's parameters can express.
+
+    Args:
+        run: the model.
+        bank: where they are.
+        most: presets to take.
+        cache: the folder that keeps them.
+
+    Returns:
+        The presets, and how many were left out because the run holds a parameter of theirs at another value.
+
+    Raises:
+        UserError: if none is left.
+    """
+    rows: list[NDArray[np.float64]] = []
+    numbers: list[int] = []
+    skipped = 0
+    for entry in bank.list():
+        if len(rows) == most:
+            break
+        try:
+            rows.append(run.parameters.normalise(run.parameters.from_dict(entry.values)))
+            numbers.append(entry.id)
+        except UserError:
+            skipped += 1
+    if not rows:
+        reason = f"none of its {skipped} presets fits the parameters of {run.path}" if skipped else "it has no presets"
+        raise UserError(f"{bank.path}: {reason}; add presets with synthvae bank add, or show a dataset")
+    unit, ids = np.stack(rows).astype(np.float32), np.array(numbers, np.int64)
+    digest = hashlib.sha256(unit.tobytes() + ids.tobytes()).hexdigest()
+    key = _key("bank", digest, run.weights_hash, run.parameters.hash)
+    return read_collection(cache, key) or _made(run, unit, key, ids, cache), skipped
+
+
+def read_collection(cache: Path, key: str) -> Collection | None:
+    """What is kept under a key, if it is there and whole."""
+    try:
+        kept, _ = load_tensors(_file(cache, key))
+        return Collection(key, *(kept[name].numpy() for name in ("unit", "latents", "bank_ids")))
+    except (UserError, KeyError):
+        return None
+
+
+def _made(run: Run, unit: Floats, key: str, ids: NDArray[np.int64], cache: Path) -> Collection:
+    with torch.inference_mode():
+        parts = [run.encode(part) for part in torch.from_numpy(unit).split(_BATCH)]
+    latents = torch.cat(parts).float()
+    save_tensors(
+        _file(cache, key), {"unit": torch.from_numpy(unit), "latents": latents, "bank_ids": torch.from_numpy(ids)}
+    )
+    return Collection(key, unit, latents.numpy(), ids)
+
+
+def _file(cache: Path, key: str) -> Path:
+    return cache / f"presets-{key}.safetensors"
+
+
+def _key(*inputs: object) -> str:
+    return hashlib.sha256("\0".join(map(str, (VERSION, *inputs))).encode()).hexdigest()[:24]

@@ -1,0 +1,61 @@
+"""Every refusal as ``{"error": "one line that says what to change"}``."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from synthvae.errors import UserError
+from synthvae.parameters.space import shown
+from synthvae.studio.specs import Strict
+
+__all__ = ["ConflictError", "NotFoundError", "Problem", "refusal", "register"]
+
+
+class Problem(Strict):
+    """A refusal."""
+
+    error: str
+
+
+class NotFoundError(UserError):
+    """What was asked for is not there."""
+
+
+class ConflictError(UserError):
+    """What was asked for cannot be had as things are now."""
+
+
+def refusal(status: int, message: str) -> JSONResponse:
+    """The answer to a request that is refused."""
+    return JSONResponse({"error": " ".join(message.split())}, status)
+
+
+def register(app: FastAPI) -> None:
+    """Have the application answer so."""
+
+    @app.exception_handler(UserError)
+    async def told(request: Request, error: UserError) -> JSONResponse:
+        status = 404 if isinstance(error, NotFoundError) else 409 if isinstance(error, ConflictError) else 422
+        return refusal(status, _printable(str(error)))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        value = first.get("input")
+        found = "" if isinstance(value, dict | list) or value is None else f"; got {shown(value)}"
+        return refusal(422, _printable(f"{place}: {first['msg']}{found}"))
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        answer = refusal(error.status_code, str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
+
+
+def _printable(text: str) -> str:
+    """Without halves of surrogate pairs, which JSON can hold and UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()

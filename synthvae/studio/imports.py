@@ -1,0 +1,100 @@
+"""Recordings on the map: heard by the run's audio encoder, kept for as long as the studio runs."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synthvae.errors import UserError
+from synthvae.matching.encoder import ENCODER_FILE, AudioEncoder, read_encoder
+from synthvae.studio.errors import ConflictError
+from synthvae.studio.recordings import prepare
+from synthvae.training.run_directory import Run
+
+__all__ = ["Imported", "Imports"]
+
+#: Recordings that are kept; after them the studio says that it is full.
+MOST = 10_000
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A recording on the map.
+
+    Attributes:
+        id: its number, from 0.
+        name: of its file.
+        label: of its folder.
+        latent: ``(D,)``.
+    """
+
+    id: int
+    name: str
+    label: str
+    latent: NDArray[np.float32]
+
+
+class Imports:
+    """Recordings that came in, and the encoder that hears them.
+
+    Args:
+        run: the model; its encoder is read when it is first needed.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._encoder: AudioEncoder | None = None
+        self._lock = threading.Lock()
+        self.all: list[Imported] = []
+
+    @property
+    def possible(self) -> bool:
+        """Whether the run has an encoder."""
+        return (self._run.path / ENCODER_FILE).exists()
+
+    def add(self, content: bytes, name: str, label: str) -> Imported:
+        """Put a recording on the map.
+
+        Args:
+            content: its file's bytes.
+            name: of its file.
+            label: of its folder.
+
+        Raises:
+            ConflictError: if the run has no encoder that fits, or the studio is full.
+            UserError: if it is no sound.
+        """
+        encoder = self._ready()
+        target = prepare(content, name, encoder.sample_rate)
+        with torch.inference_mode():
+            latent = encoder.encode(target.audio[None])[0][0].float().numpy()
+        if not np.isfinite(latent).all():
+            raise UserError(f"{name}: the encoder has no finite answer; train it again with synthvae train-encoder")
+        with self._lock:
+            if len(self.all) >= MOST:
+                raise ConflictError(f"{MOST:,} recordings are on the map already; start synthvae explore again")
+            self.all.append(Imported(len(self.all), name, label, latent))
+            return self.all[-1]
+
+    def clear(self) -> int:
+        """Forget them all; how many there were."""
+        with self._lock:
+            count = len(self.all)
+            self.all = []
+            return count
+
+    def _ready(self) -> AudioEncoder:
+        with self._lock:
+            if self._encoder is None:
+                command = f"synthvae train-encoder {self._run.path.name}"
+                if not self.possible:
+                    raise ConflictError(f"{self._run.path.name} has no audio encoder; run {command}")
+                try:
+                    self._encoder = read_encoder(self._run.path / ENCODER_FILE, self._run.weights_hash)
+                except UserError as error:
+                    raise ConflictError(str(error)) from None
+            return self._encoder

@@ -1,0 +1,150 @@
+"""Names and descriptors of all sounds on the map, measured in the background and kept part by part."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synthvae.errors import UserError
+from synthvae.naming import DESCRIPTORS, name_sounds
+from synthvae.studio.background import Worker
+from synthvae.studio.collection import Collection
+from synthvae.studio.errors import ConflictError
+from synthvae.studio.sounds import Renderer
+from synthvae.tensors import load_tensors, save_tensors
+
+__all__ = ["Measured", "measure_parts"]
+
+Floats = NDArray[np.float32]
+
+#: Sounds in a part.
+PART = 256
+#: Of how sounds are measured; they are measured anew where it changes.
+VERSION = "sounds-1"
+#: How far the workers stand back: behind the layout of the map, which people wait for.
+NICENESS = 15
+
+
+class Measured:
+    """What is known of a collection's sounds so far.
+
+    Args:
+        run_path: of the run.
+        collection: the sounds.
+        cache: the folder that keeps the parts.
+    """
+
+    def __init__(self, run_path: Path, collection: Collection, cache: Path) -> None:
+        self._run_path, self._collection, self._cache = run_path, collection, cache
+        self.names: list[str | None] = [None] * len(collection)
+        self._values = np.full((len(collection), len(DESCRIPTORS)), np.nan, np.float32)
+        self._missing = set(range(-(-len(collection) // PART)))
+        self._lock = threading.Lock()
+        self._workers: list[Worker] = []
+        self._look()
+
+    def start(self, workers: int) -> None:
+        """Start measuring what is not measured yet.
+
+        Args:
+            workers: processes that do it at once.
+        """
+        if self._missing:
+            common = ("--run", str(self._run_path), "--cache", str(self._cache), "--key", self._collection.key)
+            for number in range(workers):
+                share = ("--share", f"{number}/{workers}")
+                self._workers.append(Worker("measure", *share, *common, niceness=NICENESS))
+
+    @property
+    def progress(self) -> float:
+        """Share of the sounds that are measured."""
+        self._look()
+        parts = -(-len(self._collection) // PART)
+        return 1.0 - len(self._missing) / parts
+
+    def column(self, name: str) -> tuple[Floats | None, float]:
+        """A descriptor of all sounds ``(N,)``, NaN where a sound has no such thing; None until all are measured.
+
+        Raises:
+            ConflictError: if measuring failed.
+        """
+        progress = self.progress
+        if progress == 1.0:
+            return self.values(name), 1.0
+        for worker in self._workers:
+            if worker.complaint:
+                raise ConflictError(f"the sounds could not be measured ({worker.complaint}); start the studio again")
+        return None, progress
+
+    def values(self, name: str) -> Floats:
+        """A descriptor of all sounds ``(N,)``, NaN also where it is not measured yet."""
+        return self._values[:, list(DESCRIPTORS).index(name)]
+
+    def named(self, words: Sequence[str]) -> list[int]:
+        """Numbers of the sounds whose names have all of some words, in small letters."""
+        self._look()
+        return [
+            number
+            for number, name in enumerate(self.names)
+            if name is not None and all(word in name.casefold() for word in words)
+        ]
+
+    def close(self) -> None:
+        """End what is measuring."""
+        for worker in self._workers:
+            worker.end()
+
+    def _look(self) -> None:
+        """Read the parts that are there now."""
+        with self._lock:
+            for part in sorted(self._missing):
+                path = part_path(self._cache, self._collection.key, part)
+                if not path.exists():
+                    continue
+                try:
+                    kept, state = load_tensors(path)
+                except UserError:
+                    continue
+                first = PART * part
+                rows, names = kept["values"].numpy(), state["names"]
+                self._values[first : first + len(rows)] = rows
+                self.names[first : first + len(rows)] = names
+                self._missing.discard(part)
+
+
+def part_path(cache: Path, key: str, part: int) -> Path:
+    """The file of a part."""
+    return cache / f"{VERSION}-{key}-{part:04d}.safetensors"
+
+
+def measure_parts(
+    collection: Collection,
+    renderer: Renderer,
+    cache: Path,
+    share: tuple[int, int],
+    progress: Callable[[int], object] = lambda part: None,
+) -> None:
+    """Measure every so manieth part that is not there yet, and keep each.
+
+    Args:
+        collection: the sounds.
+        renderer: of the run.
+        cache: the folder that keeps the parts.
+        share: which of how many workers this is.
+        progress: called with the number of each part that is done.
+    """
+    number, workers = share
+    for part in range(number, -(-len(collection) // PART), workers):
+        path = part_path(cache, collection.key, part)
+        if path.exists():
+            continue
+        unit = collection.unit[PART * part : PART * (part + 1)]
+        named = name_sounds(renderer.samples(unit), renderer.sample_rate)
+        values = np.array([[sound.descriptors[name] for name in DESCRIPTORS] for sound in named], np.float32)
+        save_tensors(path, {"values": torch.from_numpy(values)}, {"names": [sound.name for sound in named]})
+        progress(part)

@@ -1,0 +1,74 @@
+"""The map: its views, its points, and columns to colour them by."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from synthvae.studio.columns import column
+from synthvae.studio.session import Session
+from synthvae.studio.specs import View
+
+__all__ = ["routes"]
+
+_BINARY: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {}}, "description": "Little-endian float32."}
+}
+_LATER: dict[int | str, dict[str, Any]] = {202: {"description": "It is being made: progress from 0 to 1, and stage."}}
+
+
+def routes(session: Session) -> APIRouter:
+    """GET /maps/{view}, /maps/{view}/points and /columns/{name}."""
+    router = APIRouter(tags=["map"])
+
+    @router.get("/maps/{view}", summary="A view of the map", responses=_LATER, response_model=None)
+    def view_of(view: View) -> dict[str, Any] | Response:
+        """Bounds, the hull, the grid of confidence, clusters and the round trip; 202 while it is being made."""
+        atlas = session.maps.atlas(view)
+        if atlas is None:
+            return _later(session.maps.progress(view), f"laying out {len(session.collection):,} sounds")
+        height, width = atlas.trust.shape
+        return {
+            "view": view,
+            "count": len(atlas.points),
+            "bounds": atlas.bounds.tolist(),
+            "hull": [ring.tolist() for ring in atlas.rings],
+            "grid": {
+                "width": width,
+                "height": height,
+                "bounds": atlas.bounds.tolist(),
+                "confidence": base64.b64encode(atlas.trust.tobytes()).decode(),
+            },
+            "clusters": session.clusters_on(view),
+            "clusters_by": session.clusters_by(),
+            "round_trip": {"median": atlas.median, "null": atlas.null, "unit": "dB"},
+            "key": session.collection.key,
+        }
+
+    @router.get("/maps/{view}/points", responses={**_BINARY, **_LATER}, response_class=Response, summary="Its points")
+    def points(view: View) -> Response:
+        """The x and y of each point, one after the other."""
+        atlas = session.maps.atlas(view)
+        if atlas is None:
+            return _later(session.maps.progress(view), f"laying out {len(session.collection):,} sounds")
+        return _floats(atlas.points)
+
+    @router.get("/columns/{name}", responses={**_BINARY, **_LATER}, response_class=Response, summary="A value a point")
+    def values(name: str) -> Response:
+        """One number for each point, NaN where it has none; 202 while it is being measured."""
+        found, progress = column(session, name)
+        return _later(progress, "measuring sounds") if found is None else _floats(found)
+
+    return router
+
+
+def _floats(array: np.ndarray[Any, Any]) -> Response:
+    return Response(np.ascontiguousarray(array, "<f4").tobytes(), media_type="application/octet-stream")
+
+
+def _later(progress: float, stage: str) -> JSONResponse:
+    return JSONResponse({"progress": round(progress, 3), "stage": stage}, 202)

@@ -1,0 +1,127 @@
+"""A walk from sound to sound: as points, as one sound, as presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from fastapi import APIRouter, Response
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, model_validator
+
+from synthvae.presets.preset import Preset, wav_bytes
+from synthvae.studio.archives import export_all
+from synthvae.studio.joining import joined
+from synthvae.studio.routes.files import as_file
+from synthvae.studio.session import Session
+from synthvae.studio.specs import Point, Spec, Strict, View
+
+__all__ = ["routes"]
+
+Floats = NDArray[np.float32]
+
+#: Corners of a walk: what is drawn by hand has hundreds of places, and is taken at so many, evenly along its length.
+CORNERS = 24
+_WAV: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/wav": {}}, "description": "A mono WAV file."}}
+_ZIP: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/zip": {}}, "description": "A JSON and a WAV file for each step."}
+}
+
+
+class PathRequest(Strict):
+    """A walk: either past some sounds, or along a line on a view."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"specs": [{"point": 3}, {"point": 8}], "steps": 9}]})
+
+    specs: Annotated[list[Spec], Field(min_length=2, max_length=64)] | None = None
+    places: Annotated[list[Point], Field(min_length=2, max_length=2048)] | None = None
+    view: View | None = None
+    steps: Annotated[int, Field(ge=2, le=64)] = 16
+    even: Annotated[bool, Field(description="Whether all steps are heard as equally wide.")] = True
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> PathRequest:
+        if (self.specs is None) == (self.places is None):
+            raise ValueError("give either specs or places")
+        if self.places is not None and self.view is None:
+            raise ValueError("places need the view that they are on")
+        return self
+
+
+class PathAudioRequest(PathRequest):
+    """A walk to be heard."""
+
+    gap: Annotated[
+        float,
+        Field(allow_inf_nan=False, ge=-2.0, le=2.0, description="Seconds between steps; below 0 they overlap."),
+    ] = 0.0
+
+
+@dataclass(frozen=True)
+class _Walk:
+    unit: Floats
+    latents: Floats
+    distances: list[float]
+
+
+def routes(session: Session) -> APIRouter:
+    """POST /paths, /paths/audio and /paths/presets."""
+    router = APIRouter(prefix="/paths", tags=["path"])
+
+    @router.post("", summary="The steps of a walk")
+    def path(request: PathRequest) -> dict[str, Any]:
+        """Latents of the steps, their places on the view, and the audible distance in dB from each to the next."""
+        walk = _walk(session, request)
+        places = session.places(walk.latents)
+        view = request.view if request.view in places else next(iter(places))
+        return {
+            "latents": walk.latents.tolist(),
+            "places": places[view].tolist(),
+            "view": view,
+            "distances": walk.distances,
+        }
+
+    @router.post("/audio", responses=_WAV, response_class=Response, summary="A walk as one sound")
+    def audio(request: PathAudioRequest) -> Response:
+        """The steps one after the other, crossfaded where they overlap."""
+        sounds = session.renderer.samples(_walk(session, request).unit)
+        rate = session.renderer.sample_rate
+        return Response(wav_bytes(joined(sounds, rate, request.gap), rate, "int16"), media_type="audio/wav")
+
+    @router.post("/presets", responses=_ZIP, response_class=Response, summary="A walk as presets")
+    def presets(request: PathRequest) -> Response:
+        """A ZIP with a preset and a sound for each step."""
+        walk = _walk(session, request)
+        run = session.run
+        human = run.parameters.denormalise(walk.unit.astype(np.float64))
+        found = [
+            Preset(run.parameters, row, run.settings, {"run": run.name, "step": number, "latent": latent})
+            for number, (row, latent) in enumerate(zip(human, walk.latents.tolist(), strict=True))
+        ]
+        names = [f"step-{number:02d}" for number in range(len(found))]
+        return as_file(export_all(found, names, session.renderer, "path"))
+
+    return router
+
+
+def _walk(session: Session, request: PathRequest) -> _Walk:
+    """The steps that a request asks for."""
+    from synthvae.exploration.morph import morph
+
+    if request.specs is not None:
+        corners = np.stack([session.sound(spec).unit for spec in request.specs])
+    else:
+        atlas = session.view(request.view or "pca")
+        line = _evenly(np.array(request.places, np.float64), min(CORNERS, request.steps))
+        corners = session.decode(np.stack([atlas.at(x, y).latent for x, y in line.tolist()]))
+    walk = morph(session.run, torch.from_numpy(corners), request.steps, even=request.even)
+    return _Walk(walk.unit.numpy(), walk.latent.numpy(), [float(distance) for distance in walk.distances])
+
+
+def _evenly(line: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """So many places ``(count, 2)`` along a line ``(M, 2)``, at equal distances, both ends included."""
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    wanted = np.linspace(0.0, along[-1], count)
+    return np.stack([np.interp(wanted, along, line[:, axis]) for axis in (0, 1)], axis=1)

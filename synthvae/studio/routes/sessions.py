@@ -1,0 +1,68 @@
+"""What the page has to know at first: the run, its parameters, the views and the columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from synthvae.naming import DESCRIPTORS
+from synthvae.parameters.space import Parameter
+from synthvae.studio.columns import columns
+from synthvae.studio.maps import VIEWS
+from synthvae.studio.session import Session
+
+__all__ = ["routes"]
+
+
+def routes(session: Session) -> APIRouter:
+    """GET /session."""
+    router = APIRouter(tags=["session"])
+
+    @router.get("/session", summary="The run, its parameters, and what can be asked for")
+    def describe() -> dict[str, Any]:
+        """Everything a page needs before it asks for the map."""
+        run = session.run
+        return {
+            "version": 1,
+            "run": {"name": run.name, "latent_size": run.latent_size},
+            "settings": run.settings.to_dict(),
+            "parameters": [_parameter(parameter) for parameter in run.parameters],
+            "fixed": dict(run.parameters.fixed),
+            "routes": _routes(session),
+            "views": list(VIEWS),
+            "columns": columns(session),
+            "descriptors": [{"name": d.name, "unit": d.unit, "meaning": d.meaning} for d in DESCRIPTORS.values()],
+            "count": len(session.collection),
+            "bank": {"path": str(session.bank.path), "count": len(session.bank)},
+            "can": session.can(),
+            "building": session.building(),
+        }
+
+    return router
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "module": parameter.module,
+        "label": parameter.name.split(".", 1)[1].replace("_", " "),
+        "unit": parameter.unit,
+        "minimum": parameter.minimum,
+        "maximum": parameter.maximum,
+        "curve": parameter.curve,
+        "symmetric": parameter.symmetric,
+        "description": parameter.description,
+    }
+
+
+def _routes(session: Session) -> list[dict[str, Any]]:
+    """The modulation matrix: open routes are parameters, the others are held at a value."""
+    space = session.run.parameters
+    found = []
+    for name in (*space.names, *space.fixed):
+        if name.startswith("mod_matrix."):
+            source, target = name.removeprefix("mod_matrix.").split("->")
+            column = name if name in space.names else None
+            found.append({"source": source, "target": target, "parameter": column, "value": space.fixed.get(name)})
+    return found

@@ -1,0 +1,99 @@
+"""A sound: heard at once, and described."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import ConfigDict, Field
+
+from synthvae.presets.preset import wav_bytes
+from synthvae.studio.session import Session
+from synthvae.studio.specs import Note, Spec, Strict, View
+
+__all__ = ["routes"]
+
+_WAV: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/wav": {}}, "description": "A mono WAV file."}}
+
+
+class RenderRequest(Strict):
+    """A sound to be heard."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"spec": {"point": 3}, "note": 60, "hold": 0.5}]})
+
+    spec: Spec
+    note: Note | None = None
+    hold: (
+        Annotated[float, Field(allow_inf_nan=False, gt=0.0, le=60.0, description="Seconds that the key is down.")]
+        | None
+    ) = None
+    format: Literal["float", "int16"] = "float"
+
+
+class SoundRequest(Strict):
+    """A sound to be described."""
+
+    spec: Spec
+    view: View | None = None
+
+
+def routes(session: Session) -> APIRouter:
+    """POST /render and /sounds, GET /points/{id}."""
+    router = APIRouter(tags=["sound"])
+
+    @router.post("/render", responses=_WAV, response_class=Response, summary="Hear a sound")
+    async def render(request: RenderRequest) -> Response:
+        """The fast path: a click, this, the first sample.
+
+        On the server's own thread, because a sound takes half a millisecond and handing it to another thread takes
+        longer where others are at work.
+        """
+        sound = session.sound(request.spec)
+        audio = session.renderer.played(sound.unit, request.note, request.hold)
+        headers = {}
+        if sound.spot is not None:
+            headers = {
+                "X-Place": f"{sound.spot.x:.6g},{sound.spot.y:.6g}",
+                "X-Inside": str(int(sound.spot.inside)),
+                "X-Confidence": f"{sound.spot.confidence:.3f}",
+            }
+        content = wav_bytes(audio, session.renderer.sample_rate, request.format)
+        return Response(content, media_type="audio/wav", headers=headers)
+
+    @router.post("/sounds", summary="Describe a sound")
+    def describe(request: SoundRequest) -> dict[str, Any]:
+        """Its measured name and descriptors, its values, its latent, and where it lies on each view."""
+        return _described(session, request)
+
+    @router.get("/points/{number}", summary="Describe a point")
+    def point(number: Annotated[int, Field(ge=0, le=2**53)]) -> dict[str, Any]:
+        """As POST /sounds of {"point": number}."""
+        return _described(session, SoundRequest(spec=Spec(point=number)))
+
+    return router
+
+
+def _described(session: Session, request: SoundRequest) -> dict[str, Any]:
+    sound = session.sound(request.spec)
+    latent = session.latent_of(sound)
+    name, descriptors = session.described(sound)
+    places = {view: place[0].tolist() for view, place in session.places(latent[None]).items()}
+    if request.spec.point is not None:
+        ready = session.maps.ready()
+        places = {view: atlas.points[request.spec.point].tolist() for view, atlas in ready.items()}
+    inside, confidence, moved = True, 1.0, None
+    if sound.spot is not None and request.spec.place is not None:
+        places[request.spec.place.view] = [sound.spot.x, sound.spot.y]
+        inside, confidence = sound.spot.inside, sound.spot.confidence
+        moved = None if inside else [sound.spot.x, sound.spot.y]
+    return {
+        "name": name,
+        "descriptors": descriptors,
+        "values": session.values(sound.unit),
+        "latent": latent.tolist(),
+        "places": places,
+        "inside": inside,
+        "moved_to": moved,
+        "confidence": confidence,
+        "nearest": session.nearest(latent),
+    }

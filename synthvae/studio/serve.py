@@ -1,0 +1,144 @@
+"""Opening a studio: read the run, the presets and the bank, and listen."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from synthvae.bank import Bank, default_path
+from synthvae.errors import UserError
+from synthvae.files import ensure_directory
+from synthvae.studio.collection import from_bank, from_dataset
+from synthvae.studio.security import Access, is_loopback
+from synthvae.studio.session import Session
+from synthvae.training.run_directory import load_run
+
+__all__ = ["MOST", "open_session", "serve"]
+
+#: Presets on a map if nobody says otherwise: so many are laid out within a minute.
+MOST = 10_000
+#: Requests that wait for a connection.
+BACKLOG = 128
+
+
+def open_session(
+    run_path: Path,
+    data: Path | None = None,
+    bank: Path | None = None,
+    of_bank: bool = False,
+    most: int = MOST,
+    cache: Path | None = None,
+    say: Callable[[str], object] = print,
+) -> Session:
+    """A run with its map and its bank.
+
+    Args:
+        run_path: the run's directory.
+        data: the dataset on the map; the run's own by default.
+        bank: the bank's file; the user's by default.
+        of_bank: whether the map shows the bank in place of a dataset.
+        most: presets on the map.
+        cache: the folder for what is made of the map; beside the run by default.
+        say: what is worth knowing is said here.
+
+    Returns:
+        The session; close it.
+
+    Raises:
+        UserError: if something cannot be read, or does not fit together.
+    """
+    if most < 1:
+        raise UserError(f"--points is {most}; give at least 1")
+    run = load_run(run_path)
+    kept = Bank(bank or default_path())
+    folder = _cache(cache, run.path, say)
+    if of_bank:
+        collection, skipped = from_bank(run, kept, most, folder)
+        if skipped:
+            say(f"{kept.path}: {skipped} presets left out, the run holds a parameter of theirs at another value")
+    else:
+        collection = from_dataset(run, data or Path(run.config.data), data is None, most, folder)
+    return Session(run, collection, kept, folder)
+
+
+def serve(
+    session: Session,
+    host: str = "127.0.0.1",
+    port: int = 8321,
+    token: str | None = None,
+    ready: Callable[[str], object] = lambda address: None,
+) -> None:
+    """Listen until stopped.
+
+    Args:
+        session: what to serve; closed at the end.
+        host: to listen on. Anything but this machine alone takes a token, which is made where none is given.
+        port: to listen on; 0 for any that is free.
+        token: that requests have to bring.
+        ready: called with the page's address once it answers.
+
+    Raises:
+        UserError: if the port is taken, or the host is none of this machine's.
+    """
+    import torch
+    import uvicorn
+
+    from synthvae.studio.app import create_app
+
+    local = is_loopback(host)
+    if token is None and not local:
+        token = secrets.token_urlsafe(16)
+    torch.set_num_threads(1)  # one sound is too little work to share, and other requests want the other cores
+    try:
+        listening = _listen(host, port)
+        shown = socket.gethostname() if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
+        session.start()
+        app = create_app(session, Access(token, local))
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                # Beside the first requests, which are for the page and its map: a sound is asked for by a click.
+                threading.Thread(target=session.warm, daemon=True).start()
+                ready(address)
+
+        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="on")
+        Server(config).run(sockets=[listening])
+    finally:
+        session.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise UserError(f"--port is {port}; give a number from 0, for any, to 65535")
+    try:
+        kind, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listening = socket.socket(kind, socket.SOCK_STREAM)
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(where)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        raise UserError(f"--host {host} --port {port}: cannot listen there ({error.strerror}); choose others") from None
+    listening.setblocking(False)
+    return listening
+
+
+def _cache(chosen: Path | None, run: Path, say: Callable[[str], object]) -> Path:
+    folder = chosen or run / ".cache"
+    try:
+        ensure_directory(folder, "--cache")
+        if not os.access(folder, os.W_OK):
+            raise UserError(f"{folder}: cannot write there; choose another --cache")
+    except UserError as error:
+        if chosen:
+            raise
+        folder = Path(tempfile.mkdtemp(prefix="synthvae-"))
+        say(f"{error}: the map is kept in {folder} and made again next time")
+    return folder

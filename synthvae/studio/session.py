@@ -1,0 +1,277 @@
+"""One studio: a run, its map, its bank, and what a request means by a sound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synthvae.bank import Bank, Entry
+from synthvae.errors import UserError
+from synthvae.naming import name_sounds
+from synthvae.presets.preset import Preset
+from synthvae.studio.archives import FORMATS
+from synthvae.studio.atlas import Atlas, Spot
+from synthvae.studio.clusters import Clusters, name_clusters
+from synthvae.studio.collection import Collection
+from synthvae.studio.errors import ConflictError, NotFoundError
+from synthvae.studio.imports import Imports
+from synthvae.studio.jobs import Jobs
+from synthvae.studio.maps import Maps
+from synthvae.studio.measured import Measured
+from synthvae.studio.sounds import Renderer
+from synthvae.studio.specs import Spec
+from synthvae.training.run_directory import Run
+
+__all__ = ["Session", "Sound"]
+
+Floats = NDArray[np.float32]
+
+#: Points that are said to be nearest to a sound.
+NEAREST = 8
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What a spec means.
+
+    Attributes:
+        unit: ``(P,)`` in [0, 1].
+        latent: ``(D,)`` where it was given or found on the way; None where it would have to be encoded.
+        spot: what the map says of the place, where a place was given.
+        origin: where it comes from, for a preset's file.
+    """
+
+    unit: Floats
+    latent: Floats | None
+    spot: Spot | None
+    origin: dict[str, Any]
+
+
+class Session:
+    """What all requests share.
+
+    Args:
+        run: the model.
+        collection: the presets on the map.
+        bank: where sounds are kept.
+        cache: the folder that keeps what is made of the map.
+    """
+
+    def __init__(self, run: Run, collection: Collection, bank: Bank, cache: Path) -> None:
+        self.run, self.collection, self.bank, self.cache = run, collection, bank, cache
+        self.renderer = Renderer(run)
+        self.maps = Maps(run, collection, self.renderer, cache)
+        self.measured = Measured(run.path, collection, cache)
+        self.jobs = Jobs(run.path, cache, collection.key)
+        self.imports = Imports(run)
+        self._cluster_names: tuple[float, list[str]] | None = None
+        self._entry_latents: dict[str, Floats | None] = {}
+
+    def start(self, workers: int = 2) -> None:
+        """Start what is made in the background, as far as it is not there yet.
+
+        Args:
+            workers: processes that measure sounds at once.
+        """
+        self.maps.atlas("umap")
+        self.measured.start(workers)
+
+    def warm(self) -> None:
+        """Render once, so that the first click does not wait for the kernels to load."""
+        middle = np.full((1, len(self.run.parameters)), 0.5, np.float32)
+        self.renderer.played(middle[0], None, 0.5)
+        self.described(Sound(middle[0], None, None, {}))
+        self.decode(self.encode(middle))
+
+    # -- which sound is meant ------------------------------------------------------------------------
+
+    def sound(self, spec: Spec) -> Sound:
+        """The sound that a spec means.
+
+        Raises:
+            NotFoundError: if there is no such point, or no such preset in the bank.
+            ConflictError: if the view of a place is still being made.
+            UserError: if a latent has another length, or values are not those of the run's parameters.
+        """
+        origin: dict[str, Any] = {"run": self.run.name}
+        if spec.point is not None:
+            number = self.point(spec.point)
+            unit, latent = self.collection.unit[number], self.collection.latents[number]
+            return Sound(unit, latent, None, origin | {"point": number})
+        if spec.place is not None:
+            spot = self.view(spec.place.view).at(spec.place.x, spec.place.y)
+            place = {"view": spec.place.view, "x": spot.x, "y": spot.y}
+            return Sound(self.decode(spot.latent), spot.latent, spot, origin | place | {"latent": spot.latent.tolist()})
+        if spec.latent is not None:
+            latent = self.latent(spec.latent)
+            return Sound(self.decode(latent), latent, None, origin | {"latent": spec.latent})
+        space = self.run.parameters
+        if spec.bank is not None:
+            entry = self.entry(spec.bank)
+            human = space.from_dict(entry.values, f"preset {entry.id} of the bank")
+            return Sound(space.normalise(human).astype(np.float32), None, None, dict(entry.origin))
+        human = space.from_dict(spec.values or {}, "values")
+        return Sound(np.clip(space.normalise(human), 0.0, 1.0).astype(np.float32), None, None, origin)
+
+    def point(self, number: int) -> int:
+        """The number of a point, known to be there.
+
+        Raises:
+            NotFoundError: if it is not.
+        """
+        if not 0 <= number < len(self.collection):
+            raise NotFoundError(f"no point {number}; the numbers run from 0 to {len(self.collection) - 1}")
+        return number
+
+    def entry(self, number: int) -> Entry:
+        """A preset of the bank.
+
+        Raises:
+            NotFoundError: if it is not there.
+        """
+        try:
+            return self.bank.get(number)
+        except UserError as error:
+            if "no preset" in str(error):
+                raise NotFoundError(f"no preset {number} in the bank; GET /api/v1/bank lists what there is") from None
+            raise
+
+    def view(self, name: str) -> Atlas:
+        """A view that is ready.
+
+        Raises:
+            ConflictError: if it is not yet.
+        """
+        atlas = self.maps.atlas(name)
+        if atlas is None:
+            done = round(100 * self.maps.progress(name))
+            raise ConflictError(f"the view {name} is being made ({done} %); use pca until it is ready")
+        return atlas
+
+    def latent(self, numbers: list[float]) -> Floats:
+        """A latent of the run's length.
+
+        Raises:
+            UserError: if it has another one.
+        """
+        if len(numbers) != self.run.latent_size:
+            raise UserError(f"latent has {len(numbers)} numbers; this run's have {self.run.latent_size}")
+        return np.array(numbers, np.float32)
+
+    # -- from one form to another --------------------------------------------------------------------
+
+    def decode(self, latent: Floats) -> Floats:
+        """Unit parameters ``(P,)`` of a latent ``(D,)``; of several, ``(B, P)``."""
+        with torch.inference_mode():
+            unit = self.run.decode(torch.from_numpy(np.atleast_2d(latent))).numpy()
+        return unit if latent.ndim > 1 else unit[0]
+
+    def encode(self, unit: Floats) -> Floats:
+        """The latent ``(D,)`` of unit parameters ``(P,)``; of several, ``(B, D)``."""
+        with torch.inference_mode():
+            latent = self.run.encode(torch.from_numpy(np.atleast_2d(unit))).numpy()
+        return latent if unit.ndim > 1 else latent[0]
+
+    def latent_of(self, sound: Sound) -> Floats:
+        """The latent of a sound, ``(D,)``."""
+        return self.encode(sound.unit) if sound.latent is None else sound.latent
+
+    def places(self, latents: Floats) -> dict[str, Floats]:
+        """Places of latents ``(B, D)`` on the views that are ready, ``(B, 2)`` each."""
+        own = self.collection.latents
+        return {view: atlas.place(latents, own) for view, atlas in self.maps.ready().items()}
+
+    def nearest(self, latent: Floats) -> list[int]:
+        """Numbers of the points nearest to a latent, the nearest first."""
+        far = np.square(self.collection.latents - latent).sum(axis=1)
+        count = min(NEAREST, len(far))
+        near = np.argpartition(far, count - 1)[:count]
+        return [int(number) for number in near[np.argsort(far[near], kind="stable")]]
+
+    def values(self, unit: Floats) -> dict[str, float]:
+        """Human values by name of unit parameters ``(P,)``, without those that the run holds fixed."""
+        human = self.run.parameters.denormalise(unit.astype(np.float64))
+        return dict(zip(self.run.parameters.names, human.tolist(), strict=True))
+
+    def entry_places(self, entries: Sequence[Entry]) -> list[dict[str, list[float]]]:
+        """Places of presets of the bank on the views that are ready; none of one that the run cannot express."""
+        known = self._entry_latents
+        for entry in entries:
+            if entry.hash not in known:
+                try:
+                    human = self.run.parameters.from_dict(entry.values)
+                    known[entry.hash] = self.encode(self.run.parameters.normalise(human).astype(np.float32))
+                except UserError:  # another route is open than those of the run
+                    known[entry.hash] = None
+        latents = [known[entry.hash] for entry in entries]
+        fitting = [latent for latent in latents if latent is not None]
+        places = self.places(np.stack(fitting)) if fitting else {}
+        rows = iter(range(len(fitting)))
+        return [{} if latent is None else _row(places, next(rows)) for latent in latents]
+
+    def preset(self, sound: Sound, name: str = "") -> Preset:
+        """A sound as a preset."""
+        human = self.run.parameters.denormalise(sound.unit.astype(np.float64))
+        return Preset(self.run.parameters, human, self.run.settings, sound.origin, name)
+
+    def described(self, sound: Sound) -> tuple[str, dict[str, float | None]]:
+        """A sound's measured name and descriptors."""
+        named = name_sounds(self.renderer.samples(sound.unit[None]), self.renderer.sample_rate)[0]
+        return named.name, named.descriptors
+
+    # -- the state of things -------------------------------------------------------------------------
+
+    def can(self) -> dict[str, Any]:
+        """What this studio can do besides rendering."""
+        return {
+            "match": find_spec("synthvae.matching.engine") is not None,
+            "encode_audio": self.imports.possible,
+            "export": list(FORMATS),
+        }
+
+    def building(self) -> dict[str, float]:
+        """How far everything is that is being made, 0 to 1, by the name of a view, or ``columns``."""
+        done = self.measured.progress
+        return self.maps.building() | ({} if done == 1.0 else {"columns": round(done, 3)})
+
+    def clusters_on(self, view: str) -> list[dict[str, Any]]:
+        """Clusters with their names, and where they lie on a view that is ready."""
+        clusters, atlas = self.maps.clusters(), self.maps.atlas(view)
+        if clusters is None or atlas is None:
+            return []
+        found = []
+        for number, name in enumerate(self.cluster_names(clusters)):
+            members = np.flatnonzero(clusters.labels == number)
+            x, y = np.median(atlas.points[members], axis=0).tolist()
+            found.append({"id": number, "name": name, "x": x, "y": y, "count": len(members)})
+        return found
+
+    def clusters_by(self) -> str:
+        """How the clusters were found: ``density`` or ``regions``; empty until they are."""
+        clusters = self.maps.clusters()
+        return "" if clusters is None else clusters.by
+
+    def cluster_names(self, clusters: Clusters) -> list[str]:
+        """Names of the clusters, from what is measured by now."""
+        done = self.measured.progress
+        if self._cluster_names is None or self._cluster_names[0] != done:
+            names = name_clusters(clusters.labels, self.measured.names, self.measured.values("pitch"))
+            self._cluster_names = done, names
+        return self._cluster_names[1]
+
+    def close(self) -> None:
+        """End what works in the background."""
+        self.maps.close()
+        self.measured.close()
+        self.jobs.close()
+
+
+def _row(places: dict[str, Floats], number: int) -> dict[str, list[float]]:
+    return {view: place[number].tolist() for view, place in places.items()}

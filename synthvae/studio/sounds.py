@@ -1,0 +1,112 @@
+"""Unit parameters to samples, as fast as one click wants them."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synthvae.features.mel import log_mel
+from synthvae.instruments.envelopes import tail_seconds
+from synthvae.synth.voice import Voice
+from synthvae.training.run_directory import Run
+
+__all__ = ["LONGEST", "Renderer"]
+
+Floats = NDArray[np.float32]
+
+#: Seconds of the longest sound that is rendered at once.
+LONGEST = 10.0
+#: Lengths are rounded up to a multiple of it, in seconds, so that few Voices do for all.
+STEP = 0.25
+_KEPT = 8
+_BATCH = 128
+
+
+class Renderer:
+    """The Voice of a run for sounds of any length; safe under threads.
+
+    Args:
+        run: whose parameters and settings.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._voices: OrderedDict[float, Voice] = OrderedDict({run.settings.seconds: run.voice})
+        self._lock = threading.Lock()
+
+    @property
+    def sample_rate(self) -> int:
+        """In Hz."""
+        return self._run.settings.sample_rate
+
+    @property
+    def voice(self) -> Voice:
+        """For sounds of the run's length."""
+        return self._run.voice
+
+    def samples(self, unit: Floats, seconds: float | None = None) -> Floats:
+        """Sounds.
+
+        Args:
+            unit: ``(B, P)`` in [0, 1].
+            seconds: length; the run's by default.
+
+        Returns:
+            ``(B, T)``.
+        """
+        voice = self._run.voice if seconds is None else self._voice(seconds)
+        with torch.inference_mode():
+            return voice(torch.from_numpy(np.ascontiguousarray(unit, np.float32))).numpy()
+
+    def played(self, unit: Floats, note: float | None, hold: float | None) -> Floats:
+        """One sound at another pitch, or held for another time and then let go.
+
+        Args:
+            unit: ``(P,)``.
+            note: MIDI number for the keyboard: 60 is what the Voice plays as C4 when neither oscillator is tuned
+                away. The preset's own tuning stays, as on an instrument.
+            hold: seconds for which the key is down, within the range of the keyboard's duration. The sound is then as
+                long as its release takes.
+
+        Returns:
+            ``(T,)``.
+        """
+        if note is None and hold is None:
+            return self.samples(unit[None])[0]
+        space = self._run.parameters
+        human = space.denormalise(unit.astype(np.float64))
+        seconds = None
+        for name, value in (("keyboard.midi_f0", note), ("keyboard.duration", hold)):
+            if value is not None:
+                column = space.index(name)
+                parameter = space.parameters[column]
+                human[column] = min(max(value, parameter.minimum), parameter.maximum)
+        if hold is not None:
+            values = space.to_dict(human)
+            length = values["keyboard.duration"] + tail_seconds(values) + 0.02
+            seconds = min(LONGEST, STEP * math.ceil(max(length, self._run.settings.seconds) / STEP))
+        return self.samples(space.normalise(human)[None].astype(np.float32), seconds)[0]
+
+    def heard(self, unit: Floats) -> Floats:
+        """Log-mel spectrograms in dB of the run's sounds, ``(B, bands, frames)``."""
+        parts = []
+        for first in range(0, len(unit), _BATCH):
+            audio = torch.from_numpy(self.samples(unit[first : first + _BATCH]))
+            with torch.inference_mode():
+                parts.append(log_mel(audio, self.sample_rate).numpy())
+        return np.concatenate(parts)
+
+    def _voice(self, seconds: float) -> Voice:
+        with self._lock:
+            voice = self._voices.pop(seconds, None)
+            if voice is None:
+                voice = Voice(self._run.parameters, **self._run.settings.to_dict() | {"seconds": seconds})
+            self._voices[seconds] = voice
+            while len(self._voices) > _KEPT:
+                self._voices.popitem(last=False)
+            return voice

@@ -1,0 +1,531 @@
+/** Puts the page together: what the map, the panels and the keys tell each other goes through here. */
+import { Api, takeToken } from "./api.js";
+import { AudioEngine } from "./audio.js";
+import { classColour, colouring, css, paint, spreadClasses } from "./colour.js";
+import { Compare } from "./compare.js";
+import { byId, el, fill, settled } from "./dom.js";
+import { acceptDrops } from "./drop.js";
+import { counted, plain, withUnit } from "./format.js";
+import { Keyboard } from "./keyboard.js";
+import { Views } from "./map/data.js";
+import { showLegend } from "./map/legend.js";
+import { SoundMap } from "./map/map.js";
+import { connectMidi } from "./midi.js";
+import { BankPanel } from "./panels/bank.js";
+import { BlendPanel } from "./panels/blend.js";
+import { MatchPanel } from "./panels/match.js";
+import { PathPanel } from "./panels/path.js";
+import { PresetPanel } from "./panels/preset.js";
+import { SoundPanel } from "./panels/sound.js";
+import { Tabs } from "./panels/tabs.js";
+import { VaryPanel } from "./panels/vary.js";
+import { Search } from "./search.js";
+import { fromFragment, toFragment } from "./share.js";
+import { helpPanel, listenForKeys } from "./shortcuts.js";
+import { makeSound, Sounds } from "./sound.js";
+import { History, Store } from "./state.js";
+import { Status } from "./status.js";
+import { followTheme } from "./theme.js";
+
+const VIEW_NAMES = /** @type {Record<string, string>} */ ({ umap: "UMAP", pca: "PCA", tsne: "t-SNE" });
+/** The views that a map begins with: the one people mean, and the one that is there at once. */
+const FIRST = "umap";
+const AT_ONCE = "pca";
+const HINT = "synthvae.hint";
+/** Sounds of a selection that are played or mixed: more takes longer than anyone listens. */
+const LISTENED = 16;
+
+class Studio {
+  constructor() {
+    this.status = new Status();
+    this.api = new Api(takeToken());
+    this.audio = new AudioEngine();
+    this.store = new Store({ session: null, view: "", current: null, played: null, described: null, selection: null });
+    this.history = new History();
+    this.sounds = new Sounds(this.api, this.audio, this.store, this.history, this.status);
+    this.views = new Views(this.api);
+    /** Whether a person has chosen a view, so that none comes unasked. */
+    this.chosen = false;
+    /** Views that were asked for; an older one that comes later is not shown. */
+    this.showSerial = 0;
+    /** Colours that are wanted; an older answer that comes later is dropped. */
+    this.colourSerial = 0;
+    /** @type {{values: Float32Array, column: any} | null} */
+    this.coloured = null;
+    /** @type {any[]} */
+    this.imported = [];
+    const plainCanvas = new URLSearchParams(location.search).has("canvas");
+    this.map = new SoundMap(byId("map"), byId("map-points"), byId("map-overlay"), plainCanvas);
+    followTheme(byId("theme"), (said) => this.status.say(said));
+    this.closeHelp = helpPanel(byId("help-panel"), byId("help"));
+  }
+
+  async open() {
+    const session = await this.api.session();
+    this.store.set("session", session);
+    byId("run-name").textContent = session.run.name;
+    this.#panels();
+    this.#frame();
+    this.#listen();
+    listenForKeys(this);
+    this.#hint();
+    void this.refreshBank().catch((error) => this.status.fail(error));
+    void this.api.imports().then((all) => this.#imports(all)).catch(() => {}); // an older server has none
+    await this.#firstView();
+    await this.#opened();
+    this.status.say(`${counted(session.count, "sound")} on the map`);
+    document.documentElement.dataset.ready = "true";
+  }
+
+  // -- putting it together -----------------------------------------------------------------------------
+
+  #panels() {
+    this.tabs = new Tabs(byId("tabs"), byId("panels"));
+    this.soundPanel = new SoundPanel(byId("sound"), this);
+    this.preset = new PresetPanel(this.tabs.add("preset", "Preset"), this);
+    this.vary = new VaryPanel(this.tabs.add("vary", "Vary"), this);
+    this.blend = new BlendPanel(this.tabs.add("blend", "Blend"), this);
+    this.path = new PathPanel(this.tabs.add("path", "Path"), this);
+    this.match = new MatchPanel(this.tabs.add("match", "Match"), this);
+    this.bank = new BankPanel(byId("bank"), this);
+    this.compare = new Compare(byId("slot-a"), byId("slot-b"), this);
+    this.keyboard = new Keyboard(byId("keyboard"), this);
+    this.search = new Search(this);
+    connectMidi(byId("midi"), this.keyboard, this.status);
+    acceptDrops(byId("drop"), (file) => void this.match.start(file), (files) => void this.importFiles(files), (error) => this.status.fail(error));
+  }
+
+  /** Buttons of the frame: what folds, what undoes, what zooms. */
+  #frame() {
+    const session = this.store.get("session");
+    const narrow = window.matchMedia("(max-width: 820px)").matches;
+    for (const [id, name] of [["bank-fold", "no-bank"], ["dock-fold", "no-dock"]]) {
+      const button = byId(id);
+      const fold = (/** @type {boolean} */ away) => {
+        document.body.classList.toggle(name, away);
+        button.setAttribute("aria-expanded", String(!away));
+      };
+      button.addEventListener("click", () => fold(!document.body.classList.contains(name)));
+      if (narrow && id === "bank-fold") fold(true);
+    }
+    for (const id of /** @type {const} */ (["undo", "redo"])) byId(id).addEventListener("click", () => this.sounds[id]());
+    this.history.listeners.push(() => {
+      byId("undo").disabled = !this.history.canUndo;
+      byId("redo").disabled = !this.history.canRedo;
+    });
+    const volume = byId("volume");
+    const setVolume = () => {
+      this.audio.setVolume(volume.valueAsNumber);
+      volume.style.setProperty("--fill", `${100 * volume.valueAsNumber}%`);
+    };
+    volume.addEventListener("input", setVolume);
+    setVolume();
+    byId("zoom-in").addEventListener("click", () => this.map.zoom(1.5));
+    byId("zoom-out").addEventListener("click", () => this.map.zoom(1 / 1.5));
+    byId("zoom-fit").addEventListener("click", () => this.map.fit());
+    byId("random").addEventListener("click", () => this.somewhere());
+    choices(byId("tools"), (button) => this.useTool(button.dataset.tool ?? "play"));
+    fill(byId("views"), session.views.map((/** @type {string} */ name) =>
+      el("button", { type: "button", role: "radio", "data-view": name, "aria-checked": "false" }, VIEW_NAMES[name] ?? name)));
+    choices(byId("views"), (button) => void this.show(button.dataset.view ?? AT_ONCE, true));
+    const colour = byId("colour");
+    const kinds = /** @type {[string, string][]} */ ([["cluster", "Groups"], ["label", "Groups"], ["descriptor", "Measured"], ["parameter", "Parameters"]]);
+    for (const title of new Set(kinds.map(([, name]) => name))) {
+      const of = session.columns.filter((/** @type {any} */ column) => kinds.some(([kind, name]) => name === title && kind === column.kind));
+      if (of.length) colour.append(el("optgroup", { label: title }, of.map((/** @type {any} */ column) => el("option", { value: column.name }, column.label))));
+    }
+    colour.addEventListener("change", () => void this.colourBy(colour.value));
+  }
+
+  #listen() {
+    const { map, store } = this;
+    map.addEventListener("touch", (event) => this.#touched(/** @type {CustomEvent} */ (event).detail));
+    map.addEventListener("select", (event) => {
+      const ids = /** @type {CustomEvent} */ (event).detail;
+      this.select(ids.length ? ids : null, "selected");
+      if (!ids.length) this.status.say("Nothing lies in there");
+    });
+    map.addEventListener("path", (event) => this.path.draw(store.get("view"), /** @type {CustomEvent} */ (event).detail));
+    map.addEventListener("hover", (event) => this.#readout(/** @type {CustomEvent} */ (event).detail));
+    store.on("current", (sound) => this.#place(sound, false));
+    store.on("played", (sound) => {
+      if (sound === store.get("current")) this.#place(sound, true);
+    });
+    const link = settled((/** @type {any} */ sound) => {
+      const fragment = toFragment(sound);
+      if (fragment) history.replaceState(null, "", fragment);
+    }, 400);
+    store.on("described", (sound) => {
+      this.status.say([sound.name, sound.origin, sound.inside ? "" : "outside the map: the nearest sound"].filter(Boolean).join(", "));
+      link(sound);
+    });
+    window.addEventListener("hashchange", () => void this.#opened());
+  }
+
+  /** The view that is there at once; the one that takes a while follows when it is there, unless another was chosen. */
+  async #firstView() {
+    const { building, views } = this.store.get("session");
+    const asked = new URLSearchParams(location.hash.slice(1)).get("view");
+    const wanted = asked && views.includes(asked) ? asked : views.includes(FIRST) ? FIRST : views[0];
+    if (building?.[wanted] === undefined || !views.includes(AT_ONCE)) {
+      await this.show(wanted, false);
+      return;
+    }
+    await this.show(AT_ONCE, false);
+    void this.views.get(wanted, (progress, stage) => this.#making(`${VIEW_NAMES[wanted]}: ${stage}`, progress)).then(async () => {
+      this.#making("", 1);
+      if (!this.chosen) await this.show(wanted, false);
+    }).catch((error) => {
+      this.#making("", 1);
+      this.status.fail(error);
+    });
+  }
+
+  /** The sound of a link. */
+  async #opened() {
+    const session = this.store.get("session");
+    const spec = fromFragment(location.hash, session.run.latent_size);
+    if (!spec || (this.sounds.current && location.hash === toFragment(this.sounds.current))) return;
+    if (spec.place) {
+      if (!session.views.includes(spec.place.view)) return;
+      await this.show(spec.place.view, true);
+    }
+    // A page that was just opened may not make a sound; it is there for the first press of Play.
+    this.sounds.hear(makeSound(spec, { origin: "from a link" }), { quiet: this.audio.context === null });
+  }
+
+  #hint() {
+    let seen = null;
+    try {
+      seen = localStorage.getItem(HINT);
+    } catch {
+      // no storage, so the hint comes again
+    }
+    byId("hint").hidden = seen !== null;
+    byId("hint-close").addEventListener("click", () => this.#hintSeen());
+  }
+
+  #hintSeen() {
+    if (byId("hint").hidden) return;
+    byId("hint").hidden = true;
+    try {
+      localStorage.setItem(HINT, "seen");
+    } catch {
+      // as above
+    }
+  }
+
+  // -- the map -----------------------------------------------------------------------------------------
+
+  /** @param {string} name of a view @param {boolean} chosen by a person */
+  async show(name, chosen) {
+    this.chosen ||= chosen;
+    const serial = ++this.showSerial;
+    for (const button of byId("views").children) button.setAttribute("aria-checked", String(button.dataset.view === name));
+    rove(byId("views"));
+    try {
+      const view = await this.views.get(name, (progress, stage) => serial === this.showSerial && this.#making(`${VIEW_NAMES[name] ?? name}: ${stage}`, progress));
+      if (serial !== this.showSerial) return;
+      this.#making("", 1);
+      this.store.set("view", name);
+      this.map.show(view);
+      this.#clustersLater(name);
+      if (this.coloured) this.#legend();
+      else void this.colourBy(byId("colour").value, false);
+      this.path.showLine();
+      this.showMarks();
+      if (this.sounds.current) await this.#replace(this.sounds.current);
+      if (chosen) this.status.say(`View: ${VIEW_NAMES[name] ?? name}`);
+    } catch (error) {
+      this.#making("", 1);
+      this.status.fail(error);
+      const shown = this.store.get("view");
+      for (const button of byId("views").children) button.setAttribute("aria-checked", String(button.dataset.view === shown));
+    }
+  }
+
+  /** A sound that was described before a view was ready has no place on it yet. @param {any} sound */
+  async #replace(sound) {
+    if (!sound.places[this.store.get("view")] && sound.described) {
+      sound.described = false;
+      await this.sounds.describe(sound);
+    }
+    this.#place(sound, false);
+  }
+
+  /** Names of clusters are measured after the points are there. @param {string} name @param {number} [tries] */
+  #clustersLater(name, tries = 0) {
+    setTimeout(async () => {
+      if (this.store.get("view") !== name || tries > 60) return;
+      const view = await this.views.get(name);
+      const before = JSON.stringify(view.clusters);
+      const unnamed = !view.clusters.length || view.clusters.some((cluster) => /^cluster \d+$/.test(cluster.name));
+      if (!unnamed) return;
+      await this.views.clusters(name).catch(() => {});
+      if (JSON.stringify(view.clusters) !== before && this.store.get("view") === name) {
+        this.map.update({ clusters: view.clusters });
+        this.#legend();
+      }
+      this.#clustersLater(name, tries + 1);
+    }, 2000);
+  }
+
+  /** @param {string} name of a column @param {boolean} [said] */
+  async colourBy(name, said = true) {
+    const serial = ++this.colourSerial;
+    const session = this.store.get("session");
+    const column = session.columns.find((/** @type {any} */ one) => one.name === name);
+    try {
+      const label = column.label;
+      const values = this.coloured?.column === column ? this.coloured.values : await this.api.column(name,
+        (progress, stage) => {
+          if (serial !== this.colourSerial) return;
+          this.#making(`colour by ${label}: ${stage}`, progress);
+          void this.#meanwhile(serial);
+        }, () => serial === this.colourSerial);
+      if (serial !== this.colourSerial || !values) return;
+      this.#making("", 1);
+      this.coloured = { values, column };
+      this.#legend();
+      if (said) this.status.say(`Coloured by ${label}`);
+    } catch (error) {
+      this.#making("", 1);
+      this.status.fail(error);
+    }
+  }
+
+  /** Clusters and descriptors take a while the first time; a parameter is known at once. @param {number} serial */
+  async #meanwhile(serial) {
+    if (this.coloured) return;
+    const column = this.store.get("session").columns.find((/** @type {any} */ one) => one.kind === "parameter");
+    const values = column && (await this.api.column(column.name));
+    if (!values || this.coloured || serial !== this.colourSerial) return;
+    this.coloured = { values, column };
+    this.#legend();
+  }
+
+  #legend() {
+    const view = this.map.view;
+    if (!this.coloured || !view) return;
+    const { values, column } = this.coloured;
+    const parameter = this.store.get("session").parameters.find((/** @type {any} */ one) => one.name === column.name);
+    const how = colouring(values, column, parameter);
+    const classes = column.kind === "cluster" ? spreadClasses(view.clusters) : new Map();
+    this.map.colour(paint(values, how, classes));
+    const labels = [...new Set(this.imported.map((one) => one.label))].map((name, i) => ({ name, count: this.imported.filter((one) => one.label === name).length, colour: classColour(i) }));
+    showLegend(byId("legend"), { column, values, how, classes, view, labels, choose: (ids, chosen) => this.select(ids.length ? ids : null, chosen) });
+  }
+
+  /** @param {string} text nothing hides it @param {number} progress */
+  #making(text, progress) {
+    byId("making").hidden = !text;
+    byId("making-text").textContent = text;
+    byId("making-bar").value = progress;
+  }
+
+  /** Where the current sound lies, and where it would have lain. @param {any} sound @param {boolean} played */
+  #place(sound, played) {
+    const view = this.store.get("view");
+    const place = sound.places[view] ?? (sound.spec.place?.view === view ? [sound.spec.place.x, sound.spec.place.y] : null);
+    this.map.point(place, sound.movedFrom?.view === view ? sound.movedFrom.place : null, played);
+  }
+
+  showMarks() {
+    const view = this.store.get("view");
+    const labels = [...new Set(this.imported.map((one) => one.label))];
+    const imports = this.imported.map((one) => ({ kind: "import", place: one.place[view], colour: css(classColour(labels.indexOf(one.label))) })).filter((mark) => mark.place);
+    const marks = [this.bank, this.blend, this.match, this.compare, this.vary].filter(Boolean).flatMap((panel) => panel.marks(view));
+    this.map.update({ marks: [...imports, ...marks] });
+  }
+
+  /** @param {{point: number | null, place: number[] | null}} under */
+  #readout({ point, place }) {
+    const parts = [];
+    if (point !== null) {
+      parts.push(`point ${point}`);
+      if (this.coloured && this.coloured.values.length > point) {
+        const { values, column } = this.coloured;
+        const cluster = column.kind === "cluster" ? this.map.view?.clusters.find((one) => one.id === values[point])?.name ?? "in no cluster" : null;
+        parts.push(cluster ?? `${column.label} ${withUnit(values[point], column.unit)}`);
+      }
+    } else if (place) parts.push(`${plain(place[0])}, ${plain(place[1])}`);
+    byId("readout").textContent = parts.join(" · ");
+  }
+
+  /** @param {import("./map/map.js").Touch} touch */
+  #touched({ place, point, phase, touched, plus, minus }) {
+    const view = this.store.get("view");
+    if (phase === "up") {
+      this.sounds.record();
+      return;
+    }
+    const near = phase === "down" ? this.#import(place) : null;
+    const at = `${plain(place[0])}, ${plain(place[1])}`;
+    let sound = makeSound({ place: { view, x: place[0], y: place[1] } }, { origin: `the place ${at}` });
+    if (near) sound = makeSound({ latent: near.latent }, { origin: `your recording, ${near.label || "no folder"}`, name: near.name, places: near.place });
+    else if (point !== null) {
+      const positions = this.map.view?.positions ?? [];
+      sound = makeSound({ point }, { origin: `point ${point}`, places: { [view]: [positions[2 * point], positions[2 * point + 1]] } });
+    }
+    this.sounds.hear(sound, { record: false, touched });
+    this.audio.open(); // after the request left: the first time this takes longer than its answer
+    this.#hintSeen();
+    if (phase === "down" && (plus || minus)) void this.blend.add(sound, plus ? 1 : -1);
+  }
+
+  /** A recording under the hand. @param {number[]} place */
+  #import(place) {
+    const view = this.store.get("view");
+    const reach = 8 / this.map.camera.scale;
+    return this.imported.find((one) => one.place[view] && Math.hypot(one.place[view][0] - place[0], one.place[view][1] - place[1]) < reach) ?? null;
+  }
+
+  /** A place that the map knows well: near some point, not on it. */
+  somewhere() {
+    const positions = this.map.view?.positions;
+    if (!positions?.length) return;
+    const point = Math.floor((Math.random() * positions.length) / 2);
+    const other = Math.floor((Math.random() * positions.length) / 2);
+    const reach = 0.02;
+    const [x, y] = [0, 1].map((i) => positions[2 * point + i] + reach * (positions[2 * other + i] - positions[2 * point + i]));
+    const touched = performance.now();
+    this.#touched({ place: [x, y], point: null, phase: "down", touched, plus: false, minus: false });
+    this.#touched({ place: [x, y], point: null, phase: "up", touched, plus: false, minus: false });
+  }
+
+  // -- selections --------------------------------------------------------------------------------------
+
+  /** @param {Uint32Array | null} ids @param {string} name of what was selected */
+  select(ids, name) {
+    this.store.set("selection", ids);
+    this.map.highlight(ids && ids.length ? ids : null);
+    const bar = byId("selection");
+    bar.hidden = !ids?.length;
+    if (!ids?.length) return;
+    const few = () => {
+      const step = Math.max(1, Math.floor(ids.length / LISTENED));
+      return [...ids].filter((_, i) => i % step === 0).slice(0, LISTENED).map((point) => makeSound({ point }, { origin: `point ${point}` }));
+    };
+    const all = async () => (await Promise.all(few().map((sound) => this.sounds.describe(sound)))).filter((sound) => sound.described);
+    fill(bar,
+      el("strong", {}, counted(ids.length, "sound"), name && name !== "selected" ? ` · ${name}` : ""),
+      el("button", { type: "button", class: "button", id: "selection-path", onclick: async () => this.path.through(await all()) }, "Play through"),
+      el("button", { type: "button", class: "button", id: "selection-blend", onclick: async () => {
+        this.blend.clear();
+        const sounds = await all();
+        for (const sound of sounds) await this.blend.add(sound, 1 / sounds.length); // their middle
+        this.tabs.show("blend");
+        await this.blend.blend();
+      } }, "Blend"),
+      el("button", { type: "button", class: "icon-button", "aria-label": "Let go of the selection", title: "Let go (Esc)", onclick: () => this.escape() }, closeIcon()));
+    this.status.say(`${counted(ids.length, "sound")} ${name === "selected" ? "selected" : `for ${name}`}`);
+  }
+
+  escape() {
+    this.closeHelp();
+    this.status.clear();
+    this.select(null, "");
+    for (const pressed of byId("legend").querySelectorAll("[aria-pressed=true]")) pressed.setAttribute("aria-pressed", "false");
+  }
+
+  /** @param {string} tool */
+  useTool(tool) {
+    this.map.use(tool);
+    for (const button of byId("tools").children) button.setAttribute("aria-checked", String(button.dataset.tool === tool));
+    rove(byId("tools"));
+    const said = /** @type {Record<string, string>} */ ({ play: "Press anywhere to hear it", pen: "Draw a line over the map to hear it as a morph", box: "Drag a box around sounds", lasso: "Draw around sounds" });
+    this.status.say(said[tool]);
+  }
+
+  toggle() {
+    if (this.audio.position !== null) this.audio.silence();
+    else this.sounds.replay();
+  }
+
+  // -- what comes in and what stays --------------------------------------------------------------------
+
+  async refreshBank() {
+    this.soundPanel.knownTags(await this.bank.refresh());
+  }
+
+  /** @param {any[]} imported */
+  #imports(imported) {
+    this.imported = imported;
+    if (!imported.length) return;
+    this.#legend();
+    this.showMarks();
+  }
+
+  /** @param {{file: File, label: string}[]} files */
+  async importFiles(files) {
+    this.tabs.show("match");
+    const sounds = files.filter(({ file }) => /\.(wav|wave|flac|aif|aiff|ogg|mp3)$/i.test(file.name));
+    let done = 0;
+    const refused = [];
+    for (const { file, label } of sounds) {
+      this.#making(`${file.name}`, done / sounds.length);
+      try {
+        this.imported.push(await this.api.import(file, file.name, label));
+        this.showMarks();
+      } catch (error) {
+        if (/** @type {any} */ (error).status === 409) {
+          this.#making("", 1);
+          this.status.fail(error);
+          return;
+        }
+        refused.push(`${file.name}: ${/** @type {Error} */ (error).message}`);
+      }
+      done++;
+    }
+    this.#making("", 1);
+    this.#legend();
+    this.showMarks();
+    if (refused.length) this.status.fail(new Error(`${counted(refused.length, "file")} left out. ${refused[0]}`));
+    this.status.say(`${counted(done - refused.length, "recording")} on the map`);
+  }
+
+  /** A note was played on the keys. @param {number} touched */
+  played(touched) {
+    performance.measure("synthvae:key to sound", { start: touched });
+    this.map.update({ played: performance.now() });
+  }
+}
+
+/** @returns {Node} */
+function closeIcon() {
+  return /** @type {Node} */ (byId("hint-close").firstElementChild?.cloneNode(true));
+}
+
+/** A group of choices: one stop for the Tab key, arrows between them. @param {HTMLElement} group @param {(button: HTMLElement) => void} choose */
+function choices(group, choose) {
+  rove(group);
+  group.addEventListener("click", (event) => {
+    const button = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("[role=radio]"));
+    if (button) choose(button);
+  });
+  group.addEventListener("keydown", (event) => {
+    const step = /** @type {Record<string, number>} */ ({ ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 })[event.key];
+    if (!step) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const all = /** @type {HTMLElement[]} */ ([...group.children]);
+    const next = all[(all.indexOf(/** @type {HTMLElement} */ (document.activeElement)) + step + all.length) % all.length];
+    choose(next);
+    next.focus();
+  });
+}
+
+/** @param {HTMLElement} group */
+function rove(group) {
+  const all = /** @type {HTMLElement[]} */ ([...group.children]);
+  const chosen = all.find((button) => button.getAttribute("aria-checked") === "true") ?? all[0];
+  for (const button of all) button.tabIndex = button === chosen ? 0 : -1;
+}
+
+const studio = new Studio();
+// What scripts may look at: tests, and the benchmark that measures a touch in a browser.
+/** @type {any} */ (window).synthvae = { latencies: studio.sounds.latencies, studio };
+studio.open().catch((error) => {
+  studio.status.say("The map could not be opened");
+  studio.status.fail(error);
+});

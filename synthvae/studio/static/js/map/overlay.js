@@ -1,0 +1,224 @@
+/**
+ * The thin layer above the points: outline, names, the cursor, paths, marks. A few dozen shapes, so a plain canvas does.
+ *
+ * @typedef {{place: number[], text?: string, kind: "kept" | "match" | "plus" | "minus" | "import" | "vary" | "b", colour?: string}} Mark
+ */
+import { along } from "./selection.js";
+
+const INK = "#eef1f6";
+const SOFT = "rgb(238 241 246 / 55%)";
+const ACCENT = "#ffb15c";
+const SHADOW = "rgb(6 8 13 / 85%)";
+const COLOURS = { kept: "#ffd9a8", match: "#7ee0c4", plus: "#8fd0ff", minus: "#ff9d8a", import: "#ffffff", vary: "#ffb15c", b: "#c7b3ff" };
+
+/** Milliseconds for which a ring widens around what was just played. */
+export const RIPPLE = 900;
+
+/**
+ * @param {CanvasRenderingContext2D} context @param {import("./camera.js").Camera} camera
+ * @param {any} scene see map.js @param {number} now
+ */
+export function drawOverlay(context, camera, scene, now) {
+  context.clearRect(0, 0, camera.width, camera.height);
+  context.lineJoin = "round";
+  context.lineCap = "round";
+  if (scene.fade > 0.02) {
+    context.globalAlpha = scene.fade;
+    outline(context, camera, scene.hull);
+    names(context, camera, scene.clusters);
+    context.globalAlpha = 1;
+  }
+  trail(context, camera, scene.trail);
+  path(context, camera, scene.path, scene.pathShare);
+  for (const mark of scene.marks) drawMark(context, camera, mark);
+  if (scene.hover) ring(context, camera.toScreen(scene.hover[0], scene.hover[1]), 7, SOFT, 1);
+  shape(context, camera, scene.shape, scene.shapeKind);
+  cursor(context, camera, scene, now);
+  if (scene.crosshair) crosshair(context, camera.toScreen(scene.crosshair[0], scene.crosshair[1]));
+}
+
+/** @param {CanvasRenderingContext2D} context @param {import("./camera.js").Camera} camera @param {number[][][]} rings */
+function outline(context, camera, rings) {
+  context.strokeStyle = "rgb(150 178 200 / 26%)";
+  context.lineWidth = 1;
+  context.setLineDash([2, 5]);
+  for (const corners of rings) {
+    context.beginPath();
+    for (const [x, y] of corners) context.lineTo(...camera.toScreen(x, y));
+    context.closePath();
+    context.stroke();
+  }
+  context.setLineDash([]);
+}
+
+/** Names of clusters, the largest first; a name that would cover another waits for a closer look. */
+function names(/** @type {CanvasRenderingContext2D} */ context, /** @type {import("./camera.js").Camera} */ camera, /** @type {any[]} */ clusters) {
+  /** @type {number[][]} */
+  const taken = [];
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  for (const cluster of clusters) {
+    const [left, top] = camera.toScreen(cluster.x, cluster.y);
+    if (left < -80 || top < -20 || left > camera.width + 80 || top > camera.height + 20) continue;
+    context.font = "600 11.5px system-ui, sans-serif";
+    const width = context.measureText(cluster.name).width;
+    const box = [left - width / 2 - 6, top - 11, left + width / 2 + 6, top + 11];
+    if (taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1])) continue;
+    taken.push(box);
+    context.lineWidth = 3.5;
+    context.strokeStyle = SHADOW;
+    context.strokeText(cluster.name, left, top);
+    context.fillStyle = INK;
+    context.fillText(cluster.name, left, top);
+  }
+}
+
+/** Where the hand came along. */
+function trail(/** @type {CanvasRenderingContext2D} */ context, /** @type {import("./camera.js").Camera} */ camera, /** @type {number[][]} */ places) {
+  for (let i = 1; i < places.length; i++) {
+    context.strokeStyle = `rgb(255 177 92 / ${(45 * i) / places.length}%)`;
+    context.lineWidth = 1.5;
+    context.beginPath();
+    context.moveTo(...camera.toScreen(places[i - 1][0], places[i - 1][1]));
+    context.lineTo(...camera.toScreen(places[i][0], places[i][1]));
+    context.stroke();
+  }
+}
+
+/** @param {CanvasRenderingContext2D} context @param {import("./camera.js").Camera} camera @param {number[][]} places @param {number | null} share */
+function path(context, camera, places, share) {
+  if (!places.length) return;
+  for (const [width, colour] of /** @type {[number, string][]} */ ([[5, SHADOW], [2, ACCENT]])) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.beginPath();
+    for (const [x, y] of places) context.lineTo(...camera.toScreen(x, y));
+    context.stroke();
+  }
+  for (const end of [places[0], places[places.length - 1]]) dot(context, camera.toScreen(end[0], end[1]), 4, ACCENT);
+  if (share !== null && places.length > 1) {
+    const here = along(places, share);
+    dot(context, camera.toScreen(here[0], here[1]), 6, "#fff");
+    ring(context, camera.toScreen(here[0], here[1]), 11, ACCENT, 2);
+  }
+}
+
+/** @param {CanvasRenderingContext2D} context @param {import("./camera.js").Camera} camera @param {Mark} mark */
+function drawMark(context, camera, mark) {
+  const [left, top] = camera.toScreen(mark.place[0], mark.place[1]);
+  if (left < -20 || top < -20 || left > camera.width + 20 || top > camera.height + 20) return;
+  const colour = mark.colour ?? COLOURS[mark.kind];
+  context.lineWidth = 1.75;
+  if (mark.kind === "kept" || mark.kind === "import") {
+    const reach = mark.kind === "kept" ? 5 : 4;
+    context.beginPath();
+    if (mark.kind === "kept") context.moveTo(left, top - reach), context.lineTo(left + reach, top), context.lineTo(left, top + reach), context.lineTo(left - reach, top);
+    else context.rect(left - reach, top - reach, 2 * reach, 2 * reach);
+    context.closePath();
+    context.fillStyle = colour;
+    context.strokeStyle = SHADOW;
+    context.fill();
+    context.stroke();
+    return;
+  }
+  dot(context, [left, top], mark.kind === "vary" ? 7 : 8, SHADOW);
+  ring(context, [left, top], mark.kind === "vary" ? 7 : 8, colour, 1.75);
+  context.fillStyle = colour;
+  context.font = "700 10px system-ui, sans-serif";
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillText(mark.text ?? (mark.kind === "plus" ? "+" : mark.kind === "minus" ? "−" : "•"), left, top + 0.5);
+}
+
+/** The box or the lasso that is being drawn. */
+function shape(/** @type {CanvasRenderingContext2D} */ context, /** @type {import("./camera.js").Camera} */ camera, /** @type {number[][]} */ places, /** @type {string} */ kind) {
+  if (places.length < 1) return;
+  const corners = places.map(([x, y]) => camera.toScreen(x, y));
+  context.beginPath();
+  if (kind === "box" && corners.length > 1) {
+    const [[x0, y0], [x1, y1]] = corners;
+    context.rect(x0, y0, x1 - x0, y1 - y0);
+  } else for (const corner of corners) context.lineTo(...corner);
+  context.fillStyle = "rgb(143 208 255 / 12%)";
+  context.strokeStyle = "#8fd0ff";
+  context.lineWidth = 1.5;
+  context.setLineDash([5, 4]);
+  context.fill();
+  context.stroke();
+  context.setLineDash([]);
+}
+
+/** The current sound; and, outside the map, the way to where it was taken from. */
+function cursor(/** @type {CanvasRenderingContext2D} */ context, /** @type {import("./camera.js").Camera} */ camera, /** @type {any} */ scene, /** @type {number} */ now) {
+  if (!scene.cursor) return;
+  const at = camera.toScreen(scene.cursor[0], scene.cursor[1]);
+  if (scene.movedFrom) {
+    const from = camera.toScreen(scene.movedFrom[0], scene.movedFrom[1]);
+    context.strokeStyle = ACCENT;
+    context.lineWidth = 1.25;
+    context.setLineDash([3, 4]);
+    context.beginPath();
+    context.moveTo(...from);
+    context.lineTo(...at);
+    context.stroke();
+    context.setLineDash([]);
+    context.beginPath();
+    for (const turn of [-1, 1]) context.moveTo(from[0] - 4, from[1] - 4 * turn), context.lineTo(from[0] + 4, from[1] + 4 * turn);
+    context.stroke();
+    label(context, "outside the map: the nearest sound", from[0], from[1] - 14, camera.width);
+  }
+  const age = (now - scene.played) / RIPPLE;
+  if (age >= 0 && age < 1 && !scene.still) {
+    context.globalAlpha = (1 - age) ** 2;
+    ring(context, at, 9 + 34 * (1 - (1 - age) ** 3), ACCENT, 1.5);
+    context.globalAlpha = 1;
+  }
+  ring(context, at, 9, SHADOW, 5);
+  ring(context, at, 9, ACCENT, 2.25);
+  dot(context, at, 2.75, "#fff");
+}
+
+/** @param {CanvasRenderingContext2D} context @param {number[]} at */
+function crosshair(context, [left, top]) {
+  for (const [colour, width] of /** @type {[string, number][]} */ ([[SHADOW, 4], ["#fff", 1.5]])) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.beginPath();
+    for (const [x, y] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      context.moveTo(left + 5 * x, top + 5 * y);
+      context.lineTo(left + 15 * x, top + 15 * y);
+    }
+    context.stroke();
+  }
+}
+
+/** @param {CanvasRenderingContext2D} context @param {string} text @param {number} left @param {number} top @param {number} width of the window */
+function label(context, text, left, top, width) {
+  context.font = "500 12px system-ui, sans-serif";
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  const half = context.measureText(text).width / 2 + 8;
+  const x = Math.min(width - half, Math.max(half, left));
+  context.lineWidth = 4;
+  context.strokeStyle = SHADOW;
+  context.strokeText(text, x, top);
+  context.fillStyle = ACCENT;
+  context.fillText(text, x, top);
+}
+
+/** @param {CanvasRenderingContext2D} context @param {number[]} at @param {number} radius @param {string} colour */
+function dot(context, at, radius, colour) {
+  context.fillStyle = colour;
+  context.beginPath();
+  context.arc(at[0], at[1], radius, 0, 7);
+  context.fill();
+}
+
+/** @param {CanvasRenderingContext2D} context @param {number[]} at @param {number} radius @param {string} colour @param {number} width */
+function ring(context, at, radius, colour, width) {
+  context.strokeStyle = colour;
+  context.lineWidth = width;
+  context.beginPath();
+  context.arc(at[0], at[1], radius, 0, 7);
+  context.stroke();
+}

@@ -1,0 +1,192 @@
+/** The current sound at the head of the dock: its name, its picture, what was measured, and what can be done with it. */
+import { download, el, fill, icon, sharpContext } from "../dom.js";
+import { noteName, plain, slug, withUnit } from "../format.js";
+import { toFragment } from "../share.js";
+import { drawSpectrogram, drawWaveform } from "../spectrogram.js";
+
+const COLUMNS = 320;
+const ROWS = 128;
+/** Descriptors that are shown, in this order; the rest is in the downloads. */
+const SHOWN = ["pitch", "brightness", "attack", "decay", "loudness", "noisiness", "vibrato", "tremolo"];
+const FORMATS = [
+  ["wav", "WAV", "the sound"],
+  ["flac", "FLAC", "the sound, smaller"],
+  ["json", "JSON", "the preset"],
+  ["sfz", "SFZ", "an instrument of many notes"],
+  ["torchsynth", "torchsynth", "the preset for torchsynth"],
+];
+
+export class SoundPanel {
+  /** @param {HTMLElement} root @param {any} studio */
+  constructor(root, studio) {
+    const { store, sounds, audio } = studio;
+    this.studio = studio;
+    this.title = el("h2", { class: "sound-name" }, "No sound yet");
+    this.origin = el("p", { class: "sound-origin" }, "Press anywhere on the map");
+    this.play = el("button", { type: "button", class: "play", "aria-label": "Play (space bar)", title: "Play (space bar)", disabled: true, onclick: () => this.#toggle() }, icon("play"));
+    this.spectrogram = /** @type {HTMLCanvasElement} */ (el("canvas", { class: "scope-spectrogram", role: "img", "aria-label": "Spectrogram, low notes at the bottom" }));
+    this.waveform = /** @type {HTMLCanvasElement} */ (el("canvas", { class: "scope-waveform", role: "img", "aria-label": "Waveform" }));
+    this.head = el("div", { class: "scope-head", hidden: true });
+    this.measured = el("dl", { class: "measured" });
+    this.keepForm = this.#keepForm();
+    this.files = el("div", { class: "files", id: "files", hidden: true, role: "group", "aria-label": "Download" }, FORMATS
+      .filter(([to]) => store.get("session").can.export.includes(to))
+      .map(([to, label, what]) => el("button", { type: "button", class: "button", title: what, onclick: () => this.#export(to) }, icon("down"), label)));
+    this.keep = el("button", { type: "button", class: "button main", id: "keep", "aria-expanded": "false", "aria-controls": "keep-form", onclick: () => this.#open("keep") }, icon("keep"), "Keep");
+    this.down = el("button", { type: "button", class: "button", id: "download", "aria-expanded": "false", "aria-controls": "files", onclick: () => this.#open("files") }, icon("down"), "Download");
+    this.share = el("button", { type: "button", class: "button", id: "share", onclick: () => this.#share() }, icon("link"), "Link");
+    const scope = el("div", { class: "scope" }, this.spectrogram, this.waveform, this.head,
+      el("span", { class: "scope-top", "aria-hidden": "true" }, `${plain(store.get("session").settings.sample_rate / 2000)} kHz`),
+      el("span", { class: "scope-low", "aria-hidden": "true" }, "40 Hz"));
+    fill(root,
+      el("div", { class: "sound-head" }, this.play, el("div", { class: "sound-title" }, this.title, this.origin)),
+      scope, this.measured,
+      el("div", { class: "actions" }, this.keep, this.down, this.share),
+      this.keepForm, this.files);
+    store.on("current", (/** @type {any} */ sound) => this.#show(sound));
+    store.on("played", (/** @type {any} */ sound) => this.#picture(sound));
+    audio.listeners.push((/** @type {boolean} */ playing) => this.#playing(playing));
+    this.sounds = sounds;
+    /** @type {AudioBuffer | null} */
+    this.drawn = null;
+  }
+
+  #toggle() {
+    if (this.studio.audio.position !== null) this.studio.audio.silence();
+    else this.sounds.replay();
+  }
+
+  /** @param {any} sound */
+  #show(sound) {
+    this.play.removeAttribute("disabled");
+    this.title.textContent = sound.name || "…";
+    const parts = [sound.origin];
+    if (!sound.inside) parts.push("outside the map: the nearest sound");
+    if (sound.confidence !== null && sound.inside) parts.push(`confidence ${Math.round(100 * sound.confidence)} %`);
+    this.origin.textContent = parts.filter(Boolean).join(" · ");
+    if (!sound.descriptors) return;
+    const units = new Map(this.studio.store.get("session").descriptors.map((/** @type {any} */ d) => [d.name, d]));
+    fill(this.measured, SHOWN.filter((name) => Number.isFinite(sound.descriptors[name])).slice(0, 6).map((name) => {
+      const value = sound.descriptors[name];
+      const described = /** @type {any} */ (units.get(name));
+      const note = sound.descriptors.note;
+      const text = name === "pitch" && Number.isFinite(note) ? `${noteName(note)} ${cents(sound.descriptors.cents)}` : withUnit(value, described?.unit ?? "");
+      return el("div", { title: described?.meaning ?? "" }, el("dt", {}, name), el("dd", {}, text));
+    }));
+  }
+
+  /** The picture comes after the sound: it would be heard as latency otherwise. @param {any} sound */
+  #picture(sound) {
+    if (!sound.buffer || sound.buffer === this.drawn) return;
+    setTimeout(() => {
+      const buffer = this.studio.store.get("played")?.buffer;
+      if (!buffer || buffer === this.drawn) return;
+      this.drawn = buffer;
+      this.spectrogram.parentElement?.classList.add("live");
+      drawSpectrogram(this.spectrogram, buffer, COLUMNS, ROWS);
+      const { context, width, height } = sharpContext(this.waveform);
+      drawWaveform(context, width, height, buffer.getChannelData(0), "rgb(255 214 165)");
+    }, 30);
+  }
+
+  /** @param {boolean} playing */
+  #playing(playing) {
+    fill(this.play, icon(playing ? "stop" : "play"));
+    this.head.hidden = !playing;
+    if (playing && !this.moving) this.#move();
+  }
+
+  #move() {
+    const { audio } = this.studio;
+    const position = audio.position;
+    this.moving = position !== null;
+    if (position === null) return;
+    const share = position / (audio.auditioned?.buffer.duration ?? 1);
+    this.head.style.setProperty("left", `${Math.min(100, 100 * share)}%`);
+    requestAnimationFrame(() => this.#move());
+  }
+
+  /** @param {"keep" | "files"} which */
+  async #open(which) {
+    const forms = /** @type {[string, HTMLElement, HTMLElement][]} */ ([["keep", this.keepForm, this.keep], ["files", this.files, this.down]]);
+    for (const [name, form, button] of forms) {
+      form.hidden = name === which ? !form.hidden : true;
+      button.setAttribute("aria-expanded", String(!form.hidden));
+    }
+    if (which !== "keep" || this.keepForm.hidden) return;
+    const name = /** @type {HTMLInputElement} */ (this.keepForm.querySelector("[name=name]"));
+    const sound = await this.sounds.ready();
+    if (sound) name.value = sound.name;
+    name.focus();
+    name.select();
+  }
+
+  #keepForm() {
+    const tags = el("datalist", { id: "tags-known" });
+    this.tags = tags;
+    return el("form", { class: "keep-form", id: "keep-form", hidden: true, onsubmit: (/** @type {SubmitEvent} */ event) => this.#kept(event) },
+      el("label", {}, el("span", {}, "Name"), el("input", { type: "text", name: "name", maxlength: 200, autocomplete: "off" })),
+      el("label", {}, el("span", {}, "Tags"), el("input", { type: "text", name: "tags", placeholder: "warm, pad", autocomplete: "off", list: "tags-known" })),
+      tags,
+      el("button", { type: "submit", class: "button main" }, "Into the bank"));
+  }
+
+  /** @param {string[]} names */
+  knownTags(names) {
+    if (this.tags) fill(this.tags, names.map((value) => el("option", { value })));
+  }
+
+  /** @param {SubmitEvent} event */
+  async #kept(event) {
+    event.preventDefault();
+    const fields = new FormData(/** @type {HTMLFormElement} */ (event.target));
+    const sound = this.sounds.current;
+    if (!sound) return;
+    const tags = String(fields.get("tags")).split(/[\s,]+/).map((tag) => tag.replace(/^#/, "")).filter(Boolean);
+    try {
+      const entry = await this.studio.api.keep(sound.spec, String(fields.get("name")).trim(), tags);
+      this.keepForm.hidden = true;
+      this.keep.setAttribute("aria-expanded", "false");
+      this.keep.focus();
+      if (entry.new) sound.name = entry.name;
+      this.studio.store.set("current", sound);
+      this.studio.status.say(entry.new ? `Kept ${entry.name}` : `It is in the bank already, as ${entry.name}`);
+      await this.studio.refreshBank();
+    } catch (error) {
+      this.studio.status.fail(error);
+    }
+  }
+
+  /** @param {string} to */
+  async #export(to) {
+    const sound = await this.sounds.ready();
+    if (!sound) return;
+    try {
+      this.studio.status.say(`Making the ${to} file…`);
+      const file = await this.studio.api.export(sound.spec, to, sound.name);
+      download(file.blob, file.name ?? `${slug(sound.name)}.${to}`);
+      this.studio.status.say(`Downloaded ${file.name ?? sound.name}`);
+    } catch (error) {
+      this.studio.status.fail(error);
+    }
+  }
+
+  async #share() {
+    const sound = await this.sounds.ready();
+    const fragment = sound && toFragment(sound);
+    if (!fragment) return;
+    const address = `${location.origin}${location.pathname}${fragment}`;
+    history.replaceState(null, "", fragment);
+    try {
+      await navigator.clipboard.writeText(address);
+      this.studio.status.say("The link to this sound is on the clipboard");
+    } catch {
+      this.studio.status.say("The address of this page is now the link to this sound");
+    }
+  }
+}
+
+/** @param {number | null} value */
+function cents(value) {
+  return Number.isFinite(value) && Math.abs(Number(value)) >= 1 ? `${Number(value) > 0 ? "+" : "−"}${Math.abs(Math.round(Number(value)))}¢` : "";
+}

@@ -1,0 +1,198 @@
+/**
+ * The current sound: what is asked for, heard, described, and gone back to.
+ *
+ * A sound is asked for twice. First to be heard (POST /render, the short way), then to be described (POST /sounds:
+ * name, values, places), when the hand rests. Everything that changes the current sound goes through `hear`.
+ */
+import { settled } from "./dom.js";
+
+/** Requests for sound that are under way at once: while one travels the next is made, and more would only queue. */
+const IN_FLIGHT = 2;
+/** Sounds whose samples are kept, the newest. */
+const KEPT = 48;
+/** Milliseconds of rest after which a sound is described. */
+const REST = 90;
+
+/**
+ * @typedef {{
+ *   spec: any, origin: string, name: string, values: Record<string, number> | null, latent: number[] | null,
+ *   places: Record<string, number[]>, descriptors: Record<string, number | null> | null, inside: boolean,
+ *   movedFrom: {view: string, place: number[]} | null, confidence: number | null, nearest: number[],
+ *   buffer: AudioBuffer | null, described: boolean}} Sound
+ */
+
+/** @param {any} spec @param {Partial<Sound>} known @returns {Sound} */
+export function makeSound(spec, known = {}) {
+  return {
+    spec, origin: "", name: "", values: null, latent: null, places: {}, descriptors: null, inside: true,
+    movedFrom: null, confidence: null, nearest: [], buffer: null, described: false, ...known,
+  };
+}
+
+export class Sounds {
+  /**
+   * @param {import("./api.js").Api} api @param {import("./audio.js").AudioEngine} audio
+   * @param {import("./state.js").Store} store @param {import("./state.js").History} history
+   * @param {{say: (text: string) => void, fail: (error: unknown) => void}} status
+   */
+  constructor(api, audio, store, history, status) {
+    this.api = api;
+    this.audio = audio;
+    this.store = store;
+    this.history = history;
+    this.status = status;
+    /** @type {{sound: Sound, touched: number | null, serial: number} | null} */
+    this.waiting = null;
+    this.inFlight = 0;
+    this.serial = 0;
+    this.heard = 0;
+    /** @type {Sound[]} */
+    this.kept = [];
+    /**
+     * Milliseconds from a touch to the start of its sound, one entry each, for the benchmark and the curious:
+     * until the request left, until the answer was there, and in all.
+     * @type {{request: number, answer: number, total: number}[]}
+     */
+    this.latencies = [];
+    this.describeSoon = settled((/** @type {Sound} */ sound) => void this.describe(sound), REST);
+  }
+
+  /** @returns {Sound | null} */
+  get current() {
+    return this.store.get("current");
+  }
+
+  /**
+   * Makes a sound the current one and plays it.
+   * @param {Sound} sound
+   * @param {{record?: boolean, touched?: number | null, quiet?: boolean}} how
+   *     record: whether undo comes back to before it; touched: when the hand moved, as `performance.now()`;
+   *     quiet: whether it is not played
+   */
+  hear(sound, { record = true, touched = null, quiet = false } = {}) {
+    if (!quiet && !sound.buffer) {
+      this.waiting = { sound, touched, serial: ++this.serial };
+      this.#next(); // before anything is drawn
+    }
+    this.store.set("current", sound);
+    if (record) this.history.push(sound);
+    if (!quiet && sound.buffer) this.#play(sound, ++this.serial);
+    if (!sound.described) this.describeSoon(sound);
+  }
+
+  /** The last change of a gesture (a drag, a slider) was heard already; now it counts. */
+  record() {
+    if (this.current && this.history.entries[this.history.position] !== this.current) this.history.push(this.current);
+  }
+
+  /** Plays the current sound again. */
+  replay() {
+    if (this.current) this.hear(this.current, { record: false });
+  }
+
+  undo() {
+    const sound = this.history.undo();
+    if (sound) this.hear(sound, { record: false });
+    else this.status.say("Nothing to undo");
+  }
+
+  redo() {
+    const sound = this.history.redo();
+    if (sound) this.hear(sound, { record: false });
+    else this.status.say("Nothing to redo");
+  }
+
+  /** Sends the newest request as soon as one may leave; those it replaces were never needed. */
+  #next() {
+    if (!this.waiting || this.inFlight >= IN_FLIGHT) return;
+    const { sound, touched, serial } = this.waiting;
+    this.waiting = null;
+    this.inFlight++;
+    void this.#fetch(sound, touched, serial).finally(() => {
+      this.inFlight--;
+      this.#next();
+    });
+  }
+
+  /** @param {Sound} sound @param {number | null} touched @param {number} serial */
+  async #fetch(sound, touched, serial) {
+    const left = performance.now();
+    performance.mark("synthvae:request");
+    try {
+      const answer = await this.api.render(sound.spec);
+      const arrived = performance.now();
+      performance.mark("synthvae:answer");
+      if (sound.spec.place && answer.place) {
+        const { view, x, y } = sound.spec.place;
+        sound.places = { ...sound.places, [view]: answer.place };
+        sound.inside = answer.inside ?? true;
+        sound.confidence = answer.confidence;
+        sound.movedFrom = sound.inside ? null : { view, place: [x, y] };
+      }
+      sound.buffer = await this.audio.decode(answer.bytes);
+      if (serial < this.heard) return; // a newer one plays already
+      this.#play(sound, serial);
+      if (touched !== null) {
+        performance.mark("synthvae:sound");
+        performance.measure("synthvae:touch to sound", { start: touched });
+        this.latencies.push({ request: left - touched, answer: arrived - touched, total: performance.now() - touched });
+        if (this.latencies.length > 1000) this.latencies.shift();
+      }
+      if (this.current === sound) this.store.set("current", sound);
+    } catch (error) {
+      if (serial >= this.heard) this.status.fail(error);
+    }
+  }
+
+  /** @param {Sound} sound @param {number} serial */
+  #play(sound, serial) {
+    this.heard = serial;
+    this.audio.audition(/** @type {AudioBuffer} */ (sound.buffer));
+    this.kept = [...this.kept.filter((other) => other !== sound), sound];
+    while (this.kept.length > KEPT) {
+      const old = /** @type {Sound} */ (this.kept.shift());
+      if (old !== this.current) old.buffer = null;
+    }
+    this.store.set("played", sound);
+  }
+
+  /** Name, values and places of a sound. @param {Sound} sound @returns {Promise<Sound>} */
+  async describe(sound) {
+    if (sound.described) return sound;
+    try {
+      const answer = await this.api.sounds(sound.spec, this.store.get("view"));
+      sound.name = sound.name || answer.name || "unnamed";
+      sound.values = sound.values ?? answer.values;
+      sound.latent = answer.latent;
+      sound.descriptors = answer.descriptors;
+      sound.nearest = answer.nearest;
+      sound.places = answer.places;
+      if (sound.spec.place) {
+        sound.confidence = answer.confidence;
+        sound.inside = answer.inside;
+        if (answer.moved_to) {
+          sound.places[sound.spec.place.view] = answer.moved_to;
+          sound.movedFrom = { view: sound.spec.place.view, place: [sound.spec.place.x, sound.spec.place.y] };
+        }
+      }
+      sound.described = true;
+      if (this.current === sound) {
+        this.store.set("current", sound);
+        this.store.set("described", sound);
+      }
+    } catch (error) {
+      if (this.current === sound) this.status.fail(error);
+    }
+    return sound;
+  }
+
+  /** The current sound, described, or null after an error was shown. @returns {Promise<Sound | null>} */
+  async ready() {
+    if (!this.current) {
+      this.status.say("Choose a sound on the map first");
+      return null;
+    }
+    const sound = await this.describe(this.current);
+    return sound.described ? sound : null;
+  }
+}

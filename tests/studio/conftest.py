@@ -1,0 +1,79 @@
+"""A studio on the small run, with its maps made in advance, so that no test waits for a layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi", reason="the studio is an extra: pip install '.[studio]'")
+
+from starlette.testclient import TestClient
+
+from synthvae.analysis.latent import pca_map
+from synthvae.analysis.storage import Store
+from synthvae.bank import Bank
+from synthvae.studio.app import create_app
+from synthvae.studio.atlas import Atlas, build_atlas
+from synthvae.studio.clusters import Clusters
+from synthvae.studio.collection import from_dataset
+from synthvae.studio.maps import CLUSTERS_VERSION, VERSIONS, hearing
+from synthvae.studio.measured import measure_parts
+from synthvae.studio.security import Access
+from synthvae.studio.session import Session
+from synthvae.studio.sounds import Renderer
+from synthvae.training.run_directory import Run, load_run
+
+
+@pytest.fixture(scope="session")
+def studio_cache(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which everything of the map is there."""
+    cache = tmp_path_factory.mktemp("studio")
+    run = load_run(small_run)
+    collection = from_dataset(run, Path(run.config.data), True, 64, cache)
+    renderer, store = Renderer(run), Store(cache)
+    layout = np.tanh(pca_map(collection.latents).points)
+    for view in ("umap", "tsne"):
+        store.get(
+            Atlas,
+            VERSIONS[view],
+            (collection.key,),
+            lambda: build_atlas(layout, collection.latents, hearing(run, renderer)),
+        )
+    labels = np.arange(64) % 4 - 1
+    store.get(Clusters, CLUSTERS_VERSION, (collection.key,), lambda: Clusters(labels.astype(np.int64), "density"))
+    measure_parts(collection, renderer, cache, (0, 1))
+    return cache
+
+
+@pytest.fixture(scope="session")
+def studio_run(small_run: Path) -> Run:
+    return load_run(small_run)
+
+
+@pytest.fixture
+def session(studio_run: Run, studio_cache: Path, tmp_path: Path) -> Iterator[Session]:
+    collection = from_dataset(studio_run, Path(studio_run.config.data), True, 64, studio_cache)
+    made = Session(studio_run, collection, Bank(tmp_path / "bank.sqlite"), studio_cache)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(session: Session) -> Iterator[TestClient]:
+    with TestClient(create_app(session, Access()), base_url="http://localhost:8321") as made:
+        yield made
+
+
+@pytest.fixture
+def post(client: TestClient) -> Callable[..., object]:
+    """POST of JSON below the API, refusing every answer but one of the codes given."""
+
+    def send(path: str, body: object, code: int = 200) -> object:
+        answer = client.post(f"/api/v1{path}", json=body)
+        assert answer.status_code == code, answer.text
+        return answer
+
+    return send

@@ -1,0 +1,73 @@
+"""Processes of their own: what they make, what they say when they cannot, and that none outlives the server."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthvae.studio.background import Worker
+from synthvae.studio.collection import from_dataset, read_collection
+from synthvae.studio.errors import ConflictError
+from synthvae.studio.maps import Maps
+from synthvae.studio.measured import Measured
+from synthvae.studio.sounds import Renderer
+from synthvae.training.run_directory import load_run
+
+PATIENCE = 120.0
+
+
+def until(condition) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_view_and_the_sounds_are_made_in_the_background_once(small_run: Path, tmp_path: Path):
+    run = load_run(small_run)
+    collection = from_dataset(run, Path(run.config.data), True, 40, tmp_path)
+    assert read_collection(tmp_path, collection.key) is not None
+    maps, measured = Maps(run, collection, Renderer(run), tmp_path), Measured(run.path, collection, tmp_path)
+    try:
+        assert maps.atlas("tsne") is None
+        assert 0 <= maps.progress("tsne") < 1
+        assert measured.column("brightness") == (None, 0.0)
+        measured.start(1)
+        until(lambda: maps.atlas("tsne") is not None)
+        until(lambda: measured.progress == 1.0)
+    finally:
+        maps.close()
+        measured.close()
+    column, _ = measured.column("brightness")
+    assert np.isfinite(column).any()
+    assert None not in measured.names
+    again = Maps(run, collection, Renderer(run), tmp_path)
+    np.testing.assert_array_equal(again.ready()["tsne"].points, maps.ready()["tsne"].points)
+    assert Measured(run.path, collection, tmp_path).progress == 1.0
+
+
+def test_a_worker_that_fails_says_why(small_run: Path, tmp_path: Path):
+    ended = []
+    worker = Worker(
+        "layout", "--run", str(small_run), "--cache", str(tmp_path), "--key", "none", ended=lambda: ended.append(1)
+    )
+    assert worker.wait(PATIENCE)
+    assert "the presets of the map are gone" in worker.complaint
+    assert ended == [1]
+    run = load_run(small_run)
+    collection = from_dataset(run, Path(run.config.data), True, 40, tmp_path)
+    maps = Maps(run, collection, Renderer(run), tmp_path)
+    maps._workers["umap"] = worker
+    with pytest.raises(ConflictError, match="could not be made"):
+        maps.atlas("umap")
+
+
+def test_a_worker_ends_with_the_server(small_run: Path, tmp_path: Path):
+    worker = Worker("match", "--run", str(small_run), "--cache", str(tmp_path), "--key", "none")
+    assert worker.running
+    worker._process.stdin.close()
+    assert worker.wait(PATIENCE)
+    assert not worker.running

@@ -1,0 +1,186 @@
+"""The queue of recordings, with a worker that is a puppet, and once with the real one."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.io import wavfile
+from starlette.testclient import TestClient
+
+from synthvae.matching.targets import Target
+from synthvae.studio import jobs as module
+from synthvae.studio.errors import ConflictError, NotFoundError
+from synthvae.studio.jobs import WAITING, Jobs
+from synthvae.studio.session import Session
+
+TARGET = Target("a.wav", torch.zeros(4000), 16000, ())
+
+
+class Puppet:
+    """In the place of a worker: keeps what it is told, and says what a test wants."""
+
+    made: list[Puppet]
+
+    def __init__(self, *arguments: str, heard: Any, ended: Any, **rest: object) -> None:
+        self.heard, self.ended, self.told, self.running, self.complaint = heard, ended, [], True, ""
+        self.made.append(self)
+
+    def tell(self, message: dict[str, Any]) -> None:
+        self.told.append(message)
+
+    def end(self) -> None:
+        self.running = False
+        self.ended()
+
+
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> list[Puppet]:
+    Puppet.made = []
+    monkeypatch.setattr(module, "Worker", Puppet)
+    return Puppet.made
+
+
+@pytest.fixture
+def queue(workers: list[Puppet], tmp_path: Path) -> Jobs:
+    return Jobs(tmp_path, tmp_path, "key")
+
+
+def found(distance: float) -> dict[str, Any]:
+    return {"distance": distance, "unit": [0.5, 0.25]}
+
+
+def test_one_at_a_time_in_the_order_they_came(queue: Jobs, workers: list[Puppet]):
+    first, second = queue.submit(TARGET, 5.0), queue.submit(TARGET, 5.0)
+    assert (first.state, second.state) == ("running", "waiting")
+    (worker,) = workers
+    assert [message["job"] for message in worker.told] == [first.id]
+    assert Path(worker.told[0]["file"]).exists()
+    worker.heard({"job": first.id, "progress": 0.5, "renders": 100, "seconds": 2.5, "best": found(3.0)})
+    assert (first.progress, first.renders, first.best.distance) == (0.5, 100, 3.0)
+    np.testing.assert_array_equal(first.best.unit, np.array([0.5, 0.25], np.float32))
+    worker.heard({"job": first.id, "state": "done", "results": [found(1.0), found(2.0)], "confidence": 0.9})
+    assert (first.state, first.best.distance, len(first.results), first.progress) == ("done", 1.0, 2, 1.0)
+    assert not Path(worker.told[0]["file"]).exists()
+    assert second.state == "running"
+    assert len(workers) == 1
+
+
+def test_every_change_is_a_new_version(queue: Jobs, workers: list[Puppet]):
+    job = queue.submit(TARGET, 5.0)
+    seen = {job.version}
+    for message in ({"progress": 0.1}, {"best": found(1.0)}, {"state": "done"}):
+        workers[0].heard({"job": job.id, **message})
+        assert job.version not in seen
+        seen.add(job.version)
+
+
+def test_stopping_keeps_the_best(queue: Jobs, workers: list[Puppet]):
+    job, waiting = queue.submit(TARGET, 5.0), queue.submit(TARGET, 5.0)
+    assert queue.stop(waiting.id).state == "stopped"
+    workers[0].heard({"job": job.id, "best": found(3.0)})
+    queue.stop(job.id)
+    assert workers[0].told[-1] == {"stop": job.id}
+    workers[0].heard({"job": job.id, "state": "stopped"})
+    assert job.state == "stopped"
+    assert [result.distance for result in job.results] == [3.0]
+
+
+def test_a_worker_that_does_not_stop_is_ended(queue: Jobs, workers: list[Puppet], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    job = queue.submit(TARGET, 5.0)
+    queue.stop(job.id)
+    time.sleep(0.01)
+    assert queue.get(job.id).state == "stopped"
+    assert not workers[0].running
+    assert queue.submit(TARGET, 5.0).state == "running"
+    assert len(workers) == 2
+
+
+def test_a_worker_that_dies_fails_its_job_and_the_next_has_another(queue: Jobs, workers: list[Puppet]):
+    job, following = queue.submit(TARGET, 5.0), queue.submit(TARGET, 5.0)
+    workers[0].complaint = "MemoryError"
+    workers[0].end()
+    assert job.state == "failed"
+    assert "MemoryError" in job.error
+    assert following.state == "running"
+    assert [message["job"] for message in workers[1].told] == [following.id]
+
+
+def test_the_queue_is_bounded(queue: Jobs):
+    for _ in range(WAITING + 1):
+        queue.submit(TARGET, 5.0)
+    with pytest.raises(ConflictError, match="wait to be matched"):
+        queue.submit(TARGET, 5.0)
+    with pytest.raises(NotFoundError, match="no such job"):
+        queue.get("nonsense")
+
+
+def wav(audio: np.ndarray, rate: int = 16000) -> bytes:
+    buffer = io.BytesIO()
+    wavfile.write(buffer, rate, audio)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "empty"),
+        (b"RIFF\x00\x00\x00\x00WAVEfmt ", "not audio"),
+        (b"\x00" * 1000, "not audio"),
+        (wav(np.zeros(4000, np.float32)), "silent"),
+        (wav(np.full(4000, np.nan, np.float32)), "not finite"),
+        (wav(np.zeros(0, np.float32)), ""),
+        (wav(np.ones(4000, np.float32), 1), "sample rate"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/v1/match", "/api/v1/import"])
+def test_what_is_no_sound_is_refused(client: TestClient, session: Session, path: str, content: bytes, told: str):
+    answer = client.post(f"{path}?name=drum.wav", content=content)
+    if path == "/api/v1/import":
+        assert answer.status_code == 409
+        assert "synthvae train-encoder" in answer.json()["error"]
+    else:
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["error"].startswith("drum.wav: ")
+        assert told in answer.json()["error"]
+
+
+def test_a_file_cut_in_its_header_is_refused(client: TestClient):
+    pytest.importorskip("cma")
+    whole = wav((0.1 * np.sin(np.arange(8000) / 5)).astype(np.float32))
+    for length in range(0, 44, 3):
+        assert client.post("/api/v1/match", content=whole[:length]).status_code == 422
+
+
+def test_a_recording_is_matched_by_a_worker_and_another_stopped(client: TestClient, small_voice, small_dataset):
+    pytest.importorskip("cma")
+    recording = wav(small_voice(small_dataset.unit[9:10])[0].numpy())
+    job = client.post("/api/v1/match?seconds=4&name=nine.wav", content=recording).json()["job"]
+    other = client.post("/api/v1/match?seconds=500", content=recording).json()["job"]
+    events = []
+    with client.stream("GET", f"/api/v1/jobs/{job}/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        for line in stream.iter_lines():
+            if line.startswith("data: "):
+                events.append(json.loads(line.removeprefix("data: ")))
+    last = events[-1]
+    assert last["state"] == "done", last["error"]
+    assert last == client.get(f"/api/v1/jobs/{job}").json()
+    assert last["best"] == last["results"][0]
+    assert last["renders"] > 0
+    assert set(last["best"]["place"]) == {"pca", "umap", "tsne"}
+    heard = client.post("/api/v1/render", json={"spec": {"values": last["best"]["values"]}})
+    assert heard.status_code == 200
+    client.delete(f"/api/v1/jobs/{other}")
+    end = time.monotonic() + 60
+    while (state := client.get(f"/api/v1/jobs/{other}").json()["state"]) != "stopped":
+        assert state == "running"
+        assert time.monotonic() < end
+        time.sleep(0.1)

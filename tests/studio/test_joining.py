@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import numpy as np
+
+from synthvae.studio.joining import joined
+
+
+def test_lengths():
+    sounds = np.ones((3, 1000), np.float32)
+    assert len(joined(sounds, 1000)) == 3000
+    assert len(joined(sounds, 1000, 0.5)) == 4000
+    assert len(joined(sounds, 1000, -0.25)) == 2500
+    assert len(joined(sounds, 1000, -2.0)) == 2000  # half a sound at most
+    assert len(joined(sounds[:1], 1000, 0.5)) == 1000
+
+
+def test_sounds_that_overlap_add_up_to_no_more_than_one_of_them():
+    result = joined(np.ones((4, 1000), np.float32), 1000, -0.25)
+    np.testing.assert_allclose(result[:-250], 1.0, atol=1e-6)
+
+
+def test_what_does_not_overlap_is_kept_and_does_not_click():
+    sounds = np.stack([np.full(1000, 0.5), np.full(1000, -0.5)]).astype(np.float32)
+    result = joined(sounds, 1000, 0.1)
+    np.testing.assert_array_equal(result[10:990], 0.5)
+    np.testing.assert_array_equal(result[1000:1100], 0.0)
+    np.testing.assert_array_equal(result[1110:2090], -0.5)
+    assert np.abs(np.diff(result)).max() < 0.51

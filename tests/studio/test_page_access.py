@@ -1,0 +1,163 @@
+"""The page of the studio for everybody: by keyboard alone, in light and dark, on a phone, for screen readers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.studio.browser import Visit, visited
+
+pytestmark = pytest.mark.browser
+pytest_plugins = ("tests.studio.page_fixtures",)
+
+
+def test_the_keyboard_alone_is_enough(visit: Visit):
+    visit.page.keyboard.press("Tab")
+    assert visit.page.evaluate("() => document.activeElement.className") == "skip"
+    visit.page.keyboard.press("Enter")
+    visit.page.keyboard.press("Shift+Tab")
+    visit.page.locator("#map").focus()
+    for key in ("ArrowRight", "ArrowUp", "Shift+ArrowLeft"):
+        visit.page.keyboard.press(key)
+    visit.page.keyboard.press("Enter")
+    first = visit.described()
+    visit.page.keyboard.press("Shift+ArrowDown")
+    visit.page.keyboard.press("Shift+Enter")
+    visit.until("() => synthvae.studio.sounds.current.spec.point !== undefined")
+    assert visit.described()["samples"] != first["samples"]
+    assert visit.status().startswith(visit.described()["name"])
+    # A box from corner to corner.
+    visit.page.locator(".tool[data-tool=play]").focus()
+    for _ in range(2):
+        visit.page.keyboard.press("ArrowDown")
+    assert visit.page.locator(".tool[data-tool=box]").get_attribute("aria-checked") == "true"
+    visit.page.locator("#map").focus()
+    for _ in range(6):
+        visit.page.keyboard.press("Shift+ArrowLeft")
+    visit.page.keyboard.press("Enter")
+    for _ in range(9):
+        visit.page.keyboard.press("Shift+ArrowRight")
+        visit.page.keyboard.press("Shift+ArrowUp")
+    visit.page.keyboard.press("Enter")
+    visit.until("() => synthvae.studio.store.get('selection')?.length > 0")
+    # Tabs, a slider, and keeping.
+    visit.page.locator("#tab-preset").focus()
+    visit.page.keyboard.press("ArrowRight")
+    assert visit.page.locator("#tab-vary").get_attribute("aria-selected") == "true"
+    visit.page.keyboard.press("ArrowLeft")
+    slider = visit.page.locator("[data-parameter='vco_1.tuning']")
+    slider.focus()
+    before = visit.described()["values"]["vco_1.tuning"]
+    for _ in range(20):
+        visit.page.keyboard.press("ArrowRight" if before < 0 else "ArrowLeft")
+    visit.until("() => synthvae.studio.sounds.current.spec.values")
+    assert visit.described()["values"]["vco_1.tuning"] != before
+
+
+def test_every_control_has_a_name_and_can_be_reached(visit: Visit):
+    for name in ("preset", "vary", "blend", "path", "match"):
+        visit.page.locator(f"#tab-{name}").click()
+        nameless = visit.page.evaluate(
+            """() => [...document.querySelectorAll("button, input, select, [role=button], [role=application]")]
+                .filter(control => control.checkVisibility())
+                .filter(control => !(control.ariaLabel || control.textContent.trim() || control.labels?.length
+                    || control.getAttribute("aria-label") || control.title))
+                .map(control => control.outerHTML.slice(0, 120))"""
+        )
+        assert nameless == []
+    roles = visit.page.evaluate("() => [...document.querySelectorAll('[role]')].map(e => e.getAttribute('role'))")
+    assert {"application", "radiogroup", "tablist", "tabpanel", "status", "alert", "search"} <= set(roles)
+    ids = visit.page.evaluate("() => [...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(ids) == len(set(ids))
+    lost = visit.page.evaluate(
+        """() => ["aria-controls", "aria-labelledby", "aria-describedby", "for"].flatMap(name =>
+            [...document.querySelectorAll(`[${name}]`)].map(e => e.getAttribute(name))
+                .filter(id => !document.getElementById(id)))"""
+    )
+    assert lost == []
+
+
+def test_letters_can_be_switched_off(visit: Visit):
+    visit.press(0.5, 0.5)
+    visit.described()
+    visit.page.locator("#letters").uncheck()
+    visit.page.keyboard.press("b")
+    visit.page.keyboard.press("a")
+    assert visit.page.locator(".tool[data-tool=play]").get_attribute("aria-checked") == "true"
+    assert visit.page.evaluate("() => synthvae.studio.keyboard.held.size") == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_in_both_schemes(chromium: Any, studio_address: str, scheme: str):
+    with visited(chromium, studio_address, color_scheme=scheme, reduced_motion="reduce") as made:
+        made.open()
+        assert made.page.evaluate("() => document.documentElement.dataset.theme") == scheme
+        made.press(0.5, 0.5)
+        made.described()
+        faint = made.page.evaluate(_FAINT)
+        assert faint == []
+        made.page.locator("#theme").click()
+        other = made.page.evaluate("() => document.documentElement.dataset.theme")
+        assert other == {"light": "dark", "dark": "light"}[scheme]
+        assert made.page.evaluate(_FAINT) == []
+        made.open()
+        assert made.page.evaluate("() => document.documentElement.dataset.theme") == other, "the choice stays"
+
+
+#: Text whose contrast with what it stands on is below 4.5 (WCAG 2.2).
+_FAINT = """() => {
+    const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+    const linear = v => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+    const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+    const ground = element => {
+        for (let at = element; at; at = at.parentElement) {
+            const colour = numbers(getComputedStyle(at).backgroundColor);
+            if (colour.length < 4 || colour[3] > 0.7) return colour;
+        }
+        return numbers(getComputedStyle(document.body).backgroundColor);
+    };
+    const faint = [];
+    for (const element of document.querySelectorAll("body *")) {
+        const own = [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+        const elsewhere = ":disabled, svg, .piano, .scope, noscript, .hidden, .skip, option, optgroup";
+        if (!own || !element.checkVisibility({ visibilityProperty: true }) || element.closest(elsewhere)) continue;
+        const [a, b] = [light(numbers(getComputedStyle(element).color)), light(ground(element))].sort((x, y) => x - y);
+        if ((b + 0.05) / (a + 0.05) < 4.5) faint.push(element.textContent.trim().slice(0, 30));
+    }
+    return faint;
+}"""
+
+
+def test_phones_listen(chromium: Any, studio_address: str):
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+    with visited(chromium, studio_address, **phone) as made:
+        made.open()
+        assert made.page.evaluate("() => document.documentElement.scrollWidth") <= 390
+        made.page.touchscreen.tap(*made.place(0.5, 0.5))
+        sound = made.described()
+        assert max(map(abs, sound["samples"])) > 0
+        box = made.page.locator(".sound").bounding_box()
+        assert box["width"] <= 390
+        with made.page.expect_request("**/render"):
+            made.page.locator("[data-note='64']").tap()
+
+
+@pytest.mark.parametrize("width", [360, 820, 1100, 1920])
+def test_nothing_is_wider_than_the_window(visit: Visit, width: int):
+    visit.page.set_viewport_size({"width": width, "height": 800})
+    visit.press(0.5, 0.5)
+    visit.described()
+    assert visit.page.evaluate("() => document.documentElement.scrollWidth") <= width
+    assert visit.page.evaluate(
+        "() => document.getElementById('dock').scrollWidth <= document.getElementById('dock').clientWidth"
+    )
+
+
+def test_the_policy_of_the_page_holds(visit: Visit):
+    visit.press(0.5, 0.5)
+    visit.described()
+    inline = visit.page.evaluate("() => document.querySelectorAll('script:not([src]), style, [onclick]').length")
+    assert inline == 0
+    policy = visit.page.request.get(visit.address).headers["content-security-policy"]
+    assert policy.startswith("default-src 'self'")

@@ -1,0 +1,281 @@
+"""The API as a script meets it."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import wavfile
+from starlette.testclient import TestClient
+
+from synthvae.bank import Bank
+from synthvae.parameters.voice import VOICE_78
+from synthvae.presets.preset import read_preset
+from synthvae.studio.session import Session
+
+
+def samples(answer) -> tuple[int, np.ndarray]:
+    return wavfile.read(io.BytesIO(answer.content))
+
+
+def test_session_says_what_a_page_needs(client: TestClient, session: Session):
+    said = client.get("/api/v1/session").json()
+    assert said["run"] == {"name": "small", "latent_size": session.run.latent_size}
+    assert [p["name"] for p in said["parameters"]] == list(session.run.parameters.names)
+    assert {column["kind"] for column in said["columns"]} == {"cluster", "descriptor", "parameter"}
+    assert len(said["routes"]) == 20
+    assert sum(route["parameter"] is None for route in said["routes"]) == 15
+    assert said["count"] == 64
+    assert said["building"] == {}
+
+
+def test_a_view_has_as_many_points_as_sounds(client: TestClient, session: Session):
+    for view in ("pca", "umap", "tsne"):
+        said = client.get(f"/api/v1/maps/{view}").json()
+        points = np.frombuffer(client.get(f"/api/v1/maps/{view}/points").content, "<f4").reshape(-1, 2)
+        assert said["count"] == len(points) == 64
+        x0, y0, x1, y1 = said["bounds"]
+        assert (points > [x0, y0]).all()
+        assert (points < [x1, y1]).all()
+        assert {cluster["count"] for cluster in said["clusters"]} == {16}
+        assert said["round_trip"]["null"] > 0
+
+
+def test_columns_are_a_number_a_point(client: TestClient, session: Session, small_dataset):
+    def column(name: str) -> np.ndarray:
+        answer = client.get(f"/api/v1/columns/{name}")
+        assert answer.status_code == 200
+        return np.frombuffer(answer.content, "<f4")
+
+    place = session.run.parameters.index("keyboard.midi_f0")
+    np.testing.assert_allclose(column("keyboard.midi_f0"), small_dataset.values[:, place], atol=1e-3)
+    assert set(column("cluster")) == {-1, 0, 1, 2}
+    brightness = column("brightness")
+    assert np.isfinite(brightness).sum() > 32
+    assert np.nanmin(brightness) > 0
+    assert client.get("/api/v1/columns/nonsense").status_code == 404
+
+
+def test_a_point_sounds_as_its_preset(client: TestClient, post, session: Session, small_dataset, small_voice):
+    rate, heard = samples(post("/render", {"spec": {"point": 5}}))
+    assert rate == 16000
+    np.testing.assert_allclose(heard, small_voice(small_dataset.unit[5:6])[0].numpy(), atol=1e-5)
+    assert post("/render", {"spec": {"point": 5}, "format": "int16"}).headers["content-type"] == "audio/wav"
+
+
+def test_values_and_bank_mean_the_same_sound(client: TestClient, post):
+    values = client.get("/api/v1/points/5").json()["values"]
+    entry = post("/bank", {"spec": {"values": values}, "name": "five"}, 201).json()
+    heard = [
+        samples(post("/render", {"spec": spec}))[1]
+        for spec in ({"point": 5}, {"values": values}, {"bank": entry["id"]})
+    ]
+    np.testing.assert_allclose(heard[1], heard[0], atol=1e-3)
+    np.testing.assert_allclose(heard[2], heard[0], atol=1e-3)
+
+
+def test_anywhere_is_a_sound_and_outside_it_is_said(client: TestClient, post):
+    said = client.get("/api/v1/maps/umap").json()
+    far = {"view": "umap", "x": said["bounds"][2] + 1e5, "y": 0.0}
+    answer = post("/render", {"spec": {"place": far}})
+    assert answer.headers["x-inside"] == "0"
+    x, y = map(float, answer.headers["x-place"].split(","))
+    assert said["bounds"][0] <= x <= said["bounds"][2]
+    described = post("/sounds", {"spec": {"place": far}}).json()
+    assert described["inside"] is False
+    np.testing.assert_allclose(described["moved_to"], [x, y], atol=1e-4)
+    near = dict(zip("xy", described["moved_to"], strict=True)) | {"view": "umap"}
+    again = post("/sounds", {"spec": {"place": near}}).json()
+    assert again["inside"] is True
+    assert again["moved_to"] is None
+    np.testing.assert_allclose(again["latent"], described["latent"], atol=1e-3)
+
+
+def test_a_note_and_a_held_key(client: TestClient, post):
+    values = client.get("/api/v1/points/5").json()["values"]
+    plain = samples(post("/render", {"spec": {"values": values | {"keyboard.midi_f0": 60.0}}}))[1]
+    np.testing.assert_array_equal(samples(post("/render", {"spec": {"values": values}, "note": 60}))[1], plain)
+    held = samples(post("/render", {"spec": {"values": values}, "hold": 1.0}))[1]
+    assert len(held) >= 16000
+    assert np.abs(held[-160:]).max() < 1e-2 * np.abs(held).max() or len(held) == 160000
+
+
+def test_a_sound_is_named_and_placed(client: TestClient, post, session: Session):
+    said = client.get("/api/v1/points/7").json()
+    assert said["nearest"][0] == 7
+    assert len(said["latent"]) == session.run.latent_size
+    assert said["name"]
+    for view in ("pca", "umap", "tsne"):
+        np.testing.assert_allclose(said["places"][view], session.view(view).points[7], rtol=1e-5)
+    assert post("/sounds", {"spec": {"latent": said["latent"]}}).json()["places"]["umap"] == pytest.approx(
+        said["places"]["umap"], abs=1e-3
+    )
+
+
+def test_the_bank_keeps_finds_changes_and_forgets(client: TestClient, post, session: Session):
+    entry = post("/bank", {"spec": {"point": 3}, "tags": ["Warm", "pad"]}, 201).json()
+    assert entry["tags"] == ["pad", "warm"]
+    assert set(entry["places"]) == {"pca", "umap", "tsne"}
+    assert Bank(session.bank.path).get(entry["id"]).name == entry["name"]  # on disk, whatever becomes of the server
+    assert post("/bank", {"spec": {"point": 3}}, 201).json()["new"] is False
+    changed = client.patch(f"/api/v1/bank/{entry['id']}", json={"name": "mine", "remove": ["pad"], "add": ["dark"]})
+    assert (changed.json()["name"], changed.json()["tags"]) == ("mine", ["dark", "warm"])
+    assert client.get("/api/v1/bank/tags").json() == {"dark": 1, "warm": 1}
+    assert [e["id"] for e in client.get("/api/v1/bank?text=min&tag=dark").json()["entries"]] == [entry["id"]]
+    assert client.get("/api/v1/search?tag=dark").json()["bank"] == [entry["id"]]
+    thumbnail = client.get(f"/api/v1/bank/{entry['id']}/thumbnail")
+    assert thumbnail.content.startswith(b"\x89PNG")
+    assert client.delete(f"/api/v1/bank/{entry['id']}").json()["name"] == "mine"
+    assert client.get("/api/v1/bank").json() == {"entries": [], "count": 0}
+
+
+def test_search_goes_by_measured_names(client: TestClient, session: Session):
+    name = session.measured.names[11]
+    word = name.split()[-1].rstrip(",")
+    said = client.get(f"/api/v1/search?text={word.upper()}").json()
+    assert 11 in said["points"]
+    assert said["complete"] is True
+    assert client.get("/api/v1/search?text=surely-no-such-word").json()["points"] == []
+    assert client.get("/api/v1/search").json()["points"] == []
+
+
+def test_a_preset_of_other_routes_is_placed_nowhere_and_refused(client: TestClient, post, session: Session):
+    human = VOICE_78.denormalise(np.full(78, 0.5))
+    from synthvae.presets.preset import Preset
+
+    added = session.bank.add(Preset(VOICE_78, human, session.run.settings))
+    assert client.get(f"/api/v1/bank/{added.id}").json()["places"] == {}
+    assert "holds it at 0" in post("/render", {"spec": {"bank": added.id}}, 422).json()["error"]
+
+
+@pytest.mark.parametrize("to", ["json", "wav", "flac", "sfz", "torchsynth"])
+def test_exports(post, session: Session, tmp_path: Path, to: str):
+    answer = post("/export", {"spec": {"point": 3}, "name": "../My <sound>\u00e9", "to": to})
+    disposition = answer.headers["content-disposition"]
+    assert disposition.startswith('attachment; filename="')
+    assert "/" not in disposition
+    assert "<" not in disposition
+    if to == "json":
+        (tmp_path / "p.json").write_bytes(answer.content)
+        preset = read_preset(tmp_path / "p.json", session.run.parameters)
+        np.testing.assert_allclose(preset.unit, session.collection.unit[3], atol=1e-5)
+    if to == "wav":
+        assert samples(answer)[0] == 16000
+    if to == "sfz":
+        names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+        assert any(name.endswith(".sfz") for name in names)
+        assert sum(name.endswith((".wav", ".flac")) for name in names) > 1
+    if to == "torchsynth":
+        assert json.loads(answer.content)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code", "told"),
+    [
+        ("/render", {"spec": {"point": 64}}, 404, "0 to 63"),
+        ("/render", {"spec": {"point": -1}}, 422, "greater than or equal to 0"),
+        ("/render", {"spec": {"point": "3"}}, 422, "valid integer"),
+        ("/render", {"spec": {"point": True}}, 422, "valid integer"),
+        ("/render", {"spec": {"point": 3, "bank": 1}}, 422, "exactly one"),
+        ("/render", {"spec": {}}, 422, "exactly one"),
+        ("/render", {"spec": {"bank": 10**15}}, 404, "no preset"),
+        ("/render", {"spec": {"latent": [0.0] * 3}}, 422, "has 3 numbers"),
+        ("/render", {"spec": {"latent": [0.0] * 5000}}, 422, "at most 4096"),
+        ("/render", {"spec": {"latent": [1e300]}}, 422, "less than or equal to"),
+        ("/render", {"spec": {"values": {"keyboard.midi_f0": 60}}}, 422, "missing"),
+        ("/render", {"spec": {"values": {"keyboard.midi": 60}}}, 422, "did you mean keyboard.midi_f0"),
+        ("/render", {"spec": {"place": {"view": "moon", "x": 0, "y": 0}}}, 422, "'umap', 'pca' or 'tsne'"),
+        ("/render", {"spec": {"point": 3}, "note": 128}, 422, "less than or equal to 127"),
+        ("/render", {"spec": {"point": 3}, "hold": 0}, 422, "greater than 0"),
+        ("/render", {"spec": {"point": 3}, "volume": 1}, 422, "volume"),
+        ("/bank", {"spec": {"point": 3}, "name": "two\nlines"}, 422, "one line"),
+        ("/bank", {"spec": {"point": 3}, "tags": ["two words"]}, 422, "one word"),
+        ("/bank", {"spec": {"point": 3}, "name": "\ud800"}, 422, ""),
+        ("/paths", {"specs": [{"point": 1}]}, 422, "at least 2"),
+        ("/paths", {"places": [[0, 0], [1, 1]]}, 422, "view"),
+        ("/paths", {"specs": [{"point": 1}, {"point": 2}], "steps": 65}, 422, "64"),
+        ("/blend", {"specs": [{"point": 1}], "weights": [1, 2]}, 422, "as many weights"),
+        ("/vary", {"spec": {"point": 1}, "amount": 2}, 422, "less than or equal to 1"),
+        ("/export", {"spec": {"point": 1}, "to": "mp3"}, 422, "'json', 'wav'"),
+    ],
+)
+def test_what_is_wrong_is_said(client: TestClient, path: str, body: dict, code: int, told: str):
+    answer = client.post(f"/api/v1{path}", content=json.dumps(body), headers={"content-type": "application/json"})
+    assert answer.status_code == code, answer.text
+    assert list(answer.json()) == ["error"]
+    assert told in answer.json()["error"]
+    assert "\n" not in answer.json()["error"]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_are_none_are_refused(client: TestClient, number: str):
+    for spec in (f'{{"place": {{"view": "pca", "x": {number}, "y": 0}}}}', f'{{"latent": [{number}]}}'):
+        answer = client.post(
+            "/api/v1/render", content=f'{{"spec": {spec}}}', headers={"content-type": "application/json"}
+        )
+        assert answer.status_code == 422
+        assert "error" in answer.json()
+
+
+def test_nonsense_as_a_body_is_refused(client: TestClient):
+    for content in (b"", b"{", b"\xff\xfe", b"[]", b"null", b'"' + b"x" * 1000, b"[" * 100_000):
+        answer = client.post("/api/v1/render", content=content, headers={"content-type": "application/json"})
+        assert answer.status_code in (400, 422), content[:10]
+        assert "error" in answer.json()
+
+
+def test_unknown_paths_and_methods_are_told_in_the_same_way(client: TestClient):
+    assert client.get("/api/v1/nothing").json() == {"error": "Not Found"}
+    assert client.put("/api/v1/session").status_code == 405
+    for path in ("/../../etc/passwd", "/%2e%2e/%2e%2e/app.py", "/..%2fapp.py", "/js/..%2f..%2fapp.py", "/%00"):
+        assert client.get(path).status_code in (400, 404)
+
+
+def test_walks(post, session: Session):
+    said = post("/paths", {"specs": [{"point": 1}, {"point": 2}], "steps": 5}).json()
+    assert len(said["latents"]) == len(said["places"]) == 5
+    assert len(said["distances"]) == 4
+    x0, y0, x1, y1 = session.view("umap").bounds.tolist()
+    line = [[x0 + (x1 - x0) * share, y0 + (y1 - y0) * share] for share in np.linspace(0.3, 0.7, 200)]
+    drawn = {"places": line, "view": "umap", "steps": 6}
+    assert len(post("/paths", drawn).json()["latents"]) == 6
+    rate, heard = samples(post("/paths/audio", drawn))
+    assert (rate, len(heard)) == (16000, 6 * 4000)
+    assert len(samples(post("/paths/audio", drawn | {"gap": -0.125}))[1]) == 5 * 2000 + 4000
+    names = zipfile.ZipFile(io.BytesIO(post("/paths/presets", drawn).content)).namelist()
+    assert sorted(name.rsplit(".")[-1] for name in names) == ["json"] * 6 + ["wav"] * 6
+    still = {"places": [[x0, y0]] * 3, "view": "pca", "steps": 4}
+    assert len(post("/paths", still).json()["latents"]) == 4
+
+
+def test_neighbours_and_mixtures(client: TestClient, post, session: Session):
+    asked = {"spec": {"point": 1}, "amount": 0.3, "count": 6, "keep": ["keyboard.midi_f0"]}
+    sounds = post("/vary", asked).json()["sounds"]
+    distances = [sound["distance"] for sound in sounds]
+    assert distances == sorted(distances)
+    values = client.get("/api/v1/points/1").json()["values"]
+    for sound in sounds:
+        assert sound["values"]["keyboard.midi_f0"] == pytest.approx(values["keyboard.midi_f0"], abs=1e-3)
+    assert "did you mean" in post("/vary", {"spec": {"point": 1}, "keep": ["keyboard.midi"]}, 422).json()["error"]
+    alone = post("/blend", {"specs": [{"point": 1}, {"point": 2}], "weights": [1, 0]}).json()
+    assert alone["values"] == pytest.approx(values, abs=1e-3)
+    assert set(alone["place"]) == {"pca", "umap", "tsne"}
+
+
+def test_the_document_describes_every_request(client: TestClient):
+    document = client.get("/api/v1/openapi.json").json()
+    assert document["info"]["version"] == "1"
+    for path, methods in document["paths"].items():
+        assert path.startswith("/api/v1/")
+        for method, operation in methods.items():
+            assert operation["summary"], path
+            assert operation["description"], path
+            if method == "post":
+                assert "requestBody" in operation, path
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    for path in document["paths"]:
+        assert path.removeprefix("/api/v1").replace("{identity}", "{id}") in text, path
