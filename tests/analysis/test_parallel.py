@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -9,11 +10,16 @@ from synthvae.analysis.parallel import on_threads
 
 
 @pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets how many threads PyTorch uses, until the test ends."""
+    before = torch.get_num_threads()  # not always that of tests/conftest.py: UMAP's compiled code changes it
+    yield torch.set_num_threads
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def two_threads(threads: Callable[[int], None]) -> None:
+    threads(2)
 
 
 def test_results_come_in_order_and_parts_share_nothing_out(two_threads: None):
@@ -41,6 +47,6 @@ def test_what_one_part_raises_arrives_and_the_rest_is_left(two_threads: None):
     assert torch.get_num_threads() == 2
 
 
-def test_one_thread_is_this_one():
-    assert torch.get_num_threads() == 1  # tests/conftest.py
+def test_one_thread_is_this_one(threads: Callable[[int], None]):
+    threads(1)
     assert list(on_threads(lambda part: threading.current_thread(), [0])) == [threading.current_thread()]

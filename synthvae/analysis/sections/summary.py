@@ -105,12 +105,12 @@ def _invented(run: RunResults, results: Results) -> list[Finding]:
 def _near(run: RunResults) -> list[Finding]:
     """Whether near in the latent space sounds near; nothing where there are too few presets."""
     trust = run.neighbourhoods.trust
-    if trust is None:
+    if trust is None or trust.near_chance >= 1.0:
         return []
     share, chance = trust.near, trust.near_chance
     text = (
         f"Of the {trust.neighbours} presets nearest in {run.name}'s latent space {100 * share.mean:.0f} % are among "
-        f"the tenth of all presets that sound nearest, where chance gives {100 * chance:.0f} %"
+        f"the {100 * chance:.0f} % that sound nearest, where chance gives {100 * chance:.0f} %"
     )
     if share.low is None or share.high is None or share.low <= chance <= share.high:
         return [Finding("bad", f"{text}: near there says nothing of the sound.")]

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from synthvae.analysis.frechet import FrechetDistance
+from synthvae.analysis.measure import Frechet
+from synthvae.analysis.neighbourhoods import neighbourhood_trust
+from synthvae.analysis.sections.summary import _invented, _near
+
+
+def frechet(value: float | None) -> Frechet:
+    return Frechet(None, "too few") if value is None else Frechet(FrechetDistance(value, 200, 200, 64))
+
+
+@pytest.mark.parametrize(("prior", "judgement"), [(30.0, "good"), (80.0, "neutral"), (7000.0, "bad"), (None, None)])
+def test_sounds_that_are_drawn_lie_between_the_floor_and_the_mean_preset(prior: float | None, judgement: str | None):
+    run = SimpleNamespace(name="a", sounds=SimpleNamespace(prior_distance=frechet(prior)))
+    nulls = SimpleNamespace(floor=frechet(40.0), mean_preset_distance=frechet(6000.0))
+    found = _invented(run, SimpleNamespace(nulls=nulls))  # type: ignore[arg-type]
+    assert [finding.judgement for finding in found] == ([] if judgement is None else [judgement])
+    if prior == 80.0:
+        assert "2 times as far" in found[0].text
+        assert "the mean preset, 150 times" in found[0].text
+
+
+def test_near_latents_are_judged_by_what_chance_gives():
+    generator = np.random.default_rng(0)
+    latents, other = generator.standard_normal((2, 200, 4))
+
+    def judged(heard: np.ndarray, points: int = 200) -> list[tuple[str, str]]:
+        trust = neighbourhood_trust(latents[:points], heard[:points], min(10, points - 1))
+        run = SimpleNamespace(name="a", neighbourhoods=SimpleNamespace(trust=trust))
+        return [(finding.judgement, finding.text) for finding in _near(run)]  # type: ignore[arg-type]
+
+    ((judgement, text),) = judged(latents)
+    assert judgement == "good"
+    assert "100 % are among the 10 % that sound nearest, where chance gives 10 %" in text
+    ((judgement, text),) = judged(other)
+    assert judgement == "bad"
+    assert "says nothing of the sound" in text
+    assert judged(latents, points=9) == []  # all the others are the nearest
