@@ -24,6 +24,13 @@ from synthvae.training.loop import train
 
 torch.set_num_threads(1)
 
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Sums in one order: what a test before has loaded, UMAP for one, may have given PyTorch more threads."""
+    torch.set_num_threads(1)
+
+
 SHORT = RenderSettings(sample_rate=16000, seconds=0.25, control_rate=160)
 
 
