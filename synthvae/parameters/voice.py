@@ -1,4 +1,4 @@
-"""torchsynth's Voice as parameter spaces: `VOICE_63`, the study's set, and `VOICE_78`, all there are.
+"""torchsynth's Voice as parameter spaces: `VOICE_63`, the set of Korkmaz (2025), and `VOICE_78`, all parameters.
 
 Ranges, curves and the nebula are read from the installed torchsynth. ``torchsynth.synth`` does not import on
 current Python installations (it needs ``pkg_resources`` and a module that Lightning has dropped), so the list
@@ -136,21 +136,21 @@ _ALL = _read_parameters()
 #: All 78 parameters of torchsynth's Voice, in the order in which it registers them.
 VOICE_78 = ParameterSpace(tuple(_ALL.values()))
 
-#: The five routes of the study's set, one into every target and at least one from every source. The study
-#: counts five without naming their sources; CONTRIBUTING.md says why these.
+#: The five routes of Korkmaz (2025), table 4.1: the only entries of the modulation matrix among the 63 parameters.
 ROUTES_63 = (
     "adsr_1->vco_1_pitch",
-    "adsr_2->vco_1_amp",
-    "lfo_1->vco_2_pitch",
+    "adsr_2->vco_2_pitch",
+    "lfo_1->vco_1_amp",
     "lfo_2->vco_2_amp",
     "adsr_1->noise_amp",
 )
 
 
-def _study_set() -> ParameterSpace:
-    kept = [p for p in VOICE_78 if p.module != "mod_matrix" or p.name.split(".", 1)[1] in ROUTES_63]
-    return ParameterSpace(tuple(kept), {p.name: 0.0 for p in VOICE_78 if p not in kept})
+def _voice_63() -> ParameterSpace:
+    free = [p for p in VOICE_78 if p.module != "mod_matrix" or p.name.split(".", 1)[1] in ROUTES_63]
+    return ParameterSpace(tuple(free), {p.name: 0.0 for p in VOICE_78 if p not in free})
 
 
-#: The study's 63 parameters (its tables A.1 and A.2); the other 15 routes are held at 0, unrouted.
-VOICE_63 = _study_set()
+#: The 63 parameters of Korkmaz (2025), tables 4.1, A.1 and A.2, in torchsynth's order. The thesis does not say what the
+#: other 15 routes were set to; here they are fixed at 0 (no modulation).
+VOICE_63 = _voice_63()

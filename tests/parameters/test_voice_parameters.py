@@ -5,37 +5,65 @@ import subprocess
 import sys
 import types
 
+import pytest
 import torch
 
 from synthvae.parameters.voice import VOICE_63, VOICE_78, import_torchsynth, torchsynth_modules
 
-STUDY_ORDER = [
-    ("keyboard", 2),
-    ("adsr_1", 5),
-    ("adsr_2", 5),
-    ("lfo_1", 8),
-    ("lfo_2", 8),
-    ("lfo_1_amp_adsr", 5),
-    ("lfo_2_amp_adsr", 5),
-    ("lfo_1_rate_adsr", 5),
-    ("lfo_2_rate_adsr", 5),
-    ("mod_matrix", 5),
-    ("vco_1", 3),
-    ("vco_2", 4),
-    ("mixer", 3),
-]
+ADSR = "attack decay sustain release alpha"
+LFO = "frequency mod_depth initial_phase sin tri saw rsaw sqr"
+#: Korkmaz (2025), table 4.1.
+TABLE_4_1 = {
+    "keyboard": "midi_f0 duration",
+    "adsr_1": ADSR,
+    "adsr_2": ADSR,
+    "lfo_1": LFO,
+    "lfo_2": LFO,
+    "lfo_1_amp_adsr": ADSR,
+    "lfo_2_amp_adsr": ADSR,
+    "lfo_1_rate_adsr": ADSR,
+    "lfo_2_rate_adsr": ADSR,
+    "mod_matrix": "adsr_1->vco_1_pitch adsr_2->vco_2_pitch lfo_1->vco_1_amp lfo_2->vco_2_amp adsr_1->noise_amp",
+    "vco_1": "tuning mod_depth initial_phase",
+    "vco_2": "tuning mod_depth initial_phase shape",
+    "mixer": "vco_1 vco_2 noise",
+}
+#: Its tables A.1 and A.2: ranges by the last part of the name; keys with a module come first.
+TABLES_A = {
+    "keyboard.midi_f0": (0.0, 127.0),
+    "keyboard.duration": (0.01, 4.0),
+    "attack": (0.0, 2.0),
+    "decay": (0.0, 2.0),
+    "sustain": (0.0, 1.0),
+    "release": (0.0, 5.0),
+    "alpha": (0.1, 6.0),
+    "frequency": (0.0, 20.0),
+    "lfo_1.mod_depth": (-10.0, 20.0),
+    "lfo_2.mod_depth": (-10.0, 20.0),
+    "initial_phase": (-math.pi, math.pi),
+    "tuning": (-24.0, 24.0),
+    "vco_1.mod_depth": (-96.0, 96.0),
+    "vco_2.mod_depth": (-96.0, 96.0),
+}
 
 
-def test_the_study_set_has_63_columns_in_its_order():
-    assert [p.module for p in VOICE_63] == [module for module, count in STUDY_ORDER for _ in range(count)]
-    assert len(VOICE_63.fixed) == 15
-    assert set(VOICE_63.fixed.values()) == {0.0}
+def test_voice_63_is_table_4_1_of_the_thesis_and_the_other_routes_are_off():
+    table = [f"{module}.{name}" for module, names in TABLE_4_1.items() for name in names.split()]
+    assert len(table) == len(set(table)) == 63
+    assert set(VOICE_63.names) == set(table)
+    # The order is torchsynth's, which differs from the table's among the routes.
+    assert [p.module for p in VOICE_63] == [name.split(".")[0] for name in table]
+    assert list(VOICE_63.names) == [name for name in VOICE_78.names if name in table]
+    other_routes = {name for name in VOICE_78.names if name not in table}
+    assert len(other_routes) == 15
+    assert VOICE_63.fixed == dict.fromkeys(other_routes, 0.0)
+    assert VOICE_63.hash == "5b53b6066e9026ce", "a new hash means that every older file is of another set"
 
 
-def test_every_source_and_target_is_routed():
-    routes = [p.name.removeprefix("mod_matrix.").split("->") for p in VOICE_63 if p.module == "mod_matrix"]
-    assert {source for source, _ in routes} == {"adsr_1", "adsr_2", "lfo_1", "lfo_2"}
-    assert len({target for _, target in routes}) == 5
+def test_ranges_are_those_of_tables_a1_and_a2_of_the_thesis():
+    for p in VOICE_63:
+        low, high = TABLES_A.get(p.name) or TABLES_A.get(p.name.split(".")[1]) or (0.0, 1.0)
+        assert (p.minimum, p.maximum) == pytest.approx((low, high), abs=1e-6), p.name
 
 
 def test_names_ranges_and_curves_are_those_of_torchsynths_voice(torchsynth_synth: types.ModuleType):

@@ -26,9 +26,9 @@ def test_every_source_of_the_full_matrix_reaches_an_amplitude():
 
 
 def test_a_fixed_route_counts_where_it_is_open():
-    assert "lfo_1.frequency" in heard_as_pitch(VOICE_63)
-    fixed = {**VOICE_63.fixed, "mod_matrix.lfo_1->noise_amp": 0.5}
-    assert "lfo_1.frequency" not in heard_as_pitch(ParameterSpace(VOICE_63.parameters, fixed))
+    assert "adsr_2.attack" in heard_as_pitch(VOICE_63)
+    fixed = {**VOICE_63.fixed, "mod_matrix.adsr_2->noise_amp": 0.5}
+    assert "adsr_2.attack" not in heard_as_pitch(ParameterSpace(VOICE_63.parameters, fixed))
 
 
 def test_what_is_not_heard_as_pitch_has_its_whole_derivative():
