@@ -31,7 +31,9 @@ __all__ = [
     "write_sounds",
 ]
 
-SOURCES = ("uniform", "synth1b1")
+#: Distributions of presets: uniform in torchsynth's unit cube, uniform in human units (seconds, hertz, ...), or the
+#: parameter sets of synth1B1.
+SOURCES = ("uniform", "uniform-human", "synth1b1")
 #: The study's 100,000 / 20,000 / 20,000.
 SHARES = (5, 1, 1)
 CHUNK = 8192
@@ -111,7 +113,7 @@ def generate_dataset(
         parameters: the columns.
         size: number of presets.
         seed: of the draw; synth1B1 has none.
-        source: ``uniform`` in torchsynth's unit cube, or ``synth1b1``.
+        source: one of `SOURCES`.
         splits: see `parse_splits`.
         settings: how the presets are meant to be rendered.
         progress: called with the number of presets done.
@@ -137,12 +139,13 @@ def generate_dataset(
     def draw() -> Iterator[NDArray[np.float64]]:
         for first in range(0, size, CHUNK):
             count = min(CHUNK, size - first)
-            if source == "uniform":
-                unit = uniform_unit(seed, first, count, len(parameters))
-            else:
-                unit = synth1b1_unit(first, count, parameters.names)
             low, high = (np.array([getattr(p, bound) for p in parameters]) for bound in ("minimum", "maximum"))
-            yield np.clip(round_significant(parameters.denormalise(unit)), low, high)
+            if source == "synth1b1":
+                human = parameters.denormalise(synth1b1_unit(first, count, parameters.names))
+            else:
+                unit = uniform_unit(seed, first, count, len(parameters))
+                human = parameters.denormalise(unit) if source == "uniform" else low + unit * (high - low)
+            yield np.clip(round_significant(human), low, high)
             progress(first + count)
 
     write_dataset(path, header, draw())

@@ -28,7 +28,13 @@ def generate_dataset(
         str | None, typer.Option(help="Presets for train, validation and test.  [default: 5/7, 1/7, 1/7 of the size]")
     ] = None,
     parameters: Annotated[int, typer.Option(help="63: the study's set. 78: all of torchsynth's Voice.")] = 63,
-    source: Annotated[str, typer.Option(help="uniform, or synth1b1: the sets of torchsynth's dataset.")] = "uniform",
+    source: Annotated[
+        str,
+        typer.Option(
+            help="uniform: in torchsynth's curved units. uniform-human: in seconds, Hz, ... "
+            "synth1b1: the sets of torchsynth's dataset."
+        ),
+    ] = "uniform",
     sample_rate: Annotated[int, typer.Option(help="At which the presets are to be rendered, in Hz.")] = 44100,
     seconds: Annotated[float, typer.Option(help="Length of the sounds.")] = 1.0,
     control_rate: Annotated[int, typer.Option(help="Rate of envelopes and LFOs, in Hz.")] = 441,

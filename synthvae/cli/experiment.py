@@ -30,14 +30,20 @@ def register(app: typer.Typer) -> None:
 
 
 def list_() -> None:
-    """Name all cases.
+    """Name all cases, by experiment.
 
     Example: `synthvae experiment list`
     """
-    from synthvae.experiments.cases import list_cases
+    from synthvae.experiments.cases import SOURCE, list_cases
 
+    print(f"exp1 to exp3 are those of {SOURCE}")
+    groups: dict[str, list[tuple[str, str]]] = {}
     for case in list_cases():
-        print(f"{case.name:15} {case.about}")
+        groups.setdefault(case.group, []).append((case.name, case.about))
+    for group, rows in groups.items():
+        print(f"\n{group}")
+        for name, about in rows:
+            print(f"  {name:25} {about}")
 
 
 def run(

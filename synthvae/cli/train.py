@@ -58,18 +58,32 @@ def train(
     ] = None,
     latent: Annotated[int | None, typer.Option(help="Latent size.  [default: the architecture's]")] = None,
     output: Annotated[str | None, typer.Option(help="linear (clamped) or sigmoid.  [default: linear]")] = None,
+    initialisation: Annotated[
+        str | None,
+        typer.Option(
+            help="Of mlp. centred: the decoder starts at 0.5 everywhere; default: PyTorch's.  [default: centred]"
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="At most so many.  [default: 500]")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Presets per step.  [default: 256]")] = None,
     lr: Annotated[float | None, typer.Option(help="Adam's learning rate.  [default: 0.0001]")] = None,
+    lr_schedule: Annotated[
+        str | None, typer.Option(help="constant, drop or cosine; drops are set in --config.  [default: constant]")
+    ] = None,
     patience: Annotated[
         int | None, typer.Option(help="Stop after so many epochs without progress; 0 never.  [default: 20]")
     ] = None,
     alpha: Annotated[float | None, typer.Option(help="Weight of the clamp penalty.  [default: 100]")] = None,
     beta: Annotated[
-        str | None, typer.Option(help="Weight of the spectral term, or auto: parameter error 1 : 3.  [default: auto]")
+        str | None,
+        typer.Option(
+            help="Weight of the spectral term. auto: moves so that parameter error to term stays 1 to --beta-ratio. "
+            "constant: set so at the start.  [default: auto]"
+        ),
     ] = None,
+    beta_ratio: Annotated[float | None, typer.Option(help="See --beta.  [default: 3]")] = None,
     kl_weight: Annotated[
-        float | None, typer.Option(help="Weight of the KL divergence; the study has 1.  [default: 0.001]")
+        float | None, typer.Option(help="Weight of the KL divergence; the thesis has 1.  [default: 0.001]")
     ] = None,
     kl_schedule: Annotated[
         str | None,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from synthvae.errors import UserError
-from synthvae.training.config import TrainConfig, resolve_config
+from synthvae.training.config import TrainConfig, read_overlay, resolve_config
 
-__all__ = ["Case", "list_cases", "select_cases"]
+__all__ = ["SOURCE", "Case", "list_cases", "select_cases"]
+
+#: The thesis whose experiments exp1 to exp3 repeat; "the thesis" elsewhere.
+SOURCE = (
+    "Ipek Korkmaz, Designing Loss Functions for Learning Sound Timbre Audio Representations in Variational "
+    "Autoencoders, master's thesis, Chalmers University of Technology and University of Gothenburg, 2025"
+)
 
 #: Radius of DBSCAN on the map; a case may have another in ``eps``.
 EPS = 0.04
@@ -28,20 +32,17 @@ class Case:
         name: of its file, such as ``exp2-scl``.
         path: the file.
         about: what it is, in a line.
-        study: its row in the study's tables, or empty for our own.
+        thesis: its row in the tables of the thesis, or empty where it has none.
         eps: radius of DBSCAN on its latent map.
+        group: the experiment that it belongs to, such as ``exp2`` or ``exp2-500``.
     """
 
     name: str
     path: Path
     about: str
-    study: str
+    thesis: str
     eps: float
-
-    @property
-    def experiment(self) -> str:
-        """What stands before the first hyphen: ``exp2`` of ``exp2-scl``."""
-        return self.name.partition("-")[0]
+    group: str
 
     def config(self, data: Path, seed: int = 0) -> TrainConfig:
         """Its settings at full scale.
@@ -62,7 +63,7 @@ def list_cases(directory: Path | None = None) -> list[Case]:
         UserError: if a file cannot be read.
     """
     place = directory or (CHECKOUT if (CHECKOUT / "base").is_dir() else INSTALLED)
-    found = [_read(path) for path in sorted(place.glob("*.toml"))]
+    found = [_read(path) for path in sorted(place.glob("*.toml"), key=lambda path: path.stem)]
     return [case for case in found if case is not None]
 
 
@@ -84,14 +85,14 @@ def select_cases(names: Sequence[str], directory: Path | None = None) -> list[Ca
     for name in names:
         if name.endswith(".toml"):
             path = Path(name)
-            own = _read(path) or Case(path.stem, path, "", "", EPS)
+            own = _read(path) or Case(path.stem, path, "", "", EPS, path.stem)
             if own.name in chosen and chosen[own.name].path.resolve() != path.resolve():
                 raise UserError(f"{path}: there is another case called {own.name!r}; rename the file")
             chosen[own.name] = own
             continue
-        found = [case for case in cases if name in (case.name, case.experiment)]
+        found = [case for case in cases if name in (case.name, case.group)]
         if not found:
-            experiments = sorted({case.experiment for case in cases})
+            experiments = sorted({case.group for case in cases})
             raise UserError(
                 f"no case or experiment is called {name!r}; the experiments are {', '.join(experiments)}, and "
                 "'synthvae experiment list' names their cases"
@@ -101,26 +102,15 @@ def select_cases(names: Sequence[str], directory: Path | None = None) -> list[Ca
 
 
 def _read(path: Path) -> Case | None:
-    """The case of a file, with what its base says of cases; None where the file itself has no table."""
-    tables: list[Any] = []
-    name: str | None = path.name
-    here = path.parent
-    while name is not None and len(tables) < 8:  # circles are refused where settings are resolved
-        file = here / name
-        try:
-            values = tomllib.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UserError(f"{file}: cannot read ({error.strerror}); name a TOML file") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UserError(f"{file}: not TOML ({error}); correct that line") from None
-        tables.append(values.get("case"))
-        here, name = file.parent, values.get("base")
-    if not isinstance(tables[0], dict):
+    """The case of a file, with what its bases say of cases; None where the file itself has no table ``[case]``."""
+    overlay = read_overlay(path)
+    if not overlay.own_case:
         return None
-    below = next((t["eps"] for t in tables if isinstance(t, dict) and "eps" in t), EPS)
-    own = tables[0]
-    for key in own.keys() - {"about", "study", "eps"}:
-        raise UserError(f"{path}: case.{key} is unknown; a case has about, study and eps")
-    if not isinstance(below, (int, float)) or isinstance(below, bool) or not below > 0:
-        raise UserError(f"{path}: case.eps is {below!r}; give a radius above 0")
-    return Case(path.stem, path, str(own.get("about", "")), str(own.get("study", "")), float(below))
+    case = overlay.case
+    for key in case.keys() - {"about", "thesis", "eps", "group"}:
+        raise UserError(f"{path}: case.{key} is unknown; a case has about, thesis, eps and group")
+    eps = case.get("eps", EPS)
+    if not isinstance(eps, (int, float)) or isinstance(eps, bool) or not eps > 0:
+        raise UserError(f"{path}: case.eps is {eps!r}; give a radius above 0")
+    group = str(case.get("group", path.stem.partition("-")[0]))
+    return Case(path.stem, path, str(case.get("about", "")), str(case.get("thesis", "")), float(eps), group)

@@ -113,8 +113,8 @@ def group_tests(results: Results) -> dict[tuple[str, str], GroupTest]:
         By experiment and feature; an experiment of fewer than two cases has none, and one with a single seed neither.
     """
     tests = {}
-    for experiment in sorted({case.experiment for case in results.cases}):
-        cases = [case.name for case in results.cases if case.experiment == experiment]
+    for experiment in sorted({case.group for case in results.cases}):
+        cases = [case.name for case in results.cases if case.group == experiment]
         if len(cases) < 2 or all(len(results.seeds[name]) < 2 for name in cases):
             continue
         for feature in ("logmel", *STUDY_FEATURES):

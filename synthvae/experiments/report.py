@@ -86,7 +86,7 @@ def _results(jobs: list[Job]) -> Results:
     cases = {job.case.name: job.case for job in jobs}
     seeds = {name: tuple(job.seed for job in jobs if job.case.name == name) for name in cases}
     measures = {(job.case.name, job.seed): read_case(job) for job in jobs}
-    ordered = sorted(cases.values(), key=lambda case: (not case.study, case.experiment, _order(case), case.name))
+    ordered = sorted(cases.values(), key=lambda case: (not case.thesis, case.group, _order(case), case.name))
     return Results(tuple(ordered), seeds, measures, read_nulls(jobs[0]))
 
 
@@ -115,7 +115,7 @@ def _figures(results: Results, found: list[Answer]) -> dict[str, bytes]:
         chart = ratio_chart(series, "ratio of mean squared errors", {"no difference": 1.0})
         images[answer.name] = png_bytes(chart)
     for experiment in ("exp1", "exp2", "exp3"):
-        cases = [case.name for case in results.cases if case.experiment == experiment]
+        cases = [case.name for case in results.cases if case.group == experiment]
         for feature in STUDY_FEATURES if cases else ():
             groups = {name: np.mean([m.l1[feature] for m in results.of(name)], axis=0) for name in cases}
             nulls = {
@@ -194,7 +194,7 @@ def _page(
 
 
 def _run_command(results: Results, scale: float, seeds: int) -> str:
-    experiments = list(dict.fromkeys(case.experiment for case in results.cases))
+    experiments = list(dict.fromkeys(case.group for case in results.cases))
     return f"synthvae experiment run {' '.join(experiments)} --scale {scale:g} --seeds {seeds}"
 
 

@@ -44,11 +44,11 @@ def scale_label(scale: float) -> str:
 def scaled(config: TrainConfig, scale: float) -> TrainConfig:
     """The settings of a case for a fraction s of the presets.
 
-    Presets go with s and epochs with s^(2/3). The batch goes with s^(1/3) and the learning rate with s^(-1/3): with
-    those of full scale a run of 0.02 would take 1/170 of the steps and learn nothing at all, so that every
-    comparison would be one of initial weights. With them the study's network on parameters ends as far from the mean
-    preset (0.890 of its error) as at full scale (0.894). Patience stays: a network that leaves the middle of the cube
-    sounds worse before it sounds better, and with a patience of 5 epochs half of the runs stop there.
+    Presets go with s. Where the number of epochs is fixed it goes with s^(2/3), and with it the epochs at which the
+    rate drops; where early stopping ends a phase, its patience and its limit of epochs stay. The batch goes with
+    s^(1/3) and the learning rate with s^(-1/3): with those of full scale a run of 0.02 would take 1/170 of the steps
+    and learn nothing at all, so that every comparison would be one of initial weights. Patience stays because a
+    network that leaves the middle of the cube gets worse before it gets better.
 
     Args:
         config: the settings at full scale.
@@ -79,7 +79,7 @@ def _moving(phase: TrainConfig, scale: float) -> dict[str, Any]:
         return max(1, round(full * time))
 
     return {
-        "epochs": epochs(phase.epochs),
+        "epochs": phase.epochs if phase.patience else epochs(phase.epochs),
         "batch_size": max(min(LEAST_BATCH, phase.batch_size), round(phase.batch_size * scale ** (1 / 3))),
         "lr": phase.lr * scale ** (-1 / 3),
         "lr_warmup": round(phase.lr_warmup * scale ** (4 / 3)),  # in steps

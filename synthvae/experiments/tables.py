@@ -135,7 +135,7 @@ def study_tables(results: Results) -> list[Table]:
     """Tables 5.1 to 5.12, as far as their cases were run."""
     tables = []
     for experiment, first in FIRST_TABLE.items():
-        cases = [case for case in results.cases if case.experiment == experiment]
+        cases = [case for case in results.cases if case.group == experiment]
         if cases:
             makers = (_epochs, _distances, _errors, _clusters)
             tables += [make(results, cases, first + i) for i, make in enumerate(makers)]
@@ -192,7 +192,7 @@ def _table(
     """A table of one row per case, with the study's figures in it."""
     study = study_figures()
     rows = [
-        tuple(column.cell(results.of(case.name), study.get(case.study, {})) for column in columns) for case in cases
+        tuple(column.cell(results.of(case.name), study.get(case.thesis, {})) for column in columns) for case in cases
     ]
     named = tuple((case.name, *row) for case, row in zip(cases, rows, strict=True))
     headings = ("case", *(column.heading for column in columns))
@@ -256,7 +256,7 @@ def _errors(results: Results, cases: Sequence[Case], number: int) -> Table:
         for feature in STUDY_FEATURES:
             row.append(float(np.mean([np.mean(m.mse[feature]) for m in results.of(case.name)])))
             row.append(results.to_null(case.name, feature))
-            row.append(study[case.study][f"mse_{feature}"] if case.study else None)
+            row.append(study[case.thesis][f"mse_{feature}"] if case.thesis else None)
         row.append(results.to_null(case.name, "logmel"))
         row.append(results.to_null(case.name, "logmel", "mean_spectrogram"))
         rows.append(tuple(row))

@@ -11,18 +11,19 @@ __all__ = ["BetaController"]
 
 
 class BetaController(nn.Module):
-    """Holds parameter error to weighted spectral term at 1 : `ratio`, or a fixed weight.
+    """Weight of the spectral term: moving, constant from the first update on, or a given number.
 
     With `beta="auto"`, `beta = ratio * average(parameter error) / average(spectral term)`, both exponential
     moving averages of what `update` was given, corrected for their start at zero (Kingma and Ba, Adam, 2015,
-    section 3). No gradient passes through the weight. It is 0 before the first update and while the
-    spectral average is 0 (there is nothing to weigh).
+    section 3), which keeps parameter error to weighted spectral term at 1 : `ratio`. With `beta="constant"` the first
+    update alone counts: the weight is set once, for the terms that it is given. No gradient passes through the
+    weight. It is 0 before the first update and while the spectral average is 0 (there is nothing to weigh).
 
     The averages are buffers: `state_dict` and `load_state_dict` resume them exactly, and `.to(device)` spares a
     synchronisation with the accelerator at every step.
 
     Args:
-        beta: `"auto"`, or the weight itself.
+        beta: `"auto"`, `"constant"`, or the weight itself.
         ratio: the weighted spectral term for each unit of parameter error.
         decay: of the averages, for each update.
 
@@ -34,15 +35,18 @@ class BetaController(nn.Module):
     spectral_sum: Tensor
     weight_sum: Tensor
 
-    def __init__(self, beta: float | Literal["auto"] = "auto", ratio: float = 3.0, decay: float = 0.99) -> None:
+    def __init__(
+        self, beta: float | Literal["auto", "constant"] = "auto", ratio: float = 3.0, decay: float = 0.99
+    ) -> None:
         super().__init__()
-        if beta != "auto" and not (isinstance(beta, (int, float)) and 0.0 <= beta < float("inf")):
-            raise ValueError(f"beta must be 'auto' or a finite number of at least 0, got {beta!r}")
+        if beta not in ("auto", "constant") and not (isinstance(beta, (int, float)) and 0.0 <= beta < float("inf")):
+            raise ValueError(f"beta must be 'auto', 'constant' or a finite number of at least 0, got {beta!r}")
         if not 0.0 < ratio < float("inf"):
             raise ValueError(f"ratio must be positive, got {ratio}")
         if not 0.0 <= decay < 1.0:
             raise ValueError(f"decay must be in [0, 1), got {decay}")
-        self.fixed = None if beta == "auto" else float(beta)
+        self.fixed = None if isinstance(beta, str) else float(beta)
+        self.once = beta == "constant"
         self.ratio = ratio
         self.decay = decay
         for name in ("parameter_sum", "spectral_sum", "weight_sum"):
@@ -59,6 +63,8 @@ class BetaController(nn.Module):
         parameter = parameter_error.mean().to(self.parameter_sum)
         spectrum = spectral.mean().to(self.spectral_sum)
         usable = torch.isfinite(parameter) & torch.isfinite(spectrum)
+        if self.once:
+            usable = usable & (self.weight_sum == 0)
         for total, value in (
             (self.parameter_sum, parameter),
             (self.spectral_sum, spectrum),

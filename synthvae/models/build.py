@@ -18,7 +18,9 @@ NETWORKS = {
 }
 
 
-def build_model(network: str, parameters: int, widths: Sequence[int], output: str = "linear") -> LatentModel:
+def build_model(
+    network: str, parameters: int, widths: Sequence[int], output: str = "linear", initialisation: str = "centred"
+) -> LatentModel:
     """Make a network by name.
 
     Args:
@@ -26,6 +28,7 @@ def build_model(network: str, parameters: int, widths: Sequence[int], output: st
         parameters: number of input columns, P.
         widths: encoder widths after the input; the last is the latent size D.
         output: of the ``mlp``: ``linear`` or ``sigmoid``.
+        initialisation: of the ``mlp``: ``centred`` or ``default``.
 
     Returns:
         The network, its weights drawn from PyTorch's global generator.
@@ -34,7 +37,7 @@ def build_model(network: str, parameters: int, widths: Sequence[int], output: st
         UserError: if there is no such network or output.
     """
     if network == "mlp":
-        return VAE(parameters, widths, output)
+        return VAE(parameters, widths, output, initialisation == "centred")
     if network == "selective":
         return SelectiveVAE(parameters, widths)
     raise UserError(f"--network is {network!r}; choose one of {', '.join(NETWORKS)}")

@@ -1,4 +1,4 @@
-"""A fully connected variational autoencoder over unit parameters, as in the study."""
+"""A fully connected variational autoencoder over unit parameters, as in the thesis."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ def _layers(widths: Sequence[int]) -> list[nn.Module]:
 class VAE(LatentModel):
     """Encoder P - w1 - ... - D with a Gaussian posterior, and the mirrored decoder."""
 
-    def __init__(self, parameters: int, widths: Sequence[int], output: str = "linear") -> None:
+    def __init__(self, parameters: int, widths: Sequence[int], output: str = "linear", centred: bool = True) -> None:
         """Build the network.
 
         Args:
             parameters: number of input columns, P.
             widths: encoder widths after the input; the last is the latent size D, exactly.
-            output: ``linear`` (as in the study, with a clamp and its penalty) or ``sigmoid``.
+            output: ``linear`` (as in the thesis, with a clamp and its penalty) or ``sigmoid``.
+            centred: whether a linear output starts at 0.5 in every parameter rather than near a corner of the cube.
 
         Raises:
             UserError: for an unknown output.
@@ -50,8 +51,8 @@ class VAE(LatentModel):
         self.decoder = nn.Sequential(*_layers([latent, *reversed(hidden)]), last_layer)
         if output == "sigmoid":
             self.decoder.append(nn.Sigmoid())
-        else:
-            nn.init.constant_(last_layer.bias, 0.5)  # start from the middle of the cube, not from a corner
+        elif centred:
+            nn.init.constant_(last_layer.bias, 0.5)
 
     def encode(self, unit: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and log variance, each ``(B, D)``, of unit parameters ``(B, P)``."""

@@ -36,7 +36,7 @@ class DatasetHeader:
     Attributes:
         parameters: the columns.
         settings: how the presets are meant to be rendered.
-        source: ``uniform`` or ``synth1b1``.
+        source: the distribution the presets were drawn from, such as ``uniform`` (`synthvae.generation.SOURCES`).
         seed: of the draw.
         size: number of presets.
         splits: first and one-past-last preset of each split.

@@ -13,7 +13,7 @@ from typing import Any
 from synthvae.errors import UserError
 from synthvae.training.schedules import KL_SCHEDULES, LR_SCHEDULES, learning_rate_factor
 
-__all__ = ["PHASE", "PNP", "TrainConfig", "resolve_config"]
+__all__ = ["PHASE", "PNP", "Overlay", "TrainConfig", "read_overlay", "resolve_config"]
 
 #: Examples for messages where the default is no good one.
 EXAMPLES = {"data": "datasets/study.json"}
@@ -22,6 +22,9 @@ PNP = "pnp"
 #: Which of the metric's matrices the loss `pnp` uses.
 METRICS = ("diagonal", "full", "preset", "effect")
 DEVICES = ("auto", "cpu", "cuda")
+#: Ways to choose the weight of the compared term, in place of a number (`synthvae.losses.BetaController`).
+BETA_MODES = ("auto", "constant")
+INITIALISATIONS = ("centred", "default")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,19 +46,23 @@ class TrainConfig:
         architecture: a name, or widths such as ``63-256-64-16``.
         latent: the latent size, in place of the architecture's; 0 leaves that.
         output: ``linear`` or ``sigmoid``.
+        initialisation: of the network ``mlp``: ``centred`` starts the decoder at 0.5 in every parameter, ``default`` is
+            PyTorch's.
         epochs: at most so many passes over the training presets.
         batch_size: presets per step.
         lr: Adam's learning rate.
-        lr_schedule: ``drop`` or ``cosine``, which falls to 0 over all epochs.
+        lr_schedule: ``constant``, ``drop`` or ``cosine``, which falls to 0 over all epochs.
         lr_warmup: steps over which the rate rises from 0.
-        lr_drop_after: epochs at the full rate.
-        lr_drop_every: then the rate is multiplied by `lr_drop_factor` once per so many epochs.
-        lr_drop_factor: see above.
+        lr_drop_after: with ``drop``, epochs at the full rate.
+        lr_drop_every: with ``drop``, then the rate is multiplied by `lr_drop_factor` once per so many epochs.
+        lr_drop_factor: with ``drop``, see above.
         patience: stop after so many epochs without a better validation loss; 0 never stops.
         parameter_weight: weight of the parameter error.
         alpha: weight of the clamp penalty.
-        beta: weight of the spectral or the perceptual term, or ``auto`` to hold parameter error : term at 1:3.
-        kl_weight: weight of the KL divergence; the study has 1, at which a posterior over independent
+        beta: weight of the spectral or the perceptual term; ``auto`` moves it so that parameter error : weighted term
+            stay at 1 : `beta_ratio`, ``constant`` sets it so for the initial weights and then leaves it.
+        beta_ratio: see above; the thesis has 3.
+        kl_weight: weight of the KL divergence; the thesis has 1, at which a posterior over independent
             uniform parameters collapses.
         kl_schedule: how that weight rises, a name of `synthvae.training.schedules.KL_SCHEDULES`.
         kl_warmup: epochs of the rise, or of one cycle.
@@ -82,10 +89,11 @@ class TrainConfig:
     architecture: str = "exp1"
     latent: int = 0
     output: str = "linear"
+    initialisation: str = "centred"
     epochs: int = 500
     batch_size: int = 256
     lr: float = 1e-4
-    lr_schedule: str = "drop"
+    lr_schedule: str = "constant"
     lr_warmup: int = 0
     lr_drop_after: int = 200
     lr_drop_every: int = 100
@@ -94,6 +102,7 @@ class TrainConfig:
     parameter_weight: float = 1.0
     alpha: float = 100.0
     beta: float | str = "auto"
+    beta_ratio: float = 3.0
     kl_weight: float = 1e-3
     kl_schedule: str = "constant"
     kl_warmup: float = 0.0
@@ -125,6 +134,7 @@ PHASE = frozenset(f.name for f in dataclasses.fields(TrainConfig)) - {
     "architecture",
     "latent",
     "output",
+    "initialisation",
     "seed",
     "device",
     "devices",
@@ -136,8 +146,8 @@ PHASE = frozenset(f.name for f in dataclasses.fields(TrainConfig)) - {
 def resolve_config(path: Path | None, flags: Mapping[str, Any]) -> TrainConfig:
     """Defaults, overlaid by a TOML file, overlaid by the flags that were given.
 
-    A TOML file may name another in ``base``, relative to itself, which it overlays. Its table ``[then]`` holds the
-    settings of a second phase. A table ``[case]`` is no setting (`synthvae.experiments.cases`).
+    A TOML file may lie over others (`read_overlay`). Its table ``[then]`` holds the settings of a second phase. A table
+    ``[case]`` is no setting (`synthvae.experiments.cases`).
 
     Args:
         path: the file, if any.
@@ -150,7 +160,7 @@ def resolve_config(path: Path | None, flags: Mapping[str, Any]) -> TrainConfig:
         UserError: if the file cannot be read, or a setting is unknown or out of range.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    values = _read_overlay(path, []) if path else {}
+    values = dict(read_overlay(path).settings) if path else {}
     then = {**values.pop("then", {}), **{k: v for k, v in given.pop("then", {}).items() if v is not None}}
     sources = {name: "command line" if name in given else str(path) for name in {**values, **given}}
     config = _with_usual_feature(_check({**values, **given}, sources))
@@ -183,27 +193,59 @@ def _with_usual_feature(config: TrainConfig) -> TrainConfig:
     return dataclasses.replace(config, feature=features[0]) if config.feature == "auto" and features else config
 
 
-def _read_overlay(path: Path, seen: list[Path]) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class Overlay:
+    """A TOML file with everything that its bases say below it.
+
+    Attributes:
+        settings: of a `TrainConfig`, by name.
+        case: the table ``[case]``, likewise.
+        own_case: whether the file itself has that table.
+    """
+
+    settings: Mapping[str, Any]
+    case: Mapping[str, Any]
+    own_case: bool
+
+
+def read_overlay(path: Path, seen: tuple[Path, ...] = ()) -> Overlay:
+    """Read a TOML file of settings.
+
+    Args:
+        path: the file. Its key ``base`` names a file, or a list of files, relative to itself, over which it lies; of
+            several the later lie over the earlier.
+        seen: files that lie over this one.
+
+    Raises:
+        UserError: if a file cannot be read, leads back to itself, or has an unknown setting.
+    """
     if path.resolve() in seen:
         raise UserError(f"{path}: base leads back to the file itself; break the circle")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: cannot read ({error.strerror}); give --config a TOML file") from None
+        raise UserError(f"{path}: cannot read ({error.strerror}); name a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not TOML ({error}); correct that line") from None
-    values.pop("case", None)
+    own_case = values.pop("case", None)
     known = {f.name for f in dataclasses.fields(TrainConfig)}
     for name in values.keys() - known - {"base"}:
         near = difflib.get_close_matches(name.replace("-", "_"), known, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(sorted(known))}"
         raise UserError(f"{path}: unknown setting {name!r}; {hint}")
-    if not isinstance(values.get("then", {}), dict):
-        raise UserError(f'{path}: then is {values["then"]!r}; make it a table: [then], and below it loss = "logmel"')
-    base = values.pop("base", None)
-    if base is None:
-        return values
-    below = _read_overlay(path.parent / str(base), [*seen, path.resolve()])
+    for name, table in (("then", values.get("then", {})), ("case", {} if own_case is None else own_case)):
+        if not isinstance(table, dict):
+            raise UserError(f'{path}: {name} is {table!r}; make it a table: [{name}], and below it loss = "logmel"')
+    base = values.pop("base", [])
+    settings: dict[str, Any] = {}
+    case: dict[str, Any] = {}
+    for name in base if isinstance(base, list) else [base]:
+        below = read_overlay(path.parent / str(name), (*seen, path.resolve()))
+        settings, case = _over(below.settings, settings), {**case, **below.case}
+    return Overlay(_over(values, settings), {**case, **(own_case or {})}, own_case is not None)
+
+
+def _over(values: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
     then = {**below.get("then", {}), **values.get("then", {})}
     return {**below, **values} | ({"then": then} if then else {})
 
@@ -229,7 +271,7 @@ def _check(values: Mapping[str, Any], sources: Mapping[str, str]) -> TrainConfig
         checked[name] = value
     config = TrainConfig(**checked)
     positive = ("epochs", "batch_size", "lr", "lr_drop_after", "lr_drop_every", "lr_drop_factor", "devices")
-    for name in (*positive, "validation_limit", "frame_step"):
+    for name in (*positive, "validation_limit", "frame_step", "beta_ratio"):
         if getattr(config, name) <= 0:
             raise UserError(f"{sources[name]}: {name} is {getattr(config, name)}; give a value above 0")
     weights = ("parameter_weight", "alpha", "kl_weight", "kl_warmup", "free_bits", "damping")
@@ -243,6 +285,7 @@ def _check(values: Mapping[str, Any], sources: Mapping[str, str]) -> TrainConfig
         "metric": METRICS,
         "kl_schedule": KL_SCHEDULES,
         "lr_schedule": LR_SCHEDULES,
+        "initialisation": INITIALISATIONS,
     }
     for name, legal in choices.items():
         value = getattr(config, name)
@@ -252,12 +295,12 @@ def _check(values: Mapping[str, Any], sources: Mapping[str, str]) -> TrainConfig
 
 
 def _beta(value: Any, source: str) -> float | str:  # noqa: ANN401
-    if value == "auto":
-        return "auto"
+    if value in BETA_MODES:
+        return str(value)
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
     if isinstance(value, bool) or not (math.isfinite(number) and number >= 0):
-        raise UserError(f"{source}: beta is {value!r}; give auto or a number from 0 up")
+        raise UserError(f"{source}: beta is {value!r}; give {', '.join(BETA_MODES)} or a number from 0 up")
     return number

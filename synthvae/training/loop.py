@@ -122,7 +122,9 @@ class Trainer:
         self.fabric.launch()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.network = build_model(config.network, len(dataset.parameters), widths, config.output)
+            self.network = build_model(
+                config.network, len(dataset.parameters), widths, config.output, config.initialisation
+            )
         self.preparation = prepare(config, dataset, voice) if preparation is None else preparation
         if isinstance(self.network, SelectiveVAE) and self.preparation.effect is not None:
             self.network.select(self.preparation.effect, self.preparation.held)
@@ -140,7 +142,7 @@ class Trainer:
         """Everything that is a phase's own: its settings, terms and weights, and the presets it trains on."""
         device = self.fabric.device
         self.phase = phase = self.config.phases[self.position.phase]
-        self.beta = BetaController("auto" if phase.beta == "auto" else float(phase.beta)).to(device)
+        self.beta = BetaController(phase.beta, phase.beta_ratio).to(device)  # type: ignore[arg-type]
         self.modules = {"model": self.network, "beta": self.beta}
         spectral = perceptual = None
         if phase.loss == PNP:
@@ -214,6 +216,8 @@ class Trainer:
     def _run_phase(self, log: MetricsLog | None, stopped: Callable[[], bool]) -> str:
         """Train to the end of a phase; say why it ended."""
         phase, position = self.phase, self.position
+        if phase.beta == "constant" and not self.beta.weight_sum:
+            self._balance(self._typical(self._measure_validation()[0]))
         while self._epoch < phase.epochs:
             self._train_epoch(stopped)
             row = self._validate()

@@ -8,7 +8,7 @@ __all__ = ["KL_SCHEDULES", "LR_SCHEDULES", "kl_factor", "learning_rate_factor"]
 
 #: Every legal `--kl-schedule`: how the weight of the KL divergence rises from 0 to its value over `--kl-warmup` epochs.
 KL_SCHEDULES = ("constant", "linear", "cosine", "logistic", "cyclical")
-LR_SCHEDULES = ("drop", "cosine")
+LR_SCHEDULES = ("constant", "drop", "cosine")
 #: Steepness of the logistic rise: 0.7 % at its start, 99.3 % at its end (before it is stretched to 0 and 1).
 STEEPNESS = 10.0
 
@@ -47,17 +47,19 @@ def learning_rate_factor(
     """The share of the learning rate that counts.
 
     Args:
-        schedule: ``drop`` or ``cosine``, which falls from 1 to 0 over all epochs.
+        schedule: ``constant``, ``drop`` or ``cosine``, which falls from 1 to 0 over all epochs.
         epoch: epochs done, with the part of the one under way.
         epochs: there will be at most.
-        drop_after: epochs at the full rate.
-        drop_every: then it is multiplied by `drop_factor` once per so many epochs.
-        drop_factor: see above.
+        drop_after: with ``drop``, epochs at the full rate.
+        drop_every: with ``drop``, then it is multiplied by `drop_factor` once per so many epochs.
+        drop_factor: with ``drop``, see above.
 
     Returns:
         Between 0 and 1.
     """
     if schedule == "cosine":
         return 0.5 + 0.5 * math.cos(math.pi * min(1.0, epoch / epochs))
+    if schedule == "constant":
+        return 1.0
     drops = 0 if epoch < drop_after else 1 + (int(epoch) - drop_after) // drop_every
     return drop_factor**drops

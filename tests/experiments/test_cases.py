@@ -8,21 +8,24 @@ import torch
 
 from synthvae.errors import UserError
 from synthvae.experiments.cases import list_cases, select_cases
+from synthvae.experiments.scale import scaled
 from synthvae.experiments.tables import study_figures
 from synthvae.models import build_model, parse_architecture
 
 DATA = Path("x.json")
-STUDY = [case for case in list_cases() if case.study]
+THESIS = [case for case in list_cases() if case.thesis]
+#: The second set-up of the thesis, case by case.
+SECOND = [case for case in list_cases() if case.group in ("exp1-500", "exp2-500", "exp3-250")]
 
 
-def test_the_cases_of_the_study_are_the_rows_of_its_tables():
-    assert sorted(case.study for case in STUDY) == sorted(study_figures())
-    assert len(STUDY) == 15
+def test_the_cases_of_the_thesis_are_the_rows_of_its_tables():
+    assert sorted(case.thesis for case in THESIS) == sorted(study_figures())
+    assert len(THESIS) == 15
 
 
-@pytest.mark.parametrize("case", STUDY, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", THESIS, ids=lambda case: case.name)
 def test_a_case_has_the_name_and_the_loss_of_its_row(case):
-    experiment, loss = case.study.lower().removesuffix("-ts").split("-")
+    experiment, loss = case.thesis.lower().removesuffix("-ts").split("-")
     assert case.name == f"{experiment}-{loss}"
     config = case.config(DATA)
     if experiment == "exp3":
@@ -35,10 +38,60 @@ def test_a_case_has_the_name_and_the_loss_of_its_row(case):
 
 
 def test_experiment_two_is_experiment_one_with_the_gradient_and_nothing_else():
-    for case in STUDY:
-        if case.experiment == "exp2":
+    for case in THESIS:
+        if case.group == "exp2":
             other = select_cases([case.name.replace("exp2", "exp1")])[0].config(DATA)
             assert case.config(DATA) == dataclasses.replace(other, synth_layer=True)
+
+
+@pytest.mark.parametrize("case", THESIS, ids=lambda case: case.name)
+def test_published_cases_stop_early_at_a_fixed_rate(case):
+    stopped = case.config(DATA).phases[-1]
+    assert (stopped.lr, stopped.lr_schedule) == (1e-4, "constant")
+    experiment_3 = case.group == "exp3"
+    assert (stopped.patience, stopped.batch_size) == ((10, 512) if experiment_3 else (20, 256))
+    if experiment_3:
+        first = case.config(DATA).phases[0]
+        assert (first.epochs, first.patience, first.lr_schedule) == (1000, 0, "constant")
+    for scale in (0.02, 0.2):
+        small = scaled(case.config(DATA), scale).phases[-1]
+        assert (small.patience, small.epochs, small.lr_schedule) == (stopped.patience, stopped.epochs, "constant")
+
+
+@pytest.mark.parametrize("case", SECOND, ids=lambda case: case.name)
+def test_the_second_set_up_drops_the_rate_and_never_stops_early(case):
+    config = case.config(DATA)
+    published = select_cases([case.name.rpartition("-")[0]])[0].config(DATA)
+    last = config.phases[-1]
+    assert (last.epochs, last.patience) == (250 if case.group == "exp3-250" else 500, 0)
+    rates = [last.learning_rate(epoch) for epoch in (0, 199, 200, 249)]
+    assert rates == [1e-4, 1e-4, 5e-5, 5e-5]
+    changed = {"epochs", "patience", "lr_schedule"}
+    for name, value in dataclasses.asdict(published.phases[-1]).items():
+        assert name in changed or getattr(last, name) == value, name
+    small = scaled(config, 0.02).phases[-1]
+    assert (small.patience, small.lr_schedule, small.epochs) == (0, "drop", round(last.epochs * 0.02 ** (2 / 3)))
+
+
+def test_every_case_of_the_second_set_up_is_there():
+    assert sorted(case.name.rpartition("-")[0] for case in SECOND) == sorted(case.name for case in THESIS)
+
+
+def test_literal_cases_are_as_printed():
+    literal = select_cases(["literal"])
+    assert [case.name for case in literal] == ["exp1-sclp-literal", "exp2-sclp-literal"]
+    for case in literal:
+        config = case.config(DATA)
+        assert (config.kl_weight, config.beta, config.beta_ratio) == (1.0, "constant", 3.0)
+        assert (config.validation_limit, config.alpha, config.patience) == (20_000, 100.0, 20)
+        assert config.synth_layer == case.name.startswith("exp2")
+
+
+def test_a_departure_changes_one_setting_of_exp2_sclp():
+    published = dataclasses.asdict(select_cases(["exp2-sclp"])[0].config(DATA))
+    for case in select_cases(["departures"]):
+        config = dataclasses.asdict(case.config(DATA))
+        assert len([name for name in config if config[name] != published[name]]) == 1, case.name
 
 
 @pytest.mark.parametrize("experiment", ["exp1", "exp2", "exp3"])
@@ -76,7 +129,10 @@ def test_files_without_a_case_are_none():
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match="'exp4'; the experiments are best, exp1, exp2, exp3"):
+    with pytest.raises(
+        UserError,
+        match="'exp4'; the experiments are best, departures, exp1, exp1-500, exp2, exp2-500, exp3, exp3-250, literal",
+    ):
         select_cases(["exp4"])
 
 

@@ -37,7 +37,7 @@ def test_every_case_comes_before_the_second_seed(tmp_path: Path):
     assert [job.seed for job in jobs] == [0] * 4 + [1] * 4
     assert jobs[4].directory == tmp_path / "scale-0.02" / "exp3-cqt" / "seed-1"
     assert jobs[4].label == "exp3-cqt seed 1"
-    assert jobs[4].epochs == 74 + 18
+    assert jobs[4].epochs == 74 + 250
     assert {job.config.data for job in jobs} == {str(tmp_path / "scale-0.02" / "dataset.json")}
 
 

@@ -94,3 +94,16 @@ def test_a_fixed_weight_stays():
 def test_arguments_out_of_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         BetaController(**arguments)
+
+
+def test_a_constant_weight_is_set_by_the_first_usable_update_alone():
+    controller = BetaController("constant", ratio=2.0)
+    controller.update(torch.tensor(float("nan")), torch.tensor(1.0))
+    assert controller.beta.item() == 0.0
+    controller.update(torch.tensor(3.0), torch.tensor(4.0))
+    controller.update(torch.tensor(30.0), torch.tensor(4.0))
+    assert controller.beta.item() == pytest.approx(1.5)
+    other = BetaController("constant", ratio=2.0)
+    other.load_state_dict(controller.state_dict())
+    other.update(torch.tensor(30.0), torch.tensor(4.0))
+    assert other.beta.item() == controller.beta.item()

@@ -60,3 +60,14 @@ def test_every_weight_receives_a_gradient():
 def test_unknown_output():
     with pytest.raises(UserError, match="choose one of linear, sigmoid"):
         VAE(63, (4,), "softmax")
+
+
+def test_the_decoder_starts_at_the_middle_of_the_cube_or_with_pytorchs_own_weights():
+    torch.manual_seed(0)
+    centred = VAE(63, (32, 4))
+    torch.manual_seed(0)
+    default = VAE(63, (32, 4), centred=False)
+    ours, theirs = centred.state_dict(), default.state_dict()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == ["decoder.2.bias"]
+    assert (ours["decoder.2.bias"] == 0.5).all()
+    assert theirs["decoder.2.bias"].abs().max() <= 32**-0.5

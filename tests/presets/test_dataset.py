@@ -52,6 +52,19 @@ def test_same_seed_same_bytes_and_prefix(tmp_path: Path, file: Path):
     assert len(more) == 9000
 
 
+def test_uniform_in_human_units(tmp_path: Path):
+    path = tmp_path / "human.json"
+    generate_dataset(path, VOICE_63, 3000, seed=5, source="uniform-human")
+    dataset = read_dataset(path)
+    assert dataset.header.source == "uniform-human"
+    low, high = (np.array([getattr(p, bound) for p in VOICE_63]) for bound in ("minimum", "maximum"))
+    share = (dataset.values - low) / (high - low)
+    np.testing.assert_allclose(share, uniform_unit(5, 0, 3000, 63), atol=1e-7)
+    attack = VOICE_63.index("adsr_1.attack")  # whose curve is 0.5: half of its range is 0.71 of the unit
+    assert np.median(dataset.values[:, attack]) == pytest.approx(1.0, abs=0.06)
+    assert float(dataset.unit[:, attack].median()) == pytest.approx(0.5**0.5, abs=0.03)
+
+
 def test_json_is_plain_and_sound_names_are_in_it(file: Path):
     document = json.loads(file.read_text())
     assert [p["name"] for p in document["parameters"]] == list(VOICE_63.names)

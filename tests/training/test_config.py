@@ -34,7 +34,7 @@ def test_flags_win_over_the_file_and_the_file_over_its_base(tmp_path: Path):
         ("seed = true", "seed is True"),
         ("synth_layer = 1", "synth_layer is 1"),
         ("alpha = -1", "alpha is -1"),
-        ('beta = "automatic"', "beta is 'automatic'; give auto or a number"),
+        ('beta = "automatic"', "beta is 'automatic'; give auto, constant or a number"),
         ("beta = -1", "beta is -1"),
         ('device = "tpu"', "choose one of auto, cpu, cuda"),
         ("epochs = = 1", "not TOML"),
@@ -64,9 +64,18 @@ def test_beta_from_the_command_line_is_text():
     assert resolve_config(None, {"data": "a", "beta": "auto"}).beta == "auto"
 
 
-def test_the_study_schedule():
-    config = TrainConfig(lr=1.0, lr_drop_after=200, lr_drop_every=100, lr_drop_factor=0.5)
+def test_the_schedule_of_the_second_set_up_of_the_thesis():
+    config = TrainConfig(lr=1.0, lr_schedule="drop", lr_drop_after=200, lr_drop_every=100, lr_drop_factor=0.5)
     assert [config.learning_rate(e) for e in (0, 199, 200, 299, 300, 499)] == [1, 1, 0.5, 0.5, 0.25, 0.125]
+
+
+def test_several_bases_lie_over_each_other_in_order(tmp_path: Path):
+    write(tmp_path / "a.toml", 'data = "a.json"\nepochs = 7\nlr = 1e-2\n[then]\nlr = 0.5\nepochs = 4\n')
+    write(tmp_path / "b.toml", "epochs = 8\n[then]\nepochs = 5\n")
+    overlay = write(tmp_path / "over.toml", 'base = ["a.toml", "b.toml"]\nbatch_size = 3\n')
+    config = resolve_config(overlay, {})
+    assert (config.data, config.epochs, config.lr, config.batch_size) == ("a.json", 8, 1e-2, 3)
+    assert (config.then["lr"], config.then["epochs"]) == (0.5, 5)
 
 
 def test_a_second_phase_overlays_the_first(tmp_path: Path):
@@ -94,7 +103,7 @@ def test_the_second_phase_may_measure_without_a_gradient(tmp_path: Path):
         ("[then]\nkl_schedule = 'up'", "then: kl_schedule is 'up'; choose one of constant, linear"),
         ("kl_schedule = 'up'", "kl_schedule is 'up'; choose one of constant, linear, cosine, logistic, cyclical"),
         ("metric = 'mean'", "metric is 'mean'; choose one of diagonal, full, preset, effect"),
-        ("lr_schedule = 'step'", "lr_schedule is 'step'; choose one of drop, cosine"),
+        ("lr_schedule = 'step'", "lr_schedule is 'step'; choose one of constant, drop, cosine"),
         ("free_bits = -1", "free_bits is -1.0; give 0 or more"),
         ("frame_step = 0", "frame_step is 0; give a value above 0"),
     ],

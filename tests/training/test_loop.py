@@ -142,6 +142,24 @@ def test_beta_holds_one_to_three(small_dataset: Dataset, small_voice: Voice, tmp
     assert ratio == pytest.approx(3.0, rel=0.35)  # the averages are those of 8 steps only
 
 
+def test_a_constant_beta_is_set_for_the_initial_weights_and_stays(
+    small_dataset: Dataset, small_voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(loop, "SAVE_SECONDS", -1.0)
+    config = settings(small_dataset, beta="constant", beta_ratio=5.0, epochs=3)
+    trainer = loop.Trainer(config, small_dataset, small_voice, tmp_path / "whole")
+    terms = {name: value.median() if name == "spectral" else value.mean()
+             for name, value in trainer._measure_validation()[0].items()}  # fmt: skip
+    trainer.run()
+    rows = read_metrics(tmp_path / "whole" / "metrics.csv")
+    assert len({row["beta"] for row in rows}) == 1
+    assert rows[0]["beta"] * float(terms["spectral"]) == pytest.approx(5.0 * float(terms["parameter"]), rel=1e-5)
+    with pytest.raises(Killed):
+        loop.train(config, small_dataset, small_voice, tmp_path / "cut", on_step=kill_after(4))
+    loop.train(config, small_dataset, small_voice, tmp_path / "cut", resume=True)
+    assert_same(tmp_path / "whole", tmp_path / "cut")
+
+
 def test_learning_lowers_the_validation_loss(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
     config = settings(small_dataset, epochs=30, loss="none", synth_layer=False, patience=0)
     loop.train(config, small_dataset, None, tmp_path / "run")

@@ -34,7 +34,7 @@ def test_without_a_warm_up_the_weight_is_whole():
 
 
 def test_learning_rates():
-    drop = TrainConfig(data="x", lr=2.0, lr_drop_after=3, lr_drop_every=2, lr_drop_factor=0.5)
+    drop = TrainConfig(data="x", lr=2.0, lr_schedule="drop", lr_drop_after=3, lr_drop_every=2, lr_drop_factor=0.5)
     assert [drop.learning_rate(epoch) for epoch in range(7)] == [2, 2, 2, 1, 1, 0.5, 0.5]
     assert drop.learning_rate(3.9) == 1
     cosine = TrainConfig(data="x", lr=2.0, lr_schedule="cosine", epochs=4)
