@@ -24,7 +24,10 @@ def register(app: typer.Typer) -> None:
 
 
 def analyze(
-    runs: Annotated[list[Path], typer.Argument(help="Directories made with train; several are compared.")],
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Directories made with train; several are compared.  [default: the newest run]"),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="The dataset.  [default: the first run's]")] = None,
     out: Annotated[Path | None, typer.Option(help="The directory to write to.  [default: analysis/RUN]")] = None,
     limit: Annotated[int, typer.Option(help="Test presets at most.")] = 2000,
@@ -50,8 +53,13 @@ def analyze(
         raise UserError(f"--limit is {limit}; give at least 2 test presets")
     if workers is not None and workers < 1:
         raise UserError(f"--workers is {workers}; give 1 or more")
+    from synthvae.exploration.finding import find_run
     from synthvae.training.run_directory import load_run
 
+    if not runs:
+        newest, choice = find_run(option="RUNS")
+        print(choice)
+        runs = [newest]
     models = [load_run(path) for path in runs]
     from synthvae.analysis.pipeline import analyze_runs, plan_analysis
     from synthvae.presets.dataset import read_dataset

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 def generate_dataset(
     size: Annotated[int, typer.Option(help="Number of presets.")] = 140_000,
     seed: Annotated[int, typer.Option(help="Preset i depends on the seed and on i alone.")] = 0,
-    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("datasets/study.json"),
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("datasets/presets.json"),
     splits: Annotated[
         str | None, typer.Option(help="Presets for train, validation and test.  [default: 5/7, 1/7, 1/7 of the size]")
     ] = None,
@@ -42,7 +42,7 @@ def generate_dataset(
 ) -> None:
     """Draw presets at random and write them as one JSON file.
 
-    Example: `synthvae generate-dataset --size 140000 --seed 0 --out datasets/study.json`
+    Example: `synthvae generate-dataset --size 140000 --seed 0 --out datasets/presets.json`
     """
     if parameters not in (63, 78):
         raise UserError(f"--parameters is {parameters}; choose 63 (the study's set) or 78 (all)")
@@ -75,7 +75,7 @@ def render(
 ) -> None:
     """Render presets of a dataset to WAV files, each with its JSON beside it, both named after what is heard.
 
-    Example: `synthvae render datasets/study.json --index 3,17 --out sounds`
+    Example: `synthvae render datasets/presets.json --index 3,17 --out sounds`
     """
     from synthvae import generation
     from synthvae.files import ensure_directory

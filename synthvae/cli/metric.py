@@ -31,7 +31,7 @@ def metric(
     its whole range. Writes the metric beside the dataset, with a table (CSV) and a figure (PNG) of both. Stopped and
     called again, it goes on.
 
-    Example: `synthvae metric datasets/study.json --limit 2000`
+    Example: `synthvae metric datasets/presets.json --limit 2000`
     """
     if limit < 2 or keep < 0:
         raise UserError(f"--limit {limit}, --keep {keep}: give at least 2 presets, and 0 or more to keep")

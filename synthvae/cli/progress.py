@@ -7,9 +7,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["progress_bar"]
+__all__ = ["progress_bar", "spoken"]
 
 QUIET_SECONDS = 10.0
+
+
+def spoken(seconds: float) -> str:
+    """A duration in words, with two figures: ``0.8 s``, ``45 s``, ``12 min``, ``3.4 h``, ``2.1 days``."""
+    for unit, size, most in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48)):
+        value = seconds / size
+        if value < most:
+            return f"{value:.0f} {unit}" if value >= 10 else f"{value:.2g} {unit}"
+    return f"{seconds / 86400:.2g} days"
 
 
 @contextmanager

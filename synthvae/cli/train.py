@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from synthvae.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from synthvae.training.loop import Trainer
 
 __all__ = ["register"]
 
@@ -20,7 +23,10 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    data: Annotated[Path | None, typer.Option(help="A dataset made with generate-dataset.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="A dataset made with generate-dataset.  [default: datasets/presets.json, or the newest]"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run directory.  [default: experiments/runs/LOSS-FEATURE…]")
     ] = None,
@@ -114,17 +120,22 @@ def train(
     With --synth-layer the spectral loss is computed on sound rendered inside the graph, and its gradient reaches the
     network. Without it the loss is only measured and steers early stopping.
 
-    Example: `synthvae train --data datasets/study.json --loss sclp --synth-layer --out experiments/runs/first`
+    Example: `synthvae train --loss sclp --synth-layer --out experiments/runs/first`
 
-    A model that hears, in a quarter of an hour: `synthvae train --data datasets/study.json --config
-    experiments/best-16.toml`
+    Our best model with 16 dimensions, in a quarter of an hour: `synthvae train --config experiments/best-16.toml`
     """
     apart = ("out", "config", "resume", "then", "then_epochs")
     flags: dict[str, Any] = {name: value for name, value in locals().items() if name not in apart}
     flags["data"] = None if data is None else str(data)
     flags["then"] = {"loss": then, "epochs": then_epochs}
-    from synthvae.training.config import PNP, resolve_config
+    from synthvae.exploration.finding import find_dataset
+    from synthvae.files import ensure_directory
+    from synthvae.training.config import PNP, read_overlay, resolve_config
 
+    if data is None and not (config and read_overlay(config).settings.get("data")):
+        found, choice = find_dataset()
+        print(choice)
+        flags["data"] = str(found)
     settings = resolve_config(config, flags)
     from synthvae.presets.dataset import read_dataset
     from synthvae.synth.voice import Voice
@@ -155,6 +166,8 @@ def train(
             print(
                 "spectral term: measured on rendered sound, steers early stopping, no gradient (--synth-layer sends it)"
             )
+        ensure_directory(directory)
+        _print_estimate(trainer)
         try:
             position = trainer.run()
         except loop.Interrupted as stop:
@@ -163,4 +176,20 @@ def train(
     print(
         f"{directory}: {position.finished} after {position.epoch} epochs and {position.seconds:.0f} s; "
         f"best in epoch {position.best_epoch + 1}"
+    )
+
+
+def _print_estimate(trainer: Trainer) -> None:
+    """Say how long an epoch takes, which on 140,000 presets is the first thing to know."""
+    from synthvae.cli.progress import spoken
+
+    if trainer.position.finished:
+        return
+    phase = trainer.phase
+    seconds = trainer.measure_epoch()
+    end = f", or until {phase.patience} in a row are no better" if phase.patience else ""
+    print(
+        f"{len(trainer.train_unit):,} presets in {trainer.steps:,} steps: about {spoken(seconds)} an epoch on this "
+        f"machine; {phase.epochs:,} epochs{end} (at most {spoken(seconds * phase.epochs)})",
+        flush=True,
     )

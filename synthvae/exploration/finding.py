@@ -1,4 +1,4 @@
-"""The run and the presets that somebody means by a name, a number or a file."""
+"""Resolve dataset, run and preset arguments."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from torch import Tensor
 from synthvae.errors import UserError
 from synthvae.generation import is_number
 from synthvae.parameters.space import shown
-from synthvae.presets.dataset import Dataset, read_dataset
+from synthvae.presets.dataset import Dataset, is_dataset, read_dataset
 from synthvae.presets.preset import Preset, read_preset
 from synthvae.training.run_directory import Run
 
-__all__ = ["RUNS", "find_preset", "find_presets", "find_run", "units"]
+__all__ = ["DATASET", "RUNS", "find_dataset", "find_preset", "find_presets", "find_run", "units"]
 
+#: What ``generate-dataset`` writes by default.
+DATASET = Path("datasets/presets.json")
 #: Where runs land by default.
 RUNS = Path("experiments/runs")
 #: How deep: a run, one of several seeds of a case, that at a reduced scale.
 BELOW = ("*", "*/*", "*/*/*")
 
 
-def find_run(given: Path | None = None, folder: Path = RUNS) -> tuple[Path, str]:
+def find_run(given: Path | None = None, folder: Path = RUNS, option: str = "--run") -> tuple[Path, str]:
     """The run that is meant, where none is named: the one that was trained last.
 
     Args:
         given: the run's directory, or None.
         folder: where runs are looked for, down to its third level.
+        option: that names one, for the messages.
 
     Returns:
         Its directory, and one line that says how it was chosen; empty where it was given.
@@ -44,10 +47,37 @@ def find_run(given: Path | None = None, folder: Path = RUNS) -> tuple[Path, str]
     found = [path.parent for below in BELOW for path in folder.glob(f"{below}/weights.safetensors")]
     runs = [path for path in found if (path / "run.json").is_file()]
     if not runs:
-        raise UserError(f"{folder}: no trained run in it; name one with --run, or train one with 'synthvae train'")
+        raise UserError(f"{folder}: no trained run in it; name one ({option}), or train one with 'synthvae train'")
     latest = max(runs, key=lambda path: ((path / "weights.safetensors").stat().st_mtime, str(path)))
-    which = "the only run there" if len(runs) == 1 else f"trained last of {len(runs)} runs; --run chooses another"
+    which = "the only run there" if len(runs) == 1 else f"trained last of {len(runs)} runs; {option} chooses another"
     return latest, f"run {latest}: {which}"
+
+
+def find_dataset(given: Path | None = None, usual: Path = DATASET) -> tuple[Path, str]:
+    """The dataset that is meant: where none is named, the default one or the newest beside it.
+
+    Args:
+        given: the file, or None.
+        usual: the default file; other datasets are looked for in its folder.
+
+    Returns:
+        The file, and one line that says how it was chosen; empty where it was given.
+
+    Raises:
+        UserError: if none was given and there is none.
+    """
+    if given is not None:
+        return given, ""
+    if usual.is_file():
+        return usual, f"dataset {usual}: the one that 'generate-dataset' writes by default; --data chooses another"
+    found = [path for path in usual.parent.glob("*.json") if is_dataset(path)]
+    if not found:
+        raise UserError(
+            f"{usual.parent}: no dataset in it; make one with 'synthvae generate-dataset', or name one with --data"
+        )
+    latest = max(found, key=lambda path: (path.stat().st_mtime, str(path)))
+    which = "the only one there" if len(found) == 1 else f"the newest of {len(found)}; --data chooses another"
+    return latest, f"dataset {latest}: {which}"
 
 
 def find_presets(

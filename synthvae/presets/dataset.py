@@ -22,10 +22,12 @@ from synthvae.parameters.space import ParameterSpace, shown
 from synthvae.presets.documents import dump_json, load_json
 from synthvae.presets.settings import SYNTH, RenderSettings, check_format
 
-__all__ = ["FORMAT", "SPLITS", "VERSION", "Dataset", "DatasetHeader", "read_dataset", "write_dataset"]
+__all__ = ["FORMAT", "SPLITS", "VERSION", "Dataset", "DatasetHeader", "is_dataset", "read_dataset", "write_dataset"]
 
 FORMAT = "synthvae-dataset"
 VERSION = 1
+#: Bytes at the start of a file, within which the writer puts the format's name.
+HEAD = 256
 SPLITS = ("train", "validation", "test")
 
 
@@ -125,6 +127,15 @@ def write_dataset(path: Path, header: DatasetHeader, chunks: Iterable[NDArray[np
             file.write(separator + rows[1:-1].replace(b"],[", b"],\n["))
             separator = b",\n"
         file.write(b"\n ]\n}\n")
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether a file starts as a dataset does; the rest of it is not read."""
+    try:
+        with path.open("rb") as file:
+            return FORMAT.encode() in file.read(HEAD)
+    except OSError:
+        return False
 
 
 def read_dataset(path: Path) -> Dataset:

@@ -16,7 +16,7 @@ from synthvae.training.schedules import KL_SCHEDULES, LR_SCHEDULES, learning_rat
 __all__ = ["PHASE", "PNP", "Overlay", "TrainConfig", "read_overlay", "resolve_config"]
 
 #: Examples for messages where the default is no good one.
-EXAMPLES = {"data": "datasets/study.json"}
+EXAMPLES = {"data": "datasets/presets.json"}
 #: The loss on parameters that needs no sound; all others are in `synthvae.losses.LOSSES`.
 PNP = "pnp"
 #: Which of the metric's matrices the loss `pnp` uses.

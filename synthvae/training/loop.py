@@ -21,7 +21,7 @@ from synthvae.errors import UserError
 from synthvae.features import EVERY_FRAME, Frames
 from synthvae.files import ensure_directory
 from synthvae.losses import LOSSES, AudioLoss, BetaController, build_loss
-from synthvae.models import SelectiveVAE, build_model, parse_architecture
+from synthvae.models import SelectiveVAE, VAEOutput, build_model, parse_architecture
 from synthvae.perception import metric_path
 from synthvae.presets.dataset import Dataset
 from synthvae.tensors import load_tensors, save_tensors
@@ -259,19 +259,7 @@ class Trainer:
             for group in self.optimiser.param_groups:
                 group["lr"] = warm * phase.learning_rate(self._progress)
             rows = order[position.step * phase.batch_size : (position.step + 1) * phase.batch_size]
-            noise = posterior_noise(seed, position.epoch, position.step, len(rows), self.network.latent_size)
-            # Every process draws for the whole batch and takes every n-th row; a batch that does not divide evenly is
-            # filled up from its own start, so that no process is left without rows.
-            mine = torch.arange(
-                fabric.global_rank, -(-len(rows) // fabric.world_size) * fabric.world_size, fabric.world_size
-            )
-            mine = mine % len(rows)
-            chosen = rows[mine].to(fabric.device)
-            unit = self.train_unit[chosen]
-            output = self.forward(unit, noise[mine].to(fabric.device))
-            first = frame_offset(seed, position.epoch, position.step, phase.frame_step)
-            frames = Frames(first, phase.frame_step) if phase.frame_step > 1 else EVERY_FRAME
-            terms = self.objective.terms(output, unit, phase.synth_layer, frames, chosen)
+            output, terms = self._compute(rows)
             summary = self._typical(terms)
             self._balance(summary)
             total = self._weights(self._progress).total(self.objective.minimised(terms, output))
@@ -289,6 +277,47 @@ class Trainer:
                 raise Interrupted(f"stopped in epoch {position.epoch + 1}")
             if time.monotonic() - self.saved_at > SAVE_SECONDS:
                 self._save()
+
+    def _compute(self, rows: Tensor) -> tuple[VAEOutput, dict[str, Tensor]]:
+        """One pass of the network over this process's share of a batch, and its terms, one value per preset."""
+        phase, position, fabric = self.phase, self.position, self.fabric
+        seed = self.config.seed
+        noise = posterior_noise(seed, position.epoch, position.step, len(rows), self.network.latent_size)
+        # Every process draws for the whole batch and takes every n-th row; a batch that does not divide evenly is
+        # filled up from its own start, so that no process is left without rows.
+        mine = torch.arange(
+            fabric.global_rank, -(-len(rows) // fabric.world_size) * fabric.world_size, fabric.world_size
+        )
+        mine = mine % len(rows)
+        chosen = rows[mine].to(fabric.device)
+        unit = self.train_unit[chosen]
+        output = self.forward(unit, noise[mine].to(fabric.device))
+        first = frame_offset(seed, position.epoch, position.step, phase.frame_step)
+        frames = Frames(first, phase.frame_step) if phase.frame_step > 1 else EVERY_FRAME
+        return output, self.objective.terms(output, unit, phase.synth_layer, frames, chosen)
+
+    def measure_epoch(self) -> float:
+        """How long an epoch of the phase under way takes, in seconds.
+
+        Measured on one training step and one batch of validation presets after a step that loads what they need; the
+        run is left as it was.
+        """
+        rows = torch.arange(min(self.phase.batch_size, len(self.train_unit)))
+        seconds = 0.0
+        for _ in range(2):
+            begun = time.monotonic()
+            output, terms = self._compute(rows)
+            total = self._weights().total(self.objective.minimised(terms, output))
+            self.fabric.backward(total)
+            float(total.detach())  # waits for an accelerator
+            seconds = (time.monotonic() - begun) * self.steps
+            self.stepper.zero_grad()
+        begun = time.monotonic()
+        with torch.no_grad():
+            batch = self.validation_unit[:VALIDATION_BATCH]
+            terms = self.objective.terms(self.forward(batch), batch)
+            float(terms["parameter"].sum())
+        return seconds + (time.monotonic() - begun) * len(self.validation_unit) / len(batch)
 
     def _typical(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
         loss = self.phase.loss

@@ -52,6 +52,23 @@ def test_every_command_has_an_example_in_its_help(run):
         assert f"synthvae {' '.join(command)}" in out, command
 
 
+def test_the_three_commands_run_as_they_stand_one_after_the_other(run, tmp_path: Path):
+    refused(run("train"), "no dataset in it; make one with 'synthvae generate-dataset'")
+    refused(run("analyze"), "no trained run in it")
+    code, out, _ = run("generate-dataset", "--size", 70, "--seconds", 0.25)
+    assert (code, out.split(":")[0]) == (0, "datasets/presets.json")
+    code, out, err = run("train", "--loss", "sclp", "--synth-layer", "--epochs", 1)
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0].startswith("dataset datasets/presets.json: the one that 'generate-dataset' writes")
+    assert lines[1].startswith("50 presets in 1 steps: about ")
+    assert "an epoch on this machine; 1 epochs, or until 20 in a row are no better" in lines[1]
+    code, out, err = run("analyze", "--limit", 10)
+    assert code == 0, err
+    assert out.splitlines()[0] == "run experiments/runs/sclp-stft-synth-0: the only run there"
+    assert (tmp_path / "analysis" / "sclp-stft-synth-0" / "report.html").is_file()
+
+
 def test_generate_and_render(run, tmp_path: Path):
     code, out, _ = run("generate-dataset", "--size", 64, "--seconds", 0.25, "--out", "data/small.json")
     assert code == 0
@@ -201,7 +218,7 @@ def test_bad_arguments_are_refused_in_one_line(run, small_run: Path, small_datas
     refused(run("render", data, "--index", 1, "--out", "s", "--format", "mp3"), "'mp3'", "float, int16")
     refused(run("render", data, "--index", 1, "--out", "/proc/s"), "/proc/s", "cannot write", "--out")
     refused(run("train", "--data", "none.json"), "none.json", "generate-dataset")
-    refused(run("train"), "data is missing")
+    refused(run("train"), "no dataset in it")
     refused(run("train", "--data", data, "--loss", "mse", "--out", "r"), "'mse'", "sclp")
     refused(run("train", "--data", data, "--epochs", 0, "--out", "r"), "epochs is 0")
     refused(run("train", "--data", data, "--synth-layer", "--out", "/proc/r"), "/proc/r", "cannot write")
@@ -261,18 +278,22 @@ def test_the_wheel_works_in_another_folder(tmp_path: Path):
     found = subprocess.run([sys.executable, "-c", where], cwd=work, env=environment, capture_output=True, text=True)
     assert found.stdout.startswith(str(site))
     command("--help")
-    command("generate-dataset", "--size", 64, "--seconds", 0.25, "--out", "d.json")
-    command("render", "d.json", "--index", "3,17", "--out", "sounds")
-    command("train", "--data", "d.json", "--loss", "sclp", "--synth-layer", "--epochs", 2, "--out", "r")
-    command("train", "--data", "d.json", "--loss", "logsl", "--feature", "mfcc", "--epochs", 2, "--out", "q")
-    command("analyze", "r", "q", "--out", "a")
-    command("decode", "r", "--random", 2, "--out", "s")
-    command("encode", "r", "s", "--out", "z.json")
+    command("generate-dataset", "--size", 64, "--seconds", 0.25)
+    command("train", "--loss", "sclp", "--synth-layer", "--epochs", 2)
+    command("analyze", "--limit", 5)
+    assert (work / "analysis" / "sclp-stft-synth-0" / "report.html").is_file()
+    d, r = "datasets/presets.json", "experiments/runs/sclp-stft-synth-0"
+    command("render", d, "--index", "3,17", "--out", "sounds")
+    command("train", "--loss", "logsl", "--feature", "mfcc", "--epochs", 2, "--out", "q")
+    command("analyze", r, "q", "--out", "a")
+    command("decode", r, "--random", 2, "--out", "s")
+    command("encode", r, "s", "--out", "z.json")
     assert "2 presets added" in command("bank", "add", "s", "--bank", "b.sqlite")
     assert "2 presets" in command("bank", "search", "--like", next((work / "s").glob("*.wav")), "--bank", "b.sqlite")
-    command("interpolate", "r", "--from", 1, "--to", 2, "--steps", 2, "--out", "w")
+    command("interpolate", r, "--from", 1, "--to", 2, "--steps", 2, "--out", "w")
     command("benchmark", "voice", "--check", "--presets", 2)
-    assert command("experiment", "list").count("\n") == len(list_cases())
-    assert {"d.json", "sounds", "r", "q", "a", "s", "z.json", "w"} <= {p.name for p in work.iterdir()}
+    listed = {line.split()[0] for line in command("experiment", "list").splitlines() if line.startswith("  ")}
+    assert listed == {case.name for case in list_cases()}
+    assert {"sounds", "q", "a", "s", "z.json", "w"} <= {p.name for p in work.iterdir()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"synthvae-{project['version']}-" in wheel.name

@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from synthvae.errors import UserError
-from synthvae.exploration.finding import find_preset, find_presets, find_run, units
+from synthvae.exploration.finding import find_dataset, find_preset, find_presets, find_run, units
 from synthvae.exploration.writing import write_presets
+from synthvae.generation import generate_dataset
+from synthvae.parameters.voice import VOICE_63
 
 
 def test_the_run_that_was_trained_last_is_found_and_told(tmp_path: Path):
-    with pytest.raises(UserError, match="no trained run in it; name one with --run"):
+    with pytest.raises(UserError, match="no trained run in it; name one .--run"):
         find_run(None, tmp_path / "runs")
     for number, name in enumerate(("old", "exp1/seed-0")):
         folder = tmp_path / "runs" / name
@@ -28,6 +30,23 @@ def test_the_run_that_was_trained_last_is_found_and_told(tmp_path: Path):
     assert path.name == "seed-0"
     assert "trained last of 2 runs" in note
     assert find_run(Path("given"), tmp_path / "runs") == (Path("given"), "")
+
+
+def test_the_default_dataset_is_found_or_else_the_newest(tmp_path: Path):
+    usual = tmp_path / "presets.json"
+    with pytest.raises(UserError, match="no dataset in it; make one with 'synthvae generate-dataset'"):
+        find_dataset(None, usual)
+    (tmp_path / "other.json").write_text('{"format": "synthvae-run"}')
+    for number, name in enumerate(("b.json", "a.json")):
+        generate_dataset(tmp_path / name, VOICE_63, 7)
+        os.utime(tmp_path / name, (1000 + number, 1000 + number))
+    path, note = find_dataset(None, usual)
+    assert path.name == "a.json"
+    assert "the newest of 2" in note
+    generate_dataset(usual, VOICE_63, 7)
+    os.utime(usual, (1, 1))
+    assert find_dataset(None, usual)[0] == usual
+    assert find_dataset(Path("given"), usual) == (Path("given"), "")
 
 
 def test_numbers_and_files_are_the_same_preset(run, small_dataset, tmp_path: Path):

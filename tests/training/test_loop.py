@@ -342,6 +342,15 @@ def test_mixed_precision_trains(small_dataset: Dataset, small_voice: Voice, tmp_
     assert loop.train(config, small_dataset, small_voice, tmp_path / "run").epoch == 1
 
 
+def test_measuring_an_epoch_leaves_the_run_as_it_was(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
+    config = settings(small_dataset, epochs=2, patience=3)
+    loop.train(config, small_dataset, small_voice, tmp_path / "plain")
+    trainer = loop.Trainer(config, small_dataset, small_voice, tmp_path / "measured")
+    assert 0.0 < trainer.measure_epoch() < 600.0
+    trainer.run()
+    assert_same(tmp_path / "plain", tmp_path / "measured")
+
+
 def test_callbacks_count_steps_and_epochs(small_dataset: Dataset, tmp_path: Path):
     steps: list[tuple[int, int, int]] = []
     rows: list[Mapping[str, float]] = []
