@@ -210,7 +210,7 @@ def _effects(run: RunResults) -> dict[str, Figure]:
 
 def _panels(curves: Path) -> dict[str, list[str]]:
     """The curves of a run: a panel per term, and one for all latent dimensions."""
-    columns = list(dict.fromkeys(name for row in read_metrics(curves) for name in row))
+    columns = list(read_metrics(curves).columns)
     labels = {
         "total": "total loss",
         "parameter": "parameter error (squared)",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from synthvae.errors import UserError
 from synthvae.files import atomic_write
 
 if TYPE_CHECKING:
@@ -16,15 +18,31 @@ if TYPE_CHECKING:
 __all__ = ["MetricsLog", "read_metrics"]
 
 
-def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Read ``metrics.csv``; empty cells are left out of a row. An absent file has no rows."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [
-            {name: float(value) for name, value in row.items() if value not in (None, "")}
-            for row in csv.DictReader(file)
-        ]
+def read_metrics(path: Path) -> pd.DataFrame:
+    """Read ``metrics.csv``.
+
+    Args:
+        path: the file.
+
+    Returns:
+        A row per epoch and a column per term; NaN where a phase had no such term. An absent file has no rows. A last
+        row without a line end, which a killed process leaves, is left out.
+
+    Raises:
+        UserError: if the file is no table of numbers.
+    """
+    try:
+        content = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        content = ""
+    whole = content[: content.rfind("\n") + 1]
+    if not whole:
+        return pd.DataFrame({"epoch": pd.Series(dtype=float)})
+    try:
+        # By way of text, because not every pandas that is allowed reads a float to the last bit.
+        return pd.read_csv(io.StringIO(whole), dtype=str).astype(float)
+    except (ValueError, pd.errors.ParserError) as error:
+        raise UserError(f"{path}: not a table of numbers ({error}); restore or remove it") from None
 
 
 class MetricsLog:
@@ -41,16 +59,20 @@ class MetricsLog:
         self._events = directory / "tensorboard"
         self._first = first_epoch
         self._writer: SummaryWriter | None = None
-        self.rows = [row for row in read_metrics(self.path) if row["epoch"] < first_epoch]
-        self._columns: dict[str, None] = {}
+        rows = read_metrics(self.path)
+        self.rows = rows[rows["epoch"] < first_epoch]
         self._write()
 
     def add(self, row: Mapping[str, float]) -> None:
         """Add an epoch; `row` has the column ``epoch`` and every term by name."""
-        self.rows.append(dict(row))
-        if row.keys() <= self._columns.keys():
+        known = set(row) <= set(self.rows.columns) and self.path.exists()
+        added = pd.DataFrame([row], dtype=float)
+        # Phases have terms of their own: a column for every one there was, in order of appearance.
+        columns = dict.fromkeys([*self.rows.columns, *row])
+        self.rows = pd.concat([self.rows, added] if len(self.rows) else [added]).reindex(columns=list(columns))
+        if known:
             with self.path.open("a", newline="") as file:
-                csv.DictWriter(file, self._columns, restval="").writerow(row)
+                self.rows.tail(1).to_csv(file, index=False, header=False)
         else:
             self._write()
         if self._writer is None:
@@ -67,13 +89,7 @@ class MetricsLog:
             self._writer.close()
 
     def _write(self) -> None:
-        # Phases have terms of their own: a column for every one there was, in order of appearance.
-        self._columns = dict.fromkeys(name for row in self.rows for name in row)
-        if not self.rows:
+        if len(self.rows):
+            atomic_write(self.path, self.rows.to_csv(index=False))
+        else:
             self.path.unlink(missing_ok=True)
-            return
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self._columns, restval="")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        atomic_write(self.path, text.getvalue())

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -33,6 +34,7 @@ from synthvae.provenance import hardware, versions
 from synthvae.synth.voice import Voice
 from synthvae.tensors import load_tensors
 from synthvae.training.config import TrainConfig, resolve_config
+from synthvae.training.metrics import read_metrics
 
 __all__ = ["Run", "load_run", "read_description", "write_description"]
 
@@ -181,6 +183,10 @@ class Run:
     def sample_latent(self, n: int, seed: int = 0) -> Tensor:
         """`n` draws ``(n, D)`` of the standard normal prior."""
         return torch.randn(n, self.latent_size, generator=torch.Generator().manual_seed(seed))
+
+    def metrics(self) -> pd.DataFrame:
+        """Every term and weight, a row per epoch (`synthvae.training.metrics.read_metrics`)."""
+        return read_metrics(self.path / "metrics.csv")
 
     @cached_property
     def weights_hash(self) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from synthvae.presets.dataset import Dataset
-from synthvae.training.metrics import read_metrics
+from tests.training.records import records
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -29,7 +29,7 @@ def test_pnp_and_then_the_voice(run: Command, small_dataset: Dataset, tmp_path: 
     code, out, err = run("train", "--loss", "pnp", "--then", "logmel", "--then-epochs", 2, *common)
     assert code == 0, err
     assert "all 2 epochs done after 3 epochs" in out
-    rows = read_metrics(tmp_path / "r/metrics.csv")
+    rows = records(tmp_path / "r/metrics.csv")
     assert [row["phase"] for row in rows] == [0, 1, 1]
     assert "train/perceptual" in rows[0]
     assert "train/spectral" in rows[2]
@@ -46,8 +46,8 @@ def test_selective_finds_out_what_is_heard(run: Command, small_dataset: Dataset,
     assert code == 0, err
     kept = settings(tmp_path / "r")
     assert (kept["network"], kept["latent"], kept["hold_phases"], kept["frame_step"]) == ("selective", 5, True, 4)
-    assert "kl/04" in read_metrics(tmp_path / "r/metrics.csv")[0]
-    assert "kl/05" not in read_metrics(tmp_path / "r/metrics.csv")[0]
+    assert "kl/04" in records(tmp_path / "r/metrics.csv")[0]
+    assert "kl/05" not in records(tmp_path / "r/metrics.csv")[0]
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from synthvae.synth.voice import Voice
 from synthvae.tensors import load_tensors
 from synthvae.training import loop
 from synthvae.training.config import TrainConfig, resolve_config
-from synthvae.training.metrics import read_metrics
 from synthvae.training.preparation import Preparation
 from synthvae.training.run_directory import load_run
+from tests.training.records import records
 
 
 def settings(dataset: Dataset, **changes: Any) -> TrainConfig:
@@ -121,7 +121,7 @@ def test_a_finished_run_is_left_alone(small_dataset: Dataset, small_voice: Voice
 
 
 def test_metrics_name_every_term_and_dimension(small_run: Path):
-    rows = read_metrics(small_run / "metrics.csv")
+    rows = records(small_run / "metrics.csv")
     assert [row["epoch"] for row in rows] == [0, 1]
     for split in ("train", "validation"):
         for term in ("parameter", "clamp", "spectral", "kl", "total"):
@@ -137,7 +137,7 @@ def test_metrics_name_every_term_and_dimension(small_run: Path):
 
 def test_beta_holds_one_to_three(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
     loop.train(settings(small_dataset, epochs=2), small_dataset, small_voice, tmp_path / "run")
-    row = read_metrics(tmp_path / "run" / "metrics.csv")[-1]
+    row = records(tmp_path / "run" / "metrics.csv")[-1]
     ratio = row["beta"] * row["train/spectral"] / row["train/parameter"]
     assert ratio == pytest.approx(3.0, rel=0.35)  # the averages are those of 8 steps only
 
@@ -151,7 +151,7 @@ def test_a_constant_beta_is_set_for_the_initial_weights_and_stays(
     terms = {name: value.median() if name == "spectral" else value.mean()
              for name, value in trainer._measure_validation()[0].items()}  # fmt: skip
     trainer.run()
-    rows = read_metrics(tmp_path / "whole" / "metrics.csv")
+    rows = records(tmp_path / "whole" / "metrics.csv")
     assert len({row["beta"] for row in rows}) == 1
     assert rows[0]["beta"] * float(terms["spectral"]) == pytest.approx(5.0 * float(terms["parameter"]), rel=1e-5)
     with pytest.raises(Killed):
@@ -163,7 +163,7 @@ def test_a_constant_beta_is_set_for_the_initial_weights_and_stays(
 def test_learning_lowers_the_validation_loss(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
     config = settings(small_dataset, epochs=30, loss="none", synth_layer=False, patience=0)
     loop.train(config, small_dataset, None, tmp_path / "run")
-    rows = read_metrics(tmp_path / "run" / "metrics.csv")
+    rows = records(tmp_path / "run" / "metrics.csv")
     assert rows[-1]["train/parameter"] < 0.9 * rows[0]["train/parameter"]
 
 
@@ -172,7 +172,7 @@ def test_early_stopping_waits_as_long_as_asked(small_dataset: Dataset, tmp_path:
     position = loop.train(config, small_dataset, None, tmp_path / "run")
     assert position.finished == "no better validation loss for 3 epochs"
     assert position.epoch == position.best_epoch + 1 + 3
-    rows = read_metrics(tmp_path / "run" / "metrics.csv")
+    rows = records(tmp_path / "run" / "metrics.csv")
     best = min(range(len(rows)), key=lambda i: rows[i]["validation/total"])
     assert best == position.best_epoch
     assert load_run(tmp_path / "run").state["best_epoch"] == best
@@ -319,7 +319,7 @@ def test_without_its_checkpoint_a_run_is_not_trained_over_with_other_settings(
 
 
 def test_the_log_has_the_minimised_loss_and_both_summaries(small_run: Path):
-    row = read_metrics(small_run / "metrics.csv")[0]
+    row = records(small_run / "metrics.csv")[0]
     assert row["train/spectral_mean"] != row["train/spectral"]
     assert row["train/loss"] > 0
     assert row["validation/spectral_mean"] > 0
@@ -368,7 +368,7 @@ def test_a_second_phase_goes_on_from_the_best_weights_and_resumes_to_the_bit(
         small_dataset, loss="none", synth_layer=False, epochs=2, then={"loss": "logmel", "epochs": 2, "beta": 0.01}
     )
     loop.train(config, small_dataset, small_voice, tmp_path / "whole")
-    rows = read_metrics(tmp_path / "whole" / "metrics.csv")
+    rows = records(tmp_path / "whole" / "metrics.csv")
     assert [(row["epoch"], row["phase"]) for row in rows] == [(0, 0), (1, 0), (2, 1), (3, 1)]
     assert "train/spectral" not in rows[1]
     assert rows[3]["train/spectral"] > 0
@@ -461,7 +461,7 @@ def test_pnp_trains_without_rendering_and_hears_what_is_weighted(small_dataset: 
         small_dataset, loss="pnp", synth_layer=False, epochs=120, parameter_weight=0.0, beta=1.0, patience=0, lr=3e-3
     )
     loop.train(config, small_dataset, None, tmp_path / "run", preparation=Preparation(metric=metric))
-    rows = read_metrics(tmp_path / "run" / "metrics.csv")
+    rows = records(tmp_path / "run" / "metrics.csv")
     assert rows[-1]["train/perceptual"] < 0.2 * rows[0]["train/perceptual"]
     assert "train/spectral" not in rows[-1]
     unit = small_dataset.split("train")
@@ -477,7 +477,7 @@ def test_the_kl_weight_rises_as_scheduled_and_epochs_are_compared_at_its_full_va
         small_dataset, loss="none", synth_layer=False, epochs=4, kl_weight=0.5, kl_schedule="linear", kl_warmup=2.0
     )
     loop.train(config, small_dataset, None, tmp_path / "run")
-    rows = read_metrics(tmp_path / "run" / "metrics.csv")
+    rows = records(tmp_path / "run" / "metrics.csv")
     assert [row["kl_weight"] for row in rows] == [0.0, 0.25, 0.5, 0.5]
     for row in rows:
         expected = row["validation/parameter"] + 100 * row["validation/clamp"] + 0.5 * row["validation/kl"]
@@ -491,7 +491,7 @@ def test_free_bits_keep_dimensions_active_where_the_weight_alone_collapses_them(
             small_dataset, loss="none", synth_layer=False, epochs=60, kl_weight=1.0, free_bits=bits, patience=0, lr=3e-3
         )
         loop.train(config, small_dataset, None, tmp_path / str(bits))
-        active[bits] = read_metrics(tmp_path / str(bits) / "metrics.csv")[-1]["active_units"]
+        active[bits] = records(tmp_path / str(bits) / "metrics.csv")[-1]["active_units"]
     assert active[0.0] <= 2
     assert active[0.5] >= 12
 

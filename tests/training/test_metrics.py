@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synthvae.errors import UserError
+from synthvae.training.metrics import MetricsLog, read_metrics
+from synthvae.training.run_directory import load_run
+
+
+def test_rows_come_back_to_the_bit_and_phases_have_columns_of_their_own(tmp_path: Path):
+    log = MetricsLog(tmp_path, 0)
+    rows = [{"epoch": 0.0, "a": 0.1 + 0.2}, {"epoch": 1.0, "a": 1e-300}, {"epoch": 2.0, "b": float(np.pi)}]
+    for row in rows:
+        log.add(row)
+    log.close()
+    table = read_metrics(tmp_path / "metrics.csv")
+    assert list(table.columns) == ["epoch", "a", "b"]
+    assert table["a"].tolist()[:2] == [0.1 + 0.2, 1e-300]
+    assert table["b"].tolist()[2] == float(np.pi)
+    assert table.isna().sum().sum() == 3
+    pd.testing.assert_frame_equal(log.rows.reset_index(drop=True), table)
+
+
+def test_a_log_goes_on_from_an_epoch_and_drops_a_row_that_was_cut_short(tmp_path: Path):
+    log = MetricsLog(tmp_path, 0)
+    for epoch in range(12):
+        log.add({"epoch": float(epoch), "a": 0.5 * epoch})
+    log.close()
+    path = tmp_path / "metrics.csv"
+    path.write_text(path.read_text()[:-8])  # the last row is now "1", which reads as an epoch
+    assert read_metrics(path)["epoch"].tolist() == list(range(11))
+    again = MetricsLog(tmp_path, 4)
+    again.add({"epoch": 4.0, "a": 7.0})
+    again.close()
+    assert read_metrics(path)["a"].tolist() == [0.0, 0.5, 1.0, 1.5, 7.0]
+
+
+def test_no_log_no_rows_and_something_else_is_refused(tmp_path: Path):
+    assert read_metrics(tmp_path / "metrics.csv").empty
+    (tmp_path / "metrics.csv").write_text("epoch,a\n0,many\n")
+    with pytest.raises(UserError, match="not a table of numbers"):
+        read_metrics(tmp_path / "metrics.csv")
+
+
+def test_a_run_gives_its_log_as_a_table(small_run: Path):
+    table = load_run(small_run).metrics()
+    assert table["epoch"].tolist() == [0.0, 1.0]
+    assert {"validation/total", "kl/15"} <= set(table.columns)
