@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# The extra fad holds NumPy below 2, so it does not share an environment with what everything else is tested in.
+# The extra frechet-audio-distance holds NumPy below 2, so it has an environment of its own.
 FAD_VENV ?= .venv-fad
 # The release everything is tested with; used where no torch is installed yet.
 TORCH ?= torch==2.13.0
@@ -17,7 +17,7 @@ REPORT := analysis/demo
 help:
 	@echo "make demo   a dataset, a model trained through the Voice, a report and eight new sounds"
 	@echo "make test   every test but those of the two lines below, the linters and the types"
-	@echo "make test-fad  pretrained embeddings, in $(FAD_VENV), on weights drawn here"
+	@echo "make test-fad  VGGish and PANNs beside frechet-audio-distance, CLAP, EnCodec, in $(FAD_VENV), on drawn weights"
 	@echo "make test-browser  the report and the map in headless Chromium"
 	@echo "make clean  remove what the demo made (not $(VENV))"
 
@@ -52,12 +52,13 @@ lint: $(VENV)/installed-dev
 test: lint
 	$(BIN)/python -m pytest -n 2 -m "not browser" --cov --cov-report=term:skip-covered
 
-# torchvggish has the layers and the front end of VGGish; the repository that torch.hub fetches is on no package index.
+# torchvggish has the layers and the front end that VGGish is compared with; frechet-audio-distance has torch.hub fetch
+# them from a repository that is on no package index.
 # No bytecode, since most of what pip installs here is never imported.
 $(FAD_VENV)/installed: pyproject.toml
 	@test -x $(FAD_VENV)/bin/python || $(PYTHON) -m venv $(FAD_VENV)
 	@$(FAD_VENV)/bin/python -c 'import torch' 2>/dev/null || $(FAD_VENV)/bin/python -m pip install --quiet --no-compile $(TORCH)
-	$(FAD_VENV)/bin/python -m pip install --quiet --no-compile --editable '.[fad]' 'pytest>=8' torchvggish==0.2
+	$(FAD_VENV)/bin/python -m pip install --quiet --no-compile --editable '.[frechet-audio-distance]' 'pytest>=8' torchvggish==0.2
 	@touch $@
 
 # A test that would be skipped for want of the extra fails here.

@@ -1,8 +1,9 @@
 """Embeddings of sounds by name, for distances between sets of sounds.
 
-``logmel`` is built in. The others are models of the package ``frechet-audio-distance`` (`pip install "synthvae[fad]"`):
-that package builds them and loads their weights, and nothing else of it is used. Its own PANNs distance is wrong: it
-joins the embeddings of all sounds end to end, so that mean and covariance are those of a single number (its issue 37).
+``logmel`` needs no weights. VGGish and PANNs CNN14 are written out here and load the published files of weights
+(docs/fad.md). CLAP and EnCodec are models of the package ``frechet-audio-distance``, which builds them and loads their
+weights; nothing else of it is used. Its own PANNs distance is wrong: it joins the embeddings of all sounds end to end,
+so that mean and covariance are those of single numbers (its issue 37).
 """
 
 from synthvae.analysis.embeddings.base import Embedding, resample

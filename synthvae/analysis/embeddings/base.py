@@ -20,7 +20,7 @@ __all__ = ["Embedding", "Model", "resample"]
 #: From audio ``(B, T)`` at the model's rate to rows ``(R, D)``, those of a sound side by side.
 Model = Callable[[NDArray[np.float32]], NDArray[np.floating]]
 
-#: Sounds that a model hears at once: the first maps of PANNs take 7 MB for each second of one.
+#: Sounds in one call of a model: the first maps of PANNs take 7 MB for each second of one.
 BATCH = 8
 
 
@@ -31,11 +31,11 @@ class Embedding:
     Attributes:
         name: one of `EMBEDDINGS`.
         dimension: D, columns of a row.
-        sample_rate: in Hz, of what the model hears; other audio is resampled.
+        sample_rate: in Hz, of what the model takes; other audio is resampled.
         model: does the work.
         per_sound: whether a sound is one row. If not, the rows of a sound are side by side and depend on each other:
-            good for the distance that the study printed, not for floors and intervals.
-        shortest: samples at `sample_rate` below which the model has nothing to say.
+            good for comparison with ``frechet-audio-distance``, not for floors and intervals.
+        shortest: samples at `sample_rate` below which the model has no output.
         longest: samples at `sample_rate` beyond which the model would leave out some.
         fingerprint: of the weights; two embeddings of one name with the same one give the same rows.
         light: whether one thread to a batch is faster than all threads to each.
@@ -76,8 +76,8 @@ class Embedding:
         self._check_length(sounds.shape[1], sample_rate)
         parts = []
         for start in range(0, len(sounds), BATCH):
-            heard = resample(sounds[start : start + BATCH], sample_rate, self.sample_rate)
-            parts.append(np.asarray(self.model(heard), dtype=np.float64))
+            audio_part = resample(sounds[start : start + BATCH], sample_rate, self.sample_rate)
+            parts.append(np.asarray(self.model(audio_part), dtype=np.float64))
         rows = np.concatenate(parts)
         if rows.ndim != 2 or rows.shape[1] != self.dimension:
             raise ValueError(f"{self.name}: expected rows of {self.dimension}, got {rows.shape}")
@@ -87,16 +87,16 @@ class Embedding:
     def _check_length(self, samples: int, sample_rate: int) -> None:
         if sample_rate < 1:
             raise ValueError(f"sample rate must be positive, got {sample_rate}")
-        heard = -(-samples * self.sample_rate // sample_rate)
+        resampled = -(-samples * self.sample_rate // sample_rate)
         sounds = f"{self.name}: sounds of {samples / sample_rate:.3f} s"
-        if heard < self.shortest:
+        if resampled < self.shortest:
             raise UserError(
                 f"{sounds}, at least {self.shortest / self.sample_rate:.3f} s are needed; "
                 "generate the dataset with more --seconds or choose another embedding"
             )
-        if self.longest is not None and heard > self.longest:
+        if self.longest is not None and resampled > self.longest:
             raise UserError(
-                f"{sounds}, it hears {self.longest / self.sample_rate:.3f} s at most; "
+                f"{sounds}, it takes {self.longest / self.sample_rate:.3f} s at most; "
                 "generate the dataset with fewer --seconds or choose another embedding"
             )
 

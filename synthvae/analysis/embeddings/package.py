@@ -1,10 +1,9 @@
-"""Models of ``frechet-audio-distance``, loaded so that nothing is fetched or unpickled behind the user's back.
+"""Models of the package ``frechet-audio-distance`` (CLAP, EnCodec), without side effects of its import.
 
-What stands in the way, in release 0.3.4. It imports ``laion_clap``, which fetches three tokenizers when imported.
-It imports ``encodec``, which imports ``torchaudio``, which fails unless it was built for the installed torch; neither
-is called for an embedding. So both are replaced by empty modules while the package is imported, and what was imported
-meanwhile is forgotten, so that nobody else meets it. Its weights are read as weights only: a file that holds anything
-else is refused, not unpickled.
+Release 0.3.4 imports ``laion_clap``, which fetches three tokenizers when it is imported, and ``encodec``, which
+imports ``torchaudio``, which fails unless it was built for the installed torch; an embedding calls neither. So both are
+replaced by empty modules while the package is imported, and what was imported with them is removed from `sys.modules`
+again. Its weights are read as weights only: a file that holds anything else is refused, not unpickled.
 """
 
 from __future__ import annotations
@@ -13,11 +12,10 @@ import contextlib
 import importlib
 import importlib.util
 import io
-import os
 import pickle
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -27,21 +25,19 @@ from urllib.error import URLError
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
+from synthvae.analysis.embeddings.base import Model
+from synthvae.analysis.embeddings.weights import RESAVE, environment, hub_directory, weights_only
 from synthvae.errors import UserError
 
-__all__ = ["PackageModel", "WeightFile", "load_model"]
+__all__ = ["CLAP", "ENCODEC", "PackageModel", "WeightFile", "clap", "encodec", "load_model"]
 
 PACKAGE = "frechet_audio_distance"
-INSTALL = 'pip install "synthvae[fad]" in an environment of its own'
+INSTALL = 'pip install "synthvae[frechet-audio-distance]" in an environment of its own'
 
-#: Makes a file of weights only out of one that holds more, for who trusts it: LAION writes such files.
-RESAVE = (
-    'python -c \'import sys, torch; f = sys.argv[1]; c = torch.load(f, "cpu", weights_only=False); '
-    'torch.save({k: c[k] for k in ("model", "state_dict") if k in c} or c, f)\''
-)
-
-#: Imported with empty modules in their place, so not to be left where others find them.
+#: Imported beside empty modules, and therefore removed from `sys.modules` afterwards.
 _TAINTED = (PACKAGE, "encodec", "laion_clap")
 
 
@@ -73,6 +69,45 @@ class PackageModel:
     files: tuple[WeightFile, ...]
 
 
+_HUB = "huggingface.co"
+
+CLAP = PackageModel(
+    "clap",
+    48_000,
+    (
+        WeightFile("630k-audioset-best.pt", f"{_HUB}/lukewys/laion_clap"),
+        WeightFile("roberta-base", f"{_HUB}/FacebookAI/roberta-base, the whole folder"),
+        WeightFile("bert-base-uncased", f"{_HUB}/google-bert/bert-base-uncased, configuration and tokenizer"),
+        WeightFile("facebook/bart-base", f"{_HUB}/facebook/bart-base, configuration and tokenizer"),
+    ),
+)
+ENCODEC = PackageModel(
+    "encodec",
+    24_000,
+    (WeightFile("checkpoints/encodec_24khz-d7cc33bc.th", "dl.fbaipublicfiles.com/encodec/v0"),),
+)
+
+
+def clap(model: Any) -> Model:  # noqa: ANN401
+    """The audio side of LAION CLAP (Wu et al. 2023, ICASSP), of length 1; sounds below 10 s are repeated."""
+    return _in_one_batch(model, lambda audio: model.get_audio_embedding_from_data(audio, use_tensor=True))
+
+
+def encodec(model: Any) -> Model:  # noqa: ANN401
+    """EnCodec's encoder before quantization (Défossez et al. 2022, arXiv 2210.13438), averaged over its frames."""
+    return _in_one_batch(model, lambda audio: model.encoder(audio[:, None]).mean(dim=2))
+
+
+def _in_one_batch(model: Any, forward: Callable[[Tensor], Tensor]) -> Model:  # noqa: ANN401
+    device = next(model.parameters()).device
+
+    def embed(audio: NDArray[np.float32]) -> NDArray[np.floating]:
+        with torch.no_grad():
+            return forward(torch.from_numpy(np.ascontiguousarray(audio)).to(device)).cpu().numpy()
+
+    return embed
+
+
 def load_model(name: str, wanted: PackageModel, weights_dir: Path | None) -> Any:  # noqa: ANN401  untyped package
     """Build a model and load its weights, both with the package's own code.
 
@@ -92,16 +127,16 @@ def load_model(name: str, wanted: PackageModel, weights_dir: Path | None) -> Any
         raise UserError(f"{name}: needs the package frechet-audio-distance; {INSTALL}")
     if weights_dir is not None:
         _check_files(name, wanted, weights_dir)
-    directory = (Path(torch.hub.get_dir()) if weights_dir is None else weights_dir).resolve()
+    directory = (hub_directory() if weights_dir is None else weights_dir).resolve()
     offline = weights_dir is not None
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_hub_directory())
-        stack.enter_context(_weights_only())
+        stack.enter_context(_restored_hub_directory())
+        stack.enter_context(weights_only())
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # of what the package's own imports deprecate
         if offline:
             stack.enter_context(_no_network(directory))
-        # The package prints; CLAP prints each of its 400 parameters. A question of torch.hub has to be seen.
+        # The package prints; CLAP prints each of its 400 parameters.
         stack.enter_context(contextlib.redirect_stdout(io.StringIO() if wanted.name == "clap" else sys.stderr))
         if wanted.name == "clap" and offline:
             stack.enter_context(contextlib.chdir(directory))  # transformers looks for folders of these names here
@@ -137,10 +172,6 @@ def _explain(name: str, wanted: PackageModel, directory: Path, offline: bool, er
             f"{name}: {files}: not a file of weights alone, and nothing is unpickled; fetch it again or, if you trust "
             f"it, save its weights anew: {RESAVE} FILE"
         ) from error
-    if isinstance(error, EOFError) and wanted.name == "vggish":
-        error = RuntimeError(
-            "torch.hub asks whether you trust the code of harritaylor/torchvggish; run it in a terminal"
-        )
     reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
     if isinstance(error, ImportError):
         raise UserError(f"{name}: frechet-audio-distance cannot be imported ({reason}); {INSTALL}") from error
@@ -207,30 +238,13 @@ def _declare_torchvision() -> None:
 
 
 @contextlib.contextmanager
-def _hub_directory() -> Iterator[None]:
+def _restored_hub_directory() -> Iterator[None]:
     """Undo what the package does to the folder of `torch.hub`."""
     before = torch.hub.get_dir()
     try:
         yield
     finally:
         torch.hub.set_dir(before)
-
-
-@contextlib.contextmanager
-def _weights_only() -> Iterator[None]:
-    """Have every `torch.load` read weights and numbers and call nothing, whatever its caller says.
-
-    The package's files hold arrays and numbers of NumPy beside the tensors (the state of a sampler, a PCA), pickled by
-    a NumPy that named its modules as it pleased.
-    """
-    allowed: list[Any] = [np.ndarray, np.dtype, *{type(np.dtype(code)) for code in "?bhilqBHILQefd"}]
-    for maker, label in ((np.zeros(1).__reduce__()[0], "_reconstruct"), (np.float64(0.0).__reduce__()[0], "scalar")):
-        allowed += [(maker, f"numpy.{core}.multiarray.{label}") for core in ("core", "_core")]
-    with (
-        _environment(TORCH_FORCE_WEIGHTS_ONLY_LOAD="1", TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=None),
-        torch.serialization.safe_globals(allowed),
-    ):
-        yield
 
 
 @contextlib.contextmanager
@@ -244,26 +258,7 @@ def _no_network(directory: Path) -> Iterator[None]:
     before = hub.urlopen
     hub.urlopen = refuse
     try:
-        with _environment(HF_HUB_OFFLINE="1"):
+        with environment(HF_HUB_OFFLINE="1"):
             yield
     finally:
         hub.urlopen = before
-
-
-@contextlib.contextmanager
-def _environment(**values: str | None) -> Iterator[None]:
-    """Set variables of the environment, or remove them, for a while."""
-    before = {name: os.environ.get(name) for name in values}
-    try:
-        _set_environment(values)
-        yield
-    finally:
-        _set_environment(before)
-
-
-def _set_environment(values: dict[str, str | None]) -> None:
-    for name, value in values.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
+from synthvae.analysis.embeddings import package, panns, vggish
 from synthvae.analysis.embeddings.base import Embedding, Model
-from synthvae.analysis.embeddings.heard import clap, encodec, panns, panns_collapsed, vggish, vggish_windows
-from synthvae.analysis.embeddings.package import PackageModel, WeightFile, load_model
+from synthvae.analysis.embeddings.package import PackageModel
+from synthvae.analysis.embeddings.weights import Checkpoint, find_checkpoint, load_checkpoint, sha256
 from synthvae.analysis.frechet import logmel_embedding
 from synthvae.errors import UserError
 from synthvae.features import build_feature
@@ -23,90 +26,67 @@ __all__ = ["EMBEDDINGS", "build_embedding"]
 
 @dataclass(frozen=True)
 class _Kind:
-    """An embedding that the package's models make; fields as in `Embedding` and `PackageModel`."""
+    """A pretrained embedding; fields as in `Embedding`.
+
+    Attributes:
+        description: in one line.
+        weights: the file of a network that is built here, or a model of ``frechet-audio-distance``.
+        network: builds the network; None where the package does.
+        rows: makes rows of sounds with the network.
+    """
 
     description: str
     dimension: int
-    package: PackageModel
-    hear: Callable[[object], Model]
+    sample_rate: int
+    weights: Checkpoint | PackageModel
+    network: Callable[[], nn.Module] | None
+    rows: Callable[[nn.Module], Model]
     per_sound: bool = True
     shortest: int = 1
     longest: int | None = None
 
 
-_RELEASE = "github.com/harritaylor/torchvggish/releases/tag/v0.1"
-_HUB = "huggingface.co"
+def _vggish(description: str, rows: Callable[[nn.Module], Model], per_sound: bool = True) -> _Kind:
+    network = vggish.VGGish
+    return _Kind(description, 128, vggish.SAMPLE_RATE, vggish.CHECKPOINT, network, rows, per_sound, vggish.SHORTEST)
 
-_VGGISH = PackageModel(
-    "vggish",
-    16_000,
-    (
-        WeightFile("harritaylor_torchvggish_master", "github.com/harritaylor/torchvggish, unpacked"),
-        WeightFile("checkpoints/vggish-10086976.pth", _RELEASE),
-        WeightFile("checkpoints/vggish_pca_params-970ea276.pth", _RELEASE),
-    ),
-)
-_PANNS = PackageModel("pann", 16_000, (WeightFile("Cnn14_16k_mAP%3D0.438.pth", "zenodo.org/record/3987831"),))
-_CLAP = PackageModel(
-    "clap",
-    48_000,
-    (
-        WeightFile("630k-audioset-best.pt", f"{_HUB}/lukewys/laion_clap"),
-        WeightFile("roberta-base", f"{_HUB}/FacebookAI/roberta-base, the whole folder"),
-        WeightFile("bert-base-uncased", f"{_HUB}/google-bert/bert-base-uncased, configuration and tokenizer"),
-        WeightFile("facebook/bart-base", f"{_HUB}/facebook/bart-base, configuration and tokenizer"),
-    ),
-)
-_ENCODEC = PackageModel(
-    "encodec",
-    24_000,
-    (WeightFile("checkpoints/encodec_24khz-d7cc33bc.th", "dl.fbaipublicfiles.com/encodec/v0"),),
-)
 
-_VGGISH_SHORTEST = 15_600  # 96 frames of 25 ms, 10 ms apart
+def _panns(description: str, rate: int, rows: Callable[[nn.Module], Model], collapsed: bool = False) -> _Kind:
+    network, checkpoint = partial(panns.build_cnn14, rate), panns.CHECKPOINTS[rate]
+    dimension = 1 if collapsed else 2048
+    return _Kind(description, dimension, rate, checkpoint, network, rows, not collapsed, panns.shortest(rate))
+
+
+_PACKAGE = "(needs frechet-audio-distance)"
 _KINDS: dict[str, _Kind] = {
-    "vggish": _Kind(
-        "VGGish at 16 kHz, 128 dimensions, mean over windows of 0.96 s (needs the extra fad)",
-        128,
-        _VGGISH,
-        vggish,
-        shortest=_VGGISH_SHORTEST,
+    "vggish": _vggish("VGGish at 16 kHz, 128 dimensions, mean over windows of 0.96 s", vggish.vggish),
+    "vggish-windows": _vggish(
+        "VGGish, every window a row: for comparison with frechet-audio-distance only", vggish.vggish_windows, False
     ),
-    "vggish-windows": _Kind(
-        "VGGish, every window for itself, as the study has it: for comparison with the study only",
-        128,
-        _VGGISH,
-        vggish_windows,
-        per_sound=False,
-        shortest=_VGGISH_SHORTEST,
-    ),
-    "panns": _Kind(
-        "PANNs CNN14 at 16 kHz, 2048 dimensions (needs the extra fad)",
-        2048,
-        _PANNS,
-        panns,
-        shortest=31 * 160,  # 32 frames 10 ms apart, halved five times
-    ),
-    "panns-collapsed": _Kind(
-        "PANNs with all 2048 dimensions mistaken for one, as published: for comparison with the study only",
-        1,
-        _PANNS,
-        panns_collapsed,
-        per_sound=False,
-        shortest=31 * 160,
+    "panns": _panns("PANNs CNN14 at 16 kHz, 2048 dimensions", 16_000, panns.panns),
+    "panns-32k": _panns("PANNs CNN14 at 32 kHz, 2048 dimensions", 32_000, panns.panns),
+    "panns-collapsed": _panns(
+        "PANNs with its 2048 dimensions taken for one: for comparison with frechet-audio-distance only",
+        16_000,
+        panns.panns_collapsed,
+        collapsed=True,
     ),
     "clap": _Kind(
-        "LAION CLAP (630k-audioset) at 48 kHz, 512 dimensions (needs the extra fad)",
+        f"LAION CLAP (630k-audioset) at 48 kHz, 512 dimensions {_PACKAGE}",
         512,
-        _CLAP,
-        clap,
-        longest=480_000,  # of longer sounds it hears ten seconds drawn at random
+        package.CLAP.sample_rate,
+        package.CLAP,
+        None,
+        package.clap,
+        longest=480_000,  # of longer sounds it takes ten seconds drawn at random
     ),
     "encodec": _Kind(
-        "EnCodec at 24 kHz before quantization, 128 dimensions, mean over time (needs the extra fad)",
+        f"EnCodec at 24 kHz before quantization, 128 dimensions, mean over time {_PACKAGE}",
         128,
-        _ENCODEC,
-        encodec,
+        package.ENCODEC.sample_rate,
+        package.ENCODEC,
+        None,
+        package.encodec,
     ),
 }
 
@@ -122,16 +102,17 @@ def build_embedding(name: str, sample_rate: int, weights_dir: Path | None = None
 
     Args:
         name: one of `EMBEDDINGS`.
-        sample_rate: of the audio that will be embedded, in Hz: ``logmel`` hears it as it is. The others have a rate of
+        sample_rate: of the audio that will be embedded, in Hz: ``logmel`` takes it as it is. The others have a rate of
             their own.
-        weights_dir: folder with the weights, for machines without a network: nothing is fetched then. Without it the
-            package fetches what the cache of `torch.hub` lacks.
+        weights_dir: folder with the weights; nothing is fetched then. Without it the folder of `torch.hub`, and what
+            it lacks is fetched.
 
     Returns:
         The embedding, on CUDA where there is any.
 
     Raises:
-        UserError: if there is no such embedding, or the package, weights or network that it needs are missing.
+        UserError: if there is no such embedding, or the package, weights or network that it needs are missing or
+            cannot be used.
         ValueError: if ``logmel`` does not exist at that sample rate.
     """
     if name == "logmel":
@@ -139,20 +120,27 @@ def build_embedding(name: str, sample_rate: int, weights_dir: Path | None = None
     if name not in _KINDS:
         raise UserError(f"embedding: none is called {name!r}; choose one of {', '.join(EMBEDDINGS)}")
     kind = _KINDS[name]
-    module = load_model(name, kind.package, weights_dir).model
+    if isinstance(kind.weights, PackageModel):
+        network = package.load_model(name, kind.weights, weights_dir).model
+        fingerprint = _fingerprint(network)
+    else:
+        assert kind.network is not None
+        path = find_checkpoint(name, kind.weights, weights_dir)
+        network = load_checkpoint(name, kind.weights, path, kind.network)
+        fingerprint = sha256(path)
     return Embedding(
         name,
         kind.dimension,
-        kind.package.sample_rate,
-        kind.hear(module),
+        kind.sample_rate,
+        kind.rows(network),
         kind.per_sound,
         kind.shortest,
         kind.longest,
-        _fingerprint(module),
+        fingerprint,
     )
 
 
-def _fingerprint(module: torch.nn.Module) -> str:
+def _fingerprint(module: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in module.state_dict().items():
         digest.update(name.encode())
@@ -163,8 +151,8 @@ def _fingerprint(module: torch.nn.Module) -> str:
 def _logmel(sample_rate: int) -> Model:
     feature = build_feature("logmel", sample_rate)
 
-    def hear(audio: NDArray[np.float32]) -> NDArray[np.floating]:
+    def embed(audio: NDArray[np.float32]) -> NDArray[np.floating]:
         with torch.inference_mode():
             return logmel_embedding(feature(torch.from_numpy(audio)).numpy())
 
-    return hear
+    return embed

@@ -1,0 +1,251 @@
+"""Weight files of pretrained networks: found in a folder, checked, and read without unpickling anything."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import hashlib
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from synthvae.errors import UserError
+
+__all__ = ["Checkpoint", "environment", "find_checkpoint", "hub_directory", "load_checkpoint", "sha256", "weights_only"]
+
+#: Writes a file of weights only from one that holds more, for a user who trusts it.
+RESAVE = (
+    'python -c \'import sys, torch; f = sys.argv[1]; c = torch.load(f, "cpu", weights_only=False); '
+    'torch.save({k: c[k] for k in ("model", "state_dict") if k in c} or c, f)\''
+)
+#: Optional list of checksums in a folder of weights, as ``sha256sum FILES > SHA256SUMS`` writes it.
+SUMS = "SHA256SUMS"
+#: Counts the batches of training in batch normalisation; older files lack it, and an embedding does not need it.
+COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A published file of weights.
+
+    Attributes:
+        name: the file's name as its publisher has it.
+        url: where it is published.
+        page: the publisher's page, for messages.
+        other_name: a name under which other programs save it; empty if there is none.
+        section: key of the state dict within the file; empty where the file is the state dict.
+        unused: tensors of the file that an embedding does not need, such as the classifier's.
+    """
+
+    name: str
+    url: str
+    page: str
+    other_name: str = ""
+    section: str = ""
+    unused: tuple[str, ...] = ()
+
+
+def hub_directory() -> Path:
+    """Folder in which `torch.hub` and ``frechet-audio-distance`` save weights."""
+    return Path(torch.hub.get_dir())
+
+
+def find_checkpoint(name: str, wanted: Checkpoint, weights_dir: Path | None) -> Path:
+    """The path of a weight file.
+
+    Args:
+        name: of the embedding, for messages.
+        wanted: the file.
+        weights_dir: the folder that has it, itself or in ``checkpoints``; nothing is fetched then. Without it, the
+            folder of `torch.hub`, into which a missing file is fetched.
+
+    Returns:
+        An existing file, equal to its line in ``SHA256SUMS`` where the folder has that list.
+
+    Raises:
+        UserError: if the file is missing or cannot be fetched, or its checksum is another.
+    """
+    directory = hub_directory() if weights_dir is None else weights_dir
+    if weights_dir is not None and not directory.is_dir():
+        raise UserError(f"{directory}: no such folder; give the folder of the weights of {name} as --weights-dir")
+    names = [wanted.name, wanted.other_name] if wanted.other_name else [wanted.name]
+    for path in [folder / file for folder in (directory, directory / "checkpoints") for file in names]:
+        if path.is_file():
+            _check_sum(name, path)
+            return path
+    if weights_dir is not None:
+        raise UserError(
+            f"{name}: {directory} lacks {wanted.name} (from {wanted.page}); put it there, or leave out --weights-dir "
+            "where there is a network"
+        )
+    return _fetch(name, wanted, directory / "checkpoints")
+
+
+def _fetch(name: str, wanted: Checkpoint, directory: Path) -> Path:
+    path = directory / wanted.name
+    print(f"{name}: fetching {wanted.url} to {path}", file=sys.stderr)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(wanted.url, str(path), progress=sys.stderr.isatty())
+    except OSError as error:  # URLError is one
+        raise UserError(
+            f"{name}: {wanted.url} cannot be fetched to {path} ({error}); where there is no network, put "
+            f"{wanted.name} (from {wanted.page}) into a folder and name that with --weights-dir"
+        ) from error
+    return path
+
+
+def _check_sum(name: str, path: Path) -> None:
+    """Compare a file with its line in ``SHA256SUMS``, where the folder has that list."""
+    sums = path.parent / SUMS
+    if not sums.is_file():
+        return
+    for line in sums.read_text(errors="replace").splitlines():
+        digest, _, file = line.partition(" ")
+        if file.lstrip(" *") == path.name and digest.lower() != (found := sha256(path)):
+            raise UserError(f"{name}: {path}: SHA-256 {found}, but {sums} says {digest}; fetch the file again")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_checkpoint(name: str, wanted: Checkpoint, path: Path, build: Callable[[], nn.Module]) -> nn.Module:
+    """Build a network with the weights of a file.
+
+    Args:
+        name: of the embedding, for messages.
+        wanted: which file it is.
+        path: the file.
+        build: makes the network; called where tensors have shapes and no numbers, so it draws nothing.
+
+    Returns:
+        The network in float32 and in evaluation mode, without gradients, on CUDA where there is any.
+
+    Raises:
+        UserError: if the file holds anything but tensors, arrays and numbers, is damaged, or its tensors are not the
+            network's by name, shape and type, or not finite.
+    """
+    with torch.device("meta"):
+        network = build()
+    state = _read(name, wanted, path)
+    problem = _mismatch(network.state_dict(), state, wanted)
+    if problem:
+        raise UserError(
+            f"{name}: {path}: not the weights of this network: {problem}; fetch {wanted.name} from {wanted.page} again"
+        )
+    tensors = {key: torch.tensor(0) if key.endswith(COUNTER) else state[key].float() for key in network.state_dict()}
+    network.load_state_dict(tensors, assign=True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return network.requires_grad_(False).eval().to(device)
+
+
+def _read(name: str, wanted: Checkpoint, path: Path) -> dict[str, Any]:
+    """The state dict of a file, unchecked."""
+    try:
+        with weights_only():
+            document = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{name}: {path}: not a file of weights alone, and nothing is unpickled; fetch it again or, if you trust "
+            f"it, save its weights anew: {RESAVE} FILE"
+        ) from error
+    except Exception as error:  # OSError, EOFError, RuntimeError of the archive reader, and others
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise UserError(
+            f"{name}: {path}: cannot be read ({reason}); fetch {wanted.name} from {wanted.page} again"
+        ) from error
+    if wanted.section and isinstance(document, dict):
+        document = document.get(wanted.section)
+    if not isinstance(document, dict):
+        place = f" under {wanted.section!r}" if wanted.section else ""
+        raise UserError(f"{name}: {path}: no state dict{place}; fetch {wanted.name} from {wanted.page} again")
+    return document
+
+
+def _mismatch(expected: dict[str, Tensor], state: dict[str, Any], wanted: Checkpoint) -> str:
+    """What keeps a state dict from being the network's, in words; empty if nothing does."""
+    needed = [key for key in expected if not key.endswith(COUNTER)]
+    missing = [key for key in needed if not isinstance(state.get(key), Tensor)]
+    if missing:
+        return f"no tensor {missing[0]!r}{_others(missing)}"
+    foreign = [key for key in state if key not in expected and key not in wanted.unused]
+    if foreign:
+        return f"unknown entry {foreign[0]!r}{_others(foreign)}"
+    for key in needed:
+        tensor, shape = state[key], tuple(expected[key].shape)
+        if tuple(tensor.shape) != shape:
+            return f"{key!r} has shape {tuple(tensor.shape)}, expected {shape}"
+        if not tensor.is_floating_point():
+            return f"{key!r} is {tensor.dtype}, expected floating point"
+        if not torch.isfinite(tensor).all():
+            return f"{key!r} is not finite"
+    return ""
+
+
+def _others(keys: list[str]) -> str:
+    return f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+
+
+@contextlib.contextmanager
+def weights_only() -> Iterator[None]:
+    """Make every `torch.load` read tensors, arrays and numbers and call nothing else, whatever its caller says.
+
+    Published files hold NumPy arrays and numbers beside the tensors (the state of a sampler, a PCA), pickled by a NumPy
+    whose modules had other names.
+    """
+    # Bytes of an array are stored as text that `codecs.encode` turns back; PyTorch 2.4 does not allow it by itself.
+    allowed: list[Any] = [codecs.encode, np.ndarray, np.dtype, *{type(np.dtype(code)) for code in "?bhilqBHILQefd"}]
+    makers: list[tuple[Any, str]] = [
+        (np.zeros(1).__reduce__()[0], "_reconstruct"),
+        (np.float64(0.0).__reduce__()[0], "scalar"),
+    ]
+    for maker, label in makers:
+        allowed += [_renamed(maker, f"numpy.{core}.multiarray", label) for core in ("core", "_core")]
+    before = list(torch.serialization.get_safe_globals())  # PyTorch 2.4 hands out its own list
+    with environment(TORCH_FORCE_WEIGHTS_ONLY_LOAD="1", TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=None):
+        torch.serialization.add_safe_globals(allowed)
+        try:
+            yield
+        finally:
+            torch.serialization.clear_safe_globals()
+            torch.serialization.add_safe_globals(before)
+
+
+def _renamed(function: Callable[..., Any], module: str, name: str) -> Callable[..., Any]:
+    """The function under a name by which files refer to it."""
+
+    def call(*arguments: object) -> Any:  # noqa: ANN401
+        return function(*arguments)
+
+    call.__module__, call.__name__, call.__qualname__ = module, name, name
+    return call
+
+
+@contextlib.contextmanager
+def environment(**values: str | None) -> Iterator[None]:
+    """Set variables of the environment, or remove them where the value is None, and restore them afterwards."""
+    before = {name: os.environ.get(name) for name in values}
+    try:
+        _set_environment(values)
+        yield
+    finally:
+        _set_environment(before)
+
+
+def _set_environment(values: dict[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
