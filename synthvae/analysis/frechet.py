@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from scipy.linalg import lapack
 from threadpoolctl import threadpool_limits
 
 from synthvae.analysis.checks import finite_matrix, require_finite
@@ -206,9 +207,9 @@ def gaussian_distance(
     """Squared Fréchet (2-Wasserstein) distance between two Gaussians.
 
     d^2 = |m1 - m2|^2 + tr(S1 + S2) - 2 tr (S1^1/2 S2 S1^1/2)^1/2 (Dowson and Landau 1982, J. Multivariate
-    Analysis 12:450). The last trace is the sum of the singular values of S1^1/2 S2^1/2: symmetric roots
-    through the eigendecomposition and no square root of a product, so the result is never complex, and
-    small eigenvalues keep their accuracy.
+    Analysis 12:450). The last trace is the sum of the singular values of F1^T F2 for any factors S = F F^T: no square
+    root of a product, so the result is never complex, and small eigenvalues keep their accuracy. A factor of a
+    covariance of low rank has few columns, so that few sounds in many dimensions take little time.
 
     Args:
         mean: shape (D,).
@@ -224,7 +225,7 @@ def gaussian_distance(
     """
     if mean.shape != other_mean.shape or covariance.shape != other_covariance.shape:
         raise ValueError(f"dimensions differ: {mean.shape} and {other_mean.shape}")
-    cross = np.linalg.svd(_root(covariance) @ _root(other_covariance), compute_uv=False).sum()
+    cross = np.linalg.svd(_factor(covariance).T @ _factor(other_covariance), compute_uv=False).sum()
     shift = np.square(mean - other_mean).sum()
     return max(0.0, float(shift + np.trace(covariance) + np.trace(other_covariance) - 2.0 * cross))
 
@@ -424,7 +425,12 @@ def _intercept(points: tuple[tuple[int, float], ...]) -> float:
     return float(np.polynomial.polynomial.polyfit(1.0 / sizes, distances, 1)[0])
 
 
-def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Symmetric square root; eigenvalues that rounding pushed below zero are zero."""
-    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2.0)
-    return (vectors * np.sqrt(np.clip(values, 0.0, None))) @ vectors.T
+def _factor(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """F ``(D, R)`` of rank R with F F^T the covariance, by Cholesky's method with pivoting.
+
+    What remains after R steps is below D times the rounding of the largest variance, and left out.
+    """
+    upper, pivots, rank, _ = lapack.dpstrf((covariance + covariance.T) / 2.0)
+    factor = np.zeros((len(covariance), rank))
+    factor[pivots - 1] = np.triu(upper)[:rank].T
+    return factor

@@ -63,6 +63,16 @@ def test_identical_sets_are_at_distance_zero_even_where_the_covariance_is_singul
     assert 0.0 <= distance < 1e-9 * np.trace(singular)
 
 
+def test_few_sounds_in_many_dimensions() -> None:
+    """Against the nuclear norm of the rows themselves: S = X^T X / (n - 1) has the factor X^T / sqrt(n - 1)."""
+    first, second = np.random.default_rng(0).standard_normal((2, 20, 300)) * np.geomspace(1, 1e-3, 300)
+    centred = [(rows - rows.mean(axis=0)) / np.sqrt(19) for rows in (first, second)]
+    cross = np.linalg.svd(centred[0] @ centred[1].T, compute_uv=False).sum()
+    expected = np.square(first.mean(axis=0) - second.mean(axis=0)).sum() + sum(np.square(c).sum() for c in centred)
+    found = frechet_distance(GaussianStatistics.of(first), GaussianStatistics.of(second), allow_small=True)
+    assert found.value == pytest.approx(expected - 2 * cross, rel=1e-9)
+
+
 def test_statistics_in_batches_equal_numpy_in_one() -> None:
     rows = np.random.default_rng(0).standard_normal((700, 6)) @ covariance(6, 1) + 1e4
     streamed = GaussianStatistics(6)
