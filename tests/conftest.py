@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import shutil
 import sys
+import tempfile
 import types
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -64,6 +66,13 @@ def small_run(small_dataset: Dataset, small_voice: Voice, tmp_path_factory: pyte
     )
     train(config, small_dataset, small_voice, out)
     return out
+
+
+@pytest.fixture(scope="session")
+def weights_dir() -> Iterator[Path]:
+    """A folder that tests fill with weights; deleted at the end, for the files have hundreds of megabytes."""
+    with tempfile.TemporaryDirectory() as directory:
+        yield Path(directory)
 
 
 @pytest.fixture(scope="session")

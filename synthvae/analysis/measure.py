@@ -42,6 +42,7 @@ __all__ = [
     "measure_train",
     "measure_train_nulls",
     "render_tests",
+    "train_part",
 ]
 
 #: The features that are compared, and the unit of their values.
@@ -49,7 +50,7 @@ FEATURE_UNITS = {"logmel": "dB", "stft": "magnitude", "mfcc": "coefficient", "cq
 BATCH = 64
 #: Latents mapped at least, where there are so many; the study maps 10 % of the training split.
 LEAST_LATENTS = 500
-#: Of the training presets, whose sounds are compared with their reconstructions' as the study did.
+#: Share of the training presets whose sounds are compared with those of their reconstructions, as in the thesis.
 TRAIN_SHARE = 0.2
 #: Training presets whose reconstructions are compared sound by sound, at most.
 TRAIN_LIMIT = 500
@@ -184,7 +185,7 @@ def render_tests(voice: nn.Module, dataset: Dataset, limit: int) -> TestSounds:
     numbers = dataset.indices("test")[:limit]
     unit = dataset.unit[numbers.start : numbers.stop]
     train = dataset.split("train")
-    train_unit = train[: min(limit, max(int(TRAIN_SHARE * len(train)), 2))]
+    train_unit = train[: train_part(dataset, limit)]
     return TestSounds(
         unit,
         numbers,
@@ -195,6 +196,12 @@ def render_tests(voice: nn.Module, dataset: Dataset, limit: int) -> TestSounds:
         train_unit,
         _render(voice, train_unit),
     )
+
+
+def train_part(dataset: Dataset, limit: int | None = None) -> int:
+    """Training presets whose sounds are compared as a set: the first 20 %, at most `limit`."""
+    part = max(int(TRAIN_SHARE * len(dataset.split("train"))), 2)
+    return part if limit is None else min(part, limit)
 
 
 def measure_tests(sounds: TestSounds, seed: int, progress: Progress) -> TestMeasures:

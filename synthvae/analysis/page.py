@@ -31,10 +31,11 @@ METHODS = {
     "dynamic time warping; transport: squared Wasserstein distance of power over frequency; envelope similarity: "
     "cosine between RMS envelopes; f0 error in cents (YIN) where both sounds have a pitch. Training presets and null "
     "models: on 500 presets at most.",
-    "Fréchet audio distance": "Between Gaussians fitted to a 64-dimensional log-mel embedding (mean and standard "
-    "deviation over time of 32 pooled bands). The floor is the distance between two halves of the test sounds; it "
-    "lies above what equal sets of the full size would read. The distance of infinitely many sounds is extrapolated "
-    "against 1 / N (Gui et al. 2024), and the kernel distance is unbiased (Chung et al. 2025).",
+    "Fréchet audio distance": "FAD, between Gaussians fitted to an embedding of the sounds. Where no other embedding "
+    "is named it is the log-mel embedding of 64 dimensions (mean and standard deviation over time of 32 pooled bands), "
+    "not VGGish, in which FAD was defined (Kilgour et al. 2019). The floor is the distance between two halves of the "
+    "test sounds; it lies above what equal sets of the full size would read. The distance of infinitely many sounds is "
+    "extrapolated against 1 / N (Gui et al. 2024), and the kernel distance is unbiased (Chung et al. 2025).",
     "Latent map": "Posterior means of the first tenth of the training presets (of 500 where there are so many), "
     "UMAP to two dimensions (50 neighbours, min_dist 0), DBSCAN (eps 0.04, 4 samples) and HDBSCAN on the map and in "
     "the latent space, DBCV. The same on standard normal noise of the same shape stands beside it, because there are "

@@ -70,15 +70,17 @@ class Views:
 
 @dataclass(frozen=True)
 class RunSets:
-    """Distances of a run's sets of sounds to the test sounds.
+    """Distances of a run's sets of sounds to the sounds they are compared with.
 
     Attributes:
-        reconstructions: of the test presets.
-        prior: as many draws of the prior.
+        reconstructions: of the test presets, to the test sounds.
+        prior: of as many draws of the prior, to the test sounds.
+        train: of the reconstructions of a part of the training presets, to the sounds of these.
     """
 
     reconstructions: SetDistances
     prior: SetDistances
+    train: SetDistances
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class RunResults:
         survey: clusters of the mapped latents, beside noise.
         neighbourhoods: whether near latents sound near.
         movement: along paths, and of each parameter alone.
-        sets: distances of its sets of sounds to the test sounds, by embedding.
+        sets: distances of its sets of sounds, by embedding.
         views: maps of the test presets.
     """
 

@@ -61,23 +61,27 @@ class SetNulls:
 
 @dataclass(frozen=True)
 class EmbeddedTests:
-    """The test sounds in one embedding.
+    """The test sounds, and a part of the training sounds, in one embedding.
 
     Attributes:
         embedding: its name.
         per_sound: whether a sound is one row.
-        rows: ``(N, D)``.
+        rows: of the test sounds ``(N, D)``.
+        train_rows: of the training sounds ``(M, D)``.
         nulls: what needs no model.
     """
 
     embedding: str
     per_sound: bool
     rows: NDArray[np.float64]
+    train_rows: NDArray[np.float64]
     nulls: SetNulls
 
 
-#: Said where the rows of a sound depend on each other, so that N is not what floors and intervals take it for.
-DEPENDENT = "several rows to a sound, so neither a floor nor an interval: for comparison with the study only"
+#: Remark where the rows of a sound depend on each other, so that N is not what floors and intervals assume.
+DEPENDENT = (
+    "several rows to a sound, so neither a floor nor an interval: for comparison with frechet-audio-distance only"
+)
 
 
 def measure_set(

@@ -39,11 +39,12 @@ from synthvae.analysis.measure import (
     measure_train,
     measure_train_nulls,
     render_tests,
+    train_part,
 )
 from synthvae.analysis.parallel import on_threads
 from synthvae.analysis.reconstruction import derangement
 from synthvae.analysis.results import DescriptorTable, DistanceTable, Latents, Results, RunResults, RunSets, Views
-from synthvae.analysis.sets import EmbeddedTests, measure_nulls, measure_set
+from synthvae.analysis.sets import EmbeddedTests, SetDistances, measure_nulls, measure_set
 from synthvae.analysis.steps import Agenda, Step
 from synthvae.analysis.storage import Store
 from synthvae.analysis.survey import LatentSurvey, SpaceSurvey, survey_latents, survey_noise
@@ -55,7 +56,7 @@ from synthvae.training.run_directory import Run
 __all__ = ["SURVEY_SEEDS", "Work", "cache_directory", "usual_workers"]
 
 #: Raised when what is measured changes, so that nothing older is read from the store.
-VERSION = 3
+VERSION = 4
 #: Test presets of the null models that are compared by every distance, at most.
 NULL_LIMIT = 500
 #: Maps drawn of the latents, each with a seed of its own.
@@ -69,8 +70,8 @@ MOST_WORKERS = 2
 # distance, of a sound's descriptors, and of the maps of 10,000 latents with their clusters.
 SECONDS_FEATURES, SECONDS_DISTANCES, SECONDS_DESCRIPTORS, SECONDS_SURVEY = 0.002, 0.018, 0.006, 65.0
 #: Seconds of a sound in an embedding, where it is more than for ``logmel``.
-SECONDS_EMBEDDING = {"vggish": 0.06, "vggish-windows": 0.06, "panns": 0.12, "panns-collapsed": 0.12, "clap": 0.6,
-                     "encodec": 0.1}  # fmt: skip
+SECONDS_EMBEDDING = {"vggish": 0.06, "vggish-windows": 0.06, "panns": 0.12, "panns-32k": 0.12, "panns-collapsed": 0.12,
+                     "clap": 0.6, "encodec": 0.1}  # fmt: skip
 
 #: Maps of the test presets, and how each is drawn; fewer presets than `LEAST_MAPPED` have none.
 VIEWS: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
@@ -113,7 +114,7 @@ class Work:
         self.embeddings = embeddings
         self.runs, self.dataset, self.limit, self.seed, self.workers = runs, dataset, limit, seed, workers
         self.agenda = Agenda(store)
-        self.tested = min(limit, len(dataset.split("test")))
+        self.tested, self.trained = min(limit, len(dataset.split("test"))), train_part(dataset, limit)
         self._data: list[object] = [VERSION, dataset.hash, limit, seed]
         add, tested = self.agenda.add, self.tested
         self.nulls = add(
@@ -190,17 +191,20 @@ class Work:
 
     def _add_embedded(self, embedding: Embedding) -> Step[EmbeddedTests]:
         return self.agenda.add(
-            EmbeddedTests, f"embedded-{embedding.name}", f"the test sounds in {embedding.name}",
-            [*self._data, embedding.fingerprint], self.tested * SECONDS_EMBEDDING.get(embedding.name, 0.002),
+            EmbeddedTests, f"embedded-{embedding.name}", f"test and training sounds in {embedding.name}",
+            [*self._data, embedding.fingerprint],
+            (self.tested + self.trained) * SECONDS_EMBEDDING.get(embedding.name, 0.002),
             lambda tell: self._embed_tests(embedding, tell),
         )  # fmt: skip
 
     def _embed_tests(self, embedding: Embedding, tell: Callable[[str], object]) -> EmbeddedTests:
         rate = self.dataset.header.settings.sample_rate
-        rows = self.embed(embedding, [self.sounds.audio], tell)
+        rows, train_rows = (
+            self.embed(embedding, [audio], tell) for audio in (self.sounds.audio, self.sounds.train_audio)
+        )
         mean_preset = embedding.embed(self.sounds.mean_audio, rate)
         nulls = measure_nulls(rows, mean_preset, self.seed, embedding.per_sound)
-        return EmbeddedTests(embedding.name, embedding.per_sound, rows, nulls)
+        return EmbeddedTests(embedding.name, embedding.per_sound, rows, train_rows, nulls)
 
     def embed(
         self, embedding: Embedding, audio: Iterable[Tensor], tell: Callable[[str], object]
@@ -278,7 +282,8 @@ class _RunWork:
         self.sets = {
             embedding.name: add(
                 RunSets, f"sets-{embedding.name}", f"{name}: distances of sets, {embedding.name}",
-                [*inputs, embedding.fingerprint], 2 * tested * SECONDS_EMBEDDING.get(embedding.name, 0.002),
+                [*inputs, embedding.fingerprint],
+                (2 * tested + work.trained) * SECONDS_EMBEDDING.get(embedding.name, 0.002),
                 partial(self._sets, embedding),
             )
             for embedding in work.embeddings
@@ -309,10 +314,17 @@ class _RunWork:
         )
 
     def _sets(self, embedding: Embedding, tell: Callable[[str], object]) -> RunSets:
-        test = self.work.embedded[embedding.name].result
-        sounds = (self.sounds.result.unit, self.run.sample(self.work.tested, self.work.seed))
-        rows = (self.work.embed(embedding, render_all(self.run.voice, unit, BATCH), tell) for unit in sounds)
-        return RunSets(*(measure_set(test.rows, other, self.work.seed, test.per_sound) for other in rows))
+        run, seed, tests = self.run, self.work.seed, self.work.embedded[embedding.name].result
+
+        def measure(reference: NDArray[np.float64], unit: Tensor) -> SetDistances:
+            rows = self.work.embed(embedding, render_all(run.voice, unit, BATCH), tell)
+            return measure_set(reference, rows, seed, tests.per_sound)
+
+        return RunSets(
+            measure(tests.rows, self.sounds.result.unit),
+            measure(tests.rows, run.sample(self.work.tested, seed)),
+            measure(tests.train_rows, run.decode(run.encode(self.work.sounds.train_unit))),
+        )
 
     def _views(self, tell: Callable[[str], object]) -> Views:
         latents, maps = self.latents.test, {}

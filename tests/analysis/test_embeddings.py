@@ -16,8 +16,6 @@ import shlex
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -282,13 +280,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """A folder that tests fill with weights; deleted at the end, for the files have hundreds of megabytes."""
-    with tempfile.TemporaryDirectory() as directory:
-        yield Path(directory)
-
-
 WRITERS = {"vggish": write_vggish, "panns": write_panns, "panns-32k": lambda folder: write_panns(folder, 32_000)}
 
 
@@ -316,8 +307,8 @@ def summary(rows: np.ndarray) -> list[list[float]]:
 
 
 @pytest.mark.parametrize("name", ["vggish-windows", "panns", "panns-32k"])
-def test_rows_are_those_of_frechet_audio_distance(name: str, folder: Path) -> None:
-    rows = build(name, folder).embed(reference_sounds(), build(name, folder).sample_rate)
+def test_rows_are_those_of_frechet_audio_distance(name: str, weights_dir: Path) -> None:
+    rows = build(name, weights_dir).embed(reference_sounds(), build(name, weights_dir).sample_rate)
     expected = np.array(json.loads(REFERENCE.read_text())[name])
     found = np.array(summary(rows))
     assert found.shape == expected.shape == ((6 if name == "vggish-windows" else 3), 33)
@@ -344,8 +335,8 @@ def test_vggish_windows_are_defined_by_loops() -> None:
             assert found[0, 0, frame, band] == pytest.approx(np.log(level + 0.01), rel=1e-5, abs=1e-5)
 
 
-def test_vggish_is_a_mean_over_windows(folder: Path) -> None:
-    embedding, windows = build("vggish", folder), build("vggish-windows", folder)
+def test_vggish_is_a_mean_over_windows(weights_dir: Path) -> None:
+    embedding, windows = build("vggish", weights_dir), build("vggish-windows", weights_dir)
     audio = sounds(3, 2.2)
     rows, all_rows = embedding.embed(audio, RATE), windows.embed(audio, RATE)
     assert (rows.shape, all_rows.shape) == ((3, 128), (6, 128))
@@ -355,12 +346,12 @@ def test_vggish_is_a_mean_over_windows(folder: Path) -> None:
     assert embedding.embed(sounds(1, 0.976), RATE).shape == (1, 128)
     with pytest.raises(UserError, match=r"vggish: sounds of 0\.970 s, at least 0\.975 s are needed"):
         embedding.embed(sounds(1, 0.97), RATE)
-    assert embedding.fingerprint == hashlib.sha256((folder / VGGISH).read_bytes()).hexdigest()
+    assert embedding.fingerprint == hashlib.sha256((weights_dir / VGGISH).read_bytes()).hexdigest()
 
 
-def test_panns_distance_is_the_closed_form_and_not_that_of_single_numbers(folder: Path) -> None:
+def test_panns_distance_is_the_closed_form_and_not_that_of_single_numbers(weights_dir: Path) -> None:
     """If one set is the other times 0.9 plus c, then d^2 = |0.1 m - c|^2 + 0.01 tr S."""
-    rows = build("panns", folder).embed(sounds(7), RATE)
+    rows = build("panns", weights_dir).embed(sounds(7), RATE)
     assert (GaussianStatistics.of(rows).dimension, len(np.unique(rows.round(6), axis=0))) == (2048, 7)
     some = rows[:, ::16]  # eigenvalues of 2048 dimensions take many seconds
     shift = np.linspace(-1, 1, 128)
@@ -368,7 +359,7 @@ def test_panns_distance_is_the_closed_form_and_not_that_of_single_numbers(folder
     expected = np.square(0.1 * some.mean(axis=0) - shift).sum() + 0.01 * some.var(axis=0, ddof=1).sum()
     assert frechet_distance(first, second, allow_small=True).value == pytest.approx(expected, rel=1e-6)
     # frechet-audio-distance takes mean and variance of all numbers instead.
-    collapsed = build("panns-collapsed", folder)
+    collapsed = build("panns-collapsed", weights_dir)
     numbers = collapsed.embed(sounds(7), RATE)
     assert (numbers.shape, collapsed.dimension, collapsed.per_sound) == ((7 * 2048, 1), 1, False)
     np.testing.assert_allclose(numbers.reshape(7, 2048), rows)
@@ -378,15 +369,15 @@ def test_panns_distance_is_the_closed_form_and_not_that_of_single_numbers(folder
     assert wrong < right / 1000
 
 
-def test_fewer_sounds_than_dimensions_of_panns_make_no_distance(folder: Path) -> None:
-    statistics = GaussianStatistics.of(build("panns", folder).embed(sounds(3), RATE))
+def test_fewer_sounds_than_dimensions_of_panns_make_no_distance(weights_dir: Path) -> None:
+    statistics = GaussianStatistics.of(build("panns", weights_dir).embed(sounds(3), RATE))
     with pytest.raises(UserError, match="3 sounds in 2048 dimensions, at least 2049 are needed"):
         frechet_distance(statistics, statistics)
 
 
 @pytest.mark.parametrize(("name", "seconds"), [("panns", 0.32), ("vggish", 1.0)])
-def test_silence_has_an_embedding_and_infinity_has_none(name: str, seconds: float, folder: Path) -> None:
-    embedding = build(name, folder)
+def test_silence_has_an_embedding_and_infinity_has_none(name: str, seconds: float, weights_dir: Path) -> None:
+    embedding = build(name, weights_dir)
     audio = np.zeros((2, round(seconds * RATE)), dtype=np.float32)
     rows = embedding.embed(audio, RATE)
     np.testing.assert_allclose(rows[0], rows[1], rtol=1e-5, atol=1e-6)
@@ -666,33 +657,33 @@ def make_clap(folder: Path) -> None:
 
 
 @needs_fad
-def test_vggish_is_the_packages(folder: Path) -> None:
+def test_vggish_is_the_packages(weights_dir: Path) -> None:
     audio = np.concatenate([sounds(3, 2.2, 16_000), np.zeros((1, 35_200), dtype=np.float32)])
-    theirs = load_vggish(folder).get_embeddings(list(audio), 16_000)
-    rows = build("vggish-windows", folder).embed(audio, 16_000)
+    theirs = load_vggish(weights_dir).get_embeddings(list(audio), 16_000)
+    rows = build("vggish-windows", weights_dir).embed(audio, 16_000)
     assert rows.shape == theirs.shape == (8, 128)
     np.testing.assert_allclose(rows, theirs, rtol=1e-4, atol=1e-5 * np.abs(theirs).max())
 
 
 @needs_fad
 @pytest.mark.parametrize(("name", "rate"), [("panns", 16_000), ("panns-32k", 32_000)])
-def test_panns_is_the_packages_in_all_its_dimensions(name: str, rate: int, folder: Path) -> None:
-    loaded = load_panns(rate, folder)
+def test_panns_is_the_packages_in_all_its_dimensions(name: str, rate: int, weights_dir: Path) -> None:
+    loaded = load_panns(rate, weights_dir)
     saved = panns_state(rate)
     assert all(torch.equal(value, saved[key]) for key, value in loaded.model.state_dict().items())
     audio = sounds(5, rate=rate)
     theirs = loaded.get_embeddings(list(audio), rate)
     assert theirs.shape == (5 * 2048,)  # all in one row
-    rows = build(name, folder).embed(audio, rate)
+    rows = build(name, weights_dir).embed(audio, rate)
     np.testing.assert_allclose(rows.ravel(), theirs, rtol=1e-3, atol=1e-5 * np.abs(theirs).max())
 
 
 @needs_fad
-def test_panns_collapsed_is_the_distance_of_the_package(folder: Path) -> None:
-    embedding = build("panns-collapsed", folder)
+def test_panns_collapsed_is_the_distance_of_the_package(weights_dir: Path) -> None:
+    embedding = build("panns-collapsed", weights_dir)
     first, second = (embedding.embed(sounds(n, seed=n), RATE) for n in (4, 5))
     ours = frechet_distance(GaussianStatistics.of(first), GaussianStatistics.of(second)).value
-    loaded = load_panns(16_000, folder)
+    loaded = load_panns(16_000, weights_dir)
     mean, variance = np.array([loaded.calculate_embd_statistics(rows[:, 0]) for rows in (first, second)]).T
     # Its formula in one dimension; its own code for it does not run with SciPy 1.17.
     theirs = (mean[0] - mean[1]) ** 2 + variance.sum() - 2 * np.sqrt(variance[0] * variance[1])
@@ -700,12 +691,12 @@ def test_panns_collapsed_is_the_distance_of_the_package(folder: Path) -> None:
 
 
 @needs_fad
-def test_the_reference_was_computed_by_the_package(folder: Path) -> None:
+def test_the_reference_was_computed_by_the_package(weights_dir: Path) -> None:
     """Where the file is missing it is written, and the test fails once."""
     audio = list(reference_sounds())
-    rows = {"vggish-windows": load_vggish(folder).get_embeddings(audio, 16_000)}
+    rows = {"vggish-windows": load_vggish(weights_dir).get_embeddings(audio, 16_000)}
     for name, rate in (("panns", 16_000), ("panns-32k", 32_000)):
-        rows[name] = load_panns(rate, folder).get_embeddings(audio, rate).reshape(3, 2048)
+        rows[name] = load_panns(rate, weights_dir).get_embeddings(audio, rate).reshape(3, 2048)
     found = {name: summary(values) for name, values in rows.items()}
     if not REFERENCE.exists():
         REFERENCE.write_text(json.dumps(found).replace("], ", "],\n").replace(": [", ":\n[") + "\n")
@@ -715,13 +706,13 @@ def test_the_reference_was_computed_by_the_package(folder: Path) -> None:
 
 
 @needs_fad
-def test_encodec_from_a_folder(folder: Path) -> None:
-    make_encodec(folder)
-    embedding = build("encodec", folder)
+def test_encodec_from_a_folder(weights_dir: Path) -> None:
+    make_encodec(weights_dir)
+    embedding = build("encodec", weights_dir)
     audio = sounds(3)
     rows = embedding.embed(audio, RATE)
     assert (rows.shape, embedding.sample_rate) == ((3, 128), 24_000)
-    loaded = package.load_model("encodec", package.PackageModel("encodec", 24_000, ()), folder)
+    loaded = package.load_model("encodec", package.PackageModel("encodec", 24_000, ()), weights_dir)
     theirs = loaded.get_embeddings(list(resample(audio, RATE, 24_000)), 24_000)
     np.testing.assert_allclose(rows, theirs.reshape(3, -1, 128).mean(axis=1), rtol=1e-3, atol=1e-5)
     assert "torchaudio" not in sys.modules
@@ -756,11 +747,11 @@ def test_without_folder_and_network_for_the_package(name: str, tmp_path: Path, m
 
 
 @needs_fad
-def test_clap_from_a_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_clap(folder)
+def test_clap_from_a_folder(weights_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_clap(weights_dir)
     capsys.readouterr()
     here = Path.cwd()
-    embedding = build_embedding("clap", RATE, folder)
+    embedding = build_embedding("clap", RATE, weights_dir)
     assert Path.cwd() == here
     assert capsys.readouterr().out == ""
     audio = np.concatenate([sounds(2), np.zeros((1, RATE), dtype=np.float32)])
@@ -771,6 +762,6 @@ def test_clap_from_a_folder(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert np.abs(rows[0] - rows[1]).max() > 1e-4
     with pytest.raises(UserError, match=r"clap: sounds of 10\.100 s, it takes 10\.000 s at most"):
         embedding.embed(np.zeros((1, round(10.1 * RATE)), dtype=np.float32), RATE)
-    (folder / "630k-audioset-best.pt").write_bytes(b"")
+    (weights_dir / "630k-audioset-best.pt").write_bytes(b"")
     with pytest.raises(UserError, match=r"clap: cannot be loaded .*630k-audioset-best\.pt"):
-        build_embedding("clap", RATE, folder)
+        build_embedding("clap", RATE, weights_dir)

@@ -105,8 +105,7 @@ def resample(audio: NDArray[np.floating], from_rate: int, to_rate: int) -> NDArr
     """Change the sample rate, with a linear-phase low-pass against aliasing.
 
     The filter is a Kaiser-windowed sinc of 64 zero crossings to each side, flat to 0.9 of the lower Nyquist frequency
-    and more than 100 dB down at that frequency: the design that resampy and librosa call ``kaiser_best``, which
-    ``frechet-audio-distance`` uses.
+    and more than 100 dB down at that frequency: the design that resampy called ``kaiser_best`` before its release 0.4.
 
     Args:
         audio: shape (B, T).

@@ -17,8 +17,9 @@ def distances_of_sets(results: Results) -> Section:
     return Section(
         "Distances between sets of sounds",
         [
-            "How far a set of sounds is from the test sounds as a whole, or from the training sounds it was made of; "
-            "the floor is what equal sets read."
+            "How far a set of sounds is from the test sounds as a whole, or from the training sounds it was made of. "
+            "FAD and KAD are distances in an embedding, named above each table; figures of different embeddings cannot "
+            "be compared. The floor is the distance between sets that do not differ."
         ],
         [_table(results, tests) for tests in results.embedded.values()],
     )
@@ -29,12 +30,12 @@ def _table(results: Results, tests: EmbeddedTests) -> Table:
     rows: list[list[Cell]] = []
     for run in results.runs:
         sets = run.sets[tests.embedding]
-        for name, found in (("reconstructions", sets.reconstructions), ("prior samples", sets.prior)):
+        for name, found in (
+            ("reconstructions", sets.reconstructions),
+            ("prior samples", sets.prior),
+            ("reconstructions of training presets", sets.train),
+        ):
             rows.append(_row(f"{run.name}: {name}", found, unit))
-        train = run.sounds.train_distance
-        if tests.embedding == "logmel":
-            of_train = SetDistances(train.distance, None, None, train.reason)
-            rows.append(_row(f"{run.name}: reconstructions of training presets", of_train, unit))
     nulls = tests.nulls
     floor = _row("floor: two halves of the test sounds", SetDistances(nulls.floor, None, None, nulls.reason), unit)
     if nulls.kernel_floor is not None:

@@ -39,7 +39,7 @@ def headlines(results: Results) -> list[Headline]:
             f"of {len(kl)}, {kl.sum():.3g} nats in all",
         ),
         Headline(
-            f"{of}FAD of prior samples",
+            f"{of}FAD (log-mel embedding) of prior samples",
             Measured(prior.value, "dB²"),
             f"floor {floor.value:.3g} dB²" if floor else "too few sounds for a floor",
         )
@@ -96,7 +96,8 @@ def _invented(run: RunResults, results: Results) -> list[Finding]:
         return []
     text = (
         f"As a whole the sounds that {run.name} draws lie {prior.value / floor.value:.3g} times as far from the test "
-        f"sounds (FAD) as one half of these from the other; the mean preset, {null.value / floor.value:.3g} times."
+        "sounds (FAD, log-mel embedding) as one half of these from the other; the mean preset, "
+        f"{null.value / floor.value:.3g} times."
     )
     judgement = "good" if prior.value <= floor.value else "neutral" if prior.value < null.value else "bad"
     return [Finding(judgement, text)]  # type: ignore[arg-type]
