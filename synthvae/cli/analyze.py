@@ -34,10 +34,13 @@ def analyze(
     seed: Annotated[int, typer.Option(help="Of null models, maps and samples.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes at once.  [default: one per core, up to 2]")] = None,
     embedding: Annotated[
-        str, typer.Option(help="Of sets of sounds; several with commas: logmel, vggish, panns, clap, encodec, …")
+        str,
+        typer.Option(
+            help="Of sets of sounds; several with commas: logmel, vggish, panns, clap, encodec (docs/fad.md)."
+        ),
     ] = "logmel",
     weights_dir: Annotated[
-        Path | None, typer.Option(help="Folder with the weights of pretrained embeddings, where there is no network.")
+        Path | None, typer.Option(help="Folder with the weights of pretrained embeddings; nothing is fetched then.")
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would be done and how long it takes.")] = False,
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -108,6 +108,19 @@ def report(
     jobs: Annotated[
         int | None, typer.Option(help="Runs measured at once.  [default: one per core, up to 8; 1 on a GPU]")
     ] = None,
+    embedding: Annotated[
+        str, typer.Option(help="Of Fréchet distances, besides logmel; the thesis has vggish,panns (docs/fad.md).")
+    ] = "logmel",
+    weights_dir: Annotated[
+        Path | None, typer.Option(help="Folder with the weights of pretrained embeddings; nothing is fetched then.")
+    ] = None,
+    fad_limit: Annotated[
+        int | None,
+        typer.Option(
+            help="Sounds of a set at most, in pretrained embeddings.  "
+            "[default: all test presets, 20 % of the training presets]"
+        ),
+    ] = None,
 ) -> None:
     """Write the study's tables again, ours beside the nulls and the study's, with figures and what follows from them.
 
@@ -117,13 +130,33 @@ def report(
         raise UserError(f"--jobs is {jobs}; give 1 or more")
     if limit < 2:
         raise UserError(f"--limit is {limit}; give at least 2 test presets")
+    if fad_limit is not None and fad_limit < 2:
+        raise UserError(f"--fad-limit is {fad_limit}; give at least 2 sounds")
+    from synthvae.experiments.distances import measure_reference, measure_run_distances, plan_comparison
     from synthvae.experiments.measures import measure_job
-    from synthvae.experiments.pool import Stopped, run_tasks, usual_jobs
+    from synthvae.experiments.pool import usual_jobs
     from synthvae.experiments.report import finished_jobs, write_study
 
     found = finished_jobs(scale, runs)
+    names = [name.strip() for name in embedding.split(",")]
+    comparison = plan_comparison(found, names, weights_dir, fad_limit)
+    processes = jobs or usual_jobs()
+    _measure("measuring", measure_job, [(job, limit) for job in found], processes)
+    if comparison.fingerprints:
+        data = Path(found[0].config.data)
+        sets = [(data, name, comparison) for name in comparison.fingerprints]
+        _measure("embedding the dataset", measure_reference, sets, processes)
+        _measure("embedding the runs", measure_run_distances, [(job, comparison) for job in found], processes)
+    page = write_study(found, out, shlex.join(["synthvae", *sys.argv[1:]]), comparison)
+    print(f"{page}: the report; beside it tables (CSV) and figures")
+
+
+def _measure(title: str, function: Callable[[Any], object], tasks: Sequence[Any], processes: int) -> None:
+    """Call a function of `run_tasks` for each task, with a bar; raises the first error, after all others are done."""
+    from synthvae.experiments.pool import Stopped, run_tasks
+
     measured = 0
-    with progress_bar("measuring", len(found)) as update:
+    with progress_bar(title, len(tasks)) as update:
 
         def on_done(task: object) -> None:
             nonlocal measured
@@ -131,19 +164,13 @@ def report(
 
         try:
             failed = run_tasks(
-                measure_job,
-                [(job, limit) for job in found],
-                min(jobs or usual_jobs(), len(found)),
-                lambda label, count: update(measured, label),
-                on_done,
+                function, tasks, min(processes, len(tasks)), lambda label, count: update(measured, label), on_done
             )
         except Stopped:
             print("stopped; the same command goes on", file=sys.stderr)
             raise typer.Exit(130) from None
     if failed:
         raise failed[0][1]
-    page = write_study(found, out, shlex.join(["synthvae", *sys.argv[1:]]))
-    print(f"{page}: the report; beside it tables (CSV) and figures")
 
 
 def _make_data(prepare_data: Any, jobs: Any) -> None:  # noqa: ANN401

@@ -160,7 +160,7 @@ def _beats_nulls(results: Results) -> Answer:
     if floor is not None and constant is not None:
         distances = [np.mean([m.fad_test or np.nan for m in results.of(c.name)]) for c in results.cases]
         sentences.append(
-            f"The Fréchet distances of reconstructions are {np.min(distances) / floor:.3g} to "
+            f"The Fréchet distances of reconstructions (log-mel embedding) are {np.min(distances) / floor:.3g} to "
             f"{np.max(distances) / floor:.3g} times the floor; that of the mean preset is {constant / floor:.3g} times."
         )
     return Answer("nulls", "What beats its null?", tuple(sentences), tuple(comparisons))

@@ -13,6 +13,7 @@ from synthvae.errors import UserError
 from synthvae.experiments.cases import Case, list_cases
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.conclusions import Answer, answers, answers_csv, group_tests
+from synthvae.experiments.distances import SetComparison, read_distances
 from synthvae.experiments.figures import ratio_chart
 from synthvae.experiments.measures import read_case, read_nulls
 from synthvae.experiments.runner import Job, is_done, plan
@@ -25,6 +26,11 @@ from synthvae.training.run_directory import read_description
 __all__ = ["finished_jobs", "write_study"]
 
 PAGE = "report.md"
+#: Which embedding a Fréchet distance is of.
+FAD = (
+    "FAD and Fréchet distance are those of the log-mel embedding of 64 dimensions, in dB², where no other embedding is",
+    "named. VGGish and PANNs are measured with `--embedding vggish,panns`.",
+)
 
 
 def finished_jobs(scale: float, runs: Path) -> list[Job]:
@@ -51,13 +57,14 @@ def finished_jobs(scale: float, runs: Path) -> list[Job]:
     return jobs
 
 
-def write_study(jobs: list[Job], out: Path, command: str) -> Path:
+def write_study(jobs: list[Job], out: Path, command: str, comparison: SetComparison | None = None) -> Path:
     """Write the report.
 
     Args:
         jobs: finished and measured runs of one scale.
         out: the report lands in ``out/study/scale-S``.
         command: that made it, for the report.
+        comparison: Fréchet distances in pretrained embeddings that were measured; none by default.
 
     Returns:
         The page; ``tables/``, ``figures/`` and ``conclusions.csv`` lie beside it.
@@ -67,7 +74,7 @@ def write_study(jobs: list[Job], out: Path, command: str) -> Path:
     """
     scale = jobs[0].scale
     directory = ensure_directory(out / "study" / scale_label(scale))
-    results = _results(jobs)
+    results = _results(jobs, comparison)
     tables = [heard_table(results), *study_tables(results)]
     found = answers(results)
     for old in ("tables", "figures"):
@@ -82,12 +89,13 @@ def write_study(jobs: list[Job], out: Path, command: str) -> Path:
     return directory / PAGE
 
 
-def _results(jobs: list[Job]) -> Results:
+def _results(jobs: list[Job], comparison: SetComparison | None) -> Results:
     cases = {job.case.name: job.case for job in jobs}
     seeds = {name: tuple(job.seed for job in jobs if job.case.name == name) for name in cases}
     measures = {(job.case.name, job.seed): read_case(job) for job in jobs}
     ordered = sorted(cases.values(), key=lambda case: (not case.thesis, case.group, _order(case), case.name))
-    return Results(tuple(ordered), seeds, measures, read_nulls(jobs[0]))
+    distances = read_distances(jobs, comparison) if comparison else {}
+    return Results(tuple(ordered), seeds, measures, read_nulls(jobs[0]), distances)
 
 
 def _order(case: Case) -> int:
@@ -174,7 +182,7 @@ def _page(
     for name in ("heard", *(answer.name for answer in found)):
         if name in figures:
             lines += [f"![{name}](figures/{name}.png)", ""]
-    lines += ["## Tables", ""]
+    lines += ["## Tables", "", *FAD, ""]
     lines += [table.markdown() for table in tables]
     distributions = [name for name in figures if name.startswith("exp")]
     if distributions:

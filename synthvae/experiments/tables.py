@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from synthvae.analysis.report import format_number
 from synthvae.experiments.cases import Case
 from synthvae.experiments.compare import Interval, relative_error
+from synthvae.experiments.distances import EmbeddingDistances
 from synthvae.experiments.measures import CaseMeasures, NullMeasures
 
 __all__ = ["Results", "Table", "heard_table", "study_figures", "study_tables"]
@@ -98,12 +99,14 @@ class Results:
         seeds: finished seeds of each case by its name.
         measures: by case name and seed.
         nulls: of the test presets.
+        distances: Fréchet distances in pretrained embeddings, by the embedding's name.
     """
 
     cases: tuple[Case, ...]
     seeds: Mapping[str, tuple[int, ...]]
     measures: Mapping[tuple[str, int], CaseMeasures]
     nulls: NullMeasures
+    distances: Mapping[str, EmbeddingDistances] = field(default_factory=dict)
 
     def of(self, case: str) -> list[CaseMeasures]:
         """The measures of a case, one per seed."""
@@ -173,9 +176,9 @@ def heard_table(results: Results) -> Table:
         "parameter error / mean preset",
         "active units",
         "KL (nats)",
-        "FAD reconstructions",
-        "FAD prior",
-        "FAD floor",
+        "FAD (log-mel) reconstructions",
+        "FAD (log-mel) prior",
+        "FAD (log-mel) floor",
         "minutes",
     )
     note = (
@@ -224,24 +227,76 @@ def _epochs(results: Results, cases: Sequence[Case], number: int) -> Table:
     return _table(results, cases, number, "epochs", columns)
 
 
+#: Embeddings of the thesis: name, label, and the columns of its figures for test and train with their headings.
+THESIS_EMBEDDINGS = {
+    "vggish": ("VGGish", {"test": "fad_vggish_test", "train": "fad_vggish_train"}, ""),
+    "panns": ("PANNs", {"test": "fad_panns_test_e3", "train": "fad_panns_train_e3"}, " ×10³"),
+}
+
+
 def _distances(results: Results, cases: Sequence[Case], number: int) -> Table:
-    columns = (
-        _ours("test", lambda m: m.fad_test),
-        _range(lambda m: m.fad_test),
-        _ours("train", lambda m: m.fad_train),
-        _ours("prior", lambda m: m.fad_prior),
-        _Column("floor", lambda seeds, study: results.nulls.fad_floor),
-        _Column("mean preset", lambda seeds, study: results.nulls.fad_mean_preset),
-        _study("study: VGGish test", "fad_vggish_test"),
-        _study("train", "fad_vggish_train"),
-        _study("PANNs ×10³ test", "fad_panns_test_e3"),
-        _study("train ", "fad_panns_train_e3"),
+    """Cases in rows, then the nulls; ours and the thesis's figures of each embedding side by side."""
+    thesis, nulls = study_figures(), results.nulls
+    columns: dict[str, list[Cell]] = {"case": [*(case.name for case in cases), "*floor*", "*mean preset*"]}
+
+    def add(heading: str, cells: Sequence[Cell], floor: Cell = None, mean_preset: Cell = None) -> None:
+        columns[heading] = [*cells, floor, mean_preset]
+
+    def ours(pick: Callable[[CaseMeasures], float | None]) -> list[Cell]:
+        return [_mean(results.of(case.name), pick) for case in cases]
+
+    add("log-mel test", ours(lambda m: m.fad_test), nulls.fad_floor, nulls.fad_mean_preset)
+    add("of the seeds", [_spread(results.of(case.name), lambda m: m.fad_test) for case in cases])
+    add("log-mel train", ours(lambda m: m.fad_train))
+    add("log-mel prior", ours(lambda m: m.fad_prior), nulls.fad_floor, nulls.fad_mean_preset)
+    for name in dict.fromkeys([*THESIS_EMBEDDINGS, *results.distances]):
+        label, figures, factor = THESIS_EMBEDDINGS.get(name, (name, {}, ""))
+        measured = results.distances.get(name)
+        if measured is not None:
+            reference = measured.reference
+            for split, mean_preset in (("test", reference.mean_preset), ("train", reference.mean_preset_train)):
+                add(f"{label} {split}", _over_seeds(results, cases, measured, split), reference.floor, mean_preset)
+        for split, figure in figures.items():
+            add(f"thesis: {label} {split}{factor}", [thesis[c.study][figure] if c.study else None for c in cases])
+    rows = tuple(zip(*columns.values(), strict=True))
+    title = f"Table 5.{number}: Fréchet audio distance"
+    return Table(f"table-5.{number:02d}", title, tuple(columns), rows, _distances_note(results))
+
+
+def _over_seeds(results: Results, cases: Sequence[Case], measured: EmbeddingDistances, split: str) -> list[Cell]:
+    """The mean distance over the seeds of each case."""
+    return [
+        float(np.mean([getattr(measured.runs[case.name, seed], split) for seed in results.seeds[case.name]]))
+        for case in cases
+    ]
+
+
+def _distances_note(results: Results) -> str:
+    """Which embedding each figure is of, how many sounds it rests on, and what cannot be compared."""
+    sentences = [
+        "Log-mel: our embedding of 64 dimensions, in dB²; its floor is the distance between two halves of the test "
+        "sounds. The thesis's embeddings are VGGish and PANNs."
+    ]
+    for name, measured in results.distances.items():
+        label, reference = THESIS_EMBEDDINGS.get(name, (name, {}, ""))[0], measured.reference
+        dimension = len(reference.test.mean)
+        sentences.append(
+            f"{label}: {reference.test_sounds:,} test and {reference.train_sounds:,} training sounds, {dimension:,} "
+            f"dimensions, weights with SHA-256 {measured.fingerprint[:16]}…; the floor is the distance between these "
+            "two sets of sounds."
+        )
+        if min(reference.test.n, reference.train.n) <= dimension:
+            sentences.append(
+                f"With no more sounds than dimensions the covariances of {label} do not have full rank, and the bias "
+                "of a finite set is most of each figure: read it beside the floor only."
+            )
+    if "vggish" not in results.distances or "panns" not in results.distances:
+        sentences.append("Figures of different embeddings cannot be compared, only the order of cases.")
+    sentences.append(
+        "The thesis prints its PANNs figures with a factor of 10³ and does not name its implementation; "
+        "frechet-audio-distance, which has both embeddings, takes the 2,048 dimensions of PANNs for one (docs/fad.md)."
     )
-    note = (
-        "Ours is on the log-mel embedding of 64 dimensions, in dB²; the study's embeddings are others, so only the "
-        "order of cases can be compared, not the figures."
-    )
-    return _table(results, cases, number, "Fréchet audio distance", columns, note)
+    return " ".join(sentences)
 
 
 def _errors(results: Results, cases: Sequence[Case], number: int) -> Table:

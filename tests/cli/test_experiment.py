@@ -7,6 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+
+from synthvae.analysis.embeddings import build_embedding
+from synthvae.analysis.frechet import GaussianStatistics, frechet_distance
+from synthvae.presets.dataset import read_dataset
+from synthvae.training.run_directory import load_run
+from tests.analysis.drawn_weights import write_panns, write_vggish
 
 Command = Callable[..., tuple[int, str, str]]
 SCALE = ("--scale", 0.0005)
@@ -22,7 +29,7 @@ def test_list_names_every_case(run: Command):
 
 
 @pytest.mark.slow
-def test_run_skips_what_is_done_and_report_writes_tables(run: Command, tmp_path: Path):
+def test_run_skips_what_is_done_and_report_writes_tables(run: Command, tmp_path: Path, weights_dir: Path):
     names = ("exp1-scl", "exp2-scl", "exp3-phase1")
     code, out, err = run("experiment", "run", *names, *SCALE, "--seeds", 2, "--out", "runs", "--jobs", 2)
     assert code == 0, err
@@ -50,6 +57,45 @@ def test_run_skips_what_is_done_and_report_writes_tables(run: Command, tmp_path:
     verdicts = list(csv.DictReader((folder / "conclusions.csv").open()))
     assert {row["verdict"] for row in verdicts} <= {"lower", "higher", "undecided"}
     assert {row["seeds"] for row in verdicts} == {"2"}
+    check_pretrained_embeddings(run, tmp_path, weights_dir)
+
+
+def check_pretrained_embeddings(run: Command, tmp_path: Path, weights_dir: Path):
+    """VGGish and PANNs fill the columns of the thesis, from weight files that have everything but its numbers."""
+    report = ("experiment", "report", *SCALE, "--runs", "runs", "--out", "analysis", "--jobs", 1)
+    for name, part in (("openl3", "'openl3'"), ("panns", "w: no such folder")):
+        code, _, err = run(*report, "--embedding", name, "--weights-dir", "w")
+        assert (code, err.count("\n")) == (2, 1)
+        assert part in err
+    write_vggish(weights_dir)
+    write_panns(weights_dir)
+    asked = ("--embedding", "vggish,panns", "--weights-dir", weights_dir, "--fad-limit", 3)
+    code, _, err = run(*report, *asked)
+    assert code == 0, err
+    folder = tmp_path / "analysis/study/scale-0.0005"
+    for number in (2, 6, 10):
+        *cases, floor, mean_preset = csv.DictReader((folder / f"tables/table-5.{number:02d}.csv").open())
+        assert (floor["case"], mean_preset["case"]) == ("*floor*", "*mean preset*")
+        for label in ("VGGish", "PANNs"):
+            for split in ("test", "train"):
+                values = [float(row[f"{label} {split}"]) for row in (*cases, floor, mean_preset)]
+                assert all(value > 0 for value in values)
+        assert (cases[0]["thesis: VGGish test"] == "") == (cases[0]["case"] == "exp3-phase1")
+    page = (folder / "report.md").read_text()
+    assert "VGGish: 3 test and 3 training sounds, 128 dimensions" in page
+    assert "of the log-mel embedding of 64 dimensions" in page
+
+    unit = read_dataset(tmp_path / "runs/scale-0.0005/dataset.json").split("test")[:3]
+    embedding = build_embedding("vggish", 44_100, weights_dir)
+    expected = []
+    for seed in (0, 1):
+        found = load_run(tmp_path / f"runs/scale-0.0005/exp1-scl/seed-{seed}")
+        with torch.inference_mode():
+            sounds = found.voice(unit), found.voice(found.decode(found.encode(unit)))
+        first, second = (GaussianStatistics.of(embedding.embed(audio, 44_100)) for audio in sounds)
+        expected.append(frechet_distance(first, second, allow_small=True).value)
+    row = next(iter(csv.DictReader((folder / "tables/table-5.02.csv").open())))
+    assert float(row["VGGish test"]) == pytest.approx(sum(expected) / 2, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +110,7 @@ def test_run_skips_what_is_done_and_report_writes_tables(run: Command, tmp_path:
         (("run", "exp1", "--device", "tpu"), "'tpu'"),
         (("report", "--runs", "empty"), "empty/scale-1: no finished run"),
         (("report", "--limit", 1), "--limit is 1"),
+        (("report", "--fad-limit", 1), "--fad-limit is 1"),
     ],
 )
 def test_bad_arguments_are_refused_in_one_line(run: Command, tmp_path: Path, arguments: tuple[object, ...], part: str):

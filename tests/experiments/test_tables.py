@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 
+import numpy as np
 import pytest
 
 from synthvae.experiments.compare import Interval
+from synthvae.experiments.distances import EmbeddingDistances, Gaussian, Reference, RunDistances
 from synthvae.experiments.tables import Table, heard_table, study_figures, study_tables
 from tests.experiments.synthetic import results
 
@@ -25,9 +28,11 @@ def test_ours_the_null_and_the_study_stand_in_one_row():
     assert read(epochs)[0] == {
         "case": "exp1-lmsl", "epochs": "31", "of the seeds": "30 to 32", "best epoch": "25", "study: epochs": "282",
     }  # fmt: skip
-    row = read(distances)[0]
-    assert (row["test"], row["floor"], row["mean preset"]) == ("20", "10", "400")
-    assert (row["study: VGGish test"], row["PANNs ×10³ test"]) == ("0.7325", "0.1163")
+    row, floor, mean_preset = read(distances)
+    assert [r["log-mel test"] for r in (row, floor, mean_preset)] == ["20", "10", "400"]
+    assert (floor["case"], mean_preset["case"]) == ("*floor*", "*mean preset*")
+    assert (row["thesis: VGGish test"], row["thesis: PANNs test ×10³"]) == ("0.7325", "0.1163")
+    assert "VGGish test" not in row  # which was not measured
     row = read(errors)[0]
     assert float(row["stft / mean preset"]) == pytest.approx(0.9)
     assert float(row["stft / mean preset low"]) < 0.9 < float(row["stft / mean preset high"])
@@ -38,16 +43,52 @@ def test_ours_the_null_and_the_study_stand_in_one_row():
     assert (row["study: clusters"], row["study: noise share"], row["study: DBCV"]) == ("818", "0.3616", "0.4136")
 
 
+def embedded(dimension: int, sounds: int, floor: float) -> EmbeddingDistances:
+    """Distances 1, 2, 3 of three seeds on test, ten times as much on training sounds."""
+    gaussian = Gaussian(sounds, np.zeros(dimension), np.eye(dimension))
+    reference = Reference(gaussian, gaussian, sounds, sounds, floor, 50.0, 60.0)
+    runs = {("exp1-lmsl", seed): RunDistances(seed + 1.0, 10.0 * (seed + 1)) for seed in range(3)}
+    return EmbeddingDistances(reference, runs, "0123456789abcdef0123")
+
+
+def test_vggish_and_panns_stand_beside_the_thesis():
+    measured = {"vggish": embedded(128, 400, 0.5), "panns": embedded(2048, 400, 7.0)}
+    table = study_tables(dataclasses.replace(results({"exp1-lmsl": 0.9}), distances=measured))[1]
+    row, floor, mean_preset = read(table)
+    for label, null, factor in (("VGGish", "0.5", ""), ("PANNs", "7", " ×10³")):
+        assert (row[f"{label} test"], row[f"{label} train"]) == ("2", "20")
+        assert (floor[f"{label} test"], floor[f"{label} train"]) == (null, null)
+        assert (mean_preset[f"{label} test"], mean_preset[f"{label} train"]) == ("50", "60")
+        headings = list(row)
+        assert headings[headings.index(f"{label} test") + 2] == f"thesis: {label} test{factor}"
+    assert (row["thesis: VGGish train"], row["thesis: PANNs train ×10³"]) == ("0.7454", "0.0923")
+    assert (
+        "VGGish: 400 test and 400 training sounds, 128 dimensions, weights with SHA-256 0123456789abcdef…" in table.note
+    )
+    assert "covariances of PANNs do not have full rank" in table.note
+    assert "covariances of VGGish" not in table.note
+
+
+def test_other_embeddings_have_columns_of_their_own():
+    measured = {"panns-collapsed": embedded(1, 9, 0.1)}
+    table = study_tables(dataclasses.replace(results({"exp1-lmsl": 0.9}), distances=measured))[1]
+    assert [heading for heading in table.columns if heading.startswith("panns-collapsed")] == [
+        "panns-collapsed test", "panns-collapsed train",
+    ]  # fmt: skip
+    assert len(table.rows[0]) == len(table.columns)
+
+
 def test_a_case_of_our_own_has_no_figures_of_the_study():
     tables = study_tables(results({"exp3-stft": 0.9, "exp3-phase1": 0.95}))
     assert [read(table)[1]["case"] for table in tables] == ["exp3-phase1"] * 4
+    assert read(tables[1])[1]["thesis: VGGish train"] == ""
     assert read(tables[0])[1]["study: epochs"] == ""
     assert read(tables[3])[0]["study: clusters"] == "656"
 
 
 def test_measures_that_are_not_defined_leave_a_gap():
     _, distances, _, clusters = study_tables(results({"exp1-scl": 0.9}, dbcv=None, fad=None))
-    assert read(distances)[0]["test"] == ""
+    assert read(distances)[0]["log-mel test"] == ""
     assert read(clusters)[0]["DBCV"] == ""
 
 
