@@ -257,7 +257,7 @@ def _distances(results: Results, cases: Sequence[Case], number: int) -> Table:
             for split, mean_preset in (("test", reference.mean_preset), ("train", reference.mean_preset_train)):
                 add(f"{label} {split}", _over_seeds(results, cases, measured, split), reference.floor, mean_preset)
         for split, figure in figures.items():
-            add(f"thesis: {label} {split}{factor}", [thesis[c.study][figure] if c.study else None for c in cases])
+            add(f"thesis: {label} {split}{factor}", [thesis[c.thesis][figure] if c.thesis else None for c in cases])
     rows = tuple(zip(*columns.values(), strict=True))
     title = f"Table 5.{number}: Fréchet audio distance"
     return Table(f"table-5.{number:02d}", title, tuple(columns), rows, _distances_note(results))
