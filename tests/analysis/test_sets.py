@@ -1,9 +1,24 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
+from synthvae.analysis.embeddings import build_embedding
+from synthvae.analysis.kernel_distance import kernel_distance
+from synthvae.analysis.pipeline import plan_analysis
 from synthvae.analysis.sets import measure_nulls, measure_set
+from synthvae.generation import generate_dataset
+from synthvae.parameters.voice import VOICE_63
+from synthvae.presets.dataset import read_dataset
+from synthvae.presets.settings import RenderSettings
+from synthvae.synth.voice import Voice
+from synthvae.training.config import resolve_config
+from synthvae.training.loop import train
+from synthvae.training.run_directory import load_run
+from tests.analysis.drawn_weights import write_vggish
 
 
 def draws(n: int, shift: float, seed: int) -> np.ndarray:
@@ -57,3 +72,30 @@ def test_rows_that_depend_on_each_other_have_one_distance_and_no_floor():
     nulls = measure_nulls(draws(2000, 0.0, 0), np.zeros((4, 4)), 0, per_sound=False)
     assert (nulls.floor, nulls.kernel_floor) == (None, None)
     assert nulls.mean_preset.frechet is not None
+
+
+def test_a_run_is_compared_on_test_and_training_sounds_in_a_pretrained_embedding(tmp_path: Path, weights_dir: Path):
+    write_vggish(weights_dir)
+    settings = RenderSettings(sample_rate=16_000, seconds=1.0, control_rate=160)
+    generate_dataset(tmp_path / "d.json", VOICE_63, 30, seed=3, splits="20,2,8", settings=settings)
+    dataset, voice = read_dataset(tmp_path / "d.json"), Voice(VOICE_63, **settings.to_dict())
+    config = resolve_config(None, {"data": str(dataset.path), "loss": "none", "epochs": 1, "batch_size": 20})
+    train(config, dataset, voice, tmp_path / "run")
+    run = load_run(tmp_path / "run")
+    work = plan_analysis([run], dataset, tmp_path / "a", embeddings=["vggish"], weights_dir=weights_dir)
+    tests, found = work.embedded["vggish"].result, work.of_runs[0].sets["vggish"].result
+
+    embedding = build_embedding("vggish", 16_000, weights_dir)
+    for unit, rows, measured in (
+        (dataset.split("test"), tests.rows, found.reconstructions),
+        (dataset.split("train")[:4], tests.train_rows, found.train),  # 20 % of 20
+    ):
+        with torch.inference_mode():
+            sounds, answers = voice(unit), voice(run.decode(run.encode(unit)))
+        np.testing.assert_allclose(rows, embedding.embed(sounds, 16_000), rtol=1e-3, atol=1e-3 * np.abs(rows).max())
+        expected = kernel_distance(rows, embedding.embed(answers, 16_000))
+        assert measured.kernel is not None
+        assert measured.kernel.value == pytest.approx(expected.value, rel=1e-3, abs=1e-6)
+        assert measured.frechet is None
+        assert f"{len(unit)} sounds in 128 dimensions, at least 129 are needed" in measured.reason
+    assert tests.nulls.mean_preset.kernel is not None
