@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,12 @@ __all__ = ["Store"]
 
 Result = TypeVar("Result")
 ENDING = ".safetensors"
+#: Types that JSON has; they are read as they stand.
+PLAIN = (bool, int, float, str, type(None))
+
+
+class _MismatchError(TypeError):
+    """What is in a file does not have the form of the dataclass, as in a file of another version."""
 
 
 class Store:
@@ -39,8 +45,27 @@ class Store:
         self.directory = directory
 
     def has(self, name: str, inputs: Sequence[object]) -> bool:
-        """Whether a result is there."""
+        """Whether there is a file of a result; `find` says whether it can be read."""
         return self.directory is not None and self._path(self.directory, name, inputs).exists()
+
+    def find(self, kind: type[Result], name: str, inputs: Sequence[object]) -> Result | None:
+        """A result from its file; None if there is no file, it is damaged, or it has other fields than the dataclass.
+
+        Args:
+            kind: its dataclass.
+            name: as for `get`.
+            inputs: as for `get`.
+
+        Raises:
+            TypeError: if a field of the dataclass has a type that no file can be read as.
+        """
+        if self.directory is None or not self.has(name, inputs):
+            return None
+        try:
+            arrays, state = load_tensors(self._path(self.directory, name, inputs))
+            return typing.cast(Result, _unpack(kind, state.get("result"), arrays, "result"))
+        except (UserError, _MismatchError):
+            return None
 
     def get(self, kind: type[Result], name: str, inputs: Sequence[object], compute: Callable[[], Result]) -> Result:
         """A result, from its file or else computed and kept.
@@ -53,21 +78,17 @@ class Store:
 
         Raises:
             UserError: if the folder cannot be written to.
+            TypeError: if the result could not be read back: a value or a field's type is not one that is stored.
         """
-        if self.directory is None:
-            return compute()
-        path = self._path(self.directory, name, inputs)
-        if path.exists():
-            try:
-                kept, state = load_tensors(path)
-                return typing.cast(Result, _unpack(kind, state["result"], kept))
-            except (UserError, KeyError, TypeError, ValueError):
-                pass  # damaged, or of a version whose dataclass was another: computed again
+        if (found := self.find(kind, name, inputs)) is not None:
+            return found
         result = compute()
-        arrays: dict[str, Tensor] = {}
-        tree = _pack(result, "result", arrays)
-        ensure_directory(self.directory, "--cache")
-        save_tensors(path, arrays, {"result": tree})
+        if self.directory is not None:
+            arrays: dict[str, Tensor] = {}
+            tree = _pack(result, "result", arrays)
+            _unpack(kind, tree, arrays, "result")  # fails in the run that writes the file, not in the one that reads it
+            ensure_directory(self.directory, "--cache")
+            save_tensors(self._path(self.directory, name, inputs), arrays, {"result": tree})
         return result
 
     @staticmethod
@@ -98,29 +119,50 @@ def _pack(value: Any, place: str, arrays: dict[str, Tensor]) -> Any:  # noqa: AN
     raise TypeError(f"{place}: a {type(value).__name__} cannot be kept")
 
 
-def _unpack(kind: Any, tree: Any, arrays: dict[str, Tensor]) -> Any:  # noqa: ANN401
-    """The value of a type that was packed to `tree`."""
+def _unpack(kind: Any, tree: Any, arrays: dict[str, Tensor], place: str) -> Any:  # noqa: ANN401
+    """The value of a type that was packed to `tree`; `place` is its name in messages."""
+
+    def expect(fits: bool, what: str) -> None:
+        if not fits:
+            raise _MismatchError(f"{place}: expected {what}, got {tree!r:.80}")
+
+    kind = _without_aliases(kind)
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        if tree is None:
-            return None
-        return _unpack(next(part for part in inner if part is not type(None)), tree, arrays)
+    if origin in (typing.Union, types.UnionType) and type(None) in inner:
+        present = tuple(part for part in inner if part is not type(None))
+        return None if tree is None else _unpack(typing.Union[present], tree, arrays, place)  # noqa: UP007
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hints = typing.get_type_hints(kind)
-        return kind(
-            **{field.name: _unpack(hints[field.name], tree[field.name], arrays) for field in dataclasses.fields(kind)}
-        )
-    if kind is Tensor:
-        return arrays[tree]
-    if kind is np.ndarray or origin is np.ndarray:
-        return arrays[tree].numpy()
-    if origin is not None and issubclass(origin, typing.Mapping):
-        return {_unpack(inner[0], k, arrays): _unpack(inner[1], v, arrays) for k, v in tree}
-    if origin is tuple:
-        each = inner[:1] * len(tree) if len(inner) == 2 and inner[1] is Ellipsis else inner
-        return tuple(_unpack(part, value, arrays) for part, value in zip(each, tree, strict=True))
-    if origin is not None and issubclass(origin, Sequence):
-        return [_unpack(inner[0], value, arrays) for value in tree]
-    if kind is float and isinstance(tree, int):
+        names = [field.name for field in dataclasses.fields(kind)]
+        expect(isinstance(tree, dict) and tree.keys() == set(names), f"the fields of {kind.__name__}")
+        return kind(**{name: _unpack(hints[name], tree[name], arrays, f"{place}.{name}") for name in names})
+    if kind is Tensor or np.ndarray in (kind, origin):
+        expect(isinstance(tree, str) and tree in arrays, "an array")
+        return arrays[tree] if kind is Tensor else arrays[tree].numpy()
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        expect(isinstance(tree, list), "pairs of keys and values")
+        pair = types.GenericAlias(tuple, inner)
+        return dict(_unpack(pair, entry, arrays, place) for entry in tree)
+    if isinstance(origin, type) and issubclass(origin, Sequence):
+        expect(isinstance(tree, list), "a list")
+        if origin is not tuple or Ellipsis in inner:
+            inner = inner[:1] * len(tree)
+        expect(len(tree) == len(inner), f"{len(inner)} entries")
+        found = [_unpack(part, value, arrays, place) for part, value in zip(inner, tree, strict=True)]
+        return tuple(found) if origin is tuple else found
+    if kind not in PLAIN:
+        raise TypeError(f"{place}: {kind} is not a type that can be read from a file")
+    if kind is float and type(tree) is int:
         return float(tree)
+    expect(isinstance(tree, kind), f"a value of type {kind.__name__}")
     return tree
+
+
+def _without_aliases(kind: Any) -> Any:  # noqa: ANN401
+    """The type that an alias stands for: since NumPy 2.5 NDArray is ``type NDArray[T] = ndarray[..., dtype[T]]``."""
+    alias = typing.get_origin(kind) or kind
+    if not (hasattr(alias, "__value__") and hasattr(alias, "__type_params__")):
+        return kind
+    given = dict(zip(alias.__type_params__, typing.get_args(kind), strict=False))
+    free = getattr(alias.__value__, "__parameters__", ()) if given else ()
+    return _without_aliases(alias.__value__[tuple(given[name] for name in free)] if free else alias.__value__)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +8,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import TypeAliasType, TypeVar
 
 from synthvae.analysis.storage import Store
+
+Number = TypeVar("Number", bound=np.generic)
+#: As NDArray is defined since NumPy 2.5; with parameters in another order than in what it stands for; optional.
+Rows = TypeAliasType("Rows", np.ndarray[tuple[int, int], np.dtype[Number]], type_params=(Number,))
+First, Second = TypeVar("First"), TypeVar("Second")
+Swapped = TypeAliasType("Swapped", tuple[Second, First], type_params=(First, Second))
+Optional = TypeAliasType("Optional", First | None, type_params=(First,))
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,24 @@ def test_a_result_comes_back_as_it_was(tmp_path: Path):
     assert same(store.get(Whole, "step", ["x", 1], fail), whole())
 
 
+@dataclass(frozen=True)
+class Aliased:
+    rows: Rows[np.float64]
+    swapped: Swapped[str, Rows[np.intp]]
+    optional: Optional[Swapped[int, float]]
+    absent: Optional[Part]
+    alias_of_an_alias: Swapped[Swapped[str, int], Part]
+
+
+def test_type_aliases_are_read_as_what_they_stand_for(tmp_path: Path):
+    def aliased() -> Aliased:
+        part = Part("p", np.ones(2), 0.5)
+        return Aliased(np.eye(2), (np.array([[1, 2]]), "x"), (0.5, 3), None, (part, (4, "y")))
+
+    Store(tmp_path).get(Aliased, "step", [], aliased)
+    assert same(Store(tmp_path).get(Aliased, "step", [], fail), aliased())
+
+
 def test_other_inputs_are_other_results(tmp_path: Path):
     store = Store(tmp_path)
     store.get(Whole, "step", ["x", 1], whole)
@@ -71,19 +97,78 @@ def test_other_inputs_are_other_results(tmp_path: Path):
             store.get(Whole, name, inputs, fail)
 
 
-def test_a_damaged_file_is_computed_again(tmp_path: Path):
+@pytest.mark.parametrize("left", [0, 4, 40, -1])
+def test_a_damaged_file_is_computed_again(tmp_path: Path, left: int):
     store = Store(tmp_path)
     store.get(Whole, "step", [], whole)
     (file,) = tmp_path.iterdir()
-    file.write_bytes(file.read_bytes()[:40])
+    file.write_bytes(file.read_bytes()[:left])
+    assert store.find(Whole, "step", []) is None
     assert same(store.get(Whole, "step", [], whole), whole())
     assert same(store.get(Whole, "step", [], fail), whole())
 
 
-def test_a_result_of_an_older_version_is_computed_again(tmp_path: Path):
+def changed(kind: object) -> type:
+    """`Part` of another version: with another type for `share`."""
+    return make_dataclass("Part", [("name", str), ("values", NDArray[np.float64]), ("share", kind)])
+
+
+@pytest.mark.parametrize(
+    ("stored", "value", "wanted"),
+    [
+        (int, 1, str),
+        (int, 1, NDArray[np.float64]),
+        (int, 1, dict[int, int]),
+        (int, 1, tuple[int, ...]),
+        (str, "result.share", NDArray[np.float64]),
+        (list[int], [1], tuple[int, int]),
+        (list[int], [1], dict[int, int]),
+    ],
+)
+def test_a_result_whose_field_has_another_type_is_computed_again(
+    tmp_path: Path, stored: object, value: object, wanted: object
+):
+    store, old = Store(tmp_path), changed(stored)
+    store.get(old, "step", [], lambda: old("p", np.ones(2), value))
+    assert store.find(changed(wanted), "step", []) is None
+    assert store.find(old, "step", []).share == value
+
+
+def test_a_result_with_other_fields_is_computed_again(tmp_path: Path):
     store = Store(tmp_path)
     store.get(Part, "step", [], lambda: Part("p", np.ones(2), 0.5))
     assert same(store.get(Whole, "step", [], whole), whole())
+
+
+def test_an_error_in_the_dataclass_is_not_taken_for_damage(tmp_path: Path):
+    @dataclass(frozen=True)
+    class Faulty:
+        number: int
+
+        def __post_init__(self) -> None:
+            if reading:
+                raise TypeError("a fault of the program")
+
+    reading = False
+    store = Store(tmp_path)
+    store.get(Faulty, "step", [], lambda: Faulty(1))
+    reading = True
+    with pytest.raises(TypeError, match="a fault of the program"):
+        store.get(Faulty, "step", [], fail)
+
+
+@pytest.mark.parametrize("kind", [object, set[int], int | str, list])
+def test_a_type_that_cannot_be_read_is_an_error_when_the_file_would_be_written(tmp_path: Path, kind: object):
+    unreadable = changed(kind)
+    with pytest.raises(TypeError, match=r"result.share: .* is not a type that can be read from a file"):
+        Store(tmp_path).get(unreadable, "step", [], lambda: unreadable("p", np.ones(2), 1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_value_of_another_type_than_its_field_is_an_error_when_the_file_would_be_written(tmp_path: Path):
+    with pytest.raises(TypeError, match=r"result.name: expected a value of type str, got 3"):
+        Store(tmp_path).get(Part, "step", [], lambda: Part(3, np.ones(2), None))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_folder_nothing_is_kept():
