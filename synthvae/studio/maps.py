@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import torch
@@ -65,9 +64,9 @@ class Maps:
 
     def _take(self, view: str) -> bool:
         """Take a view from the cache; whether it was there."""
-        inputs = (self._collection.key,)
-        if self._store.has(VERSIONS[view], inputs):
-            self._atlases[view] = self._store.get(Atlas, VERSIONS[view], inputs, _missing)
+        found = self._store.find(Atlas, VERSIONS[view], (self._collection.key,))
+        if found is not None:
+            self._atlases[view] = found
         return view in self._atlases
 
     def atlas(self, view: str) -> Atlas | None:
@@ -88,8 +87,8 @@ class Maps:
 
     def clusters(self) -> Clusters | None:
         """Which points belong together, once UMAP has laid them out."""
-        if self._clusters is None and self.atlas("umap") is not None:
-            self._clusters = self._store.get(Clusters, CLUSTERS_VERSION, (self._collection.key,), _missing)
+        if self._clusters is None and (atlas := self.atlas("umap")) is not None:
+            self._clusters = map_clusters(self._store, self._collection, atlas)
         return self._clusters
 
     def building(self) -> dict[str, float]:
@@ -138,10 +137,15 @@ def make_layout(run: Run, collection: Collection, renderer: Renderer, view: str,
             points = np.concatenate([points, _between(part, points.astype(np.float32), latents[LAID_OUT:])])
         atlas = build_atlas(points, latents, hearing(run, renderer))
         if view == "umap":
-            store.get(Clusters, CLUSTERS_VERSION, (collection.key,), lambda: find_clusters(atlas.points))
+            map_clusters(store, collection, atlas)
         return atlas
 
     store.get(Atlas, VERSIONS[view], (collection.key,), make)
+
+
+def map_clusters(store: Store, collection: Collection, atlas: Atlas) -> Clusters:
+    """Which points of UMAP's view belong together, from the cache or else found in seconds."""
+    return store.get(Clusters, CLUSTERS_VERSION, (collection.key,), lambda: find_clusters(atlas.points))
 
 
 def hearing(run: Run, renderer: Renderer) -> Hear:
@@ -171,7 +175,3 @@ def _few(latents: Floats) -> Floats:
     shown = (latents - latents.mean(axis=0))[:, :2]
     points[:, : shown.shape[1]] = shown
     return points
-
-
-def _missing() -> NoReturn:
-    raise ConflictError("a file of the map has been removed from the cache; start synthvae explore again")

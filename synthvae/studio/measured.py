@@ -103,15 +103,10 @@ class Measured:
         """Read the parts that are there now."""
         with self._lock:
             for part in sorted(self._missing):
-                path = part_path(self._cache, self._collection.key, part)
-                if not path.exists():
+                found = _read_part(part_path(self._cache, self._collection.key, part))
+                if found is None:
                     continue
-                try:
-                    kept, state = load_tensors(path)
-                except UserError:
-                    continue
-                first = PART * part
-                rows, names = kept["values"].numpy(), state["names"]
+                first, (rows, names) = PART * part, found
                 self._values[first : first + len(rows)] = rows
                 self.names[first : first + len(rows)] = names
                 self._missing.discard(part)
@@ -141,10 +136,21 @@ def measure_parts(
     number, workers = share
     for part in range(number, -(-len(collection) // PART), workers):
         path = part_path(cache, collection.key, part)
-        if path.exists():
+        if _read_part(path) is not None:
             continue
         unit = collection.unit[PART * part : PART * (part + 1)]
         named = name_sounds(renderer.samples(unit), renderer.sample_rate)
         values = np.array([[sound.descriptors[name] for name in DESCRIPTORS] for sound in named], np.float32)
         save_tensors(path, {"values": torch.from_numpy(values)}, {"names": [sound.name for sound in named]})
         progress(part)
+
+
+def _read_part(path: Path) -> tuple[Floats, list[str]] | None:
+    """Descriptors and names of a part; None if the file is not there or is damaged."""
+    if not path.exists():
+        return None
+    try:
+        tensors, state = load_tensors(path)
+        return tensors["values"].numpy(), state["names"]
+    except (UserError, KeyError):
+        return None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from synthvae.analysis.storage import Store
 from synthvae.studio.background import Worker
+from synthvae.studio.clusters import find_clusters
 from synthvae.studio.collection import from_dataset, read_collection
 from synthvae.studio.errors import ConflictError
-from synthvae.studio.maps import Maps
-from synthvae.studio.measured import Measured
+from synthvae.studio.maps import CLUSTERS_VERSION, Maps, make_layout
+from synthvae.studio.measured import Measured, measure_parts
 from synthvae.studio.sounds import Renderer
 from synthvae.training.run_directory import load_run
 
@@ -47,6 +50,37 @@ def test_a_view_and_the_sounds_are_made_in_the_background_once(small_run: Path, 
     again = Maps(run, collection, Renderer(run), tmp_path)
     np.testing.assert_array_equal(again.ready()["tsne"].points, maps.ready()["tsne"].points)
     assert Measured(run.path, collection, tmp_path).progress == 1.0
+
+
+def test_damaged_files_of_the_map_are_made_again(small_run: Path, studio_cache: Path, tmp_path: Path):
+    run = load_run(small_run)
+    cache = Path(shutil.copytree(studio_cache, tmp_path / "cache"))
+    collection = from_dataset(run, Path(run.config.data), True, 64, cache)
+    renderer, measured = Renderer(run), Measured(run.path, collection, cache)
+    assert measured.progress == 1.0
+    for file in cache.iterdir():
+        file.write_bytes(file.read_bytes()[:-7])
+    again = from_dataset(run, Path(run.config.data), True, 64, cache)
+    np.testing.assert_array_equal(again.latents, collection.latents)
+    maps = Maps(run, again, renderer, cache)
+    assert set(maps.ready()) == {"pca"}
+    assert Measured(run.path, again, cache).progress == 0.0
+    measure_parts(again, renderer, cache, (0, 1))
+    assert Measured(run.path, again, cache).names == measured.names
+    make_layout(run, again, renderer, "tsne", Store(cache))
+    assert maps.atlas("tsne") is not None
+
+
+def test_clusters_are_found_again_where_their_file_is_gone(small_run: Path, studio_cache: Path, tmp_path: Path):
+    run = load_run(small_run)
+    cache = Path(shutil.copytree(studio_cache, tmp_path / "cache"))
+    collection = from_dataset(run, Path(run.config.data), True, 64, cache)
+    maps = Maps(run, collection, Renderer(run), cache)
+    for file in cache.glob(f"{CLUSTERS_VERSION}-*"):
+        file.unlink()
+    found, atlas = maps.clusters(), maps.atlas("umap")
+    np.testing.assert_array_equal(found.labels, find_clusters(atlas.points).labels)
+    assert list(cache.glob(f"{CLUSTERS_VERSION}-*"))
 
 
 def test_a_worker_that_fails_says_why(small_run: Path, tmp_path: Path):
