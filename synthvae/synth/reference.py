@@ -111,11 +111,11 @@ def _adsr(values: Values, name: str, size: int, rate: float) -> Tensor:
     )
     note_on = values["keyboard.duration"]
     held_attack = torch.minimum(attack, note_on)
-    held_decay = torch.minimum(torch.clamp_min(note_on - attack, 0.0), decay)
+    held_decay = torch.minimum(_limit(note_on - attack, low=0.0), decay)
     points = torch.arange(size, dtype=attack.dtype, device=attack.device).expand(attack.shape[0], size)
     rising = _ramp(points, held_attack * rate, alpha)
-    falling = _ramp(torch.clamp_min(points - held_attack * rate, 0.0), held_decay * rate, alpha, inverse=True)
-    releasing = _ramp(torch.clamp_min(points - note_on * rate, 0.0), release * rate, alpha, inverse=True)
+    falling = _ramp(_limit(points - held_attack * rate, low=0.0), held_decay * rate, alpha, inverse=True)
+    releasing = _ramp(_limit(points - note_on * rate, low=0.0), release * rate, alpha, inverse=True)
     return rising * ((1.0 - sustain) * falling + sustain) * releasing
 
 
@@ -131,7 +131,7 @@ def _ramp(elapsed: Tensor, duration: Tensor, alpha: Tensor, inverse: bool = Fals
     # Past its end a ramp is flat: its slope there is 0 even where the quotient's own is infinite.
     running = elapsed + EPSILON < duration
     quotient = (elapsed + EPSILON) / torch.where(running, duration, 1.0) + EPSILON
-    ramp = torch.where(running, torch.clamp_max(quotient, 1.0), 1.0)
+    ramp = torch.where(running, _limit(quotient, high=1.0), 1.0)
     if inverse:
         ramp = torch.where(duration > 0.0, 1.0 - ramp, ramp)
     positive = ramp > 0.0
@@ -141,7 +141,7 @@ def _ramp(elapsed: Tensor, duration: Tensor, alpha: Tensor, inverse: bool = Fals
 def _lfo(values: Values, name: str, rate_envelope: Tensor, rate: float) -> Tensor:
     """A mixture of five shapes over one phase, the weights sharpened by a power and normalised to sum 1."""
     modulation = values[f"{name}.mod_depth"] * rate_envelope
-    frequency = torch.clamp_min(values[f"{name}.frequency"] + modulation, 0.0)
+    frequency = _limit(values[f"{name}.frequency"] + modulation, low=0.0)
     phase = torch.cumsum(2 * math.pi * frequency / rate, dim=1) + values[f"{name}.initial_phase"]
     cosine = torch.cos(phase + math.pi)
     square = (torch.sign(cosine) + 1.0) / 2.0
@@ -169,19 +169,28 @@ def _upsample(control: Tensor, size: int) -> Tensor:
 def _phase(values: Values, name: str, pitch_modulation: Tensor, sample_rate: float) -> Tensor:
     """Phase in rad of an oscillator whose pitch, clamped to MIDI 0 to 127, follows a modulation signal."""
     base = values["keyboard.midi_f0"] + values[f"{name}.tuning"]
-    pitch = torch.clamp(base + values[f"{name}.mod_depth"] * pitch_modulation, 0.0, 127.0)
+    pitch = _limit(base + values[f"{name}.mod_depth"] * pitch_modulation, 0.0, 127.0)
     return torch.cumsum(2 * math.pi * _midi_to_hz(pitch) / sample_rate, dim=1) + values[f"{name}.initial_phase"]
 
 
 def _square_saw(values: Values, phase: Tensor) -> Tensor:
     """Square to saw by tanh waveshaping (Lazzarini and Timoney, Computer Music Journal 34(1), 2010)."""
     depth = values["vco_2.mod_depth"]
-    highest = values["keyboard.midi_f0"] + values["vco_2.tuning"] + torch.clamp_min(depth, 0.0)
+    highest = values["keyboard.midi_f0"] + values["vco_2.tuning"] + _limit(depth, low=0.0)
     f0 = _midi_to_hz(highest)
     partials = 12000 / (f0 * torch.log10(f0))
     square = torch.tanh(math.pi * partials * torch.sin(phase) / 2)
     shape = values["vco_2.shape"]
     return (1 - shape / 2) * square * (1 + shape * torch.cos(phase))
+
+
+def _limit(signal: Tensor, low: float = -math.inf, high: float = math.inf) -> Tensor:
+    """`torch.clamp` with derivative 1 at the limits as well, as it was before PyTorch 2.15 made it 0 there.
+
+    Presets on faces of the cube are at the limits: with MIDI note 127 an oscillator would have no derivative by pitch.
+    """
+    signal = signal if low == -math.inf else torch.where(signal < low, low, signal)
+    return signal if high == math.inf else torch.where(signal > high, high, signal)
 
 
 def _mix(weights: Tensor, signals: Tensor) -> Tensor:
