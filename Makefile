@@ -7,18 +7,26 @@ FAD_VENV ?= .venv-fad
 # The release everything is tested with; used where no torch is installed yet.
 TORCH ?= torch==2.13.0
 
+# The oldest Python with the lowest versions that pyproject.toml allows, and the newest with the newest of everything.
+PYTHON_LOWEST ?= python3.11
+PYTHON_NEWEST ?= python3.13
+LOWEST_VENV ?= .venv-lowest
+NEWEST_VENV ?= .venv-newest
+
 DATASET := datasets/demo.json
 RUN := experiments/runs/demo
 REPORT := analysis/demo
 
-.PHONY: demo test test-browser test-fad lint clean help
+.PHONY: demo test test-browser test-fad test-lowest test-newest lint clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo   a dataset, a model trained through the Voice, a report and eight new sounds"
-	@echo "make test   every test but those of the two lines below, the linters and the types"
+	@echo "make test   every test but those of the lines below, the linters and the types"
 	@echo "make test-fad  VGGish and PANNs beside frechet-audio-distance, CLAP, EnCodec, in $(FAD_VENV), on drawn weights"
 	@echo "make test-browser  the report and the map in headless Chromium"
+	@echo "make test-lowest  the main job on Python 3.11 with the lowest versions allowed, in $(LOWEST_VENV)"
+	@echo "make test-newest  the main job on Python 3.13 with the newest versions there are, in $(NEWEST_VENV)"
 	@echo "make clean  remove what the demo made (not $(VENV))"
 
 $(VENV)/installed: pyproject.toml
@@ -71,6 +79,31 @@ test-browser: $(VENV)/installed-dev
 	  && { apt-get install -y -q chromium || { apt-get update -q && apt-get install -y -q chromium; }; } >/dev/null; } \
 	  || { echo "error: no Chromium; install it (Debian: apt install chromium)"; exit 2; }
 	SYNTHVAE_BROWSER=1 $(BIN)/python -m pytest -q -m browser
+
+# An environment in folder $(1) with the first of these Pythons that runs: $(2), or one of version $(3) that uv or pyenv
+# has, whose shim python$(3) may be on PATH without running. Its uv installs the lowest versions, which pip cannot.
+define make-venv
+@test -x $(1)/bin/uv || { for python in "$(2)" "$$(uv python find $(3) 2>/dev/null)" "$$(pyenv root 2>/dev/null)"/versions/$(3).*/bin/python; do \
+  rm -rf $(1); "$$python" -m venv $(1) 2>/dev/null && break; done; \
+  test -x $(1)/bin/python && $(1)/bin/python -m pip install --quiet uv; } \
+  || { echo "error: '$(2)' does not run or has no venv; name a Python $(3) with make $@ $(4)=/path/to/python$(3)"; exit 2; }
+endef
+
+# Every command's help; generate, train, analyse, decode and explore; stored results; the Voice beside torchsynth's.
+MAIN_JOB := tests/cli/test_commands.py::test_every_command_has_an_example_in_its_help tests/cli/main_job.py \
+  tests/analysis/test_storage.py tests/synth/test_reference.py tests/synth/test_fast.py::test_corners
+
+# Both have a PyTorch with CUDA, on Linux 6 GB on disk and about 3 GB to download (45 s where the index is fast): the index
+# has no other build for x86-64, so a higher lower bound would cost as much. No cache, which would keep them twice.
+test-lowest:
+	$(call make-venv,$(LOWEST_VENV),$(PYTHON_LOWEST),3.11,PYTHON_LOWEST)
+	$(LOWEST_VENV)/bin/uv pip install --quiet --no-cache --python $(LOWEST_VENV)/bin/python --upgrade --resolution lowest-direct --editable '.[studio,match]' 'pytest>=8'
+	$(LOWEST_VENV)/bin/python -m pytest -q $(MAIN_JOB)
+
+test-newest:
+	$(call make-venv,$(NEWEST_VENV),$(PYTHON_NEWEST),3.13,PYTHON_NEWEST)
+	$(NEWEST_VENV)/bin/uv pip install --quiet --no-cache --python $(NEWEST_VENV)/bin/python --upgrade --editable '.[studio,match]' pytest
+	$(NEWEST_VENV)/bin/python -m pytest -q $(MAIN_JOB)
 
 clean:
 	rm -rf $(DATASET) $(RUN) $(REPORT)

@@ -9,11 +9,15 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
+import typer
 
+from synthvae import cli
 from synthvae.experiments.cases import list_cases
 from synthvae.naming import name_sounds
 from synthvae.presets.dataset import Dataset
@@ -41,11 +45,19 @@ def test_importing_the_package_is_light():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def commands(group: Any, *names: str) -> Iterator[tuple[str, ...]]:
+    """The words of every command of a group and of the groups in it."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *names, name)
+        else:
+            yield *names, name
+
+
 def test_every_command_has_an_example_in_its_help(run):
-    commands = ["generate-dataset", "metric", "render", "train", "analyze", "decode", "encode", "interpolate"]
-    measures = [["benchmark", name] for name in ("voice", "features", "train-step", "losses")]
-    measures += [["experiment", name] for name in ("list", "run", "report")]
-    for command in [[name] for name in commands] + measures:
+    every = list(commands(typer.main.get_command(cli.app)))
+    assert {("train",), ("explore",), ("bank", "search"), ("experiment", "run")} <= set(every)
+    for command in every:
         code, out, _ = run(*command, "--help")
         assert code == 0
         assert "Example:" in out, command
