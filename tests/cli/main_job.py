@@ -105,12 +105,14 @@ def explore(folder: Path) -> Iterator[str]:
 
 
 def test_the_map_is_made_once_and_plays(folder: Path):
-    def umap(api: str, seconds: float) -> dict[str, Any]:
+    def umap(api: str, seconds: float) -> tuple[list[int], bytes]:
+        """Sizes of the clusters, whose names come later, and places of the points."""
         end = time.monotonic() + seconds
         while (answer := urlopen(f"{api}/maps/umap")).status == 202:
             assert time.monotonic() < end, "the map is not there"
             time.sleep(0.2)
-        return json.load(answer)
+        sizes = [cluster["count"] for cluster in json.load(answer)["clusters"]]
+        return sizes, urlopen(f"{api}/maps/umap/points").read()
 
     with explore(folder) as api:
         first = umap(api, PATIENCE)
