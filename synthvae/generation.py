@@ -34,7 +34,7 @@ __all__ = [
 #: Distributions of presets: uniform in torchsynth's unit cube, uniform in human units (seconds, hertz, ...), or the
 #: parameter sets of synth1B1.
 SOURCES = ("uniform", "uniform-human", "synth1b1")
-#: The study's 100,000 / 20,000 / 20,000.
+#: The thesis's 100,000 / 20,000 / 20,000.
 SHARES = (5, 1, 1)
 CHUNK = 8192
 #: Every generator that is seeded here takes so much.
@@ -70,7 +70,7 @@ def parse_splits(text: str | None, size: int) -> dict[str, tuple[int, int]]:
     """Turn ``--splits`` into ranges.
 
     Args:
-        text: three counts that add up to `size`, comma-separated, or None for 5 : 1 : 1 as in the study.
+        text: three counts that add up to `size`, comma-separated, or None for 5 : 1 : 1 as in the thesis.
         size: number of presets.
 
     Returns:

@@ -1,6 +1,6 @@
 """Maps of the latent space, clusters on them and in the space itself, and what a clustering is worth.
 
-The study's recipe: UMAP to two dimensions, DBSCAN on the map, DBCV as the verdict. UMAP tears any cloud into
+The thesis's recipe: UMAP to two dimensions, DBSCAN on the map, DBCV as the verdict. UMAP tears any cloud into
 islands, so the same recipe on standard normal noise of the same shape stands beside every result. PCA shows what
 UMAP cannot, distances and how much of the space a map leaves out, and t-SNE whether an island is UMAP's own;
 `synthvae.analysis.survey` puts all of it together over several seeds.

@@ -48,7 +48,7 @@ __all__ = [
 #: The features that are compared, and the unit of their values.
 FEATURE_UNITS = {"logmel": "dB", "stft": "magnitude", "mfcc": "coefficient", "cqt": "magnitude"}
 BATCH = 64
-#: Latents mapped at least, where there are so many; the study maps 10 % of the training split.
+#: Latents mapped at least, where there are so many; the thesis maps 10 % of the training split.
 LEAST_LATENTS = 500
 #: Share of the training presets whose sounds are compared with those of their reconstructions, as in the thesis.
 TRAIN_SHARE = 0.2

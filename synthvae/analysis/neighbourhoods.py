@@ -323,7 +323,7 @@ def cluster_examples(
 
 
 def mean_spectrum(audio: ArrayLike, sample_rate: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The mean magnitude spectrum of whole sounds, as the study shows it of clusters.
+    """The mean magnitude spectrum of whole sounds, as the thesis shows it of clusters.
 
     Magnitudes |FFT| of a Hann-windowed sound, scaled so that a sine of full scale at the centre of a bin is 1, are
     averaged over sounds and then shown in dB.

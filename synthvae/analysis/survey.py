@@ -1,7 +1,7 @@
 """Does the latent space have clusters? Several maps, two methods, the space itself, and noise beside all of it.
 
 One UMAP picture is an anecdote: another seed moves the islands, and noise has islands too. The survey repeats the
-study's recipe over seeds, adds HDBSCAN, which needs no radius, clusters the latents where they live as well as on
+thesis's recipe over seeds, adds HDBSCAN, which needs no radius, clusters the latents where they live as well as on
 the map, and does the same to standard normal noise of the same shape.
 """
 

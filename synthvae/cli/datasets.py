@@ -27,7 +27,7 @@ def generate_dataset(
     splits: Annotated[
         str | None, typer.Option(help="Presets for train, validation and test.  [default: 5/7, 1/7, 1/7 of the size]")
     ] = None,
-    parameters: Annotated[int, typer.Option(help="63: the study's set. 78: all of torchsynth's Voice.")] = 63,
+    parameters: Annotated[int, typer.Option(help="63: the thesis's set. 78: all of torchsynth's Voice.")] = 63,
     source: Annotated[
         str,
         typer.Option(
@@ -45,7 +45,7 @@ def generate_dataset(
     Example: `synthvae generate-dataset --size 140000 --seed 0 --out datasets/presets.json`
     """
     if parameters not in (63, 78):
-        raise UserError(f"--parameters is {parameters}; choose 63 (the study's set) or 78 (all)")
+        raise UserError(f"--parameters is {parameters}; choose 63 (the thesis's set) or 78 (all)")
     from synthvae import generation
     from synthvae.parameters.voice import VOICE_63, VOICE_78
     from synthvae.presets.documents import check_target

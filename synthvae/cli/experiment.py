@@ -1,4 +1,4 @@
-"""``experiment``: the study's cases and our own, run and reported."""
+"""``experiment``: the thesis's cases and our own, run and reported."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from synthvae.errors import UserError
 
 __all__ = ["register"]
 
-ScaleOption = Annotated[float, typer.Option(help="Fraction of the study's presets; epochs follow.")]
+ScaleOption = Annotated[float, typer.Option(help="Fraction of the thesis's presets; epochs follow.")]
 RUNS = Path("experiments/runs")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Repeat the study's fifteen cases, and ours, at any scale.")
+    group = typer.Typer(no_args_is_help=True, help="Repeat the thesis's fifteen cases, and ours, at any scale.")
     group.command("list")(list_)
     group.command("run")(run)
     group.command("report")(report)
@@ -103,7 +103,7 @@ def run(
 def report(
     scale: ScaleOption = 1.0,
     runs: Annotated[Path, typer.Option(help="Where 'run' put them.")] = RUNS,
-    out: Annotated[Path, typer.Option(help="Lands in OUT/study/scale-SCALE.")] = Path("analysis"),
+    out: Annotated[Path, typer.Option(help="Lands in OUT/thesis/scale-SCALE.")] = Path("analysis"),
     limit: Annotated[int, typer.Option(help="Test presets at most.")] = 2000,
     jobs: Annotated[
         int | None, typer.Option(help="Runs measured at once.  [default: one per core, up to 8; 1 on a GPU]")
@@ -122,7 +122,7 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Write the study's tables again, ours beside the nulls and the study's, with figures and what follows from them.
+    """Write the thesis's tables again, ours beside the nulls and the thesis's, with figures and what follows from them.
 
     Example: `synthvae experiment report --scale 0.02`
     """
@@ -135,7 +135,7 @@ def report(
     from synthvae.experiments.distances import measure_reference, measure_run_distances, plan_comparison
     from synthvae.experiments.measures import measure_job
     from synthvae.experiments.pool import usual_jobs
-    from synthvae.experiments.report import finished_jobs, write_study
+    from synthvae.experiments.report import finished_jobs, write_report
 
     found = finished_jobs(scale, runs)
     names = [name.strip() for name in embedding.split(",")]
@@ -147,7 +147,7 @@ def report(
         sets = [(data, name, comparison) for name in comparison.fingerprints]
         _measure("embedding the dataset", measure_reference, sets, processes)
         _measure("embedding the runs", measure_run_distances, [(job, comparison) for job in found], processes)
-    page = write_study(found, out, shlex.join(["synthvae", *sys.argv[1:]]), comparison)
+    page = write_report(found, out, shlex.join(["synthvae", *sys.argv[1:]]), comparison)
     print(f"{page}: the report; beside it tables (CSV) and figures")
 
 

@@ -1,4 +1,4 @@
-"""What follows from the measures: each of the study's questions, asked as a comparison with an interval."""
+"""What follows from the measures: each of the thesis's questions, asked as a comparison with an interval."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from synthvae.analysis.statistics import GroupTest, by_seed, compare_groups
 from synthvae.analysis.survey import MARGIN
 from synthvae.experiments.compare import Interval
-from synthvae.experiments.tables import STUDY_FEATURES, Results
+from synthvae.experiments.tables import THESIS_FEATURES, Results
 
 __all__ = ["Answer", "Comparison", "answers", "answers_csv", "group_tests"]
 
@@ -49,7 +49,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Answer:
-    """A question of the study and what came out.
+    """A question of the thesis and what came out.
 
     Attributes:
         name: in a word, for files.
@@ -85,7 +85,7 @@ def answers(results: Results) -> list[Answer]:
             "sounds-alone",
             "Does training on sounds alone improve on what was learned from parameters?",
             "the second phase of experiment 3",
-            [(f"exp3-{feature}", "exp3-phase1") for feature in STUDY_FEATURES],
+            [(f"exp3-{feature}", "exp3-phase1") for feature in THESIS_FEATURES],
         ),
     )
     found = [_compare_cases(results, *question) for question in questions]
@@ -117,7 +117,7 @@ def group_tests(results: Results) -> dict[tuple[str, str], GroupTest]:
         cases = [case.name for case in results.cases if case.group == experiment]
         if len(cases) < 2 or all(len(results.seeds[name]) < 2 for name in cases):
             continue
-        for feature in ("logmel", *STUDY_FEATURES):
+        for feature in ("logmel", *THESIS_FEATURES):
             groups = by_seed({name: [m.l1[feature] for m in results.of(name)] for name in cases})
             tests[experiment, feature] = compare_groups(groups, f"L1 error on {feature}", "cases").difference
     return tests

@@ -1,4 +1,4 @@
-"""The figures of a study: ratios with their intervals, and distributions of errors."""
+"""The figures of an experiment report: ratios with their intervals, and distributions of errors."""
 
 from __future__ import annotations
 

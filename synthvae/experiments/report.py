@@ -18,12 +18,12 @@ from synthvae.experiments.figures import ratio_chart
 from synthvae.experiments.measures import read_case, read_nulls
 from synthvae.experiments.runner import Job, is_done, plan
 from synthvae.experiments.scale import dataset_size, scale_label
-from synthvae.experiments.tables import STUDY_FEATURES, Results, Table, heard_table, study_tables
+from synthvae.experiments.tables import THESIS_FEATURES, Results, Table, heard_table, thesis_tables
 from synthvae.files import atomic_write, ensure_directory
 from synthvae.provenance import hardware, versions
 from synthvae.training.run_directory import read_description
 
-__all__ = ["finished_jobs", "write_study"]
+__all__ = ["finished_jobs", "write_report"]
 
 PAGE = "report.md"
 #: Which embedding a Fréchet distance is of.
@@ -37,7 +37,7 @@ def finished_jobs(scale: float, runs: Path) -> list[Job]:
     """The finished runs of the cases that come with synthvae.
 
     Args:
-        scale: fraction of the study's presets.
+        scale: fraction of the thesis's presets.
         runs: where they are.
 
     Raises:
@@ -57,12 +57,12 @@ def finished_jobs(scale: float, runs: Path) -> list[Job]:
     return jobs
 
 
-def write_study(jobs: list[Job], out: Path, command: str, comparison: SetComparison | None = None) -> Path:
+def write_report(jobs: list[Job], out: Path, command: str, comparison: SetComparison | None = None) -> Path:
     """Write the report.
 
     Args:
         jobs: finished and measured runs of one scale.
-        out: the report lands in ``out/study/scale-S``.
+        out: the report lands in ``out/thesis/scale-S``.
         command: that made it, for the report.
         comparison: Fréchet distances in pretrained embeddings that were measured; none by default.
 
@@ -73,9 +73,9 @@ def write_study(jobs: list[Job], out: Path, command: str, comparison: SetCompari
         UserError: if the directory cannot be written to.
     """
     scale = jobs[0].scale
-    directory = ensure_directory(out / "study" / scale_label(scale))
+    directory = ensure_directory(out / "thesis" / scale_label(scale))
     results = _results(jobs, comparison)
-    tables = [heard_table(results), *study_tables(results)]
+    tables = [heard_table(results), *thesis_tables(results)]
     found = answers(results)
     for old in ("tables", "figures"):
         shutil.rmtree(directory / old, ignore_errors=True)
@@ -99,7 +99,7 @@ def _results(jobs: list[Job], comparison: SetComparison | None) -> Results:
 
 
 def _order(case: Case) -> int:
-    """The study's own order of an experiment's cases."""
+    """The thesis's own order of an experiment's cases."""
     order = ("lmsl", "scl", "logsl", "lslp", "sclp", "logslp", "stft", "mfcc", "cqt")
     kind = case.name.partition("-")[2]
     return order.index(kind) if kind in order else len(order)
@@ -124,7 +124,7 @@ def _figures(results: Results, found: list[Answer]) -> dict[str, bytes]:
         images[answer.name] = png_bytes(chart)
     for experiment in ("exp1", "exp2", "exp3"):
         cases = [case.name for case in results.cases if case.group == experiment]
-        for feature in STUDY_FEATURES if cases else ():
+        for feature in THESIS_FEATURES if cases else ():
             groups = {name: np.mean([m.l1[feature] for m in results.of(name)], axis=0) for name in cases}
             nulls = {
                 name.replace("_", " "): float(np.mean(values)) for name, values in results.nulls.l1[feature].items()
@@ -146,7 +146,7 @@ def _page(
     seeds = sorted({len(results.seeds[case.name]) for case in results.cases})
     made = read_description(jobs[0].directory)
     lines = [
-        f"# The study's experiments at scale {scale:g}",
+        f"# The thesis's experiments at scale {scale:g}",
         "",
         f"Scale {scale:g}: {size:,} presets of dataset seed 0 ({results.nulls.presets:,} test presets measured), "
         f"{' to '.join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1])))} training seed(s) a case. Intervals are "
@@ -159,7 +159,7 @@ def _page(
             f"Epochs shrink with the scale to the power 2/3 ({jobs[0].case.name}: {full.epochs:,} to "
             f"{small.epochs:,}), the batch with 1/3 ({full.batch_size} to {small.batch_size}), the learning rate grows "
             f"with 1/3 ({full.lr:.3g} to {small.lr:.3g}), and losses through the Voice compare every fourth "
-            "frame in a step. At this scale models learn less than the study's; what is "
+            "frame in a step. At this scale models learn less than the thesis's; what is "
             "compared here is what the same effort brings.",
             "",
         ]

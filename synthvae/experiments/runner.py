@@ -39,7 +39,7 @@ class Job:
 
     Attributes:
         case: of which case.
-        scale: fraction of the study's presets.
+        scale: fraction of the thesis's presets.
         seed: of weights, order and posterior samples; the same one gives all cases of one network the same weights.
         config: the settings at the scale.
         directory: of the run.
@@ -70,7 +70,7 @@ def plan(
     Args:
         cases: the cases.
         seeds: how many of each, counted from 0.
-        scale: fraction of the study's presets.
+        scale: fraction of the thesis's presets.
         out: runs land in ``out/scale-S/CASE/seed-K``, the dataset in ``out/scale-S/dataset.json``.
         overrides: settings over the cases' own, such as the device.
 

@@ -11,7 +11,7 @@ from synthvae.training.config import TrainConfig
 
 __all__ = ["FULL_SIZE", "dataset_size", "scale_label", "scaled"]
 
-#: Presets of the study: 100,000 for training, 20,000 each for validation and test.
+#: Presets of the thesis: 100,000 for training, 20,000 each for validation and test.
 FULL_SIZE = 140_000
 LEAST_SIZE = 70
 #: Below full scale a loss that is heard through the Voice compares every so manieth frame of a sound in a step.

@@ -1,4 +1,4 @@
-"""The study's tables 5.1 to 5.12 with our figures, the nulls and the study's in one row, as Markdown and as CSV."""
+"""The thesis's tables 5.1 to 5.12 with our figures, the nulls and the thesis's in one row, as Markdown and as CSV."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from synthvae.experiments.compare import Interval, relative_error
 from synthvae.experiments.distances import EmbeddingDistances
 from synthvae.experiments.measures import CaseMeasures, NullMeasures
 
-__all__ = ["Results", "Table", "heard_table", "study_figures", "study_tables"]
+__all__ = ["Results", "Table", "heard_table", "thesis_figures", "thesis_tables"]
 
-#: Features of the study's tables; the log-mel, ours, stands beside them.
-STUDY_FEATURES = ("stft", "mfcc", "cqt")
-#: The study's tables of each experiment begin here. It does not number them in what is known of it; that they come
+#: Features of the thesis's tables; the log-mel, ours, stands beside them.
+THESIS_FEATURES = ("stft", "mfcc", "cqt")
+#: The thesis's tables of each experiment begin here. It does not number them in what is known of it; that they come
 #: in the order epochs, Fréchet distances, errors, clusters is an assumption.
 FIRST_TABLE = {"exp1": 1, "exp2": 5, "exp3": 9}
-#: Latents that the study clustered.
-STUDY_LATENTS = 10_000
+#: Latents that the thesis clustered.
+THESIS_LATENTS = 10_000
 #: A latent dimension counts as active above this, in nats.
 ACTIVE_NATS = 0.05
 
@@ -83,7 +83,7 @@ class _Column:
 
     Attributes:
         heading: its name.
-        cell: from the measures of a case's seeds, and the study's figures of that case (none where it is not its).
+        cell: from the measures of a case's seeds, and the thesis's figures of that case (empty where it has none).
     """
 
     heading: str
@@ -125,16 +125,16 @@ class Results:
         return relative_error(first, second)
 
 
-def study_figures() -> dict[str, dict[str, float]]:
-    """The study's own figures by case (``Exp1-LMSL``) and column."""
-    text = (resources.files("synthvae.experiments") / "study.csv").read_text(encoding="utf-8")
+def thesis_figures() -> dict[str, dict[str, float]]:
+    """The thesis's own figures by case (``Exp1-LMSL``) and column."""
+    text = (resources.files("synthvae.experiments") / "thesis.csv").read_text(encoding="utf-8")
     return {
         row["case"]: {name: float(value) for name, value in row.items() if name != "case"}
         for row in csv.DictReader(io.StringIO(text))
     }
 
 
-def study_tables(results: Results) -> list[Table]:
+def thesis_tables(results: Results) -> list[Table]:
     """Tables 5.1 to 5.12, as far as their cases were run."""
     tables = []
     for experiment, first in FIRST_TABLE.items():
@@ -192,29 +192,29 @@ def heard_table(results: Results) -> Table:
 def _table(
     results: Results, cases: Sequence[Case], number: int, what: str, columns: Sequence[_Column], note: str = ""
 ) -> Table:
-    """A table of one row per case, with the study's figures in it."""
-    study = study_figures()
+    """A table of one row per case, with the thesis's figures in it."""
+    thesis = thesis_figures()
     rows = [
-        tuple(column.cell(results.of(case.name), study.get(case.thesis, {})) for column in columns) for case in cases
+        tuple(column.cell(results.of(case.name), thesis.get(case.thesis, {})) for column in columns) for case in cases
     ]
     named = tuple((case.name, *row) for case, row in zip(cases, rows, strict=True))
     headings = ("case", *(column.heading for column in columns))
     return Table(f"table-5.{number:02d}", f"Table 5.{number}: {what}", headings, named, note)
 
 
-def _study(heading: str, figure: str, scale: float = 1.0) -> _Column:
-    """The study's own figure, where the case is one of its."""
-    return _Column(heading, lambda seeds, study: study[figure] / scale if study else None)
+def _thesis(heading: str, figure: str, scale: float = 1.0) -> _Column:
+    """The thesis's own figure, where the thesis has that case."""
+    return _Column(heading, lambda seeds, thesis: thesis[figure] / scale if thesis else None)
 
 
 def _ours(heading: str, pick: Callable[[CaseMeasures], float | None]) -> _Column:
     """The mean over seeds."""
-    return _Column(heading, lambda seeds, study: _mean(seeds, pick))
+    return _Column(heading, lambda seeds, thesis: _mean(seeds, pick))
 
 
 def _range(pick: Callable[[CaseMeasures], float | None]) -> _Column:
     """The least and the largest over seeds."""
-    return _Column("of the seeds", lambda seeds, study: _spread(seeds, pick))
+    return _Column("of the seeds", lambda seeds, thesis: _spread(seeds, pick))
 
 
 def _epochs(results: Results, cases: Sequence[Case], number: int) -> Table:
@@ -222,7 +222,7 @@ def _epochs(results: Results, cases: Sequence[Case], number: int) -> Table:
         _ours("epochs", lambda m: m.epochs),
         _range(lambda m: m.epochs),
         _ours("best epoch", lambda m: m.best_epoch),
-        _study("study: epochs", "epochs"),
+        _thesis("thesis: epochs", "epochs"),
     )
     return _table(results, cases, number, "epochs", columns)
 
@@ -236,7 +236,7 @@ THESIS_EMBEDDINGS = {
 
 def _distances(results: Results, cases: Sequence[Case], number: int) -> Table:
     """Cases in rows, then the nulls; ours and the thesis's figures of each embedding side by side."""
-    thesis, nulls = study_figures(), results.nulls
+    thesis, nulls = thesis_figures(), results.nulls
     columns: dict[str, list[Cell]] = {"case": [*(case.name for case in cases), "*floor*", "*mean preset*"]}
 
     def add(heading: str, cells: Sequence[Cell], floor: Cell = None, mean_preset: Cell = None) -> None:
@@ -300,31 +300,31 @@ def _distances_note(results: Results) -> str:
 
 
 def _errors(results: Results, cases: Sequence[Case], number: int) -> Table:
-    study = study_figures()
+    thesis = thesis_figures()
     columns: list[str] = ["case"]
-    for feature in STUDY_FEATURES:
-        columns += [f"{feature} MSE", f"{feature} / mean preset", f"study: {feature}"]
+    for feature in THESIS_FEATURES:
+        columns += [f"{feature} MSE", f"{feature} / mean preset", f"thesis: {feature}"]
     columns += ["logmel / mean preset", "logmel / mean spectrogram"]
     rows: list[tuple[Cell, ...]] = []
     for case in cases:
         row: list[Cell] = [case.name]
-        for feature in STUDY_FEATURES:
+        for feature in THESIS_FEATURES:
             row.append(float(np.mean([np.mean(m.mse[feature]) for m in results.of(case.name)])))
             row.append(results.to_null(case.name, feature))
-            row.append(study[case.thesis][f"mse_{feature}"] if case.thesis else None)
+            row.append(thesis[case.thesis][f"mse_{feature}"] if case.thesis else None)
         row.append(results.to_null(case.name, "logmel"))
         row.append(results.to_null(case.name, "logmel", "mean_spectrogram"))
         rows.append(tuple(row))
     null: list[Cell] = ["*mean spectrogram*"]
-    for feature in STUDY_FEATURES:
+    for feature in THESIS_FEATURES:
         mean = float(np.mean(results.nulls.mse[feature]["mean_spectrogram"]))
         null += [mean, mean / float(np.mean(results.nulls.mse[feature]["mean_preset"])), None]
     logmel = results.nulls.mse["logmel"]
     null += [float(np.mean(logmel["mean_spectrogram"]) / np.mean(logmel["mean_preset"])), 1.0]
     rows.append(tuple(null))
     note = (
-        "The scaling of the study's transforms is not known: its figures can be compared with each other only. Below 1 "
-        "is better than answering every time with the mean preset."
+        "The scaling of the thesis's transforms is not known: its figures can be compared with each other only. Below "
+        "1 is better than answering every time with the mean preset."
     )
     return Table(f"table-5.{number:02d}", f"Table 5.{number}: mean squared errors", tuple(columns), tuple(rows), note)
 
@@ -338,14 +338,14 @@ def _clusters(results: Results, cases: Sequence[Case], number: int) -> Table:
         _ours("null: clusters", lambda m: m.map_of_noise["clusters"]),
         _ours("null: noise share", lambda m: m.map_of_noise["noise_share"]),
         _ours("null: DBCV", lambda m: m.map_of_noise["dbcv"]),
-        _study("study: clusters", "clusters"),
-        _study("study: noise share", "noise", STUDY_LATENTS),
-        _study("study: DBCV", "dbcv"),
+        _thesis("thesis: clusters", "clusters"),
+        _thesis("thesis: noise share", "noise", THESIS_LATENTS),
+        _thesis("thesis: DBCV", "dbcv"),
     )
     points = results.of(cases[0].name)[0].map["points"]
     note = (
-        f"{points:,} latents; the study clustered {STUDY_LATENTS:,}, on which the same recipe finds 715 clusters and a "
-        "DBCV of 0.19 in standard normal noise. The null is such noise, of as many points and dimensions."
+        f"{points:,} latents; the thesis clustered {THESIS_LATENTS:,}, on which the same recipe finds 715 clusters and "
+        "a DBCV of 0.19 in standard normal noise. The null is such noise, of as many points and dimensions."
     )
     return _table(results, cases, number, "clusters of the latent map", columns, note)
 

@@ -1,6 +1,6 @@
 """The spectral losses: functions of a reconstruction's spectrum and its target's.
 
-All take `(B, F, N)` twice and give one number per example. The study's norms are norms: sums over all bins and
+All take `(B, F, N)` twice and give one number per example. The thesis's norms are norms: sums over all bins and
 frames, not means (a mean would be the same divided by `F N`). They are finite in value and gradient on silence and
 on identical signals: where a term is not differentiable (a zero difference, a zero magnitude) PyTorch's
 subgradient zero is taken, and a target that is silent (below) is not divided by.
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 LOG_OFFSET = 1e-4
-"""The `eps` of the logarithmic losses, in units of the feature. The study gives no figure; this is auraloss's
+"""The `eps` of the logarithmic losses, in units of the feature. The thesis gives no figure; this is auraloss's
 floor (the square root of its 1e-8), and it is above what float32 leaves of a transform where there is no sound."""
 
 POLE = 1e-12

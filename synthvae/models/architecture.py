@@ -6,7 +6,7 @@ from synthvae.errors import UserError
 
 __all__ = ["ARCHITECTURES", "parse_architecture"]
 
-#: Encoder widths after the input, the last one the latent size: the study's experiments 1 and 2, and 3.
+#: Encoder widths after the input, the last one the latent size: the thesis's experiments 1 and 2, and 3.
 ARCHITECTURES: dict[str, tuple[int, ...]] = {"exp1": (256, 64, 16), "exp3": (128, 16)}
 #: Widths that mean the input where they stand first: the sizes of the two parameter sets there are.
 INPUTS = (63, 78)

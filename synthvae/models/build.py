@@ -13,7 +13,7 @@ __all__ = ["NETWORKS", "build_model"]
 
 #: Every legal `--network`.
 NETWORKS = {
-    "mlp": "a fully connected variational autoencoder, as in the study",
+    "mlp": "a fully connected variational autoencoder, as in the thesis",
     "selective": "one whose latents begin as the parameters that are heard most",
 }
 

@@ -43,9 +43,9 @@ def test_run_skips_what_is_done_and_report_writes_tables(run: Command, tmp_path:
 
     code, out, err = run("experiment", "report", *SCALE, "--runs", "runs", "--out", "analysis", "--jobs", 1)
     assert code == 0, err
-    folder = tmp_path / "analysis/study/scale-0.0005"
+    folder = tmp_path / "analysis/thesis/scale-0.0005"
     page = (folder / "report.md").read_text()
-    assert "# The study's experiments at scale 0.0005" in page
+    assert "# The thesis's experiments at scale 0.0005" in page
     assert "Does the gradient of the spectral term through the synthesizer help?" in page
     for line in page.splitlines():
         if line.startswith("!["):
@@ -72,7 +72,7 @@ def check_pretrained_embeddings(run: Command, tmp_path: Path, weights_dir: Path)
     asked = ("--embedding", "vggish,panns", "--weights-dir", weights_dir, "--fad-limit", 3)
     code, _, err = run(*report, *asked)
     assert code == 0, err
-    folder = tmp_path / "analysis/study/scale-0.0005"
+    folder = tmp_path / "analysis/thesis/scale-0.0005"
     for number in (2, 6, 10):
         *cases, floor, mean_preset = csv.DictReader((folder / f"tables/table-5.{number:02d}.csv").open())
         assert (floor["case"], mean_preset["case"]) == ("*floor*", "*mean preset*")

@@ -9,7 +9,7 @@ import torch
 from synthvae.errors import UserError
 from synthvae.experiments.cases import list_cases, select_cases
 from synthvae.experiments.scale import scaled
-from synthvae.experiments.tables import study_figures
+from synthvae.experiments.tables import thesis_figures
 from synthvae.models import build_model, parse_architecture
 
 DATA = Path("x.json")
@@ -19,7 +19,7 @@ SECOND = [case for case in list_cases() if case.group in ("exp1-500", "exp2-500"
 
 
 def test_the_cases_of_the_thesis_are_the_rows_of_its_tables():
-    assert sorted(case.thesis for case in THESIS) == sorted(study_figures())
+    assert sorted(case.thesis for case in THESIS) == sorted(thesis_figures())
     assert len(THESIS) == 15
 
 

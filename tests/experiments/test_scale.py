@@ -12,13 +12,13 @@ from synthvae.experiments.scale import dataset_size, scale_label, scaled
 DATA = Path("x.json")
 
 
-def test_full_scale_is_the_study():
+def test_full_scale_is_the_thesis():
     assert dataset_size(1.0) == 140_000
     for case in list_cases():
         assert scaled(case.config(DATA), 1.0) == case.config(DATA)
 
 
-def test_presets_are_the_fraction_of_the_study():
+def test_presets_are_the_fraction_of_the_thesis():
     assert dataset_size(0.02) == 2800
     assert scale_label(0.02) == "scale-0.02"
 

@@ -9,7 +9,7 @@ import pytest
 
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.distances import EmbeddingDistances, Gaussian, Reference, RunDistances
-from synthvae.experiments.tables import Table, heard_table, study_figures, study_tables
+from synthvae.experiments.tables import Table, heard_table, thesis_figures, thesis_tables
 from tests.experiments.synthetic import results
 
 
@@ -18,15 +18,15 @@ def read(table: Table) -> list[dict[str, str]]:
 
 
 def test_there_are_twelve_tables_where_every_experiment_was_run():
-    tables = study_tables(results({"exp1-scl": 0.9, "exp2-scl": 0.8, "exp3-cqt": 0.7}))
+    tables = thesis_tables(results({"exp1-scl": 0.9, "exp2-scl": 0.8, "exp3-cqt": 0.7}))
     assert [table.name for table in tables] == [f"table-5.{n:02d}" for n in range(1, 13)]
     assert [table.rows[0][0] for table in tables] == ["exp1-scl"] * 4 + ["exp2-scl"] * 4 + ["exp3-cqt"] * 4
 
 
-def test_ours_the_null_and_the_study_stand_in_one_row():
-    epochs, distances, errors, clusters = study_tables(results({"exp1-lmsl": 0.9}))
+def test_ours_the_null_and_the_thesis_stand_in_one_row():
+    epochs, distances, errors, clusters = thesis_tables(results({"exp1-lmsl": 0.9}))
     assert read(epochs)[0] == {
-        "case": "exp1-lmsl", "epochs": "31", "of the seeds": "30 to 32", "best epoch": "25", "study: epochs": "282",
+        "case": "exp1-lmsl", "epochs": "31", "of the seeds": "30 to 32", "best epoch": "25", "thesis: epochs": "282",
     }  # fmt: skip
     row, floor, mean_preset = read(distances)
     assert [r["log-mel test"] for r in (row, floor, mean_preset)] == ["20", "10", "400"]
@@ -37,10 +37,10 @@ def test_ours_the_null_and_the_study_stand_in_one_row():
     assert float(row["stft / mean preset"]) == pytest.approx(0.9)
     assert float(row["stft / mean preset low"]) < 0.9 < float(row["stft / mean preset high"])
     assert float(row["logmel / mean spectrogram"]) == pytest.approx(1.8)
-    assert row["study: cqt"] == "18178.7"
+    assert row["thesis: cqt"] == "18178.7"
     row = read(clusters)[0]
     assert (row["clusters"], row["DBCV"], row["null: clusters"], row["null: DBCV"]) == ("7", "0.4", "5", "0.2")
-    assert (row["study: clusters"], row["study: noise share"], row["study: DBCV"]) == ("818", "0.3616", "0.4136")
+    assert (row["thesis: clusters"], row["thesis: noise share"], row["thesis: DBCV"]) == ("818", "0.3616", "0.4136")
 
 
 def embedded(dimension: int, sounds: int, floor: float) -> EmbeddingDistances:
@@ -53,7 +53,7 @@ def embedded(dimension: int, sounds: int, floor: float) -> EmbeddingDistances:
 
 def test_vggish_and_panns_stand_beside_the_thesis():
     measured = {"vggish": embedded(128, 400, 0.5), "panns": embedded(2048, 400, 7.0)}
-    table = study_tables(dataclasses.replace(results({"exp1-lmsl": 0.9}), distances=measured))[1]
+    table = thesis_tables(dataclasses.replace(results({"exp1-lmsl": 0.9}), distances=measured))[1]
     row, floor, mean_preset = read(table)
     for label, null, factor in (("VGGish", "0.5", ""), ("PANNs", "7", " ×10³")):
         assert (row[f"{label} test"], row[f"{label} train"]) == ("2", "20")
@@ -71,23 +71,23 @@ def test_vggish_and_panns_stand_beside_the_thesis():
 
 def test_other_embeddings_have_columns_of_their_own():
     measured = {"panns-collapsed": embedded(1, 9, 0.1)}
-    table = study_tables(dataclasses.replace(results({"exp1-lmsl": 0.9}), distances=measured))[1]
+    table = thesis_tables(dataclasses.replace(results({"exp1-lmsl": 0.9}), distances=measured))[1]
     assert [heading for heading in table.columns if heading.startswith("panns-collapsed")] == [
         "panns-collapsed test", "panns-collapsed train",
     ]  # fmt: skip
     assert len(table.rows[0]) == len(table.columns)
 
 
-def test_a_case_of_our_own_has_no_figures_of_the_study():
-    tables = study_tables(results({"exp3-stft": 0.9, "exp3-phase1": 0.95}))
+def test_a_case_of_our_own_has_no_figures_of_the_thesis():
+    tables = thesis_tables(results({"exp3-stft": 0.9, "exp3-phase1": 0.95}))
     assert [read(table)[1]["case"] for table in tables] == ["exp3-phase1"] * 4
     assert read(tables[1])[1]["thesis: VGGish train"] == ""
-    assert read(tables[0])[1]["study: epochs"] == ""
-    assert read(tables[3])[0]["study: clusters"] == "656"
+    assert read(tables[0])[1]["thesis: epochs"] == ""
+    assert read(tables[3])[0]["thesis: clusters"] == "656"
 
 
 def test_measures_that_are_not_defined_leave_a_gap():
-    _, distances, _, clusters = study_tables(results({"exp1-scl": 0.9}, dbcv=None, fad=None))
+    _, distances, _, clusters = thesis_tables(results({"exp1-scl": 0.9}, dbcv=None, fad=None))
     assert read(distances)[0]["log-mel test"] == ""
     assert read(clusters)[0]["DBCV"] == ""
 
@@ -103,7 +103,7 @@ def test_what_is_heard_is_told_of_every_case():
 
 
 def test_markdown_has_a_cell_for_every_column():
-    for table in [*study_tables(results({"exp1-scl": 0.9})), heard_table(results({"exp1-scl": 0.9}))]:
+    for table in [*thesis_tables(results({"exp1-scl": 0.9})), heard_table(results({"exp1-scl": 0.9}))]:
         lines = [line for line in table.markdown().splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in lines}) == 1
         assert len(lines) == len(table.rows) + 2
@@ -114,8 +114,8 @@ def test_an_interval_takes_three_columns_of_a_file():
     assert table.csv() == "a,b,b low,b high\nx,1,0.5,2\ny,,,\n"
 
 
-def test_the_studys_figures_are_complete():
-    figures = study_figures()
+def test_the_thesis_figures_are_complete():
+    figures = thesis_figures()
     assert len(figures) == 15
     assert figures["Exp3-CQT"]["dbcv"] == 0.3129
     assert all(len(row) == 11 for row in figures.values())

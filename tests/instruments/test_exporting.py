@@ -105,7 +105,7 @@ def test_a_preset_comes_back_with_its_name_and_descriptors(trio, tmp_path: Path)
         np.testing.assert_allclose(back.human, preset.human, rtol=1e-8)
 
 
-def test_presets_of_the_studys_set_are_exported_too(small_dataset: Dataset, tmp_path: Path):
+def test_presets_of_the_thesis_set_are_exported_too(small_dataset: Dataset, tmp_path: Path):
     preset = Preset(VOICE_63, small_dataset.values[5], RenderSettings(16000, 0.25, 160))
     for to in ("wav", "json", "sfz"):
         assert export_presets([preset], ["five"], tmp_path, to, ExportOptions(**FAST))[0].is_file()

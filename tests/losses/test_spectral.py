@@ -23,7 +23,7 @@ def pair(batch=3, length=1500, dtype=torch.float64, seed=0):
 
 
 def published(name, estimate, target):
-    """The study's formulas, number by number, on one example's spectra."""
+    """The thesis's formulas, number by number, on one example's spectra."""
     s, s_hat = target.flatten().tolist(), estimate.flatten().tolist()
     if name in ("scl", "logsl", "lmsl"):
         s, s_hat = [abs(v) for v in s], [abs(v) for v in s_hat]

@@ -236,7 +236,7 @@ def test_a_crash_leaves_nothing(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_study_splits():
+def test_the_splits_of_the_thesis():
     assert parse_splits(None, 140_000) == {
         "train": (0, 100_000),
         "validation": (100_000, 120_000),

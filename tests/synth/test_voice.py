@@ -11,7 +11,7 @@ from synthvae.synth.voice import Voice
 from tests.synth.cube import corners, faces, interior
 
 
-def test_default_is_the_study_set_at_one_second():
+def test_default_is_the_thesis_set_at_one_second():
     voice = Voice()
     assert voice.parameter_space == VOICE_63
     assert voice(torch.rand(2, 63)).shape == (2, 44100)

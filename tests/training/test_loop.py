@@ -202,7 +202,7 @@ def test_the_synth_layer_alone_renders_during_training(small_dataset: Dataset, s
 def test_results_do_not_depend_on_the_spectral_term_without_gradient(
     small_dataset: Dataset, small_voice: Voice, tmp_path: Path
 ):
-    """What the study's experiment 1 is read to be: the losses differ in when they stop, not in what they learn."""
+    """What the thesis's experiment 1 is read to be: the losses differ in when they stop, not in what they learn."""
     for loss in ("scl", "lslp"):
         loop.train(
             settings(small_dataset, epochs=2, synth_layer=False, loss=loss), small_dataset, small_voice, tmp_path / loss

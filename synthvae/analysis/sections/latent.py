@@ -41,7 +41,7 @@ COLOUR = "centroid"
 
 
 def shown_clusters(run: RunResults) -> tuple[ClusterExample, ...]:
-    """Mid-sized clusters of DBSCAN on the first map, as the study shows them."""
+    """Mid-sized clusters of DBSCAN on the first map, as the thesis shows them."""
     survey = run.survey.latents
     return cluster_examples(survey.maps[survey.seeds[0]], survey.of(MAP, "DBSCAN")[0].labels)
 
