@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["EVERY_FRAME", "Feature", "Frames", "as_constant", "check_audio", "pad_centred"]
+__all__ = ["EVERY_FRAME", "Feature", "Frames", "as_constant", "check_audio", "frobenius", "pad_centred"]
 
 
 class Frames(NamedTuple):
@@ -30,7 +30,8 @@ class Feature(nn.Module):
 
     Two views of the same transform: `spectrum` is what a phase-aware loss compares (complex for the STFT
     and the CQT, real and signed for MFCC and log-mel), `forward` is what one plots and averages (the
-    magnitude of a complex spectrum, a real one as it is).
+    magnitude of a complex spectrum, a real one as it is). Where `linear`, the spectrum of a difference is the
+    difference of the spectra.
 
     Every row is a function of that row alone. Filterbanks and kernels follow the audio's dtype (float32 or
     float64) and device; they are made on first use and kept for the process, so a feature has no weights,
@@ -50,6 +51,7 @@ class Feature(nn.Module):
     name: ClassVar[str]
     description: ClassVar[str]
     complex: ClassVar[bool]
+    linear: ClassVar[bool] = False
 
     def __init__(self, sample_rate: int) -> None:
         super().__init__()
@@ -68,6 +70,18 @@ class Feature(nn.Module):
             `(B, F, N)`, complex where `self.complex`; with fewer frames, as many as were asked for.
         """
         raise NotImplementedError
+
+    def norm(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
+        """The Frobenius norm of the spectrum.
+
+        Args:
+            audio: `(B, T)`.
+            frames: which of the N frames to compute.
+
+        Returns:
+            `(B,)`; its gradient where the norm is 0 is 0.
+        """
+        return frobenius(self.spectrum(audio, frames))
 
     def forward(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
         """Transform `audio` to real numbers.
@@ -88,6 +102,13 @@ class Feature(nn.Module):
     def extra_repr(self) -> str:
         """Show the sample rate in `repr`."""
         return f"sample_rate={self.sample_rate}"
+
+
+def frobenius(spectrum: Tensor) -> Tensor:
+    """The norm of each `(F, N)` of a batch, real or complex."""
+    if spectrum.is_complex():  # several times faster than the norm of complex numbers
+        spectrum = torch.view_as_real(spectrum.resolve_conj()).flatten(2)
+    return torch.linalg.vector_norm(spectrum, dim=(1, 2))
 
 
 def check_audio(audio: Tensor) -> None:

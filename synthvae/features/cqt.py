@@ -48,6 +48,7 @@ class Cqt(Feature):
     name: ClassVar[str] = "cqt"
     description: ClassVar[str] = "constant-Q transform, 84 bins from 32.70 Hz, 12 an octave, hop 512"
     complex: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
 
     def __init__(self, sample_rate: int) -> None:
         super().__init__(sample_rate)

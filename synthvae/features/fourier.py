@@ -18,7 +18,7 @@ from torch.autograd import Function
 
 from synthvae.features.base import EVERY_FRAME, Frames, as_constant, check_audio, pad_centred
 
-__all__ = ["HOP", "N_FFT", "real_fft", "stft"]
+__all__ = ["HOP", "N_FFT", "real_fft", "stft", "stft_isometry"]
 
 N_FFT = 2048
 HOP = 512
@@ -42,12 +42,62 @@ def stft(audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
         ValueError: if `audio` is not `(B, T)` with `T >= 1`, or has no such frame.
         TypeError: if it is neither float32 nor float64.
     """
+    return _Stft.apply(_padded(audio, frames), _hann(audio.dtype, audio.device), frames.step)
+
+
+def stft_isometry(audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
+    """A linear map of audio that has the Frobenius norm of its `stft`, without a Fourier transform.
+
+    By Parseval's theorem the bins 0 to N of one frame of 2N windowed samples hold half of their energy and half of
+    the squares of bins 0 and N, so that over all frames, with `x` padded as for `stft` and `W[t]` the sum of the
+    squared windows that lie over sample t,
+
+        sum |S[k, n]|^2 = sum_t N W[t] x[t]^2 + sum_n (S[0, n]^2 + S[N, n]^2) / 2.
+
+    Args:
+        audio: `(B, T)`, float32 or float64.
+        frames: which frames of the transform.
+
+    Returns:
+        `(B, M)`, real: the terms of that sum before they are squared.
+
+    Raises:
+        ValueError: as `stft`.
+        TypeError: as `stft`.
+    """
+    step = frames.step
+    padded = _padded(audio, frames)
+    count = (padded.shape[1] - N_FFT) // (step * HOP) + 1
+    window = _hann(audio.dtype, audio.device)
+    weights = _overlapping_windows(count, step, audio.dtype, audio.device)
+    covered = padded[:, : len(weights)]
+    # Windowed sums and alternating sums of frames, from those of their four hops.
+    signs = torch.ones_like(window)
+    signs[1::2] = -1.0
+    ends = torch.stack((window, window * signs), 1).unflatten(0, (_OVERLAP, HOP))
+    hops = covered.unflatten(1, (-1, HOP)) @ ends.permute(1, 0, 2).flatten(1)
+    hops = hops.unflatten(2, (_OVERLAP, 2))
+    last = (count - 1) * step
+    sums = torch.stack([hops[:, part : part + last + 1 : step, part] for part in range(_OVERLAP)]).sum(0)
+    return torch.cat((covered * weights, sums.flatten(1) * 0.5**0.5), 1)
+
+
+def _padded(audio: Tensor, frames: Frames) -> Tensor:
     check_audio(audio)
     first, step = frames
     if not (0 <= first <= audio.shape[1] // HOP and step >= 1):
         raise ValueError(f"no frame {first} (step {step}) among {audio.shape[1] // HOP + 1}")
-    padded = pad_centred(audio, N_FFT // 2)[:, first * HOP :]
-    return _Stft.apply(padded, _hann(audio.dtype, audio.device), step)
+    return pad_centred(audio, N_FFT // 2)[:, first * HOP :]
+
+
+@lru_cache(maxsize=64)
+def _overlapping_windows(count: int, step: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Square roots of N W[t] for `count` frames, `step` hops apart; see `stft_isometry`."""
+    square = _hann(torch.float64, torch.device("cpu")).square().unflatten(0, (_OVERLAP, HOP)).numpy()
+    total = np.zeros(((count - 1) * step + _OVERLAP, HOP))
+    for part in range(_OVERLAP):
+        total[part : part + (count - 1) * step + 1 : step] += square[part]
+    return as_constant(np.sqrt(N_FFT / 2 * total.ravel()), dtype, device)
 
 
 def real_fft(signal: Tensor) -> Tensor:

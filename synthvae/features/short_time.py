@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from synthvae.features.base import EVERY_FRAME, Feature, Frames
-from synthvae.features.fourier import stft
+from synthvae.features.fourier import stft, stft_isometry
 
 __all__ = ["StftFamily", "StftFeature"]
 
@@ -40,7 +41,12 @@ class StftFeature(StftFamily):
     name: ClassVar[str] = "stft"
     description: ClassVar[str] = "short-time Fourier transform, Hann 2048, hop 512"
     complex: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
 
     def from_stft(self, transform: Tensor) -> Tensor:
         """Return `transform` as it is."""
         return transform
+
+    def norm(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
+        """The Frobenius norm of the spectrum, `(B,)`, without a Fourier transform."""
+        return torch.linalg.vector_norm(stft_isometry(audio, frames), dim=1)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from synthvae.features.base import Frames
-from synthvae.features.fourier import HOP, N_FFT, real_fft, stft
+from synthvae.features.fourier import HOP, N_FFT, real_fft, stft, stft_isometry
 
 
 def plain_stft(audio):
@@ -70,3 +70,21 @@ def test_chosen_frames_are_those_of_the_whole_transform(frames):
 def test_frames_that_are_not_there_are_refused(frames):
     with pytest.raises(ValueError, match=f"no frame {frames.first}"):
         stft(torch.zeros(1, 10001), frames)
+
+
+@pytest.mark.parametrize("frames", [Frames(), Frames(0, 2), Frames(1, 3), Frames(0, 8)])
+@pytest.mark.parametrize("length", [1025, 4096, 10001])
+def test_the_isometry_has_the_norm_of_the_stft(length, frames):
+    audio = torch.randn(2, length, dtype=torch.float64, requires_grad=True)
+    expected = torch.linalg.vector_norm(stft(audio, frames), dim=(1, 2))
+    found = torch.linalg.vector_norm(stft_isometry(audio, frames), dim=1)
+    torch.testing.assert_close(found, expected, rtol=1e-13, atol=0)
+    gradients = [torch.autograd.grad(norm.sum(), audio)[0] for norm in (found, expected)]
+    torch.testing.assert_close(*gradients, rtol=1e-10, atol=1e-10)
+
+
+def test_the_isometry_of_short_audio_and_of_frames_that_are_not_there():
+    audio = torch.randn(1, 300, dtype=torch.float64)
+    torch.testing.assert_close(stft_isometry(audio).norm(), torch.linalg.vector_norm(stft(audio)))
+    with pytest.raises(ValueError, match="no frame 1"):
+        stft_isometry(audio, Frames(1, 3))

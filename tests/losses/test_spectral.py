@@ -8,9 +8,9 @@ import pytest
 import torch
 from auraloss.freq import SpectralConvergenceLoss, STFTMagnitudeLoss
 
-from synthvae.features import FEATURES, build_feature
+from synthvae.features import FEATURES, Frames, build_feature
 from synthvae.losses import LOSSES, build_loss
-from synthvae.losses.spectral import LOG_OFFSET, SILENCE, log_phase
+from synthvae.losses.spectral import LOG_OFFSET, SILENCE, convergence, log_phase
 
 NAMES = ["scl", "logsl", "lmsl", "sclp", "logslp", "lslp"]
 RATE = 8000
@@ -107,3 +107,29 @@ def test_the_pole_of_the_complex_logarithm_is_not_met():
     value.sum().backward()
     assert value.item() == pytest.approx(2 * math.log((1 + LOG_OFFSET) / LOG_OFFSET))
     assert torch.isfinite(torch.view_as_real(spectrum.grad)).all()
+
+
+@pytest.mark.parametrize("name", ["stft", "cqt"])
+@pytest.mark.parametrize("frames", [Frames(), Frames(1, 3)])
+def test_sclp_of_linear_features_equals_its_definition(name, frames):
+    torch.manual_seed(3)
+    audio = 0.1 * torch.randn(4, 44100, dtype=torch.float64)
+    near = (audio + 0.01 * torch.randn_like(audio)).requires_grad_()
+    feature, loss = build_feature(name, RATE), build_loss("sclp", RATE, name)
+    expected = convergence(feature.spectrum(near, frames), feature.spectrum(audio, frames))
+    (wanted,) = torch.autograd.grad(expected.sum(), near)
+    torch.testing.assert_close(loss(near, audio, frames), expected, rtol=1e-12, atol=0)
+    (found,) = torch.autograd.grad(loss(near, audio, frames).sum(), near)
+    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-12 * float(wanted.abs().max()))
+    single = loss(near.detach().float(), audio.float(), frames)
+    torch.testing.assert_close(single.double(), expected.detach(), rtol=1e-5, atol=0)
+
+
+def test_sclp_is_flat_on_identical_and_on_silent_sounds():
+    audio = (0.1 * torch.randn(2, 5000)).requires_grad_()
+    silence = torch.zeros(2, 5000, requires_grad=True)
+    for estimate, target in ((audio, audio.detach()), (silence, torch.zeros(2, 5000))):
+        value = build_loss("sclp", RATE, "stft")(estimate, target)
+        (gradient,) = torch.autograd.grad(value.sum(), estimate)
+        assert value.abs().max() == 0.0
+        assert gradient.abs().max() == 0.0
