@@ -267,7 +267,7 @@ def test_the_wheel_works_in_another_folder(tmp_path: Path):
     source, site, work = tmp_path / "source", tmp_path / "site", tmp_path / "work"
     source.mkdir()
     work.mkdir()
-    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     shutil.copytree(ROOT / "experiments", source / "experiments", ignore=shutil.ignore_patterns("runs"))
     shutil.copytree(ROOT / "synthvae", source / "synthvae", ignore=shutil.ignore_patterns("__pycache__"))
