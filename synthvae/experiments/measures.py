@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -43,8 +44,8 @@ class CaseMeasures:
 
     Attributes:
         key: of the weights, the presets and the version of the measures; another key is measured again.
-        epochs: epochs it was trained for.
-        best_epoch: the one whose weights were kept, from 1.
+        epochs: epochs of its last phase, as the thesis counts those of experiment 3.
+        best_epoch: the one of these whose weights were kept, from 1; 0 where those of the phase before were.
         finished: why training ended.
         seconds: of training.
         mse: mean squared error of each test preset by feature, in the feature's unit squared.
@@ -193,8 +194,7 @@ def _case(key: str, run: Run, measured: RunMeasures, clusters: LatentMap, noise:
     state = run.state
     return CaseMeasures(
         key,
-        int(state["epoch"]),
-        int(state["best_epoch"]) + 1,
+        *_epochs(state),
         str(state["finished"]),
         float(state["seconds"]),
         {feature: errors.mse.tolist() for feature, errors in measured.errors.items()},
@@ -207,6 +207,12 @@ def _case(key: str, run: Run, measured: RunMeasures, clusters: LatentMap, noise:
         dataclasses.asdict(clusters.quality),
         dataclasses.asdict(noise.quality),
     )
+
+
+def _epochs(state: Mapping[str, Any]) -> tuple[int, int]:
+    """Epochs of the last phase, and the best of them from 1; 0 where the phase before had the best."""
+    before = int(state["phase_start"])
+    return int(state["epoch"]) - before, max(0, int(state["best_epoch"]) + 1 - before)
 
 
 def _value(result: Frechet) -> float | None:
