@@ -20,6 +20,7 @@ from synthvae.analysis.frechet import (
 )
 from synthvae.analysis.parallel import on_threads
 from synthvae.analysis.reconstruction import Nulls, PresetErrors, concatenate, null_errors, preset_errors
+from synthvae.analysis.waveforms import WaveformErrors, WaveformNulls, null_waveforms, waveform_errors
 from synthvae.errors import UserError
 from synthvae.features import Feature, build_feature
 from synthvae.generation import render_all
@@ -111,6 +112,7 @@ class TestMeasures:
         train_embedding: of the training sounds.
         floor: Fréchet distance between two halves of the test sounds, or why there is none.
         mean_preset_distance: Fréchet distance of the mean preset, answered every time.
+        waveforms: the null models by measures that hear phase, and their levels.
     """
 
     nulls: dict[str, Nulls]
@@ -118,6 +120,7 @@ class TestMeasures:
     train_embedding: NDArray[np.float64]
     floor: Frechet
     mean_preset_distance: Frechet
+    waveforms: WaveformNulls
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ class RunMeasures:
         kl: mean KL divergence of each latent dimension over the test presets, in nats.
         embedding: log-mel embedding of the reconstructions.
         prior_embedding: of the draws of the prior.
+        waveforms: the reconstructions by measures that hear phase, and their levels.
     """
 
     unit: Tensor
@@ -145,6 +149,7 @@ class RunMeasures:
     kl: NDArray[np.float64]
     embedding: NDArray[np.float64]
     prior_embedding: NDArray[np.float64]
+    waveforms: WaveformErrors
 
 
 @dataclass(frozen=True)
@@ -216,6 +221,8 @@ def measure_tests(sounds: TestSounds, seed: int, progress: Progress) -> TestMeas
         See `TestMeasures`.
     """
     nulls = _nulls(sounds, sounds.audio, seed, progress)
+    progress("null models as waveforms")
+    waveforms = null_waveforms(sounds.audio, sounds.mean_audio, sounds.sample_rate, seed)
     logmel = sounds.features["logmel"]
     embedding = _embed(logmel, sounds.audio)
     constant = np.repeat(_embed(logmel, sounds.mean_audio), len(embedding), axis=0)
@@ -225,6 +232,7 @@ def measure_tests(sounds: TestSounds, seed: int, progress: Progress) -> TestMeas
         _embed(logmel, sounds.train_audio),
         _try(lambda: frechet_floor(embedding, seed)),
         _distance(embedding, constant),
+        waveforms,
     )
 
 
@@ -247,6 +255,8 @@ def measure_run(run: Run, sounds: TestSounds, tests: TestMeasures, seed: int, pr
     unit = run.decode(mean)
     audio = _render(run.voice, unit)
     errors = _errors(sounds, sounds.audio, audio, progress)
+    progress("waveforms")
+    waveforms = waveform_errors(sounds.audio, audio, sounds.sample_rate)
     logmel = sounds.features["logmel"]
     progress("Fréchet distances")
     embedding = _embed(logmel, audio)
@@ -261,6 +271,7 @@ def measure_run(run: Run, sounds: TestSounds, tests: TestMeasures, seed: int, pr
         kl,
         embedding,
         prior_embedding,
+        waveforms,
     )
 
 

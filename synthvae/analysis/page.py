@@ -26,6 +26,11 @@ METHODS = {
     "Null models": "Mean preset: 0.5 in every unit parameter, for every target. Mean spectrogram: the mean of the "
     "test features, which no preset needs to have. Random preset: another test preset. A ratio below 1 is better "
     "than the null.",
+    "Waveforms": "Complex STFT: mean squared magnitude of the difference of complex spectra over bins and frames. "
+    "Waveform: mean absolute difference of samples. Correlation: largest cross-correlation over lags up to 20 ms, over "
+    "the product of norms. Silence is a null model here: a sound with a phase of its own is further from the original "
+    "than silence is. Rise of the level: slope of the line through the difference of levels (mean squares of 2048 "
+    "samples every 512, in dB).",
     "Distances": "Spectral convergence and multi-resolution STFT as the losses of these names; log-spectral distance: "
     "RMS over bins in dB, mean over frames (Gray and Markel 1976); warped MFCC: mean distance along the path of "
     "dynamic time warping; transport: squared Wasserstein distance of power over frequency; envelope similarity: "

@@ -25,6 +25,7 @@ from synthvae.analysis.sections.listening import answer, example_indices
 from synthvae.analysis.sets import SetDistances
 from synthvae.analysis.storage import Store
 from synthvae.analysis.survey import MAP, LatentSurvey
+from synthvae.analysis.waveforms import PHASE_JUDGES, WAVEFORM_UNITS, WaveformErrors, WaveformNulls
 from synthvae.analysis.work import Work, cache_directory, usual_workers
 from synthvae.errors import UserError
 from synthvae.features.mel import mel_centres
@@ -138,7 +139,7 @@ def run_tables(run: RunResults, results: Results) -> dict[str, Columns]:
     effects = run.movement.effects
     parameters, dimensions = effects.movement.shape
     return {
-        "reconstruction": _per_preset(tests.numbers, own, run.distances),
+        "reconstruction": {**_per_preset(tests.numbers, own, run.distances), **vars(run.sounds.waveforms)},
         "training": _per_preset(tests.train_numbers, run.train_sounds, run.train_distances),
         "effects": {
             "parameter": np.repeat(run.run.parameters.names, dimensions),
@@ -171,6 +172,17 @@ def draw_figures(results: Results) -> dict[str, Figure]:
         drawn[f"errors_{feature}"] = figures.error_distributions(
             groups, f"mean squared error on {feature} ({unit}²)", nulls
         )
+        nulls = {name.replace("_", " "): float(errors.l1.mean()) for name, errors in models.items()}
+        groups = {run.name: run.sounds.errors[feature].l1 for run in results.runs}
+        drawn[f"l1_{feature}"] = figures.error_distributions(
+            groups, f"mean absolute error on {feature} ({unit})", nulls
+        )
+    answers = vars(results.nulls.waveforms)
+    drawn["l1_waveform"] = figures.error_distributions(
+        {run.name: run.sounds.waveforms.waveform for run in results.runs},
+        "mean absolute error of samples (full scale)",
+        {name.replace("_", " "): float(found.waveform.mean()) for name, found in answers.items()},
+    )
     for run in results.runs:
         survey = run.survey
         seed = survey.latents.seeds[0]
@@ -258,6 +270,7 @@ def metrics_document(
             "reconstruction": _null_errors(nulls.nulls),
             "reconstruction_of_training_presets": _null_errors(results.train_nulls.nulls),
             "distances": {name: _distances(table.values) for name, table in results.null_distances.items()},
+            "waveforms": {name: _waveforms(found) for name, found in vars(nulls.waveforms).items()},
             "fad_logmel_floor": _frechet(nulls.floor),
             "fad_logmel_mean_preset": _frechet(nulls.mean_preset_distance),
         },
@@ -273,6 +286,7 @@ def _run_document(run: RunResults, results: Results) -> dict[str, object]:
         "reconstruction_of_training_presets": _errors(run.train_sounds.errors, results.train_nulls.nulls),
         "distances": _distances(run.distances.values),
         "distances_of_training_presets": _distances(run.train_distances.values),
+        "waveforms": _waveforms(run.sounds.waveforms, results.nulls.waveforms),
         "parameter_squared_error": vars(summarise(run.sounds.parameter_error)),
         "parameter_squared_error_of_training_presets": vars(summarise(run.train_sounds.parameter_error)),
         "fad_logmel_reconstruction": _frechet(run.sounds.reconstruction_distance),
@@ -308,6 +322,19 @@ def _errors(errors: Mapping[str, PresetErrors], nulls: Mapping[str, Nulls]) -> d
         }
         for feature, found in errors.items()
     }
+
+
+def _waveforms(found: WaveformErrors, nulls: WaveformNulls | None = None) -> dict[str, object]:
+    """Measures that hear phase, and of levels; errors also relative to those null models."""
+    document: dict[str, object] = {}
+    for name, unit in WAVEFORM_UNITS.items():
+        values = getattr(found, name)
+        relative = {
+            f"relative_to_{null}": vars(error_ratio(values, getattr(answers, name)))
+            for null, answers in (vars(nulls).items() if nulls and name in PHASE_JUDGES else ())
+        }
+        document[name] = {"unit": unit, "summary": vars(summarise(values)), **relative}
+    return document
 
 
 def _null_errors(nulls: Mapping[str, Nulls]) -> dict[str, object]:

@@ -56,7 +56,7 @@ from synthvae.training.run_directory import Run
 __all__ = ["SURVEY_SEEDS", "Work", "cache_directory", "usual_workers"]
 
 #: Raised when what is measured changes, so that nothing older is read from the store.
-VERSION = 4
+VERSION = 5
 #: Test presets of the null models that are compared by every distance, at most.
 NULL_LIMIT = 500
 #: Maps drawn of the latents, each with a seed of its own.
@@ -118,7 +118,7 @@ class Work:
         self._data: list[object] = [VERSION, dataset.hash, limit, seed]
         add, tested = self.agenda.add, self.tested
         self.nulls = add(
-            TestMeasures, "nulls", "null models", self._data, 4 * tested * SECONDS_FEATURES,
+            TestMeasures, "nulls", "null models", self._data, 5 * tested * SECONDS_FEATURES,
             lambda tell: measure_tests(self.sounds, seed, tell),
         )  # fmt: skip
         trained = min(limit, TRAIN_LIMIT, len(dataset.split("train")))

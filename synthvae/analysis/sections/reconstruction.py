@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthvae.analysis.comparison import Comparisons
 from synthvae.analysis.distances import DISTANCES
@@ -13,13 +14,20 @@ from synthvae.analysis.pitch import Measured as Defined
 from synthvae.analysis.reconstruction import PresetErrors, derangement, error_ratio, summarise
 from synthvae.analysis.report import Cell, Column, FigureItem, Item, Measured, Section, Table, Verdict
 from synthvae.analysis.results import Results, RunResults
+from synthvae.analysis.waveforms import MAX_LAG, WAVEFORM_UNITS
 
 __all__ = ["reconstruction"]
 
 
 def reconstruction(results: Results, comparisons: Comparisons | None, images: Mapping[str, bytes]) -> Section:
     """Errors on features, distances, parameter errors and differences between runs, each beside its nulls."""
-    items: list[Item] = [_features(results, False), _features(results, True), _distances(results), _parameters(results)]
+    items: list[Item] = [
+        _features(results, False),
+        _features(results, True),
+        _waveforms(results),
+        _distances(results),
+        _parameters(results),
+    ]
     if comparisons is not None:
         items += [_differences(comparisons), _pairs(comparisons), _counts(comparisons)]
     items += [
@@ -29,6 +37,14 @@ def reconstruction(results: Results, comparisons: Comparisons | None, images: Ma
             f"Mean squared error per test preset on {feature}; lines are the means of the null models.",
         )
         for feature in FEATURE_UNITS
+    ]
+    items += [
+        FigureItem(
+            images[f"l1_{feature}"],
+            f"Distributions of the mean absolute error on {feature}, with the null models' means",
+            f"Mean absolute error (L1) per test preset on {feature}; lines are the means of the null models.",
+        )
+        for feature in (*FEATURE_UNITS, "waveform")
     ]
     return Section("Reconstruction", ["How close the decoded presets come to the test presets, as they sound."], items)
 
@@ -67,8 +83,51 @@ def _features(results: Results, trained: bool) -> Table:
 
 
 def _errors(errors: PresetErrors, unit: str) -> list[Cell]:
-    mse, l1 = summarise(errors.mse), summarise(errors.l1)
-    return [Measured(mse.mean, f"{unit}²", mse.low, mse.high), Measured(l1.mean, unit, l1.low, l1.high)]
+    return [_summary(errors.mse, f"{unit}²"), _summary(errors.l1, unit)]
+
+
+def _waveforms(results: Results) -> Table:
+    """Measures that hear phase, and the course of the level."""
+    nulls = results.nulls.waveforms
+    answers = {run.name: run.sounds.waveforms for run in results.runs}
+    answers |= {f"null: {name.replace('_', ' ')}": found for name, found in vars(nulls).items()}
+    rows: list[list[Cell]] = []
+    for name, found in answers.items():
+        row: list[Cell] = [name]
+        for judge in ("complex_stft", "waveform"):
+            errors = getattr(found, judge)
+            row.append(_summary(errors, WAVEFORM_UNITS[judge]))
+            for null in (nulls.mean_preset, nulls.silence):
+                ratio = error_ratio(errors, getattr(null, judge))
+                row.append(Measured(ratio.value, "ratio", ratio.low, ratio.high))
+        row.append(_summary(1.0 - found.decorrelation, "correlation"))
+        row.append(1000.0 * float(np.median(np.abs(found.lag))))
+        row.append(_summary(found.level_slope, "dB/s"))
+        rows.append(row)
+    columns = [
+        Column("answer"),
+        Column("complex STFT", note="mean squared magnitude of the complex difference, with its 95 % interval"),
+        Column("to mean preset", note="below 1 is better"),
+        Column("to silence", note="below 1 is better"),
+        Column("waveform", note="mean absolute difference of samples"),
+        Column("to mean preset", note="below 1 is better"),
+        Column("to silence", note="below 1 is better"),
+        Column("correlation", note="the largest over lags, 1 is best; 0 is silence"),
+        Column("lag", "ms", "median of its absolute value"),
+        Column("rise of the level", note="against the original; 0 is best"),
+    ]
+    note = (
+        f"Lags up to {1000 * MAX_LAG:g} ms. A sound like the original but with a phase of its own has on average twice "
+        "the error of silence on the complex STFT: what is worse than silence here may well sound right. The rise of "
+        "the level is the slope of the level of the answer minus that of the original, from -80 dB up; that of a "
+        "random preset is 0 on average, since each original is drawn once."
+    )
+    return Table("Waveforms of test presets, phase included, beside their nulls", columns, rows, note)
+
+
+def _summary(values: NDArray[np.float64], unit: str) -> Measured:
+    summary = summarise(values)
+    return Measured(summary.mean, unit, summary.low, summary.high)
 
 
 def _distances(results: Results) -> Table:
@@ -98,10 +157,7 @@ def _distances(results: Results) -> Table:
 
 def _mean(measured: Defined, unit: str) -> Measured:
     values = measured.kept
-    if not len(values):
-        return Measured(None, unit)
-    summary = summarise(values)
-    return Measured(summary.mean, unit, summary.low, summary.high)
+    return _summary(values, unit) if len(values) else Measured(None, unit)
 
 
 def _share(measured: Defined) -> float:
