@@ -1,4 +1,4 @@
-"""Errors of several seeds compared on the same presets, with intervals over both."""
+"""Measures of several seeds on the same presets, compared or averaged, with intervals over both."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from synthvae.analysis.checks import finite_matrix
 from synthvae.errors import UserError
 
-__all__ = ["Interval", "relative_error"]
+__all__ = ["Interval", "mean_value", "relative_error"]
 
 LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A ratio of mean errors with its interval; below 1 the first is better.
+    """A ratio of mean errors with its interval, below 1 the first is better; or a mean with its interval.
 
     Attributes:
-        value: the ratio.
+        value: the ratio or the mean.
         low: lower end of the interval.
         high: upper end.
         seeds: training seeds in it.
         presets: test presets in it.
+        null: what it is where there is no difference: 1 for a ratio.
     """
 
     value: float
@@ -34,11 +35,12 @@ class Interval:
     high: float
     seeds: int
     presets: int
+    null: float = 1.0
 
     @property
     def side(self) -> str:
         """``lower`` or ``higher`` where the whole interval is, else ``undecided``: of these trained models."""
-        return "lower" if self.high < 1.0 else "higher" if self.low > 1.0 else "undecided"
+        return "lower" if self.high < self.null else "higher" if self.low > self.null else "undecided"
 
     @property
     def verdict(self) -> str:
@@ -74,13 +76,35 @@ def relative_error(errors: ArrayLike, other: ArrayLike) -> Interval:
             raise UserError(f"{name}: all are 0, so that there is no ratio")
     value = float(above.mean() / below.mean())
     by_preset = above.mean(axis=0) / above.mean() - below.mean(axis=0) / below.mean()
-    parts = [(float(by_preset.var(ddof=1)) / presets, presets - 1)] if presets > 1 else []
-    if seeds > 1:
-        by_seed = np.log(above.mean(axis=1) / below.mean(axis=1))
-        parts.append((float(by_seed.var(ddof=1)) / seeds, seeds - 1))
+    by_seed = np.log(above.mean(axis=1) / below.mean(axis=1))
+    reach = _reach(by_preset, by_seed)
+    return Interval(value, value * math.exp(-reach), value * math.exp(reach), seeds, presets)
+
+
+def mean_value(values: ArrayLike) -> Interval:
+    """Mean over seeds and presets, with an interval as that of `relative_error`; nothing differs at 0.
+
+    Args:
+        values: ``(S, N)``, of S seeds on N presets.
+
+    Returns:
+        The mean and its 95 % interval, in the unit of `values`.
+
+    Raises:
+        UserError: if a value is not finite.
+    """
+    array = finite_matrix(values, "values")
+    reach = _reach(array.mean(axis=0), array.mean(axis=1))
+    value = float(array.mean())
+    seeds, presets = array.shape
+    return Interval(value, value - reach, value + reach, seeds, presets, null=0.0)
+
+
+def _reach(by_preset: NDArray[np.float64], by_seed: NDArray[np.float64]) -> float:
+    """Half the width of Student's interval of a mean over presets ``(N,)`` and seeds ``(S,)``."""
+    parts = [(float(v.var(ddof=1)) / len(v), len(v) - 1) for v in (by_preset, by_seed) if len(v) > 1]
     variance = sum(part for part, _ in parts)
     if variance == 0.0:
-        return Interval(value, value, value, seeds, presets)
+        return 0.0
     degrees = variance**2 / sum(part**2 / free for part, free in parts)
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, degrees)) * variance**0.5
-    return Interval(value, value * math.exp(-reach), value * math.exp(reach), seeds, presets)
+    return float(stats.t.ppf((1 + LEVEL) / 2, degrees)) * variance**0.5

@@ -23,6 +23,7 @@ from synthvae.analysis.measure import (
     measure_tests,
     render_tests,
 )
+from synthvae.analysis.waveforms import WAVEFORM_UNITS
 from synthvae.experiments.pool import report, stop_requested
 from synthvae.experiments.runner import Job, dataset_and_voice
 from synthvae.files import atomic_write
@@ -32,7 +33,7 @@ from synthvae.training.run_directory import Run, load_run
 __all__ = ["CaseMeasures", "NullMeasures", "measure_job", "read_case", "read_nulls", "write_json"]
 
 #: Raised when what is measured changes; older files are measured again.
-VERSION = 1
+VERSION = 2
 SEED = 0
 MEASURES, NULLS = "measures.json", "nulls.json"
 PerPreset = dict[str, list[float]]
@@ -50,6 +51,8 @@ class CaseMeasures:
         seconds: of training.
         mse: mean squared error of each test preset by feature, in the feature's unit squared.
         l1: mean absolute error of each test preset by feature.
+        waveforms: measures of each test preset that hear phase, and of its level
+            (`synthvae.analysis.waveforms.WaveformErrors`).
         parameter: squared parameter error of each test preset.
         fad_test: Fréchet distance of reconstructions of test presets, log-mel embedding; None where there are too few.
         fad_train: the same of training presets.
@@ -66,6 +69,7 @@ class CaseMeasures:
     seconds: float
     mse: PerPreset
     l1: PerPreset
+    waveforms: PerPreset
     parameter: list[float]
     fad_test: float | None
     fad_train: float | None
@@ -84,6 +88,7 @@ class NullMeasures:
         presets: test presets.
         mse: mean squared error of each preset by feature, of each null model.
         l1: mean absolute error, likewise.
+        waveforms: measures that hear phase, and of the level, of each preset by measure and null model.
         fad_floor: Fréchet distance between two halves of the test sounds; None where there are too few.
         fad_mean_preset: of the mean preset, answered every time.
         parameter: squared parameter error of each preset where 0.5 is answered every time.
@@ -93,6 +98,7 @@ class NullMeasures:
     presets: int
     mse: dict[str, PerPreset]
     l1: dict[str, PerPreset]
+    waveforms: dict[str, PerPreset]
     fad_floor: float | None
     fad_mean_preset: float | None
     parameter: list[float]
@@ -184,6 +190,10 @@ def _nulls(key: str, sounds: TestSounds, tests: TestMeasures) -> NullMeasures:
         len(sounds.unit),
         {f: {n: getattr(nulls, n).mse.tolist() for n in names} for f, nulls in tests.nulls.items()},
         {f: {n: getattr(nulls, n).l1.tolist() for n in names} for f, nulls in tests.nulls.items()},
+        {
+            measure: {name: getattr(found, measure).tolist() for name, found in vars(tests.waveforms).items()}
+            for measure in WAVEFORM_UNITS
+        },
         _value(tests.floor),
         _value(tests.mean_preset_distance),
         (sounds.unit.double() - 0.5).square().sum(dim=1).tolist(),
@@ -199,6 +209,7 @@ def _case(key: str, run: Run, measured: RunMeasures, clusters: LatentMap, noise:
         float(state["seconds"]),
         {feature: errors.mse.tolist() for feature, errors in measured.errors.items()},
         {feature: errors.l1.tolist() for feature, errors in measured.errors.items()},
+        {name: values.tolist() for name, values in vars(measured.waveforms).items()},
         measured.parameter_error.tolist(),
         _value(measured.reconstruction_distance),
         _value(measured.train_distance),

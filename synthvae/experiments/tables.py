@@ -11,8 +11,9 @@ from importlib import resources
 import numpy as np
 
 from synthvae.analysis.report import format_number
+from synthvae.analysis.waveforms import MAX_LAG, PHASE_JUDGES
 from synthvae.experiments.cases import Case
-from synthvae.experiments.compare import Interval, relative_error
+from synthvae.experiments.compare import Interval, mean_value, relative_error
 from synthvae.experiments.distances import EmbeddingDistances
 from synthvae.experiments.measures import CaseMeasures, NullMeasures
 
@@ -112,17 +113,27 @@ class Results:
         """The measures of a case, one per seed."""
         return [self.measures[case, seed] for seed in self.seeds[case]]
 
-    def to_null(self, case: str, feature: str, null: str = "mean_preset") -> Interval:
-        """Mean squared error of a case relative to a null model's."""
-        return relative_error([m.mse[feature] for m in self.of(case)], [self.nulls.mse[feature][null]])
+    def to_null(self, case: str, judge: str, null: str = "mean_preset") -> Interval:
+        """Mean error of a case relative to a null model's, by a feature or one of `PHASE_JUDGES`."""
+        errors = self.nulls.waveforms if judge in PHASE_JUDGES else self.nulls.mse
+        return relative_error([_errors_of(m, judge) for m in self.of(case)], [errors[judge][null]])
 
-    def to_case(self, case: str, other: str, feature: str) -> Interval | None:
-        """Mean squared error of a case relative to another's, over the seeds that both have."""
+    def to_case(self, case: str, other: str, judge: str) -> Interval | None:
+        """Mean error of a case relative to another's, over the seeds that both have."""
         common = sorted(set(self.seeds.get(case, ())) & set(self.seeds.get(other, ())))
         if not common:
             return None
-        first, second = ([self.measures[name, seed].mse[feature] for seed in common] for name in (case, other))
+        first, second = ([_errors_of(self.measures[name, s], judge) for s in common] for name in (case, other))
         return relative_error(first, second)
+
+    def level_slope(self, case: str) -> Interval:
+        """How fast the level of a case's reconstructions rises against the originals', in dB/s."""
+        return mean_value([m.waveforms["level_slope"] for m in self.of(case)])
+
+
+def _errors_of(measures: CaseMeasures, judge: str) -> list[float]:
+    """Errors of each preset: of the waveform by what hears phase, mean squares on any other feature."""
+    return measures.waveforms[judge] if judge in PHASE_JUDGES else measures.mse[judge]
 
 
 def thesis_figures() -> dict[str, dict[str, float]]:
@@ -162,6 +173,8 @@ def heard_table(results: Results) -> Table:
                 _mean(seeds, lambda m: m.fad_test),
                 _mean(seeds, lambda m: m.fad_prior),
                 results.nulls.fad_floor,
+                results.to_null(case.name, "complex_stft", "silence"),
+                results.level_slope(case.name),
                 _mean(seeds, lambda m: m.seconds / 60),
             )
         )
@@ -179,6 +192,8 @@ def heard_table(results: Results) -> Table:
         "FAD (log-mel) reconstructions",
         "FAD (log-mel) prior",
         "FAD (log-mel) floor",
+        "complex STFT / silence",
+        "rise of the level (dB/s)",
         "minutes",
     )
     note = (
@@ -304,7 +319,7 @@ def _errors(results: Results, cases: Sequence[Case], number: int) -> Table:
     columns: list[str] = ["case"]
     for feature in THESIS_FEATURES:
         columns += [f"{feature} MSE", f"{feature} / mean preset", f"thesis: {feature}"]
-    columns += ["logmel / mean preset", "logmel / mean spectrogram"]
+    columns += ["logmel / mean preset", "logmel / mean spectrogram", *WAVEFORM_COLUMNS]
     rows: list[tuple[Cell, ...]] = []
     for case in cases:
         row: list[Cell] = [case.name]
@@ -314,19 +329,49 @@ def _errors(results: Results, cases: Sequence[Case], number: int) -> Table:
             row.append(thesis[case.thesis][f"mse_{feature}"] if case.thesis else None)
         row.append(results.to_null(case.name, "logmel"))
         row.append(results.to_null(case.name, "logmel", "mean_spectrogram"))
+        row += [results.to_null(case.name, judge, null) for judge, null in WAVEFORM_RATIOS]
+        row.append(mean_value([1.0 - np.array(m.waveforms["decorrelation"]) for m in results.of(case.name)]))
+        row.append(results.level_slope(case.name))
         rows.append(tuple(row))
-    null: list[Cell] = ["*mean spectrogram*"]
-    for feature in THESIS_FEATURES:
-        mean = float(np.mean(results.nulls.mse[feature]["mean_spectrogram"]))
-        null += [mean, mean / float(np.mean(results.nulls.mse[feature]["mean_preset"])), None]
-    logmel = results.nulls.mse["logmel"]
-    null += [float(np.mean(logmel["mean_spectrogram"]) / np.mean(logmel["mean_preset"])), 1.0]
-    rows.append(tuple(null))
+    rows += [_null_row(results, null) for null in ("mean_preset", "mean_spectrogram", "random_preset", "silence")]
     note = (
         "The scaling of the thesis's transforms is not known: its figures can be compared with each other only. Below "
-        "1 is better than answering every time with the mean preset."
+        "1 is better than answering every time with the mean preset. The complex STFT, the waveform (L1) and the "
+        f"correlation (the largest over lags up to {1000 * MAX_LAG:g} ms) hear phase: a sound like the original with a "
+        "phase of its own has on average twice the error of silence on the complex STFT. The rise of the level is the "
+        "mean slope of the level of the reconstruction minus that of the original."
     )
     return Table(f"table-5.{number:02d}", f"Table 5.{number}: mean squared errors", tuple(columns), tuple(rows), note)
+
+
+#: Judges that hear phase, each with the null model that it is told against.
+WAVEFORM_RATIOS = (("complex_stft", "mean_preset"), ("complex_stft", "silence"), ("waveform", "silence"))
+WAVEFORM_COLUMNS = (
+    "complex STFT / mean preset", "complex STFT / silence", "waveform L1 / silence", "correlation",
+    "rise of the level (dB/s)",
+)  # fmt: skip
+
+
+def _null_row(results: Results, null: str) -> tuple[Cell, ...]:
+    """A null model in the table of errors; empty where it has no such measure."""
+    mse, waveforms = results.nulls.mse, results.nulls.waveforms
+    row: list[Cell] = [f"*{null.replace('_', ' ')}*"]
+
+    def ratio(errors: Mapping[str, Sequence[float]], other: str) -> Cell:
+        return float(np.mean(errors[null]) / np.mean(errors[other])) if null in errors else None
+
+    for feature in THESIS_FEATURES:
+        mean = float(np.mean(mse[feature][null])) if null in mse[feature] else None
+        row += [mean, ratio(mse[feature], "mean_preset"), None]
+    row += [ratio(mse["logmel"], "mean_preset"), ratio(mse["logmel"], "mean_spectrogram")]
+    row += [ratio(waveforms[judge], other) for judge, other in WAVEFORM_RATIOS]
+    if null not in waveforms["complex_stft"]:
+        return (*row, None, None)
+    return (
+        *row,
+        1.0 - float(np.mean(waveforms["decorrelation"][null])),
+        float(np.mean(waveforms["level_slope"][null])),
+    )
 
 
 def _clusters(results: Results, cases: Sequence[Case], number: int) -> Table:

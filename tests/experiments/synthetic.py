@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from synthvae.analysis.waveforms import PHASE_JUDGES
 from synthvae.experiments.cases import Case, list_cases
 from synthvae.experiments.measures import CaseMeasures, NullMeasures
 from synthvae.experiments.tables import Results
@@ -28,15 +29,24 @@ def nulls() -> NullMeasures:
     base = np.random.default_rng(0).gamma(2.0, 1.0, PRESETS)
     models = {"mean_preset": 1.0, "mean_spectrogram": 0.5, "random_preset": 1.2}
     errors = {f: {name: (base * factor).tolist() for name, factor in models.items()} for f in FEATURES}
-    return NullMeasures("key", PRESETS, errors, errors, 10.0, 400.0, [4.0] * PRESETS)
+    phase = {"mean_preset": 1.0, "random_preset": 1.2, "silence": 0.8}
+    heard = {judge: {name: (base * factor).tolist() for name, factor in phase.items()} for judge in PHASE_JUDGES}
+    slopes = {"mean_preset": 5.0, "random_preset": 0.0, "silence": 20.0}
+    heard["level_slope"] = {name: [slope] * PRESETS for name, slope in slopes.items()}
+    return NullMeasures("key", PRESETS, errors, errors, heard, 10.0, 400.0, [4.0] * PRESETS)
 
 
 def measures(factor: float, seed: int, dbcv: float | None = 0.4, fad: float | None = 20.0) -> CaseMeasures:
-    """A run whose error on every preset is `factor` times the mean preset's, moved a little by the seed."""
+    """A run whose error on every preset is `factor` times the mean preset's, moved a little by the seed.
+
+    Its level rises by 100 dB/s times what the factor has above 0.8, give or take 1 dB/s a preset.
+    """
     moved = factor * (1.0 + 0.01 * (seed - 1))
     errors = {f: (moved * np.array(nulls().mse[f]["mean_preset"])).tolist() for f in FEATURES}
+    heard = {judge: (moved * np.array(nulls().waveforms[judge]["mean_preset"])).tolist() for judge in PHASE_JUDGES}
+    heard["level_slope"] = (100.0 * (factor - 0.8) + np.random.default_rng(seed).normal(0.0, 1.0, PRESETS)).tolist()
     return CaseMeasures(
-        "key", 30 + seed, 25, "all epochs done", 60.0, errors, errors, [2.0] * PRESETS, fad, fad, fad,
+        "key", 30 + seed, 25, "all epochs done", 60.0, errors, errors, heard, [2.0] * PRESETS, fad, fad, fad,
         [1.0, 0.01], quality(7, dbcv), quality(5, 0.2),
     )  # fmt: skip
 

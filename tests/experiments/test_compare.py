@@ -6,7 +6,7 @@ from scipy import stats
 
 from synthvae.analysis.reconstruction import error_ratio
 from synthvae.errors import UserError
-from synthvae.experiments.compare import Interval, relative_error
+from synthvae.experiments.compare import Interval, mean_value, relative_error
 
 
 def errors(seeds: int, presets: int, seed: int = 0) -> np.ndarray:
@@ -81,3 +81,20 @@ def test_verdicts():
     assert Interval(0.9, 0.8, 0.99, 3, 9).verdict == "lower"
     assert Interval(1.1, 1.01, 1.2, 3, 9).verdict == "higher"
     assert Interval(1.0, 0.9, 1.2, 3, 9).verdict == "undecided"
+
+
+def test_the_mean_of_one_seed_has_the_interval_of_the_t_test():
+    values = np.random.default_rng(1).normal(0.4, 1.0, (1, 30))
+    found = mean_value(values)
+    known = stats.ttest_1samp(values[0], 0.0).confidence_interval(0.95)
+    assert (found.low, found.high) == (pytest.approx(known.low), pytest.approx(known.high))
+    assert (found.side == "higher") == (known.low > 0.0)
+    assert found.verdict == "undecided"
+
+
+def test_a_mean_is_judged_against_0():
+    values = np.random.default_rng(0).normal(0.0, 0.1, (3, 50))
+    assert [mean_value(values + shift).verdict for shift in (-1.0, 0.0, 0.5)] == ["lower", "undecided", "higher"]
+    # Seeds that differ widen the interval beyond that of the presets.
+    assert mean_value(values + np.array([[0.0], [1.0], [2.0]])).low < 0.0
+    assert (mean_value([[2.0, 2.0]]).low, mean_value([[2.0, 2.0]]).high) == (2.0, 2.0)

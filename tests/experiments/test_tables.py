@@ -38,6 +38,18 @@ def test_ours_the_null_and_the_thesis_stand_in_one_row():
     assert float(row["stft / mean preset low"]) < 0.9 < float(row["stft / mean preset high"])
     assert float(row["logmel / mean spectrogram"]) == pytest.approx(1.8)
     assert row["thesis: cqt"] == "18178.7"
+    assert float(row["complex STFT / mean preset"]) == pytest.approx(0.9)
+    assert float(row["complex STFT / silence"]) == pytest.approx(0.9 / 0.8)
+    assert float(row["complex STFT / silence low"]) < 0.9 / 0.8 < float(row["complex STFT / silence high"])
+    assert float(row["rise of the level (dB/s)"]) == pytest.approx(10.0, abs=0.5)
+    rows = {row["case"]: row for row in read(errors)}
+    assert float(rows["*mean spectrogram*"]["stft / mean preset"]) == pytest.approx(0.5)
+    assert rows["*mean spectrogram*"]["complex STFT / silence"] == ""
+    assert rows["*silence*"]["stft MSE"] == ""
+    assert float(rows["*silence*"]["complex STFT / mean preset"]) == pytest.approx(0.8)
+    assert float(rows["*random preset*"]["complex STFT / silence"]) == pytest.approx(1.5)
+    slopes = [rows[f"*{null}*"]["rise of the level (dB/s)"] for null in ("mean preset", "random preset", "silence")]
+    assert slopes == ["5", "0", "20"]
     row = read(clusters)[0]
     assert (row["clusters"], row["DBCV"], row["null: clusters"], row["null: DBCV"]) == ("7", "0.4", "5", "0.2")
     assert (row["thesis: clusters"], row["thesis: noise share"], row["thesis: DBCV"]) == ("818", "0.3616", "0.4136")
@@ -100,6 +112,8 @@ def test_what_is_heard_is_told_of_every_case():
     assert row["parameter error / mean preset"] == "0.5"
     assert row["active units"] == "1 of 2"
     assert row["KL (nats)"] == "1.01"
+    assert float(row["complex STFT / silence"]) == pytest.approx(0.125)
+    assert float(row["rise of the level (dB/s)"]) == pytest.approx(-70.0, abs=0.5)
 
 
 def test_markdown_has_a_cell_for_every_column():
