@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from synthvae.analysis.statistics import GroupTest, by_seed, compare_groups
 from synthvae.analysis.survey import MARGIN
+from synthvae.analysis.waveforms import PHASE_JUDGES
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.tables import THESIS_FEATURES, Results
 
@@ -21,6 +23,14 @@ LOSSES = ("lmsl", "scl", "logsl", "lslp", "sclp", "logslp")
 TWINS = (("lmsl", "lslp"), ("scl", "sclp"), ("logsl", "logslp"))
 #: What is heard, and what most losses compare.
 JUDGES = ("logmel", "stft")
+#: How the judges are called in a sentence, where not by their own name.
+JUDGE_NAMES = {
+    "complex_stft": "the complex STFT",
+    "waveform": "the waveform (L1)",
+    "decorrelation": "one minus the correlation at the best lag",
+}
+#: The measure of how a level moves over time, which is a slope and no error.
+LEVEL = "level_slope"
 
 
 @dataclass(frozen=True)
@@ -30,21 +40,21 @@ class Comparison:
     Attributes:
         case: the case.
         other: what it is compared with.
-        feature: on which the mean squared errors are.
-        ratio: of the errors; below 1 the case is better.
+        feature: which judges: the mean squared error on a feature, one of `PHASE_JUDGES`, or ``level_slope``.
+        interval: ratio of the errors, below 1 the case is better; or the rise of the level in dB/s.
         to_null: whether the other is a null model, about which other seeds say nothing.
     """
 
     case: str
     other: str
     feature: str
-    ratio: Interval
+    interval: Interval
     to_null: bool = False
 
     @property
     def verdict(self) -> str:
         """``lower``, ``higher`` or ``undecided``."""
-        return self.ratio.side if self.to_null else self.ratio.verdict
+        return self.interval.side if self.to_null else self.interval.verdict
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,13 @@ def answers(results: Results) -> list[Answer]:
             "sending the gradient through the Voice (exp2 against exp1)",
             [(f"exp2-{loss}", f"exp1-{loss}") for loss in LOSSES],
         ),
-        ("phase", "Do phase-aware losses do better than their twins on magnitudes?", "comparing phases too", twins),
+        (
+            "phase",
+            "Do phase-aware losses do better than their twins on magnitudes?",
+            "comparing phases too",
+            twins,
+            (*JUDGES, *PHASE_JUDGES),
+        ),
         (
             "feature",
             "Does MFCC or CQT in place of the STFT do better?",
@@ -87,9 +103,17 @@ def answers(results: Results) -> list[Answer]:
             "the second phase of experiment 3",
             [(f"exp3-{feature}", "exp3-phase1") for feature in THESIS_FEATURES],
         ),
+        (
+            "set-up",
+            "Does the thesis's second set-up (500 or 250 epochs with rate drops) do better than early stopping?",
+            "training for a fixed number of epochs with rate drops",
+            [(f"{e}-{loss}-500", f"{e}-{loss}") for e in ("exp1", "exp2") for loss in LOSSES]
+            + [(f"exp3-{feature}-250", f"exp3-{feature}") for feature in THESIS_FEATURES],
+        ),
     )
     found = [_compare_cases(results, *question) for question in questions]
-    found.append(_beats_nulls(results))
+    found = [_with_levels_of_phase(results, answer) if answer.name == "phase" else answer for answer in found]
+    found += [_level_rises(results), _beats_nulls(results)]
     return [answer for answer in found if answer.comparisons]
 
 
@@ -97,12 +121,13 @@ def answers_csv(found: Sequence[Answer]) -> str:
     """Every comparison with its verdict, as CSV: what has to come out again when the experiments are repeated."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["question", "case", "against", "feature", "ratio", "low", "high", "seeds", "presets", "verdict"])
+    writer.writerow(["question", "case", "against", "feature", "unit", "value", "low", "high", "seeds",
+                     "presets", "verdict"])  # fmt: skip
     for answer in found:
         for c in answer.comparisons:
-            numbers = [f"{value:.4g}" for value in (c.ratio.value, c.ratio.low, c.ratio.high)]
-            place = [answer.question, c.case, c.other, c.feature]
-            writer.writerow([*place, *numbers, c.ratio.seeds, c.ratio.presets, c.verdict])
+            numbers = [f"{value:.4g}" for value in (c.interval.value, c.interval.low, c.interval.high)]
+            place = [answer.question, c.case, c.other, c.feature, "dB/s" if c.feature == LEVEL else "ratio"]
+            writer.writerow([*place, *numbers, c.interval.seeds, c.interval.presets, c.verdict])
     return stream.getvalue()
 
 
@@ -123,18 +148,62 @@ def group_tests(results: Results) -> dict[tuple[str, str], GroupTest]:
     return tests
 
 
-def _compare_cases(results: Results, name: str, question: str, what: str, pairs: Sequence[tuple[str, str]]) -> Answer:
+def _compare_cases(
+    results: Results,
+    name: str,
+    question: str,
+    what: str,
+    pairs: Sequence[tuple[str, str]],
+    judges: Sequence[str] = JUDGES,
+) -> Answer:
     comparisons, sentences = [], []
-    for feature in JUDGES:
+    for feature in judges:
         of_feature = []
         for case, other in pairs:
             ratio = results.to_case(case, other, feature)
             if ratio is not None:
                 of_feature.append(Comparison(case, other, feature, ratio))
         if of_feature:
-            sentences.append(_count(f"On {feature}, {what}", "the error", of_feature))
+            sentences.append(_count(f"On {JUDGE_NAMES.get(feature, feature)}, {what}", "the error", of_feature))
         comparisons += of_feature
     return Answer(name, question, tuple(sentences), tuple(comparisons))
+
+
+def _with_levels_of_phase(results: Results, answer: Answer) -> Answer:
+    """The same with what the judges that hear phase say of all of its cases: whether any aligns waveforms."""
+    cases = list(dict.fromkeys(name for c in answer.comparisons for name in (c.case, c.other)))
+    if not cases:
+        return answer
+    ratios = [results.to_null(case, "complex_stft", "silence") for case in cases]
+    correlations = [1.0 - np.mean([m.waveforms["decorrelation"] for m in results.of(case)]) for case in cases]
+    nulls = {name: 1.0 - np.mean(found) for name, found in results.nulls.waveforms["decorrelation"].items()}
+    below = sum(ratio.side == "lower" for ratio in ratios)
+    sentence = (
+        f"On the complex STFT the errors of these cases are {min(r.value for r in ratios):.3g} to "
+        f"{max(r.value for r in ratios):.3g} of silence's, and {below} of {len(cases)} "
+        "are below it (a sound with a phase of its own has on average twice silence's error); at the best lag they "
+        f"correlate with {min(correlations):.3g} to {max(correlations):.3g}, where the mean preset has "
+        f"{nulls['mean_preset']:.3g} and a random preset {nulls['random_preset']:.3g}."
+    )
+    return dataclasses.replace(answer, sentences=(*answer.sentences, sentence))
+
+
+def _level_rises(results: Results) -> Answer:
+    """Whether reconstructions rise against their originals, as section 6.1 of the thesis has it."""
+    comparisons = [
+        Comparison(case.name, "the originals", LEVEL, results.level_slope(case.name), True) for case in results.cases
+    ]
+    rise, fall = ([c for c in comparisons if c.verdict == verdict] for verdict in ("higher", "lower"))
+    values = [c.interval.value for c in comparisons]
+    nulls = {name: np.mean(found) for name, found in results.nulls.waveforms[LEVEL].items()}
+    sentence = (
+        f"The level of the reconstructions rises against the originals in {len(rise)} of {len(comparisons)} cases, "
+        f"falls in {len(fall)} and leaves {len(comparisons) - len(rise) - len(fall)} undecided (slopes from "
+        f"{min(values):.3g} to {max(values):.3g} dB/s); that of the mean preset rises by {nulls['mean_preset']:.3g} "
+        f"dB/s, that of a random preset by 0 on average and silence by {nulls['silence']:.3g} dB/s."
+    )
+    question = "Do the levels of reconstructions rise towards the end (section 6.1 of the thesis)?"
+    return Answer("level", question, (sentence,), tuple(comparisons))
 
 
 def _beats_nulls(results: Results) -> Answer:
@@ -176,7 +245,7 @@ def _count(what: str, measured: str, comparisons: Sequence[Comparison]) -> str:
         verdict: [c for c in comparisons if c.verdict == verdict] for verdict in ("lower", "higher", "undecided")
     }
     lower, higher, undecided = (len(by_verdict[v]) for v in ("lower", "higher", "undecided"))
-    values = [c.ratio.value for c in comparisons]
+    values = [c.interval.value for c in comparisons]
     span = f"ratios from {min(values):.3g} to {max(values):.3g}" if len(values) > 1 else f"ratio {values[0]:.3g}"
     return (
         f"{what} lowers {measured} in {lower} of {len(comparisons)} comparisons, raises it in {higher} and leaves "

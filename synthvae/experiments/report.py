@@ -119,9 +119,13 @@ def _figures(results: Results, found: list[Answer]) -> dict[str, bytes]:
             continue  # which the first figure shows
         series: dict[str, dict[str, Interval]] = {}
         for c in answer.comparisons:
-            series.setdefault(c.feature, {})[f"{c.case} / {c.other}"] = c.ratio
-        chart = ratio_chart(series, "ratio of mean squared errors", {"no difference": 1.0})
-        images[answer.name] = png_bytes(chart)
+            series.setdefault(c.feature, {})[f"{c.case} / {c.other}"] = c.interval
+        if answer.name == "level":
+            rise = float(np.mean(results.nulls.waveforms["level_slope"]["mean_preset"]))
+            lines = {"originals": 0.0, "mean preset": rise}
+            images[answer.name] = png_bytes(ratio_chart(series, "rise of the level (dB/s)", lines, logarithmic=False))
+            continue
+        images[answer.name] = png_bytes(ratio_chart(series, "ratio of errors", {"no difference": 1.0}))
     for experiment in ("exp1", "exp2", "exp3"):
         cases = [case.name for case in results.cases if case.group == experiment]
         for feature in THESIS_FEATURES if cases else ():
@@ -131,6 +135,12 @@ def _figures(results: Results, found: list[Answer]) -> dict[str, bytes]:
             }
             figure = error_distributions(groups, f"mean absolute error on {feature} ({FEATURE_UNITS[feature]})", nulls)
             images[f"{experiment}-{feature}"] = png_bytes(figure)
+        if cases:
+            groups = {name: np.mean([m.waveforms["waveform"] for m in results.of(name)], axis=0) for name in cases}
+            silent = results.nulls.waveforms["waveform"]
+            nulls = {name.replace("_", " "): float(np.mean(values)) for name, values in silent.items()}
+            figure = error_distributions(groups, "mean absolute error of samples (full scale)", nulls)
+            images[f"{experiment}-waveform"] = png_bytes(figure)
     return images
 
 

@@ -5,7 +5,10 @@ import io
 
 import pytest
 
+from synthvae.analysis.waveforms import PHASE_JUDGES
+from synthvae.experiments.compare import Interval
 from synthvae.experiments.conclusions import answers, answers_csv, group_tests
+from synthvae.experiments.figures import ratio_chart
 from tests.experiments.synthetic import results
 
 
@@ -17,7 +20,7 @@ def test_a_gradient_that_helps_is_said_to_help():
     answer = found({"exp1-scl": 0.9, "exp2-scl": 0.6, "exp1-lmsl": 0.9, "exp2-lmsl": 0.95})["gradient"]
     on_logmel = [c for c in answer.comparisons if c.feature == "logmel"]
     assert [(c.case, c.other) for c in on_logmel] == [("exp2-lmsl", "exp1-lmsl"), ("exp2-scl", "exp1-scl")]
-    assert on_logmel[1].ratio.value == pytest.approx(0.6 / 0.9)
+    assert on_logmel[1].interval.value == pytest.approx(0.6 / 0.9)
     assert [c.verdict for c in on_logmel] == ["higher", "lower"]
     assert answer.sentences[0] == (
         "On logmel, sending the gradient through the Voice (exp2 against exp1) lowers the error in 1 of 2 comparisons, "
@@ -33,10 +36,10 @@ def test_one_seed_decides_nothing():
 
 
 def test_only_questions_that_can_be_answered_are_asked():
-    assert set(found({"exp1-scl": 0.9, "exp1-sclp": 0.9})) == {"phase", "nulls"}
-    assert set(found({"exp3-stft": 0.9, "exp3-cqt": 0.8})) == {"feature", "nulls"}
-    assert set(found({"exp3-stft": 0.9, "exp3-phase1": 0.8})) == {"sounds-alone", "nulls"}
-    assert set(found({"best-16": 0.1})) == {"nulls"}
+    assert set(found({"exp1-scl": 0.9, "exp1-sclp": 0.9})) == {"phase", "level", "nulls"}
+    assert set(found({"exp3-stft": 0.9, "exp3-cqt": 0.8})) == {"feature", "level", "nulls"}
+    assert set(found({"exp3-stft": 0.9, "exp3-phase1": 0.8})) == {"sounds-alone", "level", "nulls"}
+    assert set(found({"best-16": 0.1})) == {"level", "nulls"}
 
 
 def test_nulls_are_beaten_or_not():
@@ -54,7 +57,8 @@ def test_every_comparison_is_in_the_file():
     rows = list(csv.DictReader(io.StringIO(answers_csv(asked))))
     assert len(rows) == sum(len(answer.comparisons) for answer in asked)
     assert {row["verdict"] for row in rows} <= {"lower", "higher", "undecided"}
-    assert float(rows[0]["low"]) <= float(rows[0]["ratio"]) <= float(rows[0]["high"])
+    assert all(float(row["low"]) <= float(row["value"]) <= float(row["high"]) for row in rows)
+    assert {row["feature"] for row in rows if row["unit"] == "dB/s"} == {"level_slope"}
 
 
 def test_groups_are_the_cases_of_an_experiment():
@@ -62,3 +66,52 @@ def test_groups_are_the_cases_of_an_experiment():
     assert {experiment for experiment, _ in tests} == {"exp1"}
     assert tests["exp1", "stft"].n == 6  # two cases of three seeds
     assert tests["exp1", "stft"].medians["exp1-lmsl"] < tests["exp1", "stft"].medians["exp1-scl"]
+
+
+def test_phase_is_judged_by_what_hears_it():
+    magnitudes, phase = "exp2-scl", "exp2-sclp"
+    whole = results({magnitudes: 0.6, phase: 0.7})
+    for seed in range(3):  # worse on magnitudes, better by all that hear phase
+        heard = whole.measures[phase, seed].waveforms
+        for judge in PHASE_JUDGES:
+            heard[judge] = [0.5 * value for value in whole.measures[magnitudes, seed].waveforms[judge]]
+    answer = next(answer for answer in answers(whole) if answer.name == "phase")
+    verdicts = {c.feature: c.verdict for c in answer.comparisons}
+    assert verdicts == {"logmel": "higher", "stft": "higher", **dict.fromkeys(PHASE_JUDGES, "lower")}
+    assert answer.comparisons[2].interval.value == pytest.approx(0.5)
+    assert answer.sentences[2].startswith("On the complex STFT, comparing phases too lowers the error in 1 of 1")
+    # Silence has 0.8 of the mean preset's error, the two cases 0.6 and half of that.
+    assert "errors of these cases are 0.375 to 0.75 of silence's, and 2 of 2 are below it" in answer.sentences[-1]
+
+
+def test_levels_that_rise_are_told_from_those_that_do_not():
+    answer = found({"exp1-scl": 0.9, "exp2-scl": 0.7, "best-16": 0.8})["level"]
+    assert {c.case: c.verdict for c in answer.comparisons} == {
+        "exp1-scl": "higher", "exp2-scl": "lower", "best-16": "undecided",
+    }  # fmt: skip
+    assert answer.sentences[0].startswith(
+        "The level of the reconstructions rises against the originals in 1 of 3 cases,"
+    )
+    assert "that of the mean preset rises by 5 dB/s" in answer.sentences[0]
+
+
+def test_the_second_set_up_is_compared_with_early_stopping_case_by_case():
+    answer = found({"exp1-scl": 0.9, "exp1-scl-500": 0.8, "exp2-lmsl-500": 0.7, "exp3-cqt": 0.7, "exp3-cqt-250": 0.75})[
+        "set-up"
+    ]
+    verdicts = {(c.case, c.other): c.verdict for c in answer.comparisons if c.feature == "logmel"}
+    assert verdicts == {("exp1-scl-500", "exp1-scl"): "lower", ("exp3-cqt-250", "exp3-cqt"): "higher"}
+    assert "set-up" not in found({"exp1-scl-500": 0.8, "exp2-scl": 0.9})
+
+
+@pytest.mark.parametrize("logarithmic", [True, False])
+def test_the_chart_has_a_row_per_comparison_and_a_name_per_judge(logarithmic: bool):
+    answer = found({"exp1-scl": 0.9, "exp1-sclp": 0.8, "exp2-scl": 0.9, "exp2-sclp": 1.1})["phase"]
+    series: dict[str, dict[str, Interval]] = {}
+    for c in answer.comparisons:
+        series.setdefault(c.feature, {})[c.case] = c.interval
+    figure = ratio_chart(series, "ratio of errors", {"no difference": 1.0}, logarithmic=logarithmic)
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["exp1-sclp", "exp2-sclp"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["logmel", "stft", *PHASE_JUDGES]
+    assert axes.get_xscale() == ("log" if logarithmic else "linear")
