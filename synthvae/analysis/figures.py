@@ -17,6 +17,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, ScalarFormatter
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage, stats
@@ -31,6 +32,7 @@ __all__ = [
     "density_map",
     "error_distributions",
     "loss_curves",
+    "path_grid",
     "png_bytes",
     "point_density",
     "save_figure",
@@ -39,6 +41,7 @@ __all__ = [
     "spectrogram_pair",
     "svg_bytes",
     "waveform_overlay",
+    "waveform_overlays",
 ]
 
 BLUE, ORANGE, GREEN, PINK, SKY, VERMILLION, YELLOW = (
@@ -108,6 +111,95 @@ def waveform_overlay(
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 4.2))
         _draw_waveforms(figure, target, reconstruction, sample_rate, zoom_seconds)
+    return figure
+
+
+def waveform_overlays(
+    target: ArrayLike, reconstructions: Mapping[str, ArrayLike], sample_rate: int, zoom_seconds: float = 0.02
+) -> Figure:
+    """One sound and its reconstruction by each of several models, a row each: the whole, and the loudest moment.
+
+    Args:
+        target: shape (T,), full scale 1.
+        reconstructions: name of each model to its answer, shape (T,).
+        sample_rate: in Hz.
+        zoom_seconds: length of the moment, which starts where the target is loudest.
+
+    Returns:
+        The figure; all rows have one scale.
+
+    Raises:
+        ValueError: if the lengths differ.
+        UserError: if there is no reconstruction, or a sound is empty or not finite.
+    """
+    if not reconstructions:
+        raise UserError("waveforms: 0 reconstructions to draw; name at least one run")
+    first = finite_values(target, "target audio", "sample")
+    answers = {name: finite_values(audio, f"audio of {name}", "sample") for name, audio in reconstructions.items()}
+    peak = 1.05 * max(1e-3, *(float(np.abs(sound).max()) for sound in (first, *answers.values())))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 0.9 + 1.25 * len(answers)))
+        grid = figure.subplots(len(answers), 2, squeeze=False, sharex="col", width_ratios=(1, 1.4))
+        for (whole, moment), (name, second) in zip(grid, answers.items(), strict=True):
+            _draw_overlay(whole, moment, first, second, sample_rate, zoom_seconds)
+            whole.set_title(name)
+            for axes in (whole, moment):
+                axes.set_ylim(-peak, peak)
+                axes.grid(axis="y")
+                axes.margins(x=0)
+        grid[-1][0].set_xlabel("time (s), outer bounds")
+        grid[-1][1].set_xlabel("time (ms), the shaded moment")
+        figure.supylabel("amplitude (full scale)", fontsize=10)
+        figure.legend(*moment.get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    return figure
+
+
+def path_grid(
+    sounds: Sequence[ArrayLike],
+    spectrograms: Sequence[ArrayLike],
+    names: Sequence[str],
+    frequencies: ArrayLike,
+    sample_rate: int,
+    span_db: float = 80.0,
+) -> Figure:
+    """The sounds of a path from left to right: their waveforms above their spectrograms.
+
+    Args:
+        sounds: shape (T,) each, full scale 1.
+        spectrograms: of each, shape (F, frames), in dB.
+        names: of each.
+        frequencies: shape (F,), centre of each band in Hz, rising.
+        sample_rate: in Hz.
+        span_db: how far below the loudest sound's peak the scale of the spectrograms reaches.
+
+    Returns:
+        The figure; all waveforms have one scale, and all spectrograms.
+
+    Raises:
+        ValueError: if the numbers of sounds, spectrograms and names differ.
+        UserError: if there is no sound, or one is empty or not finite.
+    """
+    if not sounds:
+        raise UserError("path: 0 sounds to draw; give at least one")
+    waves = [finite_values(sound, "audio", "sample") for sound in sounds]
+    images = [finite_matrix(spectrogram, "spectrogram", "band") for spectrogram in spectrograms]
+    centres = finite_values(frequencies, "frequencies", "band")
+    peak = 1.05 * max(1e-3, *(float(np.abs(wave).max()) for wave in waves))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10.5, 3.6))
+        grid = figure.subplots(2, len(waves), squeeze=False, sharey="row")
+        for axes, wave, name in zip(grid[0], waves, names, strict=True):
+            low, high = _columns(wave)
+            edge = np.arange(len(low)) / max(1, len(low) - 1) * len(wave) / sample_rate
+            axes.fill_between(edge, low, high, color=BLUE, lw=0.5)
+            axes.set_ylim(-peak, peak)
+            axes.margins(x=0)
+            axes.set_title(name)
+        image = _draw_images(list(grid[1]), images, centres, len(waves[0]) / sample_rate, span_db)
+        grid[0][0].set_ylabel("amplitude")
+        bar = figure.colorbar(image, ax=list(grid[1]), pad=0.01, aspect=14)
+        bar.set_label("level (dB)")
+        bar.outline.set_visible(False)
     return figure
 
 
@@ -473,22 +565,9 @@ def _draw_waveforms(
 ) -> None:
     first = finite_values(target, "target audio", "sample")
     second = finite_values(reconstruction, "reconstructed audio", "sample")
-    if first.shape != second.shape:
-        raise ValueError(f"target has {len(first)} samples, reconstruction {len(second)}")
-    length = min(len(first), max(2, round(zoom_seconds * sample_rate)))
-    start = min(int(np.abs(first).argmax()), len(first) - length)
-    seconds = np.arange(len(first)) / sample_rate
     whole, moment = figure.subplots(2, 1, height_ratios=(1, 1.15))
-    bounds = _columns(first, second)
-    edge = np.arange(len(bounds[0])) / max(1, len(bounds[0]) - 1) * len(first) / sample_rate
-    whole.fill_between(edge, bounds[0], bounds[1], color=BLUE, alpha=0.45, lw=0)
-    for bound in bounds[2:]:
-        whole.plot(edge, bound, color=VERMILLION, lw=1.0)
+    _draw_overlay(whole, moment, first, second, sample_rate, zoom_seconds)
     whole.set_xlabel("time (s), outer bounds of the wave")
-    whole.axvspan(seconds[start], seconds[start + length - 1], color=INK, alpha=0.15, lw=0)
-    rows = slice(start, start + length)
-    moment.plot(1000 * seconds[rows], first[rows], color=BLUE, lw=2.2, label="original")
-    moment.plot(1000 * seconds[rows], second[rows], color=VERMILLION, lw=1.5, label="reconstruction")
     peak = 1.05 * max(1e-3, np.abs(first).max(), np.abs(second).max())
     for axes in (whole, moment):
         axes.set_ylim(-peak, peak)
@@ -498,6 +577,65 @@ def _draw_waveforms(
     moment.set_xlabel("time (ms), the shaded moment above")
     handles, labels = moment.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=2)
+
+
+def _draw_overlay(
+    whole: Axes,
+    moment: Axes,
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    sample_rate: int,
+    zoom_seconds: float,
+) -> None:
+    """Original and reconstruction over one another: the bounds of the whole, and where the original is loudest."""
+    if first.shape != second.shape:
+        raise ValueError(f"target has {len(first)} samples, reconstruction {len(second)}")
+    length = min(len(first), max(2, round(zoom_seconds * sample_rate)))
+    start = min(int(np.abs(first).argmax()), len(first) - length)
+    seconds = np.arange(len(first)) / sample_rate
+    bounds = _columns(first, second)
+    edge = np.arange(len(bounds[0])) / max(1, len(bounds[0]) - 1) * len(first) / sample_rate
+    whole.fill_between(edge, bounds[0], bounds[1], color=BLUE, alpha=0.45, lw=0)
+    for bound in bounds[2:]:
+        whole.plot(edge, bound, color=VERMILLION, lw=1.0)
+    whole.axvspan(seconds[start], seconds[start + length - 1], color=INK, alpha=0.15, lw=0)
+    rows = slice(start, start + length)
+    moment.plot(1000 * seconds[rows], first[rows], color=BLUE, lw=2.2, label="original")
+    moment.plot(1000 * seconds[rows], second[rows], color=VERMILLION, lw=1.5, label="reconstruction")
+
+
+def _draw_images(
+    panels: Sequence[Axes],
+    images: Sequence[NDArray[np.float64]],
+    centres: NDArray[np.float64],
+    seconds: float,
+    span_db: float,
+) -> AxesImage:
+    """Spectrograms beside each other on one colour scale, frequencies named on the first; gives the last image."""
+    if any(values.shape != images[0].shape or len(centres) != len(values) for values in images):
+        raise ValueError(f"shapes differ: {[values.shape for values in images]}, {len(centres)} frequencies")
+    top = max(values.max() for values in images)
+    bottom = max(top - span_db, min(values.min() for values in images))
+    if bottom == top:
+        bottom = top - 1.0  # silence has no range of its own
+    ticks, positions = _hertz_ticks(centres)
+    for axes, values in zip(panels, images, strict=True):
+        image = axes.imshow(
+            values,
+            origin="lower",
+            aspect="auto",
+            interpolation="nearest",
+            cmap="magma",
+            vmin=bottom,
+            vmax=top,
+            extent=(0.0, seconds, 0.0, len(centres)),
+        )
+        axes.set_xlabel("time (s)")
+        axes.spines[:].set_visible(False)
+        axes.yaxis.set_major_locator(FixedLocator(positions))
+        axes.set_yticklabels([_hertz(hertz) for hertz in ticks])
+    panels[0].set_ylabel("frequency (Hz)")
+    return image
 
 
 def _draw_spectrograms(
@@ -511,31 +649,10 @@ def _draw_spectrograms(
     first = finite_matrix(target, "target spectrogram", "band")
     second = finite_matrix(reconstruction, "reconstructed spectrogram", "band")
     centres = finite_values(frequencies, "frequencies", "band")
-    if first.shape != second.shape or len(centres) != len(first):
-        raise ValueError(f"shapes differ: {first.shape}, {second.shape}, {len(centres)} frequencies")
-    top = max(first.max(), second.max())
-    bottom = max(top - span_db, min(first.min(), second.min()))
-    if bottom == top:
-        bottom = top - 1.0  # silence has no range of its own
-    ticks, positions = _hertz_ticks(centres)
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, values, title in zip(panels, (first, second), ("Original", "Reconstruction"), strict=True):
-        image = axes.imshow(
-            values,
-            origin="lower",
-            aspect="auto",
-            interpolation="nearest",
-            cmap="magma",
-            vmin=bottom,
-            vmax=top,
-            extent=(0.0, seconds, 0.0, len(centres)),
-        )
+    image = _draw_images(panels, (first, second), centres, seconds, span_db)
+    for axes, title in zip(panels, ("Original", "Reconstruction"), strict=True):
         axes.set_title(title)
-        axes.set_xlabel("time (s)")
-        axes.spines[:].set_visible(False)
-        axes.yaxis.set_major_locator(FixedLocator(positions))
-        axes.set_yticklabels([_hertz(hertz) for hertz in ticks])
-    panels[0].set_ylabel("frequency (Hz)")
     bar = figure.colorbar(image, ax=panels, pad=0.015, aspect=24)
     bar.set_label("level (dB)")
     bar.outline.set_visible(False)

@@ -16,6 +16,7 @@ from synthvae.analysis.figures import (
     density_map,
     error_distributions,
     loss_curves,
+    path_grid,
     png_bytes,
     save_figure,
     sensitivity_chart,
@@ -23,6 +24,7 @@ from synthvae.analysis.figures import (
     spectrogram_pair,
     svg_bytes,
     waveform_overlay,
+    waveform_overlays,
 )
 from synthvae.errors import UserError
 
@@ -265,3 +267,38 @@ def test_an_svg_is_small_repeatable_and_well_formed():
     root = ElementTree.fromstring(first)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert b"<image" in first
+
+
+def test_overlays_of_several_models_have_a_row_each_and_one_scale() -> None:
+    target = sound()
+    answers = {"first": 0.5 * target, "second": -target}
+    figure = waveform_overlays(target, answers, 44100)
+    assert len(figure.axes) == 4
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    for (_, moment), answer in zip((figure.axes[:2], figure.axes[2:]), answers.values(), strict=True):
+        original, reconstruction = (np.asarray(line.get_ydata()) for line in moment.lines)
+        start = int(np.abs(target).argmax())
+        start = min(start, len(target) - len(original))
+        np.testing.assert_allclose(original, target[start : start + 882])
+        np.testing.assert_allclose(reconstruction, answer[start : start + 882])
+    assert {"first", "second", "original", "reconstruction"} <= set(texts(figure).split("\n"))
+    with pytest.raises(UserError, match="0 reconstructions"):
+        waveform_overlays(target, {}, 44100)
+    with pytest.raises(ValueError, match="reconstruction 3"):
+        waveform_overlays(target, {"short": target[:3]}, 44100)
+
+
+def test_a_path_has_waveforms_above_spectrograms_on_common_scales() -> None:
+    sounds = [scale * sound() for scale in (1.0, 0.5, 0.1)]
+    spectrograms = [np.full((4, 9), level) for level in (0.0, -30.0, -200.0)]
+    figure = path_grid(sounds, spectrograms, ["1 of 3", "2 of 3", "3 of 3"], [100.0, 1e3, 5e3, 1e4], 44100)
+    waves, images = figure.axes[:3], figure.axes[3:6]
+    assert len({axes.get_ylim() for axes in waves}) == 1
+    assert [axes.get_title(loc="left") for axes in waves] == ["1 of 3", "2 of 3", "3 of 3"]
+    assert [axes.images[0].get_clim() for axes in images] == [(-80.0, 0.0)] * 3
+    assert [float(np.asarray(axes.images[0].get_array()).max()) for axes in images] == [0.0, -30.0, -200.0]
+    assert "frequency (Hz)" in texts(figure)
+    with pytest.raises(UserError, match="0 sounds"):
+        path_grid([], [], [], [100.0], 44100)
+    with pytest.raises(ValueError, match="shapes differ"):
+        path_grid(sounds, [*spectrograms[:2], np.zeros((4, 8))], ["1", "2", "3"], [1.0, 2.0, 3.0, 4.0], 44100)
