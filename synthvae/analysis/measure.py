@@ -37,6 +37,7 @@ __all__ = [
     "TestMeasures",
     "TestSounds",
     "TrainNulls",
+    "example_index",
     "latents_to_map",
     "measure_run",
     "measure_tests",
@@ -207,6 +208,28 @@ def train_part(dataset: Dataset, limit: int | None = None) -> int:
     """Training presets whose sounds are compared as a set: the first 20 %, at most `limit`."""
     part = max(int(TRAIN_SHARE * len(dataset.split("train"))), 2)
     return part if limit is None else min(part, limit)
+
+
+def example_index(numbers: range, example: int | None) -> int:
+    """Which of the test presets is shown of all runs.
+
+    Args:
+        numbers: of the test presets in the dataset.
+        example: number of one of them; the first by default, which no run has chosen.
+
+    Returns:
+        Its place among `numbers`.
+
+    Raises:
+        UserError: if it is none of them.
+    """
+    if example is None:
+        return 0
+    if example not in numbers:
+        raise UserError(
+            f"--example is {example}; give the number of a test preset that is measured, {numbers[0]} to {numbers[-1]}"
+        )
+    return numbers.index(example)
 
 
 def measure_tests(sounds: TestSounds, seed: int, progress: Progress) -> TestMeasures:

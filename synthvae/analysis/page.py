@@ -8,7 +8,7 @@ from synthvae.analysis.comparison import Comparisons
 from synthvae.analysis.report import Report, collect_provenance
 from synthvae.analysis.results import Results
 from synthvae.analysis.sections.latent import latent_space
-from synthvae.analysis.sections.listening import listening
+from synthvae.analysis.sections.listening import listening, one_sound
 from synthvae.analysis.sections.movement import movement
 from synthvae.analysis.sections.reconstruction import reconstruction
 from synthvae.analysis.sections.sets import distances_of_sets
@@ -74,6 +74,7 @@ def build_report(
     dataset: Dataset,
     command: str,
     seed: int,
+    example: int = 0,
 ) -> Report:
     """Put everything that was measured into words, tables, figures and sounds.
 
@@ -84,12 +85,13 @@ def build_report(
         dataset: the presets.
         command: that makes the page again.
         seed: of the analysis.
+        example: place among the test presets of the one that is shown of all runs.
 
     Returns:
         The report.
     """
     runs = results.runs
-    sections = [reconstruction(results, comparisons, images)]
+    sections = [reconstruction(results, comparisons, images), one_sound(results, images, example)]
     sections += [listening(run, results, images, seed) for run in runs]
     sections += [latent_space(run, results, images) for run in runs]
     sections += [movement(run, results, images) for run in runs]

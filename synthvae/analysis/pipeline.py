@@ -22,6 +22,7 @@ from synthvae.analysis.report import write_csv, write_metrics_json, write_report
 from synthvae.analysis.results import DistanceTable, Results, RunResults
 from synthvae.analysis.sections.latent import COLOUR, cluster_spectra
 from synthvae.analysis.sections.listening import answer, example_indices
+from synthvae.analysis.sections.movement import paths
 from synthvae.analysis.sets import SetDistances
 from synthvae.analysis.storage import Store
 from synthvae.analysis.survey import MAP, LatentSurvey
@@ -90,13 +91,14 @@ def plan_analysis(
     return Work(runs, dataset, limit, seed, store, workers or usual_workers(), heard)
 
 
-def analyze_runs(work: Work, out: Path, command: str) -> Path:
+def analyze_runs(work: Work, out: Path, command: str, example: int = 0) -> Path:
     """Do an analysis and write what came out.
 
     Args:
         work: from `plan_analysis`.
         out: the directory to write to.
         command: that makes the same analysis again, for the page.
+        example: place among the test presets of the one that is shown of all runs.
 
     Returns:
         The page, ``report.html``; beside it lie ``metrics.json``, the tables of `run_tables` as ``NAME_RUN.csv`` and
@@ -109,7 +111,7 @@ def analyze_runs(work: Work, out: Path, command: str) -> Path:
     results = work.results()
     comparisons = compare_runs(results.runs, results.nulls.nulls["logmel"].mean_preset.mse)
     work.agenda.tell("writing figures")
-    drawn = draw_figures(results)
+    drawn = draw_figures(results, example)
     for ending in ("png", "svg"):
         for old in (out / "figures").glob(f"*.{ending}"):
             old.unlink()
@@ -124,7 +126,7 @@ def analyze_runs(work: Work, out: Path, command: str) -> Path:
     write_metrics_json(metrics_document(results, comparisons, work.dataset, work.seed), out / "metrics.json")
     work.agenda.tell("writing the page")
     page = out / "report.html"
-    write_report(build_report(results, comparisons, images, work.dataset, command, work.seed), page)
+    write_report(build_report(results, comparisons, images, work.dataset, command, work.seed, example), page)
     return page
 
 
@@ -162,9 +164,11 @@ def _per_preset(numbers: range, sounds: ErrorTable, distances: DistanceTable) ->
     return columns
 
 
-def draw_figures(results: Results) -> dict[str, Figure]:
-    """All figures by name."""
-    drawn = {}
+def draw_figures(results: Results, example: int) -> dict[str, Figure]:
+    """All figures by name; `example` is the place of the test preset that is shown of all runs."""
+    sounds = {run.name: answer(run, example).numpy() for run in results.runs}
+    target, rate = results.tests.audio[example].numpy(), results.tests.sample_rate
+    drawn = {"waveforms": figures.waveform_overlays(target, sounds, rate)}
     for feature, unit in FEATURE_UNITS.items():
         models = vars(results.nulls.nulls[feature])
         nulls = {name.replace("_", " "): float(errors.mse.mean()) for name, errors in models.items()}
@@ -198,6 +202,13 @@ def draw_figures(results: Results) -> dict[str, Figure]:
             drawn[f"{run.name}_{name.lower()}_by_{COLOUR}"] = latent_figures.value_map(plane, column, label, name)
         if run.movement.straight:
             drawn[f"{run.name}_paths"] = latent_figures.interpolation_chart(run.movement.straight)
+        logmel = results.tests.features["logmel"]
+        for path in paths(run, results):
+            if path.figure:
+                spectrograms, steps = list(logmel(path.audio).numpy()), list(path.audio.numpy())
+                drawn[path.figure] = figures.path_grid(
+                    steps, spectrograms, path.labels, mel_centres(logmel.sample_rate), logmel.sample_rate
+                )
         drawn |= _effects(run)
         for index in example_indices(run):
             drawn[f"{run.name}_preset_{results.tests.numbers[index]}"] = _comparison(run, results, index)

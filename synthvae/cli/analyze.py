@@ -42,6 +42,9 @@ def analyze(
     weights_dir: Annotated[
         Path | None, typer.Option(help="Folder with the weights of pretrained embeddings; nothing is fetched then.")
     ] = None,
+    example: Annotated[
+        int | None, typer.Option(help="Number of the test preset that is shown of every run.  [default: the first]")
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would be done and how long it takes.")] = False,
 ) -> None:
     """Measure runs against their null models; writes metrics, figures and a page with sounds.
@@ -64,6 +67,7 @@ def analyze(
         print(choice)
         runs = [newest]
     models = [load_run(path) for path in runs]
+    from synthvae.analysis.measure import example_index
     from synthvae.analysis.pipeline import analyze_runs, plan_analysis
     from synthvae.presets.dataset import read_dataset
 
@@ -76,12 +80,13 @@ def analyze(
     command = shlex.join(["synthvae", *sys.argv[1:]])
     embeddings = [name.strip() for name in embedding.split(",")]
     work = plan_analysis(models, dataset, directory, limit, seed, workers, embeddings, weights_dir)
+    shown = example_index(dataset.indices("test")[:limit], example)
     if plan:
         _print_plan(work.agenda)
         return
     with progress_bar("analyzing", round(work.agenda.seconds) or 1) as update:
         work.agenda.progress = lambda seconds, what: update(round(seconds), what)
-        page = analyze_runs(work, directory, command)
+        page = analyze_runs(work, directory, command, shown)
     print(f"{page}: the report; beside it metrics.json, a CSV per run, and figures")
 
 

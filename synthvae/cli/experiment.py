@@ -121,6 +121,9 @@ def report(
             "[default: all test presets, 20 % of the training presets]"
         ),
     ] = None,
+    example: Annotated[
+        int | None, typer.Option(help="Number of the test preset that is shown of every case.  [default: the first]")
+    ] = None,
 ) -> None:
     """Write the thesis's tables again, ours beside the nulls and the thesis's, with figures and what follows from them.
 
@@ -135,9 +138,10 @@ def report(
     from synthvae.experiments.distances import measure_reference, measure_run_distances, plan_comparison
     from synthvae.experiments.measures import measure_job
     from synthvae.experiments.pool import usual_jobs
-    from synthvae.experiments.report import finished_jobs, write_report
+    from synthvae.experiments.report import draw_example, finished_jobs, write_report
 
     found = finished_jobs(scale, runs)
+    shown = draw_example(found, limit, example)
     names = [name.strip() for name in embedding.split(",")]
     comparison = plan_comparison(found, names, weights_dir, fad_limit)
     processes = jobs or usual_jobs()
@@ -147,7 +151,7 @@ def report(
         sets = [(data, name, comparison) for name in comparison.fingerprints]
         _measure("embedding the dataset", measure_reference, sets, processes)
         _measure("embedding the runs", measure_run_distances, [(job, comparison) for job in found], processes)
-    page = write_report(found, out, shlex.join(["synthvae", *sys.argv[1:]]), comparison)
+    page = write_report(found, out, shlex.join(["synthvae", *sys.argv[1:]]), comparison, shown)
     print(f"{page}: the report; beside it tables (CSV) and figures")
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from synthvae.analysis.figures import error_distributions, png_bytes
-from synthvae.analysis.measure import FEATURE_UNITS
+from synthvae.analysis.figures import error_distributions, png_bytes, waveform_overlays
+from synthvae.analysis.measure import FEATURE_UNITS, example_index
 from synthvae.errors import UserError
 from synthvae.experiments.cases import Case, list_cases
 from synthvae.experiments.compare import Interval
@@ -16,14 +19,14 @@ from synthvae.experiments.conclusions import Answer, answers, answers_csv, group
 from synthvae.experiments.distances import SetComparison, read_distances
 from synthvae.experiments.figures import ratio_chart
 from synthvae.experiments.measures import read_case, read_nulls
-from synthvae.experiments.runner import Job, is_done, plan
+from synthvae.experiments.runner import Job, dataset_and_voice, is_done, plan
 from synthvae.experiments.scale import dataset_size, scale_label
 from synthvae.experiments.tables import THESIS_FEATURES, Results, Table, heard_table, thesis_tables
 from synthvae.files import atomic_write, ensure_directory
 from synthvae.provenance import hardware, versions
-from synthvae.training.run_directory import read_description
+from synthvae.training.run_directory import load_run, read_description
 
-__all__ = ["finished_jobs", "write_report"]
+__all__ = ["Example", "draw_example", "finished_jobs", "write_report"]
 
 PAGE = "report.md"
 #: Which embedding a Fréchet distance is of.
@@ -57,7 +60,52 @@ def finished_jobs(scale: float, runs: Path) -> list[Job]:
     return jobs
 
 
-def write_report(jobs: list[Job], out: Path, command: str, comparison: SetComparison | None = None) -> Path:
+@dataclass(frozen=True)
+class Example:
+    """One test sound, as every case reconstructs it.
+
+    Attributes:
+        number: of the test preset in the dataset.
+        seeds: the first finished seed of each case, which is the one that is shown, by the case's name.
+        png: the figure.
+    """
+
+    number: int
+    seeds: Mapping[str, int]
+    png: bytes
+
+
+def draw_example(jobs: Sequence[Job], limit: int, example: int | None = None) -> Example:
+    """Draw a test sound over its reconstruction by the first seed of each case.
+
+    Args:
+        jobs: finished runs of one scale.
+        limit: test presets that are measured at most.
+        example: number of one of them; the first by default.
+
+    Raises:
+        UserError: if it is none of them, or a run cannot be read.
+    """
+    dataset, voice = dataset_and_voice(Path(jobs[0].config.data))
+    numbers = dataset.indices("test")[:limit]
+    number = numbers[example_index(numbers, example)]
+    first: dict[str, Job] = {}
+    for job in sorted(jobs, key=lambda job: (_place(job.case), job.seed)):
+        first.setdefault(job.case.name, job)
+    unit = dataset.unit[number : number + 1]
+    with torch.inference_mode():
+        target = voice(unit)[0].numpy()
+        answers = {}
+        for name, job in first.items():
+            run = load_run(job.directory)
+            answers[name] = run.voice(run.decode(run.encode(unit)))[0].numpy()
+    figure = waveform_overlays(target, answers, dataset.header.settings.sample_rate)
+    return Example(number, {name: job.seed for name, job in first.items()}, png_bytes(figure))
+
+
+def write_report(
+    jobs: list[Job], out: Path, command: str, comparison: SetComparison | None = None, example: Example | None = None
+) -> Path:
     """Write the report.
 
     Args:
@@ -65,6 +113,7 @@ def write_report(jobs: list[Job], out: Path, command: str, comparison: SetCompar
         out: the report lands in ``out/thesis/scale-S``.
         command: that made it, for the report.
         comparison: Fréchet distances in pretrained embeddings that were measured; none by default.
+        example: a test sound and its reconstructions; none by default.
 
     Returns:
         The page; ``tables/``, ``figures/`` and ``conclusions.csv`` lie beside it.
@@ -82,10 +131,10 @@ def write_report(jobs: list[Job], out: Path, command: str, comparison: SetCompar
     for table in tables:
         atomic_write(directory / "tables" / f"{table.name}.csv", table.csv())
     atomic_write(directory / "conclusions.csv", answers_csv(found))
-    figures = _figures(results, found)
+    figures = _figures(results, found) | ({"waveforms": example.png} if example else {})
     for name, png in figures.items():
         atomic_write(directory / "figures" / f"{name}.png", png)
-    atomic_write(directory / PAGE, _page(jobs, results, tables, found, list(figures), command))
+    atomic_write(directory / PAGE, _page(jobs, results, tables, found, list(figures), command, example))
     return directory / PAGE
 
 
@@ -93,9 +142,14 @@ def _results(jobs: list[Job], comparison: SetComparison | None) -> Results:
     cases = {job.case.name: job.case for job in jobs}
     seeds = {name: tuple(job.seed for job in jobs if job.case.name == name) for name in cases}
     measures = {(job.case.name, job.seed): read_case(job) for job in jobs}
-    ordered = sorted(cases.values(), key=lambda case: (not case.thesis, case.group, _order(case), case.name))
+    ordered = sorted(cases.values(), key=_place)
     distances = read_distances(jobs, comparison) if comparison else {}
     return Results(tuple(ordered), seeds, measures, read_nulls(jobs[0]), distances)
+
+
+def _place(case: Case) -> tuple[bool, str, int, str]:
+    """Where a case stands in tables: those of the thesis first, by experiment."""
+    return (not case.thesis, case.group, _order(case), case.name)
 
 
 def _order(case: Case) -> int:
@@ -149,7 +203,13 @@ def _mean(results: Results, null: str) -> float:
 
 
 def _page(
-    jobs: list[Job], results: Results, tables: list[Table], found: list[Answer], figures: list[str], command: str
+    jobs: list[Job],
+    results: Results,
+    tables: list[Table],
+    found: list[Answer],
+    figures: list[str],
+    command: str,
+    example: Example | None,
 ) -> str:
     scale = jobs[0].scale
     size = dataset_size(scale)
@@ -199,6 +259,18 @@ def _page(
         lines += ["## Distributions", ""]
         for name in distributions:
             lines += [f"![{name}](figures/{name}.png)", ""]
+    if example:
+        shown = ", ".join(str(seed) for seed in sorted(set(example.seeds.values())))
+        lines += [
+            "## One sound by every case",
+            "",
+            f"Test preset {example.number}, chosen before anything was measured (the first, unless another was asked "
+            f"for), and its reconstruction by the first seed of each case ({shown}). Where the peaks of both lie on "
+            "one another the phase is right too.",
+            "",
+            "![waveforms](figures/waveforms.png)",
+            "",
+        ]
     lines += [
         "## How it was made",
         "",

@@ -39,7 +39,8 @@ def test_analyze_measures_once_and_compares(run, small_run: Path, tmp_path: Path
     steps = [(line[:7].strip(), line[9:]) for line in out.splitlines()[:-1]]
     assert {label.split(":")[0] for time, label in steps if time != "kept"} == {"other"}
 
-    code, out, err = run("analyze", small_run, "other", "--out", "analysis/b")
+    refused(run("analyze", small_run, "--example", 3), "--example is 3", "a test preset that is measured, 55 to 63")
+    code, out, err = run("analyze", small_run, "other", "--out", "analysis/b", "--example", 57)
     assert code == 0, err
     assert "report.html" in out
     assert [path.stat().st_mtime_ns for path in kept] == before
@@ -58,6 +59,7 @@ def test_analyze_measures_once_and_compares(run, small_run: Path, tmp_path: Path
         rows = list(csv.DictReader(file))
     assert len(rows) == 9
     assert sum(float(r["logmel_mse"]) for r in rows) / 9 == pytest.approx(logmel["mse"]["mean"])
+    check_waveforms(both, rows)
     with (folder / "training_small.csv").open() as file:
         trained = list(csv.DictReader(file))
     of_trained = both["runs"]["small"]["reconstruction_of_training_presets"]["logmel"]["mse"]
@@ -67,10 +69,29 @@ def test_analyze_measures_once_and_compares(run, small_run: Path, tmp_path: Path
         assert len(list(csv.DictReader(file))) == 63 * 16
     names = {ending: {p.stem for p in (folder / "figures").glob(f"*.{ending}")} for ending in ("png", "svg")}
     assert names["png"] == names["svg"] != set()
+    shown = {"waveforms", "l1_logmel", "l1_waveform", "small_path_1", "small_path_2", "other_path_1"}
+    assert shown <= names["png"]
     page = (folder / "report.html").read_text()
     assert "data:audio/wav;base64" in page
     assert "mean preset" in page
+    assert "Test preset 57, chosen before anything was measured" in page
+    assert "Waveforms of test presets, phase included" in page
+    assert page.count("Bounds of the waveforms, and log-mel spectrograms") == 4  # two paths of each run
     refused(run("analyze", small_run, "--workers", 0), "--workers is 0")
+
+
+def check_waveforms(found: dict, rows: list[dict[str, str]]) -> None:
+    """What hears phase stands beside its nulls, and is the mean of what each preset has."""
+    measured, nulls = found["runs"]["small"]["waveforms"], found["nulls"]["waveforms"]
+    assert set(nulls) == {"mean_preset", "random_preset", "silence"}
+    for name in ("complex_stft", "waveform", "decorrelation", "lag", "level_slope"):
+        assert sum(float(row[name]) for row in rows) / 9 == pytest.approx(measured[name]["summary"]["mean"])
+    errors = measured["complex_stft"]
+    for null, values in nulls.items():
+        ratio = errors["summary"]["mean"] / values["complex_stft"]["summary"]["mean"]
+        assert errors[f"relative_to_{null}"]["value"] == pytest.approx(ratio)
+    assert nulls["silence"]["decorrelation"]["summary"]["mean"] == 1.0
+    assert nulls["random_preset"]["level_slope"]["summary"]["mean"] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_embeddings_are_asked_for_by_name(run, small_run: Path, tmp_path: Path):

@@ -41,12 +41,20 @@ def test_run_skips_what_is_done_and_report_writes_tables(run: Command, tmp_path:
     assert "all 6 runs are done" in out
     assert weights.stat().st_mtime_ns == before
 
+    code, _, err = run("experiment", "report", *SCALE, "--runs", "runs", "--out", "analysis", "--example", 3)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--example is 3; give the number of a test preset that is measured, 60 to 69" in err
+    assert not (tmp_path / "analysis").exists()
     code, out, err = run("experiment", "report", *SCALE, "--runs", "runs", "--out", "analysis", "--jobs", 1)
     assert code == 0, err
     folder = tmp_path / "analysis/thesis/scale-0.0005"
     page = (folder / "report.md").read_text()
     assert "# The thesis's experiments at scale 0.0005" in page
     assert "Does the gradient of the spectral term through the synthesizer help?" in page
+    assert "Do the levels of reconstructions rise towards the end" in page
+    assert "Test preset 60, chosen before anything was measured" in page
+    assert "![waveforms](figures/waveforms.png)" in page
+    assert "![exp1-waveform](figures/exp1-waveform.png)" in page
     for line in page.splitlines():
         if line.startswith("!["):
             assert (folder / line.partition("(")[2].rstrip(")")).stat().st_size > 5000
@@ -57,6 +65,14 @@ def test_run_skips_what_is_done_and_report_writes_tables(run: Command, tmp_path:
     verdicts = list(csv.DictReader((folder / "conclusions.csv").open()))
     assert {row["verdict"] for row in verdicts} <= {"lower", "higher", "undecided"}
     assert {row["seeds"] for row in verdicts} == {"2"}
+    slopes = [row for row in verdicts if row["unit"] == "dB/s"]
+    assert [(row["case"], row["against"]) for row in slopes] == [(name, "the originals") for name in names]
+    for number in (3, 7, 11):
+        case, *nulls = csv.DictReader((folder / f"tables/table-5.{number:02d}.csv").open())
+        assert [row["case"] for row in nulls] == ["*mean preset*", "*mean spectrogram*", "*random preset*", "*silence*"]
+        assert float(case["complex STFT / silence low"]) < float(case["complex STFT / silence"])
+        assert nulls[3]["correlation"] == "0"
+        assert float(nulls[2]["rise of the level (dB/s)"]) == pytest.approx(0.0, abs=1e-6)
     check_pretrained_embeddings(run, tmp_path, weights_dir)
 
 

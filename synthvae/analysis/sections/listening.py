@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from synthvae.analysis.report import FigureItem, Section, SoundTable, sound_pair, sound_row
 from synthvae.analysis.results import Results, RunResults
 
-__all__ = ["answer", "example_indices", "listening"]
+__all__ = ["answer", "example_indices", "listening", "one_sound"]
 
 #: Quantiles of the log-mel error at which a run's example sounds are taken.
 EXAMPLES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -60,3 +61,26 @@ def listening(run: RunResults, results: Results, images: Mapping[str, bytes], se
         ["From the best reconstructions to the worst, then sounds that were never in the dataset, and the null."],
         [SoundTable("Test presets and their reconstructions", rows), SoundTable("Prior samples", [*prior, mean])],
     )
+
+
+def one_sound(results: Results, images: Mapping[str, bytes], example: int) -> Section:
+    """One test preset, and what every run makes of it."""
+    tests = results.tests
+    number = tests.numbers[example]
+    figure = FigureItem(
+        images["waveforms"],
+        f"Waveforms of preset {number} over those of its reconstructions, one row per run",
+        "Waveforms overlaid: the whole sound, and the moment where the original is loudest. Where the peaks of both "
+        "lie on one another the phase is right too.",
+    )
+    labels, sounds = ["original"], [tests.audio[example].numpy()]
+    for run in results.runs:
+        labels.append(run.name)
+        sounds.append(answer(run, example).numpy())
+    row = sound_row(f"preset {number}", labels, sounds, tests.sample_rate)
+    text = (
+        f"Test preset {number}, chosen before anything was measured (the first, unless another was asked for), as "
+        "every run reconstructs it."
+    )
+    caption = "The original and every reconstruction"
+    return Section("One sound by every run", [text], [SoundTable(caption, [dataclasses.replace(row, figure=figure)])])

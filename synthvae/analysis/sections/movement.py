@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from synthvae.analysis.latent_use import walk
 from synthvae.analysis.movement import traverse
@@ -25,7 +28,7 @@ from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sections.listening import render
 from synthvae.training.loop import ACTIVE_NATS
 
-__all__ = ["movement"]
+__all__ = ["Path", "movement", "paths"]
 
 #: Paths that can be listened to, and sounds on each.
 PATHS, STEPS = 2, 5
@@ -46,7 +49,7 @@ def movement(run: RunResults, results: Results, images: Mapping[str, bytes]) -> 
                 "parameters are interpolated; left of 0 is better.",
             ),
         ]
-    items += [SoundTable("Between two test presets, from left to right", _walks(run, results))]
+    items += [SoundTable("Between two test presets, from left to right", _walks(run, results, images))]
     active = _dimensions(run, results)
     if active:
         items += [SoundTable("Along every active latent dimension, from -2 to 2, those that carry most first", active)]
@@ -111,15 +114,51 @@ def _percent(value: float | None) -> Measured:
     return Measured(None if value is None else 100 * value, "%")
 
 
-def _walks(run: RunResults, results: Results) -> list[SoundRow]:
-    rows, rate = [], results.tests.sample_rate
-    for pair in run.movement.pairs[:PATHS]:
+@dataclass(frozen=True)
+class Path:
+    """Sounds on the way from one test preset to another.
+
+    Attributes:
+        name: which presets it joins.
+        detail: by what it goes.
+        labels: of the sounds.
+        audio: the sounds ``(STEPS, T)``.
+        figure: name of the figure that shows it; empty where none does.
+    """
+
+    name: str
+    detail: str
+    labels: list[str]
+    audio: Tensor
+    figure: str
+
+
+def paths(run: RunResults, results: Results) -> list[Path]:
+    """Paths that can be listened to; those through the latent space have figures."""
+    found = []
+    labels = [f"{step + 1} of {STEPS}" for step in range(STEPS)]
+    for number, pair in enumerate(run.movement.pairs[:PATHS]):
         ends = [results.tests.unit[int(index)][None] for index in pair]
         numbers = [results.tests.numbers[int(index)] for index in pair]
-        for kind, name in (("straight", "through the latent space"), ("parameter", "by parameters")):
+        for kind, detail in (("straight", "through the latent space"), ("parameter", "by parameters")):
             audio = render(run, walk(run.run, ends[0], ends[1], kind, STEPS)[0])
-            labels = [f"{step + 1} of {STEPS}" for step in range(STEPS)]
-            rows.append(sound_row(f"preset {numbers[0]} to {numbers[1]}", labels, list(audio.numpy()), rate, name))
+            figure = f"{run.name}_path_{number + 1}" if kind == "straight" else ""
+            found.append(Path(f"preset {numbers[0]} to {numbers[1]}", detail, labels, audio, figure))
+    return found
+
+
+def _walks(run: RunResults, results: Results, images: Mapping[str, bytes]) -> list[SoundRow]:
+    rows = []
+    for path in paths(run, results):
+        row = sound_row(path.name, path.labels, list(path.audio.numpy()), results.tests.sample_rate, path.detail)
+        if path.figure:
+            figure = FigureItem(
+                images[path.figure],
+                f"Waveforms and log-mel spectrograms of the {STEPS} sounds from {path.name}",
+                "Bounds of the waveforms, and log-mel spectrograms in dB on one colour scale.",
+            )
+            row = dataclasses.replace(row, figure=figure)
+        rows.append(row)
     return rows
 
 
