@@ -189,21 +189,27 @@ def _with_levels_of_phase(results: Results, answer: Answer) -> Answer:
 
 
 def _level_rises(results: Results) -> Answer:
-    """Whether reconstructions rise against their originals, as section 6.1 of the thesis has it."""
+    """Whether reconstructions rise against the originals (section 6.1 of the thesis), and more than the mean preset."""
     comparisons = [
         Comparison(case.name, "the originals", LEVEL, results.level_slope(case.name), True) for case in results.cases
     ]
+    to_mean = [
+        Comparison(case.name, "the mean preset", LEVEL, results.level_slope(case.name, "mean_preset"), True)
+        for case in results.cases
+    ]
     rise, fall = ([c for c in comparisons if c.verdict == verdict] for verdict in ("higher", "lower"))
+    less, more = (sum(c.verdict == verdict for c in to_mean) for verdict in ("lower", "higher"))
     values = [c.interval.value for c in comparisons]
     nulls = {name: np.mean(found) for name, found in results.nulls.waveforms[LEVEL].items()}
     sentence = (
         f"The level of the reconstructions rises against the originals in {len(rise)} of {len(comparisons)} cases, "
         f"falls in {len(fall)} and leaves {len(comparisons) - len(rise) - len(fall)} undecided (slopes from "
         f"{min(values):.3g} to {max(values):.3g} dB/s); that of the mean preset rises by {nulls['mean_preset']:.3g} "
-        f"dB/s, that of a random preset by 0 on average and silence by {nulls['silence']:.3g} dB/s."
+        f"dB/s, less than which {less} cases rise and more than which {more}; that of a random preset by 0 on average, "
+        f"and silence by {nulls['silence']:.3g} dB/s."
     )
     question = "Do the levels of reconstructions rise towards the end (section 6.1 of the thesis)?"
-    return Answer("level", question, (sentence,), tuple(comparisons))
+    return Answer("level", question, (sentence,), (*comparisons, *to_mean))
 
 
 def _beats_nulls(results: Results) -> Answer:

@@ -177,7 +177,9 @@ def _figures(results: Results, found: list[Answer]) -> dict[str, bytes]:
         if answer.name == "level":
             rise = float(np.mean(results.nulls.waveforms["level_slope"]["mean_preset"]))
             lines = {"originals": 0.0, "mean preset": rise}
-            images[answer.name] = png_bytes(ratio_chart(series, "rise of the level (dB/s)", lines, logarithmic=False))
+            slopes = {c.case: c.interval for c in answer.comparisons if c.other == "the originals"}
+            chart = ratio_chart({"level": slopes}, "rise of the level (dB/s)", lines, logarithmic=False)
+            images[answer.name] = png_bytes(chart)
             continue
         images[answer.name] = png_bytes(ratio_chart(series, "ratio of errors", {"no difference": 1.0}))
     for experiment in ("exp1", "exp2", "exp3"):

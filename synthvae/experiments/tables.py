@@ -126,9 +126,10 @@ class Results:
         first, second = ([_errors_of(self.measures[name, s], judge) for s in common] for name in (case, other))
         return relative_error(first, second)
 
-    def level_slope(self, case: str) -> Interval:
-        """How fast the level of a case's reconstructions rises against the originals', in dB/s."""
-        return mean_value([m.waveforms["level_slope"] for m in self.of(case)])
+    def level_slope(self, case: str, null: str | None = None) -> Interval:
+        """How fast the level of a case's reconstructions rises against the originals', or a null model's, in dB/s."""
+        other = np.array(self.nulls.waveforms["level_slope"][null]) if null else 0.0
+        return mean_value([np.array(m.waveforms["level_slope"]) - other for m in self.of(case)])
 
 
 def _errors_of(measures: CaseMeasures, judge: str) -> list[float]:
@@ -341,7 +342,13 @@ def _errors(results: Results, cases: Sequence[Case], number: int) -> Table:
         "phase of its own has on average twice the error of silence on the complex STFT. The rise of the level is the "
         "mean slope of the level of the reconstruction minus that of the original."
     )
-    return Table(f"table-5.{number:02d}", f"Table 5.{number}: mean squared errors", tuple(columns), tuple(rows), note)
+    return Table(
+        f"table-5.{number:02d}",
+        f"Table 5.{number}: mean squared errors, and waveforms",
+        tuple(columns),
+        tuple(rows),
+        note,
+    )
 
 
 #: Judges that hear phase, each with the null model that it is told against.

@@ -86,13 +86,22 @@ def test_phase_is_judged_by_what_hears_it():
 
 def test_levels_that_rise_are_told_from_those_that_do_not():
     answer = found({"exp1-scl": 0.9, "exp2-scl": 0.7, "best-16": 0.8})["level"]
-    assert {c.case: c.verdict for c in answer.comparisons} == {
-        "exp1-scl": "higher", "exp2-scl": "lower", "best-16": "undecided",
-    }  # fmt: skip
+    verdicts = {(c.other, c.case): c.verdict for c in answer.comparisons}
+    assert verdicts == {
+        ("the originals", "exp1-scl"): "higher",  # by 10 dB/s
+        ("the originals", "exp2-scl"): "lower",
+        ("the originals", "best-16"): "undecided",
+        ("the mean preset", "exp1-scl"): "higher",  # which rises by 5 dB/s
+        ("the mean preset", "exp2-scl"): "lower",
+        ("the mean preset", "best-16"): "lower",
+    }
     assert answer.sentences[0].startswith(
         "The level of the reconstructions rises against the originals in 1 of 3 cases,"
     )
-    assert "that of the mean preset rises by 5 dB/s" in answer.sentences[0]
+    assert (
+        "that of the mean preset rises by 5 dB/s, less than which 2 cases rise and more than which 1;"
+        in (answer.sentences[0])
+    )
 
 
 def test_the_second_set_up_is_compared_with_early_stopping_case_by_case():
