@@ -90,7 +90,8 @@ def check_waveforms(found: dict, rows: list[dict[str, str]]) -> None:
     for null, values in nulls.items():
         ratio = errors["summary"]["mean"] / values["complex_stft"]["summary"]["mean"]
         assert errors[f"relative_to_{null}"]["value"] == pytest.approx(ratio)
-    assert nulls["silence"]["decorrelation"]["summary"]["mean"] == 1.0
+    # One of the nine is silent itself, which silence answers exactly.
+    assert nulls["silence"]["decorrelation"]["summary"]["mean"] == pytest.approx(8 / 9)
     assert nulls["random_preset"]["level_slope"]["summary"]["mean"] == pytest.approx(0.0, abs=1e-9)
 
 
