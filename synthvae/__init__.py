@@ -9,11 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from synthvae.analysis.saved import load_analysis
     from synthvae.parameters.voice import VOICE_63, VOICE_78
     from synthvae.synth.voice import Voice
     from synthvae.training.run_directory import load_run
 
-__all__ = ["VOICE_63", "VOICE_78", "Voice", "load_run"]
+__all__ = ["VOICE_63", "VOICE_78", "Voice", "load_analysis", "load_run"]
 
 __version__ = "0.1.0"
 
@@ -21,6 +22,7 @@ _HOMES = {
     "VOICE_63": "synthvae.parameters.voice",
     "VOICE_78": "synthvae.parameters.voice",
     "Voice": "synthvae.synth.voice",
+    "load_analysis": "synthvae.analysis.saved",
     "load_run": "synthvae.training.run_directory",
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from synthvae.analysis import figures, latent_figures
@@ -38,7 +39,6 @@ from synthvae.training.run_directory import Run
 
 __all__ = ["analyze_runs", "metrics_document", "plan_analysis"]
 
-Columns = Mapping[str, Sequence[object] | np.ndarray]
 
 #: UMAP needs so many points.
 LEAST_TRAINED = 4
@@ -130,38 +130,38 @@ def analyze_runs(work: Work, out: Path, command: str, example: int = 0) -> Path:
     return page
 
 
-def run_tables(run: RunResults, results: Results) -> dict[str, Columns]:
-    """Everything measured of each preset and of each parameter, as columns.
+def run_tables(run: RunResults, results: Results) -> dict[str, pd.DataFrame]:
+    """Everything measured of each preset and of each parameter.
 
     Returns:
         ``reconstruction`` of the test presets and ``training`` of presets that were trained on, one row per preset;
-        ``effects``, one row per parameter and latent dimension. A cell is empty where a number is not defined.
+        ``effects``, one row per parameter and latent dimension. NaN where a number is not defined.
     """
     tests, own = results.tests, ErrorTable(run.sounds.errors, run.sounds.parameter_error)
     effects = run.movement.effects
     parameters, dimensions = effects.movement.shape
     return {
-        "reconstruction": {**_per_preset(tests.numbers, own, run.distances), **vars(run.sounds.waveforms)},
+        "reconstruction": _per_preset(tests.numbers, own, run.distances).assign(**vars(run.sounds.waveforms)),
         "training": _per_preset(tests.train_numbers, run.train_sounds, run.train_distances),
-        "effects": {
-            "parameter": np.repeat(run.run.parameters.names, dimensions),
-            "dimension": np.tile(np.arange(dimensions), parameters),
-            "movement": effects.movement.ravel(),
-            "slope": effects.slope.ravel(),
-            "linearity": ["" if np.isnan(value) else value for value in effects.linearity.ravel().tolist()],
-        },
+        "effects": pd.DataFrame(
+            {
+                "parameter": np.repeat(run.run.parameters.names, dimensions),
+                "dimension": np.tile(np.arange(dimensions), parameters),
+                "movement": effects.movement.ravel(),
+                "slope": effects.slope.ravel(),
+                "linearity": effects.linearity.ravel(),
+            }
+        ),
     }
 
 
-def _per_preset(numbers: range, sounds: ErrorTable, distances: DistanceTable) -> Columns:
-    columns: dict[str, Sequence[object] | np.ndarray] = {"preset": list(numbers[: len(sounds.parameter_error)])}
+def _per_preset(numbers: range, sounds: ErrorTable, distances: DistanceTable) -> pd.DataFrame:
+    columns = {"preset": np.array(numbers[: len(sounds.parameter_error)])}
     for feature, errors in sounds.errors.items():
         columns |= {f"{feature}_mse": errors.mse, f"{feature}_l1": errors.l1}
     for name, measured in distances.values.items():
-        pairs = zip(measured.values.tolist(), measured.defined.tolist(), strict=True)
-        columns[name] = [value if defined else "" for value, defined in pairs]
-    columns["parameter_squared_error"] = sounds.parameter_error
-    return columns
+        columns[name] = np.where(measured.defined, measured.values, np.nan)
+    return pd.DataFrame(columns | {"parameter_squared_error": sounds.parameter_error})
 
 
 def draw_figures(results: Results, example: int) -> dict[str, Figure]:

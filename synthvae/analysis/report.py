@@ -7,7 +7,6 @@ any request, so it opens offline and can be mailed.
 from __future__ import annotations
 
 import base64
-import csv
 import dataclasses
 import io
 import math
@@ -20,6 +19,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import orjson
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
@@ -476,25 +476,21 @@ def write_metrics_json(metrics: Mapping[str, object], path: Path) -> None:
     atomic_write(path, content + b"\n")
 
 
-def write_csv(columns: Mapping[str, Sequence[object] | np.ndarray], path: Path) -> None:
-    """Write columns of equal length as CSV with a header, numbers in full precision.
+def write_csv(table: pd.DataFrame, path: Path, float_format: str | None = None) -> None:
+    """Write a table as CSV with a header; NaN and None are empty cells.
 
     Args:
-        columns: heading to values; None is an empty cell.
+        table: its columns; the index is not written.
         path: the file.
+        float_format: of numbers, such as ``%.6g``; full precision by default.
 
     Raises:
-        ValueError: if the lengths differ.
-        UserError: naming the column that holds NaN or infinity, or if the file cannot be written.
+        UserError: naming the column that holds an infinite number, or if the file cannot be written.
     """
-    plain = {name: [_plain(value, name) for value in values] for name, values in columns.items()}
-    if len({len(values) for values in plain.values()}) > 1:
-        raise ValueError(f"columns differ in length: { {name: len(v) for name, v in plain.items()} }")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(plain)
-    writer.writerows(zip(*plain.values(), strict=True))
-    atomic_write(path, text.getvalue())
+    for name, column in table.select_dtypes("floating").items():
+        if np.isinf(column).any():
+            raise UserError(f"{path}: column {name} holds an infinite number; check the run for divergence")
+    atomic_write(path, table.to_csv(index=False, lineterminator="\n", float_format=float_format))
 
 
 def _plain(value: object, where: str) -> object:

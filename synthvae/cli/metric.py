@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -35,6 +35,8 @@ def metric(
     """
     if limit < 2 or keep < 0:
         raise UserError(f"--limit {limit}, --keep {keep}: give at least 2 presets, and 0 or more to keep")
+    import pandas as pd
+
     from synthvae import perception
     from synthvae.analysis.figures import save_figure, sensitivity_chart
     from synthvae.analysis.report import write_csv
@@ -59,12 +61,14 @@ def metric(
     perception.write_metric(path, result)
     changes = effect.sqrt().numpy()
     order = changes.argsort()[::-1]
-    columns: dict[str, Any] = {
-        "parameter": [names[i] for i in order],
-        "rms_change_over_range": changes[order],
-        "rms_slope_per_unit": result.slope.numpy()[order],
-    }
-    write_csv(columns, path.with_suffix(".csv"))
+    table = pd.DataFrame(
+        {
+            "parameter": [names[i] for i in order],
+            "rms_change_over_range": changes[order],
+            "rms_slope_per_unit": result.slope.numpy()[order],
+        }
+    )
+    write_csv(table, path.with_suffix(".csv"))
     save_figure(sensitivity_chart(names, changes, feature), path.with_suffix(".png"))
     print(f"{path}: the metric of {result.count:,} presets; beside it a table and a figure")
     pairs = min(perception.EFFECT_PRESETS, len(data.split("train")))

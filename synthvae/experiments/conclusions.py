@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from synthvae.analysis.statistics import GroupTest, by_seed, compare_groups
 from synthvae.analysis.survey import MARGIN
@@ -16,7 +15,7 @@ from synthvae.analysis.waveforms import PHASE_JUDGES
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.tables import THESIS_FEATURES, Results
 
-__all__ = ["Answer", "Comparison", "answers", "answers_csv", "group_tests"]
+__all__ = ["Answer", "Comparison", "answers", "answers_frame", "group_tests"]
 
 LOSSES = ("lmsl", "scl", "logsl", "lslp", "sclp", "logslp")
 #: A loss and its phase-aware twin.
@@ -117,18 +116,25 @@ def answers(results: Results) -> list[Answer]:
     return [answer for answer in found if answer.comparisons]
 
 
-def answers_csv(found: Sequence[Answer]) -> str:
-    """Every comparison with its verdict, as CSV: what has to come out again when the experiments are repeated."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["question", "case", "against", "feature", "unit", "value", "low", "high", "seeds",
-                     "presets", "verdict"])  # fmt: skip
-    for answer in found:
-        for c in answer.comparisons:
-            numbers = [f"{value:.4g}" for value in (c.interval.value, c.interval.low, c.interval.high)]
-            place = [answer.question, c.case, c.other, c.feature, "dB/s" if c.feature == LEVEL else "ratio"]
-            writer.writerow([*place, *numbers, c.interval.seeds, c.interval.presets, c.verdict])
-    return stream.getvalue()
+def answers_frame(found: Sequence[Answer]) -> pd.DataFrame:
+    """Every comparison with its verdict: what has to come out again when the experiments are repeated."""
+    return pd.DataFrame(
+        {
+            "question": answer.question,
+            "case": c.case,
+            "against": c.other,
+            "feature": c.feature,
+            "unit": "dB/s" if c.feature == LEVEL else "ratio",
+            "value": c.interval.value,
+            "low": c.interval.low,
+            "high": c.interval.high,
+            "seeds": c.interval.seeds,
+            "presets": c.interval.presets,
+            "verdict": c.verdict,
+        }
+        for answer in found
+        for c in answer.comparisons
+    )
 
 
 def group_tests(results: Results) -> dict[tuple[str, str], GroupTest]:

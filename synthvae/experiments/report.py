@@ -12,10 +12,11 @@ import torch
 
 from synthvae.analysis.figures import error_distributions, png_bytes, waveform_overlays
 from synthvae.analysis.measure import FEATURE_UNITS, example_index
+from synthvae.analysis.report import write_csv
 from synthvae.errors import UserError
 from synthvae.experiments.cases import Case, list_cases
 from synthvae.experiments.compare import Interval
-from synthvae.experiments.conclusions import Answer, answers, answers_csv, group_tests
+from synthvae.experiments.conclusions import Answer, answers, answers_frame, group_tests
 from synthvae.experiments.distances import SetComparison, read_distances
 from synthvae.experiments.figures import ratio_chart
 from synthvae.experiments.measures import read_case, read_nulls
@@ -129,8 +130,8 @@ def write_report(
     for old in ("tables", "figures"):
         shutil.rmtree(directory / old, ignore_errors=True)
     for table in tables:
-        atomic_write(directory / "tables" / f"{table.name}.csv", table.csv())
-    atomic_write(directory / "conclusions.csv", answers_csv(found))
+        write_csv(table.frame(), directory / "tables" / f"{table.name}.csv", "%.6g")
+    write_csv(answers_frame(found), directory / "conclusions.csv", "%.4g")
     figures = _figures(results, found) | ({"waveforms": example.png} if example else {})
     for name, png in figures.items():
         atomic_write(directory / "figures" / f"{name}.png", png)

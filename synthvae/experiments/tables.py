@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 
 import numpy as np
+import pandas as pd
 
 from synthvae.analysis.report import format_number
 from synthvae.analysis.waveforms import MAX_LAG, PHASE_JUDGES
@@ -58,24 +57,16 @@ class Table:
         lines += ["| " + " | ".join(_text(cell) for cell in row) + " |" for row in self.rows]
         return "\n".join([*lines, "", self.note, ""] if self.note else [*lines, ""])
 
-    def csv(self) -> str:
-        """As CSV; an interval takes three columns."""
-        wide = [any(isinstance(row[i], Interval) for row in self.rows) for i in range(len(self.columns))]
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        heading: list[str] = []
-        for name, triple in zip(self.columns, wide, strict=True):
-            heading += [name, f"{name} low", f"{name} high"] if triple else [name]
-        writer.writerow(heading)
-        for row in self.rows:
-            values: list[object] = []
-            for cell, triple in zip(row, wide, strict=True):
-                if isinstance(cell, Interval):
-                    values += [f"{number:.6g}" for number in (cell.value, cell.low, cell.high)]
-                else:
-                    values += [_plain(cell)] + ["", ""] * triple
-            writer.writerow(values)
-        return stream.getvalue()
+    def frame(self) -> pd.DataFrame:
+        """As a data frame; an interval takes three columns, ``NAME``, ``NAME low`` and ``NAME high``."""
+        columns: dict[str, list[str | float | None]] = {}
+        for name, cells in zip(self.columns, zip(*self.rows, strict=True), strict=True):
+            values = [cell.value if isinstance(cell, Interval) else cell for cell in cells]
+            columns[name] = values
+            if any(isinstance(cell, Interval) for cell in cells):
+                for end in ("low", "high"):
+                    columns[f"{name} {end}"] = [getattr(c, end) if isinstance(c, Interval) else None for c in cells]
+        return pd.DataFrame(columns)
 
 
 @dataclass(frozen=True)
@@ -139,11 +130,8 @@ def _errors_of(measures: CaseMeasures, judge: str) -> list[float]:
 
 def thesis_figures() -> dict[str, dict[str, float]]:
     """The thesis's own figures by case (``Exp1-LMSL``) and column."""
-    text = (resources.files("synthvae.experiments") / "thesis.csv").read_text(encoding="utf-8")
-    return {
-        row["case"]: {name: float(value) for name, value in row.items() if name != "case"}
-        for row in csv.DictReader(io.StringIO(text))
-    }
+    with (resources.files("synthvae.experiments") / "thesis.csv").open(encoding="utf-8") as file:
+        return pd.read_csv(file, index_col="case").astype(float).to_dict("index")
 
 
 def thesis_tables(results: Results) -> list[Table]:
@@ -426,7 +414,3 @@ def _text(cell: Cell) -> str:
 
 def _number(value: float) -> str:
     return format_number(int(value) if float(value).is_integer() else value)
-
-
-def _plain(cell: str | float | None) -> str:
-    return "" if cell is None else cell if isinstance(cell, str) else f"{cell:.6g}"

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from synthvae.analysis.figures import png_bytes, waveform_overlay
@@ -247,15 +248,15 @@ def test_metrics_keep_every_number_and_are_sorted(tmp_path: Path) -> None:
 def test_csv_round_trip_in_full_precision(tmp_path: Path) -> None:
     path = tmp_path / "presets.csv"
     values = np.random.default_rng(0).standard_normal(5)
-    write_csv({"preset": range(5), "MSE, dB²": values, "note": ["a,b", None, "", "x", "y"]}, path)
+    write_csv(pd.DataFrame({"preset": range(5), "MSE, dB²": values, "note": ["a,b", None, "", "x", "y"]}), path)
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["MSE, dB²"]) for row in rows] == list(values)
     assert [row["note"] for row in rows] == ["a,b", "", "", "x", "y"]
-    with pytest.raises(UserError, match="metrics: mse is inf"):
-        write_csv({"mse": [1.0, np.inf]}, path)
-    with pytest.raises(ValueError, match="differ in length"):
-        write_csv({"a": [1], "b": []}, path)
+    write_csv(pd.DataFrame({"mse": [1 / 3, np.nan]}), path, "%.4g")
+    assert path.read_text() == 'mse\n0.3333\n""\n'
+    with pytest.raises(UserError, match="column mse holds an infinite number"):
+        write_csv(pd.DataFrame({"mse": [1.0, np.inf]}), path)
 
 
 PROBE = """<script>

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from synthvae import load_analysis
 from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
 from synthvae.tensors import load_tensors, save_tensors
@@ -57,6 +58,10 @@ def test_analyze_measures_once_and_compares(run, small_run: Path, tmp_path: Path
     folder = tmp_path / "analysis/b"
     with (folder / "reconstruction_small.csv").open() as file:
         rows = list(csv.DictReader(file))
+    read = load_analysis(folder)
+    assert list(read.reconstruction.query("run == 'small'")["logmel_mse"]) == [float(r["logmel_mse"]) for r in rows]
+    assert read.metrics == both
+    assert len(read.effects) == len(read.runs) * 63 * 16
     assert len(rows) == 9
     assert sum(float(r["logmel_mse"]) for r in rows) / 9 == pytest.approx(logmel["mse"]["mean"])
     check_waveforms(both, rows)

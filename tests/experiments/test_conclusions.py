@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import csv
-import io
-
 import pytest
 
 from synthvae.analysis.waveforms import PHASE_JUDGES
 from synthvae.experiments.compare import Interval
-from synthvae.experiments.conclusions import answers, answers_csv, group_tests
+from synthvae.experiments.conclusions import answers, answers_frame, group_tests
 from synthvae.experiments.figures import ratio_chart
 from tests.experiments.synthetic import results
 
@@ -54,7 +51,7 @@ def test_nulls_are_beaten_or_not():
 
 def test_every_comparison_is_in_the_file():
     asked = answers(results({"exp1-scl": 0.9, "exp2-scl": 0.6}))
-    rows = list(csv.DictReader(io.StringIO(answers_csv(asked))))
+    rows = answers_frame(asked).to_dict("records")
     assert len(rows) == sum(len(answer.comparisons) for answer in asked)
     assert {row["verdict"] for row in rows} <= {"lower", "higher", "undecided"}
     assert all(float(row["low"]) <= float(row["value"]) <= float(row["high"]) for row in rows)
