@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from synthvae.analysis.null_maps import collapsed_encoder
+from synthvae.presets.sampling import uniform_unit
+
+
+def test_an_encoder_at_the_printed_weight_collapses() -> None:
+    unit = torch.from_numpy(uniform_unit(0, 0, 600, 63)).float()
+    state = torch.random.get_rng_state()
+    found = collapsed_encoder(unit, (32, 16, 5), seed=1)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert found.latents.shape == (600, 5)
+    assert found.kl < 1e-3  # nats; a dimension counts as active from 0.01 or more
+    assert collapsed_encoder(unit, (32, 16, 5), seed=1, steps=1).kl > 20 * found.kl  # it has not always been so
+    assert (found.latents.std(axis=0) > 0).all()
+    again, other = (collapsed_encoder(unit, (32, 16, 5), seed, steps=5).latents for seed in (1, 2))
+    np.testing.assert_array_equal(again, collapsed_encoder(unit, (32, 16, 5), 1, steps=5).latents)
+    assert not np.allclose(again, other)
