@@ -23,6 +23,7 @@ from synthvae.presets.settings import RenderSettings
 __all__ = [
     "SOURCES",
     "check_seed",
+    "draw_presets",
     "generate_dataset",
     "is_number",
     "parse_indices",
@@ -139,17 +140,33 @@ def generate_dataset(
     def draw() -> Iterator[NDArray[np.float64]]:
         for first in range(0, size, CHUNK):
             count = min(CHUNK, size - first)
-            low, high = (np.array([getattr(p, bound) for p in parameters]) for bound in ("minimum", "maximum"))
-            if source == "synth1b1":
-                human = parameters.denormalise(synth1b1_unit(first, count, parameters.names))
-            else:
-                unit = uniform_unit(seed, first, count, len(parameters))
-                human = parameters.denormalise(unit) if source == "uniform" else low + unit * (high - low)
-            yield np.clip(round_significant(human), low, high)
+            yield draw_presets(parameters, source, seed, first, count)
             progress(first + count)
 
     write_dataset(path, header, draw())
     return header
+
+
+def draw_presets(parameters: ParameterSpace, source: str, seed: int, first: int, count: int) -> NDArray[np.float64]:
+    """Draw presets ``first`` to ``first + count - 1`` of a source, as a dataset holds them.
+
+    Args:
+        parameters: the columns.
+        source: one of `SOURCES`.
+        seed: of the draw; synth1B1 has none.
+        first: number of the first preset.
+        count: how many.
+
+    Returns:
+        ``(count, P)`` in human units.
+    """
+    low, high = (np.array([getattr(p, bound) for p in parameters]) for bound in ("minimum", "maximum"))
+    if source == "synth1b1":
+        human = parameters.denormalise(synth1b1_unit(first, count, parameters.names))
+    else:
+        unit = uniform_unit(seed, first, count, len(parameters))
+        human = parameters.denormalise(unit) if source == "uniform" else low + unit * (high - low)
+    return np.clip(round_significant(human), low, high)
 
 
 def parse_indices(text: str, size: int, source: str) -> list[int]:

@@ -23,13 +23,14 @@ from synthvae.analysis.reconstruction import Nulls, PresetErrors, concatenate, n
 from synthvae.analysis.waveforms import WaveformErrors, WaveformNulls, null_waveforms, waveform_errors
 from synthvae.errors import UserError
 from synthvae.features import Feature, build_feature
-from synthvae.generation import render_all
+from synthvae.generation import LARGEST_SEED, SOURCES, draw_presets, render_all
 from synthvae.losses.terms import kl_divergence
 from synthvae.presets.dataset import Dataset
 from synthvae.training.run_directory import Run
 
 __all__ = [
     "FEATURE_UNITS",
+    "MAPPED",
     "TRAIN_LIMIT",
     "ErrorTable",
     "Frechet",
@@ -43,6 +44,7 @@ __all__ = [
     "measure_tests",
     "measure_train",
     "measure_train_nulls",
+    "presets_to_map",
     "render_tests",
     "train_part",
 ]
@@ -52,6 +54,11 @@ FEATURE_UNITS = {"logmel": "dB", "stft": "magnitude", "mfcc": "coefficient", "cq
 BATCH = 64
 #: Latents mapped at least, where there are so many; the thesis maps 10 % of the training split.
 LEAST_LATENTS = 500
+#: Presets whose latents are mapped, as many as in the thesis (10 % of its 100,000 training presets): DBSCAN's radius
+#: goes with the number of points, so fewer would not be comparable.
+MAPPED = 10_000
+#: Added to a dataset's seed for presets of the map that no split holds; above every seed that a dataset can have.
+MAPPED_SEED = LARGEST_SEED + 1
 #: Share of the training presets whose sounds are compared with those of their reconstructions, as in the thesis.
 TRAIN_SHARE = 0.2
 #: Training presets whose reconstructions are compared sound by sound, at most.
@@ -321,6 +328,37 @@ def measure_train(run: Run, sounds: TestSounds, progress: Progress) -> ErrorTabl
     unit = run.decode(run.encode(target))
     errors = _errors(sounds, sounds.train_audio[:TRAIN_LIMIT], _render(run.voice, unit), progress)
     return ErrorTable(errors, (unit - target).double().square().sum(dim=1).numpy())
+
+
+def presets_to_map(dataset: Dataset, count: int = MAPPED) -> Tensor:
+    """The presets whose latents are mapped: the first of the training split, then further ones where it has fewer.
+
+    The further ones are drawn as the dataset's own were, with a seed that no dataset can have (its own and
+    `MAPPED_SEED`); synth1B1, which has no seed, goes on after the dataset's last sound. So they are in no split, and
+    every run of a dataset is mapped with the same presets.
+
+    Args:
+        dataset: whose presets.
+        count: how many.
+
+    Returns:
+        ``(count, P)`` float32 in [0, 1].
+
+    Raises:
+        UserError: if the training split has fewer and nobody knows how its presets were drawn.
+    """
+    train, header = dataset.split("train")[:count], dataset.header
+    missing = count - len(train)
+    if not missing:
+        return train
+    if header.source not in SOURCES:
+        raise UserError(
+            f"{dataset.path}: has {len(train):,} training presets, and source {header.source!r} cannot be drawn from; "
+            f"give --map-presets {len(train)}"
+        )
+    first = header.size if header.source == "synth1b1" else 0
+    further = draw_presets(dataset.parameters, header.source, header.seed + MAPPED_SEED, first, missing)
+    return torch.cat([train, torch.from_numpy(dataset.parameters.normalise(further).astype(np.float32))])
 
 
 def latents_to_map(run: Run, dataset: Dataset) -> NDArray[np.float64]:
