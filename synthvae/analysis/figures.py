@@ -18,6 +18,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, ScalarFormatter
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage, stats
@@ -309,12 +310,13 @@ def density_map(points: ArrayLike, null: ArrayLike | None = None) -> Figure:
     return figure
 
 
-def cluster_map(points: ArrayLike, labels: NDArray[np.integer]) -> Figure:
+def cluster_map(points: ArrayLike, labels: NDArray[np.integer], marked: Sequence[int] = ()) -> Figure:
     """A map with its clusters: the largest in colours and named, the others in greys, noise as crosses.
 
     Args:
         points: shape (N, 2).
         labels: shape (N,), cluster from 0 or -1 for noise.
+        marked: clusters whose place is shown by a ring and their number.
 
     Returns:
         The figure.
@@ -365,6 +367,14 @@ def cluster_map(points: ArrayLike, labels: NDArray[np.integer]) -> Figure:
                 color=colour,
                 label=f"cluster {name}, {chosen.sum():,} points",
             )
+        for name in marked:
+            x, y = np.median(where[labels == name], axis=0)
+            axes.plot(x, y, "o", ms=15, mfc="none", mec="white", mew=4.0)
+            axes.plot(x, y, "o", ms=15, mfc="none", mec=INK, mew=2.0)
+            axes.annotate(
+                str(name), (x, y), xytext=(9, 9), textcoords="offset points", color=INK, fontweight="bold",
+                path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            )  # fmt: skip
         _bare_map(axes, f"{len(names):,} clusters, {noise.sum():,} of {len(where):,} points are noise")
         legend = figure.legend(loc="outside right upper", markerscale=2.2)
         for handle in legend.legend_handles:

@@ -127,6 +127,14 @@ def test_cluster_map_names_the_largest_and_counts_the_rest() -> None:
     assert "9 clusters, 2 of 47 points are noise" in words
 
 
+def test_marked_clusters_have_a_ring_in_their_middle_and_their_number() -> None:
+    points = np.array([[0.0, 0], [2, 0], [1, 3], [10, 10], [12, 10], [11, 13], [5, 5]])
+    figure = cluster_map(points, np.array([4, 4, 4, 7, 7, 7, -1]), marked=[7, 4])
+    rings = [tuple(float(v[0]) for v in line.get_data()) for line in figure.axes[0].lines]
+    assert rings == [(11, 10), (11, 10), (1, 0), (1, 0)]  # white under the ink
+    assert [text.get_text() for text in figure.axes[0].texts] == ["7", "4"]
+
+
 def test_error_distributions_show_every_run_and_null() -> None:
     generator = np.random.default_rng(0)
     groups = {"sclp": generator.gamma(2, 50, 300), "equal": np.full(10, 80.0), "single": np.array([90.0])}
