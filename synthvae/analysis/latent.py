@@ -21,6 +21,7 @@ from synthvae.errors import UserError
 __all__ = [
     "ClusterQuality",
     "LatentMap",
+    "MapSettings",
     "PcaMap",
     "cluster_quality",
     "dbscan_labels",
@@ -44,6 +45,38 @@ CLUSTER_SHARE = 0.01
 _MINIMUM_POINTS = 4  # below, UMAP's neighbour graph has no eigenvectors to start from
 _LEAST_MEMBERS = 5  # of a cluster of HDBSCAN, however few points there are
 _MINIMUM_CLUSTER = 3  # a spanning tree of fewer points has no internal edge, so no density of its own
+
+
+@dataclass(frozen=True)
+class MapSettings:
+    """How a map is drawn and clustered; by default as in the thesis.
+
+    Attributes:
+        eps: DBSCAN's radius on the map; the thesis has 0.05 in its experiment 3.
+        min_samples: points in a neighbourhood, itself included, that make a core point of DBSCAN.
+        neighbours: points that UMAP sees from each point.
+        min_distance: smallest distance between points on UMAP's map.
+    """
+
+    eps: float = EPS
+    min_samples: int = MIN_SAMPLES
+    neighbours: int = NEIGHBOURS
+    min_distance: float = MIN_DISTANCE
+
+    def check(self) -> None:
+        """Refuse what DBSCAN or UMAP does not take.
+
+        Raises:
+            UserError: naming the option.
+        """
+        if not 0.0 < self.eps < float("inf"):
+            raise UserError(f"--eps is {self.eps:g}; give a radius above 0, such as {EPS:g}")
+        if self.min_samples < 1:
+            raise UserError(f"--min-samples is {self.min_samples}; give 1 or more, such as {MIN_SAMPLES}")
+        if self.neighbours < 2:
+            raise UserError(f"--neighbours is {self.neighbours}; give 2 or more, such as {NEIGHBOURS}")
+        if not 0.0 <= self.min_distance <= 1.0:  # UMAP's spread, which it may not exceed
+            raise UserError(f"--min-dist is {self.min_distance:g}; give a number from 0 to 1")
 
 
 @dataclass(frozen=True)

@@ -50,13 +50,16 @@ class Neighbourhoods:
     Attributes:
         trust: whether near latents sound near; None where there are too few.
         map_trust: whether the map of the first seed keeps neighbourhoods; None where there are too few.
-        cosine: directions within and across the clusters of that map.
+        cosine: directions of latents within and across DBSCAN's clusters on that map.
+        sound_cosine: the same of their sounds, in the log-mel embedding, each of whose dimensions has the mean 0 and
+            the standard deviation 1 over the mapped presets.
         reason: why something is missing.
     """
 
     trust: NeighbourhoodTrust | None
     map_trust: MapTrust | None
     cosine: CosineSimilarity
+    sound_cosine: CosineSimilarity
     reason: str
 
 
@@ -82,6 +85,7 @@ def measure_neighbourhoods(
     latents: NDArray[np.float64],
     embedding: NDArray[np.float64],
     mapped: NDArray[np.float64],
+    mapped_embedding: NDArray[np.float64],
     survey: SpaceSurvey,
     seed: int,
 ) -> Neighbourhoods:
@@ -91,6 +95,7 @@ def measure_neighbourhoods(
         latents: of the test presets ``(N, D)``.
         embedding: of their sounds ``(N, F)``.
         mapped: the latents that are mapped ``(M, D)``.
+        mapped_embedding: of the sounds of these ``(M, F)``.
         survey: of those.
         seed: of pairs and resamples.
     """
@@ -105,8 +110,18 @@ def measure_neighbourhoods(
         near = map_trust(mapped, survey.maps[first], seed=seed)
     except UserError as error:
         reasons.append(str(error))
-    labels = survey.of(MAP, "HDBSCAN")[0].labels
-    return Neighbourhoods(trust, near, cosine_similarity(mapped, labels, seed), "; ".join(reasons))
+    labels = survey.of(MAP, "DBSCAN")[0].labels
+    sounds = cosine_similarity(_standardised(mapped_embedding), labels, seed)
+    return Neighbourhoods(trust, near, cosine_similarity(mapped, labels, seed), sounds, "; ".join(reasons))
+
+
+def _standardised(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows with mean 0 and standard deviation 1 in every column that varies.
+
+    Levels in dB are all far below 0: seen from there the cosine of any two sounds is nearly 1.
+    """
+    spread = rows.std(axis=0)
+    return (rows - rows.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0)
 
 
 def measure_movement(

@@ -34,6 +34,9 @@ NEIGHBOURS = 10
 #: Share of all presets that counts as near in sound, where a preset need not be among the very nearest.
 NEAR_SHARE = 0.1
 PAIRS = 5000
+#: Members of a cluster that are listened to and averaged, as in the thesis, and the share of all clusters, those
+#: nearest to that size, that count as medium-sized.
+MEMBERS, MEDIUM_SHARE = 15, 0.1
 RESAMPLES = 500
 RELABELLINGS = 200
 #: Points that trustworthiness is computed on: it ranks all distances, in memory that grows with their square.
@@ -45,7 +48,7 @@ _BLOCK = 1 << 22  # distances computed in one go
 
 @dataclass(frozen=True)
 class CosineSimilarity:
-    """How far latents of one cluster point the same way.
+    """How far latents, or sounds, of one cluster point the same way.
 
     Attributes:
         within: mean cosine over pairs in the same cluster, -1 to 1; None where no cluster has two latents.
@@ -121,7 +124,7 @@ class ClusterExample:
     Attributes:
         label: of the cluster.
         size: how many members it has.
-        members: indices of members, the medoid first and then the nearest to it.
+        members: indices of members, drawn at random, in the order of the draw.
     """
 
     label: int
@@ -278,47 +281,36 @@ def map_trust(
 
 
 def cluster_examples(
-    points: ArrayLike, labels: NDArray[np.integer], clusters: int = 3, members: int = 3
+    labels: NDArray[np.integer], seed: int = 0, clusters: int = 3, members: int = MEMBERS
 ) -> tuple[ClusterExample, ...]:
-    """Mid-sized clusters, and members of each that stand for it.
+    """Medium-sized clusters drawn at random, and members of each drawn at random.
 
-    Mid-sized are those nearest the median size, among the clusters with enough members: the largest are often the
-    whole cloud, the smallest an accident. Members are the medoid, which has the least sum of distances to all others,
-    and those nearest to it.
+    The thesis's three "mid-sized clusters" have 15 members each (section 5.5.3). What is drawn from here is the tenth
+    of all clusters whose size is nearest to that of `members`; where fewer are asked for than that, from as many as are
+    asked for. A cluster of more members than wanted gives a random part of them, one of fewer all that it has.
 
     Args:
-        points: shape (N, D), where the clusters were found.
         labels: shape (N,), cluster from 0 or -1 for noise.
+        seed: of both draws.
         clusters: how many at most.
-        members: of each.
+        members: of each at most.
 
     Returns:
         The clusters, the largest first; fewer than asked for where there are not as many.
 
     Raises:
-        ValueError: if the lengths differ, or `clusters` or `members` is below 1.
-        UserError: if `points` is empty or not finite.
+        ValueError: if `clusters` or `members` is below 1.
     """
-    rows = finite_matrix(points, "points", "point")
-    if labels.shape != (len(rows),):
-        raise ValueError(f"expected {len(rows)} labels, got shape {labels.shape}")
     if clusters < 1 or members < 1:
         raise ValueError(f"{clusters} clusters of {members} members: at least 1 of each")
     names, sizes = np.unique(labels[labels >= 0], return_counts=True)
-    names, sizes = names[sizes >= members], sizes[sizes >= members]
-    if not len(names):
-        return ()
-    chosen = np.argsort(np.abs(sizes - np.median(sizes)), kind="stable")[:clusters]
-    chosen = chosen[np.argsort(-sizes[chosen], kind="stable")]
+    nearest = np.argsort(np.abs(sizes - members), kind="stable")[: max(clusters, round(MEDIUM_SHARE * len(names)))]
+    generator = np.random.default_rng(seed)
+    drawn = generator.permutation(nearest)[:clusters]
     examples = []
-    for name, size in zip(names[chosen], sizes[chosen], strict=True):
-        own = np.flatnonzero(labels == name)
-        sums = np.concatenate([cdist(rows[own[part]], rows[own]).sum(axis=1) for part in _blocks(size, size)])
-        medoid = own[int(sums.argmin())]
-        distance = np.linalg.norm(rows[own] - rows[medoid], axis=1)
-        distance[own == medoid] = -1.0  # before its duplicates
-        nearest = own[np.argsort(distance, kind="stable")[:members]]
-        examples.append(ClusterExample(int(name), int(size), tuple(int(index) for index in nearest)))
+    for place in drawn[np.argsort(-sizes[drawn], kind="stable")]:
+        own = generator.permutation(np.flatnonzero(labels == names[place]))[:members]
+        examples.append(ClusterExample(int(names[place]), int(sizes[place]), tuple(int(index) for index in own)))
     return tuple(examples)
 
 

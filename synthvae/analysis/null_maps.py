@@ -8,6 +8,7 @@ which looks at who is nearest and not at how far, maps a faint structure as it m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,10 +18,21 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
+from synthvae.analysis.latent import ClusterQuality
 from synthvae.losses.terms import clamp_penalty, kl_divergence, parameter_error
 from synthvae.models import build_model
 
-__all__ = ["COLLAPSED", "LEVEL", "NOISE", "NULL_SEEDS", "CollapsedEncoder", "Expected", "collapsed_encoder", "expected"]
+__all__ = [
+    "COLLAPSED",
+    "LEVEL",
+    "NOISE",
+    "NULL_SEEDS",
+    "CollapsedEncoder",
+    "Expected",
+    "collapsed_encoder",
+    "expected",
+    "expected_clusters",
+]
 
 NOISE, COLLAPSED = "normal noise", "collapsed encoder"
 #: Draws of noise, and collapsed encoders, each with a map of its own.
@@ -49,7 +61,7 @@ class Expected:
     maps: int
 
 
-def expected(values: Sequence[float]) -> Expected | None:
+def expected(values: Sequence[float], least: float = -math.inf, most: float = math.inf) -> Expected | None:
     """Mean and 95 % prediction interval of one more value: mean -+ t(n - 1) s sqrt(1 + 1 / n).
 
     The interval of the mean would be narrower, and would grow ever narrower with more maps; but what is compared with
@@ -57,6 +69,8 @@ def expected(values: Sequence[float]) -> Expected | None:
 
     Args:
         values: of the maps of a null.
+        least: what no value can be below; the interval ends there.
+        most: what no value can be above.
 
     Returns:
         None where there is no value.
@@ -68,7 +82,22 @@ def expected(values: Sequence[float]) -> Expected | None:
     if n == 1:
         return Expected(mean, None, None, 1)
     reach = float(stats.t.ppf(0.5 + LEVEL / 2, n - 1) * np.std(values, ddof=1) * np.sqrt(1 + 1 / n))
-    return Expected(mean, mean - reach, mean + reach, n)
+    return Expected(mean, max(least, mean - reach), min(most, mean + reach), n)
+
+
+def expected_clusters(
+    qualities: Sequence[ClusterQuality],
+) -> tuple[Expected | None, Expected | None, Expected | None]:
+    """Clusters, share of noise, and DBCV over the maps that have one.
+
+    Args:
+        qualities: of the clusters on each map.
+    """
+    return (
+        expected([q.clusters for q in qualities], least=0.0),
+        expected([q.noise_share for q in qualities], 0.0, 1.0),
+        expected([q.dbcv for q in qualities if q.dbcv is not None], -1.0, 1.0),
+    )
 
 
 @dataclass(frozen=True)

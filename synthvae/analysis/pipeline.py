@@ -14,6 +14,7 @@ from synthvae.analysis.comparison import Comparisons, compare_runs
 from synthvae.analysis.descriptors import DESCRIPTORS
 from synthvae.analysis.distances import DISTANCES
 from synthvae.analysis.embeddings import build_embedding
+from synthvae.analysis.map_grid import MapGrid
 from synthvae.analysis.measure import FEATURE_UNITS, ErrorTable, Frechet
 from synthvae.analysis.movement import PathComparison
 from synthvae.analysis.page import build_report
@@ -21,14 +22,14 @@ from synthvae.analysis.pitch import Measured
 from synthvae.analysis.reconstruction import Nulls, PresetErrors, error_ratio, summarise
 from synthvae.analysis.report import write_csv, write_metrics_json, write_report
 from synthvae.analysis.results import DistanceTable, Results, RunResults
-from synthvae.analysis.sections.latent import COLOUR, cluster_spectra
+from synthvae.analysis.sections.latent import COLOUR, cluster_spectra, shown_clusters
 from synthvae.analysis.sections.listening import answer, example_indices
 from synthvae.analysis.sections.movement import paths
 from synthvae.analysis.sets import SetDistances
 from synthvae.analysis.storage import Store
-from synthvae.analysis.survey import MAP, LatentSurvey
+from synthvae.analysis.survey import MAP, LatentSurvey, SurveyRow
 from synthvae.analysis.waveforms import PHASE_JUDGES, WAVEFORM_UNITS, WaveformErrors, WaveformNulls
-from synthvae.analysis.work import Work, cache_directory, usual_workers
+from synthvae.analysis.work import MapPlan, Work, cache_directory, usual_workers
 from synthvae.errors import UserError
 from synthvae.features.mel import mel_centres
 from synthvae.files import atomic_write, ensure_directory
@@ -53,6 +54,7 @@ def plan_analysis(
     workers: int | None = None,
     embeddings: Sequence[str] = ("logmel",),
     weights_dir: Path | None = None,
+    maps: MapPlan | None = None,
 ) -> Work:
     """What an analysis will do; nothing is computed.
 
@@ -65,6 +67,7 @@ def plan_analysis(
         workers: processes for what takes long; one per core, up to 2, by default.
         embeddings: names of `EMBEDDINGS` in which sets of sounds are compared; ``logmel`` is always among them.
         weights_dir: folder with the weights of pretrained ones.
+        maps: of the latents, and their nulls; the thesis's settings by default.
 
     Raises:
         UserError: for runs that do not fit the dataset or each other, or an embedding that cannot be made.
@@ -88,7 +91,7 @@ def plan_analysis(
     rate = dataset.header.settings.sample_rate
     heard = [build_embedding(name, rate, weights_dir) for name in dict.fromkeys(["logmel", *embeddings])]
     store = Store(cache_directory(out))
-    return Work(runs, dataset, limit, seed, store, workers or usual_workers(), heard)
+    return Work(runs, dataset, limit, seed, store, workers or usual_workers(), heard, maps)
 
 
 def analyze_runs(work: Work, out: Path, command: str, example: int = 0) -> Path:
@@ -192,8 +195,10 @@ def draw_figures(results: Results, example: int) -> dict[str, Figure]:
         seed = survey.latents.seeds[0]
         points = survey.latents.maps[seed]
         drawn[f"{run.name}_map"] = figures.density_map(points, survey.noise.maps[seed])
-        drawn[f"{run.name}_clusters"] = figures.cluster_map(points, survey.latents.of(MAP, "DBSCAN")[0].labels)
-        spectra, hertz = cluster_spectra(run, results.tests.sample_rate)
+        drawn[f"{run.name}_clusters"] = figures.cluster_map(
+            points, survey.latents.of(MAP, "DBSCAN")[0].labels, [example.label for example in shown_clusters(run)]
+        )
+        spectra, hertz = cluster_spectra(run, results)
         if spectra:
             drawn[f"{run.name}_spectra"] = latent_figures.cluster_spectra(spectra, hertz)
         column = results.descriptors.values[:, list(DESCRIPTORS).index(COLOUR)]
@@ -270,7 +275,7 @@ def metrics_document(
     tests, nulls = results.tests, results.nulls
     return {
         "format": "synthvae-analysis",
-        "version": 4,
+        "version": 5,
         "dataset_hash": dataset.hash,
         "parameter_hash": dataset.parameters.hash,
         "test_presets": [tests.numbers.start, tests.numbers.stop],
@@ -304,7 +309,11 @@ def _run_document(run: RunResults, results: Results) -> dict[str, object]:
         "fad_logmel_train_reconstruction": _frechet(run.sounds.train_distance),
         "fad_logmel_prior": _frechet(run.sounds.prior_distance),
         "kl_nats": run.sounds.kl.tolist(),
+        "map": {"presets": run.survey.latents.points, **vars(run.survey.latents.settings)},
         "clusters": _clusters(run.survey),
+        "clusters_against_nulls": [_against_nulls(row) for row in run.survey.rows],
+        "clusters_over_settings": {name: _grid(grid) for name, grid in run.grids.items()},
+        "collapsed_encoders_kl_nats": list(run.collapsed_kl.values()),
         "variance_on_pca_map": {"latents": run.views.explained, "noise": run.views.explained_noise},
         "neighbourhoods": _neighbourhoods(run),
         "paths": {
@@ -381,8 +390,29 @@ def _distances(values: dict[str, Measured]) -> dict[str, object]:
 def _clusters(survey: LatentSurvey) -> list[dict[str, object]]:
     return [
         {"of": name, "space": c.space, "method": c.method, "seed": c.seed, "eps": c.eps, **vars(c.quality)}
-        for name, part in (("latents", survey.latents), ("noise", survey.noise))
+        for name, part in {"latents": survey.latents, **survey.nulls}.items()
         for c in part.clusterings
+    ]
+
+
+def _against_nulls(row: SurveyRow) -> dict[str, object]:
+    nulls = {
+        name: {
+            "clusters": vars(null.clusters),
+            "noise_share": vars(null.noise_share),
+            "dbcv": vars(null.dbcv) if null.dbcv else None,
+            "led": null.led,
+        }
+        for name, null in row.nulls.items()
+    }
+    return {"space": row.space, "method": row.method, "nulls": nulls, "sentence": row.sentence}
+
+
+def _grid(grid: MapGrid) -> list[dict[str, object]]:
+    return [
+        {"map": number, **vars(cell.settings), **vars(quality)}
+        for cell in grid.cells
+        for number, quality in enumerate(cell.qualities)
     ]
 
 
@@ -395,6 +425,7 @@ def _neighbourhoods(run: RunResults) -> dict[str, object]:
         "trust": trust,
         "map": vars(near.map_trust) if near.map_trust is not None else None,
         "cosine": vars(near.cosine),
+        "sound_cosine": vars(near.sound_cosine),
         "reason": near.reason,
     }
 

@@ -7,15 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from synthvae.analysis.latent_use import Movement, Neighbourhoods
+from synthvae.analysis.map_grid import MapGrid
 from synthvae.analysis.measure import ErrorTable, RunMeasures, TestMeasures, TestSounds, TrainNulls
 from synthvae.analysis.pitch import Measured
 from synthvae.analysis.sets import EmbeddedTests, SetDistances
 from synthvae.analysis.survey import LatentSurvey
 from synthvae.training.run_directory import Run
 
-__all__ = ["DescriptorTable", "DistanceTable", "Latents", "Results", "RunResults", "RunSets", "Views"]
+__all__ = [
+    "CollapsedDraws",
+    "DescriptorTable",
+    "DistanceTable",
+    "Latents",
+    "MappedSounds",
+    "Results",
+    "RunResults",
+    "RunSets",
+    "Views",
+]
 
 
 @dataclass(frozen=True)
@@ -46,11 +58,35 @@ class Latents:
 
     Attributes:
         test: posterior means of the test presets ``(N, D)``.
-        mapped: posterior means of the training presets that are mapped ``(M, D)``.
+        mapped: posterior means of the presets that are mapped ``(M, D)`` (`synthvae.analysis.measure.presets_to_map`).
     """
 
     test: NDArray[np.float64]
     mapped: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CollapsedDraws:
+    """What collapsed encoders give (`synthvae.analysis.null_maps.collapsed_encoder`).
+
+    Attributes:
+        latents: posterior means of the mapped presets ``(M, D)`` by seed.
+        kl: divergence that is left, in nats, by seed.
+    """
+
+    latents: dict[int, NDArray[np.float64]]
+    kl: dict[int, float]
+
+
+@dataclass(frozen=True)
+class MappedSounds:
+    """The sounds of the mapped presets.
+
+    Attributes:
+        embedding: log-mel embedding ``(M, F)``.
+    """
+
+    embedding: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -99,6 +135,8 @@ class RunResults:
         movement: along paths, and of each parameter alone.
         sets: distances of its sets of sounds, by embedding.
         views: maps of the test presets.
+        grids: clusters of the latents and of each null over a grid of settings, by name; empty unless asked for.
+        collapsed_kl: divergence in nats that the collapsed encoders have left, by seed.
     """
 
     run: Run
@@ -112,6 +150,8 @@ class RunResults:
     movement: Movement
     sets: Mapping[str, RunSets]
     views: Views
+    grids: Mapping[str, MapGrid]
+    collapsed_kl: Mapping[int, float]
 
     @property
     def name(self) -> str:
@@ -130,6 +170,7 @@ class Results:
         null_distances: of the mean preset and of a random preset, by name.
         embedded: the test sounds in each embedding, by its name.
         descriptors: of the test sounds.
+        mapped: presets whose latents are mapped ``(M, P)``, the same for every run.
         runs: of each run.
     """
 
@@ -139,4 +180,5 @@ class Results:
     null_distances: Mapping[str, DistanceTable]
     embedded: Mapping[str, EmbeddedTests]
     descriptors: DescriptorTable
+    mapped: Tensor
     runs: tuple[RunResults, ...]

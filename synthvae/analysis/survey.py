@@ -2,42 +2,66 @@
 
 One UMAP picture is an anecdote: another seed moves the islands, and noise has islands too. The survey repeats the
 thesis's recipe over seeds, adds HDBSCAN, which needs no radius, clusters the latents where they live as well as on
-the map, and does the same to standard normal noise of the same shape.
+the map, and does the same to the nulls of `synthvae.analysis.null_maps`: standard normal noise of the same shape, and
+what collapsed encoders give.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from synthvae.analysis.checks import finite_matrix
 from synthvae.analysis.latent import (
-    EPS,
-    MIN_SAMPLES,
     ClusterQuality,
+    MapSettings,
     cluster_quality,
     dbscan_labels,
     hdbscan_labels,
     knee_eps,
     umap_map,
 )
+from synthvae.analysis.null_maps import COLLAPSED, NOISE, Expected, expected_clusters
 from synthvae.errors import UserError
 
-__all__ = ["Clustering", "LatentSurvey", "Range", "SpaceSurvey", "SurveyRow", "survey_latents", "survey_noise"]
+__all__ = [
+    "Clustering",
+    "LatentSurvey",
+    "NullClusters",
+    "Range",
+    "SpaceSurvey",
+    "SurveyRow",
+    "leads",
+    "noise_draws",
+    "run_tasks",
+    "survey_draws",
+    "survey_latents",
+    "survey_noise",
+]
 
 SEEDS = (0, 1, 2)
 MAP, SPACE = "UMAP map", "latent space"
 METHODS = ("DBSCAN", "HDBSCAN")
-#: Lead over noise that counts: the order of points alone moves a DBCV by hundredths, and noise reaches 0.06 by chance.
+#: Lead that counts over a null without an interval: the order of points alone moves a DBCV by hundredths, and noise
+#: reaches 0.06 by chance.
 MARGIN = 0.1
 Progress = Callable[[str], object]
+Found = TypeVar("Found")
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+Task = TypeVar("Task", bound=_Named)
 
 
 @dataclass(frozen=True)
@@ -70,7 +94,8 @@ class SpaceSurvey:
         dimension: of their space.
         seeds: of the maps.
         maps: shape (N, 2) by seed.
-        clusterings: both methods on each map and in the space; noise has as many spaces as seeds.
+        clusterings: both methods on each map and in the space; nulls have as many spaces as seeds.
+        settings: of the maps and of DBSCAN on them.
     """
 
     points: int
@@ -78,6 +103,7 @@ class SpaceSurvey:
     seeds: tuple[int, ...]
     maps: dict[int, NDArray[np.float64]]
     clusterings: tuple[Clustering, ...]
+    settings: MapSettings
 
     def of(self, space: str, method: str) -> tuple[Clustering, ...]:
         """The clusterings of one kind, by seed."""
@@ -93,8 +119,25 @@ class Range(NamedTuple):
 
 
 @dataclass(frozen=True)
+class NullClusters:
+    """What one kind of clustering finds in the maps of a null, and whether the latents lead it.
+
+    Attributes:
+        clusters: how many.
+        noise_share: share of the points in no cluster.
+        dbcv: over the maps that have one; None where none has.
+        led: whether the DBCV of every map of the latents leads it (`leads`).
+    """
+
+    clusters: Expected
+    noise_share: Expected
+    dbcv: Expected | None
+    led: bool
+
+
+@dataclass(frozen=True)
 class SurveyRow:
-    """One kind of clustering, of the latents and of noise, over all seeds.
+    """One kind of clustering, of the latents and of the nulls, over all seeds.
 
     Attributes:
         space: ``UMAP map`` or ``latent space``.
@@ -102,10 +145,7 @@ class SurveyRow:
         clusters: how many in the latents.
         noise_share: share of the latents in no cluster.
         dbcv: of the latents, over the seeds that have one; None where none has.
-        null_clusters: how many in noise.
-        null_noise_share: share of noise in no cluster.
-        null_dbcv: of noise, over the seeds that have one; None where none has.
-        beats_noise: whether every seed of the latents has a DBCV that leads 0 and every seed of noise by `MARGIN`.
+        nulls: the same of each null by its name.
         sentence: the result in plain words.
     """
 
@@ -114,47 +154,72 @@ class SurveyRow:
     clusters: Range
     noise_share: Range
     dbcv: Range | None
-    null_clusters: Range
-    null_noise_share: Range
-    null_dbcv: Range | None
-    beats_noise: bool
+    nulls: dict[str, NullClusters]
     sentence: str
+
+    @property
+    def beats_nulls(self) -> bool:
+        """Whether every seed of the latents has a DBCV that leads every null."""
+        return all(null.led for null in self.nulls.values())
 
 
 @dataclass(frozen=True)
 class LatentSurvey:
-    """The latents and noise of the same shape.
+    """The latents and their nulls.
 
     Attributes:
         latents: all clusterings of the latents.
-        noise: the same of standard normal noise.
+        noise: the same of standard normal noise of the same shape.
+        collapsed: the same of the latents of collapsed encoders; None where there are none.
     """
 
     latents: SpaceSurvey
     noise: SpaceSurvey
+    collapsed: SpaceSurvey | None = None
+
+    @property
+    def nulls(self) -> dict[str, SpaceSurvey]:
+        """The nulls by name."""
+        return {NOISE: self.noise} | ({} if self.collapsed is None else {COLLAPSED: self.collapsed})
 
     @property
     def rows(self) -> tuple[SurveyRow, ...]:
         """One row per space and method, the maps first."""
         return tuple(
-            _row(self.latents.of(space, method), self.noise.of(space, method))
+            _row(self.latents.of(space, method), {name: null.of(space, method) for name, null in self.nulls.items()})
             for space in (MAP, SPACE)
             for method in METHODS
         )
 
 
+def leads(dbcv: float | None, null: Expected | None) -> bool:
+    """Whether a DBCV is above 0 and above what one more map of a null would have, with 95 % confidence.
+
+    Args:
+        dbcv: of latents; None leads nothing.
+        null: of `expected`. Where fewer than two maps of it have a DBCV there is no interval, and its mean, or 0 where
+            none has one, has to be led by `MARGIN`.
+    """
+    if dbcv is None:
+        return False
+    if null is None or null.high is None:
+        return dbcv >= MARGIN + max(0.0, 0.0 if null is None else null.mean)
+    return dbcv > max(0.0, null.high)
+
+
 def survey_latents(
     latents: ArrayLike,
     seeds: Sequence[int] = SEEDS,
-    eps: float = EPS,
+    settings: MapSettings | None = None,
     workers: int = 1,
     progress: Progress = lambda what: None,
     noise: SpaceSurvey | None = None,
+    collapsed: SpaceSurvey | None = None,
 ) -> LatentSurvey:
     """Cluster latents, and noise of the same shape, on maps of several seeds and in the space itself.
 
-    On each map DBSCAN (radius `eps`) and HDBSCAN; in the latent space HDBSCAN, and DBSCAN with the radius of
-    `knee_eps`, since no fixed one fits spaces of different dimension. Each with its DBCV.
+    On each map DBSCAN and HDBSCAN; in the latent space HDBSCAN, and DBSCAN with the radius of `knee_eps`, since no
+    fixed one fits spaces of different dimension. Each with its DBCV.
 
     For 10,000 latents of 16 dimensions and three seeds some three minutes on two cores, nearly all of it for the maps.
     The result is the same for any number of workers.
@@ -162,44 +227,49 @@ def survey_latents(
     Args:
         latents: shape (N, D), at least 4 points.
         seeds: of the maps, all different.
-        eps: radius of DBSCAN on the maps.
+        settings: of the maps and of DBSCAN on them; the thesis's by default.
         workers: processes at once; 1 computes here.
         progress: told what has been done.
-        noise: the noise of an earlier survey with the same shape, seeds and `eps`, instead of computing it again.
+        noise: an earlier survey of noise with the same shape and settings, instead of computing it again with `seeds`.
+        collapsed: a survey of what collapsed encoders give, with the same settings, as a second null.
 
     Returns:
         Everything that was found.
 
     Raises:
-        ValueError: if `noise` has another shape, other seeds or another radius, or `workers` is below 1.
+        ValueError: if a null has another shape or other settings, or `workers` is below 1.
         UserError: if there are fewer than 4 points, a value is not finite, a seed is missing or twice, or a worker
             was killed.
     """
     rows = finite_matrix(latents, "latents")
     n, d = rows.shape
+    settings = settings or MapSettings()
     _check_seeds(seeds)
-    if noise is not None:
-        given = (noise.points, noise.dimension, noise.seeds, noise.of(MAP, "DBSCAN")[0].eps)
-        if given != (n, d, tuple(seeds), eps):
-            raise ValueError(f"noise is of (points, dimension, seeds, eps) {given}, not {(n, d, tuple(seeds), eps)}")
-    tasks = _tasks(rows, "latents", seeds, eps)
+    for null in (noise, collapsed):
+        if null is not None and (null.points, null.dimension, null.settings) != (n, d, settings):
+            raise ValueError(
+                f"a null is of {null.points} points, {null.dimension} dimensions and {null.settings}, not of {n}, {d} "
+                f"and {settings}"
+            )
+    tasks = _tasks(rows, "latents", seeds, settings)
     if noise is None:
-        tasks += _noise_tasks(n, d, seeds, eps)
-    found = _run(tasks, workers, progress)
+        tasks += _draw_tasks(noise_draws(n, d, seeds), "noise", settings)
+    found = run_tasks(_compute, tasks, workers, progress)
+    own = len(seeds) + 1
     if noise is None:
-        noise = _assemble(n, d, seeds, found[len(seeds) + 1 :])
-    return LatentSurvey(_assemble(n, d, seeds, found[: len(seeds) + 1]), noise)
+        noise = _assemble(n, d, seeds, found[own:], settings)
+    return LatentSurvey(_assemble(n, d, seeds, found[:own], settings), noise, collapsed)
 
 
 def survey_noise(
     n: int,
     dimension: int,
     seeds: Sequence[int] = SEEDS,
-    eps: float = EPS,
+    settings: MapSettings | None = None,
     workers: int = 1,
     progress: Progress = lambda what: None,
 ) -> SpaceSurvey:
-    """The null alone, to be shared by surveys of latents of one shape.
+    """The null of noise alone, to be shared by surveys of latents of one shape.
 
     Each seed is a draw of its own, the one of `synthvae.analysis.latent.noise_null` with the same seed, clustered on
     its map and in its space.
@@ -208,7 +278,7 @@ def survey_noise(
         n: points, at least 4.
         dimension: of the latents.
         seeds: of the maps and of the noise.
-        eps: radius of DBSCAN on the maps.
+        settings: as for `survey_latents`.
         workers: processes at once; 1 computes here.
         progress: told what has been done.
 
@@ -220,7 +290,37 @@ def survey_noise(
         UserError: if n is below 4, a seed is missing or twice, or a worker was killed.
     """
     _check_seeds(seeds)
-    return _assemble(n, dimension, seeds, _run(_noise_tasks(n, dimension, seeds, eps), workers, progress))
+    return survey_draws(noise_draws(n, dimension, seeds), "noise", settings, workers, progress)
+
+
+def survey_draws(
+    draws: Mapping[int, NDArray[np.float64]],
+    name: str,
+    settings: MapSettings | None = None,
+    workers: int = 1,
+    progress: Progress = lambda what: None,
+) -> SpaceSurvey:
+    """Cluster several draws of a null, each on a map of its own and in its space.
+
+    Args:
+        draws: shape (N, D) each, by the seed of its map; at least one.
+        name: of the null, to tell what has been done.
+        settings: as for `survey_latents`.
+        workers: processes at once; 1 computes here.
+        progress: told what has been done.
+
+    Returns:
+        All clusterings.
+
+    Raises:
+        ValueError: if `workers` is below 1.
+        UserError: if there are fewer than 4 points, or a worker was killed.
+    """
+    settings = settings or MapSettings()
+    n, d = next(iter(draws.values())).shape
+    return _assemble(
+        n, d, list(draws), run_tasks(_compute, _draw_tasks(draws, name, settings), workers, progress), settings
+    )
 
 
 class _Task(NamedTuple):
@@ -229,7 +329,7 @@ class _Task(NamedTuple):
     name: str
     points: NDArray[np.float64]
     seed: int | None
-    eps: float
+    settings: MapSettings
 
 
 class _Found(NamedTuple):
@@ -238,49 +338,74 @@ class _Found(NamedTuple):
     clusterings: tuple[Clustering, ...]
 
 
-def _tasks(points: NDArray[np.float64], name: str, seeds: Sequence[int], eps: float) -> list[_Task]:
-    maps = [_Task(f"map {seed} of {name}", points, seed, eps) for seed in seeds]
-    return [*maps, _Task(f"the space of {name}", points, None, eps)]
+def noise_draws(n: int, dimension: int, seeds: Sequence[int]) -> dict[int, NDArray[np.float64]]:
+    """Standard normal noise ``(n, dimension)`` by its seed, as it is surveyed."""
+    return {seed: np.random.default_rng(seed).standard_normal((n, dimension)) for seed in seeds}
 
 
-def _noise_tasks(n: int, dimension: int, seeds: Sequence[int], eps: float) -> list[_Task]:
-    draws = {seed: np.random.default_rng(seed).standard_normal((n, dimension)) for seed in seeds}
-    both = [_tasks(draw, f"noise {seed}", [seed], eps) for seed, draw in draws.items()]
+def _tasks(points: NDArray[np.float64], name: str, seeds: Sequence[int], settings: MapSettings) -> list[_Task]:
+    maps = [_Task(f"map {seed} of {name}", points, seed, settings) for seed in seeds]
+    return [*maps, _Task(f"the space of {name}", points, None, settings)]
+
+
+def _draw_tasks(draws: Mapping[int, NDArray[np.float64]], name: str, settings: MapSettings) -> list[_Task]:
+    both = [_tasks(draw, f"{name} {seed}", [seed], settings) for seed, draw in draws.items()]
     return [pair[0] for pair in both] + [pair[1] for pair in both]
 
 
 def _compute(task: _Task) -> _Found:
+    min_samples = task.settings.min_samples
     if task.seed is None:
-        return _Found(None, None, _cluster(task.points, SPACE, None, knee_eps(task.points)))
-    points = umap_map(task.points, task.seed)
-    return _Found(task.seed, points, _cluster(points, MAP, task.seed, task.eps))
+        eps = knee_eps(task.points, min_samples)
+        return _Found(None, None, _cluster(task.points, SPACE, None, eps, min_samples))
+    points = umap_map(task.points, task.seed, task.settings.neighbours, task.settings.min_distance)
+    return _Found(task.seed, points, _cluster(points, MAP, task.seed, task.settings.eps, min_samples))
 
 
-def _cluster(points: NDArray[np.float64], space: str, seed: int | None, eps: float) -> tuple[Clustering, ...]:
-    labels = {"DBSCAN": dbscan_labels(points, eps, MIN_SAMPLES), "HDBSCAN": hdbscan_labels(points)}
+def _cluster(
+    points: NDArray[np.float64], space: str, seed: int | None, eps: float, min_samples: int
+) -> tuple[Clustering, ...]:
+    labels = {
+        "DBSCAN": dbscan_labels(points, eps, min_samples),
+        "HDBSCAN": hdbscan_labels(points, min_samples=min_samples),
+    }
     return tuple(
         Clustering(space, m, seed, eps if m == "DBSCAN" else None, labels[m], cluster_quality(points, labels[m]))
         for m in METHODS
     )
 
 
-def _run(tasks: list[_Task], workers: int, progress: Progress) -> list[_Found]:
-    """Results in the order of the tasks."""
+def run_tasks(compute: Callable[[Task], Found], tasks: Sequence[Task], workers: int, progress: Progress) -> list[Found]:
+    """Compute every task, in several processes where `workers` is above 1.
+
+    Args:
+        compute: of a task, which can be pickled, as can its result.
+        tasks: with a `name`, which `progress` is told.
+        workers: processes at once; 1 computes here.
+        progress: told what has been done.
+
+    Returns:
+        Results in the order of the tasks.
+
+    Raises:
+        ValueError: if `workers` is below 1.
+        UserError: if a worker was killed.
+    """
     if workers < 1:
         raise ValueError(f"workers is {workers}, at least 1 is needed")
-    found: dict[int, _Found] = {}
+    found: dict[int, Found] = {}
 
-    def done(index: int, result: _Found) -> None:
+    def done(index: int, result: Found) -> None:
         found[index] = result
         progress(f"{tasks[index].name} ({len(found)} of {len(tasks)})")
 
     if workers == 1:
         for index, task in enumerate(tasks):
-            done(index, _compute(task))
+            done(index, compute(task))
     else:
         context = multiprocessing.get_context("spawn")  # a fork would inherit the locks of running threads
         with ProcessPoolExecutor(min(workers, len(tasks)), context) as pool:
-            futures = {pool.submit(_compute, task): index for index, task in enumerate(tasks)}
+            futures = {pool.submit(compute, task): index for index, task in enumerate(tasks)}
             try:
                 for future in as_completed(futures):
                     done(futures[future], future.result())
@@ -294,10 +419,12 @@ def _run(tasks: list[_Task], workers: int, progress: Progress) -> list[_Found]:
     return [found[index] for index in range(len(tasks))]
 
 
-def _assemble(n: int, dimension: int, seeds: Sequence[int], found: Sequence[_Found]) -> SpaceSurvey:
+def _assemble(
+    n: int, dimension: int, seeds: Sequence[int], found: Sequence[_Found], settings: MapSettings
+) -> SpaceSurvey:
     maps = {part.seed: part.map for part in found if part.seed is not None and part.map is not None}
     clusterings = tuple(clustering for part in found for clustering in part.clusterings)
-    return SpaceSurvey(n, dimension, tuple(seeds), maps, clusterings)
+    return SpaceSurvey(n, dimension, tuple(seeds), maps, clusterings, settings)
 
 
 def _check_seeds(seeds: Sequence[int]) -> None:
@@ -305,37 +432,46 @@ def _check_seeds(seeds: Sequence[int]) -> None:
         raise UserError(f"survey: seeds are {list(seeds)}; give at least one, all different")
 
 
-def _row(latents: Sequence[Clustering], noise: Sequence[Clustering]) -> SurveyRow:
-    first = latents[0]
-    own, null = [c.quality for c in latents], [c.quality for c in noise]
-    dbcv, null_dbcv = _validity(own), _validity(null)
-    clusters, null_clusters = (_range([q.clusters for q in part]) for part in (own, null))
-    bar = max(0.0, null_dbcv.high if null_dbcv is not None else 0.0)
-    beats = dbcv is not None and all(q.dbcv is not None for q in own) and dbcv.low >= bar + MARGIN
-    verdict = (
-        "The latents are clustered better than noise."
-        if beats
-        else "The latents are not clustered better than noise: what looks like clusters is the method's doing."
-    )
+def _row(latents: Sequence[Clustering], nulls: Mapping[str, Sequence[Clustering]]) -> SurveyRow:
+    first, own = latents[0], [c.quality for c in latents]
+    dbcv, clusters = _validity(own), _range([q.clusters for q in own])
+    compared = {name: _null([c.quality for c in found], own) for name, found in nulls.items()}
     over = f" over {len(latents)} maps" if len(latents) > 1 else ""
+    against = "; ".join(
+        f"in the {name} {null.clusters.mean:.0f} with {_expected_words(null.dbcv)}" for name, null in compared.items()
+    )
     sentence = (
         f"{first.method} on the {first.space} finds {_words(clusters, 0)} cluster(s){over} with "
-        f"{_validity_words(dbcv, own)}; in normal noise of the same shape {_words(null_clusters, 0)} with "
-        f"{_validity_words(null_dbcv, null)}. {verdict}"
+        f"{_validity_words(dbcv, own)}; {against}. {_verdict(compared)}"
     )
-    shares, null_shares = (_range([q.noise_share for q in part]) for part in (own, null))
-    return SurveyRow(
-        first.space,
-        first.method,
-        clusters,
-        shares,
-        dbcv,
-        null_clusters,
-        null_shares,
-        null_dbcv,
-        beats,
-        sentence,
+    shares = _range([q.noise_share for q in own])
+    return SurveyRow(first.space, first.method, clusters, shares, dbcv, compared, sentence)
+
+
+def _null(found: Sequence[ClusterQuality], own: Sequence[ClusterQuality]) -> NullClusters:
+    clusters, shares, dbcv = expected_clusters(found)
+    assert clusters is not None  # there is at least one map
+    assert shares is not None
+    return NullClusters(clusters, shares, dbcv, all(leads(q.dbcv, dbcv) for q in own))
+
+
+def _verdict(nulls: Mapping[str, NullClusters]) -> str:
+    led = [name for name, null in nulls.items() if null.led]
+    rest = [name for name in nulls if name not in led]
+    if not rest:
+        return f"The latents are clustered better than {' and '.join(f'the {name}' for name in led)}."
+    better = f"better than the {led[0]} but " if led else ""
+    return (
+        f"The latents are {better}not clustered better than {' or '.join(f'the {name}' for name in rest)}: what looks "
+        "like clusters can be the method's doing."
     )
+
+
+def _expected_words(dbcv: Expected | None) -> str:
+    if dbcv is None:
+        return "no DBCV"
+    span = "" if dbcv.low is None or dbcv.high is None else f" ({dbcv.low:.2f} to {dbcv.high:.2f} for one more map)"
+    return f"a mean DBCV of {dbcv.mean:.2f}{span}"
 
 
 def _range(values: Sequence[float]) -> Range:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from torch import Tensor
 from synthvae.analysis.descriptors import describe
 from synthvae.analysis.distances import measure_distances
 from synthvae.analysis.embeddings.base import Embedding
-from synthvae.analysis.latent import pca_map, tsne_map, umap_map
+from synthvae.analysis.latent import MapSettings, pca_map, tsne_map, umap_map
 from synthvae.analysis.latent_use import (
     PATHS,
     STEPS,
@@ -25,35 +27,49 @@ from synthvae.analysis.latent_use import (
     measure_movement,
     measure_neighbourhoods,
 )
+from synthvae.analysis.map_grid import GRID_NEIGHBOURS, MapGrid, measure_grid
 from synthvae.analysis.measure import (
     BATCH,
+    MAPPED,
     TRAIN_LIMIT,
     ErrorTable,
     RunMeasures,
     TestMeasures,
     TestSounds,
     TrainNulls,
-    latents_to_map,
     measure_run,
     measure_tests,
     measure_train,
     measure_train_nulls,
+    presets_to_map,
     render_tests,
     train_part,
 )
+from synthvae.analysis.null_maps import COLLAPSED, NOISE, NULL_SEEDS, collapsed_encoder
 from synthvae.analysis.parallel import on_threads
 from synthvae.analysis.reconstruction import derangement
-from synthvae.analysis.results import DescriptorTable, DistanceTable, Latents, Results, RunResults, RunSets, Views
+from synthvae.analysis.results import (
+    CollapsedDraws,
+    DescriptorTable,
+    DistanceTable,
+    Latents,
+    MappedSounds,
+    Results,
+    RunResults,
+    RunSets,
+    Views,
+)
 from synthvae.analysis.sets import EmbeddedTests, SetDistances, measure_nulls, measure_set
 from synthvae.analysis.steps import Agenda, Step
 from synthvae.analysis.storage import Store
-from synthvae.analysis.survey import LatentSurvey, SpaceSurvey, survey_latents, survey_noise
+from synthvae.analysis.survey import LatentSurvey, SpaceSurvey, noise_draws, survey_draws, survey_latents, survey_noise
 from synthvae.generation import render_all
+from synthvae.models import parse_architecture
 from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
 from synthvae.training.run_directory import Run
 
-__all__ = ["SURVEY_SEEDS", "Work", "cache_directory", "usual_workers"]
+__all__ = ["SURVEY_SEEDS", "MapPlan", "Work", "cache_directory", "usual_workers"]
 
 #: Raised when what is measured changes, so that nothing older is read from the store.
 VERSION = 5
@@ -67,8 +83,8 @@ FEW_LATENTS = 2000
 MOST_WORKERS = 2
 
 # Seconds on two cores, measured with `synthvae analyze`: of a sound on every feature, of a pair of sounds by every
-# distance, of a sound's descriptors, and of the maps of 10,000 latents with their clusters.
-SECONDS_FEATURES, SECONDS_DISTANCES, SECONDS_DESCRIPTORS, SECONDS_SURVEY = 0.002, 0.018, 0.006, 65.0
+# distance, of a sound's descriptors, of one map of 10,000 latents with its clusters, and of a collapsed encoder.
+SECONDS_FEATURES, SECONDS_DISTANCES, SECONDS_DESCRIPTORS, SECONDS_MAP, SECONDS_ENCODER = 0.002, 0.018, 0.006, 22.0, 4.0
 #: Seconds of a sound in an embedding, where it is more than for ``logmel``.
 SECONDS_EMBEDDING = {"vggish": 0.06, "vggish-windows": 0.06, "panns": 0.12, "panns-32k": 0.12, "panns-collapsed": 0.12,
                      "clap": 0.6, "encodec": 0.1}  # fmt: skip
@@ -80,6 +96,25 @@ VIEWS: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "t-SNE": tsne_map,
 }
 LEAST_MAPPED = 4
+#: Name of the latents among the grids of a run.
+LATENTS = "latents"
+
+
+@dataclass(frozen=True)
+class MapPlan:
+    """What is mapped, how, and beside how many maps of each null.
+
+    Attributes:
+        settings: of maps and clusters.
+        presets: how many are mapped.
+        nulls: seeds of the nulls.
+        grid: whether clusters are found over a grid of settings as well.
+    """
+
+    settings: MapSettings = field(default_factory=MapSettings)
+    presets: int = MAPPED
+    nulls: tuple[int, ...] = NULL_SEEDS
+    grid: bool = False
 
 
 def usual_workers() -> int:
@@ -99,6 +134,7 @@ class Work:
         store: Store,
         workers: int,
         embeddings: Sequence[Embedding],
+        maps: MapPlan | None = None,
     ) -> None:
         """Plan the work; nothing is computed.
 
@@ -110,8 +146,9 @@ class Work:
             store: where results are kept.
             workers: processes for what takes long.
             embeddings: in which sets of sounds are compared.
+            maps: of the latents; the thesis's settings by default.
         """
-        self.embeddings = embeddings
+        self.embeddings, self.maps = embeddings, maps or MapPlan()
         self.runs, self.dataset, self.limit, self.seed, self.workers = runs, dataset, limit, seed, workers
         self.agenda = Agenda(store)
         self.tested, self.trained = min(limit, len(dataset.split("test"))), train_part(dataset, limit)
@@ -132,7 +169,14 @@ class Work:
             lambda tell: self._describe(self.sounds.audio, tell),
         )  # fmt: skip
         self.embedded = {embedding.name: self._add_embedded(embedding) for embedding in self.embeddings}
-        self._noise: dict[tuple[int, int], Step[SpaceSurvey]] = {}
+        plan = self.maps
+        self._drawn: list[object] = [VERSION, plan.presets, *plan.nulls]
+        self.mapped_sounds = add(
+            MappedSounds, "mapped-sounds", "sounds of the mapped presets", [VERSION, dataset.hash, plan.presets],
+            plan.presets * SECONDS_FEATURES, self._embed_mapped,
+        )  # fmt: skip
+        self._nulls: dict[object, tuple[Step[SpaceSurvey], Step[MapGrid] | None]] = {}
+        self._encoders: dict[tuple[int, ...], Step[CollapsedDraws]] = {}
         self.of_runs = [_RunWork(self, run) for run in runs]
 
     @cached_property
@@ -143,25 +187,95 @@ class Work:
         return render_tests(Voice(self.dataset.parameters, **settings.to_dict()), self.dataset, self.limit)
 
     @cached_property
-    def mapped(self) -> int:
-        """How many latents are mapped."""
-        return len(latents_to_map(self.runs[0], self.dataset))
+    def mapped(self) -> Tensor:
+        """The presets whose latents are mapped ``(M, P)``."""
+        return presets_to_map(self.dataset, self.maps.presets)
 
     @property
     def survey_workers(self) -> int:
         """Processes that make maps."""
-        return self.workers if self.mapped >= FEW_LATENTS else 1
+        return self.workers if self.maps.presets >= FEW_LATENTS else 1
 
-    def noise(self, points: int, dimension: int) -> Step[SpaceSurvey]:
-        """The maps of noise of one shape, which runs share."""
-        shape = (points, dimension)
-        if shape not in self._noise:
-            self._noise[shape] = self.agenda.add(
-                SpaceSurvey, "noise", f"maps of noise, {points:,} x {dimension}", [VERSION, *shape, *SURVEY_SEEDS],
-                SECONDS_SURVEY * points / 10_000,
-                lambda tell: survey_noise(points, dimension, SURVEY_SEEDS, workers=self.survey_workers, progress=tell),
+    def noise(self, dimension: int) -> tuple[Step[SpaceSurvey], Step[MapGrid] | None]:
+        """The maps of noise of one dimension, and their grid where there is one; runs share them."""
+        plan = self.maps
+        label = f"maps of noise, {plan.presets:,} x {dimension}"
+
+        def survey(tell: Callable[[str], object]) -> SpaceSurvey:
+            return survey_noise(plan.presets, dimension, plan.nulls, plan.settings, self.survey_workers, tell)
+
+        def draws() -> dict[int, NDArray[np.float64]]:
+            return noise_draws(plan.presets, dimension, plan.nulls)
+
+        return self._null("noise", label, [dimension], survey, draws)
+
+    def collapsed(self, widths: tuple[int, ...]) -> tuple[Step[SpaceSurvey], Step[MapGrid] | None]:
+        """The same of collapsed encoders of some widths, which are trained in `encoders`."""
+        plan, encoders = self.maps, self.encoders(widths)
+        name = "-".join(map(str, widths))
+
+        def survey(tell: Callable[[str], object]) -> SpaceSurvey:
+            return survey_draws(encoders.result.latents, COLLAPSED, plan.settings, self.survey_workers, tell)
+
+        inputs = [self.dataset.hash, *widths]
+        return self._null("collapsed", f"maps of collapsed encoders {name}", inputs, survey,
+                          lambda: encoders.result.latents)  # fmt: skip
+
+    def encoders(self, widths: tuple[int, ...]) -> Step[CollapsedDraws]:
+        """Collapsed encoders of some widths."""
+        if widths not in self._encoders:
+            self._encoders[widths] = self.agenda.add(
+                CollapsedDraws, "collapsed-encoders", f"collapsed encoders {'-'.join(map(str, widths))}",
+                [*self._drawn, self.dataset.hash, *widths], len(self.maps.nulls) * SECONDS_ENCODER,
+                lambda tell: self._collapse(widths, tell),
             )  # fmt: skip
-        return self._noise[shape]
+        return self._encoders[widths]
+
+    def _collapse(self, widths: tuple[int, ...], tell: Callable[[str], object]) -> CollapsedDraws:
+        found = {}
+        for seed in self.maps.nulls:
+            tell(f"seed {seed}")
+            found[seed] = collapsed_encoder(self.mapped, widths, seed)
+        return CollapsedDraws({s: one.latents for s, one in found.items()}, {s: one.kl for s, one in found.items()})
+
+    def _null(
+        self, name: str, label: str, inputs: Sequence[object],
+        survey: Callable[[Callable[[str], object]], SpaceSurvey], draws: Callable[[], dict[int, NDArray[np.float64]]],
+    ) -> tuple[Step[SpaceSurvey], Step[MapGrid] | None]:  # fmt: skip
+        key = (name, *inputs)
+        if key not in self._nulls:
+            whole = [*self._drawn, *inputs, self.maps.settings]
+            step = self.agenda.add(
+                SpaceSurvey, name, label, whole, self.map_seconds(len(self.maps.nulls)), survey
+            )  # fmt: skip
+            self._nulls[key] = step, self.add_grid(f"{name}-grid", label, whole, step, draws, len(self.maps.nulls))
+        return self._nulls[key]
+
+    def add_grid(
+        self, name: str, label: str, inputs: Sequence[object], survey: Step[Any],
+        draws: Callable[[], dict[int, NDArray[np.float64]]], maps: int,
+    ) -> Step[MapGrid] | None:  # fmt: skip
+        """The clusters of some draws over a grid of settings, where one is asked for."""
+        if not self.maps.grid:
+            return None
+
+        def compute(tell: Callable[[str], object]) -> MapGrid:
+            found = survey.result
+            drawn = (found.latents if isinstance(found, LatentSurvey) else found).maps
+            return measure_grid(draws(), label, self.maps.settings, drawn, self.survey_workers, tell)
+
+        seconds = self.map_seconds(maps * len(GRID_NEIGHBOURS))
+        return self.agenda.add(MapGrid, name, f"{label}, grid", inputs, seconds, compute)
+
+    def map_seconds(self, maps: int) -> float:
+        """Estimate of what some maps take."""
+        return maps * SECONDS_MAP * self.maps.presets / 10_000
+
+    def _embed_mapped(self, tell: Callable[[str], object]) -> MappedSounds:
+        settings = self.dataset.header.settings
+        voice = Voice(self.dataset.parameters, **settings.to_dict())
+        logmel = next(embedding for embedding in self.embeddings if embedding.name == "logmel")
+        return MappedSounds(self.embed(logmel, render_all(voice, self.mapped, BATCH), tell))
 
     def results(self) -> Results:
         """Do what is not done, and hand everything over."""
@@ -174,6 +288,7 @@ class Work:
             {name: step.result for name, step in self.null_distances.items()},
             {name: step.result for name, step in self.embedded.items()},
             self.descriptors.result,
+            self.mapped,
             runs,
         )
 
@@ -255,21 +370,29 @@ class _RunWork:
             DistanceTable, "train-distances", f"{name}: distances of training presets", inputs,
             min(tested, TRAIN_LIMIT) * SECONDS_DISTANCES, self._train_distances,
         )  # fmt: skip
-        points = work.mapped
-        self.noise = work.noise(points, run.latent_size)
+        plan = work.maps
+        widths = parse_architecture(run.config.architecture, len(run.parameters), run.config.latent)
+        self.encoders = work.encoders(widths)
+        nulls = {NOISE: work.noise(run.latent_size), COLLAPSED: work.collapsed(widths)}
+        mapped = [*inputs, *work._drawn, *SURVEY_SEEDS, plan.settings]
         self.survey = add(
-            LatentSurvey, "survey", f"{name}: maps of latents", [*inputs, *SURVEY_SEEDS],
-            SECONDS_SURVEY * points / 10_000,
+            LatentSurvey, "survey", f"{name}: maps of latents", mapped, work.map_seconds(len(SURVEY_SEEDS)),
             lambda tell: survey_latents(
-                self.latents.mapped, SURVEY_SEEDS, workers=work.survey_workers, progress=tell, noise=self.noise.result
+                self.latents.mapped, SURVEY_SEEDS, plan.settings, work.survey_workers, tell,
+                nulls[NOISE][0].result, nulls[COLLAPSED][0].result,
             ),
         )  # fmt: skip
-
+        own_grid = work.add_grid(
+            "grid", f"{name}: maps of latents", mapped, self.survey,
+            lambda: dict.fromkeys(SURVEY_SEEDS, self.latents.mapped), len(SURVEY_SEEDS),
+        )  # fmt: skip
+        grids = {LATENTS: own_grid} | {null: grid for null, (_, grid) in nulls.items()}
+        self.grids = {of: grid for of, grid in grids.items() if grid is not None}
         self.neighbourhoods = add(
-            Neighbourhoods, "neighbourhoods", f"{name}: neighbourhoods", [*inputs, *SURVEY_SEEDS], 0.005 * tested,
+            Neighbourhoods, "neighbourhoods", f"{name}: neighbourhoods", mapped, 0.005 * tested,
             lambda tell: measure_neighbourhoods(
-                self.latents.test, work.nulls.result.embedding, self.latents.mapped, self.survey.result.latents,
-                work.seed,
+                self.latents.test, work.nulls.result.embedding, self.latents.mapped,
+                work.mapped_sounds.result.embedding, self.survey.result.latents, work.seed,
             ),
         )  # fmt: skip
         self.movement = add(
@@ -292,10 +415,9 @@ class _RunWork:
     @cached_property
     def latents(self) -> Latents:
         """Where presets lie; made in no time."""
-        dataset = self.work.dataset
-        test = dataset.split("test")[: self.work.tested]
-        encoded: NDArray[np.float64] = self.run.encode(test).double().numpy()
-        return Latents(encoded, latents_to_map(self.run, dataset))
+        test = self.work.dataset.split("test")[: self.work.tested]
+        encoded, mapped = (self.run.encode(unit).double().numpy() for unit in (test, self.work.mapped))
+        return Latents(encoded, mapped)
 
     def results(self) -> RunResults:
         """Hand everything over; what was not computed is."""
@@ -311,6 +433,8 @@ class _RunWork:
             self.movement.result,
             {name: step.result for name, step in self.sets.items()},
             self.views.result,
+            {name: step.result for name, step in self.grids.items()},
+            self.encoders.result.kl,
         )
 
     def _sets(self, embedding: Embedding, tell: Callable[[str], object]) -> RunSets:

@@ -15,7 +15,7 @@ from synthvae.errors import UserError
 if TYPE_CHECKING:
     from synthvae.analysis.steps import Agenda
 
-__all__ = ["register"]
+__all__ = ["check_maps", "register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -45,6 +45,17 @@ def analyze(
     example: Annotated[
         int | None, typer.Option(help="Number of the test preset that is shown of every run.  [default: the first]")
     ] = None,
+    eps: Annotated[
+        float, typer.Option(help="Radius of DBSCAN on the map; the thesis has 0.05 in experiment 3.")
+    ] = 0.04,
+    min_samples: Annotated[int, typer.Option(help="Points that make a core point of DBSCAN.")] = 4,
+    neighbours: Annotated[int, typer.Option(help="Points that UMAP sees from each point.")] = 50,
+    min_dist: Annotated[float, typer.Option(help="Smallest distance of points on UMAP's map.")] = 0.0,
+    map_grid: Annotated[
+        bool, typer.Option("--map-grid", help="Clusters over a grid of eps and neighbours as well.")
+    ] = False,
+    map_presets: Annotated[int, typer.Option(help="Presets on the map.")] = 10_000,
+    map_nulls: Annotated[int, typer.Option(help="Maps of each null.")] = 5,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would be done and how long it takes.")] = False,
 ) -> None:
     """Measure runs against their null models; writes metrics, figures and a page with sounds.
@@ -52,6 +63,9 @@ def analyze(
     What was measured is kept beside the output, so that a second call with one more run measures only that one.
 
     Example: `synthvae analyze experiments/runs/first --out analysis/first`
+
+    Example: `synthvae analyze experiments/runs/first --eps 0.05 --map-grid` for the thesis's experiment 3, with a table
+    of how clusters depend on their settings.
     """
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed is {seed}; give a number from 0 to 4294967295")
@@ -59,9 +73,13 @@ def analyze(
         raise UserError(f"--limit is {limit}; give at least 2 test presets")
     if workers is not None and workers < 1:
         raise UserError(f"--workers is {workers}; give 1 or more")
+    check_maps(map_presets, map_nulls)
+    from synthvae.analysis.latent import MapSettings
     from synthvae.exploration.finding import find_run
     from synthvae.training.run_directory import load_run
 
+    settings = MapSettings(eps, min_samples, neighbours, min_dist)
+    settings.check()
     if not runs:
         newest, choice = find_run(option="RUNS")
         print(choice)
@@ -69,6 +87,7 @@ def analyze(
     models = [load_run(path) for path in runs]
     from synthvae.analysis.measure import example_index
     from synthvae.analysis.pipeline import analyze_runs, plan_analysis
+    from synthvae.analysis.work import MapPlan
     from synthvae.presets.dataset import read_dataset
 
     dataset = read_dataset(data or Path(models[0].config.data))
@@ -79,8 +98,9 @@ def analyze(
     directory = out or Path("analysis") / "-".join(model.name for model in models)
     command = shlex.join(["synthvae", *sys.argv[1:]])
     embeddings = [name.strip() for name in embedding.split(",")]
-    work = plan_analysis(models, dataset, directory, limit, seed, workers, embeddings, weights_dir)
     shown = example_index(dataset.indices("test")[:limit], example)
+    maps = MapPlan(settings, map_presets, tuple(range(map_nulls)), map_grid)
+    work = plan_analysis(models, dataset, directory, limit, seed, workers, embeddings, weights_dir, maps)
     if plan:
         _print_plan(work.agenda)
         return
@@ -88,6 +108,18 @@ def analyze(
         work.agenda.progress = lambda seconds, what: update(round(seconds), what)
         page = analyze_runs(work, directory, command, shown)
     print(f"{page}: the report; beside it metrics.json, a CSV per run, and figures")
+
+
+def check_maps(presets: int, nulls: int) -> None:
+    """Refuse ``--map-presets`` and ``--map-nulls`` of which nothing can be made.
+
+    Raises:
+        UserError: naming the option.
+    """
+    if presets < 4:
+        raise UserError(f"--map-presets is {presets}; give 4 or more, such as the thesis's 10000")
+    if nulls < 1:
+        raise UserError(f"--map-nulls is {nulls}; give 1 or more, 2 or more for an interval")
 
 
 def _print_plan(agenda: Agenda) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 
 import numpy as np
 import pandas as pd
 
 from synthvae.analysis.report import format_number
+from synthvae.analysis.thesis import thesis_figures
 from synthvae.analysis.waveforms import MAX_LAG, PHASE_JUDGES
 from synthvae.experiments.cases import Case
 from synthvae.experiments.compare import Interval, mean_value, relative_error
 from synthvae.experiments.distances import EmbeddingDistances
 from synthvae.experiments.measures import CaseMeasures, NullMeasures
 
-__all__ = ["Results", "Table", "heard_table", "thesis_figures", "thesis_tables"]
+__all__ = ["Results", "Table", "heard_table", "thesis_tables"]
 
 #: Features of the thesis's tables; the log-mel, ours, stands beside them.
 THESIS_FEATURES = ("stft", "mfcc", "cqt")
@@ -126,12 +126,6 @@ class Results:
 def _errors_of(measures: CaseMeasures, judge: str) -> list[float]:
     """Errors of each preset: of the waveform by what hears phase, mean squares on any other feature."""
     return measures.waveforms[judge] if judge in PHASE_JUDGES else measures.mse[judge]
-
-
-def thesis_figures() -> dict[str, dict[str, float]]:
-    """The thesis's own figures by case (``Exp1-LMSL``) and column."""
-    with (resources.files("synthvae.experiments") / "thesis.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file, index_col="case").astype(float).to_dict("index")
 
 
 def thesis_tables(results: Results) -> list[Table]:

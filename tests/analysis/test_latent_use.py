@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from synthvae.analysis.descriptors import DESCRIPTORS, describe
+from synthvae.analysis.latent import MapSettings
 from synthvae.analysis.latent_use import measure_movement, measure_neighbourhoods, walk
-from synthvae.analysis.survey import survey_latents
+from synthvae.analysis.survey import survey_latents, survey_noise
 from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
 from synthvae.training.run_directory import load_run
@@ -53,11 +54,11 @@ def test_neighbourhoods_of_what_is_heard_are_trusted_and_those_of_noise_are_not(
     generator = np.random.default_rng(0)
     latents, noise = generator.standard_normal((2, 120, 3))
     survey = survey_latents(latents, seeds=(0,)).latents
-    heard = measure_neighbourhoods(latents, 2.0 * latents, latents, survey, 0)
+    heard = measure_neighbourhoods(latents, 2.0 * latents, latents, latents, survey, 0)
     assert heard.trust is not None
     assert heard.trust.spearman == pytest.approx(1.0)
     assert heard.trust.precision.mean == pytest.approx(1.0)
-    unheard = measure_neighbourhoods(latents, noise, latents, survey, 0)
+    unheard = measure_neighbourhoods(latents, noise, latents, noise, survey, 0)
     assert unheard.trust is not None
     assert unheard.trust.precision.mean == pytest.approx(unheard.trust.chance, abs=0.04)
     assert heard.map_trust is not None
@@ -67,6 +68,21 @@ def test_neighbourhoods_of_what_is_heard_are_trusted_and_those_of_noise_are_not(
 def test_too_few_presets_are_a_reason():
     latents = np.random.default_rng(0).standard_normal((5, 3))
     survey = survey_latents(latents, seeds=(0,)).latents
-    found = measure_neighbourhoods(latents[:2], latents[:2], latents, survey, 0)
+    found = measure_neighbourhoods(latents[:2], latents[:2], latents, latents, survey, 0)
     assert found.trust is None
     assert found.reason
+
+
+def test_sounds_of_a_cluster_are_alike_where_the_cluster_is_one_of_sounds():
+    generator = np.random.default_rng(0)
+    owner = np.repeat([0, 1, 2], 40)
+    latents = np.eye(3)[owner] * 20 + generator.standard_normal((120, 3))
+    levels = -80.0 + 5.0 * np.eye(3)[owner] + generator.standard_normal((120, 3))  # dB, all far below 0
+    settings = MapSettings(eps=2.0, neighbours=15)
+    survey = survey_latents(latents, (0,), settings, noise=survey_noise(120, 3, (0,), settings)).latents
+    near = measure_neighbourhoods(latents, levels, latents, levels, survey, 0)
+    shuffled = measure_neighbourhoods(latents, levels, latents, generator.permutation(levels), survey, 0).sound_cosine
+    for cosine in (near.cosine, near.sound_cosine):
+        assert cosine.within > 0.5 > cosine.across
+        assert cosine.within > cosine.random_within[1]
+    assert abs(shuffled.within) < 0.1

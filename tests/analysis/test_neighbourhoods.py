@@ -205,32 +205,33 @@ def test_large_maps_are_sampled_and_small_ones_take_fewer_neighbours() -> None:
         map_trust(normal(2, 3), normal(2, 2))
 
 
-def test_examples_are_of_the_mid_sized_clusters_and_about_their_medoid() -> None:
-    sizes = [50, 3, 9, 10, 11, 2]
-    labels = np.repeat(np.arange(6), sizes)
-    points = normal(len(labels), 2) + 100 * labels[:, None]
-    labels = np.concatenate([labels, [-1, -1]])
-    points = np.concatenate([points, [[0.0, 0.0], [1.0, 1.0]]])
-    examples = cluster_examples(points, labels)
-    assert [(example.label, example.size) for example in examples] == [(4, 11), (3, 10), (2, 9)]
-    for example in examples:
-        own = np.flatnonzero(labels == example.label)
-        sums = [np.linalg.norm(points[own] - points[i], axis=1).sum() for i in own]
-        medoid = own[int(np.argmin(sums))]
-        nearest = own[np.argsort(np.linalg.norm(points[own] - points[medoid], axis=1))][:3]
-        assert example.members == tuple(nearest)
+def test_examples_are_medium_sized_clusters_and_members_at_random() -> None:
+    sizes = np.concatenate([np.full(20, 3), np.full(6, 15), np.full(30, 40)])
+    labels = np.random.default_rng(0).permutation(np.concatenate([np.repeat(np.arange(56), sizes), np.full(100, -1)]))
+    drawn = set()
+    for seed in range(20):
+        examples = cluster_examples(labels, seed)
+        assert examples == cluster_examples(labels, seed)
+        assert [example.size for example in examples] == [15, 15, 15]
+        assert len({example.label for example in examples}) == 3
+        for example in examples:
+            assert sorted(example.members) == np.flatnonzero(labels == example.label).tolist()
+            assert list(example.members) != sorted(example.members)
+        drawn |= {example.label for example in examples}
+    assert drawn == set(range(20, 26))  # every cluster of the thesis's size, and no other
 
 
-def test_examples_of_few_clusters_and_of_duplicates() -> None:
-    points = np.zeros((8, 2))
-    (only,) = cluster_examples(points, np.array([0] * 5 + [1] * 2 + [-1]))
-    assert (only.label, only.size, only.members) == (0, 5, (0, 1, 2))
-    assert cluster_examples(points, np.full(8, -1)) == ()
-    assert len(cluster_examples(points, np.repeat(np.arange(4), 2), clusters=9, members=2)) == 4
-    with pytest.raises(ValueError, match="expected 8 labels"):
-        cluster_examples(points, np.zeros(3, int))
+def test_large_clusters_give_a_part_of_their_members_and_small_ones_all() -> None:
+    labels = np.array([0] * 50 + [1] * 2 + [-1])
+    large, small = cluster_examples(labels)
+    assert (large.label, large.size, len(set(large.members))) == (0, 50, 15)
+    assert set(large.members) < set(range(50))
+    assert max(large.members) > 14  # not the first of them
+    assert (small.label, small.size, set(small.members)) == (1, 2, {50, 51})
+    assert cluster_examples(np.full(8, -1)) == ()
+    assert len(cluster_examples(np.repeat(np.arange(4), 2), clusters=9, members=2)) == 4
     with pytest.raises(ValueError, match="at least 1 of each"):
-        cluster_examples(points, np.zeros(8, int), members=0)
+        cluster_examples(np.zeros(8, int), members=0)
 
 
 def test_the_spectrum_of_a_sine_is_its_level_at_its_frequency() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from synthvae.analysis.pipeline import analyze_runs, plan_analysis
+from synthvae.analysis.work import MapPlan
 from synthvae.presets.dataset import Dataset
 from synthvae.training.run_directory import load_run
 
@@ -26,7 +27,9 @@ FLAGS = (
 @pytest.fixture(scope="module")
 def page_file(small_run: Path, small_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("browser") / "a"
-    return analyze_runs(plan_analysis([load_run(small_run)], small_dataset, out), out, "command")
+    return analyze_runs(
+        plan_analysis([load_run(small_run)], small_dataset, out, maps=MapPlan(presets=60, nulls=(0, 1))), out, "command"
+    )
 
 
 @pytest.fixture

@@ -6,15 +6,19 @@ import numpy as np
 import pytest
 
 from synthvae.analysis import latent, survey
-from synthvae.analysis.latent import knee_eps, noise_null, pca_map
+from synthvae.analysis.latent import MapSettings, knee_eps, noise_null, pca_map
+from synthvae.analysis.null_maps import COLLAPSED, NOISE, expected
 from synthvae.analysis.survey import (
     MAP,
     METHODS,
     SPACE,
     LatentSurvey,
     Range,
-    _run,
+    _compute,
     _Task,
+    leads,
+    run_tasks,
+    survey_draws,
     survey_latents,
     survey_noise,
 )
@@ -25,12 +29,12 @@ from synthvae.errors import UserError
 def quick_map(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first two principal components, turned by the seed: a map that takes no time."""
 
-    def turned(latents: np.ndarray, seed: int = 0) -> np.ndarray:
+    def turned(latents: np.ndarray, seed: int = 0, *settings: float) -> np.ndarray:
         points = pca_map(latents).points
         return points @ np.array([[np.cos(seed), -np.sin(seed)], [np.sin(seed), np.cos(seed)]])
 
     monkeypatch.setattr(survey, "umap_map", turned)
-    monkeypatch.setattr(latent, "umap_map", lambda latents, seed, *settings: turned(latents, seed))
+    monkeypatch.setattr(latent, "umap_map", turned)
 
 
 def three_blobs(n: int = 60, dimension: int = 8) -> np.ndarray:
@@ -41,14 +45,14 @@ def three_blobs(n: int = 60, dimension: int = 8) -> np.ndarray:
 
 def test_clusters_are_found_in_every_space_and_noise_has_none(quick_map: None) -> None:
     told: list[str] = []
-    result = survey_latents(three_blobs(), seeds=(0, 1), eps=1.5, progress=told.append)
+    result = survey_latents(three_blobs(), seeds=(0, 1), settings=MapSettings(eps=1.5), progress=told.append)
     assert [(row.space, row.method) for row in result.rows] == [(s, m) for s in (MAP, SPACE) for m in METHODS]
     for row in result.rows:
         assert row.clusters == Range(3, 3, 3), row
         assert row.dbcv is not None
         assert row.dbcv.low > 0.5
-        assert row.beats_noise, row
-        assert "better than noise." in row.sentence
+        assert row.beats_nulls, row
+        assert "better than the normal noise." in row.sentence
         assert f"{row.method} on the {row.space} finds 3 cluster(s)" in row.sentence
     assert "over 2 maps" in result.rows[0].sentence
     assert "over" not in result.rows[2].sentence.split("clustered")[0]
@@ -69,28 +73,28 @@ def test_clusters_are_found_in_every_space_and_noise_has_none(quick_map: None) -
 
 def test_noise_does_not_beat_noise(quick_map: None) -> None:
     # With this draw HDBSCAN finds two clusters in the space, with a DBCV above that of the other draws.
-    result = survey_latents(np.random.default_rng(9).standard_normal((150, 8)), seeds=(0, 1), eps=0.2)
+    result = survey_latents(
+        np.random.default_rng(9).standard_normal((150, 8)), seeds=(0, 1), settings=MapSettings(eps=0.2)
+    )
     assert result.rows[3].dbcv is not None
     assert result.rows[3].dbcv.low > 0
     for row in result.rows:
-        assert not row.beats_noise
+        assert not row.beats_nulls
         assert "the method's doing" in row.sentence
 
 
 def test_noise_can_be_shared_and_a_foreign_one_is_refused(quick_map: None) -> None:
     latents = three_blobs()
-    noise = survey_noise(180, 8, seeds=(0, 1), eps=1.5)
-    whole = survey_latents(latents, seeds=(0, 1), eps=1.5)
-    shared = survey_latents(latents, seeds=(0, 1), eps=1.5, noise=noise)
+    noise = survey_noise(180, 8, seeds=(0, 1), settings=MapSettings(eps=1.5))
+    whole = survey_latents(latents, seeds=(0, 1), settings=MapSettings(eps=1.5))
+    shared = survey_latents(latents, seeds=(0, 1), settings=MapSettings(eps=1.5), noise=noise)
     assert shared.noise is noise
     assert shared.rows == whole.rows
-    for changed in (
-        {"points": 179},
-        {"seeds": (0, 2)},
-        {"clusterings": tuple(dataclasses.replace(c, eps=0.1) for c in noise.clusterings)},
-    ):
-        with pytest.raises(ValueError, match="noise is of"):
-            survey_latents(latents, seeds=(0, 1), eps=1.5, noise=dataclasses.replace(noise, **changed))
+    for changed in ({"points": 179}, {"dimension": 7}, {"settings": MapSettings(eps=0.1)}):
+        with pytest.raises(ValueError, match="a null is of"):
+            survey_latents(
+                latents, seeds=(0, 1), settings=MapSettings(eps=1.5), noise=dataclasses.replace(noise, **changed)
+            )
 
 
 def test_each_map_of_noise_shows_its_own_draw(quick_map: None) -> None:
@@ -119,27 +123,27 @@ def test_odd_latents_have_a_result(quick_map: None, latents: np.ndarray) -> None
         assert row.sentence.startswith(row.method)
         assert 0.0 <= row.noise_share.low <= row.noise_share.high <= 1.0
     if len(latents) == 30:
-        assert all(row.clusters == Range(1, 1, 1) and not row.beats_noise for row in result.rows)
+        assert all(row.clusters == Range(1, 1, 1) and not row.beats_nulls for row in result.rows)
         assert "no DBCV (one cluster was found" in result.rows[0].sentence
 
 
 def test_one_seed_of_the_latents_without_validity_is_no_win(quick_map: None) -> None:
-    result = survey_latents(three_blobs(), seeds=(0, 1), eps=1.5)
+    result = survey_latents(three_blobs(), seeds=(0, 1), settings=MapSettings(eps=1.5))
     clusterings = list(result.latents.clusterings)
     place = next(i for i, c in enumerate(clusterings) if (c.space, c.method, c.seed) == (MAP, "DBSCAN", 1))
     quality = dataclasses.replace(clusterings[place].quality, dbcv=None, reason="no cluster")
     clusterings[place] = dataclasses.replace(clusterings[place], quality=quality)
     spoilt = LatentSurvey(dataclasses.replace(result.latents, clusterings=tuple(clusterings)), result.noise)
-    assert result.rows[0].beats_noise
-    assert not spoilt.rows[0].beats_noise
+    assert result.rows[0].beats_nulls
+    assert not spoilt.rows[0].beats_nulls
     assert spoilt.rows[0].dbcv is not None
 
 
 def test_workers_change_nothing_and_report_all() -> None:
     draws = [np.random.default_rng(seed).standard_normal((80, 4)) * (1 + 9 * (seed == 1)) for seed in range(3)]
-    tasks = [_Task(f"draw {i}", draw, None, 0.0) for i, draw in enumerate(draws)]
+    tasks = [_Task(f"draw {i}", draw, None, MapSettings()) for i, draw in enumerate(draws)]
     told: list[str] = []
-    alone, together = _run(tasks, 1, lambda what: None), _run(tasks, 2, told.append)
+    alone, together = run_tasks(_compute, tasks, 1, lambda what: None), run_tasks(_compute, tasks, 2, told.append)
     assert len(told) == 3
     for first, second in zip(alone, together, strict=True):
         for one, other in zip(first.clusterings, second.clusterings, strict=True):
@@ -151,11 +155,11 @@ def test_workers_change_nothing_and_report_all() -> None:
 
 def test_errors_of_a_worker_arrive_as_they_are() -> None:
     with pytest.raises(UserError, match="points: point 0 holds nan"):
-        _run([_Task("bad", np.full((9, 2), np.nan), None, 0.0)] * 2, 2, lambda what: None)
+        run_tasks(_compute, [_Task("bad", np.full((9, 2), np.nan), None, MapSettings())] * 2, 2, lambda what: None)
 
 
 def test_the_map_of_noise_is_that_of_the_null(quick_map: None) -> None:
-    noise = survey_noise(40, 3, seeds=(2,), eps=0.5)
+    noise = survey_noise(40, 3, seeds=(2,), settings=MapSettings(eps=0.5))
     null = noise_null(40, 3, seed=2, eps=0.5)
     np.testing.assert_array_equal(noise.maps[2], null.points)
     assert noise.of(MAP, "DBSCAN")[0].quality == null.quality
@@ -174,3 +178,42 @@ def test_bad_surveys_are_one_line(quick_map: None) -> None:
     latents[4, 2] = np.inf
     with pytest.raises(UserError, match="latents: preset 4 holds inf"):
         survey_latents(latents)
+
+
+def test_a_null_is_led_above_what_one_more_of_its_maps_would_have() -> None:
+    # Mean 0.2 and standard deviation 0.1 of three: 0.2 + 4.3027 (Student, 2 degrees, 97.5 %) * 0.1 * sqrt(4 / 3).
+    null = expected([0.1, 0.2, 0.3])
+    assert null is not None
+    assert null.high == pytest.approx(0.2 + 4.302653 * 0.1 * (4 / 3) ** 0.5, rel=1e-6)
+    assert null.low == pytest.approx(0.4 - null.high)
+    assert leads(0.70, null)
+    assert not leads(0.69, null)
+    assert not leads(None, null)
+    assert not leads(-0.1, expected([-0.5, -0.5]))
+    assert leads(0.21, expected([0.1]))  # a single map has no interval
+    assert not leads(0.19, expected([0.1]))
+    assert leads(0.1, expected([]))
+    assert not leads(0.09, expected([]))
+
+
+def test_the_interval_holds_one_more_value_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(0)
+    held = 0
+    for *values, one_more in generator.normal(3.0, 2.0, (4000, 6)):
+        found = expected(values)
+        assert found is not None
+        held += found.low <= one_more <= found.high
+    assert held / 4000 == pytest.approx(0.95, abs=0.012)
+
+
+def test_every_null_has_its_verdict(quick_map: None) -> None:
+    settings = MapSettings(eps=1.5)
+    seeds = (0, 1, 2)
+    noise = survey_noise(180, 8, seeds, settings)
+    alike = survey_draws(dict.fromkeys(seeds, three_blobs()), "alike", settings)
+    result = survey_latents(three_blobs(), (0,), settings, noise=noise, collapsed=alike)
+    row = result.rows[0]
+    assert {name: null.led for name, null in row.nulls.items()} == {NOISE: True, COLLAPSED: False}
+    assert not row.beats_nulls
+    assert "better than the normal noise but not clustered better than the collapsed encoder" in row.sentence
+    assert row.nulls[COLLAPSED].clusters.mean == 3

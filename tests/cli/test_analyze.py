@@ -16,6 +16,11 @@ from synthvae.synth.voice import Voice
 from synthvae.tensors import load_tensors, save_tensors
 from tests.cli.refusal import refused
 
+#: Maps that take no time: few presets, and two of each null.
+MAPS = ("--map-presets", 60, "--map-nulls", 2)
+#: A radius at which so few points have clusters, and the grid around it.
+GRID = (*MAPS, "--eps", 0.5, "--neighbours", 15, "--map-grid")
+
 
 def change_weights(run: Path, factor: float) -> None:
     weights = run / "weights.safetensors"
@@ -24,24 +29,24 @@ def change_weights(run: Path, factor: float) -> None:
 
 
 def test_analyze_measures_once_and_compares(run, small_run: Path, tmp_path: Path):
-    code, out, err = run("analyze", small_run, "--out", "analysis/a", "--plan")
+    code, out, err = run("analyze", small_run, *GRID, "--out", "analysis/a", "--plan")
     assert code == 0, err
     assert not (tmp_path / "analysis").exists()
     steps = [(line[:7].strip(), line[9:]) for line in out.splitlines()[:-1]]
     assert all(time != "kept" for time, _ in steps)
     assert "about" in out.splitlines()[-1]
 
-    assert run("analyze", small_run, "--out", "analysis/a")[0] == 0
+    assert run("analyze", small_run, *GRID, "--out", "analysis/a")[0] == 0
     kept = sorted((tmp_path / "analysis/.cache").iterdir())
     before = [path.stat().st_mtime_ns for path in kept]
     shutil.copytree(small_run, tmp_path / "other")
     change_weights(tmp_path / "other", 0.9)
-    _, out, _ = run("analyze", small_run, "other", "--out", "analysis/b", "--plan")
+    _, out, _ = run("analyze", small_run, "other", *GRID, "--out", "analysis/b", "--plan")
     steps = [(line[:7].strip(), line[9:]) for line in out.splitlines()[:-1]]
     assert {label.split(":")[0] for time, label in steps if time != "kept"} == {"other"}
 
     refused(run("analyze", small_run, "--example", 3), "--example is 3", "a test preset that is measured, 55 to 63")
-    code, out, err = run("analyze", small_run, "other", "--out", "analysis/b", "--example", 57)
+    code, out, err = run("analyze", small_run, "other", *GRID, "--out", "analysis/b", "--example", 57)
     assert code == 0, err
     assert "report.html" in out
     assert [path.stat().st_mtime_ns for path in kept] == before
@@ -83,6 +88,49 @@ def test_analyze_measures_once_and_compares(run, small_run: Path, tmp_path: Path
     assert "Waveforms of test presets, phase included" in page
     assert page.count("Bounds of the waveforms, and log-mel spectrograms") == 4  # two paths of each run
     refused(run("analyze", small_run, "--workers", 0), "--workers is 0")
+    check_clusters(both["runs"]["small"], both["runs"]["other"], page)
+
+
+def check_clusters(small: dict, other: dict, page: str):
+    """Latents and both nulls, at the settings asked for and over the grid; members' sounds, and how alike they are."""
+    assert small["map"] == {"presets": 60, "eps": 0.5, "min_samples": 4, "neighbours": 15, "min_distance": 0.0}
+    of_map = [c for c in small["clusters"] if (c["space"], c["method"]) == ("UMAP map", "DBSCAN")]
+    assert [(c["of"], c["seed"], c["eps"], c["points"]) for c in of_map] == [
+        *(("latents", seed, 0.5, 60) for seed in range(3)),
+        *((null, seed, 0.5, 60) for null in ("normal noise", "collapsed encoder") for seed in range(2)),
+    ]
+    row = small["clusters_against_nulls"][0]
+    for null, found in row["nulls"].items():
+        counts = [c["clusters"] for c in of_map if c["of"] == null]
+        assert found["clusters"]["mean"] == pytest.approx(sum(counts) / 2)
+        assert found["clusters"]["maps"] == 2
+        assert null in row["sentence"]
+    assert len(small["collapsed_encoders_kl_nats"]) == 2
+    grid = small["clusters_over_settings"]
+    assert {name: len(cells) for name, cells in grid.items()} == {
+        "latents": 3 * 3 * 7, "normal noise": 2 * 3 * 7, "collapsed encoder": 2 * 3 * 7,
+    }  # fmt: skip
+    for name, cells in grid.items():
+        here = [c["clusters"] for c in cells if (c["eps"], c["neighbours"]) == (0.5, 15)]
+        assert here == [c["clusters"] for c in of_map if c["of"] == name]  # the maps of the survey are in the grid
+    for null in ("normal noise", "collapsed encoder"):
+        assert grid[null] == other["clusters_over_settings"][null]
+    assert small["neighbourhoods"]["sound_cosine"]["within"] is not None
+    players = re.findall(r'class="label">preset (\d+) of the map<', page)
+    counts = [int(count) for count in re.findall(r'class="caption">[^<]* (\d+) sounds in all', page)]
+    assert len(counts) == 2
+    assert 0 < len(players) == sum(counts) <= 30
+    assert all(int(number) < 60 for number in players)
+    assert "cosine similarity of sounds (log-mel embedding) within DBSCAN" in page.replace("&#39;", "'")
+
+
+def test_settings_of_the_map_are_refused_in_one_line(run, small_run: Path, tmp_path: Path):
+    for option, value in (
+        ("--eps", 0), ("--eps", "nan"), ("--min-samples", 0), ("--neighbours", 1), ("--min-dist", 1.5),
+        ("--map-presets", 3), ("--map-nulls", 0),
+    ):  # fmt: skip
+        refused(run("analyze", small_run, option, value), f"{option} is {value}")
+    assert not (tmp_path / "analysis").exists()
 
 
 def check_waveforms(found: dict, rows: list[dict[str, str]]) -> None:
@@ -163,7 +211,7 @@ def test_five_latents_and_two_test_presets_have_every_result_or_a_reason(run, tm
         once = ("--loss", "none", "--epochs", 1, "--batch-size", 5, "--seed", seed, "--out", name)
         code, _, err = run("train", "--data", "d.json", *once)
         assert code == 0, err
-    found = analysed(run, tmp_path, "r", "other")
+    found = analysed(run, tmp_path, "r", "other", "--map-presets", 5)
     assert found["runs"]["r"]["fad_logmel_prior"]["value"] is None
     assert "2 sounds" in found["runs"]["r"]["fad_logmel_prior"]["reason"]
     assert "3 or more" in found["runs"]["r"]["neighbourhoods"]["reason"]
@@ -195,7 +243,7 @@ def test_audio_that_is_not_finite_is_one_line_and_leaves_nothing(run, small_run:
 
 def analysed(run, folder: Path, *arguments: object) -> dict:
     """The metrics of an analysis that ends well and says NaN or infinity nowhere."""
-    code, _, err = run("analyze", *arguments, "--out", "a")
+    code, _, err = run("analyze", *MAPS, *arguments, "--out", "a")
     assert code == 0, err
     assert "Warning" not in err
     found = json.loads((folder / "a/metrics.json").read_text())

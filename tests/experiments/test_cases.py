@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from synthvae.analysis.thesis import thesis_figures
 from synthvae.errors import UserError
 from synthvae.experiments.cases import list_cases, select_cases
 from synthvae.experiments.scale import scaled
-from synthvae.experiments.tables import thesis_figures
 from synthvae.models import build_model, parse_architecture
 
 DATA = Path("x.json")

@@ -7,9 +7,10 @@ import io
 import numpy as np
 import pytest
 
+from synthvae.analysis.thesis import thesis_figures
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.distances import EmbeddingDistances, Gaussian, Reference, RunDistances
-from synthvae.experiments.tables import Table, heard_table, thesis_figures, thesis_tables
+from synthvae.experiments.tables import Table, heard_table, thesis_tables
 from tests.experiments.synthetic import results
 
 

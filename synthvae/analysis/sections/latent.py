@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from synthvae.analysis.descriptors import DESCRIPTORS
 from synthvae.analysis.figures import point_density
+from synthvae.analysis.latent import MapSettings
 from synthvae.analysis.neighbourhoods import ClusterExample, cluster_examples, mean_spectrum
+from synthvae.analysis.null_maps import Expected, expected_clusters
 from synthvae.analysis.report import (
     Cell,
     Column,
@@ -27,33 +27,32 @@ from synthvae.analysis.report import (
 )
 from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sections.listening import render
-from synthvae.analysis.survey import MAP, MARGIN, Range
+from synthvae.analysis.survey import MAP, MARGIN, Range, SurveyRow, leads
+from synthvae.analysis.thesis import thesis_clusters
 from synthvae.training.config import PNP, TrainConfig
 from synthvae.training.loop import ACTIVE_NATS
 
 __all__ = ["COLOUR", "cluster_spectra", "latent_space", "shown_clusters"]
 
-#: Members of a cluster whose spectra are averaged, at most.
-SPECTRUM_SOUNDS = 64
+#: Players of each cluster: three clusters have fifteen.
+PLAYERS = 5
 
 #: Descriptor by which the maps in the folder are coloured; the page has them all.
 COLOUR = "centroid"
 
 
 def shown_clusters(run: RunResults) -> tuple[ClusterExample, ...]:
-    """Mid-sized clusters of DBSCAN on the first map, as the thesis shows them."""
-    survey = run.survey.latents
-    return cluster_examples(survey.maps[survey.seeds[0]], survey.of(MAP, "DBSCAN")[0].labels)
+    """Medium-sized clusters of DBSCAN on the first map, drawn at random as in the thesis."""
+    return cluster_examples(run.survey.latents.of(MAP, "DBSCAN")[0].labels)
 
 
-def cluster_spectra(run: RunResults, sample_rate: int) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
-    """Mean spectrum in dB of each cluster shown, over `SPECTRUM_SOUNDS` members at most, and frequencies in Hz."""
-    labels = run.survey.latents.of(MAP, "DBSCAN")[0].labels
+def cluster_spectra(run: RunResults, results: Results) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+    """Mean spectrum in dB of the members of each cluster shown, as they sound, and frequencies in Hz."""
     spectra, hertz = {}, np.zeros(0)
     for example in shown_clusters(run):
-        members = np.flatnonzero(labels == example.label)[:SPECTRUM_SOUNDS]
-        hertz, level = mean_spectrum(_decoded(run, members).numpy(), sample_rate)
-        spectra[f"cluster {example.label}, {example.size} latents"] = level
+        audio = render(run, results.mapped[list(example.members)])
+        hertz, level = mean_spectrum(audio.numpy(), results.tests.sample_rate)
+        spectra[f"cluster {example.label}, {len(example.members)} of {example.size} members"] = level
     return spectra, hertz
 
 
@@ -65,15 +64,20 @@ def latent_space(run: RunResults, results: Results, images: Mapping[str, bytes])
     ]
     items: list[Item] = [
         _clusters(run),
+        *_grid(run),
         _near(run),
         FigureItem(
             images[f"{run.name}_map"],
             "Density-coloured UMAP of latents beside that of noise",
-            f"UMAP of {len(run.latents.mapped):,} training latents, coloured by density, beside noise of that shape.",
+            f"UMAP of {len(run.latents.mapped):,} latents, coloured by density, beside noise of that shape.",
         ),
-        FigureItem(images[f"{run.name}_clusters"], "UMAP of latents with DBSCAN's clusters", "DBSCAN's clusters."),
+        FigureItem(
+            images[f"{run.name}_clusters"],
+            "UMAP of latents with DBSCAN's clusters",
+            "DBSCAN's clusters; rings mark those that are played and averaged below.",
+        ),
         *_views(run, results),
-        *_examples(run, images, results.tests.sample_rate),
+        *_examples(run, results, images),
         Table(
             "What each latent dimension carries",
             [Column("dimension"), Column("KL divergence"), Column("state")],
@@ -120,69 +124,114 @@ def _views(run: RunResults, results: Results) -> list[Item]:
     return [MapItem(caption, [f"preset {number}" for number in results.tests.numbers], run.views.maps, values, density)]
 
 
-def _examples(run: RunResults, images: Mapping[str, bytes], sample_rate: int) -> list[Item]:
-    """Three sounds and the mean spectrum of some clusters; nothing where there are none."""
-    rows = [
-        sound_row(
-            f"cluster {example.label}",
-            [f"latent {index}" for index in example.members],
-            list(_decoded(run, np.array(example.members)).numpy()),
-            sample_rate,
-            f"{example.size} latents",
+def _examples(run: RunResults, results: Results, images: Mapping[str, bytes]) -> list[Item]:
+    """Members' sounds and their mean spectrum for some clusters; nothing where there are no clusters."""
+    rows = []
+    for example in shown_clusters(run):
+        played = list(example.members[:PLAYERS])
+        audio = list(render(run, results.mapped[played]).numpy())
+        labels = [f"preset {number} of the map" for number in played]
+        rows.append(
+            sound_row(f"cluster {example.label}", labels, audio, results.tests.sample_rate, f"{example.size} members")
         )
-        for example in shown_clusters(run)
-    ]
     if not rows:
         return []
     figure = FigureItem(
         images[f"{run.name}_spectra"],
-        "Mean spectra of the clusters shown",
-        "Mean spectra of the clusters shown, in bands of a twelfth of an octave.",
+        "Mean spectra of the clusters' members",
+        "Mean spectra of the members' own sounds (up to 15 of each cluster), in bands of a twelfth of an octave.",
     )
-    return [SoundTable("Mid-sized clusters of DBSCAN on the first map, and what lies in their middle", rows), figure]
-
-
-def _decoded(run: RunResults, members: NDArray[np.intp]) -> Tensor:
-    """Sounds ``(B, T)`` of mapped latents."""
-    return render(run, run.run.decode(torch.from_numpy(run.latents.mapped[members])))
+    caption = (
+        "Three medium-sized clusters of DBSCAN on the first map, drawn at random, and random members of each as they "
+        f"sound, {sum(len(row.sounds) for row in rows)} sounds in all; rings on the map of clusters show their places. "
+        "The thesis's clusters of section 5.5.3 have 15 members each: clusters are drawn from the tenth of all that "
+        "are nearest to that size"
+    )
+    return [SoundTable(caption, rows), figure]
 
 
 def _clusters(run: RunResults) -> Table:
+    survey = run.survey.latents
     columns = [
         Column("clustered"),
         Column("method"),
-        Column("clusters", note="lowest to highest over the seeds"),
+        Column("clusters", note="median, lowest and highest over the maps"),
         Column("noise", "share"),
         Column("DBCV"),
-        Column("null: clusters", note="the same on standard normal noise of the same shape"),
-        Column("null: noise", "share"),
-        Column("null: DBCV"),
-        Column("verdict"),
     ]
+    for name in run.survey.nulls:
+        columns += [Column(f"{name}: clusters"), Column(f"{name}: noise share"), Column(f"{name}: DBCV")]
     rows: list[list[Cell]] = []
     for row in run.survey.rows:
-        own: list[Cell] = [_range(row.clusters, "clusters"), row.noise_share.median, _range(row.dbcv, "index")]
-        null: list[Cell] = [
-            _range(row.null_clusters, "clusters"),
-            row.null_noise_share.median,
-            _range(row.null_dbcv, "index"),
-        ]
-        verdict = Verdict("good", "above noise") if row.beats_noise else Verdict("bad", "no better than noise")
-        rows.append([row.space, row.method, *own, *null, verdict])
-    survey = run.survey.latents
+        cells: list[Cell] = [_range(row.clusters, "clusters"), row.noise_share.median, _range(row.dbcv, "index")]
+        for null in row.nulls.values():
+            cells += [_expected(null.clusters, "clusters"), _expected(null.noise_share, "share"),
+                      _expected(null.dbcv, "index")]  # fmt: skip
+        rows.append([row.space, row.method, *cells, _verdict(row)])
+    nulls = next(iter(run.survey.nulls.values()))
+    notes = [
+        f"Of the latents: medians, with the lowest and the highest over {len(survey.seeds)} maps. Of the nulls: means "
+        f"over {len(nulls.seeds)} maps, each of a draw of its own, with the 95 % interval in which one more map would "
+        "lie. A clustering leads a null where every map's DBCV is above 0 and above that interval; where fewer than "
+        f"two maps of the null have a DBCV, it has to lead their mean, or 0, by {MARGIN:g}.",
+        f"A collapsed encoder is a network of this run's widths trained with the KL weight 1 that the thesis prints; "
+        f"{max(run.collapsed_kl.values()):.1g} nats are left in it at most.",
+    ]
+    dbcv = {name: null.dbcv for name, null in run.survey.rows[0].nulls.items()}
+    notes.append(thesis_clusters(survey.settings, survey.points, survey.dimension, dbcv))
     return Table(
-        f"Clusters of {survey.points:,} latents, beside the same methods on noise ({len(survey.seeds)} maps each)",
-        columns,
+        f"Clusters of {survey.points:,} latents, beside the same methods on nulls ({_settings(survey.settings)})",
+        [*columns, Column("verdict")],
         rows,
-        "Medians, with the lowest and the highest over maps. A clustering counts as above noise where every map's DBCV "
-        f"leads 0 and that of every map of noise by {MARGIN:g}.",
+        " ".join(note for note in notes if note),
     )
+
+
+def _verdict(row: SurveyRow) -> Verdict:
+    led = [name for name, null in row.nulls.items() if null.led]
+    if len(led) == len(row.nulls):
+        return Verdict("good", "leads " + " and ".join(led))
+    return Verdict("bad", f"leads {led[0]} alone" if led else "leads no null")
+
+
+def _settings(settings: MapSettings) -> str:
+    return (
+        f"UMAP with {settings.neighbours} neighbours and min_dist {settings.min_distance:g}, DBSCAN with eps "
+        f"{settings.eps:g} and {settings.min_samples} samples"
+    )
+
+
+def _grid(run: RunResults) -> list[Item]:
+    """Clusters over the grid of settings, of the latents and of the nulls; nothing where there is no grid."""
+    if not run.grids:
+        return []
+    columns = [Column("neighbours"), Column("eps")]
+    for name in run.grids:
+        columns += [Column(f"{name}: clusters"), Column(f"{name}: noise share"), Column(f"{name}: DBCV")]
+    rows: list[list[Cell]] = []
+    for cells in zip(*(grid.cells for grid in run.grids.values()), strict=True):
+        row: list[Cell] = [str(cells[0].settings.neighbours), f"{cells[0].settings.eps:g}"]
+        found = {name: expected_clusters(cell.qualities) for name, cell in zip(run.grids, cells, strict=True)}
+        for clusters, share, dbcv in found.values():
+            row += [_expected(clusters, "clusters"), _expected(share, "share"), _expected(dbcv, "index")]
+        own = [q.dbcv for q in cells[0].qualities]
+        led = [name for name, null in list(found.items())[1:] if all(leads(dbcv, null[2]) for dbcv in own)]
+        good = len(led) == len(cells) - 1
+        rows.append([*row, Verdict("good" if good else "bad", f"leads {' and '.join(led) or 'no null'}")])
+    return [
+        Table(
+            "How sensitive the clusters are: DBSCAN on UMAP over a grid of settings, beside the nulls at the same",
+            [*columns, Column("verdict")],
+            rows,
+            "Means over maps, with the 95 % interval in which one more map would lie.",
+        )
+    ]
 
 
 def _near(run: RunResults) -> Table:
     """Neighbourhoods, each beside what chance gives."""
     near = run.neighbourhoods
-    trust, of_map, cosine = near.trust, near.map_trust, near.cosine
+    trust, of_map = near.trust, near.map_trust
     rows: list[list[Cell]] = []
     if trust is not None:
         correlation = Measured(trust.spearman, "correlation", trust.low, trust.high)
@@ -199,18 +248,29 @@ def _near(run: RunResults) -> Table:
             ["trustworthiness of the map", Measured(of_map.trustworthiness, "index"), Measured(of_map.chance, "index")]
         )
         rows.append(["continuity of the map", Measured(of_map.continuity, "index"), Measured(of_map.chance, "index")])
-    for name, value, random in (
-        ("cosine similarity within HDBSCAN's clusters", cosine.within, cosine.random_within),
-        ("cosine similarity across them", cosine.across, cosine.random_across),
-    ):
-        by_chance = Measured(None, "cosine") if random is None else Measured(sum(random) / 2, "cosine", *random)
-        rows.append([name, Measured(value, "cosine"), by_chance])
-    columns = [Column("measure"), Column("latents"), Column("chance", note="what random neighbours or labels give")]
+    for what, cosines in (("latents", near.cosine), ("sounds (log-mel embedding)", near.sound_cosine)):
+        for where, value, random in (
+            ("within", cosines.within, cosines.random_within),
+            ("across", cosines.across, cosines.random_across),
+        ):  # fmt: skip
+            by_chance = Measured(None, "cosine") if random is None else Measured(sum(random) / 2, "cosine", *random)
+            rows.append(
+                [f"cosine similarity of {what} {where} DBSCAN's clusters", Measured(value, "cosine"), by_chance]
+            )
+    columns = [
+        Column("measure"),
+        Column("value"),
+        Column("chance", note="what random neighbours, or pairs under random labels, give"),
+    ]
     return Table("Does near in the latent space sound near?", columns, rows, near.reason)
 
 
 def _range(values: Range | None, unit: str) -> Measured:
     return Measured(None, unit) if values is None else Measured(values.median, unit, values.low, values.high)
+
+
+def _expected(values: Expected | None, unit: str) -> Measured:
+    return Measured(None, unit) if values is None else Measured(values.mean, unit, values.low, values.high)
 
 
 def _training(phase: TrainConfig) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from synthvae.analysis.comparison import LOGMEL, Comparisons
 from synthvae.analysis.movement import PathComparison
+from synthvae.analysis.null_maps import NOISE
 from synthvae.analysis.reconstruction import Ratio, error_ratio
 from synthvae.analysis.report import Finding, Headline, Measured
 from synthvae.analysis.results import Results, RunResults
+from synthvae.analysis.thesis import thesis_clusters
 from synthvae.training.loop import ACTIVE_NATS
 
 __all__ = ["findings", "headlines"]
@@ -47,7 +49,7 @@ def headlines(results: Results) -> list[Headline]:
         else Headline(
             f"{of}clusters in the latent map",
             Measured(int(row.clusters.median), "clusters"),
-            f"{row.null_clusters.median:.0f} in pure noise",
+            f"{row.nulls[NOISE].clusters.mean:.0f} in pure noise",
         ),
     ]
 
@@ -61,12 +63,21 @@ def findings(results: Results, comparisons: Comparisons | None) -> list[Finding]
         if run.movement.straight:
             found += [_paths(run, comparison) for comparison in run.movement.straight.values()]
         for row in run.survey.rows:
-            found.append(Finding("good" if row.beats_noise else "bad", f"{run.name}: {row.sentence}"))
+            found.append(Finding("good" if row.beats_nulls else "bad", f"{run.name}: {row.sentence}"))
+        found += [finding for finding in _thesis(run) if finding not in found]  # runs of one network share it
     if comparisons is not None:
         found += [Finding("neutral", c.difference.sentence) for c in comparisons.errors.values()]
         found += [Finding("neutral", pair.sentence) for pair in comparisons.errors[LOGMEL].pairs]
         found += [Finding("neutral", test.sentence) for test in comparisons.counts.values()]
     return found
+
+
+def _thesis(run: RunResults) -> list[Finding]:
+    """Whether the thesis's own clusters lead the nulls of this run's maps; nothing where they cannot be compared."""
+    survey, row = run.survey.latents, run.survey.rows[0]
+    dbcv = {name: null.dbcv for name, null in row.nulls.items()}
+    sentence = thesis_clusters(survey.settings, survey.points, survey.dimension, dbcv)
+    return [Finding("neutral", sentence)] if sentence else []
 
 
 def _ratio(run: RunResults, results: Results, null: str) -> Ratio:

@@ -1,0 +1,108 @@
+"""How far clusters on a map are the settings' doing: the same latents over a grid of DBSCAN's radius and UMAP's view.
+
+The thesis says (section 6.2) that UMAP and DBSCAN are sensitive to their settings; a grid says how sensitive, and the
+nulls at the same settings say whether there are any at which the latents lead them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthvae.analysis.latent import ClusterQuality, MapSettings, cluster_quality, dbscan_labels, umap_map
+from synthvae.analysis.survey import run_tasks
+
+__all__ = ["GRID_EPS", "GRID_NEIGHBOURS", "GridCell", "MapGrid", "grid_settings", "measure_grid"]
+
+#: The thesis's values lie in the middle.
+GRID_EPS = (0.02, 0.03, 0.04, 0.05, 0.08, 0.16)
+GRID_NEIGHBOURS = (15, 50, 200)
+
+
+@dataclass(frozen=True)
+class GridCell:
+    """The clusters at one place of the grid.
+
+    Attributes:
+        settings: of maps and clusters there.
+        qualities: what the clusters are worth, map by map.
+    """
+
+    settings: MapSettings
+    qualities: tuple[ClusterQuality, ...]
+
+
+@dataclass(frozen=True)
+class MapGrid:
+    """The clusters of one set of draws over a grid.
+
+    Attributes:
+        cells: neighbours by neighbours, and radius by radius.
+    """
+
+    cells: tuple[GridCell, ...]
+
+
+def grid_settings(settings: MapSettings) -> list[list[MapSettings]]:
+    """The grid around some settings, which are in it: a list for each number of neighbours, with every radius."""
+    radii = sorted({*GRID_EPS, settings.eps})
+    neighbours = sorted({*GRID_NEIGHBOURS, settings.neighbours})
+    return [[replace(settings, eps=eps, neighbours=k) for eps in radii] for k in neighbours]
+
+
+def measure_grid(
+    draws: Mapping[int, NDArray[np.float64]],
+    name: str,
+    settings: MapSettings,
+    maps: Mapping[int, NDArray[np.float64]],
+    workers: int = 1,
+    progress: Callable[[str], object] = lambda what: None,
+) -> MapGrid:
+    """Map and cluster at every place of the grid; one map serves all radii.
+
+    Args:
+        draws: latents ``(N, D)`` by the seed of their map.
+        name: of them, to tell what has been done.
+        settings: in whose middle the grid lies.
+        maps: those that are drawn already with `settings`, by seed.
+        workers: processes at once.
+        progress: told what has been done.
+
+    Raises:
+        UserError: as `synthvae.analysis.survey.survey_latents`.
+    """
+    grid = grid_settings(settings)
+    tasks = [
+        _Task(f"{name} {seed}, {row[0].neighbours} neighbours", latents, seed, row,
+              maps.get(seed) if row[0].neighbours == settings.neighbours else None)
+        for row in grid
+        for seed, latents in draws.items()
+    ]  # fmt: skip
+    found = run_tasks(_compute, tasks, workers, progress)
+    cells = []
+    for number, row in enumerate(grid):
+        of_row = found[number * len(draws) : (number + 1) * len(draws)]
+        cells += [GridCell(s, tuple(qualities[i] for qualities in of_row)) for i, s in enumerate(row)]
+    return MapGrid(tuple(cells))
+
+
+class _Task(NamedTuple):
+    """A map, drawn or to be drawn, and the settings with which it is clustered."""
+
+    name: str
+    latents: NDArray[np.float64]
+    seed: int
+    settings: Sequence[MapSettings]
+    points: NDArray[np.float64] | None
+
+
+def _compute(task: _Task) -> list[ClusterQuality]:
+    first = task.settings[0]
+    points = task.points
+    if points is None:
+        points = umap_map(task.latents, task.seed, first.neighbours, first.min_distance)
+    return [cluster_quality(points, dbscan_labels(points, s.eps, s.min_samples)) for s in task.settings]

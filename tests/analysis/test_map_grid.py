@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from synthvae.analysis import map_grid
+from synthvae.analysis.latent import MapSettings, cluster_quality, dbscan_labels, pca_map
+from synthvae.analysis.map_grid import grid_settings, measure_grid
+
+
+def test_every_place_has_its_settings_and_one_map_serves_all_radii(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[int, int, float]] = []
+
+    def quick(latents: np.ndarray, seed: int, neighbours: int, min_distance: float) -> np.ndarray:
+        drawn.append((seed, neighbours, min_distance))
+        return pca_map(latents).points * neighbours
+
+    monkeypatch.setattr(map_grid, "umap_map", quick)
+    generator = np.random.default_rng(0)
+    latents = np.concatenate([generator.normal(centre, 0.001, (30, 4)) for centre in (0.0, 1.0, 2.0)])
+    settings = MapSettings(eps=0.07, neighbours=60, min_distance=0.1)
+    known = {5: pca_map(latents).points * 60}
+    grid = measure_grid({5: latents, 6: latents}, "latents", settings, known)
+    assert drawn == [(s, k, 0.1) for k in (15, 50, 60, 200) for s in (5, 6) if (s, k) != (5, 60)]
+    assert [cell.settings for cell in grid.cells] == [s for row in grid_settings(settings) for s in row]
+    assert len(grid.cells) == 4 * 7
+    for cell in grid.cells:
+        points = pca_map(latents).points * cell.settings.neighbours
+        expected = cluster_quality(points, dbscan_labels(points, cell.settings.eps, 4))
+        assert cell.qualities == (expected, expected)
+    assert len({cell.qualities[0].clusters for cell in grid.cells}) > 1
