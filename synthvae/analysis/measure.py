@@ -39,7 +39,6 @@ __all__ = [
     "TestSounds",
     "TrainNulls",
     "example_index",
-    "latents_to_map",
     "measure_run",
     "measure_tests",
     "measure_train",
@@ -52,8 +51,6 @@ __all__ = [
 #: The features that are compared, and the unit of their values.
 FEATURE_UNITS = {"logmel": "dB", "stft": "magnitude", "mfcc": "coefficient", "cqt": "magnitude"}
 BATCH = 64
-#: Latents mapped at least, where there are so many; the thesis maps 10 % of the training split.
-LEAST_LATENTS = 500
 #: Presets whose latents are mapped, as many as in the thesis (10 % of its 100,000 training presets): DBSCAN's radius
 #: goes with the number of points, so fewer would not be comparable.
 MAPPED = 10_000
@@ -359,14 +356,6 @@ def presets_to_map(dataset: Dataset, count: int = MAPPED) -> Tensor:
     first = header.size if header.source == "synth1b1" else 0
     further = draw_presets(dataset.parameters, header.source, header.seed + MAPPED_SEED, first, missing)
     return torch.cat([train, torch.from_numpy(dataset.parameters.normalise(further).astype(np.float32))])
-
-
-def latents_to_map(run: Run, dataset: Dataset) -> NDArray[np.float64]:
-    """Posterior means ``(N, D)`` of the first tenth of the training presets, or of 500 where that is fewer."""
-    train = dataset.split("train")
-    chosen = train[: max(len(train) // 10, min(len(train), LEAST_LATENTS))]
-    latents: NDArray[np.float64] = run.encode(chosen).double().numpy()
-    return latents
 
 
 def _nulls(sounds: TestSounds, audio: Tensor, seed: int, progress: Progress) -> dict[str, Nulls]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from synthvae.cli.analyze import check_maps
 from synthvae.cli.progress import progress_bar
 from synthvae.errors import UserError
 
@@ -124,6 +125,8 @@ def report(
     example: Annotated[
         int | None, typer.Option(help="Number of the test preset that is shown of every case.  [default: the first]")
     ] = None,
+    map_presets: Annotated[int, typer.Option(help="Presets on each latent map.")] = 10_000,
+    map_nulls: Annotated[int, typer.Option(help="Maps of each null of the clusters.")] = 5,
 ) -> None:
     """Write the thesis's tables again, ours beside the nulls and the thesis's, with figures and what follows from them.
 
@@ -135,7 +138,9 @@ def report(
         raise UserError(f"--limit is {limit}; give at least 2 test presets")
     if fad_limit is not None and fad_limit < 2:
         raise UserError(f"--fad-limit is {fad_limit}; give at least 2 sounds")
+    check_maps(map_presets, map_nulls)
     from synthvae.experiments.distances import measure_reference, measure_run_distances, plan_comparison
+    from synthvae.experiments.maps import measure_null, plan_nulls
     from synthvae.experiments.measures import measure_job
     from synthvae.experiments.pool import usual_jobs
     from synthvae.experiments.report import draw_example, finished_jobs, write_report
@@ -145,13 +150,15 @@ def report(
     names = [name.strip() for name in embedding.split(",")]
     comparison = plan_comparison(found, names, weights_dir, fad_limit)
     processes = jobs or usual_jobs()
-    _measure("measuring", measure_job, [(job, limit) for job in found], processes)
+    _measure("measuring", measure_job, [(job, limit, map_presets) for job in found], processes)
+    _measure("mapping nulls", measure_null, plan_nulls(found, map_presets, map_nulls), processes)
     if comparison.fingerprints:
         data = Path(found[0].config.data)
         sets = [(data, name, comparison) for name in comparison.fingerprints]
         _measure("embedding the dataset", measure_reference, sets, processes)
         _measure("embedding the runs", measure_run_distances, [(job, comparison) for job in found], processes)
-    page = write_report(found, out, shlex.join(["synthvae", *sys.argv[1:]]), comparison, shown)
+    command = shlex.join(["synthvae", *sys.argv[1:]])
+    page = write_report(found, out, command, comparison, shown, map_presets, map_nulls)
     print(f"{page}: the report; beside it tables (CSV) and figures")
 
 

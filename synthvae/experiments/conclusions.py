@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from synthvae.analysis.statistics import GroupTest, by_seed, compare_groups
-from synthvae.analysis.survey import MARGIN
+from synthvae.analysis.survey import leads
 from synthvae.analysis.waveforms import PHASE_JUDGES
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.tables import THESIS_FEATURES, Results
@@ -232,11 +232,12 @@ def _beats_nulls(results: Results) -> Answer:
             f"On logmel {len(better)} of {len(against)} cases are better than {words}{names}; {len(worse)} are worse."
         )
         comparisons += against
-    apart = [case.name for case in results.cases if _clusters_better_than_noise(results, case.name)]
-    sentences.append(
-        f"The clusters of {len(apart)} of {len(results.cases)} cases have a DBCV above that of standard "
-        f"normal noise, by {MARGIN:g} with every seed{': ' + ', '.join(apart) if apart else ''}."
-    )
+    for null in dict.fromkeys(name for nulls in results.null_maps.values() for name in nulls):
+        apart = [case.name for case in results.cases if _clusters_lead(results, case.name, null)]
+        sentences.append(
+            f"The clusters of {len(apart)} of {len(results.cases)} cases have a DBCV that leads the {null}, with every "
+            f"seed{': ' + ', '.join(apart) if apart else ''}."
+        )
     floor, constant = results.nulls.fad_floor, results.nulls.fad_mean_preset
     if floor is not None and constant is not None:
         distances = [np.mean([m.fad_test or np.nan for m in results.of(c.name)]) for c in results.cases]
@@ -247,9 +248,9 @@ def _beats_nulls(results: Results) -> Answer:
     return Answer("nulls", "What beats its null?", tuple(sentences), tuple(comparisons))
 
 
-def _clusters_better_than_noise(results: Results, case: str) -> bool:
-    pairs = [(m.map["dbcv"], m.map_of_noise["dbcv"]) for m in results.of(case)]
-    return all(found is not None and found > max(null or 0.0, 0.0) + MARGIN for found, null in pairs)
+def _clusters_lead(results: Results, case: str, null: str) -> bool:
+    found = results.null_maps[case].get(null)
+    return found is not None and all(leads(m.map["dbcv"], found.dbcv) for m in results.of(case))
 
 
 def _count(what: str, measured: str, comparisons: Sequence[Comparison]) -> str:

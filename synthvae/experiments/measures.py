@@ -12,18 +12,18 @@ from typing import Any
 
 import orjson
 
-from synthvae.analysis.latent import LatentMap, map_latents, noise_null
+from synthvae.analysis.latent import ClusterQuality
 from synthvae.analysis.measure import (
     Frechet,
     RunMeasures,
     TestMeasures,
     TestSounds,
-    latents_to_map,
     measure_run,
     measure_tests,
     render_tests,
 )
 from synthvae.analysis.waveforms import WAVEFORM_UNITS
+from synthvae.experiments.maps import case_clusters
 from synthvae.experiments.pool import report, stop_requested
 from synthvae.experiments.runner import Job, dataset_and_voice
 from synthvae.files import atomic_write
@@ -59,7 +59,6 @@ class CaseMeasures:
         fad_prior: of draws of the prior, to the test sounds.
         kl: mean KL divergence of each latent dimension over the test presets, in nats.
         map: clusters of the latent map (`synthvae.analysis.latent.ClusterQuality`).
-        map_of_noise: the same of standard normal noise.
     """
 
     key: str
@@ -76,7 +75,6 @@ class CaseMeasures:
     fad_prior: float | None
     kl: list[float]
     map: dict[str, Any]
-    map_of_noise: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -104,16 +102,16 @@ class NullMeasures:
     parameter: list[float]
 
 
-def measure_job(task: tuple[Job, int]) -> None:
+def measure_job(task: tuple[Job, int, int]) -> None:
     """Measure a finished run where that was not done, and the nulls where those were not; for a process pool.
 
     Args:
-        task: the run, and how many test presets to use at most.
+        task: the run, how many test presets to use at most, and how many presets to map.
 
     Raises:
         UserError: if the run or its dataset cannot be read.
     """
-    job, limit = task
+    job, limit, mapped = task
     if stop_requested():
         return
     data = Path(job.config.data)
@@ -121,16 +119,14 @@ def measure_job(task: tuple[Job, int]) -> None:
     nulls_path = data.with_name(NULLS)
     run = load_run(job.directory)
     run.require_own_dataset(dataset)
-    key = _key(dataset, limit, (job.directory / "weights.safetensors").read_bytes(), job.case.eps)
+    key = _key(dataset, limit, (job.directory / "weights.safetensors").read_bytes(), job.case.eps, mapped)
     nulls_key = _key(dataset, limit)
     if not _is_current(nulls_path, nulls_key):
         write_json(nulls_path, dataclasses.asdict(_nulls(nulls_key, *_tests(data, limit))))
     if not _is_current(job.directory / MEASURES, key):
         measured = measure_run(run, *_tests(data, limit), SEED, lambda what: None)
-        latents = latents_to_map(run, dataset)
-        clusters = map_latents(latents, SEED, eps=job.case.eps)
-        noise = _noise(*latents.shape, job.case.eps)
-        write_json(job.directory / MEASURES, dataclasses.asdict(_case(key, run, measured, clusters, noise)))
+        clusters = case_clusters(job, run, mapped)
+        write_json(job.directory / MEASURES, dataclasses.asdict(_case(key, run, measured, clusters)))
     report(job.label, 1)
 
 
@@ -157,8 +153,8 @@ def _rounded(value: Any) -> Any:  # noqa: ANN401
     return float(f"{value:.9g}") if isinstance(value, float) else value
 
 
-def _key(dataset: Dataset, limit: int, weights: bytes = b"", eps: float = 0.0) -> str:
-    text = f"{VERSION} {dataset.hash} {limit} {SEED} {eps}"
+def _key(dataset: Dataset, limit: int, weights: bytes = b"", eps: float = 0.0, mapped: int = 0) -> str:
+    text = f"{VERSION} {dataset.hash} {limit} {SEED} {eps} {mapped}"
     return hashlib.sha256(text.encode() + weights).hexdigest()[:32]
 
 
@@ -175,12 +171,6 @@ def _tests(data: Path, limit: int) -> tuple[TestSounds, TestMeasures]:
     dataset, voice = dataset_and_voice(data)
     sounds = render_tests(voice, dataset, limit)
     return sounds, measure_tests(sounds, SEED, lambda what: None)
-
-
-@lru_cache(maxsize=4)
-def _noise(points: int, dimension: int, eps: float) -> LatentMap:
-    """The map of noise, which runs of one size share."""
-    return noise_null(points, dimension, SEED, eps=eps)
 
 
 def _nulls(key: str, sounds: TestSounds, tests: TestMeasures) -> NullMeasures:
@@ -200,7 +190,7 @@ def _nulls(key: str, sounds: TestSounds, tests: TestMeasures) -> NullMeasures:
     )
 
 
-def _case(key: str, run: Run, measured: RunMeasures, clusters: LatentMap, noise: LatentMap) -> CaseMeasures:
+def _case(key: str, run: Run, measured: RunMeasures, clusters: ClusterQuality) -> CaseMeasures:
     state = run.state
     return CaseMeasures(
         key,
@@ -215,8 +205,7 @@ def _case(key: str, run: Run, measured: RunMeasures, clusters: LatentMap, noise:
         _value(measured.train_distance),
         _value(measured.prior_distance),
         measured.kl.tolist(),
-        dataclasses.asdict(clusters.quality),
-        dataclasses.asdict(noise.quality),
+        dataclasses.asdict(clusters),
     )
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from synthvae.analysis.figures import error_distributions, png_bytes, waveform_overlays
-from synthvae.analysis.measure import FEATURE_UNITS, example_index
+from synthvae.analysis.measure import FEATURE_UNITS, MAPPED, example_index
+from synthvae.analysis.null_maps import NULL_SEEDS
 from synthvae.analysis.report import write_csv
 from synthvae.errors import UserError
 from synthvae.experiments.cases import Case, list_cases
@@ -19,6 +20,7 @@ from synthvae.experiments.compare import Interval
 from synthvae.experiments.conclusions import Answer, answers, answers_frame, group_tests
 from synthvae.experiments.distances import SetComparison, read_distances
 from synthvae.experiments.figures import ratio_chart
+from synthvae.experiments.maps import MapNull, read_null_maps
 from synthvae.experiments.measures import read_case, read_nulls
 from synthvae.experiments.runner import Job, dataset_and_voice, is_done, plan
 from synthvae.experiments.scale import dataset_size, scale_label
@@ -105,7 +107,13 @@ def draw_example(jobs: Sequence[Job], limit: int, example: int | None = None) ->
 
 
 def write_report(
-    jobs: list[Job], out: Path, command: str, comparison: SetComparison | None = None, example: Example | None = None
+    jobs: list[Job],
+    out: Path,
+    command: str,
+    comparison: SetComparison | None = None,
+    example: Example | None = None,
+    mapped: int = MAPPED,
+    nulls: int = len(NULL_SEEDS),
 ) -> Path:
     """Write the report.
 
@@ -115,6 +123,8 @@ def write_report(
         command: that made it, for the report.
         comparison: Fréchet distances in pretrained embeddings that were measured; none by default.
         example: a test sound and its reconstructions; none by default.
+        mapped: presets on each map.
+        nulls: maps of each null.
 
     Returns:
         The page; ``tables/``, ``figures/`` and ``conclusions.csv`` lie beside it.
@@ -124,7 +134,7 @@ def write_report(
     """
     scale = jobs[0].scale
     directory = ensure_directory(out / "thesis" / scale_label(scale))
-    results = _results(jobs, comparison)
+    results = _results(jobs, comparison, read_null_maps(jobs, mapped, nulls))
     tables = [heard_table(results), *thesis_tables(results)]
     found = answers(results)
     for old in ("tables", "figures"):
@@ -139,13 +149,13 @@ def write_report(
     return directory / PAGE
 
 
-def _results(jobs: list[Job], comparison: SetComparison | None) -> Results:
+def _results(jobs: list[Job], comparison: SetComparison | None, null_maps: dict[str, dict[str, MapNull]]) -> Results:
     cases = {job.case.name: job.case for job in jobs}
     seeds = {name: tuple(job.seed for job in jobs if job.case.name == name) for name in cases}
     measures = {(job.case.name, job.seed): read_case(job) for job in jobs}
     ordered = sorted(cases.values(), key=_place)
     distances = read_distances(jobs, comparison) if comparison else {}
-    return Results(tuple(ordered), seeds, measures, read_nulls(jobs[0]), distances)
+    return Results(tuple(ordered), seeds, measures, read_nulls(jobs[0]), distances, null_maps)
 
 
 def _place(case: Case) -> tuple[bool, str, int, str]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from synthvae.analysis.latent import ClusterQuality
+from synthvae.analysis.null_maps import COLLAPSED, NOISE
 from synthvae.analysis.waveforms import PHASE_JUDGES
 from synthvae.experiments.cases import Case, list_cases
+from synthvae.experiments.maps import MapNull
 from synthvae.experiments.measures import CaseMeasures, NullMeasures
 from synthvae.experiments.tables import Results
 
@@ -22,6 +25,18 @@ def quality(clusters: int, dbcv: float | None) -> dict[str, object]:
         "noise_share": 0.1,
         "dbcv": dbcv,
         "reason": "",
+    }
+
+
+#: DBCVs of three maps of each null: what one more map would have ends at 0.25 and at 0.55.
+NULL_DBCVS = {NOISE: (0.18, 0.2, 0.22), COLLAPSED: (0.25, 0.3, 0.35)}
+
+
+def null_maps(case: Case) -> dict[str, MapNull]:
+    """Nulls of a case: 5 clusters on every map."""
+    return {
+        name: MapNull(name, (16,), case.eps, tuple(ClusterQuality(**quality(5, dbcv)) for dbcv in dbcvs))
+        for name, dbcvs in NULL_DBCVS.items()
     }
 
 
@@ -47,7 +62,7 @@ def measures(factor: float, seed: int, dbcv: float | None = 0.4, fad: float | No
     heard["level_slope"] = (100.0 * (factor - 0.8) + np.random.default_rng(seed).normal(0.0, 1.0, PRESETS)).tolist()
     return CaseMeasures(
         "key", 30 + seed, 25, "all epochs done", 60.0, errors, errors, heard, [2.0] * PRESETS, fad, fad, fad,
-        [1.0, 0.01], quality(7, dbcv), quality(5, 0.2),
+        [1.0, 0.01], quality(7, dbcv),
     )  # fmt: skip
 
 
@@ -56,4 +71,5 @@ def results(factors: dict[str, float], seeds: int = 3, **others: float | None) -
     known = {case.name: case for case in list_cases()}
     cases: tuple[Case, ...] = tuple(known[name] for name in factors)
     runs = {(name, s): measures(factor, s, **others) for name, factor in factors.items() for s in range(seeds)}
-    return Results(cases, {name: tuple(range(seeds)) for name in factors}, runs, nulls())
+    of_seeds = {name: tuple(range(seeds)) for name in factors}
+    return Results(cases, of_seeds, runs, nulls(), null_maps={case.name: null_maps(case) for case in cases})

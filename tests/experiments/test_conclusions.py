@@ -43,10 +43,11 @@ def test_nulls_are_beaten_or_not():
     answer = found({"best-16": 0.1, "exp1-scl": 0.9})["nulls"]
     assert answer.sentences[0].startswith("On logmel 2 of 2 cases are better than the mean preset;")
     assert "1 of 2 cases are better than the mean spectrogram: best-16; 1 are worse" in answer.sentences[1]
-    assert "2 of 2 cases have a DBCV above" in answer.sentences[2]
-    assert answer.sentences[3].endswith("are 2 to 2 times the floor; that of the mean preset is 40 times.")
-    assert "0 of 1 cases have a DBCV above" in found({"best-16": 0.1}, dbcv=0.2)["nulls"].sentences[2]
-    assert "0 of 1 cases have a DBCV above" in found({"best-16": 0.1}, dbcv=None)["nulls"].sentences[2]
+    assert "2 of 2 cases have a DBCV that leads the normal noise, with every seed" in answer.sentences[2]
+    assert "0 of 2 cases have a DBCV that leads the collapsed encoder" in answer.sentences[3]
+    assert answer.sentences[4].endswith("are 2 to 2 times the floor; that of the mean preset is 40 times.")
+    assert "0 of 1 cases have a DBCV that leads" in found({"best-16": 0.1}, dbcv=0.2)["nulls"].sentences[2]
+    assert "0 of 1 cases have a DBCV that leads" in found({"best-16": 0.1}, dbcv=None)["nulls"].sentences[2]
 
 
 def test_every_comparison_is_in_the_file():

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from synthvae.analysis.latent import noise_null
+from synthvae.analysis.null_maps import COLLAPSED, NOISE
 from synthvae.errors import UserError
 from synthvae.experiments import runner
 from synthvae.experiments.cases import Case, select_cases
+from synthvae.experiments.maps import measure_null, plan_nulls, read_null_maps
 from synthvae.experiments.measures import measure_job, read_case, read_nulls
 from synthvae.experiments.pool import Stopped
 from synthvae.experiments.runner import Job, is_done, plan, prepare_data, run_jobs, train_job
@@ -126,7 +129,7 @@ def test_a_run_that_fails_does_not_keep_others_from_being_made(tmp_path: Path):
 def test_a_run_is_measured_once(tmp_path: Path):
     job = quick(tmp_path)[0]
     train_job(job)
-    measure_job((job, 8))
+    measure_job((job, 8, 30))
     path = job.directory / "measures.json"
     found, nulls = read_case(job), read_nulls(job)
     assert len(found.mse["logmel"]) == len(nulls.mse["stft"]["mean_preset"]) == nulls.presets == 8
@@ -137,7 +140,29 @@ def test_a_run_is_measured_once(tmp_path: Path):
     ratio = sum(found.mse["logmel"]) / sum(nulls.mse["logmel"]["mean_preset"])
     assert ratio == pytest.approx(1.0, abs=0.35)
     before = path.stat().st_mtime_ns
-    measure_job((job, 8))
+    measure_job((job, 8, 30))
     assert path.stat().st_mtime_ns == before
-    measure_job((job, 9))
+    measure_job((job, 9, 30))
     assert len(read_case(job).parameter) == read_nulls(job).presets == 9
+
+
+def test_nulls_of_a_map_are_shared_by_runs_of_one_network_and_drawn_once(tmp_path: Path):
+    job = quick(tmp_path)[0]
+    wider = dataclasses.replace(job, case=dataclasses.replace(job.case, name="wider", eps=0.9))
+    tasks = plan_nulls([job, wider], 24, 2)
+    radii = (job.case.eps, 0.9)
+    assert [(task.name, task.seed, task.radii) for task in tasks] == [
+        (name, seed, radii) for name in (NOISE, COLLAPSED) for seed in (0, 1)
+    ]
+    for task in tasks:
+        measure_null(task)
+    cache = Path(job.config.data).parent / ".cache"
+    kept = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
+    assert sum(name.startswith("null-map-") for name in kept) == 4
+    assert sum(name.startswith("null-clusters-") for name in kept) == 8
+    found = read_null_maps([job, wider], 24, 2)
+    assert {path.name: path.stat().st_mtime_ns for path in cache.iterdir()} == kept
+    points = noise_null(24, 4, seed=1, eps=0.9)
+    assert found["wider"][NOISE].qualities[1] == points.quality
+    assert found["wider"][NOISE].clusters != found[job.case.name][NOISE].clusters
+    assert {null.eps for null in found["wider"].values()} == {0.9}

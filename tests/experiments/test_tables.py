@@ -51,9 +51,36 @@ def test_ours_the_null_and_the_thesis_stand_in_one_row():
     assert float(rows["*random preset*"]["complex STFT / silence"]) == pytest.approx(1.5)
     slopes = [rows[f"*{null}*"]["rise of the level (dB/s)"] for null in ("mean preset", "random preset", "silence")]
     assert slopes == ["5", "0", "20"]
-    row = read(clusters)[0]
-    assert (row["clusters"], row["DBCV"], row["null: clusters"], row["null: DBCV"]) == ("7", "0.4", "5", "0.2")
+    row, noise, collapsed = read(clusters)
+    assert (row["clusters"], row["DBCV"]) == ("7", "0.4")
+    assert noise["case"] == "*normal noise, eps 0.04*"
+    assert collapsed["case"] == "*collapsed encoder 16, eps 0.04*"
+    assert (noise["clusters"], noise["DBCV"], collapsed["DBCV"]) == ("5", "0.2", "0.3")
+    assert float(noise["DBCV low"]) == pytest.approx(0.2 - 4.302653 * 0.02 * (4 / 3) ** 0.5, rel=1e-4)
     assert (row["thesis: clusters"], row["thesis: noise share"], row["thesis: DBCV"]) == ("818", "0.3616", "0.4136")
+
+
+def test_nulls_of_every_radius_and_who_leads_them():
+    found = results({"exp1-scl": 0.9, "exp1-lmsl": 0.9, "exp3-stft": 0.9, "exp3-phase1": 0.9})
+    measured = dict(found.measures)
+    weak = measured["exp1-scl", 1]
+    measured["exp1-scl", 1] = dataclasses.replace(weak, map=weak.map | {"dbcv": 0.1})
+    clusters = thesis_tables(dataclasses.replace(found, measures=measured))[3], thesis_tables(found)[7]
+    assert [row["case"] for row in read(clusters[0])][2:] == [
+        "*normal noise, eps 0.04*", "*collapsed encoder 16, eps 0.04*",
+    ]  # fmt: skip
+    assert [row["case"] for row in read(clusters[1])][2:] == [
+        "*normal noise, eps 0.05*", "*collapsed encoder 16, eps 0.05*",
+    ]  # fmt: skip
+    assert "1 of 2 lead the normal noise, eps 0.04 (not exp1-scl), which has 0.20, 0.10 to 0.30" in clusters[0].note
+    assert "none of 2 lead the collapsed encoder 16, eps 0.04, which has 0.30" in clusters[0].note
+    assert "all of 2 lead the normal noise, eps 0.05" in clusters[1].note
+    assert "The thesis prints" not in clusters[0].note  # 500 points and 2 dimensions are not the thesis's
+
+
+def test_no_column_of_the_clusters_is_empty():
+    table = thesis_tables(results({"exp1-scl": 0.9}))[3]
+    assert all(any(cell not in (None, "") for cell in column) for column in zip(*table.rows, strict=True))
 
 
 def embedded(dimension: int, sounds: int, floor: float) -> EmbeddingDistances:
