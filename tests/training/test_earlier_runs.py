@@ -1,0 +1,62 @@
+"""Runs that earlier versions wrote, before training knew tasks: they load, and go on as they would have then."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from synthvae.generation import generate_dataset
+from synthvae.parameters.voice import VOICE_63
+from synthvae.presets.dataset import Dataset, read_dataset
+from synthvae.presets.settings import RenderSettings
+from synthvae.synth.voice import Voice
+from synthvae.tensors import load_tensors
+from synthvae.training.config import resolve_config
+from synthvae.training.loop import train
+from synthvae.training.metrics import read_metrics
+from synthvae.training.run_directory import load_run
+
+#: Four epochs of three steps in two phases, killed in the second step of the third epoch; `finished` is what the same
+#: version made of it after that.
+DATA = Path(__file__).parent / "data"
+#: A tenth of what one step of Adam moves a weight by: processors round differently.
+TENTH_OF_A_STEP = 1e-4
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    path = tmp_path / "presets.json"
+    generate_dataset(path, VOICE_63, 24, 5, settings=RenderSettings(sample_rate=16000, seconds=0.25, control_rate=160))
+    return read_dataset(path)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(DATA / "run", tmp_path / "run"))
+
+
+def test_it_loads(run: Path):
+    loaded = load_run(run)
+    assert (loaded.latent_size, loaded.parameters, loaded.state["epoch"]) == (3, VOICE_63, 2)
+    assert loaded.config.phases[1].loss == "sclp"
+    expected = load_tensors(run / "weights.safetensors")[0]
+    assert all(torch.equal(value, expected[name]) for name, value in loaded.model.state_dict().items())
+
+
+def test_it_goes_on_to_the_weights_and_the_log_of_then(run: Path, dataset: Dataset):
+    loaded = load_run(run)
+    config = resolve_config(None, {**vars(loaded.config), "data": str(dataset.path)})
+    position = train(config, dataset, Voice(dataset.parameters, **dataset.header.settings.to_dict()), run, resume=True)
+    assert (position.epoch, position.phase, position.best_epoch) == (4, 1, 1)
+    found, expected = (
+        load_tensors(path)[0] for path in (run / "checkpoint.safetensors", DATA / "finished.safetensors")
+    )
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=TENTH_OF_A_STEP, msg=name)
+    log, before = read_metrics(run / "metrics.csv"), read_metrics(DATA / "finished.csv")
+    pd.testing.assert_frame_equal(log[before.columns], before, rtol=1e-3)
