@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from synthvae.analysis.saved import load_analysis
     from synthvae.parameters.voice import VOICE_63, VOICE_78
     from synthvae.synth.voice import Voice
-    from synthvae.training.run_directory import load_run
+    from synthvae.training.run import load_run
 
 __all__ = ["VOICE_63", "VOICE_78", "Voice", "load_analysis", "load_run"]
 
@@ -23,7 +23,7 @@ _HOMES = {
     "VOICE_78": "synthvae.parameters.voice",
     "Voice": "synthvae.synth.voice",
     "load_analysis": "synthvae.analysis.saved",
-    "load_run": "synthvae.training.run_directory",
+    "load_run": "synthvae.training.run",
 }
 
 

@@ -22,7 +22,7 @@ from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
 from synthvae.training.config import resolve_config
-from synthvae.training.loop import train
+from synthvae.training.trainer import train
 
 torch.set_num_threads(1)
 

@@ -32,7 +32,7 @@ from synthvae.analysis.neighbourhoods import (
 from synthvae.analysis.survey import MAP, SpaceSurvey
 from synthvae.errors import UserError
 from synthvae.generation import render_all
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["Movement", "Neighbourhoods", "measure_movement", "measure_neighbourhoods", "walk"]
 

@@ -26,7 +26,7 @@ from synthvae.features import Feature, build_feature
 from synthvae.generation import LARGEST_SEED, SOURCES, draw_presets, render_all
 from synthvae.losses.terms import kl_divergence
 from synthvae.presets.dataset import Dataset
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = [
     "FEATURE_UNITS",

@@ -35,8 +35,8 @@ from synthvae.features.mel import mel_centres
 from synthvae.files import atomic_write, ensure_directory
 from synthvae.presets.dataset import Dataset
 from synthvae.provenance import hardware, versions
-from synthvae.training.metrics import read_metrics
-from synthvae.training.run_directory import Run
+from synthvae.training.log import read_metrics
+from synthvae.training.run import Run
 
 __all__ = ["analyze_runs", "metrics_document", "plan_analysis"]
 

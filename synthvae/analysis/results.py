@@ -15,7 +15,7 @@ from synthvae.analysis.measure import ErrorTable, RunMeasures, TestMeasures, Tes
 from synthvae.analysis.pitch import Measured
 from synthvae.analysis.sets import EmbeddedTests, SetDistances
 from synthvae.analysis.survey import LatentSurvey
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = [
     "CollapsedDraws",

@@ -67,7 +67,7 @@ from synthvae.generation import render_all
 from synthvae.models import parse_architecture
 from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["SURVEY_SEEDS", "MapPlan", "Work", "cache_directory", "usual_workers"]
 

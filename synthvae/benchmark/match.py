@@ -19,7 +19,7 @@ from synthvae.parameters.space import ParameterSpace
 from synthvae.presets.sampling import uniform_unit
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["Matched", "Way", "match_table", "measure_match", "recordings", "voice_targets"]
 

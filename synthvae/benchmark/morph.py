@@ -12,7 +12,7 @@ from torch import Tensor
 
 from synthvae.benchmark.losses import interval
 from synthvae.exploration.morph import BAR, Walk, morph
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["CANDIDATES", "PLAIN", "WayMeasurement", "draw_pairs", "measure_morphs", "morph_table"]
 

@@ -76,7 +76,7 @@ def analyze(
     check_maps(map_presets, map_nulls)
     from synthvae.analysis.latent import MapSettings
     from synthvae.exploration.finding import find_run
-    from synthvae.training.run_directory import load_run
+    from synthvae.training.run import load_run
 
     settings = MapSettings(eps, min_samples, neighbours, min_dist)
     settings.check()

@@ -165,7 +165,7 @@ def match(
     from synthvae.matching.starts import encoder_of
     from synthvae.parameters.voice import VOICE_63
     from synthvae.presets.settings import RenderSettings
-    from synthvae.training.run_directory import load_run
+    from synthvae.training.run import load_run
 
     model = load_run(run) if run is not None else None
     if model is not None and encoder_of(model) is None:
@@ -231,7 +231,7 @@ def morph(
     from synthvae.exploration.finding import find_run
     from synthvae.exploration.morph import MOST_STEPS, WAYS
     from synthvae.presets.dataset import read_dataset
-    from synthvae.training.run_directory import load_run
+    from synthvae.training.run import load_run
 
     if not 2 <= steps <= MOST_STEPS:
         raise UserError(f"--steps is {steps}; give 2 to {MOST_STEPS}")

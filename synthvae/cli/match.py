@@ -67,7 +67,7 @@ def match(
     from synthvae.parameters import voice as spaces
     from synthvae.presets.preset import check_sample_format
     from synthvae.presets.settings import RenderSettings
-    from synthvae.training.run_directory import load_run
+    from synthvae.training.run import load_run
 
     check_sample_format(sample_format)
     model = load_run(run) if run is not None else None
@@ -128,9 +128,9 @@ def train_encoder(
     from synthvae.generation import check_seed
 
     check_seed(seed)
-    from synthvae.matching.encoder_training import Interrupted
-    from synthvae.matching.encoder_training import train_encoder as learn
-    from synthvae.training.run_directory import load_run
+    from synthvae.training.run import load_run
+    from synthvae.training.tasks.audio_encoder import Interrupted
+    from synthvae.training.tasks.audio_encoder import train_encoder as learn
 
     model = load_run(run)
     try:

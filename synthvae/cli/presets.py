@@ -46,7 +46,7 @@ def decode(
         raise UserError(f"--random is {random}; give at least 1")
     from synthvae import exploration
     from synthvae.generation import check_seed
-    from synthvae.training.run_directory import load_run
+    from synthvae.training.run import load_run
 
     check_seed(seed)
     model = load_run(run)
@@ -79,7 +79,7 @@ def encode(
     from synthvae import exploration
     from synthvae.presets.documents import check_target
     from synthvae.presets.preset import read_presets
-    from synthvae.training.run_directory import load_run
+    from synthvae.training.run import load_run
 
     check_target(out, overwrite)
     model = load_run(run)
@@ -107,7 +107,7 @@ def interpolate(
 
     from synthvae import exploration
     from synthvae.generation import is_number
-    from synthvae.training.run_directory import load_run
+    from synthvae.training.run import load_run
 
     model = load_run(run)
     chosen = (("--from", start), ("--to", end))

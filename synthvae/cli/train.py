@@ -12,7 +12,7 @@ import typer
 from synthvae.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from synthvae.training.loop import Trainer
+    from synthvae.training.trainer import Trainer
 
 __all__ = ["register"]
 
@@ -139,8 +139,8 @@ def train(
     settings = resolve_config(config, flags)
     from synthvae.presets.dataset import read_dataset
     from synthvae.synth.voice import Voice
-    from synthvae.training import loop
     from synthvae.training.preparation import needs_effect, prepare
+    from synthvae.training.trainer import Interrupted, Trainer
 
     dataset = read_dataset(Path(settings.data))
     through = "-synth" if settings.synth_layer else ""
@@ -161,7 +161,7 @@ def train(
         def on_step(epoch: int, step: int, steps: int) -> None:
             update(epoch, f"step {step}/{steps} {latest}")
 
-        trainer = loop.Trainer(settings, dataset, voice, directory, resume, on_step, on_epoch, preparation)
+        trainer = Trainer(settings, dataset, voice, directory, resume, on_step, on_epoch, preparation)
         if settings.loss not in ("none", PNP) and not settings.synth_layer:
             print(
                 "spectral term: measured on rendered sound, steers early stopping, no gradient (--synth-layer sends it)"
@@ -170,7 +170,7 @@ def train(
         _print_estimate(trainer)
         try:
             position = trainer.run()
-        except loop.Interrupted as stop:
+        except Interrupted as stop:
             print(f"{stop}; go on with the same command and --resume (--out {directory})", file=sys.stderr)
             raise typer.Exit(130) from None
     print(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from synthvae.exploration.writing import Written
     from synthvae.presets.preset import Preset
     from synthvae.presets.settings import RenderSettings
-    from synthvae.training.run_directory import Run
+    from synthvae.training.run import Run
 
 __all__ = ["register"]
 
@@ -219,7 +219,7 @@ def blend(
 
 def _load(run: Path | None) -> tuple[Run, list[str]]:
     from synthvae.exploration import find_run
-    from synthvae.training.run_directory import load_run
+    from synthvae.training.run import load_run
 
     path, note = find_run(run)
     return load_run(path), [note]

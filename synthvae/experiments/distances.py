@@ -19,7 +19,7 @@ from synthvae.analysis.storage import Store
 from synthvae.experiments.pool import report, stop_requested
 from synthvae.experiments.runner import Job, dataset_and_voice
 from synthvae.generation import render_all
-from synthvae.training.run_directory import load_run
+from synthvae.training.run import load_run
 
 __all__ = [
     "EmbeddingDistances",

@@ -22,7 +22,7 @@ from synthvae.analysis.survey import noise_draws
 from synthvae.experiments.pool import report, stop_requested
 from synthvae.experiments.runner import Job, dataset_and_voice
 from synthvae.models import parse_architecture
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["MapNull", "NullTask", "by_radius", "case_clusters", "measure_null", "plan_nulls", "read_null_maps"]
 

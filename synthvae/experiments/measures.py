@@ -28,7 +28,7 @@ from synthvae.experiments.pool import report, stop_requested
 from synthvae.experiments.runner import Job, dataset_and_voice
 from synthvae.files import atomic_write
 from synthvae.presets.dataset import Dataset
-from synthvae.training.run_directory import Run, load_run
+from synthvae.training.run import Run, load_run
 
 __all__ = ["CaseMeasures", "NullMeasures", "measure_job", "read_case", "read_nulls", "write_json"]
 

@@ -27,7 +27,7 @@ from synthvae.experiments.scale import dataset_size, scale_label
 from synthvae.experiments.tables import THESIS_FEATURES, Results, Table, heard_table, thesis_tables
 from synthvae.files import atomic_write, ensure_directory
 from synthvae.provenance import hardware, versions
-from synthvae.training.run_directory import load_run, read_description
+from synthvae.training.run import load_run, read_description
 
 __all__ = ["Example", "draw_example", "finished_jobs", "write_report"]
 

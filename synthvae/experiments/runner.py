@@ -22,8 +22,8 @@ from synthvae.perception import compute_metric, effect_on_dataset, metric_path, 
 from synthvae.presets.dataset import Dataset, read_dataset
 from synthvae.synth.voice import Voice
 from synthvae.training.config import PNP, TrainConfig
-from synthvae.training.loop import Interrupted, train
-from synthvae.training.run_directory import read_description
+from synthvae.training.run import read_description
+from synthvae.training.trainer import Interrupted, train
 
 __all__ = ["Job", "dataset_and_voice", "is_done", "plan", "prepare_data", "run_jobs"]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from synthvae.errors import UserError
 from synthvae.exploration.morph import check_presets
 from synthvae.exploration.paths import angles, residual, unwrapped, within
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["LARGEST_WEIGHT", "blend"]
 

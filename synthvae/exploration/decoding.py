@@ -12,7 +12,7 @@ from synthvae.files import ensure_directory
 from synthvae.generation import write_sounds
 from synthvae.naming import name_sounds
 from synthvae.presets.preset import Preset, check_sample_format
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["decode_to_files"]
 

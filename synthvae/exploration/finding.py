@@ -15,7 +15,7 @@ from synthvae.generation import is_number
 from synthvae.parameters.space import shown
 from synthvae.presets.dataset import Dataset, is_dataset, read_dataset
 from synthvae.presets.preset import Preset, read_preset
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["DATASET", "RUNS", "find_dataset", "find_preset", "find_presets", "find_run", "units"]
 

@@ -17,7 +17,7 @@ from synthvae.parameters.space import shown
 from synthvae.presets.documents import dump_json, load_json
 from synthvae.presets.preset import LATENTS_FORMAT, Preset
 from synthvae.presets.settings import check_format
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["Latents", "read_latents", "write_latents"]
 

@@ -18,7 +18,7 @@ from synthvae.exploration.geodesic import ITERATIONS, shorten
 from synthvae.exploration.hearing import Ear, consecutive, pairwise
 from synthvae.exploration.paths import Curve, LatentPath, ParameterPath, angles
 from synthvae.parameters.space import shown
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["BAR", "MOST_STEPS", "WAYS", "Walk", "check_presets", "morph"]
 

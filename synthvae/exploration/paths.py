@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from synthvae.parameters.space import ParameterSpace
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["Curve", "LatentPath", "ParameterPath", "angles", "residual", "straight_line", "unwrapped", "within"]
 

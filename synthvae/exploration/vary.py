@@ -29,7 +29,7 @@ from synthvae.exploration.hearing import Ear, pairwise
 from synthvae.exploration.morph import SAME, check_presets
 from synthvae.exploration.paths import angles, residual, within
 from synthvae.generation import check_seed
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["MOST", "Variations", "vary"]
 

@@ -15,7 +15,7 @@ from synthvae.errors import UserError
 from synthvae.files import atomic_write, ensure_directory
 from synthvae.generation import render_all
 from synthvae.presets.preset import Preset, check_sample_format, wav_bytes, write_preset
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 if TYPE_CHECKING:
     from synthvae.naming import Named

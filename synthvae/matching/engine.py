@@ -21,7 +21,7 @@ from synthvae.parameters.space import ParameterSpace
 from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["BUDGET", "Candidate", "MatchResult", "Progress", "budget_for", "match"]
 

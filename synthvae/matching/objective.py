@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from synthvae.matching.spectra import MultiResolutionLogMel
+from synthvae.features.log_mel_resolutions import MultiResolutionLogMel
 from synthvae.synth.voice import Voice
 
 __all__ = ["GRADIENT_COST", "Compared", "Found", "Objective", "Stopped"]

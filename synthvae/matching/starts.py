@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthvae.matching.encoder import ENCODER_FILE, AudioEncoder, read_encoder
 from synthvae.matching.index import SoundIndex
 from synthvae.matching.targets import Target
-from synthvae.training.run_directory import Run
+from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, read_encoder
+from synthvae.training.run import Run
 
 __all__ = ["encoder_of", "starts_of_encoder", "starts_of_index"]
 

@@ -14,7 +14,7 @@ from synthvae.bank import Bank
 from synthvae.errors import UserError
 from synthvae.presets.dataset import read_dataset
 from synthvae.tensors import load_tensors, save_tensors
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["Collection", "from_bank", "from_dataset", "read_collection"]
 

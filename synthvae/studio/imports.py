@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from synthvae.errors import UserError
-from synthvae.matching.encoder import ENCODER_FILE, AudioEncoder, read_encoder
+from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, read_encoder
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.recordings import prepare
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["Imported", "Imports"]
 

@@ -17,7 +17,7 @@ from synthvae.studio.clusters import Clusters, find_clusters
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.sounds import Renderer
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["VIEWS", "Maps", "hearing", "make_layout"]
 

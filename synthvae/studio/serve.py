@@ -16,7 +16,7 @@ from synthvae.files import ensure_directory
 from synthvae.studio.collection import from_bank, from_dataset
 from synthvae.studio.security import Access, is_loopback
 from synthvae.studio.session import Session
-from synthvae.training.run_directory import load_run
+from synthvae.training.run import load_run
 
 __all__ = ["MOST", "open_session", "serve"]
 

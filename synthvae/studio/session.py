@@ -27,7 +27,7 @@ from synthvae.studio.maps import Maps
 from synthvae.studio.measured import Measured
 from synthvae.studio.sounds import Renderer
 from synthvae.studio.specs import Spec
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["Session", "Sound"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from synthvae.features.mel import log_mel
 from synthvae.instruments.envelopes import tail_seconds
 from synthvae.synth.voice import Voice
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["LONGEST", "Renderer"]
 

@@ -16,7 +16,7 @@ from synthvae.errors import UserError
 
 if TYPE_CHECKING:
     from synthvae.matching.index import SoundIndex
-    from synthvae.training.run_directory import Run
+    from synthvae.training.run import Run
 
 __all__ = ["main"]
 
@@ -59,7 +59,7 @@ def _make(given: argparse.Namespace) -> None:
     from synthvae.studio.maps import make_layout
     from synthvae.studio.measured import measure_parts
     from synthvae.studio.sounds import Renderer
-    from synthvae.training.run_directory import load_run
+    from synthvae.training.run import load_run
 
     torch.set_num_threads(1)
     run = load_run(given.run)
@@ -76,7 +76,7 @@ def _make(given: argparse.Namespace) -> None:
 
 def _match_all(given: argparse.Namespace, inbox: _Inbox) -> None:
     """One recording after the other, until nobody asks any more."""
-    from synthvae.training.run_directory import load_run
+    from synthvae.training.run import load_run
 
     run = load_run(given.run)
     index = _known_sounds(run)

@@ -12,7 +12,7 @@ from synthvae.analysis.latent_use import measure_movement, measure_neighbourhood
 from synthvae.analysis.survey import survey_latents, survey_noise
 from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
-from synthvae.training.run_directory import load_run
+from synthvae.training.run import load_run
 
 
 def test_paths_begin_and_end_where_they_should(small_run: Path, small_dataset: Dataset):

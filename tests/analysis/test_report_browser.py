@@ -13,7 +13,7 @@ import pytest
 from synthvae.analysis.pipeline import analyze_runs, plan_analysis
 from synthvae.analysis.work import MapPlan
 from synthvae.presets.dataset import Dataset
-from synthvae.training.run_directory import load_run
+from synthvae.training.run import load_run
 
 pytestmark = pytest.mark.browser
 

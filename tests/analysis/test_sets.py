@@ -16,8 +16,8 @@ from synthvae.presets.dataset import read_dataset
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
 from synthvae.training.config import resolve_config
-from synthvae.training.loop import train
-from synthvae.training.run_directory import load_run
+from synthvae.training.run import load_run
+from synthvae.training.trainer import train
 from tests.analysis.drawn_weights import write_vggish
 
 

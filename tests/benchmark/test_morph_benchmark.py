@@ -6,7 +6,7 @@ import torch
 
 from synthvae.benchmark.morph import CANDIDATES, PLAIN, draw_pairs, measure_morphs, morph_table
 from synthvae.exploration.morph import morph
-from synthvae.training.run_directory import load_run
+from synthvae.training.run import load_run
 
 
 def test_pairs_are_drawn_without_repetition():

@@ -12,7 +12,7 @@ import torch
 from synthvae.analysis.embeddings import build_embedding
 from synthvae.analysis.frechet import GaussianStatistics, frechet_distance
 from synthvae.presets.dataset import read_dataset
-from synthvae.training.run_directory import load_run
+from synthvae.training.run import load_run
 from tests.analysis.drawn_weights import write_panns, write_vggish
 
 Command = Callable[..., tuple[int, str, str]]

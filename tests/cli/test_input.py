@@ -13,7 +13,7 @@ from synthvae.cli.presets import _numbered
 from synthvae.errors import UserError
 from synthvae.presets.dataset import Dataset
 from synthvae.presets.documents import check_target
-from synthvae.training.run_directory import load_run
+from synthvae.training.run import load_run
 
 Command = Callable[..., tuple[int, str, str]]
 SIZE = 16

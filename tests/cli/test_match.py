@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from synthvae.presets.preset import read_preset
-from synthvae.training.run_directory import load_run
+from synthvae.training.run import load_run
 from tests.cli.conftest import Command
 from tests.cli.refusal import refused
 

@@ -12,7 +12,7 @@ import torch
 
 from synthvae.parameters.voice import VOICE_63
 from synthvae.presets.preset import read_preset
-from synthvae.training.run_directory import load_run
+from synthvae.training.run import load_run
 from tests.cli.refusal import refused
 
 

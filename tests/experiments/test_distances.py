@@ -23,7 +23,7 @@ from synthvae.experiments.distances import (
 from synthvae.experiments.runner import Job
 from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
-from synthvae.training.run_directory import load_run
+from synthvae.training.run import load_run
 
 #: The embedding that needs no weights, as if it were a pretrained one.
 LOGMEL = SetComparison({"logmel": ""}, None, None)

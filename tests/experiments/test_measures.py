@@ -7,9 +7,9 @@ import pytest
 from synthvae.experiments.measures import _epochs
 from synthvae.presets.dataset import Dataset
 from synthvae.training.config import resolve_config
-from synthvae.training.loop import train
-from synthvae.training.metrics import read_metrics
-from synthvae.training.run_directory import load_run
+from synthvae.training.log import read_metrics
+from synthvae.training.run import load_run
+from synthvae.training.trainer import train
 
 
 def test_only_the_epochs_of_the_second_phase_count(small_dataset: Dataset, tmp_path: Path):

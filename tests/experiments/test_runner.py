@@ -15,8 +15,8 @@ from synthvae.experiments.measures import measure_job, read_case, read_nulls
 from synthvae.experiments.pool import Stopped
 from synthvae.experiments.runner import Job, is_done, plan, prepare_data, run_jobs, train_job
 from synthvae.presets.dataset import read_dataset
-from synthvae.training.metrics import read_metrics
-from synthvae.training.run_directory import load_run
+from synthvae.training.log import read_metrics
+from synthvae.training.run import load_run
 
 SCALE = 0.0005  # 70 presets
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from synthvae.models.selective import SelectiveVAE
-from synthvae.training.run_directory import Run, load_run
+from synthvae.training.run import Run, load_run
 
 KEPT = (
     "keyboard.midi_f0", "keyboard.duration", "vco_1.tuning", "vco_2.tuning", "vco_2.shape", "mixer.vco_1",

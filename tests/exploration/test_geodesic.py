@@ -6,7 +6,7 @@ from synthvae.exploration.geodesic import shorten
 from synthvae.exploration.hearing import Ear, consecutive
 from synthvae.exploration.paths import ParameterPath, angles
 from synthvae.parameters.voice import VOICE_63
-from synthvae.training.run_directory import load_run
+from synthvae.training.run import load_run
 
 
 def test_energy_falls_ends_stay_and_nothing_leaves_the_cube(small_run, small_voice, small_dataset):

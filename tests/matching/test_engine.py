@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from synthvae.errors import UserError
-from synthvae.matching.encoder import ENCODER_FILE, AudioEncoder, write_encoder
 from synthvae.matching.engine import BUDGET, NULL_PRESETS, UNLIKE, Progress, budget_for, match
 from synthvae.matching.index import open_index
 from synthvae.matching.objective import Objective
 from synthvae.matching.starts import encoder_of, starts_of_encoder
 from synthvae.matching.targets import Target, prepare_target
+from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, write_encoder
 from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.synth.voice import Voice
-from synthvae.training.run_directory import load_run
+from synthvae.training.run import load_run
 from tests.conftest import SHORT
 
 

@@ -24,7 +24,7 @@ from synthvae.studio.measured import measure_parts
 from synthvae.studio.security import Access
 from synthvae.studio.session import Session
 from synthvae.studio.sounds import Renderer
-from synthvae.training.run_directory import Run, load_run
+from synthvae.training.run import Run, load_run
 
 
 @pytest.fixture(scope="session")

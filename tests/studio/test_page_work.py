@@ -306,8 +306,8 @@ def encoding_run(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
     import torch
 
-    from synthvae.matching.encoder import ENCODER_FILE, AudioEncoder, write_encoder
-    from synthvae.training.run_directory import load_run
+    from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, write_encoder
+    from synthvae.training.run import load_run
 
     copy = tmp_path_factory.mktemp("runs") / "encoding"
     shutil.copytree(small_run, copy, ignore=shutil.ignore_patterns(".cache"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from synthvae.training.metrics import read_metrics
+from synthvae.training.log import read_metrics
 
 
 def records(path: Path) -> list[dict[str, float]]:

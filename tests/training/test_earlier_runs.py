@@ -16,9 +16,9 @@ from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
 from synthvae.tensors import load_tensors
 from synthvae.training.config import resolve_config
-from synthvae.training.loop import train
-from synthvae.training.metrics import read_metrics
-from synthvae.training.run_directory import load_run
+from synthvae.training.log import read_metrics
+from synthvae.training.run import load_run
+from synthvae.training.trainer import train
 
 #: Four epochs of three steps in two phases, killed in the second step of the third epoch; `finished` is what the same
 #: version made of it after that.

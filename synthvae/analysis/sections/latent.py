@@ -30,7 +30,7 @@ from synthvae.analysis.sections.listening import render
 from synthvae.analysis.survey import MAP, MARGIN, Range, SurveyRow, leads
 from synthvae.analysis.thesis import thesis_clusters
 from synthvae.training.config import PNP, TrainConfig
-from synthvae.training.loop import ACTIVE_NATS
+from synthvae.training.trainer import ACTIVE_NATS
 
 __all__ = ["COLOUR", "cluster_spectra", "latent_space", "shown_clusters"]
 

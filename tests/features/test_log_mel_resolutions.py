@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from synthvae.features.log_mel_resolutions import RESOLUTIONS, MultiResolutionLogMel
 from synthvae.features.mel import htk_filterbank, log_mel
-from synthvae.matching.spectra import RESOLUTIONS, MultiResolutionLogMel
 
 RATE, SAMPLES = 16000, 4000
 

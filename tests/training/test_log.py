@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from synthvae.errors import UserError
-from synthvae.training.metrics import MetricsLog, read_metrics
-from synthvae.training.run_directory import load_run
+from synthvae.training.log import MetricsLog, read_metrics
+from synthvae.training.run import load_run
 
 
 def test_rows_come_back_to_the_bit_and_phases_have_columns_of_their_own(tmp_path: Path):

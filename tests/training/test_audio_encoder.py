@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from synthvae.errors import UserError
-from synthvae.matching import encoder_training
-from synthvae.matching.encoder import ENCODER_FILE, AudioEncoder, read_encoder, write_encoder
-from synthvae.matching.encoder_training import PART_FILE, Interrupted, train_encoder
-from synthvae.training.run_directory import Run, load_run
+from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, read_encoder, write_encoder
+from synthvae.training.run import Run, load_run
+from synthvae.training.tasks import audio_encoder
+from synthvae.training.tasks.audio_encoder import PART_FILE, Interrupted, train_encoder
 
 
 @pytest.fixture
@@ -79,4 +79,4 @@ def test_a_stopped_training_goes_on_to_the_same_weights(run: Run, monkeypatch: p
 
 def test_fewer_presets_than_a_batch_are_refused(run: Run):
     with pytest.raises(UserError, match="--presets is 10"):
-        train_encoder(run, presets=encoder_training.BATCH - 54)
+        train_encoder(run, presets=audio_encoder.BATCH - 54)

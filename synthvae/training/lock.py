@@ -12,7 +12,7 @@ from typing import Any
 from synthvae.errors import UserError
 from synthvae.presets.dataset import Dataset
 from synthvae.training.config import TrainConfig
-from synthvae.training.run_directory import read_description
+from synthvae.training.run import read_description
 
 __all__ = ["alone_in", "check_out", "stop_on_sigint"]
 

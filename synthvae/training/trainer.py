@@ -27,12 +27,12 @@ from synthvae.presets.dataset import Dataset
 from synthvae.tensors import load_tensors, save_tensors
 from synthvae.training.checkpoint import Position, read_position, restore_checkpoint, save_checkpoint
 from synthvae.training.config import PNP, TrainConfig
-from synthvae.training.guard import alone_in, check_out, stop_on_sigint
-from synthvae.training.metrics import MetricsLog
+from synthvae.training.lock import alone_in, check_out, stop_on_sigint
+from synthvae.training.log import MetricsLog
 from synthvae.training.objective import COMPARED, TERMS, Objective, Weights, typical
 from synthvae.training.preparation import Preparation, perceptual_loss, prepare
 from synthvae.training.randomness import epoch_order, frame_offset, posterior_noise
-from synthvae.training.run_directory import write_description
+from synthvae.training.run import write_description
 from synthvae.training.schedules import kl_factor
 
 __all__ = ["ACTIVE_NATS", "Interrupted", "Trainer", "train"]

@@ -34,7 +34,7 @@ from synthvae.provenance import hardware, versions
 from synthvae.synth.voice import Voice
 from synthvae.tensors import load_tensors
 from synthvae.training.config import TrainConfig, resolve_config
-from synthvae.training.metrics import read_metrics
+from synthvae.training.log import read_metrics
 
 __all__ = ["Run", "load_run", "read_description", "write_description"]
 
@@ -185,7 +185,7 @@ class Run:
         return torch.randn(n, self.latent_size, generator=torch.Generator().manual_seed(seed))
 
     def metrics(self) -> pd.DataFrame:
-        """Every term and weight, a row per epoch (`synthvae.training.metrics.read_metrics`)."""
+        """Every term and weight, a row per epoch (`synthvae.training.log.read_metrics`)."""
         return read_metrics(self.path / "metrics.csv")
 
     @cached_property

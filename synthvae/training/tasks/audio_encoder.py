@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from synthvae.errors import UserError
+from synthvae.features.log_mel_resolutions import MultiResolutionLogMel
 from synthvae.files import ensure_directory
-from synthvae.matching.encoder import ENCODER_FILE, AudioEncoder, write_encoder
-from synthvae.matching.spectra import MultiResolutionLogMel
+from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, write_encoder
 from synthvae.training.checkpoint import Position, restore_checkpoint, save_checkpoint
-from synthvae.training.run_directory import Run
+from synthvae.training.run import Run
 
 __all__ = ["EncoderReport", "Interrupted", "train_encoder"]
 

@@ -1,0 +1,1 @@
+"""What training runs are about: one module per kind."""
