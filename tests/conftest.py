@@ -22,6 +22,7 @@ from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
 from synthvae.training.config import resolve_config
+from synthvae.training.tasks.presets import PresetTask
 from synthvae.training.trainer import train
 
 torch.set_num_threads(1)
@@ -64,7 +65,7 @@ def small_run(small_dataset: Dataset, small_voice: Voice, tmp_path_factory: pyte
             "lr": 1e-3,
         },
     )
-    train(config, small_dataset, small_voice, out)
+    train(PresetTask(config, small_dataset, small_voice), out)
     return out
 
 

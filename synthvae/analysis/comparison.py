@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from synthvae.analysis.results import RunResults
 from synthvae.analysis.statistics import CountTest, GroupComparison, by_seed, compare_counts, compare_groups
-from synthvae.training.trainer import ACTIVE_NATS
+from synthvae.training.tasks.presets import ACTIVE_NATS
 
 __all__ = ["LOGMEL", "Comparisons", "compare_runs"]
 

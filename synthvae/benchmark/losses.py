@@ -79,11 +79,11 @@ def measure_losses(
 
 
 def combinations(names: Sequence[str] | None = None) -> list[tuple[str, str]]:
-    """Every loss with every feature it takes, or with none; without ``none``, which has no gradient."""
+    """Every loss on sound with every feature it takes, or with none."""
     return [
         (name, feature)
         for name, spec in LOSSES.items()
-        if name != "none" and (names is None or name in names)
+        if spec.compares == "audio" and (names is None or name in names)
         for feature in spec.features or ("",)
     ]
 

@@ -16,7 +16,7 @@ from synthvae.models import ARCHITECTURES, VAE
 from synthvae.parameters.voice import VOICE_63
 from synthvae.synth.torchsynth_voice import TorchsynthVoice
 from synthvae.synth.voice import Voice
-from synthvae.training.objective import Objective, Weights
+from synthvae.training.tasks.presets import Objective, Weights
 
 __all__ = ["measure_train_step"]
 

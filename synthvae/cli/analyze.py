@@ -84,7 +84,7 @@ def analyze(
         newest, choice = find_run(option="RUNS")
         print(choice)
         runs = [newest]
-    models = [load_run(path) for path in runs]
+    models = [load_run(path, needs="parameters") for path in runs]
     from synthvae.analysis.measure import example_index
     from synthvae.analysis.pipeline import analyze_runs, plan_analysis
     from synthvae.analysis.work import MapPlan

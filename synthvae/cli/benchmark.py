@@ -167,7 +167,7 @@ def match(
     from synthvae.presets.settings import RenderSettings
     from synthvae.training.run import load_run
 
-    model = load_run(run) if run is not None else None
+    model = load_run(run, needs="parameters") if run is not None else None
     if model is not None and encoder_of(model) is None:
         raise UserError(f"{run}: has no audio encoder; train one with synthvae train-encoder {run}")
     space = VOICE_63 if model is None else model.parameters
@@ -240,7 +240,7 @@ def morph(
         if way not in WAYS:
             raise UserError(f"--ways names {way!r}; choose some of {', '.join(WAYS)}")
     path, note = find_run(run)
-    model = load_run(path)
+    model = load_run(path, needs="parameters")
     dataset = read_dataset(data or Path(model.config.data))
     if data is None:
         model.require_own_dataset(dataset)

@@ -70,7 +70,7 @@ def match(
     from synthvae.training.run import load_run
 
     check_sample_format(sample_format)
-    model = load_run(run) if run is not None else None
+    model = load_run(run, needs="parameters") if run is not None else None
     rate = model.settings.sample_rate if model is not None else RenderSettings().sample_rate
     sound = read_target(target, rate)
     space = model.parameters if model is not None else spaces.VOICE_78 if parameters == 78 else spaces.VOICE_63
@@ -129,10 +129,10 @@ def train_encoder(
 
     check_seed(seed)
     from synthvae.training.run import load_run
-    from synthvae.training.tasks.audio_encoder import Interrupted
     from synthvae.training.tasks.audio_encoder import train_encoder as learn
+    from synthvae.training.trainer import Interrupted
 
-    model = load_run(run)
+    model = load_run(run, needs="parameters")
     try:
         with progress_bar("training", presets) as update:
             report = learn(model, presets, seed, resume, update)

@@ -49,7 +49,7 @@ def decode(
     from synthvae.training.run import load_run
 
     check_seed(seed)
-    model = load_run(run)
+    model = load_run(run, needs="parameters")
     if random is not None:
         latents = model.sample_latent(random, seed)
         origins: list[dict[str, object]] = [{"seed": seed}] * random
@@ -82,7 +82,7 @@ def encode(
     from synthvae.training.run import load_run
 
     check_target(out, overwrite)
-    model = load_run(run)
+    model = load_run(run, needs="parameters")
     found = read_presets(presets, model.parameters)
     exploration.write_latents(out, model, [path.stem for path, _ in found], [preset for _, preset in found])
     print(f"{out}: latents of {len(found)} presets, {model.latent_size} dimensions each")
@@ -109,7 +109,7 @@ def interpolate(
     from synthvae.generation import is_number
     from synthvae.training.run import load_run
 
-    model = load_run(run)
+    model = load_run(run, needs="parameters")
     chosen = (("--from", start), ("--to", end))
     ends = torch.stack([exploration.find_preset(model, text, data, option) for option, text in chosen])
     latents = exploration.straight_line(model.encode(ends), steps)

@@ -1,15 +1,20 @@
-"""``train``."""
+"""``train``. Its flags are the settings of `synthvae.training.config.TrainConfig`."""
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from synthvae.cli.progress import progress_bar
+from synthvae.training.config import TrainConfig, read_overlay, resolve_config
+from synthvae.training.settings import LOSS, OPTIMISATION, RUN, settings_of
 
 if TYPE_CHECKING:
     from synthvae.training.trainer import Trainer
@@ -19,101 +24,81 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("train")(train)
+    app.command("train", cls=_ListingChoices)(_with_flags())
+
+
+class _ListingChoices(TyperCommand):
+    """Adds the legal words of each setting to its help, which loads their registries only when somebody reads it."""
+
+    def get_help(self, ctx: Any) -> str:  # noqa: ANN401 - Typer brings its own click
+        known = settings_of(TrainConfig)
+        for parameter in self.params:
+            names = known[parameter.name].names if parameter.name in known else ()
+            if names:
+                setting = known[str(parameter.name)]
+                more = " or a number" if setting.number else ""
+                parameter.help = f"{setting.help} One of {', '.join(names)}{more}."  # type: ignore[attr-defined]
+        return super().get_help(ctx)
+
+
+def _with_flags() -> Any:  # noqa: ANN401
+    """`train` with a flag for every setting that has one, in the order of the panels."""
+    own = dict(inspect.signature(train, eval_str=True).parameters)
+    del own["flags"]
+    types, defaults = get_type_hints(TrainConfig), {f.name: f.default for f in fields(TrainConfig)}
+    generated = {}
+    for name, known in settings_of(TrainConfig).items():
+        if known.flag:
+            kind = str if get_args(types[name]) else types[name]
+            option = typer.Option(
+                help=known.help,
+                rich_help_panel=known.panel,
+                show_default=known.shown or True,
+            )
+            generated[name] = inspect.Parameter(
+                name,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                default=defaults[name],
+                annotation=Annotated[kind, option],
+            )
+
+    def command(**given: Any) -> None:  # noqa: ANN401
+        context = given["context"]
+        chosen = {n: given.pop(n) for n in generated}
+        source = {name: context.get_parameter_source(name) for name in chosen}
+        train(**given, flags={n: v for n, v in chosen.items() if source[n] is not None and source[n].name != "DEFAULT"})
+
+    parameters = [own["context"], *generated.values(), *(own[name] for name in own if name != "context")]
+    command.__doc__ = train.__doc__
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
 
 
 def train(
-    data: Annotated[
-        Path | None,
-        typer.Option(help="A dataset made with generate-dataset.  [default: datasets/presets.json, or the newest]"),
+    context: typer.Context,
+    flags: dict[str, Any],
+    then: Annotated[
+        str | None,
+        typer.Option(
+            help="The loss of a second phase, through the Voice, from the best weights.", rich_help_panel=LOSS
+        ),
+    ] = None,
+    then_epochs: Annotated[
+        int | None,
+        typer.Option(help="Of the second phase.", rich_help_panel=OPTIMISATION, show_default="as the first"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run directory.  [default: experiments/runs/LOSS-FEATURE…]")
+        Path | None,
+        typer.Option(help="The run directory.", rich_help_panel=RUN, show_default="experiments/runs/LOSS-FEATURE-SEED"),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="Settings from a TOML file; flags win.")] = None,
-    loss: Annotated[
-        str | None,
-        typer.Option(
-            help="scl, logsl, lmsl, sclp, logslp, lslp, logmel, mrstft, sot, envelope, pnp or none.  [default: sclp]"
-        ),
+    config: Annotated[
+        Path | None, typer.Option(help="Settings from a TOML file; flags win.", rich_help_panel=RUN)
     ] = None,
-    synth_layer: Annotated[
-        bool | None, typer.Option("--synth-layer/--no-synth-layer", help="Send the gradient through the Voice.")
-    ] = None,
-    hold_phases: Annotated[
-        bool | None,
-        typer.Option("--hold-phases/--no-hold-phases", help="Leave out of that gradient what pitch does."),
-    ] = None,
-    feature: Annotated[
-        str | None, typer.Option(help="stft, mfcc, cqt or logmel.  [default: the loss's usual one]")
-    ] = None,
-    frame_step: Annotated[
-        int | None, typer.Option(help="Compare every so manieth frame, from a random one on.  [default: 1]")
-    ] = None,
-    metric: Annotated[
-        str | None, typer.Option(help="Of pnp: effect, diagonal, full or preset.  [default: effect]")
-    ] = None,
-    damping: Annotated[float | None, typer.Option(help="Of pnp, in dB².  [default: 0]")] = None,
-    then: Annotated[
-        str | None, typer.Option(help="The loss of a second phase, through the Voice, from the best weights.")
-    ] = None,
-    then_epochs: Annotated[int | None, typer.Option(help="Of the second phase.  [default: as the first]")] = None,
-    network: Annotated[str | None, typer.Option(help="mlp or selective.  [default: mlp]")] = None,
-    architecture: Annotated[
-        str | None, typer.Option(help="exp1 (63-256-64-16), exp3 (63-128-16) or widths.  [default: exp1]")
-    ] = None,
-    latent: Annotated[int | None, typer.Option(help="Latent size.  [default: the architecture's]")] = None,
-    output: Annotated[str | None, typer.Option(help="linear (clamped) or sigmoid.  [default: linear]")] = None,
-    initialisation: Annotated[
-        str | None,
-        typer.Option(
-            help="Of mlp. centred: the decoder starts at 0.5 everywhere; default: PyTorch's.  [default: centred]"
-        ),
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="At most so many.  [default: 500]")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Presets per step.  [default: 256]")] = None,
-    lr: Annotated[float | None, typer.Option(help="Adam's learning rate.  [default: 0.0001]")] = None,
-    lr_schedule: Annotated[
-        str | None, typer.Option(help="constant, drop or cosine; drops are set in --config.  [default: constant]")
-    ] = None,
-    patience: Annotated[
-        int | None, typer.Option(help="Stop after so many epochs without progress; 0 never.  [default: 20]")
-    ] = None,
-    alpha: Annotated[float | None, typer.Option(help="Weight of the clamp penalty.  [default: 100]")] = None,
-    beta: Annotated[
-        str | None,
-        typer.Option(
-            help="Weight of the spectral term. auto: moves so that parameter error to term stays 1 to --beta-ratio. "
-            "constant: set so at the start.  [default: auto]"
-        ),
-    ] = None,
-    beta_ratio: Annotated[float | None, typer.Option(help="See --beta.  [default: 3]")] = None,
-    kl_weight: Annotated[
-        float | None, typer.Option(help="Weight of the KL divergence; the thesis has 1.  [default: 0.001]")
-    ] = None,
-    kl_schedule: Annotated[
-        str | None,
-        typer.Option(help="constant, linear, cosine, logistic or cyclical.  [default: constant]"),
-    ] = None,
-    kl_warmup: Annotated[
-        float | None, typer.Option(help="Epochs in which that weight rises, or of a cycle.  [default: 0]")
-    ] = None,
-    free_bits: Annotated[
-        float | None, typer.Option(help="Nats that each latent dimension has for nothing.  [default: 0]")
-    ] = None,
-    gradient_clip: Annotated[
-        float | None, typer.Option(help="Limit of a preset's gradient behind the Voice; 0: none.  [default: 1]")
-    ] = None,
-    validation_limit: Annotated[
-        int | None, typer.Option(help="Validation presets rendered each epoch.  [default: 2000]")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights, order and samples.  [default: 0]")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.  [default: auto]")] = None,
-    devices: Annotated[int | None, typer.Option(help="Number of GPUs.  [default: 1]")] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="Of the network, in Lightning's words.  [default: 32-true]")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the run in --out, if there is one.", rich_help_panel=RUN),
+    ] = False,
 ) -> None:
     """Train a variational autoencoder on a dataset's presets.
 
@@ -124,45 +109,45 @@ def train(
 
     Our best model with 16 dimensions, in a quarter of an hour: `synthvae train --config experiments/best-16.toml`
     """
-    apart = ("out", "config", "resume", "then", "then_epochs")
-    flags: dict[str, Any] = {name: value for name, value in locals().items() if name not in apart}
-    flags["data"] = None if data is None else str(data)
-    flags["then"] = {"loss": then, "epochs": then_epochs}
     from synthvae.exploration.finding import find_dataset
     from synthvae.files import ensure_directory
-    from synthvae.training.config import PNP, read_overlay, resolve_config
 
-    if data is None and not (config and read_overlay(config).settings.get("data")):
+    overlay = read_overlay(config) if config else None
+    if "data" not in flags and not (overlay and overlay.settings.get("data")):
         found, choice = find_dataset()
         print(choice)
         flags["data"] = str(found)
-    settings = resolve_config(config, flags)
+    settings = resolve_config(overlay, {**flags, "then": {"loss": then, "epochs": then_epochs}})
+    from synthvae.losses import LOSSES
     from synthvae.presets.dataset import read_dataset
     from synthvae.synth.voice import Voice
-    from synthvae.training.preparation import needs_effect, prepare
+    from synthvae.training.tasks.presets import PresetTask
     from synthvae.training.trainer import Interrupted, Trainer
 
     dataset = read_dataset(Path(settings.data))
     through = "-synth" if settings.synth_layer else ""
     directory = out or Path(f"experiments/runs/{settings.loss}-{settings.feature}{through}-{settings.seed}")
-    voice = Voice(dataset.parameters, **dataset.header.settings.to_dict())
-    preparation = None
-    if needs_effect(settings, dataset):
-        with progress_bar("finding out what is heard", len(dataset.parameters)) as update:
-            preparation = prepare(settings, dataset, voice, lambda done: update(done, ""))
+    task = PresetTask(settings, dataset, Voice(dataset.parameters, **dataset.header.settings.to_dict()))
+    if parts := task.preparation_parts:
+        with progress_bar("measuring what each parameter changes", parts) as update:
+            task.prepare(lambda done: update(done, ""))
     latest = ""
     with progress_bar("training", sum(phase.epochs for phase in settings.phases)) as update:
 
         def on_epoch(row: Mapping[str, float]) -> None:
             nonlocal latest
-            latest = f"validation {row['validation/total']:.4g}, {row['active_units']:.0f} active"
+            # Weights move, so totals of two epochs are not comparable: the best one's is shown with today's weights.
+            latest = (
+                f"validation {row['validation/total']:.4g}, the best epoch's {row['validation/best']:.4g}, "
+                f"{row['active_units']:.0f} active"
+            )
             update(int(row["epoch"]) + 1, latest)
 
         def on_step(epoch: int, step: int, steps: int) -> None:
             update(epoch, f"step {step}/{steps} {latest}")
 
-        trainer = Trainer(settings, dataset, voice, directory, resume, on_step, on_epoch, preparation)
-        if settings.loss not in ("none", PNP) and not settings.synth_layer:
+        trainer = Trainer(task, directory, resume, on_step, on_epoch)
+        if LOSSES[settings.loss].compares == "audio" and not settings.synth_layer:
             print(
                 "spectral term: measured on rendered sound, steers early stopping, no gradient (--synth-layer sends it)"
             )
@@ -189,7 +174,7 @@ def _print_estimate(trainer: Trainer) -> None:
     seconds = trainer.measure_epoch()
     end = f", or until {phase.patience} in a row are no better" if phase.patience else ""
     print(
-        f"{len(trainer.train_unit):,} presets in {trainer.steps:,} steps: about {spoken(seconds)} an epoch on this "
+        f"{trainer.task.items:,} presets in {trainer.steps:,} steps: about {spoken(seconds)} an epoch on this "
         f"machine; {phase.epochs:,} epochs{end} (at most {spoken(seconds * phase.epochs)})",
         flush=True,
     )

@@ -222,7 +222,7 @@ def _load(run: Path | None) -> tuple[Run, list[str]]:
     from synthvae.training.run import load_run
 
     path, note = find_run(run)
-    return load_run(path), [note]
+    return load_run(path, needs="parameters"), [note]
 
 
 def _settings_notes(run: Run, texts: Sequence[str], presets: Sequence[Preset]) -> list[str]:

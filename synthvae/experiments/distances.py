@@ -215,7 +215,7 @@ def _run_distances(job: Job, name: str, comparison: SetComparison) -> RunDistanc
     weights = hashlib.sha256((job.directory / "weights.safetensors").read_bytes()).hexdigest()
 
     def compute() -> RunDistances:
-        run, reference = load_run(job.directory), _reference(data, name, comparison)
+        run, reference = load_run(job.directory, needs="parameters"), _reference(data, name, comparison)
         embedding = _embedding(name, run.settings.sample_rate, comparison.weights_dir)
         test, train = (
             _gaussian(embedding, render_all(run.voice, run.decode(run.encode(unit)), BATCH), run.settings.sample_rate)

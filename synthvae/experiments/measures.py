@@ -117,7 +117,7 @@ def measure_job(task: tuple[Job, int, int]) -> None:
     data = Path(job.config.data)
     dataset, _ = dataset_and_voice(data)
     nulls_path = data.with_name(NULLS)
-    run = load_run(job.directory)
+    run = load_run(job.directory, needs="parameters")
     run.require_own_dataset(dataset)
     key = _key(dataset, limit, (job.directory / "weights.safetensors").read_bytes(), job.case.eps, mapped)
     nulls_key = _key(dataset, limit)

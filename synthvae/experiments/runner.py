@@ -17,12 +17,14 @@ from synthvae.experiments.pool import report, run_tasks, stop_requested
 from synthvae.experiments.scale import dataset_size, scale_label, scaled
 from synthvae.features import build_feature
 from synthvae.generation import generate_dataset
+from synthvae.losses import LOSSES
 from synthvae.parameters.voice import VOICE_63
 from synthvae.perception import compute_metric, effect_on_dataset, metric_path, write_metric
 from synthvae.presets.dataset import Dataset, read_dataset
 from synthvae.synth.voice import Voice
-from synthvae.training.config import PNP, TrainConfig
+from synthvae.training.config import TrainConfig
 from synthvae.training.run import read_description
+from synthvae.training.tasks.presets import PresetTask
 from synthvae.training.trainer import Interrupted, train
 
 __all__ = ["Job", "dataset_and_voice", "is_done", "plan", "prepare_data", "run_jobs"]
@@ -120,7 +122,7 @@ def prepare_data(jobs: Sequence[Job], progress: Callable[[str, int, int], object
     size = dataset_size(jobs[0].scale)
     if not path.exists():
         generate_dataset(path, VOICE_63, size, DATASET_SEED, progress=lambda done: progress("presets", done, size))
-    wanted = [p for job in jobs for p in job.config.phases if p.loss == PNP or p.network == "selective"]
+    wanted = [p for job in jobs for p in job.config.phases if LOSSES[p.loss].needs_metric or p.network == "selective"]
     if not wanted or metric_path(path).exists():
         return path
     dataset = read_dataset(path)
@@ -184,9 +186,7 @@ def train_job(job: Job) -> None:
 
     with contextlib.suppress(Interrupted):
         train(
-            job.config,
-            dataset,
-            voice,
+            PresetTask(job.config, dataset, voice),
             job.directory,
             resume=True,
             on_step=on_step,

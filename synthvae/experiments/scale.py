@@ -92,4 +92,4 @@ def _moving(phase: TrainConfig, scale: float) -> dict[str, Any]:
 
 
 def _frame_step(phase: TrainConfig) -> int:
-    return FRAME_STEP if phase.synth_layer and phase.loss in LOSSES and LOSSES[phase.loss].features else 1
+    return FRAME_STEP if phase.synth_layer and LOSSES[phase.loss].features else 1

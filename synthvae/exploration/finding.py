@@ -15,7 +15,8 @@ from synthvae.generation import is_number
 from synthvae.parameters.space import shown
 from synthvae.presets.dataset import Dataset, is_dataset, read_dataset
 from synthvae.presets.preset import Preset, read_preset
-from synthvae.training.run import Run
+from synthvae.training.run import Run, has_ability
+from synthvae.training.tasks.base import PARAMETERS
 
 __all__ = ["DATASET", "RUNS", "find_dataset", "find_preset", "find_presets", "find_run", "units"]
 
@@ -27,13 +28,16 @@ RUNS = Path("experiments/runs")
 BELOW = ("*", "*/*", "*/*/*")
 
 
-def find_run(given: Path | None = None, folder: Path = RUNS, option: str = "--run") -> tuple[Path, str]:
+def find_run(
+    given: Path | None = None, folder: Path = RUNS, option: str = "--run", needs: str = PARAMETERS
+) -> tuple[Path, str]:
     """The run that is meant, where none is named: the one that was trained last.
 
     Args:
         given: the run's directory, or None.
         folder: where runs are looked for, down to its third level.
         option: that names one, for the messages.
+        needs: an ability that its task must have; runs without it are passed over.
 
     Returns:
         Its directory, and one line that says how it was chosen; empty where it was given.
@@ -45,7 +49,7 @@ def find_run(given: Path | None = None, folder: Path = RUNS, option: str = "--ru
         return given, ""
     # Not rglob, which passes over links to folders.
     found = [path.parent for below in BELOW for path in folder.glob(f"{below}/weights.safetensors")]
-    runs = [path for path in found if (path / "run.json").is_file()]
+    runs = [path for path in found if (path / "run.json").is_file() and has_ability(path, needs)]
     if not runs:
         raise UserError(f"{folder}: no trained run in it; name one ({option}), or train one with 'synthvae train'")
     latest = max(runs, key=lambda path: ((path / "weights.safetensors").stat().st_mtime, str(path)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from synthvae.errors import UserError
 from synthvae.features import FEATURES, Feature, build_feature
@@ -32,6 +33,8 @@ class LossSpec:
         phase: whether it compares spectra rather than their magnitudes.
         heavy_tailed: whether a few presets rule its mean, as quiet targets do that it divides by.
         module: of a loss with transforms of its own.
+        compares: whether it compares ``audio`` or ``parameters``, or ``nothing``.
+        needs_metric: whether it needs the perceptual metric of the dataset (`synthvae.perception`).
     """
 
     name: str
@@ -43,13 +46,15 @@ class LossSpec:
     phase: bool = False
     heavy_tailed: bool = True
     module: Callable[[str], AudioLoss] | None = None
+    compares: Literal["audio", "parameters", "nothing"] = "audio"
+    needs_metric: bool = False
 
 
 def build_loss(name: str, sample_rate: int, feature: str = "auto") -> AudioLoss:
-    """Make a loss by name.
+    """Make a loss on sound by name.
 
     Args:
-        name: one of `LOSSES`.
+        name: one of `LOSSES` that does not compare parameters.
         sample_rate: in Hz.
         feature: the transform to compare, one of `FEATURES`; `auto` for the loss's usual one.
 
@@ -62,6 +67,8 @@ def build_loss(name: str, sample_rate: int, feature: str = "auto") -> AudioLoss:
     if name not in LOSSES:
         raise UserError(f"loss: no loss is called {name!r}; choose one of {', '.join(LOSSES)}")
     spec = LOSSES[name]
+    if spec.compares == "parameters":
+        raise UserError(f"loss: {name} compares parameters; choose one that compares sounds")
     if feature != "auto":
         chosen = build_feature(feature, sample_rate)  # names a feature that does not exist
         if feature not in spec.features:
@@ -138,7 +145,25 @@ LOSSES: dict[str, LossSpec] = {
             module=EnvelopeLoss,
             heavy_tailed=False,
         ),
-        LossSpec("none", "0", "no spectral term", "ours: nothing is transformed", function=spectral.nothing),
+        LossSpec(
+            "pnp",
+            "(x^ - x)^T (M + lambda I) (x^ - x), M the perceptual metric of the parameters",
+            "Han, Lostanlen and Lagrange, Learning to Solve Inverse Problems for Perceptual Sound Matching, 2024",
+            "ours: synthvae.losses.pnp",
+            features=(),
+            heavy_tailed=False,
+            compares="parameters",
+            needs_metric=True,
+        ),
+        LossSpec(
+            "none",
+            "0",
+            "no spectral term",
+            "ours: nothing is transformed",
+            function=spectral.nothing,
+            heavy_tailed=False,
+            compares="nothing",
+        ),
     )
 }
 """Every legal `--loss`, with its definition."""

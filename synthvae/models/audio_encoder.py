@@ -77,9 +77,13 @@ class AudioEncoder(nn.Module):
 
     def encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation ``(B, D)`` of the latents behind audio ``(B, T)``."""
+        training = self.training
         self.eval()
-        with torch.inference_mode():
-            mean, log_variance = self(self.spectrogram(audio))
+        try:
+            with torch.inference_mode():
+                mean, log_variance = self(self.spectrogram(audio))
+        finally:
+            self.train(training)
         return mean, (0.5 * log_variance).exp()
 
 

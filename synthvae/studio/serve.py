@@ -54,7 +54,7 @@ def open_session(
     """
     if most < 1:
         raise UserError(f"--points is {most}; give at least 1")
-    run = load_run(run_path)
+    run = load_run(run_path, needs="parameters")
     kept = Bank(bank or default_path())
     folder = _cache(cache, run.path, say)
     if of_bank:

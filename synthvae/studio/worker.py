@@ -62,7 +62,7 @@ def _make(given: argparse.Namespace) -> None:
     from synthvae.training.run import load_run
 
     torch.set_num_threads(1)
-    run = load_run(given.run)
+    run = load_run(given.run, needs="parameters")
     collection = read_collection(given.cache, given.key)
     if collection is None:
         raise UserError(f"{given.cache}: the presets of the map are gone; start synthvae explore again")
@@ -78,7 +78,7 @@ def _match_all(given: argparse.Namespace, inbox: _Inbox) -> None:
     """One recording after the other, until nobody asks any more."""
     from synthvae.training.run import load_run
 
-    run = load_run(given.run)
+    run = load_run(given.run, needs="parameters")
     index = _known_sounds(run)
     _warm(run)
     while True:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from synthvae.errors import UserError
-from synthvae.presets.dataset import Dataset
-from synthvae.training.config import TrainConfig
-from synthvae.training.run import read_description
+from synthvae.training.run import read_description, task_name
+from synthvae.training.tasks.base import Task
 
 __all__ = ["alone_in", "check_out", "stop_on_sigint"]
 
-#: Settings that a resumed run may change, in either phase.
-CHANGEABLE = {"data", "epochs", "patience", "device", "devices"}
 LOCK = ".lock"
 
 
-def check_out(out: Path, config: TrainConfig, dataset: Dataset, resume: bool) -> bool:
-    """Whether `out` holds a checkpoint to go on from; refuse a directory that holds anything else.
+def check_out(out: Path, task: Task[Any], resume: bool) -> bool:
+    """Whether `out` holds a run to go on with; refuse a directory that holds anything else.
 
     Raises:
         UserError: naming what is there.
@@ -36,23 +33,23 @@ def check_out(out: Path, config: TrainConfig, dataset: Dataset, resume: bool) ->
     if not resume:
         raise UserError(f"{out}: already holds a run; add --resume to go on with it, or choose another --out")
     document = read_description(out)
-    if document.get("dataset_hash") != dataset.hash:
-        raise UserError(
-            f"{dataset.path}: is not the dataset {document.get('dataset_hash')} that {out} was trained on "
-            f"(hash {dataset.hash}); give that one, or choose another --out"
-        )
+    if task_name(document) != task.name:
+        raise UserError(f"{out}: holds a run of the task {task_name(document)}, not {task.name}; {task.otherwise}")
+    task.require_same(out, document)
     for name, before in document.get("config", {}).items():
-        now = getattr(config, name, None)
-        same = _fixed(now) == _fixed(before) if name == "then" else now == before
-        if name not in CHANGEABLE and not same:
+        now = getattr(task.settings, name, None)
+        if name not in task.changeable and _fixed(now, task) != _fixed(before, task):
             raise UserError(
-                f"{out}: was trained with {name} = {before!r}, now it is {now!r}; set it back or choose another --out"
+                f"{out}: was trained with {name} = {before!r}, now it is {now!r}; set it back or {task.otherwise}"
             )
-    return (out / "checkpoint.safetensors").exists()
+    return True
 
 
-def _fixed(then: Any) -> Any:  # noqa: ANN401
-    return {name: value for name, value in (then or {}).items() if name not in CHANGEABLE}
+def _fixed(value: Any, task: Task[Any]) -> Any:  # noqa: ANN401
+    """A setting, or those of a table of settings that a resumed run must have as they were."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: inner for name, inner in value.items() if name not in task.changeable}
 
 
 def _is_leftover(path: Path) -> bool:

@@ -6,24 +6,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["epoch_order", "frame_offset", "posterior_noise"]
+__all__ = ["epoch_order", "frame_offset", "generator", "posterior_noise"]
 
 
-def _generator(*key: int) -> torch.Generator:
+def generator(*key: int) -> torch.Generator:
+    """A generator whose draws depend on the key alone."""
     state = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
 
 def epoch_order(seed: int, epoch: int, size: int) -> Tensor:
     """The order ``(size,)`` in which an epoch visits the training presets."""
-    return torch.randperm(size, generator=_generator(seed, 0, epoch))
+    return torch.randperm(size, generator=generator(seed, 0, epoch))
 
 
 def posterior_noise(seed: int, epoch: int, step: int, rows: int, latent_size: int) -> Tensor:
     """Standard normal noise ``(rows, latent_size)`` of one step."""
-    return torch.randn(rows, latent_size, generator=_generator(seed, 1, epoch, step))
+    return torch.randn(rows, latent_size, generator=generator(seed, 1, epoch, step))
 
 
 def frame_offset(seed: int, epoch: int, step: int, frame_step: int) -> int:
     """The first frame that one step compares, from 0 to `frame_step` - 1."""
-    return int(torch.randint(frame_step, (), generator=_generator(seed, 2, epoch, step)))
+    return int(torch.randint(frame_step, (), generator=generator(seed, 2, epoch, step)))

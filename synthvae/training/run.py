@@ -26,49 +26,44 @@ from torch import Tensor
 
 from synthvae.errors import UserError
 from synthvae.files import atomic_write
-from synthvae.models import LatentModel, build_model, parse_architecture
 from synthvae.parameters.space import ParameterSpace
 from synthvae.presets.dataset import Dataset
-from synthvae.presets.settings import SYNTH, RenderSettings, check_format
+from synthvae.presets.settings import RenderSettings, check_format
 from synthvae.provenance import hardware, versions
 from synthvae.synth.voice import Voice
 from synthvae.tensors import load_tensors
-from synthvae.training.config import TrainConfig, resolve_config
 from synthvae.training.log import read_metrics
+from synthvae.training.tasks.base import PARAMETERS, Task
+from synthvae.training.tasks.registry import PRESETS, find_task
 
-__all__ = ["Run", "load_run", "read_description", "write_description"]
+__all__ = ["WEIGHTS", "Run", "has_ability", "load_run", "read_description", "read_parameters", "task_name"]
+__all__ += ["write_description"]
 
 FORMAT = "synthvae-run"
 VERSION = 1
+WEIGHTS = "weights.safetensors"
 
 
-def write_description(directory: Path, config: TrainConfig, dataset: Dataset, state: Mapping[str, Any]) -> None:
+def write_description(directory: Path, task: Task[Any], state: Mapping[str, Any]) -> None:
     """Write ``run.json``.
 
     Args:
         directory: the run's.
-        config: the resolved settings.
-        dataset: the presets it is trained on.
+        task: what is trained.
         state: how far the training got.
 
     Raises:
         UserError: if the directory cannot be written to.
     """
-    header, parameters = dataset.header, dataset.parameters
     document = {
         "format": FORMAT,
         "version": VERSION,
-        "synth": SYNTH,
-        **header.settings.to_dict(),
-        "config": dataclasses.asdict(config) | {"data": str(Path(config.data).resolve())},
-        "dataset_hash": dataset.hash,
-        "dataset": {"source": header.source, "seed": header.seed, "train": list(header.splits["train"])},
+        **({} if task.name == PRESETS else {"task": task.name}),
+        "config": task.record(),
         "state": dict(state),
         "versions": versions(),
         "hardware": hardware(),
-        "parameter_hash": parameters.hash,
-        "parameters": parameters.to_table(),
-        "fixed": dict(parameters.fixed),
+        **task.describe(),
     }
     atomic_write(directory / "run.json", json.dumps(document, indent=1) + "\n")
 
@@ -77,25 +72,58 @@ def write_description(directory: Path, config: TrainConfig, dataset: Dataset, st
 class Run:
     """A trained model with everything needed to use it; needs no synthesizer until `voice` is asked for.
 
+    What it can be asked for depends on its task: `parameters` and everything that has to do with presets is refused
+    with a `UserError` where the task has no such ability.
+
     Attributes:
         path: its directory.
+        task: what it was trained for.
         config: the settings it was trained with.
-        parameters: the columns.
-        settings: how presets are rendered.
-        dataset_hash: of the dataset it was trained on.
-        dataset_origin: that dataset's source and seed, and the range of its training split.
+        description: what the task said of its data.
         state: how far the training got.
         model: the network, in evaluation mode.
     """
 
     path: Path
-    config: TrainConfig
-    parameters: ParameterSpace
-    settings: RenderSettings
-    dataset_hash: str
-    dataset_origin: Mapping[str, Any]
+    task: type[Task[Any]]
+    config: Any
+    description: Mapping[str, Any]
     state: Mapping[str, Any]
-    model: LatentModel
+    model: Any
+
+    def require(self, ability: str) -> None:
+        """Refuse a run whose task has not some ability.
+
+        Raises:
+            UserError: naming it.
+        """
+        if ability not in self.task.abilities:
+            raise UserError(
+                f"{self.path}: its task is {self.task.name}, which has no {ability}; name a run that has (those of "
+                "'synthvae train' have parameters)"
+            )
+
+    @cached_property
+    def parameters(self) -> ParameterSpace:
+        """The columns of its presets."""
+        self.require(PARAMETERS)
+        return read_parameters(self.description, str(self.path / "run.json"))
+
+    @cached_property
+    def settings(self) -> RenderSettings:
+        """How its presets are rendered."""
+        self.require(PARAMETERS)
+        return RenderSettings.from_header(dict(self.description), str(self.path / "run.json"))
+
+    @property
+    def dataset_hash(self) -> str:
+        """Of the dataset it was trained on."""
+        return str(self.description.get("dataset_hash"))
+
+    @property
+    def dataset_origin(self) -> Mapping[str, Any]:
+        """That dataset's source and seed, and the range of its training split."""
+        return self.description.get("dataset", {})
 
     @property
     def name(self) -> str:
@@ -106,7 +134,7 @@ class Run:
     @property
     def latent_size(self) -> int:
         """Number of latent dimensions, D."""
-        return self.model.latent_size
+        return int(self.model.latent_size)
 
     def encode(self, unit: Tensor) -> Tensor:
         """Posterior means ``(B, D)`` of unit parameters ``(B, P)``; differentiable by `unit`.
@@ -116,7 +144,8 @@ class Run:
         """
         if unit.shape[-1] != len(self.parameters):
             raise ValueError(f"expected {len(self.parameters)} parameters, got shape {tuple(unit.shape)}")
-        return self.model.encode(unit.float())[0]
+        mean: Tensor = self.model.encode(unit.float())[0]
+        return mean
 
     def decode(self, latent: Tensor) -> Tensor:
         """Unit parameters ``(B, P)`` in [0, 1] of latents ``(B, D)``; differentiable by `latent`.
@@ -124,9 +153,11 @@ class Run:
         Raises:
             ValueError: if the width is not D.
         """
+        self.require(PARAMETERS)
         if latent.shape[-1] != self.latent_size:
             raise ValueError(f"expected {self.latent_size} latent dimensions, got shape {tuple(latent.shape)}")
-        return self.model.decode(latent.float()).clamp(0.0, 1.0)
+        decoded: Tensor = self.model.decode(latent.float())
+        return decoded.clamp(0.0, 1.0)
 
     def require_parameters(self, parameters: ParameterSpace, source: str) -> None:
         """Refuse presets of another parameter set.
@@ -191,7 +222,7 @@ class Run:
     @cached_property
     def weights_hash(self) -> str:
         """SHA-256 of the weights, in hexadecimal: what was made of their latents fits no others."""
-        return hashlib.sha256((self.path / "weights.safetensors").read_bytes()).hexdigest()
+        return hashlib.sha256((self.path / WEIGHTS).read_bytes()).hexdigest()
 
     @cached_property
     def voice(self) -> Voice:
@@ -214,54 +245,81 @@ def read_description(directory: Path) -> dict[str, Any]:
         ) from None
     except orjson.JSONDecodeError as error:
         raise UserError(f"{path}: not a whole JSON document ({error.msg}); train again") from None
-    return dict(check_format(document, FORMAT, VERSION, str(path)))
+    document = dict(check_format(document, FORMAT, VERSION, str(path), synth=False))
+    if PARAMETERS in find_task(task_name(document), str(path)).abilities:
+        check_format(document, FORMAT, VERSION, str(path))
+    return document
 
 
-def load_run(path: str | Path) -> Run:
-    """Load a trained model.
+def task_name(document: Mapping[str, Any]) -> str:
+    """The task that a run's description names; those of earlier versions have one alone, and name none."""
+    return str(document.get("task", PRESETS))
 
-    Args:
-        path: the run's directory.
 
-    Returns:
-        The run; see `Run`.
+def has_ability(directory: Path, ability: str) -> bool:
+    """Whether a directory holds a run that can be asked for something; one that cannot be read is of presets."""
+    try:
+        return ability in find_task(task_name(orjson.loads((directory / "run.json").read_bytes())), "").abilities
+    except (OSError, orjson.JSONDecodeError, AttributeError):
+        return ability in find_task(PRESETS, "").abilities
+    except UserError:
+        return False
+
+
+def read_parameters(document: Mapping[str, Any], source: str) -> ParameterSpace:
+    """The parameter table of a run's description.
 
     Raises:
-        UserError: if it is not a run directory, of another version, incomplete or changed.
+        UserError: if it is none, or not the one whose hash the description has.
     """
-    directory = Path(path).resolve()
-    document = read_description(directory)
-    source = str(directory / "run.json")
-    for name, kind in (("parameters", list), ("fixed", dict), ("config", dict), ("state", dict)):
-        if not isinstance(document.get(name), kind):
-            raise UserError(f"{source}: {name} is {document.get(name)!r}, not an {kind.__name__}; train again")
     parameters = ParameterSpace.from_table(document.get("parameters", []), document.get("fixed", {}), source)
     if document.get("parameter_hash") != parameters.hash:
         raise UserError(
             f"{source}: parameter_hash is {document.get('parameter_hash')!r}, its table has "
             f"{parameters.hash}; the file was changed: train again"
         )
-    config = resolve_config(None, document.get("config", {}))
-    weights = directory / "weights.safetensors"
+    return parameters
+
+
+def load_run(path: str | Path, needs: str | None = None) -> Run:
+    """Load a trained model.
+
+    Args:
+        path: the run's directory.
+        needs: an ability that its task must have, such as ``parameters``.
+
+    Returns:
+        The run; see `Run`.
+
+    Raises:
+        UserError: if it is not a run directory, of another version, incomplete or changed, or lacks the ability.
+    """
+    directory = Path(path).resolve()
+    document = read_description(directory)
+    source = str(directory / "run.json")
+    task = find_task(task_name(document), source)
+    kinds: list[tuple[str, type]] = [("config", dict), ("state", dict)]
+    if PARAMETERS in task.abilities:
+        kinds = [("parameters", list), ("fixed", dict), *kinds]
+    for name, kind in kinds:
+        if not isinstance(document.get(name), kind):
+            raise UserError(f"{source}: {name} is {document.get(name)!r}, not an {kind.__name__}; train again")
+    config = task.read_settings(document["config"], source)
+    run = Run(directory, task, config, document, document["state"], None)
+    if needs is not None:
+        run.require(needs)
+    if PARAMETERS in task.abilities:
+        _ = run.parameters, run.settings  # refused here where they are damaged
+    weights = directory / WEIGHTS
     if not weights.exists():
         raise UserError(f"{weights}: not there; if no epoch was finished go on with --resume, else train again")
     tensors, _ = load_tensors(weights)
-    widths = parse_architecture(config.architecture, len(parameters), config.latent)
-    model = build_model(config.network, len(parameters), widths, config.output)
+    with torch.random.fork_rng(devices=[]):
+        model = task.build(config, document)
     try:
         model.load_state_dict(tensors)
     except RuntimeError:
-        network = f"{config.network} {'-'.join(map(str, widths))}"
-        raise UserError(f"{weights}: does not fit the network {network} of run.json; train again") from None
+        raise UserError(f"{weights}: does not fit the network of {source}; train again") from None
     if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
         raise UserError(f"{weights}: holds weights that are not finite; train again with a lower --lr")
-    return Run(
-        directory,
-        config,
-        parameters,
-        RenderSettings.from_header(document, source),
-        str(document.get("dataset_hash")),
-        document.get("dataset", {}),
-        document.get("state", {}),
-        model.eval().requires_grad_(False),
-    )
+    return dataclasses.replace(run, model=model.eval().requires_grad_(False))

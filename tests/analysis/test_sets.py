@@ -17,6 +17,7 @@ from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
 from synthvae.training.config import resolve_config
 from synthvae.training.run import load_run
+from synthvae.training.tasks.presets import PresetTask
 from synthvae.training.trainer import train
 from tests.analysis.drawn_weights import write_vggish
 
@@ -80,7 +81,7 @@ def test_a_run_is_compared_on_test_and_training_sounds_in_a_pretrained_embedding
     generate_dataset(tmp_path / "d.json", VOICE_63, 30, seed=3, splits="20,2,8", settings=settings)
     dataset, voice = read_dataset(tmp_path / "d.json"), Voice(VOICE_63, **settings.to_dict())
     config = resolve_config(None, {"data": str(dataset.path), "loss": "none", "epochs": 1, "batch_size": 20})
-    train(config, dataset, voice, tmp_path / "run")
+    train(PresetTask(config, dataset, voice), tmp_path / "run")
     run = load_run(tmp_path / "run")
     work = plan_analysis([run], dataset, tmp_path / "a", embeddings=["vggish"], weights_dir=weights_dir)
     tests, found = work.embedded["vggish"].result, work.of_runs[0].sets["vggish"].result

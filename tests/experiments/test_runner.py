@@ -120,7 +120,7 @@ def test_a_run_that_fails_does_not_keep_others_from_being_made(tmp_path: Path):
     bad = dataclasses.replace(
         good, config=dataclasses.replace(good.config, precision="7-bit"), directory=tmp_path / "bad"
     )
-    with pytest.raises(UserError, match="1 of 2 runs failed: mine seed 0: --precision is '7-bit'"):
+    with pytest.raises(UserError, match="1 of 2 runs failed: mine seed 0: settings: precision is '7-bit'"):
         run_jobs([bad, good], 1)
     assert is_done(good)
     assert issubclass(Stopped, Exception)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
 from synthvae.errors import UserError
+from synthvae.exploration.finding import find_run
 from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, read_encoder, write_encoder
+from synthvae.training import trainer
 from synthvae.training.run import Run, load_run
 from synthvae.training.tasks import audio_encoder
-from synthvae.training.tasks.audio_encoder import PART_FILE, Interrupted, train_encoder
+from synthvae.training.tasks.audio_encoder import encoder_run, train_encoder
+from tests.training.records import records
 
 
 @pytest.fixture
@@ -49,31 +54,61 @@ def test_a_file_gives_the_same_answers(tmp_path: Path):
         read_encoder(path)
 
 
+def test_encoding_leaves_the_mode_and_the_running_means_as_they_were():
+    encoder = AudioEncoder(3, 16000, 4000)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    for training in (True, False):
+        encoder.train(training)
+        encoder.encode(torch.rand(2, 4000))
+        assert all(module.training == training for module in encoder.modules())
+    assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items())
+
+
 def test_training_teaches_it(run: Run):
-    told: list[float] = []
-    report = train_encoder(run, presets=4800, progress=lambda done, what: told.append(float(what.split()[-1])))
+    told: list[tuple[int, str]] = []
+    state = torch.get_rng_state()
+    report = train_encoder(run, presets=4800, progress=lambda done, what: told.append((done, what)))
+    assert torch.equal(torch.get_rng_state(), state)
     assert report.path == run.path / ENCODER_FILE
-    assert not (run.path / PART_FILE).exists()
-    assert told[-1] < told[0] - 0.1  # nats for each latent dimension
+    assert (report.presets, told[-1][0]) == (4480, 4480)  # ten epochs of seven batches
+    log = records(encoder_run(run) / "metrics.csv")
+    assert told[-1][1] == f"validation: negative log likelihood {log[-2]['validation/total']:.3f}"
+    assert log[-1]["validation/best"] < log[0]["validation/best"] - 0.1  # nats for each latent dimension
     assert report.of_latents > 0
-    assert read_encoder(report.path, run.weights_hash).latent_size == run.latent_size
+    encoder = read_encoder(report.path, run.weights_hash)
+    assert encoder.latent_size == run.latent_size
+    own = load_run(encoder_run(run), needs="audio")
+    assert (own.task.name, own.latent_size, own.config.presets) == ("audio-encoder", run.latent_size, 4800)
+    weights = own.model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in encoder.state_dict().items())
+    with pytest.raises(UserError, match="its task is audio-encoder, which has no parameters"):
+        load_run(encoder_run(run), needs="parameters")
+    with pytest.raises(UserError, match="its task is audio-encoder, which has no parameters"):
+        own.sample(2)
+    assert find_run(None, run.path.parent)[0] == run.path
+    assert find_run(None, run.path.parent, needs="audio")[0] == encoder_run(run)
 
 
-def test_a_stopped_training_goes_on_to_the_same_weights(run: Run, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_stopped_training_goes_on_to_the_same_weights(killed: bool, run: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(trainer, "SAVE_SECONDS", -1.0)  # after every step
     whole = read_encoder(train_encoder(run, presets=320, seed=4).path).state_dict()
-    calls = 0
 
     def stop(done: int, what: str) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 3:
-            raise KeyboardInterrupt
+        if done == 192:
+            if killed:
+                raise ZeroDivisionError
+            os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(Interrupted, match="after 192 of 320"):
+    with pytest.raises(ZeroDivisionError if killed else trainer.Interrupted):
         train_encoder(run, presets=320, seed=4, progress=stop)
-    with pytest.raises(UserError, match="other --presets or --seed"):
+    with pytest.raises(UserError, match="presets = 320, now it is 640; .* leave out --resume to start anew"):
         train_encoder(run, presets=640, seed=4, resume=True)
-    again = read_encoder(train_encoder(run, presets=320, seed=4, resume=True).path).state_dict()
+    done: list[int] = []
+    again = read_encoder(
+        train_encoder(run, presets=320, seed=4, resume=True, progress=lambda n, what: done.append(n)).path
+    ).state_dict()
+    assert done == ([192] if killed else []) + [256, 320]
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 

@@ -98,7 +98,7 @@ def test_the_second_phase_may_measure_without_a_gradient(tmp_path: Path):
     ("text", "message"),
     [
         ("then = 3", r"then is 3; make it a table: \[then\]"),
-        ("[then]\nseed = 3", "then.seed cannot be set; a second phase may set alpha, "),
+        ("[then]\nseed = 3", "unknown setting 'then.seed'; choose from alpha, "),
         ("[then]\nlr = 0", "then: lr is 0.0; give a value above 0"),
         ("[then]\nkl_schedule = 'up'", "then: kl_schedule is 'up'; choose one of constant, linear"),
         ("kl_schedule = 'up'", "kl_schedule is 'up'; choose one of constant, linear, cosine, logistic, cyclical"),

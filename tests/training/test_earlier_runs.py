@@ -18,6 +18,7 @@ from synthvae.tensors import load_tensors
 from synthvae.training.config import resolve_config
 from synthvae.training.log import read_metrics
 from synthvae.training.run import load_run
+from synthvae.training.tasks.presets import PresetTask
 from synthvae.training.trainer import train
 
 #: Four epochs of three steps in two phases, killed in the second step of the third epoch; `finished` is what the same
@@ -50,7 +51,9 @@ def test_it_loads(run: Path):
 def test_it_goes_on_to_the_weights_and_the_log_of_then(run: Path, dataset: Dataset):
     loaded = load_run(run)
     config = resolve_config(None, {**vars(loaded.config), "data": str(dataset.path)})
-    position = train(config, dataset, Voice(dataset.parameters, **dataset.header.settings.to_dict()), run, resume=True)
+    position = train(
+        PresetTask(config, dataset, Voice(dataset.parameters, **dataset.header.settings.to_dict())), run, resume=True
+    )
     assert (position.epoch, position.phase, position.best_epoch) == (4, 1, 1)
     found, expected = (
         load_tensors(path)[0] for path in (run / "checkpoint.safetensors", DATA / "finished.safetensors")

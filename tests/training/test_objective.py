@@ -6,7 +6,7 @@ from synthvae.losses import build_loss
 from synthvae.models import VAE
 from synthvae.synth.voice import Voice
 from synthvae.training.clipping import clip_gradient_per_preset
-from synthvae.training.objective import Objective, Weights, typical
+from synthvae.training.tasks.presets import Objective, Weights, typical
 
 
 def terms_and_model(voice: Voice, through: bool, clip: float = 1.0):

@@ -16,7 +16,7 @@ from synthvae.presets.dataset import Dataset, read_dataset
 from synthvae.synth.routing import heard_as_pitch
 from synthvae.synth.voice import Voice
 from synthvae.training.config import TrainConfig, resolve_config
-from synthvae.training.preparation import needs_effect, perceptual_loss, prepare
+from synthvae.training.tasks.presets import Preparation, PresetTask, perceptual_loss
 
 LOGMEL = build_feature("logmel", 16000)
 
@@ -39,38 +39,50 @@ def settings(dataset: Dataset, **changes: Any) -> TrainConfig:
     return resolve_config(None, {"data": str(dataset.path), **changes})
 
 
+def prepared(config: TrainConfig, dataset: Dataset, voice: Voice | None) -> Preparation:
+    task = PresetTask(config, dataset, voice)
+    task.prepare()
+    return task.prepared
+
+
 def test_nothing_is_measured_that_is_not_asked_for(dataset: Dataset):
-    config = settings(dataset)
-    assert not needs_effect(config, dataset)
-    found = prepare(config, dataset, None)
+    task = PresetTask(settings(dataset, loss="none"), dataset, None)
+    assert task.preparation_parts == 0
+    task.prepare()
+    found = task.prepared
     assert (found.effect, found.held, found.metric) == (None, (), None)
 
 
 def test_effects_are_the_same_with_a_metric_file_and_without(dataset: Dataset, small_voice: Voice):
-    config = settings(dataset, network="selective")
+    config = settings(dataset, network="selective", loss="none")
     done: list[int] = []
-    assert needs_effect(config, dataset)
-    before = prepare(config, dataset, small_voice, done.append)
+    task = PresetTask(config, dataset, small_voice)
+    assert task.preparation_parts == 63
+    task.prepare(done.append)
+    before = task.prepared
     assert done == list(range(1, 64))
+    assert task.preparation_parts == 0
+    task.prepare(done.append)
+    assert len(done) == 63
     write_metric(metric_path(dataset.path), compute_metric(small_voice, LOGMEL, dataset, before.effect, limit=4))
-    assert not needs_effect(config, dataset)
-    after = prepare(config, dataset, None)
+    assert PresetTask(config, dataset, None).preparation_parts == 0
+    after = prepared(config, dataset, None)
     assert torch.equal(before.effect.double(), after.effect)
     assert before.held == after.held == tuple(VOICE_63.index(name) for name in heard_as_pitch(VOICE_63))
 
 
 def test_pnp_needs_the_datasets_own_metric(measured: Dataset):
     config = settings(measured, loss="pnp")
-    assert prepare(config, measured, None).metric.count == 6
+    assert prepared(config, measured, None).metric.count == 6
     with pytest.raises(UserError, match=r"is the metric of the dataset .*--overwrite"):
-        prepare(config, dataclasses.replace(measured, hash="other"), None)
+        prepared(config, dataclasses.replace(measured, hash="other"), None)
     metric_path(measured.path).unlink()
     with pytest.raises(UserError, match="no metric there; make one with 'synthvae metric DATASET'"):
-        prepare(config, measured, None)
+        prepared(config, measured, None)
 
 
 def test_every_form_of_the_metric_is_the_matrix_it_says(measured: Dataset):
-    metric = prepare(settings(measured, loss="pnp"), measured, None).metric
+    metric = prepared(settings(measured, loss="pnp"), measured, None).metric
     unit, other = measured.unit[:6], measured.unit[10:16]
     error = other - unit
     expected = {
@@ -88,7 +100,7 @@ def test_every_form_of_the_metric_is_the_matrix_it_says(measured: Dataset):
 
 
 def test_matrices_of_single_presets_must_have_been_kept(measured: Dataset):
-    metric = prepare(settings(measured, loss="pnp"), measured, None).metric
+    metric = prepared(settings(measured, loss="pnp"), measured, None).metric
     config = settings(measured, loss="pnp", metric="preset")
     with pytest.raises(UserError, match="x: keeps no single presets' matrices.*--keep"):
         perceptual_loss(config, dataclasses.replace(metric, presets=metric.presets[:0]), "x")

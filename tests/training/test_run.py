@@ -78,7 +78,7 @@ def test_directories_that_are_no_runs(tmp_path: Path, copy: Path):
         (text.replace('"synthvae-run"', '"other"'), "format is 'other'"),
         (text.replace('"version": 1', '"version": 2', 1), "version is 2"),
         (text.replace(VOICE_63.hash, "0" * 16), "parameter_hash"),
-        (text.replace('"exp1"', '"exp3"'), "does not fit the network mlp 128-16"),
+        (text.replace('"exp1"', '"exp3"'), "does not fit the network"),
     ):
         (copy / "run.json").write_text(broken)
         with pytest.raises(UserError, match=message):

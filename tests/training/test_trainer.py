@@ -18,8 +18,9 @@ from synthvae.synth.voice import Voice
 from synthvae.tensors import load_tensors
 from synthvae.training import trainer
 from synthvae.training.config import TrainConfig, resolve_config
-from synthvae.training.preparation import Preparation
 from synthvae.training.run import load_run
+from synthvae.training.tasks import presets
+from synthvae.training.tasks.presets import ACTIVE_NATS, Preparation, PresetTask
 from tests.training.records import records
 
 
@@ -60,7 +61,9 @@ def assert_same(first: Path, second: Path) -> None:
 
 def test_same_seed_same_weights_and_another_seed_others(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        trainer.train(settings(small_dataset, seed=seed, epochs=2), small_dataset, small_voice, tmp_path / name)
+        trainer.train(
+            PresetTask(settings(small_dataset, seed=seed, epochs=2), small_dataset, small_voice), tmp_path / name
+        )
     assert_same(tmp_path / "a", tmp_path / "b")
     assert not torch.equal(weights(tmp_path / "a")["model.mean.weight"], weights(tmp_path / "c")["model.mean.weight"])
 
@@ -71,26 +74,26 @@ def test_killed_and_resumed_equals_never_killed(
 ):
     monkeypatch.setattr(trainer, "SAVE_SECONDS", -1.0)  # after every step
     config = settings(small_dataset, epochs=3)
-    trainer.train(config, small_dataset, small_voice, tmp_path / "whole")
+    trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "whole")
     with pytest.raises(Killed):
-        trainer.train(config, small_dataset, small_voice, tmp_path / "cut", on_step=kill_after(steps))
-    position = trainer.train(config, small_dataset, small_voice, tmp_path / "cut", resume=True)
+        trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "cut", on_step=kill_after(steps))
+    position = trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "cut", resume=True)
     assert position.epoch == 3
     assert_same(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_killed_before_the_first_checkpoint_starts_again(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
     config = settings(small_dataset, epochs=2)
-    trainer.train(config, small_dataset, small_voice, tmp_path / "whole")
+    trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "whole")
     with pytest.raises(Killed):
-        trainer.train(config, small_dataset, small_voice, tmp_path / "cut", on_step=kill_after(1))
-    trainer.train(config, small_dataset, small_voice, tmp_path / "cut", resume=True)
+        trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "cut", on_step=kill_after(1))
+    trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "cut", resume=True)
     assert_same(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_ctrl_c_saves_and_resumes(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
     config = settings(small_dataset, epochs=2)
-    trainer.train(config, small_dataset, small_voice, tmp_path / "whole")
+    trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "whole")
 
     def on_step(epoch: int, step: int, steps: int) -> None:
         if (epoch, step) == (0, 2):
@@ -98,24 +101,28 @@ def test_ctrl_c_saves_and_resumes(small_dataset: Dataset, small_voice: Voice, tm
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(trainer.Interrupted, match="epoch 1"):
-        trainer.train(config, small_dataset, small_voice, tmp_path / "cut", on_step=on_step)
+        trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "cut", on_step=on_step)
     assert signal.getsignal(signal.SIGINT) is before
-    trainer.train(config, small_dataset, small_voice, tmp_path / "cut", resume=True)
+    trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "cut", resume=True)
     assert_same(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_more_epochs_continue_as_if_asked_for_at_once(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
-    trainer.train(settings(small_dataset, epochs=3), small_dataset, small_voice, tmp_path / "whole")
-    trainer.train(settings(small_dataset, epochs=1), small_dataset, small_voice, tmp_path / "longer")
-    trainer.train(settings(small_dataset, epochs=3), small_dataset, small_voice, tmp_path / "longer", resume=True)
+    trainer.train(PresetTask(settings(small_dataset, epochs=3), small_dataset, small_voice), tmp_path / "whole")
+    trainer.train(PresetTask(settings(small_dataset, epochs=1), small_dataset, small_voice), tmp_path / "longer")
+    trainer.train(
+        PresetTask(settings(small_dataset, epochs=3), small_dataset, small_voice), tmp_path / "longer", resume=True
+    )
     assert_same(tmp_path / "whole", tmp_path / "longer")
 
 
 def test_a_finished_run_is_left_alone(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
     config = settings(small_dataset, epochs=1)
-    trainer.train(config, small_dataset, small_voice, tmp_path / "run")
+    trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "run")
     before = (tmp_path / "run" / "checkpoint.safetensors").read_bytes()
-    position = trainer.train(config, small_dataset, small_voice, tmp_path / "run", resume=True, on_step=kill_after(1))
+    position = trainer.train(
+        PresetTask(config, small_dataset, small_voice), tmp_path / "run", resume=True, on_step=kill_after(1)
+    )
     assert position.finished == "all 1 epochs done"
     assert (tmp_path / "run" / "checkpoint.safetensors").read_bytes() == before
 
@@ -129,14 +136,14 @@ def test_metrics_name_every_term_and_dimension(small_run: Path):
     row = rows[1]
     kl = [row[f"kl/{number:02d}"] for number in range(16)]
     assert sum(kl) == pytest.approx(row["validation/kl"], rel=1e-5)
-    assert row["active_units"] == sum(value > trainer.ACTIVE_NATS for value in kl)
+    assert row["active_units"] == sum(value > ACTIVE_NATS for value in kl)
     total = row["validation/parameter"] + 100 * row["validation/clamp"] + 1e-3 * row["validation/kl"]
     assert row["validation/total"] == pytest.approx(total + row["beta"] * row["validation/spectral"], rel=1e-6)
     assert any((small_run / "tensorboard").iterdir())
 
 
 def test_beta_holds_one_to_three(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
-    trainer.train(settings(small_dataset, epochs=2), small_dataset, small_voice, tmp_path / "run")
+    trainer.train(PresetTask(settings(small_dataset, epochs=2), small_dataset, small_voice), tmp_path / "run")
     row = records(tmp_path / "run" / "metrics.csv")[-1]
     ratio = row["beta"] * row["train/spectral"] / row["train/parameter"]
     assert ratio == pytest.approx(3.0, rel=0.35)  # the averages are those of 8 steps only
@@ -147,29 +154,30 @@ def test_a_constant_beta_is_set_for_the_initial_weights_and_stays(
 ):
     monkeypatch.setattr(trainer, "SAVE_SECONDS", -1.0)
     config = settings(small_dataset, beta="constant", beta_ratio=5.0, epochs=3)
-    training = trainer.Trainer(config, small_dataset, small_voice, tmp_path / "whole")
-    terms = {name: value.median() if name == "spectral" else value.mean()
-             for name, value in training._measure_validation()[0].items()}  # fmt: skip
+    task = PresetTask(config, small_dataset, small_voice)
+    training = trainer.Trainer(task, tmp_path / "whole")
+    with torch.no_grad():
+        terms = task.validate(training.network).terms
     training.run()
     rows = records(tmp_path / "whole" / "metrics.csv")
     assert len({row["beta"] for row in rows}) == 1
     assert rows[0]["beta"] * float(terms["spectral"]) == pytest.approx(5.0 * float(terms["parameter"]), rel=1e-5)
     with pytest.raises(Killed):
-        trainer.train(config, small_dataset, small_voice, tmp_path / "cut", on_step=kill_after(4))
-    trainer.train(config, small_dataset, small_voice, tmp_path / "cut", resume=True)
+        trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "cut", on_step=kill_after(4))
+    trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "cut", resume=True)
     assert_same(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_learning_lowers_the_validation_loss(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
     config = settings(small_dataset, epochs=30, loss="none", synth_layer=False, patience=0)
-    trainer.train(config, small_dataset, None, tmp_path / "run")
+    trainer.train(PresetTask(config, small_dataset, None), tmp_path / "run")
     rows = records(tmp_path / "run" / "metrics.csv")
     assert rows[-1]["train/parameter"] < 0.9 * rows[0]["train/parameter"]
 
 
 def test_early_stopping_waits_as_long_as_asked(small_dataset: Dataset, tmp_path: Path):
     config = settings(small_dataset, epochs=400, loss="none", synth_layer=False, patience=3, lr=5e-2)
-    position = trainer.train(config, small_dataset, None, tmp_path / "run")
+    position = trainer.train(PresetTask(config, small_dataset, None), tmp_path / "run")
     assert position.finished == "no better validation loss for 3 epochs"
     assert position.epoch == position.best_epoch + 1 + 3
     rows = records(tmp_path / "run" / "metrics.csv")
@@ -189,12 +197,14 @@ def test_the_synth_layer_alone_renders_during_training(small_dataset: Dataset, s
     for through in (False, True):
         calls.clear()
         trainer.train(
-            settings(small_dataset, epochs=1, synth_layer=through), small_dataset, Spy(), tmp_path / str(through)
+            PresetTask(settings(small_dataset, epochs=1, synth_layer=through), small_dataset, Spy()),
+            tmp_path / str(through),
         )
         assert any(needs for _, needs in calls) == through
     calls.clear()
     trainer.train(
-        settings(small_dataset, epochs=1, synth_layer=False, loss="none"), small_dataset, None, tmp_path / "none"
+        PresetTask(settings(small_dataset, epochs=1, synth_layer=False, loss="none"), small_dataset, None),
+        tmp_path / "none",
     )
     assert calls == []
 
@@ -205,7 +215,8 @@ def test_results_do_not_depend_on_the_spectral_term_without_gradient(
     """What the thesis's experiment 1 is read to be: the losses differ in when they stop, not in what they learn."""
     for loss in ("scl", "lslp"):
         trainer.train(
-            settings(small_dataset, epochs=2, synth_layer=False, loss=loss), small_dataset, small_voice, tmp_path / loss
+            PresetTask(settings(small_dataset, epochs=2, synth_layer=False, loss=loss), small_dataset, small_voice),
+            tmp_path / loss,
         )
     a, b = weights(tmp_path / "scl"), weights(tmp_path / "lslp")
     assert all(torch.equal(a[name], b[name]) for name in a if name.startswith("model."))
@@ -214,10 +225,10 @@ def test_results_do_not_depend_on_the_spectral_term_without_gradient(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": "mse"}, "scl.*logsl.*lmsl.*sclp.*logslp.*lslp"),
+        ({"loss": "mse"}, "loss is 'mse'; .* scl.*logsl.*lmsl.*sclp.*logslp.*lslp"),
         ({"feature": "chroma"}, "stft"),
         ({"architecture": "huge"}, "--architecture 'huge'"),
-        ({"output": "softmax"}, "--output"),
+        ({"output": "softmax"}, "output is 'softmax'"),
         ({"loss": "none"}, "--synth-layer with --loss none"),
         ({"device": "cuda"}, "no CUDA GPU"),
     ],
@@ -228,7 +239,7 @@ def test_unknown_names_are_refused_and_nothing_is_written(
     if changes.get("device") == "cuda" and torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(UserError, match=message):
-        trainer.train(settings(small_dataset, **changes), small_dataset, small_voice, tmp_path / "run")
+        trainer.train(PresetTask(settings(small_dataset, **changes), small_dataset, small_voice), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -245,7 +256,7 @@ def test_directories_with_other_things_are_refused(
         (small_run, "already holds a run; add --resume"),
     ):
         with pytest.raises(UserError, match=message):
-            trainer.train(config, small_dataset, small_voice, out)
+            trainer.train(PresetTask(config, small_dataset, small_voice), out)
 
 
 def test_resuming_with_other_settings_or_data_is_refused(
@@ -254,16 +265,18 @@ def test_resuming_with_other_settings_or_data_is_refused(
     copy = tmp_path / "copy"
     shutil.copytree(small_run, copy)
     with pytest.raises(UserError, match=r"was trained with lr = 0\.001, now it is 0\.5"):
-        trainer.train(settings(small_dataset, epochs=2, lr=0.5), small_dataset, small_voice, copy, resume=True)
+        trainer.train(
+            PresetTask(settings(small_dataset, epochs=2, lr=0.5), small_dataset, small_voice), copy, resume=True
+        )
     other = dataclasses.replace(small_dataset, hash="f" * 16)
     with pytest.raises(UserError, match="is not the dataset"):
-        trainer.train(settings(small_dataset, epochs=2), other, small_voice, copy, resume=True)
+        trainer.train(PresetTask(settings(small_dataset, epochs=2), other, small_voice), copy, resume=True)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(small_dataset: Dataset, tmp_path: Path):
     config = settings(small_dataset, epochs=50, loss="none", synth_layer=False, lr=1e18)
     with pytest.raises(UserError, match="not finite.*lower --lr"):
-        trainer.train(config, small_dataset, None, tmp_path / "run")
+        trainer.train(PresetTask(config, small_dataset, None), tmp_path / "run")
 
 
 def test_two_trainings_in_one_directory_are_refused(small_dataset: Dataset, tmp_path: Path):
@@ -274,10 +287,10 @@ def test_two_trainings_in_one_directory_are_refused(small_dataset: Dataset, tmp_
     def intrude(epoch: int, step: int, steps: int) -> None:
         if not seen:
             with pytest.raises(UserError, match="another process is training there") as caught:
-                trainer.train(config, small_dataset, None, out, resume=True)
+                trainer.train(PresetTask(config, small_dataset, None), out, resume=True)
             seen.append(str(caught.value))
 
-    trainer.train(config, small_dataset, None, out, on_step=intrude)
+    trainer.train(PresetTask(config, small_dataset, None), out, on_step=intrude)
     assert len(seen) == 1
 
 
@@ -286,7 +299,7 @@ def test_leftovers_of_a_first_write_do_not_block(small_dataset: Dataset, tmp_pat
     out.mkdir()
     (out / ".run.json.abc.part").write_text("{")
     config = settings(small_dataset, epochs=1, loss="none", synth_layer=False)
-    assert trainer.train(config, small_dataset, None, out, resume=True).epoch == 1
+    assert trainer.train(PresetTask(config, small_dataset, None), out, resume=True).epoch == 1
 
 
 def test_the_description_follows_an_interrupted_run(small_dataset: Dataset, tmp_path: Path):
@@ -296,7 +309,7 @@ def test_the_description_follows_an_interrupted_run(small_dataset: Dataset, tmp_
 
     config = settings(small_dataset, epochs=5, loss="none", synth_layer=False)
     with pytest.raises(trainer.Interrupted):
-        trainer.train(config, small_dataset, None, tmp_path / "run", on_step=stop)
+        trainer.train(PresetTask(config, small_dataset, None), tmp_path / "run", on_step=stop)
     assert load_run(tmp_path / "run").state["epoch"] == 2
 
 
@@ -305,7 +318,7 @@ def test_a_foreign_checkpoint_is_refused(small_dataset: Dataset, small_voice: Vo
     shutil.copytree(small_run, copy)
     shutil.copy(copy / "weights.safetensors", copy / "checkpoint.safetensors")
     with pytest.raises(UserError, match="not a checkpoint of this run"):
-        trainer.train(settings(small_dataset, epochs=2), small_dataset, small_voice, copy, resume=True)
+        trainer.train(PresetTask(settings(small_dataset, epochs=2), small_dataset, small_voice), copy, resume=True)
 
 
 def test_without_its_checkpoint_a_run_is_not_trained_over_with_other_settings(
@@ -315,7 +328,9 @@ def test_without_its_checkpoint_a_run_is_not_trained_over_with_other_settings(
     shutil.copytree(small_run, copy)
     (copy / "checkpoint.safetensors").unlink()
     with pytest.raises(UserError, match="was trained with feature = 'stft', now it is 'mfcc'"):
-        trainer.train(settings(small_dataset, epochs=2, feature="mfcc"), small_dataset, small_voice, copy, resume=True)
+        trainer.train(
+            PresetTask(settings(small_dataset, epochs=2, feature="mfcc"), small_dataset, small_voice), copy, resume=True
+        )
 
 
 def test_the_log_has_the_minimised_loss_and_both_summaries(small_run: Path):
@@ -326,26 +341,39 @@ def test_the_log_has_the_minimised_loss_and_both_summaries(small_run: Path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"), [({"devices": 2}, "--devices is 2"), ({"precision": "8"}, "--precision is '8'")]
+    ("changes", "message"), [({"devices": 2}, "--devices is 2"), ({"precision": "8"}, "precision is '8'")]
 )
 def test_impossible_machines_are_refused(changes: dict[str, Any], message: str, small_dataset: Dataset, tmp_path: Path):
     if torch.cuda.device_count() > 1:
         pytest.skip("there are several GPUs")
     with pytest.raises(UserError, match=message):
         trainer.train(
-            settings(small_dataset, loss="none", synth_layer=False, **changes), small_dataset, None, tmp_path / "r"
+            PresetTask(settings(small_dataset, loss="none", synth_layer=False, **changes), small_dataset, None),
+            tmp_path / "r",
         )
+
+
+def test_settings_that_a_program_made_are_checked_too(small_dataset: Dataset):
+    config = settings(small_dataset, loss="none", synth_layer=False, then={"epochs": 1})
+    for wrong, message in (
+        ({"loss": "mse"}, "settings: loss is 'mse'"),
+        ({"epochs": 0}, "settings: epochs is 0"),
+        ({"then": {"lr": -1.0}}, r"settings: lr is -1\.0"),
+        ({"then": {"loss": "mse"}}, "settings: loss is 'mse'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            PresetTask(dataclasses.replace(config, **wrong), small_dataset, None)
 
 
 def test_mixed_precision_trains(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
     config = settings(small_dataset, epochs=1, precision="bf16-mixed")
-    assert trainer.train(config, small_dataset, small_voice, tmp_path / "run").epoch == 1
+    assert trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "run").epoch == 1
 
 
 def test_measuring_an_epoch_leaves_the_run_as_it_was(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
     config = settings(small_dataset, epochs=2, patience=3)
-    trainer.train(config, small_dataset, small_voice, tmp_path / "plain")
-    training = trainer.Trainer(config, small_dataset, small_voice, tmp_path / "measured")
+    trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "plain")
+    training = trainer.Trainer(PresetTask(config, small_dataset, small_voice), tmp_path / "measured")
     assert 0.0 < training.measure_epoch() < 600.0
     training.run()
     assert_same(tmp_path / "plain", tmp_path / "measured")
@@ -355,7 +383,12 @@ def test_callbacks_count_steps_and_epochs(small_dataset: Dataset, tmp_path: Path
     steps: list[tuple[int, int, int]] = []
     rows: list[Mapping[str, float]] = []
     config = settings(small_dataset, epochs=2, loss="none", synth_layer=False)
-    trainer.train(config, small_dataset, None, tmp_path / "r", on_step=lambda *s: steps.append(s), on_epoch=rows.append)
+    trainer.train(
+        PresetTask(config, small_dataset, None),
+        tmp_path / "r",
+        on_step=lambda *s: steps.append(s),
+        on_epoch=rows.append,
+    )
     assert steps == [(e, s, 3) for e in range(2) for s in (1, 2, 3)]
     assert [row["epoch"] for row in rows] == [0, 1]
 
@@ -367,7 +400,7 @@ def test_a_second_phase_goes_on_from_the_best_weights_and_resumes_to_the_bit(
     config = settings(
         small_dataset, loss="none", synth_layer=False, epochs=2, then={"loss": "logmel", "epochs": 2, "beta": 0.01}
     )
-    trainer.train(config, small_dataset, small_voice, tmp_path / "whole")
+    trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "whole")
     rows = records(tmp_path / "whole" / "metrics.csv")
     assert [(row["epoch"], row["phase"]) for row in rows] == [(0, 0), (1, 0), (2, 1), (3, 1)]
     assert "train/spectral" not in rows[1]
@@ -375,8 +408,8 @@ def test_a_second_phase_goes_on_from_the_best_weights_and_resumes_to_the_bit(
     for steps in (5, 6, 7, 11):  # the last of the first phase and the first of the second are 6 and 7
         cut = tmp_path / f"cut{steps}"
         with pytest.raises(Killed):
-            trainer.train(config, small_dataset, small_voice, cut, on_step=kill_after(steps))
-        trainer.train(config, small_dataset, small_voice, cut, resume=True)
+            trainer.train(PresetTask(config, small_dataset, small_voice), cut, on_step=kill_after(steps))
+        trainer.train(PresetTask(config, small_dataset, small_voice), cut, resume=True)
         assert_same(tmp_path / "whole", cut)
 
 
@@ -384,11 +417,11 @@ def test_a_second_phase_that_makes_things_worse_leaves_the_first_ones_weights(
     small_dataset: Dataset, small_voice: Voice, tmp_path: Path
 ):
     first = settings(small_dataset, loss="none", synth_layer=False, epochs=2)
-    trainer.train(first, small_dataset, small_voice, tmp_path / "first")
+    trainer.train(PresetTask(first, small_dataset, small_voice), tmp_path / "first")
     both = settings(
         small_dataset, loss="none", synth_layer=False, epochs=2, then={"loss": "logmel", "epochs": 2, "lr": 10.0}
     )
-    position = trainer.train(both, small_dataset, small_voice, tmp_path / "both")
+    position = trainer.train(PresetTask(both, small_dataset, small_voice), tmp_path / "both")
     assert (position.phase, position.epoch, position.best_epoch) == (1, 4, 1)
     kept = [load_tensors(tmp_path / name / "weights.safetensors")[0] for name in ("first", "both")]
     assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])
@@ -398,7 +431,7 @@ def test_patience_ends_a_phase_not_the_run(small_dataset: Dataset, small_voice: 
     config = settings(
         small_dataset, loss="none", synth_layer=False, epochs=400, patience=2, lr=0.05, then={"epochs": 1, "lr": 1e-4}
     )
-    position = trainer.train(config, small_dataset, small_voice, tmp_path / "run")
+    position = trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "run")
     assert position.phase == 1
     assert position.phase_start < 400
     assert position.epoch == position.phase_start + 1
@@ -423,7 +456,7 @@ def test_phases_are_held_where_the_gradient_runs_and_only_if_asked(
     for hold in (True, False):
         voice = Recorder(small_voice)
         config = settings(small_dataset, loss="logmel", hold_phases=hold, epochs=1)
-        trainer.train(config, small_dataset, voice, tmp_path / str(hold))
+        trainer.train(PresetTask(config, small_dataset, voice), tmp_path / str(hold))
         flowing = [options for gradient, options in voice.calls if gradient]
         assert len(flowing) == 3
         assert all(options == ({"hold_phases": True} if hold else {}) for options in flowing)
@@ -433,7 +466,7 @@ def test_every_so_manieth_frame_is_compared_in_training_and_all_in_validation(
     small_dataset: Dataset, small_voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen = []
-    plain = trainer.build_loss
+    plain = presets.build_loss
 
     def spying(*arguments: Any):
         loss = plain(*arguments)
@@ -441,9 +474,9 @@ def test_every_so_manieth_frame_is_compared_in_training_and_all_in_validation(
         loss.compare = lambda a, b, frames: (seen.append((a.requires_grad, frames)), inner(a, b, frames))[1]
         return loss
 
-    monkeypatch.setattr(trainer, "build_loss", spying)
+    monkeypatch.setattr(presets, "build_loss", spying)
     config = settings(small_dataset, loss="logmel", frame_step=3, epochs=2)
-    trainer.train(config, small_dataset, small_voice, tmp_path / "run")
+    trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "run")
     trained = [frames for gradient, frames in seen if gradient]
     assert {frames.step for frames in trained} == {3}
     assert {frames.first for frames in trained} <= {0, 1, 2}
@@ -460,7 +493,7 @@ def test_pnp_trains_without_rendering_and_hears_what_is_weighted(small_dataset: 
     config = settings(
         small_dataset, loss="pnp", synth_layer=False, epochs=120, parameter_weight=0.0, beta=1.0, patience=0, lr=3e-3
     )
-    trainer.train(config, small_dataset, None, tmp_path / "run", preparation=Preparation(metric=metric))
+    trainer.train(PresetTask(config, small_dataset, None, Preparation(metric=metric)), tmp_path / "run")
     rows = records(tmp_path / "run" / "metrics.csv")
     assert rows[-1]["train/perceptual"] < 0.2 * rows[0]["train/perceptual"]
     assert "train/spectral" not in rows[-1]
@@ -476,7 +509,7 @@ def test_the_kl_weight_rises_as_scheduled_and_epochs_are_compared_at_its_full_va
     config = settings(
         small_dataset, loss="none", synth_layer=False, epochs=4, kl_weight=0.5, kl_schedule="linear", kl_warmup=2.0
     )
-    trainer.train(config, small_dataset, None, tmp_path / "run")
+    trainer.train(PresetTask(config, small_dataset, None), tmp_path / "run")
     rows = records(tmp_path / "run" / "metrics.csv")
     assert [row["kl_weight"] for row in rows] == [0.0, 0.25, 0.5, 0.5]
     for row in rows:
@@ -490,7 +523,7 @@ def test_free_bits_keep_dimensions_active_where_the_weight_alone_collapses_them(
         config = settings(
             small_dataset, loss="none", synth_layer=False, epochs=60, kl_weight=1.0, free_bits=bits, patience=0, lr=3e-3
         )
-        trainer.train(config, small_dataset, None, tmp_path / str(bits))
+        trainer.train(PresetTask(config, small_dataset, None), tmp_path / str(bits))
         active[bits] = records(tmp_path / str(bits) / "metrics.csv")[-1]["active_units"]
     assert active[0.0] <= 2
     assert active[0.5] >= 12
@@ -504,7 +537,7 @@ def test_the_selective_network_keeps_what_is_heard_and_loads_without_measuring(
         small_dataset, loss="logmel", network="selective", architecture="24-16", latent=5, epochs=1, hold_phases=True
     )
     held = (60, 2)
-    trainer.train(config, small_dataset, small_voice, tmp_path / "run", preparation=Preparation(effect, held))
+    trainer.train(PresetTask(config, small_dataset, small_voice, Preparation(effect, held)), tmp_path / "run")
     run = load_run(tmp_path / "run")
     assert run.latent_size == 5
     assert run.model.kept.tolist() == [62, 61, 60, 59, 58]
@@ -522,13 +555,13 @@ def test_the_selective_network_keeps_what_is_heard_and_loads_without_measuring(
         ({"loss": "mrstft", "frame_step": 4}, "--frame-step is 4, but the loss mrstft has no frames"),
         ({"loss": "sot", "feature": "mfcc"}, "sot does not compare mfcc"),
         ({"network": "selective", "latent": 64}, "--latent is 64"),
-        ({"network": "flow"}, "--network is 'flow'"),
-        ({"then": {"loss": "mse"}}, "no loss is called 'mse'"),
+        ({"network": "flow"}, "network is 'flow'"),
+        ({"then": {"loss": "mse"}}, "then: loss is 'mse'"),
     ],
 )
 def test_contradictions_are_refused_before_anything_is_written(
     changes: dict[str, Any], message: str, small_dataset: Dataset, small_voice: Voice, tmp_path: Path
 ):
     with pytest.raises(UserError, match=message):
-        trainer.train(settings(small_dataset, **changes), small_dataset, small_voice, tmp_path / "run")
+        trainer.train(PresetTask(settings(small_dataset, **changes), small_dataset, small_voice), tmp_path / "run")
     assert not (tmp_path / "run").exists()

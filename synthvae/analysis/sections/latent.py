@@ -29,8 +29,9 @@ from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sections.listening import render
 from synthvae.analysis.survey import MAP, MARGIN, Range, SurveyRow, leads
 from synthvae.analysis.thesis import thesis_clusters
-from synthvae.training.config import PNP, TrainConfig
-from synthvae.training.trainer import ACTIVE_NATS
+from synthvae.losses import LOSSES
+from synthvae.training.config import TrainConfig
+from synthvae.training.tasks.presets import ACTIVE_NATS
 
 __all__ = ["COLOUR", "cluster_spectra", "latent_space", "shown_clusters"]
 
@@ -275,10 +276,11 @@ def _expected(values: Expected | None, unit: str) -> Measured:
 
 def _training(phase: TrainConfig) -> str:
     """What a phase minimised, in words."""
-    if phase.loss == "none":
+    compares = LOSSES[phase.loss].compares
+    if compares == "nothing":
         return "on parameters alone"
-    if phase.loss == PNP:
-        return f"the loss pnp, by the metric {phase.metric}, nothing rendered"
+    if compares == "parameters":
+        return f"the loss {phase.loss}, by the metric {phase.metric}, nothing rendered"
     through = "its gradient sent through the Voice" if phase.synth_layer else "measured but without gradient"
     held = ", phases held" if phase.hold_phases else ""
     return f"the loss {phase.loss} on {phase.feature}, {through}{held}"

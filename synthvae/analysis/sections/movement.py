@@ -26,7 +26,7 @@ from synthvae.analysis.report import (
 )
 from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sections.listening import render
-from synthvae.training.trainer import ACTIVE_NATS
+from synthvae.training.tasks.presets import ACTIVE_NATS
 
 __all__ = ["Path", "movement", "paths"]
 

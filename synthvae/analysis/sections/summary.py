@@ -9,7 +9,7 @@ from synthvae.analysis.reconstruction import Ratio, error_ratio
 from synthvae.analysis.report import Finding, Headline, Measured
 from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.thesis import thesis_clusters
-from synthvae.training.trainer import ACTIVE_NATS
+from synthvae.training.tasks.presets import ACTIVE_NATS
 
 __all__ = ["findings", "headlines"]
 

@@ -1,36 +1,129 @@
-"""Training an audio encoder for a run, on presets rendered as they are needed."""
+"""Training an audio encoder for a run, on presets that are drawn and rendered as they are needed."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
+import copy
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from synthvae.errors import UserError
 from synthvae.features.log_mel_resolutions import MultiResolutionLogMel
-from synthvae.files import ensure_directory
 from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, write_encoder
-from synthvae.training.checkpoint import Position, restore_checkpoint, save_checkpoint
-from synthvae.training.run import Run
+from synthvae.synth.voice import Voice
+from synthvae.tensors import load_tensors
+from synthvae.training.lock import alone_in
+from synthvae.training.randomness import generator
+from synthvae.training.run import WEIGHTS, Run, has_ability
+from synthvae.training.settings import DATA, Settings, setting
+from synthvae.training.tasks.base import AUDIO, Place, Task, Validation
+from synthvae.training.trainer import train
 
-__all__ = ["EncoderReport", "Interrupted", "train_encoder"]
+__all__ = ["AudioEncoderSettings", "AudioEncoderTask", "EncoderReport", "encoder_run", "train_encoder"]
 
 BATCH = 64
-RATE, WARMUP = 1e-3, 100
+#: Epochs of a training: how often the encoder is measured.
+EPOCHS = 10
 #: Presets on which the encoder is measured, drawn with a seed that training never has.
 VALIDATION, VALIDATION_SEED = 256, 2**40
-SAVE_SECONDS = 30.0
-PART_FILE = "audio-encoder.part.safetensors"
+TERM = "negative_log_likelihood"
 
 
-class Interrupted(Exception):  # noqa: N818 - no error: somebody pressed Ctrl-C
-    """Training was stopped; its checkpoint is written."""
+@dataclass(frozen=True)
+class AudioEncoderSettings(Settings):
+    """Settings of a training on uniform presets, each rendered once."""
+
+    batch_size: int = BATCH
+    lr: float = 1e-3
+    lr_schedule: str = "cosine"
+    lr_warmup: int = 100
+    patience: int = 0
+    presets: int = setting(100_000, "To render and learn from.", DATA, least=BATCH)
+
+    @classmethod
+    def of(cls, presets: int, seed: int) -> AudioEncoderSettings:
+        """Settings for a number of presets: whole batches, in `EPOCHS` epochs or as many as there are batches."""
+        return cls(presets=presets, seed=seed, epochs=min(EPOCHS, presets // BATCH))
+
+
+class AudioEncoderTask(Task[AudioEncoderSettings]):
+    """An `AudioEncoder` whose Gaussian shall hold the posterior mean that a run's own encoder has for the preset."""
+
+    name = "audio-encoder"
+    settings_type = AudioEncoderSettings
+    abilities = frozenset({AUDIO})
+    otherwise = "leave out --resume to start anew"
+    gradient_norm = 1.0
+
+    def __init__(self, settings: AudioEncoderSettings, run: Run) -> None:
+        """Set up.
+
+        Args:
+            settings: of the training.
+            run: whose latents the encoder shall answer with.
+        """
+        super().__init__(settings)
+        run.require("parameters")
+        self.run = run
+
+    def describe(self) -> dict[str, Any]:
+        """The run by its weights, and the shape of what is encoded."""
+        run = self.run
+        return {
+            "weights_hash": run.weights_hash,
+            "latent_size": run.latent_size,
+            "sample_rate": run.settings.sample_rate,
+            "samples": run.voice.samples,
+        }
+
+    @classmethod
+    def build(cls, settings: AudioEncoderSettings, description: Mapping[str, Any]) -> AudioEncoder:
+        """An encoder of that shape."""
+        return AudioEncoder(*(int(description[name]) for name in ("latent_size", "sample_rate", "samples")))
+
+    def adopt(self, model: nn.Module) -> None:
+        """Keep what makes spectrograms, on whatever device the network is trained."""
+        assert isinstance(model, AudioEncoder)
+        self.encoder = model
+
+    def begin(self, phase: AudioEncoderSettings) -> None:
+        """Share the presets out over the epochs, and draw those of the validation."""
+        super().begin(phase)
+        steps = phase.presets // phase.batch_size // phase.epochs
+        self.items, self.validation_items = steps * phase.batch_size, VALIDATION
+        self.validation_unit = _draw(self.run, VALIDATION, VALIDATION_SEED, 0)
+        # Of its own, so that the run stays on its device.
+        self.model = copy.deepcopy(self.run.model).to(self.device)
+        self.voice = Voice(self.run.parameters, **self.run.settings.to_dict()).to(self.device)
+
+    def batch(self, place: Place) -> dict[str, Tensor]:
+        """Uniform presets, other ones in every step of the run."""
+        step = place.epoch * (self.items // self.phase.batch_size) + place.step
+        return {"unit": _draw(self.run, self.phase.batch_size, place.seed, step)}
+
+    def terms(self, model: nn.Module, batch: Mapping[str, Tensor], place: Place) -> dict[str, Tensor]:
+        """The negative log likelihood of the run's latents in nats, but for a constant: a mean over dimensions."""
+        return self._terms(model, batch["unit"])
+
+    def _terms(self, model: nn.Module, unit: Tensor) -> dict[str, Tensor]:
+        with torch.no_grad():
+            latent, spectrogram = self.model.encode(unit)[0], self.encoder.spectrogram(self.voice(unit))
+        mean, log_variance = model(spectrogram)
+        return {TERM: 0.5 * ((latent - mean).square() * (-log_variance).exp() + log_variance).mean(1)}
+
+    def weigh(self, terms: Mapping[str, Tensor], progress: float) -> Tensor:
+        """The one term."""
+        return terms[TERM].mean()
+
+    def validate(self, model: nn.Module, limit: int | None = None) -> Validation:
+        """The same term on the validation presets."""
+        parts = [self._terms(model, unit.to(self.device)) for unit in self.validation_unit[:limit].split(BATCH)]
+        return Validation({TERM: torch.cat([part[TERM] for part in parts]).double().mean()})
 
 
 @dataclass(frozen=True)
@@ -56,6 +149,11 @@ class EncoderReport:
     of_random: float
 
 
+def encoder_run(run: Run) -> Path:
+    """Where the training of a run's audio encoder keeps its own run directory."""
+    return run.path / "audio-encoder"
+
+
 def train_encoder(
     run: Run,
     presets: int = 100_000,
@@ -65,68 +163,42 @@ def train_encoder(
 ) -> EncoderReport:
     """Train an encoder and write it into the run's directory.
 
-    Uniform presets are drawn and rendered batch by batch, each once; the loss is the negative log likelihood of the
-    run's own latents (posterior means) under the encoder's Gaussian. Adam, warmed up and falling to 0 by a cosine.
+    Uniform presets are drawn and rendered batch by batch, each once. The network with the best validation likelihood is
+    written to `ENCODER_FILE`; log and checkpoint are in `encoder_run`, a run directory like any other.
 
     Args:
         run: whose latents it shall answer with.
         presets: how many to train on.
         seed: of the presets and the weights.
-        resume: go on from a checkpoint that was left in the directory.
+        resume: go on with a training that was stopped; without, one that is there is replaced.
         progress: called with presets done and a few words.
 
     Returns:
         What it is worth.
 
     Raises:
-        UserError: for fewer presets than a batch, an unwritable directory, or a checkpoint of other settings.
+        UserError: for fewer presets than a batch, an unwritable directory, or a training with other settings.
         Interrupted: after Ctrl-C, the checkpoint written.
     """
     if presets < BATCH:
         raise UserError(f"--presets is {presets}; give at least {BATCH}, one batch")
-    ensure_directory(run.path)
-    steps = presets // BATCH
-    settings = run.settings
-    torch.manual_seed(seed)
-    encoder = AudioEncoder(run.latent_size, settings.sample_rate, run.voice.samples)
-    optimiser = torch.optim.Adam(encoder.parameters(), lr=RATE)
-    part, step = run.path / PART_FILE, 0
-    modules: dict[str, torch.nn.Module] = {"encoder": encoder}
-    if part.exists() and resume:
-        position, sums = restore_checkpoint(part, modules, optimiser)
-        step = position.step
-        if [int(number) for number in sums.get("settings", ())] != [steps, seed]:
-            raise UserError(f"{part}: is of other --presets or --seed; give those, or leave out --resume to start anew")
+    task, out = AudioEncoderTask(AudioEncoderSettings.of(presets, seed), run), encoder_run(run)
+    if not resume and (out / "run.json").is_file() and has_ability(out, AUDIO):
+        with alone_in(out):
+            shutil.rmtree(out)
+    remark = ""
 
-    def keep() -> None:
-        save_checkpoint(part, modules, optimiser, {"settings": torch.tensor([steps, seed])}, Position(step=step))
+    def on_epoch(row: Mapping[str, float]) -> None:
+        nonlocal remark
+        remark = f"validation: negative log likelihood {row['validation/total']:.3f}"
 
-    saved, average = time.monotonic(), math.nan
-    encoder.train()
-    try:
-        while step < steps:
-            unit = _draw(run, BATCH, (seed, step))
-            latent = run.encode(unit)
-            with torch.no_grad():
-                heard = encoder.spectrogram(run.voice(unit))
-            for group in optimiser.param_groups:
-                group["lr"] = RATE * min(1.0, (step + 1) / WARMUP) * 0.5 * (1.0 + math.cos(math.pi * step / steps))
-            mean, log_variance = encoder(heard)
-            loss = 0.5 * ((latent - mean).square() * (-log_variance).exp() + log_variance).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
-            optimiser.step()
-            step += 1
-            average = float(loss.detach()) if math.isnan(average) else 0.98 * average + 0.02 * float(loss.detach())
-            progress(step * BATCH, f"negative log likelihood {average:.3f}")
-            if time.monotonic() - saved > SAVE_SECONDS:
-                keep()
-                saved = time.monotonic()
-    except KeyboardInterrupt:
-        keep()
-        raise Interrupted(f"stopped after {step * BATCH:,} of {steps * BATCH:,} presets") from None
-    report = _measure(run, encoder, steps * BATCH)
+    def on_step(epoch: int, step: int, steps: int) -> None:
+        progress((epoch * steps + step) * BATCH, remark)
+
+    train(task, out, resume, on_step, on_epoch)
+    encoder = task.encoder
+    encoder.load_state_dict(load_tensors(out / WEIGHTS)[0])
+    report = _measure(run, encoder.cpu().eval(), task.items * task.settings.epochs)
     state = {
         "weights_hash": run.weights_hash,
         "presets": report.presets,
@@ -135,19 +207,16 @@ def train_encoder(
         "distance": report.distance,
     }
     write_encoder(report.path, encoder, state)
-    part.unlink(missing_ok=True)
     return report
 
 
-def _draw(run: Run, count: int, seeds: tuple[int, int]) -> Tensor:
-    """Uniform presets ``(count, P)`` that depend on the seeds alone."""
-    state = np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(state) % 2**63)
-    return torch.rand(count, len(run.parameters), generator=generator)
+def _draw(run: Run, count: int, seed: int, step: int) -> Tensor:
+    """Uniform presets ``(count, P)`` that depend on seed and step alone."""
+    return torch.rand(count, len(run.parameters), generator=generator(seed, step))
 
 
 def _measure(run: Run, encoder: AudioEncoder, presets: int) -> EncoderReport:
-    unit = _draw(run, VALIDATION, (VALIDATION_SEED, 0))
+    unit = _draw(run, VALIDATION, VALIDATION_SEED, 0)
     latent = run.encode(unit)
     spectra = MultiResolutionLogMel(run.settings.sample_rate, run.voice.samples)
     answers: list[tuple[Tensor, ...]] = []

@@ -1,0 +1,179 @@
+"""Settings of a training run: each is defined once, and files, flags and ``--help`` are read from that."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Self, TypeVar
+
+from synthvae.errors import UserError
+from synthvae.training.schedules import LR_SCHEDULES, learning_rate_factor
+
+__all__ = ["COMMAND_LINE", "DATA", "LOSS", "NETWORK", "OPTIMISATION", "RUN", "Setting", "Settings"]
+__all__ += ["checked", "refuse_unknown", "setting", "settings_of"]
+
+#: Panels of ``train --help``, in this order.
+DATA, LOSS, NETWORK, OPTIMISATION, RUN = "Data", "Loss", "Network", "Optimisation", "Run"
+DEVICES = ("auto", "cpu", "cuda")
+#: Mixed precisions of the network; everything else stays in float32.
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+COMMAND_LINE = "command line"
+Names = Callable[[], Iterable[str]] | tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What is known of a setting besides its name, type and default.
+
+    Attributes:
+        help: what it is, in a sentence.
+        panel: of ``train --help``.
+        choices: the legal words, or a function that lists them, so that a registry is loaded only when it is asked.
+        number: whether a number is legal beside those words.
+        above: a number has to be larger than this.
+        least: a number has to be at least this.
+        below: a number has to be smaller than this.
+        flag: whether ``train`` has a flag for it; else a file sets it.
+        shown: in place of the default where that says nothing.
+        example: for messages, likewise.
+    """
+
+    help: str
+    panel: str
+    choices: Names = ()
+    number: bool = False
+    above: float | None = None
+    least: float | None = None
+    below: int | None = None
+    flag: bool = True
+    shown: str = ""
+    example: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The legal words."""
+        return tuple(self.choices() if callable(self.choices) else self.choices)
+
+
+def setting(default: Any, help: str, panel: str, **more: Any) -> Any:  # noqa: ANN401
+    """A field of a dataclass of settings; `more` are attributes of `Setting`."""
+    return dataclasses.field(default=default, metadata={"setting": Setting(help, panel, **more)})
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the trainer has to know; a task adds what it wants to know itself."""
+
+    epochs: int = setting(500, "At most so many passes over the training data.", OPTIMISATION, above=0)
+    batch_size: int = setting(256, "Items per step.", OPTIMISATION, above=0)
+    lr: float = setting(1e-4, "Adam's learning rate.", OPTIMISATION, above=0)
+    lr_schedule: str = setting(
+        "constant",
+        "How the rate moves; cosine falls to 0 over all epochs, the drops of drop are set in --config.",
+        OPTIMISATION,
+        choices=LR_SCHEDULES,
+    )
+    lr_warmup: int = setting(0, "Steps over which the rate rises from 0.", OPTIMISATION, least=0, flag=False)
+    lr_drop_after: int = setting(200, "With drop, epochs at the full rate.", OPTIMISATION, above=0, flag=False)
+    lr_drop_every: int = setting(100, "With drop, epochs between two drops.", OPTIMISATION, above=0, flag=False)
+    lr_drop_factor: float = setting(
+        0.5, "With drop, what the rate is multiplied by.", OPTIMISATION, above=0, flag=False
+    )
+    patience: int = setting(
+        20, "Stop after so many epochs without a better validation loss; 0: never.", OPTIMISATION, least=0
+    )
+    seed: int = setting(0, "Of weights, order and samples.", RUN, least=0, below=2**63)
+    device: str = setting("auto", "Where the network is trained.", RUN, choices=DEVICES)
+    devices: int = setting(1, "Number of GPUs.", RUN, above=0)
+    precision: str = setting("32-true", "Of the network, as Lightning names it.", RUN, choices=PRECISIONS)
+
+    @property
+    def phases(self) -> tuple[Self, ...]:
+        """The settings of each phase, one after the other."""
+        return (self,)
+
+    def learning_rate(self, epoch: float) -> float:
+        """The rate of an epoch, counted from 0, with the part of it that is done."""
+        drops = (self.lr_drop_after, self.lr_drop_every, self.lr_drop_factor)
+        return self.lr * learning_rate_factor(self.lr_schedule, epoch, self.epochs, *drops)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def settings_of(kind: type[Settings]) -> dict[str, Setting]:
+    """Every setting by name, in the order of the panels."""
+    order = (DATA, LOSS, NETWORK, OPTIMISATION, RUN)
+    found = {f.name: f.metadata["setting"] for f in dataclasses.fields(kind) if "setting" in f.metadata}
+    return dict(sorted(found.items(), key=lambda item: order.index(item[1].panel)))
+
+
+def refuse_unknown(values: Iterable[str], known: Collection[str], source: str, table: str = "") -> None:
+    """Refuse what is no setting.
+
+    Args:
+        values: names that were given.
+        known: the legal ones.
+        source: the file, or the command line.
+        table: of the file, with a dot.
+
+    Raises:
+        UserError: naming the first of them and what may have been meant.
+    """
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name.replace("-", "_"), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(sorted(known))}"
+            raise UserError(f"{source}: unknown setting {f'{table}{name}'!r}; {hint}")
+
+
+def checked(kind: type[S], values: Mapping[str, Any], sources: Mapping[str, str] | str) -> S:
+    """The settings, defaults for those not given; each value of the right type and in its range.
+
+    Args:
+        kind: which settings.
+        values: by name.
+        sources: where each comes from, or all of them do.
+
+    Raises:
+        UserError: naming the source, the setting and the value.
+    """
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    result = dict(values)
+    for name, value in values.items():
+        source = sources if isinstance(sources, str) else sources[name]
+        refuse_unknown([name], fields, source)
+        if "setting" in fields[name].metadata:
+            result[name] = _checked(
+                fields[name].metadata["setting"], fields[name].default, value, f"{source}: {name} is"
+            )
+    return kind(**result)
+
+
+def _checked(known: Setting, default: Any, value: Any, start: str) -> Any:  # noqa: ANN401
+    if known.choices and isinstance(value, str) and value in known.names:
+        return value
+    if known.choices and not known.number:
+        raise UserError(f"{start} {value!r}; choose one of {', '.join(known.names)}")
+    kind: type = float if known.number else type(default)
+    number: Any = value
+    if known.number and isinstance(value, str):  # a flag's
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+    if kind is float and isinstance(number, int) and not isinstance(number, bool):
+        number = float(number)
+    right = type(number) is kind
+    if not right or (kind is float and not math.isfinite(number)):
+        wanted = f"{', '.join(known.names)} or a number" if known.number else f"a {kind.__name__} such as "
+        raise UserError(f"{start} {value!r}; give {wanted}" + ("" if known.number else repr(known.example or default)))
+    if known.above is not None and number <= known.above:
+        raise UserError(f"{start} {number}; give a value above {known.above}")
+    if known.least is not None and number < known.least:
+        raise UserError(f"{start} {number}; give {known.least} or more")
+    if known.below is not None and number >= known.below:
+        raise UserError(f"{start} {number}; give a number below {known.below}")
+    return number

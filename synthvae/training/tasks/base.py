@@ -1,0 +1,214 @@
+"""What a training run is about: everything that the trainer does not know."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from synthvae.errors import UserError
+from synthvae.training.settings import Settings, checked
+
+__all__ = ["AUDIO", "PARAMETERS", "Place", "Task", "Validation"]
+
+#: Abilities of a task's runs: latents are decoded to parameters of a synth; audio is encoded to latents.
+PARAMETERS, AUDIO = "parameters", "audio"
+S = TypeVar("S", bound=Settings)
+
+
+class Place(NamedTuple):
+    """A step of a run: all randomness is a function of it.
+
+    Attributes:
+        seed: of the run.
+        epoch: epochs finished before, of all phases.
+        step: steps finished before in this epoch.
+        progress: epochs finished in this phase, with the part of the one under way.
+    """
+
+    seed: int
+    epoch: int
+    step: int
+    progress: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a model is worth on validation items.
+
+    Attributes:
+        terms: one number per term, float64; they decide which epoch is the best.
+        details: whatever else `Task.row` describes an epoch by.
+    """
+
+    terms: dict[str, Tensor]
+    details: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Task(ABC, Generic[S]):
+    """One kind of training run, for one dataset and one set of settings.
+
+    The trainer calls `describe`, `build`, `prepare` and `adopt` once, `begin` before each phase, then for each step
+    `batch`, `terms`, `summarise`, `follow` and `weigh`, and after each epoch `validate`, `follow`, `total` and `row`.
+
+    Attributes:
+        name: what run.json calls it.
+        settings_type: the dataclass of its settings.
+        abilities: what its runs can be asked for: `PARAMETERS`, `AUDIO`, or a word of its own.
+        changeable: settings that a resumed run may have changed.
+        otherwise: what to do where a directory holds another run, for messages.
+        gradient_norm: largest norm of the gradient of all weights; 0 for none.
+        items: number of training items in the phase, set by `begin`.
+        validation_items: of validation items, likewise.
+        device: where to compute, set by the trainer.
+        reduce: the mean of a scalar over all processes, likewise.
+    """
+
+    name: ClassVar[str]
+    settings_type: ClassVar[type[Settings]]
+    abilities: ClassVar[frozenset[str]] = frozenset()
+    changeable: ClassVar[frozenset[str]] = frozenset({"epochs", "patience", "device", "devices"})
+    otherwise: ClassVar[str] = "choose another --out"
+    gradient_norm: ClassVar[float] = 0.0
+    items: int
+    validation_items: int
+    device: torch.device = torch.device("cpu")
+
+    def __init__(self, settings: S) -> None:
+        """Keep the settings; a task checks here what it can, before anything is written.
+
+        Args:
+            settings: of the run; `phase` are those of the phase under way.
+
+        Raises:
+            UserError: for a setting out of its range, as a program may have made it.
+        """
+        for phase in settings.phases:
+            checked(type(phase), vars(phase), "settings")
+        self.settings = settings
+        self.phase: S = settings.phases[0]
+        self.reduce: Callable[[Tensor], Tensor] = lambda value: value
+
+    # What a run's directory says of it.
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """What run.json shall say of the data, as JSON; enough for `build`."""
+
+    def record(self) -> dict[str, Any]:
+        """The settings as run.json shall have them."""
+        return asdict(self.settings)
+
+    @classmethod
+    def read_settings(cls, values: Mapping[str, Any], source: str) -> Settings:
+        """The settings that `record` wrote; refused with a `UserError` where they are none."""
+        return checked(cls.settings_type, values, source)
+
+    @classmethod
+    @abstractmethod
+    def build(cls, settings: S, description: Mapping[str, Any]) -> nn.Module:
+        """Make the network, for training and for loading, its weights drawn from PyTorch's generator."""
+
+    def require_same(self, out: Path, description: Mapping[str, Any]) -> None:
+        """Refuse to go on with a run on other data.
+
+        Args:
+            out: the run's directory.
+            description: what `describe` said when it was begun, among other things.
+
+        Raises:
+            UserError: naming what differs.
+        """
+        for name, now in self.describe().items():
+            if description.get(name) != now:
+                raise UserError(
+                    f"{out}: was trained on {name} = {description.get(name)!r}, now it is {now!r}; give that, or "
+                    f"{self.otherwise}"
+                )
+
+    # What happens once.
+
+    def prepare(self, progress: Callable[[int], object] = lambda done: None) -> None:
+        """Find out once what the training needs; a second call does nothing.
+
+        Args:
+            progress: called with the number of parts done, of `preparation_parts`.
+        """
+
+    @property
+    def preparation_parts(self) -> int:
+        """How many parts `prepare` reports; 0 where it takes no time."""
+        return 0
+
+    def adopt(self, model: nn.Module) -> None:
+        """Set up the new network by what `prepare` found out; a resumed run's weights replace it."""
+
+    def begin(self, phase: S) -> None:
+        """Set up `phase`, `items` and `validation_items`, and the modules of the phase on `device`."""
+        self.phase = phase
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """What a checkpoint keeps besides the network, by name."""
+        return {}
+
+    # Each step.
+
+    @abstractmethod
+    def batch(self, place: Place) -> dict[str, Tensor]:
+        """A whole batch on the CPU: tensors ``(B, ...)`` by name, a function of `place` alone."""
+
+    @abstractmethod
+    def terms(self, model: nn.Module, batch: Mapping[str, Tensor], place: Place) -> dict[str, Tensor]:
+        """Unweighted terms by name, each ``(B,)``; `batch` holds this process's share, on `device`."""
+
+    def summarise(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Scalars whose means over an epoch describe it."""
+        return {name: value.mean() for name, value in terms.items()}
+
+    def follow(self, summary: Mapping[str, Tensor], validation: bool = False) -> None:
+        """Let weights that move follow the terms of a step or of the validation items."""
+
+    @abstractmethod
+    def weigh(self, terms: Mapping[str, Tensor], progress: float) -> Tensor:
+        """What is minimised, a scalar: the one place where terms of items are weighted."""
+
+    # Each epoch.
+
+    @property
+    def wants_start(self) -> bool:
+        """Whether `follow` shall see the validation items before the first step of the phase."""
+        return False
+
+    @abstractmethod
+    def validate(self, model: nn.Module, limit: int | None = None) -> Validation:
+        """Measure the network on the validation items, or on the first `limit` of them."""
+
+    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """The sum that epochs are compared by, of one number per term, weighed as at the end of the phase."""
+        return self.weigh(terms, float("inf"))
+
+    def row(self, train: Mapping[str, Tensor], validation: Validation, progress: float) -> dict[str, float]:
+        """The numbers that describe an epoch, by their column in metrics.csv.
+
+        Args:
+            train: means of what `summarise` gave, and ``loss``.
+            validation: of the epoch.
+            progress: epochs finished in this phase before it.
+        """
+        row: dict[str, float] = {}
+        for split, means in (("train", train), ("validation", validation.terms)):
+            chosen = {name: means[name] for name in validation.terms if name in means}
+            row |= {f"{split}/{name}": float(value) for name, value in chosen.items()}
+            row[f"{split}/total"] = float(self.total(chosen))
+        return row | {"train/loss": float(train["loss"])}
+
+    @property
+    def remedy(self) -> str:
+        """What may help where the loss is not finite."""
+        return f"lower --lr (now {self.phase.lr:g})"

@@ -1,0 +1,477 @@
+"""Training a network on presets: what it has to know of them, what is minimised, and by what epochs are compared.
+
+Total = parameter weight * parameter error + alpha * clamp + beta * (spectral or perceptual) + kl_weight * KL.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from synthvae.errors import UserError
+from synthvae.features import EVERY_FRAME, Frames, build_feature
+from synthvae.losses import LOSSES, AudioLoss, BetaController, PnpLoss, build_loss
+from synthvae.losses.terms import clamp_penalty, free_bits, kl_divergence, parameter_error
+from synthvae.models import LatentModel, SelectiveVAE, VAEOutput, build_model, parse_architecture
+from synthvae.perception import PerceptualMetric, effect_on_dataset, metric_path, read_metric
+from synthvae.presets.dataset import Dataset
+from synthvae.presets.settings import SYNTH
+from synthvae.synth.routing import heard_as_pitch
+from synthvae.training.clipping import clip_gradient_per_preset
+from synthvae.training.config import TrainConfig, resolve_config
+from synthvae.training.randomness import epoch_order, frame_offset, posterior_noise
+from synthvae.training.schedules import kl_factor
+from synthvae.training.tasks.base import PARAMETERS, Place, Task, Validation
+
+__all__ = ["ACTIVE_NATS", "COMPARED", "TERMS", "Objective", "Preparation", "PresetTask", "Weights"]
+__all__ += ["perceptual_loss", "typical"]
+
+TERMS = ("parameter", "clamp", "perceptual", "spectral", "kl")
+#: The terms that say how far a preset sounds from its target; a phase has one of them, or neither.
+COMPARED = ("perceptual", "spectral")
+#: The KL divergence as it is minimised, where a part of it is free.
+ABOVE_FREE = "kl_above_free"
+#: A latent dimension counts as active where its mean KL divergence is above this many nats.
+ACTIVE_NATS = 0.05
+VALIDATION_BATCH = 128
+#: The feature whose metric and effects count.
+HEARD = "logmel"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What was found out of a dataset before the training.
+
+    Attributes:
+        effect: how much each parameter changes the sound over its range, ``(P,)`` in dB²; None where nothing asks.
+        held: columns that the sound holds as pitch alone, which the selective network does not correct.
+        metric: the dataset's perceptual metric; None where nothing asks for it.
+    """
+
+    effect: Tensor | None = None
+    held: tuple[int, ...] = ()
+    metric: PerceptualMetric | None = None
+
+
+class PresetTask(Task[TrainConfig]):
+    """An autoencoder of presets, compared by their parameters and by their sounds."""
+
+    name = "presets"
+    settings_type = TrainConfig
+    abilities = frozenset({PARAMETERS})
+    changeable = Task.changeable | {"data"}
+
+    def __init__(
+        self,
+        settings: TrainConfig,
+        dataset: Dataset,
+        voice: nn.Module | None,
+        preparation: Preparation | None = None,
+    ) -> None:
+        """Check settings against each other.
+
+        Args:
+            settings: of the run.
+            dataset: the presets; its metric is looked for beside it.
+            voice: renders unit parameters ``(B, P)`` to audio ``(B, T)``; not needed where no loss compares sounds.
+            preparation: what `prepare` would find out, where it is known.
+
+        Raises:
+            UserError: for settings that name nothing or contradict each other.
+        """
+        super().__init__(settings)
+        self.dataset, self.voice, self.preparation = dataset, voice, preparation
+        parse_architecture(settings.architecture, len(dataset.parameters), settings.latent)
+        for phase in settings.phases:
+            _check_phase(phase, dataset, voice)
+
+    def describe(self) -> dict[str, Any]:
+        """The synth and its settings, the dataset, and the parameter table."""
+        header, parameters = self.dataset.header, self.dataset.parameters
+        return {
+            "synth": SYNTH,
+            **header.settings.to_dict(),
+            "dataset_hash": self.dataset.hash,
+            "dataset": {"source": header.source, "seed": header.seed, "train": list(header.splits["train"])},
+            "parameter_hash": parameters.hash,
+            "parameters": parameters.to_table(),
+            "fixed": dict(parameters.fixed),
+        }
+
+    def record(self) -> dict[str, Any]:
+        """The settings, with the dataset's file wherever it is read from."""
+        return asdict(self.settings) | {"data": str(Path(self.settings.data).resolve())}
+
+    @classmethod
+    def read_settings(cls, values: Mapping[str, Any], source: str) -> TrainConfig:
+        """The settings, with those of a second phase."""
+        return resolve_config(None, values, source)
+
+    @classmethod
+    def build(cls, settings: TrainConfig, description: Mapping[str, Any]) -> LatentModel:
+        """The network for as many parameters as the table has."""
+        count = len(description["parameters"])
+        widths = parse_architecture(settings.architecture, count, settings.latent)
+        return build_model(settings.network, count, widths, settings.output, settings.initialisation)
+
+    def require_same(self, out: Path, description: Mapping[str, Any]) -> None:
+        """Refuse another dataset."""
+        before, now = description.get("dataset_hash"), self.dataset.hash
+        if before != now:
+            raise UserError(
+                f"{self.dataset.path}: is not the dataset {before} that {out} was trained on (hash {now}); give that "
+                f"one, or {self.otherwise}"
+            )
+
+    @property
+    def _measures(self) -> bool:
+        """Whether `prepare` will have to render, for some ten seconds, because no metric file holds the effects."""
+        selective = self.settings.network == "selective" and self.preparation is None
+        return selective and not metric_path(self.dataset.path, HEARD).exists()
+
+    @property
+    def preparation_parts(self) -> int:
+        """A part for each parameter whose effect is measured."""
+        return len(self.dataset.parameters) if self._measures else 0
+
+    def prepare(self, progress: Callable[[int], object] = lambda done: None) -> None:
+        """Read or measure what the settings ask for.
+
+        Raises:
+            UserError: if a metric is needed and not there, or belongs to another dataset.
+            ValueError: if sounds are needed and there is no voice.
+        """
+        if self.preparation is not None:
+            return
+        settings, dataset = self.settings, self.dataset
+        selective = settings.network == "selective"
+        path = metric_path(Path(dataset.path), HEARD)
+        metric = None
+        if any(LOSSES[phase.loss].needs_metric for phase in settings.phases) or (selective and path.exists()):
+            metric = read_metric(path)
+            metric.require(dataset, str(path))
+        if not selective:
+            self.preparation = Preparation(metric=metric)
+            return
+        held = tuple(dataset.parameters.index(name) for name in heard_as_pitch(dataset.parameters))
+        if metric is not None:
+            effect = metric.effect
+        elif self.voice is None:
+            raise ValueError("the selective network needs a voice, to find out which parameters change the sound")
+        else:
+            feature = build_feature(HEARD, dataset.header.settings.sample_rate)
+            effect = effect_on_dataset(self.voice, feature, dataset, progress)
+        self.preparation = Preparation(effect, held, metric)
+
+    @property
+    def prepared(self) -> Preparation:
+        """What `prepare` found out."""
+        assert self.preparation is not None, "prepare was not called"
+        return self.preparation
+
+    def adopt(self, model: nn.Module) -> None:
+        """Tell the selective network which parameters it keeps."""
+        if isinstance(model, SelectiveVAE) and self.prepared.effect is not None:
+            model.select(self.prepared.effect, self.prepared.held)
+
+    def begin(self, phase: TrainConfig) -> None:
+        """Set up the terms and weights of a phase, and the presets it is trained on."""
+        super().begin(phase)
+        self.beta = BetaController(phase.beta, phase.beta_ratio).to(self.device)  # type: ignore[arg-type]
+        spectral = perceptual = None
+        compares = LOSSES[phase.loss].compares
+        if compares == "parameters":
+            assert self.prepared.metric is not None
+            perceptual = perceptual_loss(phase, self.prepared.metric, str(metric_path(self.dataset.path)))
+        elif compares == "audio":
+            spectral = build_loss(phase.loss, self.dataset.header.settings.sample_rate, phase.feature)
+        self.objective = Objective(
+            None if spectral is None else self.voice,
+            spectral,
+            phase.synth_layer,
+            phase.gradient_clip,
+            phase.hold_phases,
+            perceptual,
+        ).to(self.device)
+        train = self.dataset.split("train")
+        if perceptual is not None and perceptual.presets is not None:
+            train = train[: len(perceptual.presets)]
+        self.train_unit = train.to(self.device)
+        self.validation_unit = self.dataset.split("validation")[: phase.validation_limit].to(self.device)
+        self.items, self.validation_items = len(self.train_unit), len(self.validation_unit)
+        self._order: tuple[tuple[int, int], Tensor] | None = None
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """The averages behind the weight of the compared term."""
+        return {"beta": self.beta}
+
+    def batch(self, place: Place) -> dict[str, Tensor]:
+        """Which presets, and the noise of their posterior samples."""
+        key = (place.epoch, self.items)
+        if self._order is None or self._order[0] != key:
+            self._order = key, epoch_order(place.seed, place.epoch, self.items)
+        size = self.phase.batch_size
+        rows = self._order[1][place.step * size : (place.step + 1) * size]
+        return {"rows": rows, "noise": posterior_noise(place.seed, place.epoch, place.step, len(rows), self._latent)}
+
+    @property
+    def _latent(self) -> int:
+        settings = self.settings
+        return parse_architecture(settings.architecture, len(self.dataset.parameters), settings.latent)[-1]
+
+    def terms(self, model: nn.Module, batch: Mapping[str, Tensor], place: Place) -> dict[str, Tensor]:
+        """One pass of the network, and the terms of `Objective.terms`."""
+        phase, unit = self.phase, self.train_unit[batch["rows"]]
+        output = model(unit, batch["noise"])
+        first = frame_offset(place.seed, place.epoch, place.step, phase.frame_step)
+        frames = Frames(first, phase.frame_step) if phase.frame_step > 1 else EVERY_FRAME
+        terms = self.objective.terms(output, unit, phase.synth_layer, frames, batch["rows"])
+        if phase.free_bits:
+            terms[ABOVE_FREE] = free_bits(self.objective.kl(output), phase.free_bits)
+        return terms
+
+    def summarise(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Typical values, and of the compared term the mean as well."""
+        named = {name: value for name, value in terms.items() if name in TERMS}
+        means = {f"{name}_mean": value.mean() for name, value in named.items() if name in COMPARED}
+        return typical(named, LOSSES[self.phase.loss].heavy_tailed) | means
+
+    def follow(self, summary: Mapping[str, Tensor], validation: bool = False) -> None:
+        """Let the weight of the compared term follow, where this phase has one.
+
+        Validation presets move it only where training renders nothing; a perceptual term is part of every step.
+        """
+        for name in COMPARED:
+            if name in summary and not (validation and (self.phase.synth_layer or name == "perceptual")):
+                self.beta.update(self.reduce(summary["parameter"]), self.reduce(summary[name]))
+
+    @property
+    def wants_start(self) -> bool:
+        """A constant weight is set for the initial network."""
+        return self.phase.beta == "constant" and not self.beta.weight_sum
+
+    def weights(self, progress: float) -> Weights:
+        """The weights at a point of the phase; at infinity those at its end, by which epochs are compared."""
+        phase = self.phase
+        warm = 1.0 if progress == math.inf else kl_factor(phase.kl_schedule, progress, phase.kl_warmup)
+        return Weights(phase.alpha, self.beta.beta, warm * phase.kl_weight, phase.parameter_weight)
+
+    def weigh(self, terms: Mapping[str, Tensor], progress: float) -> Tensor:
+        """The weighted sum of the means, with nothing to gain below the free nats."""
+        means = {name: value.mean() for name, value in terms.items() if name in TERMS}
+        if ABOVE_FREE in terms:
+            means["kl"] = terms[ABOVE_FREE].mean()
+        return self.weights(progress).total(means)
+
+    def validate(self, model: nn.Module, limit: int | None = None) -> Validation:
+        """Typical terms of the validation presets, their means, and the KL divergence of every latent dimension."""
+        collected: dict[str, list[Tensor]] = {}
+        kl = []
+        for unit in self.validation_unit[:limit].split(VALIDATION_BATCH):
+            output = model(unit)
+            for name, value in self.objective.terms(output, unit).items():
+                collected.setdefault(name, []).append(value)
+            kl.append(self.objective.kl(output))
+        every = {name: torch.cat(values).double() for name, values in collected.items()}
+        details = {f"{name}_mean": every[name].mean() for name in COMPARED if name in every}
+        details["kl"] = torch.cat(kl).double().mean(0)
+        return Validation(typical(every, LOSSES[self.phase.loss].heavy_tailed), details)
+
+    def row(self, train: Mapping[str, Tensor], validation: Validation, progress: float) -> dict[str, float]:
+        """Terms of both splits, the weights that move, and the KL divergence of every latent dimension."""
+        details = validation.details
+        ordered = {name: validation.terms[name] for name in TERMS if name in validation.terms}
+        row = super().row(train, Validation(ordered), progress)
+        for name in COMPARED:
+            for split, means in (("train", train), ("validation", details)):
+                if f"{name}_mean" in means:
+                    row[f"{split}/{name}_mean"] = float(means[f"{name}_mean"])
+        row["beta"] = float(self.beta.beta)
+        row["kl_weight"] = self.weights(progress).kl
+        row["active_units"] = float((details["kl"] > ACTIVE_NATS).sum())
+        return row | {f"kl/{number:02d}": float(value) for number, value in enumerate(details["kl"])}
+
+    @property
+    def remedy(self) -> str:
+        """What may help where the loss is not finite."""
+        return f"{super().remedy} or --gradient-clip (now {self.phase.gradient_clip:g})"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weight of each term.
+
+    Attributes:
+        alpha: of the clamp penalty.
+        beta: of the spectral or the perceptual term.
+        kl: of the KL divergence.
+        parameter: of the parameter error.
+    """
+
+    alpha: float
+    beta: float | Tensor
+    kl: float
+    parameter: float = 1.0
+
+    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum of named terms, whatever their common shape; absent terms count as 0."""
+        weights: dict[str, float | Tensor] = {"parameter": self.parameter, "clamp": self.alpha, "kl": self.kl}
+        weights |= {name: self.beta for name in COMPARED}
+        return torch.stack([weights[name] * value for name, value in terms.items()]).sum(0)
+
+
+def typical(terms: Mapping[str, Tensor], heavy_tailed: bool = True) -> dict[str, Tensor]:
+    """One number per term for a batch: the mean, but of a spectral term with a heavy tail the median.
+
+    A quiet target divides by little: at the start of training the mean of a convergence loss over presets is six
+    times its median, and single presets reach a thousand times it. What sets weights or stops a run has to speak of
+    most presets; in the gradient each preset's share is clipped instead.
+
+    Args:
+        terms: per preset, ``(B,)``.
+        heavy_tailed: whether the spectral term is such a loss (`synthvae.losses.LossSpec`).
+
+    Returns:
+        Scalars by name.
+    """
+    return {
+        name: value.median() if name == "spectral" and heavy_tailed else value.mean() for name, value in terms.items()
+    }
+
+
+class Objective(nn.Module):
+    """Computes the unweighted terms of a batch, one value per preset.
+
+    The Voice and the losses are handed in; with `through_voice` the gradient of the spectral term runs
+    through the Voice into the decoder and the encoder, otherwise the term is only measured.
+    """
+
+    def __init__(
+        self,
+        voice: nn.Module | None = None,
+        spectral: AudioLoss | None = None,
+        through_voice: bool = False,
+        gradient_clip: float = 0.0,
+        hold_phases: bool = False,
+        perceptual: PnpLoss | None = None,
+    ) -> None:
+        """Set up.
+
+        Args:
+            voice: unit parameters ``(B, P)`` to audio ``(B, T)``; None where nothing is rendered.
+            spectral: compares two batches of audio; None for no spectral term.
+            through_voice: whether the spectral term has a gradient.
+            gradient_clip: largest norm of one preset's gradient where it leaves the Voice; 0 for none. It bounds
+                the preset's own, weighted term: the caller is expected to average over the rows.
+            hold_phases: whether that gradient leaves out what pitch does.
+            perceptual: compares parameters as they are heard; None for no such term.
+        """
+        super().__init__()
+        self.voice, self.spectral, self.perceptual = voice, spectral, perceptual
+        self.through_voice, self.gradient_clip, self.hold_phases = through_voice, gradient_clip, hold_phases
+
+    def terms(
+        self,
+        output: VAEOutput,
+        unit: Tensor,
+        with_spectral: bool = True,
+        frames: Frames = EVERY_FRAME,
+        rows: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """The terms.
+
+        Args:
+            output: of the network for `unit`.
+            unit: target presets ``(B, P)``.
+            with_spectral: whether to render and compare.
+            frames: which frames of the sounds to compare.
+            rows: numbers of the targets in the training split, where single presets have a metric of their own.
+
+        Returns:
+            ``parameter``, ``clamp``, ``kl`` and, where asked for and set up, ``perceptual`` and ``spectral``, each
+            ``(B,)``.
+        """
+        raw = output.raw.to(unit.dtype)
+        decoded = raw.clamp(0.0, 1.0)
+        terms = {
+            "parameter": parameter_error(decoded, unit),
+            "clamp": clamp_penalty(raw),
+            "kl": self.kl(output).to(unit.dtype).sum(dim=1),
+        }
+        if self.perceptual is not None:
+            terms["perceptual"] = self.perceptual(decoded, unit, rows)
+        if with_spectral and self.spectral is not None and self.voice is not None:
+            terms["spectral"] = self._compare(self.voice, self.spectral, decoded, unit, frames)
+        return terms
+
+    def kl(self, output: VAEOutput) -> Tensor:
+        """KL divergence of each preset and latent dimension, ``(B, D)``, in nats."""
+        return kl_divergence(output.mean.float(), output.log_variance.float())
+
+    def _compare(self, voice: nn.Module, spectral: AudioLoss, decoded: Tensor, unit: Tensor, frames: Frames) -> Tensor:
+        with torch.no_grad():
+            target = voice(unit)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.through_voice):
+            if self.gradient_clip > 0:
+                decoded = clip_gradient_per_preset(decoded, self.gradient_clip / len(decoded))
+            audio = voice(decoded, hold_phases=True) if self.hold_phases else voice(decoded)
+            result: Tensor = spectral(audio, target, frames)
+        return result
+
+
+def perceptual_loss(config: TrainConfig, metric: PerceptualMetric, source: str) -> PnpLoss:
+    """The loss ``pnp`` as a phase's settings want it.
+
+    Args:
+        config: of the phase.
+        metric: of the dataset.
+        source: name of the metric's file, for the message.
+
+    Raises:
+        UserError: if matrices of single presets are wanted and the file keeps none.
+    """
+    mean = metric.limited if config.metric_limited else metric.mean
+    if config.metric == "effect":
+        return PnpLoss(metric.ceiling, config.damping)
+    if config.metric == "diagonal":
+        return PnpLoss(mean.diagonal(), config.damping)
+    if config.metric == "full":
+        return PnpLoss(mean, config.damping)
+    if not len(metric.presets):
+        raise UserError(
+            f"{source}: keeps no single presets' matrices; make it again with 'synthvae metric DATASET --keep 10000 "
+            "--overwrite', or choose another --metric"
+        )
+    return PnpLoss(mean, config.damping, metric.limited_presets if config.metric_limited else metric.presets)
+
+
+def _check_phase(phase: TrainConfig, dataset: Dataset, voice: nn.Module | None) -> None:
+    """Refuse settings that contradict each other.
+
+    Raises:
+        UserError: naming them.
+        ValueError: if sounds shall be compared without a voice.
+    """
+    spec = LOSSES[phase.loss]
+    if spec.compares != "parameters":
+        build_loss(phase.loss, dataset.header.settings.sample_rate, phase.feature)
+    if spec.compares == "audio" and voice is None:
+        raise ValueError(f"the loss {phase.loss} needs a voice")
+    if spec.compares != "audio" and phase.synth_layer:
+        raise UserError(
+            f"--synth-layer with --loss {phase.loss}: there is no gradient to send through the Voice; name a loss "
+            "that compares sounds"
+        )
+    if phase.hold_phases and not phase.synth_layer:
+        raise UserError(
+            "--hold-phases without --synth-layer: there is no gradient through the Voice; add --synth-layer"
+        )
+    if phase.frame_step > 1 and not spec.features:
+        raise UserError(f"--frame-step is {phase.frame_step}, but the loss {phase.loss} has no frames to choose from")

@@ -1,0 +1,51 @@
+"""Tasks by name. Those that come with synthvae are imported when they are asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from synthvae.errors import UserError
+from synthvae.training.tasks.base import Task
+
+__all__ = ["PRESETS", "find_task", "register_task"]
+
+#: The task of runs that name none.
+PRESETS = "presets"
+_TASKS: dict[str, str | type[Task]] = {
+    PRESETS: "synthvae.training.tasks.presets:PresetTask",
+    "audio-encoder": "synthvae.training.tasks.audio_encoder:AudioEncoderTask",
+}
+
+
+def register_task(task: type[Task]) -> type[Task]:
+    """Make a task known by its name; a class decorator.
+
+    Raises:
+        ValueError: if there is another of that name.
+    """
+    if _TASKS.setdefault(task.name, task) is not task:
+        raise ValueError(f"there is another task called {task.name!r}")
+    return task
+
+
+def find_task(name: str, source: str) -> type[Task]:
+    """The task of a name.
+
+    Args:
+        name: as a run's description has it.
+        source: that description, for the message.
+
+    Raises:
+        UserError: if there is no such task.
+    """
+    try:
+        task = _TASKS[name]
+    except (KeyError, TypeError):
+        raise UserError(
+            f"{source}: task is {name!r}; known are {', '.join(_TASKS)}: import the package that registers it"
+        ) from None
+    if isinstance(task, str):
+        module, _, attribute = task.partition(":")
+        task = _TASKS[name] = getattr(import_module(module), attribute)
+        assert isinstance(task, type)
+    return task
