@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthvae.errors import UserError
-from synthvae.training.config import TrainConfig, read_overlay, resolve_config
+from synthvae.training.config import Overlay, TrainConfig, read_overlay, resolve_config
+from synthvae.training.settings import refuse_unknown
 
 __all__ = ["SOURCE", "Case", "list_cases", "select_cases"]
 
@@ -30,7 +31,7 @@ class Case:
 
     Attributes:
         name: of its file, such as ``exp2-scl``.
-        path: the file.
+        overlay: the file and those below it, read.
         about: what it is, in a line.
         thesis: its row in the tables of the thesis, or empty where it has none.
         eps: radius of DBSCAN on its latent map.
@@ -38,11 +39,16 @@ class Case:
     """
 
     name: str
-    path: Path
+    overlay: Overlay
     about: str
     thesis: str
     eps: float
     group: str
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.overlay.path
 
     def config(self, data: Path, seed: int = 0) -> TrainConfig:
         """Its settings at full scale.
@@ -50,7 +56,7 @@ class Case:
         Raises:
             UserError: if the file cannot be used.
         """
-        return resolve_config(self.path, {"data": str(data), "seed": seed})
+        return resolve_config(self.overlay, {"data": str(data), "seed": seed})
 
 
 def list_cases(directory: Path | None = None) -> list[Case]:
@@ -63,8 +69,8 @@ def list_cases(directory: Path | None = None) -> list[Case]:
         UserError: if a file cannot be read.
     """
     place = directory or (CHECKOUT if (CHECKOUT / "base").is_dir() else INSTALLED)
-    found = [_read(path) for path in sorted(place.glob("*.toml"), key=lambda path: path.stem)]
-    return [case for case in found if case is not None]
+    found = [read_overlay(path) for path in sorted(place.glob("*.toml"), key=lambda path: path.stem)]
+    return [_case(overlay) for overlay in found if overlay.own_case]
 
 
 def select_cases(names: Sequence[str], directory: Path | None = None) -> list[Case]:
@@ -85,7 +91,8 @@ def select_cases(names: Sequence[str], directory: Path | None = None) -> list[Ca
     for name in names:
         if name.endswith(".toml"):
             path = Path(name)
-            own = _read(path) or Case(path.stem, path, "", "", EPS, path.stem)
+            overlay = read_overlay(path)
+            own = _case(overlay) if overlay.own_case else Case(path.stem, overlay, "", "", EPS, path.stem)
             if own.name in chosen and chosen[own.name].path.resolve() != path.resolve():
                 raise UserError(f"{path}: there is another case called {own.name!r}; rename the file")
             chosen[own.name] = own
@@ -101,16 +108,12 @@ def select_cases(names: Sequence[str], directory: Path | None = None) -> list[Ca
     return list(chosen.values())
 
 
-def _read(path: Path) -> Case | None:
-    """The case of a file, with what its bases say of cases; None where the file itself has no table ``[case]``."""
-    overlay = read_overlay(path)
-    if not overlay.own_case:
-        return None
-    case = overlay.case
-    for key in case.keys() - {"about", "thesis", "eps", "group"}:
-        raise UserError(f"{path}: case.{key} is unknown; a case has about, thesis, eps and group")
+def _case(overlay: Overlay) -> Case:
+    """The case of a file, with what its bases say of cases."""
+    path, case = overlay.path, overlay.case
+    refuse_unknown(case, ("about", "thesis", "eps", "group"), str(path), "case.")
     eps = case.get("eps", EPS)
     if not isinstance(eps, (int, float)) or isinstance(eps, bool) or not eps > 0:
         raise UserError(f"{path}: case.eps is {eps!r}; give a radius above 0")
     group = str(case.get("group", path.stem.partition("-")[0]))
-    return Case(path.stem, path, str(case.get("about", "")), str(case.get("thesis", "")), float(eps), group)
+    return Case(path.stem, overlay, str(case.get("about", "")), str(case.get("thesis", "")), float(eps), group)

@@ -139,7 +139,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[case]\nabuot = 1", "case.abuot is unknown"),
+        ("[case]\nabuot = 1", "unknown setting 'case.abuot'; did you mean about"),
         ("[case]\neps = 0", "case.eps is 0; give a radius above 0"),
         ("[case", "not TOML"),
         ('base = "gone.toml"\n[case]', "gone.toml: cannot read"),
