@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from synthvae.presets.dataset import Dataset
+from synthvae.training.config import TrainConfig
+from synthvae.training.settings import settings_of
 from tests.training.records import records
 
 Command = Callable[..., tuple[int, str, str]]
@@ -74,3 +77,32 @@ def test_settings_that_contradict_each_other_are_refused(
     assert err.count("\n") == 1
     assert part in err
     assert not (tmp_path / "r").exists()
+
+
+def test_help_has_every_setting_with_its_default_and_its_choices(run: Command, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.setenv("TERMINAL_WIDTH", "250")
+    code, out, _ = run("train", "--help")
+    assert code == 0
+    panels = re.findall(r"─ (\w+) ─", out)
+    assert panels == ["Options", "Data", "Loss", "Network", "Optimisation", "Run"]
+    options = [" ".join(re.sub("[│╭╮╰╯─]", " ", part).split()) for part in re.split(r"\n│ (?=--\w)", out)]
+    for name, known in settings_of(TrainConfig).items():
+        flag = f"--{name.replace('_', '-')}"
+        assert known.flag == bool(re.search(rf"{flag}\b(?!-)", out)), name
+        if known.flag:
+            default = (known.shown and f"({known.shown})") or getattr(TrainConfig(), name)
+            shown = f"no-{flag[2:]}" if default is False else default
+            text = next(part for part in options if re.match(rf"{flag}\b(?!-)", part))
+            assert f"{known.help} " in f"{text} ", name
+            assert f"[default: {shown}]" in text, name
+            assert not known.names or f"One of {', '.join(known.names)}" in text, name
+
+
+def test_a_flag_that_repeats_the_default_wins_over_the_file(run: Command, small_dataset: Dataset, tmp_path: Path):
+    (tmp_path / "c.toml").write_text(f'data = "{small_dataset.path}"\nloss = "none"\nalpha = 3.0\nepochs = 1\n')
+    assert run("train", "--config", "c.toml", "--out", "file")[0] == 0
+    code, _, err = run("train", "--config", "c.toml", "--out", "flag", "--alpha", 100, "--kl-weight", 0)
+    assert code == 0, err
+    assert [settings(tmp_path / name)["alpha"] for name in ("file", "flag")] == [3.0, 100.0]
+    assert settings(tmp_path / "flag")["kl_weight"] == 0.0

@@ -168,6 +168,29 @@ def test_a_constant_beta_is_set_for_the_initial_weights_and_stays(
     assert_same(tmp_path / "whole", tmp_path / "cut")
 
 
+def test_the_log_has_the_figure_that_decides_where_the_weight_moves(
+    small_dataset: Dataset, small_voice: Voice, tmp_path: Path
+):
+    """Totals of two epochs have different weights: the best one's is logged with those of the row."""
+    config = settings(small_dataset, epochs=8, batch_size=8, lr=0.03, synth_layer=False, loss="logmel", patience=0)
+    position = trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "run")
+    rows = records(tmp_path / "run" / "metrics.csv")
+    assert len({row["beta"] for row in rows}) == len(rows)
+    best = 0
+    for number, row in enumerate(rows):
+        terms = [rows[best][f"validation/{name}"] for name in ("parameter", "clamp", "spectral", "kl")]
+        weighed = sum(w * t for w, t in zip((1.0, 100.0, row["beta"], row["kl_weight"]), terms, strict=True))
+        if number == 0 or row["validation/total"] < weighed:
+            best = number
+        assert row["validation/best"] == pytest.approx(row["validation/total"] if best == number else weighed, rel=1e-6)
+    assert best == position.best_epoch
+    totals = [row["validation/total"] for row in rows]
+    own = [totals[position.best_epoch]] * (len(rows) - position.best_epoch - 1)
+    later = [row["validation/best"] for row in rows[position.best_epoch + 1 :]]
+    assert later
+    assert all(a != b for a, b in zip(own, later, strict=True)), "weighed anew in each of these rows"
+
+
 def test_learning_lowers_the_validation_loss(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
     config = settings(small_dataset, epochs=30, loss="none", synth_layer=False, patience=0)
     trainer.train(PresetTask(config, small_dataset, None), tmp_path / "run")
