@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,7 +19,6 @@ from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, write_enco
 from synthvae.synth.voice import Voice
 from synthvae.tensors import load_tensors
 from synthvae.training.lock import alone_in
-from synthvae.training.randomness import generator
 from synthvae.training.run import WEIGHTS, Run, has_ability
 from synthvae.training.settings import DATA, Settings, setting
 from synthvae.training.tasks.base import AUDIO, Place, Task, Validation
@@ -27,8 +27,8 @@ from synthvae.training.trainer import train
 __all__ = ["AudioEncoderSettings", "AudioEncoderTask", "EncoderReport", "encoder_run", "train_encoder"]
 
 BATCH = 64
-#: Epochs of a training: how often the encoder is measured.
-EPOCHS = 10
+#: Epochs at most: how often the encoder is measured on the way.
+EPOCHS = 20
 #: Presets on which the encoder is measured, drawn with a seed that training never has.
 VALIDATION, VALIDATION_SEED = 256, 2**40
 TERM = "negative_log_likelihood"
@@ -47,8 +47,10 @@ class AudioEncoderSettings(Settings):
 
     @classmethod
     def of(cls, presets: int, seed: int) -> AudioEncoderSettings:
-        """Settings for a number of presets: whole batches, in `EPOCHS` epochs or as many as there are batches."""
-        return cls(presets=presets, seed=seed, epochs=min(EPOCHS, presets // BATCH))
+        """Settings for a number of presets: whole batches, shared out over as many equal epochs as `EPOCHS` allows."""
+        batches = presets // BATCH
+        epochs = max(count for count in range(1, EPOCHS + 1) if batches % count == 0)
+        return cls(presets=presets, seed=seed, epochs=epochs)
 
 
 class AudioEncoderTask(Task[AudioEncoderSettings]):
@@ -212,7 +214,9 @@ def train_encoder(
 
 def _draw(run: Run, count: int, seed: int, step: int) -> Tensor:
     """Uniform presets ``(count, P)`` that depend on seed and step alone."""
-    return torch.rand(count, len(run.parameters), generator=generator(seed, step))
+    # Not `synthvae.training.randomness`, which would draw other presets for a seed than earlier versions did.
+    state = int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0])
+    return torch.rand(count, len(run.parameters), generator=torch.Generator().manual_seed(state % 2**63))
 
 
 def _measure(run: Run, encoder: AudioEncoder, presets: int) -> EncoderReport:
