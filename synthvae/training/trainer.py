@@ -281,7 +281,10 @@ class Trainer:
         # Weights may move, so the best epoch so far is weighed again with today's: what decides is validation/total
         # against validation/best.
         total = float(task.total(measured.terms))
-        known = {name: torch.tensor(value, dtype=torch.float64) for name, value in position.best_terms.items()}
+        known = {
+            name: torch.tensor(value, dtype=torch.float64, device=self.fabric.device)
+            for name, value in position.best_terms.items()
+        }
         best = float(task.total(known)) if known else math.inf
         better = total < best
         row["validation/best"] = row["validation/total"] if better else best
