@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 from synthvae.presets.dataset import Dataset
 from synthvae.training.config import TrainConfig
 from synthvae.training.settings import settings_of
+from synthvae.training.tasks.audio_encoder import AudioEncoderSettings
 from tests.training.records import records
 
 Command = Callable[..., tuple[int, str, str]]
@@ -106,3 +108,36 @@ def test_a_flag_that_repeats_the_default_wins_over_the_file(run: Command, small_
     assert code == 0, err
     assert [settings(tmp_path / name)["alpha"] for name in ("file", "flag")] == [3.0, 100.0]
     assert settings(tmp_path / "flag")["kl_weight"] == 0.0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("decode", "RUN", "--random", 1),
+        ("encode", "RUN", "sounds"),
+        ("interpolate", "RUN", "--from", 0, "--to", 1),
+        ("analyze", "RUN"),
+        ("train-encoder", "RUN"),
+        ("morph", 0, 1, "--run", "RUN"),
+        ("vary", 0, "--run", "RUN"),
+        ("blend", "--plus", 0, "--plus", 1, "--run", "RUN"),
+        ("explore", "RUN"),
+        ("match", "a.wav", "--run", "RUN"),
+        ("benchmark", "match", "--run", "RUN"),
+        ("benchmark", "morph", "--run", "RUN"),
+    ],
+    ids=lambda arguments: " ".join(str(word) for word in arguments[:2]),
+)
+def test_commands_that_need_presets_refuse_a_run_without(run: Command, arguments: tuple[object, ...], tmp_path: Path):
+    out = tmp_path / "runs" / "r"
+    out.mkdir(parents=True)
+    config = dataclasses.asdict(AudioEncoderSettings.of(64, 0))
+    document = {"format": "synthvae-run", "version": 1, "task": "audio-encoder", "config": config, "state": {}}
+    (out / "run.json").write_text(json.dumps(document))
+    before = sorted(tmp_path.rglob("*"))
+    code, printed, err = run(*[out if word == "RUN" else word for word in arguments])
+    assert (code, printed) == (2, ""), err
+    assert re.fullmatch(
+        r"error: .*r: its task is audio-encoder, which has no parameters; name a run that has .*\n", err
+    )
+    assert sorted(tmp_path.rglob("*")) == before
