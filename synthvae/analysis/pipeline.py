@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,35 +10,28 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from synthvae.analysis import figures, latent_figures
-from synthvae.analysis.comparison import Comparisons, compare_runs
+from synthvae.analysis.comparison import compare_runs
 from synthvae.analysis.descriptors import DESCRIPTORS
-from synthvae.analysis.distances import DISTANCES
 from synthvae.analysis.embeddings import build_embedding
-from synthvae.analysis.map_grid import MapGrid
-from synthvae.analysis.measure import FEATURE_UNITS, ErrorTable, Frechet
-from synthvae.analysis.movement import PathComparison
+from synthvae.analysis.measure import FEATURE_UNITS, ErrorTable
+from synthvae.analysis.metrics_json import metrics_document
 from synthvae.analysis.page import build_report
-from synthvae.analysis.pitch import Measured
-from synthvae.analysis.reconstruction import Nulls, PresetErrors, error_ratio, summarise
 from synthvae.analysis.report import write_csv, write_metrics_json, write_report
 from synthvae.analysis.results import DistanceTable, Results, RunResults
 from synthvae.analysis.sections.latent import COLOUR, cluster_spectra, shown_clusters
 from synthvae.analysis.sections.listening import answer, example_indices
 from synthvae.analysis.sections.movement import paths
-from synthvae.analysis.sets import SetDistances
 from synthvae.analysis.storage import Store
-from synthvae.analysis.survey import MAP, LatentSurvey, SurveyRow
-from synthvae.analysis.waveforms import PHASE_JUDGES, WAVEFORM_UNITS, WaveformErrors, WaveformNulls
+from synthvae.analysis.survey import MAP
 from synthvae.analysis.work import MapPlan, Work, cache_directory, usual_workers
 from synthvae.errors import UserError
 from synthvae.features.mel import mel_centres
 from synthvae.files import atomic_write, ensure_directory
 from synthvae.presets.dataset import Dataset
-from synthvae.provenance import hardware, versions
 from synthvae.training.log import read_metrics
 from synthvae.training.run import Run
 
-__all__ = ["analyze_runs", "metrics_document", "plan_analysis"]
+__all__ = ["analyze_runs", "plan_analysis"]
 
 
 #: UMAP needs so many points.
@@ -126,7 +119,7 @@ def analyze_runs(work: Work, out: Path, command: str, example: int = 0) -> Path:
     for run in results.runs:
         for name, table in run_tables(run, results).items():
             write_csv(table, out / f"{name}_{run.name}.csv")
-    write_metrics_json(metrics_document(results, comparisons, work.dataset, work.seed), out / "metrics.json")
+    write_metrics_json(vars(metrics_document(results, comparisons, work.dataset, work.seed)), out / "metrics.json")
     work.agenda.tell("writing the page")
     page = out / "report.html"
     write_report(build_report(results, comparisons, images, work.dataset, command, work.seed, example), page)
@@ -266,178 +259,3 @@ def _comparison(run: RunResults, results: Results, index: int) -> Figure:
         mel_centres(logmel.sample_rate),
         logmel.sample_rate,
     )
-
-
-def metrics_document(
-    results: Results, comparisons: Comparisons | None, dataset: Dataset, seed: int
-) -> dict[str, object]:
-    """Every number of the analysis, for ``metrics.json``."""
-    tests, nulls = results.tests, results.nulls
-    return {
-        "format": "synthvae-analysis",
-        "version": 5,
-        "dataset_hash": dataset.hash,
-        "parameter_hash": dataset.parameters.hash,
-        "test_presets": [tests.numbers.start, tests.numbers.stop],
-        "seed": seed,
-        "versions": versions(),
-        "hardware": hardware(),
-        "nulls": {
-            "reconstruction": _null_errors(nulls.nulls),
-            "reconstruction_of_training_presets": _null_errors(results.train_nulls.nulls),
-            "distances": {name: _distances(table.values) for name, table in results.null_distances.items()},
-            "waveforms": {name: _waveforms(found) for name, found in vars(nulls.waveforms).items()},
-            "fad_logmel_floor": _frechet(nulls.floor),
-            "fad_logmel_mean_preset": _frechet(nulls.mean_preset_distance),
-        },
-        "runs": {run.name: _run_document(run, results) for run in results.runs},
-        "sets": {name: vars(tests.nulls) for name, tests in results.embedded.items()},
-        "across_runs": None if comparisons is None else _across_document(comparisons),
-    }
-
-
-def _run_document(run: RunResults, results: Results) -> dict[str, object]:
-    return {
-        "reconstruction": _errors(run.sounds.errors, results.nulls.nulls),
-        "reconstruction_of_training_presets": _errors(run.train_sounds.errors, results.train_nulls.nulls),
-        "distances": _distances(run.distances.values),
-        "distances_of_training_presets": _distances(run.train_distances.values),
-        "waveforms": _waveforms(run.sounds.waveforms, results.nulls.waveforms),
-        "parameter_squared_error": vars(summarise(run.sounds.parameter_error)),
-        "parameter_squared_error_of_training_presets": vars(summarise(run.train_sounds.parameter_error)),
-        "fad_logmel_reconstruction": _frechet(run.sounds.reconstruction_distance),
-        "fad_logmel_train_reconstruction": _frechet(run.sounds.train_distance),
-        "fad_logmel_prior": _frechet(run.sounds.prior_distance),
-        "kl_nats": run.sounds.kl.tolist(),
-        "map": {"presets": run.survey.latents.points, **vars(run.survey.latents.settings)},
-        "clusters": _clusters(run.survey),
-        "clusters_against_nulls": [_against_nulls(row) for row in run.survey.rows],
-        "clusters_over_settings": {name: _grid(grid) for name, grid in run.grids.items()},
-        "collapsed_encoders_kl_nats": list(run.collapsed_kl.values()),
-        "variance_on_pca_map": {"latents": run.views.explained, "noise": run.views.explained_noise},
-        "neighbourhoods": _neighbourhoods(run),
-        "paths": {
-            kind: {score: _paths(c) for score, c in comparisons.items()}
-            for kind, comparisons in (("straight", run.movement.straight), ("arc", run.movement.arc))
-        },
-        "effects": {
-            "presets": run.movement.effects.presets,
-            "linearity": run.movement.effects.mean_linearity,
-            "linearity_by_chance": run.movement.effects.linearity_by_chance,
-        },
-        "sets": {
-            embedding: {name: _set(found) for name, found in vars(sets).items()} for embedding, sets in run.sets.items()
-        },
-    }
-
-
-def _errors(errors: Mapping[str, PresetErrors], nulls: Mapping[str, Nulls]) -> dict[str, object]:
-    return {
-        feature: {
-            "unit": FEATURE_UNITS[feature],
-            "mse": vars(summarise(found.mse)),
-            "l1": vars(summarise(found.l1)),
-            "mse_relative_to_mean_preset": vars(error_ratio(found.mse, nulls[feature].mean_preset.mse)),
-            "mse_relative_to_mean_spectrogram": vars(error_ratio(found.mse, nulls[feature].mean_spectrogram.mse)),
-        }
-        for feature, found in errors.items()
-    }
-
-
-def _waveforms(found: WaveformErrors, nulls: WaveformNulls | None = None) -> dict[str, object]:
-    """Measures that hear phase, and of levels; errors also relative to those null models."""
-    document: dict[str, object] = {}
-    for name, unit in WAVEFORM_UNITS.items():
-        values = getattr(found, name)
-        relative = {
-            f"relative_to_{null}": vars(error_ratio(values, getattr(answers, name)))
-            for null, answers in (vars(nulls).items() if nulls and name in PHASE_JUDGES else ())
-        }
-        document[name] = {"unit": unit, "summary": vars(summarise(values)), **relative}
-    return document
-
-
-def _null_errors(nulls: Mapping[str, Nulls]) -> dict[str, object]:
-    return {
-        feature: {
-            null: {"mse": float(errors.mse.mean()), "l1": float(errors.l1.mean())}
-            for null, errors in vars(models).items()
-        }
-        for feature, models in nulls.items()
-    }
-
-
-def _across_document(comparisons: Comparisons) -> dict[str, object]:
-    return {
-        "unit": comparisons.unit,
-        "groups": comparisons.groups,
-        "errors": {
-            measure: vars(c.difference) | {"pairs": [vars(pair) for pair in c.pairs]}
-            for measure, c in comparisons.errors.items()
-        },
-        "counts": {what: vars(test) for what, test in comparisons.counts.items()},
-    }
-
-
-def _distances(values: dict[str, Measured]) -> dict[str, object]:
-    document: dict[str, object] = {}
-    for name, measured in values.items():
-        summary = vars(summarise(measured.kept)) if len(measured.kept) else None
-        document[name] = {"unit": DISTANCES[name].unit, "defined": int(measured.defined.sum()), "summary": summary}
-    return document
-
-
-def _clusters(survey: LatentSurvey) -> list[dict[str, object]]:
-    return [
-        {"of": name, "space": c.space, "method": c.method, "seed": c.seed, "eps": c.eps, **vars(c.quality)}
-        for name, part in {"latents": survey.latents, **survey.nulls}.items()
-        for c in part.clusterings
-    ]
-
-
-def _against_nulls(row: SurveyRow) -> dict[str, object]:
-    nulls = {
-        name: {
-            "clusters": vars(null.clusters),
-            "noise_share": vars(null.noise_share),
-            "dbcv": vars(null.dbcv) if null.dbcv else None,
-            "led": null.led,
-        }
-        for name, null in row.nulls.items()
-    }
-    return {"space": row.space, "method": row.method, "nulls": nulls, "sentence": row.sentence}
-
-
-def _grid(grid: MapGrid) -> list[dict[str, object]]:
-    return [
-        {"map": number, **vars(cell.settings), **vars(quality)}
-        for cell in grid.cells
-        for number, quality in enumerate(cell.qualities)
-    ]
-
-
-def _neighbourhoods(run: RunResults) -> dict[str, object]:
-    near = run.neighbourhoods
-    trust = None
-    if near.trust is not None:
-        trust = vars(near.trust) | {"precision": vars(near.trust.precision), "near": vars(near.trust.near)}
-    return {
-        "trust": trust,
-        "map": vars(near.map_trust) if near.map_trust is not None else None,
-        "cosine": vars(near.cosine),
-        "sound_cosine": vars(near.sound_cosine),
-        "reason": near.reason,
-    }
-
-
-def _paths(comparison: PathComparison) -> dict[str, object]:
-    return vars(comparison) | {"changes": [vars(change) for change in comparison.changes]}
-
-
-def _set(found: SetDistances) -> dict[str, object]:
-    parts = {"frechet": found.frechet, "extrapolated": found.extrapolated, "kernel": found.kernel}
-    return {name: vars(part) if part else None for name, part in parts.items()} | {"reason": found.reason}
-
-
-def _frechet(result: Frechet) -> dict[str, object]:
-    return vars(result.distance) if result.distance else {"value": None, "reason": result.reason}

@@ -1,0 +1,664 @@
+"""``metrics.json``: every number of an analysis under the name that its field has for it.
+
+The dataclasses here, and those they hold, are the schema: their fields are the keys and their docstrings what
+``docs/metrics.md`` says of each. ``python -m synthvae.analysis.metrics_json > docs/metrics.md`` writes it anew.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+from synthvae.analysis.assumptions import NormalityTest, SpreadTest
+from synthvae.analysis.comparison import Comparisons
+from synthvae.analysis.distances import DISTANCES
+from synthvae.analysis.frechet import ExtrapolatedDistance, FrechetDistance
+from synthvae.analysis.kernel_distance import KernelDistance, KernelFloor
+from synthvae.analysis.latent import ClusterQuality, MapSettings
+from synthvae.analysis.latent_use import Neighbourhoods
+from synthvae.analysis.measure import FEATURE_UNITS, ErrorTable
+from synthvae.analysis.movement import ParameterEffects, PathComparison
+from synthvae.analysis.neighbourhoods import CosineSimilarity, MapTrust, NeighbourhoodTrust
+from synthvae.analysis.posthoc import PairTest
+from synthvae.analysis.reconstruction import Nulls, Ratio, Summary, error_ratio, summarise
+from synthvae.analysis.results import DistanceTable, Results, RunResults
+from synthvae.analysis.sets import SetDistances, SetNulls
+from synthvae.analysis.statistics import CountTest, GroupTest
+from synthvae.analysis.survey import SurveyRow
+from synthvae.analysis.waveforms import PHASE_JUDGES, WAVEFORM_UNITS, WaveformErrors, WaveformNulls
+from synthvae.presets.dataset import Dataset
+from synthvae.provenance import hardware, versions
+
+__all__ = ["VERSION", "MetricsDocument", "describe", "metrics_document"]
+
+#: Of the format; files of other versions are read by nothing here.
+VERSION = 6
+
+# Keys that are no fields: what stands for each in docs/metrics.md.
+RunName: TypeAlias = Annotated[str, "run"]
+GroupName: TypeAlias = Annotated[str, "group"]
+FeatureName: TypeAlias = Annotated[str, "feature"]
+DistanceName: TypeAlias = Annotated[str, "distance"]
+MeasureName: TypeAlias = Annotated[str, "measure"]
+EmbeddingName: TypeAlias = Annotated[str, "embedding"]
+NullName: TypeAlias = Annotated[str, "null model"]
+PointsName: TypeAlias = Annotated[str, "points"]
+
+
+@dataclass(frozen=True)
+class MeanErrors:
+    """Errors of a null model on one feature, mean over presets.
+
+    Attributes:
+        mse: mean squared error, in the feature's unit squared.
+        l1: mean absolute error, in the feature's unit.
+    """
+
+    mse: float
+    l1: float
+
+
+@dataclass(frozen=True)
+class FeatureErrors:
+    """Errors of reconstructions on one feature of their sounds.
+
+    Attributes:
+        unit: of the feature.
+        mse: mean squared error of each preset, in the unit squared.
+        l1: mean absolute error of each preset, in the unit.
+        mse_relative_to_mean_preset: mean of `mse` over that of the mean preset, 0.5 in every unit parameter.
+        mse_relative_to_mean_spectrogram: mean of `mse` over that of the mean of the targets' features.
+    """
+
+    unit: str
+    mse: Summary
+    l1: Summary
+    mse_relative_to_mean_preset: Ratio
+    mse_relative_to_mean_spectrogram: Ratio
+
+
+@dataclass(frozen=True)
+class DistanceSummary:
+    """A distance of sounds to their targets, over presets.
+
+    Attributes:
+        unit: of the distance; empty for a plain ratio.
+        defined: presets for which it is defined.
+        summary: over these; null where there are none.
+    """
+
+    unit: str
+    defined: int
+    summary: Summary | None
+
+
+@dataclass(frozen=True)
+class WaveformSummary:
+    """A measure of waveforms against their targets, phase included, over presets.
+
+    Attributes:
+        unit: of the measure.
+        summary: over presets.
+    """
+
+    unit: str
+    summary: Summary
+
+
+@dataclass(frozen=True)
+class WaveformMetrics(WaveformSummary):
+    """A measure of a run's waveforms beside that of null models.
+
+    Attributes:
+        relative_to: mean over that of each null model; empty for measures that are no errors.
+    """
+
+    relative_to: Mapping[NullName, Ratio]
+
+
+@dataclass(frozen=True)
+class ReconstructionMetrics:
+    """Reconstructed presets against their targets, sound by sound.
+
+    Attributes:
+        features: errors on each feature (`logmel`, `stft`, `mfcc`, `cqt`).
+        distances: each distance between two sounds (`spectral_convergence`, `f0_error` and others).
+        parameter_squared_error: squared L2 distance over all unit parameters.
+    """
+
+    features: Mapping[FeatureName, FeatureErrors]
+    distances: Mapping[DistanceName, DistanceSummary]
+    parameter_squared_error: Summary
+
+
+@dataclass(frozen=True)
+class PresetDistances:
+    """Distances of one preset, answered every time, to a set of sounds; each null where it is not defined.
+
+    Attributes:
+        frechet_audio_distance: FAD (Kilgour et al. 2019).
+        kernel_audio_distance: squared maximum mean discrepancy.
+        reason: why a distance is missing; empty where none is.
+    """
+
+    frechet_audio_distance: FrechetDistance | None
+    kernel_audio_distance: KernelDistance | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class AudioDistances:
+    """Distances between two sets of sounds in one embedding; each null where it is not defined.
+
+    Attributes:
+        frechet_audio_distance: FAD of as many sounds as there are (Kilgour et al. 2019).
+        frechet_audio_distance_infinity: FAD extrapolated to infinitely many sounds (Gui et al. 2024).
+        kernel_audio_distance: squared maximum mean discrepancy; KAD as Chung et al. (2025) print it is 100 times
+            as much.
+        reason: why a distance is missing; empty where none is.
+    """
+
+    frechet_audio_distance: FrechetDistance | None
+    frechet_audio_distance_infinity: ExtrapolatedDistance | None
+    kernel_audio_distance: KernelDistance | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class AudioDistanceNulls:
+    """What distances between sets of sounds read without any model; each null where it is not defined.
+
+    Attributes:
+        frechet_audio_distance_of_halves: FAD between two halves of the test sounds.
+        kernel_audio_distance_of_halves: KAD between such halves.
+        mean_preset: of the mean preset, to the test sounds.
+        reason: why a distance of halves is missing; empty where none is.
+    """
+
+    frechet_audio_distance_of_halves: FrechetDistance | None
+    kernel_audio_distance_of_halves: KernelFloor | None
+    mean_preset: PresetDistances
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunAudioDistances:
+    """Distances of a run's sets of sounds to sets of the dataset.
+
+    Attributes:
+        test: reconstructions of the test presets, to the test sounds.
+        training: reconstructions of a part of the training presets, to the sounds of these.
+        prior: as many draws of the prior, to the test sounds.
+    """
+
+    test: AudioDistances
+    training: AudioDistances
+    prior: AudioDistances
+
+
+@dataclass(frozen=True)
+class MapParameters:
+    """Settings of UMAP and of DBSCAN on its map, under the names that umap-learn and scikit-learn have for them.
+
+    Attributes:
+        n_neighbors: points that UMAP sees from each point.
+        min_dist: smallest distance between points on UMAP's map.
+        eps: DBSCAN's radius on the map.
+        min_samples: points in a neighbourhood, itself included, that make a core point of DBSCAN.
+    """
+
+    n_neighbors: int
+    min_dist: float
+    eps: float
+    min_samples: int
+
+    @staticmethod
+    def of(settings: MapSettings) -> dict[str, Any]:
+        """The settings of a map under these names."""
+        return {
+            "n_neighbors": settings.neighbours,
+            "min_dist": settings.min_distance,
+            "eps": settings.eps,
+            "min_samples": settings.min_samples,
+        }
+
+
+@dataclass(frozen=True)
+class MapMetrics(MapParameters):
+    """How the map of a run's latents is made.
+
+    Attributes:
+        presets: how many are mapped.
+    """
+
+    presets: int
+
+
+@dataclass(frozen=True)
+class ClusteringMetrics(ClusterQuality):
+    """One clustering of the latents or of a null.
+
+    Attributes:
+        data: `latents`, or the name of the null.
+        space: `UMAP map` or `latent space`.
+        method: `DBSCAN` or `HDBSCAN`.
+        seed: of the map; null in the latent space.
+        eps: DBSCAN's radius, in the unit of the points; null for HDBSCAN.
+    """
+
+    data: str
+    space: str
+    method: str
+    seed: int | None
+    eps: float | None
+
+
+@dataclass(frozen=True)
+class GridMetrics(MapParameters, ClusterQuality):
+    """DBSCAN on one map, at one place of the grid of settings.
+
+    Attributes:
+        map: number of the map, from 0.
+    """
+
+    map: int
+
+
+@dataclass(frozen=True)
+class ExplainedVariance:
+    """Share of the variance on a map of the two first principal components; null where there is no map.
+
+    Attributes:
+        latents: of the test presets.
+        normal_noise: of standard normal noise of the same shape.
+    """
+
+    latents: float | None
+    normal_noise: float | None
+
+
+@dataclass(frozen=True)
+class NeighbourhoodMetrics:
+    """Whether what is near in the latent space belongs together.
+
+    Attributes:
+        latents_and_sounds: whether near latents sound near; null where there are too few.
+        umap: trustworthiness and continuity of the first map; null where there are too few points.
+        cosine_similarity: of latents within and across DBSCAN's clusters on that map.
+        cosine_similarity_of_sounds: the same of their sounds, in the standardised log-mel embedding.
+        reason: why something is missing; empty where nothing is.
+    """
+
+    latents_and_sounds: NeighbourhoodTrust | None
+    umap: MapTrust | None
+    cosine_similarity: CosineSimilarity
+    cosine_similarity_of_sounds: CosineSimilarity
+    reason: str
+
+
+@dataclass(frozen=True)
+class InterpolationMetrics:
+    """Paths between latents against interpolation of the parameters; empty where no descriptor varies.
+
+    Attributes:
+        linear: straight paths, by score (`smoothness`, `nonlinearity`).
+        slerp: spherical linear interpolation, likewise.
+    """
+
+    linear: Mapping[Annotated[str, "score"], PathComparison]
+    slerp: Mapping[Annotated[str, "score"], PathComparison]
+
+
+@dataclass(frozen=True)
+class EffectMetrics:
+    """How the latent moves when one parameter alone goes over its range.
+
+    Attributes:
+        presets: how many.
+        r_squared: share of the movement that straight lines explain, weighted by squared movement; null where nothing
+            moves.
+        r_squared_by_chance: of `r_squared`, where latents do not depend on the parameter.
+    """
+
+    presets: int
+    r_squared: float | None
+    r_squared_by_chance: float
+
+
+@dataclass(frozen=True)
+class RunMetrics:
+    """What is measured of one run.
+
+    Attributes:
+        test: reconstructions of the test presets.
+        training: reconstructions of presets that were trained on.
+        waveforms: the test presets' waveforms, by measure (`complex_stft`, `waveform`, `decorrelation`, `lag`,
+            `level_slope`).
+        audio_distances: of sets of sounds, by embedding; `logmel` is always among them.
+        kl_divergence: mean over test presets, in nats, of each latent dimension.
+        map: how the latents are mapped and clustered.
+        clusters: all clusterings of the latents and of each null.
+        clusters_against_nulls: one entry per space and method, over all seeds.
+        clusters_by_settings: over a grid of settings, of the latents and of each null; empty unless asked for.
+        collapsed_encoder_kl_divergence: what is left in nats of each collapsed encoder, which is a null.
+        explained_variance_ratio: of PCA.
+        neighbourhoods: of latents, of their sounds and on the map.
+        interpolation: how evenly descriptors move along paths.
+        parameter_effects: of single parameters on the latent.
+    """
+
+    test: ReconstructionMetrics
+    training: ReconstructionMetrics
+    waveforms: Mapping[MeasureName, WaveformMetrics]
+    audio_distances: Mapping[EmbeddingName, RunAudioDistances]
+    kl_divergence: tuple[float, ...]
+    map: MapMetrics
+    clusters: tuple[ClusteringMetrics, ...]
+    clusters_against_nulls: tuple[SurveyRow, ...]
+    clusters_by_settings: Mapping[PointsName, tuple[GridMetrics, ...]]
+    collapsed_encoder_kl_divergence: tuple[float, ...]
+    explained_variance_ratio: ExplainedVariance
+    neighbourhoods: NeighbourhoodMetrics
+    interpolation: InterpolationMetrics
+    parameter_effects: EffectMetrics
+
+
+@dataclass(frozen=True)
+class NullMetrics:
+    """What needs no model.
+
+    Attributes:
+        test: errors on the test presets, by feature.
+        training: errors on training presets, by feature.
+        distances: of each null model to the test sounds.
+        waveforms: of each null model against the test sounds.
+        audio_distances: of sets of sounds, by embedding.
+    """
+
+    test: Mapping[FeatureName, Mapping[NullName, MeanErrors]]
+    training: Mapping[FeatureName, Mapping[NullName, MeanErrors]]
+    distances: Mapping[NullName, Mapping[DistanceName, DistanceSummary]]
+    waveforms: Mapping[NullName, Mapping[MeasureName, WaveformSummary]]
+    audio_distances: Mapping[EmbeddingName, AudioDistanceNulls]
+
+
+@dataclass(frozen=True)
+class ErrorComparison:
+    """Tests of whether groups differ in one error.
+
+    Attributes:
+        kruskal_wallis: of all groups, with epsilon squared.
+        permuted: whether its p counts permutations, because a group is small.
+        smallest_p_value: of groups that do not overlap at all.
+        epsilon_squared_by_chance: mean over groups without any difference.
+        dunn: Dunn's test of each pair, after Holm's correction.
+        levene: whether the groups scatter alike.
+        shapiro_wilk: whether each group could be normal.
+    """
+
+    kruskal_wallis: GroupTest
+    permuted: bool
+    smallest_p_value: float
+    epsilon_squared_by_chance: float
+    dunn: tuple[PairTest, ...]
+    levene: SpreadTest
+    shapiro_wilk: Mapping[GroupName, NormalityTest]
+
+
+@dataclass(frozen=True)
+class AcrossRuns:
+    """Runs compared with each other.
+
+    Attributes:
+        unit: `preset` or `seed`: of what a group has several.
+        groups: names of each group's runs.
+        errors: by measure (`L1 error on logmel` and others); less is better.
+        chi_squared: test of independence, by what is counted.
+    """
+
+    unit: str
+    groups: Mapping[GroupName, tuple[RunName, ...]]
+    errors: Mapping[MeasureName, ErrorComparison]
+    chi_squared: Mapping[Annotated[str, "counted"], CountTest]
+
+
+@dataclass(frozen=True)
+class MetricsDocument:
+    """The content of `metrics.json`.
+
+    Attributes:
+        format: `synthvae-analysis`.
+        version: of the format; a file of another one is measured anew, not read.
+        dataset_hash: of the dataset.
+        parameter_hash: of its parameter space.
+        test_presets: number of the first test preset in the dataset, and one more than that of the last.
+        seed: of everything random.
+        versions: of Python and of packages that numbers depend on.
+        hardware: the machine, in words.
+        nulls: null models, and other figures that need no model.
+        runs: of each run.
+        across_runs: tests of differences between runs; null where there is one run.
+    """
+
+    format: str
+    version: int
+    dataset_hash: str
+    parameter_hash: str
+    test_presets: tuple[int, int]
+    seed: int
+    versions: Mapping[Annotated[str, "package"], str]
+    hardware: Mapping[Annotated[str, "part"], str]
+    nulls: NullMetrics
+    runs: Mapping[RunName, RunMetrics]
+    across_runs: AcrossRuns | None
+
+
+def metrics_document(results: Results, comparisons: Comparisons | None, dataset: Dataset, seed: int) -> MetricsDocument:
+    """Every number of an analysis, for ``metrics.json``."""
+    return MetricsDocument(
+        "synthvae-analysis",
+        VERSION,
+        dataset.hash,
+        dataset.parameters.hash,
+        (results.tests.numbers.start, results.tests.numbers.stop),
+        seed,
+        versions(),
+        hardware(),
+        NullMetrics(
+            _null_errors(results.nulls.nulls),
+            _null_errors(results.train_nulls.nulls),
+            {name: _distances(table) for name, table in results.null_distances.items()},
+            {
+                null: {name: WaveformSummary(*found) for name, found in _waveforms(errors)}
+                for null, errors in vars(results.nulls.waveforms).items()
+            },
+            {name: _audio_nulls(tests.nulls) for name, tests in results.embedded.items()},
+        ),
+        {run.name: _run(run, results) for run in results.runs},
+        None if comparisons is None else _across_runs(comparisons),
+    )
+
+
+def _run(run: RunResults, results: Results) -> RunMetrics:
+    own, survey = ErrorTable(run.sounds.errors, run.sounds.parameter_error), run.survey
+    return RunMetrics(
+        _reconstruction(own, run.distances, results.nulls.nulls),
+        _reconstruction(run.train_sounds, run.train_distances, results.train_nulls.nulls),
+        {
+            name: WaveformMetrics(*found, _relative(name, run.sounds.waveforms, results.nulls.waveforms))
+            for name, found in _waveforms(run.sounds.waveforms)
+        },
+        {
+            name: RunAudioDistances(_audio(found.reconstructions), _audio(found.train), _audio(found.prior))
+            for name, found in run.sets.items()
+        },
+        tuple(run.sounds.kl.tolist()),
+        MapMetrics(presets=survey.latents.points, **MapParameters.of(survey.latents.settings)),
+        tuple(
+            ClusteringMetrics(**vars(c.quality), data=name, space=c.space, method=c.method, seed=c.seed, eps=c.eps)
+            for name, part in {"latents": survey.latents, **survey.nulls}.items()
+            for c in part.clusterings
+        ),
+        survey.rows,
+        {
+            name: tuple(
+                GridMetrics(**vars(quality), **MapParameters.of(cell.settings), map=number)
+                for cell in grid.cells
+                for number, quality in enumerate(cell.qualities)
+            )
+            for name, grid in run.grids.items()
+        },
+        tuple(run.collapsed_kl.values()),
+        ExplainedVariance(run.views.explained, run.views.explained_noise),
+        _neighbourhoods(run.neighbourhoods),
+        InterpolationMetrics(run.movement.straight, run.movement.arc),
+        _effects(run.movement.effects),
+    )
+
+
+def _reconstruction(sounds: ErrorTable, distances: DistanceTable, nulls: Mapping[str, Nulls]) -> ReconstructionMetrics:
+    features = {
+        feature: FeatureErrors(
+            FEATURE_UNITS[feature],
+            summarise(found.mse),
+            summarise(found.l1),
+            error_ratio(found.mse, nulls[feature].mean_preset.mse),
+            error_ratio(found.mse, nulls[feature].mean_spectrogram.mse),
+        )
+        for feature, found in sounds.errors.items()
+    }
+    return ReconstructionMetrics(features, _distances(distances), summarise(sounds.parameter_error))
+
+
+def _distances(table: DistanceTable) -> dict[str, DistanceSummary]:
+    return {
+        name: DistanceSummary(
+            DISTANCES[name].unit,
+            int(measured.defined.sum()),
+            summarise(measured.kept) if len(measured.kept) else None,
+        )
+        for name, measured in table.values.items()
+    }
+
+
+def _waveforms(found: WaveformErrors) -> Iterator[tuple[str, tuple[str, Summary]]]:
+    """Name, and unit and summary, of each measure."""
+    for name, unit in WAVEFORM_UNITS.items():
+        yield name, (unit, summarise(getattr(found, name)))
+
+
+def _relative(name: str, found: WaveformErrors, nulls: WaveformNulls) -> dict[str, Ratio]:
+    if name not in PHASE_JUDGES:
+        return {}
+    return {null: error_ratio(getattr(found, name), getattr(answers, name)) for null, answers in vars(nulls).items()}
+
+
+def _null_errors(nulls: Mapping[str, Nulls]) -> dict[str, dict[str, MeanErrors]]:
+    return {
+        feature: {
+            null: MeanErrors(float(errors.mse.mean()), float(errors.l1.mean())) for null, errors in vars(models).items()
+        }
+        for feature, models in nulls.items()
+    }
+
+
+def _audio(found: SetDistances) -> AudioDistances:
+    return AudioDistances(found.frechet, found.extrapolated, found.kernel, found.reason)
+
+
+def _audio_nulls(found: SetNulls) -> AudioDistanceNulls:
+    preset = found.mean_preset
+    mean_preset = PresetDistances(preset.frechet, preset.kernel, preset.reason)
+    return AudioDistanceNulls(found.floor, found.kernel_floor, mean_preset, found.reason)
+
+
+def _neighbourhoods(near: Neighbourhoods) -> NeighbourhoodMetrics:
+    return NeighbourhoodMetrics(near.trust, near.map_trust, near.cosine, near.sound_cosine, near.reason)
+
+
+def _effects(effects: ParameterEffects) -> EffectMetrics:
+    return EffectMetrics(effects.presets, effects.mean_linearity, effects.linearity_by_chance)
+
+
+def _across_runs(comparisons: Comparisons) -> AcrossRuns:
+    errors = {
+        measure: ErrorComparison(
+            c.difference, c.permuted, c.smallest_p, c.epsilon_by_chance, c.pairs, c.spread, c.normality
+        )
+        for measure, c in comparisons.errors.items()
+    }
+    groups = {name: tuple(runs) for name, runs in comparisons.groups.items()}
+    return AcrossRuns(comparisons.unit, groups, errors, comparisons.counts)
+
+
+_HEAD = """\
+# metrics.json
+
+`synthvae analyze` writes every number of an analysis to `metrics.json`. Keys in angle brackets stand for names that
+differ from file to file, `[]` for each entry of a list. Numbers that are not defined are null.
+
+<!-- Made by: python -m synthvae.analysis.metrics_json > docs/metrics.md -->
+"""
+_PLAIN = {str: "text", int: "integer", float: "number", bool: "true or false"}
+
+
+def describe() -> str:
+    """The text of ``docs/metrics.md``: a table of keys for each dataclass, those of `MetricsDocument` first."""
+    kinds: list[type] = [MetricsDocument]
+    sections = [_HEAD]
+    for kind in kinds:  # grows on the way
+        meanings, hints = dict(_meanings(kind)), get_type_hints(kind, include_extras=True)
+        lines = [f"## {kind.__name__}", "", _markdown(inspect.getdoc(kind) or "").split("\n")[0], ""]
+        lines += ["| key | value | meaning |", "|---|---|---|"]
+        for field in dataclasses.fields(kind):
+            keys, value, held = _value(hints[field.name])
+            kinds += [held] if held and held not in kinds else []
+            lines.append(f"| `{field.name}{keys}` | {value} | {meanings[field.name]} |")
+        sections.append("\n".join([*lines, ""]))
+    return "\n".join(sections)
+
+
+def _meanings(kind: type) -> Iterator[tuple[str, str]]:
+    """Fields of a dataclass and of those it extends, with what their docstrings say of them."""
+    for part in reversed(kind.__mro__[:-1]):
+        attributes = (inspect.getdoc(part) or "").partition("Attributes:\n")[2]
+        for name, text in re.findall(r"^    (\w+): (.+(?:\n {5,}.+)*)", attributes, re.M):
+            yield name, _markdown(" ".join(text.split())).replace("|", r"\|")
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"\bNone\b", "null", text.replace("``", "`"))
+
+
+def _value(hint: Any) -> tuple[str, str, type | None]:  # noqa: ANN401
+    """What follows the key, the kind of value in words, and the dataclass of it, if it is one."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        (present,) = (part for part in inner if part is not type(None))
+        keys, value, held = _value(present)
+        return keys, f"{value} or null", held
+    if origin is Annotated:
+        return _value(inner[0])
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        keys, value, held = _value(inner[1])
+        (placeholder,) = getattr(inner[0], "__metadata__", ("name",))
+        return f".<{placeholder}>{keys}", value, held
+    if origin is tuple and inner[-1] is Ellipsis:
+        keys, value, held = _value(inner[0])
+        return f"[]{keys}", value, held
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return "", f"[{hint.__name__}](#{hint.__name__.lower()})", hint
+    if hasattr(hint, "_fields"):
+        return "", f"list: {', '.join(hint._fields)}", None
+    if origin is tuple:
+        return "", f"list: {', '.join(_value(part)[1] for part in inner)}", None
+    return "", _PLAIN[hint], None
+
+
+if __name__ == "__main__":
+    print(describe(), end="")
