@@ -30,6 +30,7 @@ __all__ = [
     "map_latents",
     "noise_null",
     "pca_map",
+    "silhouette",
     "tsne_map",
     "umap_map",
 ]
@@ -41,6 +42,8 @@ MIN_SAMPLES = 4
 PERPLEXITY = 30.0
 #: Share of the points that HDBSCAN takes for a cluster: smaller groups are nothing that a musician could browse.
 CLUSTER_SHARE = 0.01
+#: Points that a silhouette is computed of: it needs the distances of all pairs.
+SILHOUETTE_POINTS = 3000
 
 _MINIMUM_POINTS = 4  # below, UMAP's neighbour graph has no eigenvectors to start from
 _LEAST_MEMBERS = 5  # of a cluster of HDBSCAN, however few points there are
@@ -360,6 +363,34 @@ def cluster_quality(points: ArrayLike, labels: NDArray[np.integer]) -> ClusterQu
     noise = int((labels < 0).sum())
     dbcv, reason = _density_validity(rows, np.asarray(labels), len(found))
     return ClusterQuality(len(rows), rows.shape[1], len(found), noise, noise / len(rows), dbcv, reason)
+
+
+def silhouette(points: ArrayLike, labels: NDArray[np.integer], limit: int = SILHOUETTE_POINTS) -> float | None:
+    """Mean silhouette of the points in clusters (Rousseeuw 1987, J. Comput. Appl. Math. 20:53), by scikit-learn.
+
+    A point's is (b - a) / max(a, b) with its mean distance a to its own cluster and b to the nearest other one. It
+    favours round clusters of one size, which those of DBSCAN need not be: DBCV decides, and this is for comparison
+    with work that has no DBCV. Noise (label -1) takes no part.
+
+    Args:
+        points: shape (N, D).
+        labels: shape (N,), cluster from 0 or -1 for noise.
+        limit: points at most; where there are more, it is that of a part drawn with a fixed seed.
+
+    Returns:
+        From -1 to 1; None where fewer than two clusters, or nothing but single points, are left.
+
+    Raises:
+        UserError: if `points` is empty or not finite.
+    """
+    from sklearn.metrics import silhouette_score
+
+    clustered = np.flatnonzero(labels >= 0)
+    if len(clustered) > limit:
+        clustered = np.random.default_rng(0).permutation(clustered)[:limit]
+    if not 2 <= len(np.unique(labels[clustered])) < len(clustered):
+        return None
+    return float(silhouette_score(finite_matrix(points, "points", "point")[clustered], labels[clustered]))
 
 
 def map_latents(

@@ -249,6 +249,8 @@ class ClusteringMetrics(ClusterQuality):
         method: `DBSCAN` or `HDBSCAN`.
         seed: of the map; null in the latent space.
         eps: DBSCAN's radius, in the unit of the points; null for HDBSCAN.
+        silhouette: mean silhouette of the points in clusters (of 3,000 drawn where there are more), -1 to 1; null where
+            there are no two clusters.
     """
 
     data: str
@@ -256,6 +258,7 @@ class ClusteringMetrics(ClusterQuality):
     method: str
     seed: int | None
     eps: float | None
+    silhouette: float | None
 
 
 @dataclass(frozen=True)
@@ -500,7 +503,15 @@ def _run(run: RunResults, results: Results) -> RunMetrics:
         tuple(run.sounds.kl.tolist()),
         MapMetrics(presets=survey.latents.points, **MapParameters.of(survey.latents.settings)),
         tuple(
-            ClusteringMetrics(**vars(c.quality), data=name, space=c.space, method=c.method, seed=c.seed, eps=c.eps)
+            ClusteringMetrics(
+                **vars(c.quality),
+                data=name,
+                space=c.space,
+                method=c.method,
+                seed=c.seed,
+                eps=c.eps,
+                silhouette=c.silhouette,
+            )
             for name, part in {"latents": survey.latents, **survey.nulls}.items()
             for c in part.clusterings
         ),

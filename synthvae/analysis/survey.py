@@ -26,6 +26,7 @@ from synthvae.analysis.latent import (
     dbscan_labels,
     hdbscan_labels,
     knee_eps,
+    silhouette,
     umap_map,
 )
 from synthvae.analysis.null_maps import COLLAPSED, NOISE, Expected, expected_clusters
@@ -75,6 +76,8 @@ class Clustering:
         eps: DBSCAN's radius, in the unit of the points; None for HDBSCAN.
         labels: shape (N,), cluster of each point from 0, or -1 for noise.
         quality: what it is worth.
+        silhouette: mean silhouette of the points in clusters (`synthvae.analysis.latent.silhouette`), -1 to 1; None
+            where there are no two clusters.
     """
 
     space: str
@@ -83,6 +86,7 @@ class Clustering:
     eps: float | None
     labels: NDArray[np.intp]
     quality: ClusterQuality
+    silhouette: float | None
 
 
 @dataclass(frozen=True)
@@ -370,7 +374,15 @@ def _cluster(
         "HDBSCAN": hdbscan_labels(points, min_samples=min_samples),
     }
     return tuple(
-        Clustering(space, m, seed, eps if m == "DBSCAN" else None, labels[m], cluster_quality(points, labels[m]))
+        Clustering(
+            space,
+            m,
+            seed,
+            eps if m == "DBSCAN" else None,
+            labels[m],
+            cluster_quality(points, labels[m]),
+            silhouette(points, labels[m]),
+        )
         for m in METHODS
     )
 

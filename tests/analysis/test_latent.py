@@ -16,6 +16,7 @@ from synthvae.analysis.latent import (
     map_latents,
     noise_null,
     pca_map,
+    silhouette,
     tsne_map,
     umap_map,
 )
@@ -36,6 +37,23 @@ def test_separated_blobs_are_near_one() -> None:
     assert quality.dbcv > 0.95
     assert (quality.clusters, quality.noise, quality.points, quality.dimension) == (2, 0, 240, 2)
     assert quality.reason == ""
+
+
+def test_silhouette_of_two_pairs_by_hand() -> None:
+    points = np.array([0.0, 1.0, 10.0, 11.0, 5.0])[:, None]
+    labels = np.array([0, 0, 1, 1, -1])
+    # Every point is 1 from the other of its pair, and 10.5 or 9.5 on average from the other pair.
+    expected = 1 - (1 / 10.5 + 1 / 9.5) / 2
+    assert silhouette(points, labels) == pytest.approx(expected, rel=1e-12)
+    points, labels = blobs(n=600)
+    assert silhouette(points, labels, limit=300) == pytest.approx(silhouette(points, labels), abs=1e-3)
+    generator = np.random.default_rng(0)
+    assert silhouette(generator.standard_normal((240, 2)), generator.integers(0, 2, 240)) == pytest.approx(0, abs=0.02)
+
+
+@pytest.mark.parametrize("labels", [[-1, -1, -1], [0, 0, 0], [0, 1, 2], [0, -1, -1]])
+def test_no_silhouette_without_two_clusters(labels: list[int]) -> None:
+    assert silhouette(np.arange(3.0)[:, None], np.array(labels)) is None
 
 
 def test_noise_cut_at_random_is_bad() -> None:
