@@ -258,6 +258,10 @@ class Session:
         clusters = self.maps.clusters()
         return "" if clusters is None else clusters.by
 
+    def clusters_named(self) -> bool:
+        """Whether the clusters are found and all sounds measured, so that their names change no more."""
+        return self.maps.clusters() is not None and self.measured.progress == 1.0
+
     def cluster_names(self, clusters: Clusters) -> list[str]:
         """Names of the clusters, from what is measured by now."""
         done = self.measured.progress

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -15,7 +16,12 @@ from starlette.testclient import TestClient
 from synthvae.bank import Bank
 from synthvae.parameters.voice import VOICE_78
 from synthvae.presets.preset import read_preset
+from synthvae.studio.app import create_app
+from synthvae.studio.collection import from_dataset
+from synthvae.studio.measured import measure_parts, part_path
+from synthvae.studio.security import Access
 from synthvae.studio.session import Session
+from synthvae.training.run import Run
 
 
 def samples(answer) -> tuple[int, np.ndarray]:
@@ -43,6 +49,23 @@ def test_a_view_has_as_many_points_as_sounds(client: TestClient, session: Sessio
         assert (points < [x1, y1]).all()
         assert {cluster["count"] for cluster in said["clusters"]} == {16}
         assert said["round_trip"]["null"] > 0
+
+
+def test_names_of_clusters_are_final_once_all_sounds_are_measured(studio_run: Run, studio_cache: Path, tmp_path: Path):
+    cache = Path(shutil.copytree(studio_cache, tmp_path / "cache"))
+    collection = from_dataset(studio_run, Path(studio_run.config.data), True, 64, cache)
+    part_path(cache, collection.key, 0).unlink()
+    made = Session(studio_run, collection, Bank(tmp_path / "bank.sqlite"), cache)
+
+    def said() -> tuple[bool, set[str]]:
+        answer = TestClient(create_app(made, Access()), base_url="http://localhost:8321").get("/api/v1/maps/pca").json()
+        return answer["clusters_named"], {cluster["name"] for cluster in answer["clusters"]}
+
+    assert said() == (False, {"group 1", "group 2", "group 3"})
+    measure_parts(collection, made.renderer, cache, (0, 1))
+    final, names = said()
+    assert final
+    assert names.isdisjoint({"group 1", "group 2", "group 3"})
 
 
 def test_columns_are_a_number_a_point(client: TestClient, session: Session, small_dataset):

@@ -43,6 +43,7 @@ def routes(session: Session) -> APIRouter:
                 "bounds": atlas.bounds.tolist(),
                 "confidence": base64.b64encode(atlas.trust.tobytes()).decode(),
             },
+            "clusters_named": session.clusters_named(),  # first: the names may become final in between
             "clusters": session.clusters_on(view),
             "clusters_by": session.clusters_by(),
             "round_trip": {"median": atlas.median, "null": atlas.null, "unit": "dB"},

@@ -256,11 +256,10 @@ class Studio {
   /** Names of clusters are measured after the points are there. @param {string} name @param {number} [tries] */
   #clustersLater(name, tries = 0) {
     setTimeout(async () => {
-      if (this.store.get("view") !== name || tries > 60) return;
+      if (this.store.get("view") !== name || tries > 600) return; // measuring has failed
       const view = await this.views.get(name);
       const before = JSON.stringify(view.clusters);
-      const unnamed = !view.clusters.length || view.clusters.some((cluster) => /^cluster \d+$/.test(cluster.name));
-      if (!unnamed) return;
+      if (view.clustersNamed) return;
       await this.views.clusters(name).catch(() => {});
       if (JSON.stringify(view.clusters) !== before && this.store.get("view") === name) {
         this.map.update({ clusters: view.clusters });

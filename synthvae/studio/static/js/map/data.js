@@ -1,7 +1,8 @@
 /** Views of the map as they come from the server, each fetched once. */
 
 /**
- * @typedef {{view: string, count: number, bounds: number[], hull: number[][][], clusters: any[], positions: Float32Array,
+ * @typedef {{view: string, count: number, bounds: number[], hull: number[][][], clusters: any[], clustersNamed: boolean,
+ *            positions: Float32Array,
  *            grid: {width: number, height: number, bounds: number[], confidence: Uint8Array},
  *            roundTrip: {median: number | null, null: number | null, unit?: string}}} View
  */
@@ -38,6 +39,7 @@ export class Views {
       hull: map.hull.length && typeof map.hull[0][0] === "number" ? [map.hull] : map.hull,
       grid: { ...map.grid, confidence },
       clusters: [...map.clusters].sort((a, b) => b.count - a.count),
+      clustersNamed: map.clusters_named,
       roundTrip: map.round_trip,
       positions,
     };
@@ -48,6 +50,7 @@ export class Views {
     const view = await this.get(name);
     const map = await this.api.map(name, () => {});
     view.clusters = [...map.clusters].sort((a, b) => b.count - a.count);
+    view.clustersNamed = map.clusters_named;
     return view;
   }
 }
