@@ -3,6 +3,6 @@
 from synthvae.bank.bank import Bank
 from synthvae.bank.database import default_path
 from synthvae.bank.entries import Entry
-from synthvae.bank.queries import Added
+from synthvae.bank.queries import Added, UnknownPresetError
 
-__all__ = ["Added", "Bank", "Entry", "default_path"]
+__all__ = ["Added", "Bank", "Entry", "UnknownPresetError", "default_path"]

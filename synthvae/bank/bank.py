@@ -130,7 +130,8 @@ class Bank:
                 Capitals do not matter.
 
         Raises:
-            UserError: if there is none, or a name fits several; says which.
+            UnknownPresetError: if there is none.
+            UserError: if a name fits several; says which.
         """
         with self._database.read() as connection:
             return read_entries(connection, [find_number(connection, which, self.path)])[0]

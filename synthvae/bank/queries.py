@@ -20,7 +20,18 @@ from synthvae.naming import DESCRIPTORS
 from synthvae.parameters.space import shown
 from synthvae.presets.preset import Preset
 
-__all__ = ["Added", "Row", "find_hash", "find_number", "insert", "order", "read_embedding", "read_entries", "where"]
+__all__ = [
+    "Added",
+    "Row",
+    "UnknownPresetError",
+    "find_hash",
+    "find_number",
+    "insert",
+    "order",
+    "read_embedding",
+    "read_entries",
+    "where",
+]
 
 Array = NDArray[np.float64]
 
@@ -28,6 +39,10 @@ Array = NDArray[np.float64]
 LISTED = 10
 #: Parameters of one SQL statement.
 MOST = 500
+
+
+class UnknownPresetError(UserError):
+    """The bank has no such preset."""
 
 
 class Row(NamedTuple):
@@ -64,13 +79,14 @@ def find_number(connection: Connection, which: int | str, path: Path) -> int:
     """The number of the one preset that is meant.
 
     Raises:
-        UserError: if there is none, or a name fits several; names the bank at `path`.
+        UnknownPresetError: if there is none; names the bank at `path`.
+        UserError: if a name fits several.
     """
     digits = isinstance(which, int) or is_number(which)
     if digits and connection.execute("SELECT 1 FROM presets WHERE id = ?", (int(which),)).fetchone():
         return int(which)
     if isinstance(which, int):
-        raise UserError(f"{path}: no preset {which}; synthvae bank list shows the numbers there are")
+        raise UnknownPresetError(f"{path}: no preset {which}; synthvae bank list shows the numbers there are")
     folded = which.strip().casefold()
     for condition in ("folded(name) = :name", "substr(folded(name), 1, length(:name)) = :name"):
         query = f"SELECT id, name FROM presets WHERE {condition} ORDER BY id"
@@ -81,7 +97,7 @@ def find_number(connection: Connection, which: int | str, path: Path) -> int:
             listed = ", ".join(f"{number} ({name})" for number, name in found[:LISTED])
             more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
             raise UserError(f"{path}: {shown(which)} fits {len(found)} presets: {listed}{more}; give the number of one")
-    raise UserError(f"{path}: no preset is called {shown(which)}; synthvae bank list shows what there is")
+    raise UnknownPresetError(f"{path}: no preset is called {shown(which)}; synthvae bank list shows what there is")
 
 
 def find_hash(connection: Connection, digest: str) -> Added | None:

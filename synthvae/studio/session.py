@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from synthvae.bank import Bank, Entry
+from synthvae.bank import Bank, Entry, UnknownPresetError
 from synthvae.errors import UserError
 from synthvae.naming import name_sounds
 from synthvae.presets.preset import Preset
@@ -138,10 +138,8 @@ class Session:
         """
         try:
             return self.bank.get(number)
-        except UserError as error:
-            if "no preset" in str(error):
-                raise NotFoundError(f"no preset {number} in the bank; GET /api/v1/bank lists what there is") from None
-            raise
+        except UnknownPresetError:
+            raise NotFoundError(f"no preset {number} in the bank; GET /api/v1/bank lists what there is") from None
 
     def view(self, name: str) -> Atlas:
         """A view that is ready.

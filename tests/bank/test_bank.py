@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthvae.bank import Added, Bank
+from synthvae.bank import Added, Bank, UnknownPresetError
 from synthvae.bank import bank as module
 from synthvae.errors import UserError
 from synthvae.naming import DESCRIPTORS, name_sounds
@@ -135,7 +135,7 @@ def test_get_by_number_name_and_beginning(small_bank: Bank):
     with pytest.raises(UserError, match=r"'gl' fits 2 presets: 3 \(Glass Drop\), 4 \(glass\); give the number"):
         small_bank.get("gl")
     for which in (13, 0, -1, "13", "nothing", "", " ", "1.0", "９"):
-        with pytest.raises(UserError, match="no preset"):
+        with pytest.raises(UnknownPresetError, match="no preset"):
             small_bank.get(which)
 
 

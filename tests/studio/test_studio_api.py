@@ -205,7 +205,7 @@ def test_exports(post, session: Session, tmp_path: Path, to: str):
         ("/render", {"spec": {"point": True}}, 422, "valid integer"),
         ("/render", {"spec": {"point": 3, "bank": 1}}, 422, "exactly one"),
         ("/render", {"spec": {}}, 422, "exactly one"),
-        ("/render", {"spec": {"bank": 10**15}}, 404, "no preset"),
+        ("/render", {"spec": {"bank": 10**15}}, 404, "GET /api/v1/bank lists"),
         ("/render", {"spec": {"latent": [0.0] * 3}}, 422, "has 3 numbers"),
         ("/render", {"spec": {"latent": [0.0] * 5000}}, 422, "at most 4096"),
         ("/render", {"spec": {"latent": [1e300]}}, 422, "less than or equal to"),
