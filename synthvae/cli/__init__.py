@@ -58,7 +58,6 @@ for _module in (
 def main() -> None:
     """Run the command line; bad input is one line on standard error and exit code 2."""
     keep_freed_memory()
-    usage_error = typer.BadParameter.__mro__[2]  # ClickException, wherever this Typer keeps it
     try:
         code = app(standalone_mode=False)
     except UserError as error:
@@ -70,10 +69,8 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
-    except Exception as error:
-        if not isinstance(error, usage_error):
-            raise
-        message = getattr(error, "format_message", error.__str__)()
+    except typer.TyperException as error:
+        message = error.format_message()
         # Without a message it was the help of a command that was called without arguments.
         code = _complain(f"{message}{_offending_value(error)} (see synthvae --help)", 2) if message else 2
     sys.exit(code if isinstance(code, int) else 0)
