@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,17 +53,18 @@ def atomic_open(path: Path) -> Iterator[BinaryIO]:
     ensure_directory(path.parent)
     if path.is_dir():
         raise UserError(f"{path}: is a directory; choose a file name")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    # Not mkstemp, whose files only their owner can read: giving others their rights takes the umask, and reading that
+    # sets it for all threads.
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only the owner can read
         os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+            temporary.unlink()
         if isinstance(error, OSError):
             raise UserError(f"{path}: cannot write ({error.strerror}); make room or choose another place") from None
         raise
@@ -80,9 +82,3 @@ def atomic_write(path: Path, content: bytes | str) -> None:
     """
     with atomic_open(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
