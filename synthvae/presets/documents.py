@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,8 +31,6 @@ def load_json(content: bytes | str, source: str, remedy: str) -> Any:  # noqa: A
     Raises:
         UserError: if it is not a whole JSON document.
     """
-    collecting = gc.isenabled()
-    gc.disable()  # millions of floats in lists: the collector would walk them again and again
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -43,9 +40,6 @@ def load_json(content: bytes | str, source: str, remedy: str) -> Any:  # noqa: A
             raise UserError(
                 f"{source}: not a whole JSON document ({error.msg} at line {error.lineno}); {remedy}"
             ) from None
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _integer(digits: str) -> int | float:
