@@ -75,10 +75,11 @@ class _AsModule(nn.Module):
 
 
 def _step(objective: Objective, unit: Tensor, seed: int, device: str) -> Callable[[], object]:
-    torch.manual_seed(seed)
-    model = VAE(len(VOICE_63), ARCHITECTURES["exp1"]).to(device)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = VAE(len(VOICE_63), ARCHITECTURES["exp1"]).to(device)
+        noise = torch.randn(len(unit), model.latent_size, device=device)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-4)
-    noise = torch.randn(len(unit), model.latent_size, device=device)
     weights = Weights(alpha=100.0, beta=50.0, kl=1e-3)
 
     def call() -> None:

@@ -45,6 +45,8 @@ def explore(
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise UserError(f"explore needs {error.name}; install it with pip install 'synthvae[studio]'") from None
+    import torch
+
     from synthvae.studio.serve import open_session, serve
 
     if of_bank and data is not None:
@@ -63,4 +65,5 @@ def explore(
 
             webbrowser.open(address)
 
+    torch.set_num_threads(1)  # one sound is too little work to share, and other requests want the other cores
     serve(session, host, port, token, ready)

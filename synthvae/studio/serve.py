@@ -85,7 +85,6 @@ def serve(
     Raises:
         UserError: if the port is taken, or the host is none of this machine's.
     """
-    import torch
     import uvicorn
 
     from synthvae.studio.app import create_app
@@ -93,7 +92,6 @@ def serve(
     local = is_loopback(host)
     if token is None and not local:
         token = secrets.token_urlsafe(16)
-    torch.set_num_threads(1)  # one sound is too little work to share, and other requests want the other cores
     try:
         listening = _listen(host, port)
         shown = socket.gethostname() if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+import torch
 
 pytest.importorskip("fastapi", reason="the studio is an extra: pip install '.[studio]'")
 
@@ -74,12 +75,14 @@ def test_what_is_wrong_is_one_line(small_run: Path, tmp_path: Path, monkeypatch,
 
 
 def test_a_port_that_is_taken(small_run: Path, tmp_path: Path):
+    torch.set_num_threads(2)
     session = open_session(small_run, bank=tmp_path / "b.sqlite", cache=tmp_path, most=40)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(UserError, match="cannot listen there"):
             serve(session, port=taken.getsockname()[1])
+    assert torch.get_num_threads() == 2, "those of the program that called it"
 
 
 def test_the_bank_as_a_map(small_run: Path, tmp_path: Path):
