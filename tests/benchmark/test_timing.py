@@ -1,23 +1,26 @@
 from __future__ import annotations
 
 import json
-import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from synthvae.benchmark import features, train_step
+from synthvae.benchmark import features, timing, train_step
 from synthvae.benchmark.timing import Candidate, Measurement, document, measure, table
 from synthvae.features import build_feature
 
 
-def test_candidates_take_turns_and_the_first_is_the_baseline():
+def test_candidates_take_turns_and_the_first_is_the_baseline(monkeypatch: pytest.MonkeyPatch):
     calls: list[str] = []
+    now = 0.0
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now))
 
     def wait(name: str, seconds: float):
         def call() -> None:
+            nonlocal now
             calls.append(name)
-            time.sleep(seconds)
+            now += seconds
 
         return call
 
@@ -25,8 +28,9 @@ def test_candidates_take_turns_and_the_first_is_the_baseline():
     assert calls == ["s", "f"] * 4  # the first round is not timed
     assert len(slow.seconds) == len(fast.seconds) == 3
     assert slow.ratio == 1.0
-    assert fast.ratio == pytest.approx(8.0, rel=0.5)
-    assert slow.rate == pytest.approx(50, rel=0.5)
+    assert slow.seconds == pytest.approx((0.02,) * 3)
+    assert fast.ratio == pytest.approx(8.0)
+    assert slow.rate == pytest.approx(50.0)
 
 
 def test_table_and_document_hold_medians_and_the_machine():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from synthvae.errors import UserError
+from synthvae.matching import engine
 from synthvae.matching.engine import BUDGET, NULL_PRESETS, UNLIKE, Progress, budget_for, match
 from synthvae.matching.index import open_index
 from synthvae.matching.objective import Objective
@@ -84,9 +86,16 @@ def test_a_stop_from_outside_keeps_the_best(target: Target):
     assert result.renders < 1000
 
 
-def test_time_is_a_limit_too(target: Target):
-    result = match(target, VOICE_63, seconds=0.5)
-    assert 0.3 < result.seconds < 10.0
+def test_time_is_a_limit_too(target: Target, monkeypatch: pytest.MonkeyPatch):
+    now = 0.0
+    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: now))
+
+    def pass_time(state: Progress) -> None:
+        nonlocal now
+        now += 0.125
+
+    result = match(target, VOICE_63, seconds=0.5, progress=pass_time)
+    assert result.seconds == 0.625, "the first batch that ends after the limit is the last"
     assert not result.stopped
 
 
