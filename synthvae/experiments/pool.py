@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -134,3 +135,15 @@ def _begin(threads: int, messages: Any, stop: Any) -> None:  # noqa: ANN401
     keep_freed_memory()
     torch.set_num_threads(threads)
     _channel.messages, _channel.stop = messages, stop
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it has ended, by a signal for instance that let it end nothing.
+
+    At once, in the middle of a step: a run goes on from its last whole checkpoint.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(3)

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import _thread
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,12 +22,29 @@ def work(task: int) -> None:
     report(f"threads {torch.get_num_threads()}", task)
 
 
-def wait_for_the_end(task: int) -> None:
-    report("began", task)
-    for _ in range(600):
+def wait_for_the_end(task: Path) -> None:
+    report("began", 1)
+    for _ in range(1200):
         if stop_requested():
+            task.write_text("asked to stop")
             return
         time.sleep(0.05)
+
+
+PARENT = """
+from synthvae.experiments.pool import run_tasks
+from tests.experiments.test_pool import outlive
+
+if __name__ == "__main__":
+    run_tasks(outlive, [1], 1, lambda name, value: print(name, flush=True))
+"""
+
+
+def outlive(task: int) -> None:
+    report("began", task)
+    time.sleep(60.0)
+    print("outlived its parent", flush=True)
+    os._exit(0)
 
 
 def die(task: int) -> None:
@@ -41,21 +62,30 @@ def test_tasks_are_done_in_processes_of_their_own_and_failures_are_kept():
     assert heard
 
 
-def test_ctrl_c_lets_workers_end_on_their_own():
+def test_ctrl_c_lets_workers_end_on_their_own(tmp_path: Path):
     begun: list[str] = []
-    started = 0.0
 
     def interrupt(name: str, value: int) -> None:
-        nonlocal started
         if not begun:
-            started = time.monotonic()  # what a process takes to start depends on who else is at work
             threading.Timer(0.1, _thread.interrupt_main).start()
         begun.append(name)
 
     with pytest.raises(Stopped):
-        run_tasks(wait_for_the_end, [1, 2, 3], 1, interrupt)
+        run_tasks(wait_for_the_end, [tmp_path / name for name in "abc"], 1, interrupt)
     assert begun == ["began"]
-    assert time.monotonic() - started < 25
+    assert (tmp_path / "a").read_text() == "asked to stop"
+    assert not (tmp_path / "c").exists()
+
+
+def test_workers_end_with_a_parent_that_is_terminated(tmp_path: Path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env=environment) as parent:
+        assert parent.stdout.readline() == b"began\n"
+        parent.terminate()
+        assert parent.wait() == -signal.SIGTERM
+        assert parent.stdout.read() == b"", "at its end when all have ended who could write to it"
 
 
 def test_a_killed_worker_is_said():
