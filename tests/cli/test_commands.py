@@ -60,8 +60,7 @@ def test_every_command_has_an_example_in_its_help(run):
     for command in every:
         code, out, _ = run(*command, "--help")
         assert code == 0
-        assert "Example:" in out, command
-        assert f"synthvae {' '.join(command)}" in out, command
+        assert f"Example: synthvae {' '.join(command)}" in " ".join(out.replace("`", "").split()), command
 
 
 def test_the_three_commands_run_as_they_stand_one_after_the_other(run, tmp_path: Path):
