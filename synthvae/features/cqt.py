@@ -12,7 +12,7 @@ from torch import Tensor
 from synthvae.features.base import EVERY_FRAME, Feature, Frames, as_constant, check_audio, pad_centred
 from synthvae.features.fourier import HOP, real_fft
 
-__all__ = ["Cqt"]
+__all__ = ["Cqt", "fast_length"]
 
 LOWEST = 32.70
 BINS = 84
@@ -109,7 +109,7 @@ def _kernels(sample_rate: int, frames: int, dtype: torch.dtype, device: torch.de
     lengths = np.ceil(QUALITY * sample_rate / frequencies[:count])
     reach = (int(lengths.max()) + 1) // 2
     waves = waves[:, width // 2 - reach : width // 2 + reach] * np.sqrt(lengths)[:, None]
-    size = _fast_length(frames + -(-2 * reach // HOP))
+    size = fast_length(frames + -(-2 * reach // HOP))
     groups = []
     for first in range(0, count, PER_OCTAVE):
         # a frame's centre is `reach` samples into the padded audio
@@ -123,7 +123,7 @@ def _kernels(sample_rate: int, frames: int, dtype: torch.dtype, device: torch.de
     return _Kernels(reach, size, tuple(groups))
 
 
-def _fast_length(length: int) -> int:
+def fast_length(length: int) -> int:
     """Round up to a product of 2, 3 and 5."""
     while True:
         rest = length

@@ -8,7 +8,7 @@ import pytest
 from synthvae.analysis.frechet import FrechetDistance
 from synthvae.analysis.measure import Frechet
 from synthvae.analysis.neighbourhoods import neighbourhood_trust
-from synthvae.analysis.sections.summary import _invented, _near
+from synthvae.analysis.sections.summary import drawn_sounds, near_latents
 
 
 def frechet(value: float | None) -> Frechet:
@@ -19,7 +19,7 @@ def frechet(value: float | None) -> Frechet:
 def test_sounds_that_are_drawn_lie_between_the_floor_and_the_mean_preset(prior: float | None, judgement: str | None):
     run = SimpleNamespace(name="a", sounds=SimpleNamespace(prior_distance=frechet(prior)))
     nulls = SimpleNamespace(floor=frechet(40.0), mean_preset_distance=frechet(6000.0))
-    found = _invented(run, SimpleNamespace(nulls=nulls))  # type: ignore[arg-type]
+    found = drawn_sounds(run, SimpleNamespace(nulls=nulls))  # type: ignore[arg-type]
     assert [finding.judgement for finding in found] == ([] if judgement is None else [judgement])
     if prior == 80.0:
         assert "2 times as far" in found[0].text
@@ -33,7 +33,7 @@ def test_near_latents_are_judged_by_what_chance_gives():
     def judged(heard: np.ndarray, points: int = 200) -> list[tuple[str, str]]:
         trust = neighbourhood_trust(latents[:points], heard[:points], min(10, points - 1))
         run = SimpleNamespace(name="a", neighbourhoods=SimpleNamespace(trust=trust))
-        return [(finding.judgement, finding.text) for finding in _near(run)]  # type: ignore[arg-type]
+        return [(finding.judgement, finding.text) for finding in near_latents(run)]  # type: ignore[arg-type]
 
     ((judgement, text),) = judged(latents)
     assert judgement == "good"

@@ -8,7 +8,7 @@ import torch
 from nnAudio.features import CQT1992v2
 
 from synthvae.features import Cqt
-from synthvae.features.cqt import _fast_length
+from synthvae.features.cqt import fast_length
 
 
 def sounds(sample_rate, length):
@@ -78,4 +78,4 @@ def test_an_octave_up_is_twelve_bins_up():
 
 
 def test_fast_lengths_have_small_factors():
-    assert [_fast_length(n) for n in (1, 7, 131, 135, 301)] == [1, 8, 135, 135, 320]
+    assert [fast_length(n) for n in (1, 7, 131, 135, 301)] == [1, 8, 135, 135, 320]

@@ -11,7 +11,7 @@ from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.thesis import thesis_clusters
 from synthvae.training.tasks.presets import ACTIVE_NATS
 
-__all__ = ["findings", "headlines"]
+__all__ = ["drawn_sounds", "findings", "headlines", "near_latents"]
 
 NULLS = {"mean_preset": "the mean preset", "mean_spectrogram": "the mean spectrogram"}
 
@@ -59,7 +59,7 @@ def findings(results: Results, comparisons: Comparisons | None) -> list[Finding]
     found = []
     for run in results.runs:
         found += [_against(run, _ratio(run, results, null), words) for null, words in NULLS.items()]
-        found += [_active(run), *_invented(run, results), *_near(run)]
+        found += [_active(run), *drawn_sounds(run, results), *near_latents(run)]
         if run.movement.straight:
             found += [_paths(run, comparison) for comparison in run.movement.straight.values()]
         for row in run.survey.rows:
@@ -99,7 +99,7 @@ def _against(run: RunResults, ratio: Ratio, null: str) -> Finding:
     return Finding("bad", f"{run.name} does not beat {null}: {ratio.value:.2f} times its log-mel error {span}.")
 
 
-def _invented(run: RunResults, results: Results) -> list[Finding]:
+def drawn_sounds(run: RunResults, results: Results) -> list[Finding]:
     """How the sounds that a run draws lie between the floor and the mean preset; nothing where one is missing."""
     prior, floor = run.sounds.prior_distance.distance, results.nulls.floor.distance
     null = results.nulls.mean_preset_distance.distance
@@ -114,7 +114,7 @@ def _invented(run: RunResults, results: Results) -> list[Finding]:
     return [Finding(judgement, text)]  # type: ignore[arg-type]
 
 
-def _near(run: RunResults) -> list[Finding]:
+def near_latents(run: RunResults) -> list[Finding]:
     """Whether near in the latent space sounds near; nothing where there are too few presets."""
     trust = run.neighbourhoods.trust
     if trust is None or trust.near_chance >= 1.0:
