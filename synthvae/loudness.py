@@ -10,7 +10,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 from pyloudnorm import Meter
-from scipy.signal import resample_poly
+
+from synthvae.resampling import resample
 
 __all__ = ["GATE", "integrated_loudness"]
 
@@ -37,8 +38,8 @@ def integrated_loudness(sound: NDArray[np.floating], sample_rate: int) -> float:
     """
     samples = np.asarray(sound, dtype=np.float64)
     if sample_rate < LOWEST_RATE:
-        factor = math.ceil(LOWEST_RATE / sample_rate)
-        samples, sample_rate = resample_poly(samples, factor, 1), sample_rate * factor
+        higher = math.ceil(LOWEST_RATE / sample_rate) * sample_rate
+        samples, sample_rate = resample(samples, sample_rate, higher), higher
     samples = np.pad(samples, (0, max(0, math.ceil(BLOCK * sample_rate) - len(samples))))
     # The recommendation tabulates its filters for 48 kHz; De Man's are those at any rate.
     loudness = float(Meter(sample_rate, filter_class="DeMan").integrated_loudness(samples))

@@ -12,6 +12,7 @@ LEVELS = {
     "files": 0,
     "loudness": 0,
     "provenance": 0,
+    "resampling": 0,
     "tensors": 0,
     "parameters": 0,
     "features": 0,

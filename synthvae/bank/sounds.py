@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from synthvae.analysis.embeddings.base import resample
 from synthvae.analysis.frechet import logmel_embedding
 from synthvae.analysis.thumbnails import spectrogram_png
 from synthvae.errors import UserError
@@ -21,6 +20,7 @@ from synthvae.parameters.voice import VOICE_78
 from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
 from synthvae.recordings import Recording
+from synthvae.resampling import resample
 from synthvae.synth.voice import Voice
 
 __all__ = ["EMBEDDED", "LONGEST", "Heard", "distances", "embed", "hear"]
@@ -99,7 +99,7 @@ def embed(sound: Recording) -> Array:
     edge = max(1, round(REST * sound.sample_rate))
     rest = min(np.median(audio[:edge]), np.median(audio[-edge:]), key=abs)  # of a recording with an offset not 0
     audio = np.pad(audio - rest, edge)  # a sound that begins or ends at once rings in the resampling filter
-    audio = resample(audio[None], sound.sample_rate, RATE)[0].astype(np.float64)
+    audio = resample(audio, sound.sample_rate, RATE)
     size = np.abs(audio)
     loud = np.flatnonzero(size >= max(10.0 ** (-DEPTH / 20.0) * size.max(), STEP))
     audio = audio[loud[0] : loud[-1] + 1] if len(loud) else np.zeros(1)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from synthvae.errors import UserError
 from synthvae.loudness import GATE, integrated_loudness
+from synthvae.resampling import resample
 
 __all__ = ["CEILING", "LOUDNESS", "Level", "check_loudness", "common_level", "true_peak"]
 
@@ -59,7 +59,7 @@ def true_peak(sound: Array) -> float:
     Args:
         sound: ``(T,)``.
     """
-    between = np.abs(resample_poly(np.asarray(sound, dtype=np.float64), _OVERSAMPLING, 1))
+    between = np.abs(resample(np.asarray(sound, dtype=np.float64), 1, _OVERSAMPLING))
     return max(float(between.max(initial=0.0)), float(np.abs(sound).max(initial=0.0)))
 
 

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.analysis.embeddings.base import resample
 from synthvae.recordings import Recording, mix_down, read_recording
+from synthvae.resampling import resample
 
 __all__ = ["LONGEST", "Target", "prepare_target", "read_target"]
 
@@ -115,7 +115,7 @@ def _prepare(recording: Recording, name: str, sample_rate: int) -> Target:
         fade = round(FADE * rate)
         mono[-fade:] *= np.linspace(1.0, 0.0, fade)
     if rate != sample_rate:
-        mono = resample(mono[None], rate, sample_rate)[0].astype(np.float64)
+        mono = resample(mono, rate, sample_rate)
         notes.append(f"resampled from {rate:,} to {sample_rate:,} Hz")
     mono = np.pad(mono, (0, max(0, math.ceil(SHORTEST * sample_rate) - len(mono))))
     gain = PEAK / float(np.abs(mono).max())

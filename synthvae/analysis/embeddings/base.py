@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from math import gcd
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.signal import firwin, resample_poly
 from torch import Tensor
 
 from synthvae.analysis.checks import require_finite
 from synthvae.errors import UserError
+from synthvae.resampling import resample
 
-__all__ = ["Embedding", "Model", "resample"]
+__all__ = ["Embedding", "Model"]
 
 #: From audio ``(B, T)`` at the model's rate to rows ``(R, D)``, those of a sound side by side.
 Model = Callable[[NDArray[np.float32]], NDArray[np.floating]]
@@ -76,8 +74,8 @@ class Embedding:
         self._check_length(sounds.shape[1], sample_rate)
         parts = []
         for start in range(0, len(sounds), BATCH):
-            audio_part = resample(sounds[start : start + BATCH], sample_rate, self.sample_rate)
-            parts.append(np.asarray(self.model(audio_part), dtype=np.float64))
+            part = resample(sounds[start : start + BATCH].astype(np.float32, copy=False), sample_rate, self.sample_rate)
+            parts.append(np.asarray(self.model(part), dtype=np.float64))
         rows = np.concatenate(parts)
         if rows.ndim != 2 or rows.shape[1] != self.dimension:
             raise ValueError(f"{self.name}: expected rows of {self.dimension}, got {rows.shape}")
@@ -99,31 +97,3 @@ class Embedding:
                 f"{sounds}, it takes {self.longest / self.sample_rate:.3f} s at most; "
                 "generate the dataset with fewer --seconds or choose another embedding"
             )
-
-
-def resample(audio: NDArray[np.floating], from_rate: int, to_rate: int) -> NDArray[np.float32]:
-    """Change the sample rate, with a linear-phase low-pass against aliasing.
-
-    The filter is a Kaiser-windowed sinc of 64 zero crossings to each side, flat to 0.9 of the lower Nyquist frequency
-    and more than 100 dB down at that frequency: the design that resampy called ``kaiser_best`` before its release 0.4.
-
-    Args:
-        audio: shape (B, T).
-        from_rate: in Hz.
-        to_rate: in Hz.
-
-    Returns:
-        Shape (B, ceil(T to_rate / from_rate)), float32; the audio itself where the rates are equal.
-    """
-    if from_rate == to_rate:
-        return audio.astype(np.float32, copy=False)
-    common = gcd(from_rate, to_rate)
-    up, down = to_rate // common, from_rate // common
-    changed = resample_poly(audio.astype(np.float64), up, down, axis=1, window=_low_pass(max(up, down)))
-    return changed.astype(np.float32)
-
-
-@lru_cache(maxsize=4)
-def _low_pass(factor: int) -> NDArray[np.float64]:
-    """Taps of the filter at the common multiple of both rates, of which `factor` fit into a period of the lower one."""
-    return firwin(2 * 64 * factor + 1, 0.9475937167399596 / factor, window=("kaiser", 14.769656459379492))
