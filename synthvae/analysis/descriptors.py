@@ -30,7 +30,7 @@ from synthvae.analysis.pitch import QUIET, Pitch, check_sounds, loud_frames, tra
 from synthvae.features.base import as_constant
 from synthvae.features.fourier import HOP, N_FFT, stft
 
-__all__ = ["DESCRIPTORS", "Descriptor", "describe"]
+__all__ = ["DESCRIPTORS", "TREMOLO", "Descriptor", "describe", "power_envelope"]
 
 SHARE = 0.95
 """Of the power lies below the roll-off."""
@@ -54,7 +54,7 @@ EFFECTIVE = 0.4
 """Share of the envelope's maximum above which a sound lasts (Peeters et al. 2011)."""
 
 TREMOLO = (4.0, 20.0)
-"""Frequencies in Hz at which an envelope is modulated rather than shaped; 20 is the fastest LFO."""
+"""Rates of a tremolo in Hz: slower, a spectrum cannot tell a modulation from a decay; 20 is the fastest LFO."""
 
 #: Where there is no frequency the middle of what is heard stands for it, 1 kHz, so as to be far from nothing.
 NEUTRAL = math.log2(1000.0)
@@ -73,13 +73,13 @@ class Descriptor:
         name: of the column.
         unit: of its values; empty for a plain ratio.
         meaning: one line.
-        silence: its value for a sound without any loud frame.
+        silence: its value for a sound without any loud frame; None where it has none.
     """
 
     name: str
     unit: str
     meaning: str
-    silence: float
+    silence: float | None = None
 
 
 _OVER_FRAMES = (
@@ -103,10 +103,15 @@ _OVER_FRAMES = (
 )
 
 _OF_THE_SOUND = (
-    Descriptor("attack", "log10 s", "time from 10 % to 90 % of the envelope's maximum", math.log10(STEP)),
+    Descriptor("log_attack_time", "log10 s", "time from 10 % to 90 % of the envelope's maximum", math.log10(STEP)),
     Descriptor("temporal_centroid", "s", "centre of the envelope over time", 0.0),
-    Descriptor("duration", "s", "time for which the envelope is above 40 % of its maximum", 0.0),
-    Descriptor("modulation", "", "depth of the strongest modulation of the envelope from 4 to 20 Hz", 0.0),
+    Descriptor("effective_duration", "s", "time for which the envelope is above 40 % of its maximum", 0.0),
+    Descriptor(
+        "modulation",
+        "",
+        "depth of the strongest modulation of the envelope from 4 to 20 Hz",
+        0.0,
+    ),
     Descriptor("rms", "dB", "RMS level of the whole sound, a full-scale sine reads -3", FLOOR),
     Descriptor("aperiodicity", "", "noise's share of the power, median over frames: noisiness, 0 to 1", 1.0),
     Descriptor("pitched", "", "share of loud frames that are periodic, 0 to 1", 0.0),
@@ -175,7 +180,7 @@ def describe(
         rows.append(found)
         progress(sum(map(len, rows)))
     table = np.concatenate([np.concatenate(rows), _pitch(pitch)], axis=1)
-    silence = np.array([column.silence for column in DESCRIPTORS.values()])
+    silence = np.array([column.silence for column in DESCRIPTORS.values()], dtype=np.float64)
     return np.where(np.isnan(table[:, :1]), silence, table)
 
 
@@ -250,14 +255,19 @@ def _over_frames(values: Tensor, loud: Tensor) -> Tensor:
     return torch.stack((middle, high - low), 2).flatten(1)
 
 
-def _envelope(audio: Tensor, sample_rate: int) -> Tensor:
-    """Attack, temporal centroid, duration and modulation, ``(B, 4)``."""
+def power_envelope(audio: Tensor, sample_rate: int) -> tuple[Tensor, float]:
+    """Mean squares of sounds ``(B, T)`` under a window of 10 ms, ``(B, E)``, and the seconds between two, 2.5 ms."""
     half = max(1, round(WINDOW * sample_rate / 2))
     step = max(1, round(STEP * sample_rate))
     power = F.avg_pool1d(audio.square()[:, None], 2 * half + 1, step, half, count_include_pad=False)[:, 0]
+    return power, step / sample_rate
+
+
+def _envelope(audio: Tensor, sample_rate: int) -> Tensor:
+    """Attack, temporal centroid, duration and modulation, ``(B, 4)``."""
+    power, seconds = power_envelope(audio, sample_rate)
     envelope = power.sqrt()
     top = envelope.amax(1, keepdim=True)
-    seconds = step / sample_rate
     starts, arrives = ((envelope >= share * top).to(torch.uint8).argmax(1) for share in (FROM, TO))
     attack = torch.log10(((arrives - starts) * seconds).clamp_min(STEP))
     times = torch.arange(envelope.shape[1], dtype=audio.dtype) * seconds

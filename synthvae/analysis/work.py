@@ -72,7 +72,7 @@ from synthvae.training.run import Run
 __all__ = ["SURVEY_SEEDS", "MapPlan", "Work", "cache_directory", "usual_workers"]
 
 #: Raised when what is measured changes, so that nothing older is read from the store.
-VERSION = 5
+VERSION = 6
 #: Test presets of the null models that are compared by every distance, at most.
 NULL_LIMIT = 500
 #: Maps drawn of the latents, each with a seed of its own.

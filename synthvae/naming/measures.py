@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from synthvae.analysis import descriptors as timbre
+from synthvae.analysis.descriptors import TREMOLO, Descriptor
 from synthvae.analysis.pitch import LOWEST, Pitch, loud_frames, track_pitch
 from synthvae.features.fourier import N_FFT, stft
 from synthvae.loudness import integrated_loudness
@@ -21,21 +21,6 @@ from synthvae.naming.notes import midi_number
 __all__ = ["DESCRIPTORS", "Descriptor", "Measures", "measure"]
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Descriptor:
-    """One thing that is measured.
-
-    Attributes:
-        name: of the value.
-        unit: of the value; empty for a plain ratio.
-        meaning: one line.
-    """
-
-    name: str
-    unit: str
-    meaning: str
 
 
 DESCRIPTORS: dict[str, Descriptor] = {
@@ -52,7 +37,11 @@ DESCRIPTORS: dict[str, Descriptor] = {
         Descriptor("duration", "s", "time from the first to the last moment within 40 dB of the envelope's maximum"),
         Descriptor("glide", "semitones", "pitch at the end over pitch at the start, none where not pitched"),
         Descriptor("vibrato", "semitones", "depth of a regular movement of pitch, peak to trough, none where none"),
-        Descriptor("tremolo", "dB", "depth of a regular movement of level, peak to trough, none where none"),
+        Descriptor(
+            "tremolo",
+            "dB",
+            "depth of a regular movement of level at 4 to 20 Hz, peak to trough, none where none",
+        ),
         Descriptor("sweep", "octaves", "brightness at the end over brightness at the start"),
     )
 }
@@ -64,8 +53,6 @@ DECAY = 20.0
 HEARD = 40.0
 #: Depth from which there is a vibrato, in semitones, and a tremolo, in dB.
 SHALLOWEST_VIBRATO, SHALLOWEST_TREMOLO = 0.3, 3.0
-#: Rates of a tremolo in Hz.
-TREMOLO = (2.0, 20.0)
 #: How many times lower than `LOWEST` a sound without pitch is searched for a period.
 DEEPER = 4
 #: The mean that drifts lies in the bins below, see `synthvae.analysis.descriptors`.
@@ -117,7 +104,8 @@ def _measure(sound: Tensor, sample_rate: int, pitch: Pitch, row: int, timbres: A
     if not len(brightness):
         return Measures(dict.fromkeys(DESCRIPTORS) | {"duration": 0.0}, False)
     column = {name: float(timbres[number]) for name, number in _COLUMN.items()}
-    power, seconds = _power(still, sample_rate)
+    envelopes, seconds = timbre.power_envelope(still[None], sample_rate)
+    power = envelopes[0].numpy()
     envelope = 10.0 * np.log10(np.maximum(power / power.max(), 1e-30))
     heard = np.flatnonzero(envelope >= -HEARD)
     loud = envelope[heard[0] : heard[-1] + 1]
@@ -147,7 +135,7 @@ def _measure(sound: Tensor, sample_rate: int, pitch: Pitch, row: int, timbres: A
     values |= {
         "brightness": 2.0 ** column["centroid"],
         "noisiness": noisiness,
-        "attack": 10.0 ** column["attack"],
+        "attack": 10.0 ** column["log_attack_time"],
         "decay": _decay(envelope, seconds),
         "loudness": _loudness(still.numpy(), sample_rate),
         "duration": len(loud) * seconds,
@@ -163,17 +151,6 @@ def _measure(sound: Tensor, sample_rate: int, pitch: Pitch, row: int, timbres: A
         float(np.subtract(*np.percentile(semitones, [95, 5]))) if len(semitones) else 0.0,
         subsonic,
     )
-
-
-def _power(still: Tensor, sample_rate: int) -> tuple[Array, float]:
-    """Mean squares under a window of 10 ms, ``(E,)``, and the seconds between two, 2.5 ms.
-
-    The envelope of `synthvae.analysis.descriptors`, squared.
-    """
-    half = max(1, round(timbre.WINDOW * sample_rate / 2))
-    step = max(1, round(timbre.STEP * sample_rate))
-    power = F.avg_pool1d(still.square()[None, None], 2 * half + 1, step, half, count_include_pad=False)
-    return power[0, 0].numpy(), step / sample_rate
 
 
 def _loudness(still: Array, sample_rate: int) -> float | None:

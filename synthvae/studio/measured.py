@@ -25,7 +25,7 @@ Floats = NDArray[np.float32]
 #: Sounds in a part.
 PART = 256
 #: Of how sounds are measured; they are measured anew where it changes.
-VERSION = "sounds-1"
+VERSION = "sounds-2"
 #: How far the workers stand back: behind the layout of the map, which people wait for.
 NICENESS = 15
 

@@ -164,26 +164,26 @@ def test_levels_of_a_sine() -> None:
 
 @pytest.mark.parametrize("seconds", [0.02, 0.1, 0.4])
 def test_the_attack_of_a_ramp(seconds: float) -> None:
-    attack = 10 ** column("attack", sine(2000.0, np.clip(TIME / seconds, 0.0, 1.0)))[0]
+    attack = 10 ** column("log_attack_time", sine(2000.0, np.clip(TIME / seconds, 0.0, 1.0)))[0]
     assert attack == pytest.approx(0.8 * seconds, abs=0.006)
 
 
 def test_a_sound_that_is_there_at_once_has_the_shortest_attack() -> None:
-    assert 10 ** column("attack", sine(2000.0), struck(0.3, 2000.0)) == pytest.approx([0.0025, 0.0025])
+    assert 10 ** column("log_attack_time", sine(2000.0), struck(0.3, 2000.0)) == pytest.approx([0.0025, 0.0025])
     # The fade is all that counts, not the silence before it.
     late = sine(2000.0, np.clip((TIME - 0.5) / 0.1, 0.0, 1.0))
-    assert 10 ** column("attack", late)[0] == pytest.approx(0.08, abs=0.006)
+    assert 10 ** column("log_attack_time", late)[0] == pytest.approx(0.08, abs=0.006)
 
 
 @pytest.mark.parametrize("decay", [0.05, 0.1])
 def test_the_envelope_of_an_exponential_decay(decay: float) -> None:
     assert column("temporal_centroid", struck(decay, 3000.0))[0] == pytest.approx(decay, rel=0.03)
-    assert column("duration", struck(decay, 3000.0))[0] == pytest.approx(decay * np.log(1 / 0.4), abs=0.005)
+    assert column("effective_duration", struck(decay, 3000.0))[0] == pytest.approx(decay * np.log(1 / 0.4), abs=0.005)
 
 
 def test_the_envelope_of_a_constant_tone() -> None:
     assert column("temporal_centroid", sine(2000.0))[0] == pytest.approx(0.5, abs=0.002)
-    assert column("duration", sine(2000.0))[0] == pytest.approx(1.0, abs=0.005)
+    assert column("effective_duration", sine(2000.0))[0] == pytest.approx(1.0, abs=0.005)
     assert column("modulation", sine(2000.0))[0] < 1e-3
 
 

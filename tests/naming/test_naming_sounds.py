@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from synthvae.analysis import descriptors as timbre
 from synthvae.errors import UserError
 from synthvae.naming import DESCRIPTORS, Named, name_sounds
 from synthvae.naming.words import LONGEST
@@ -93,6 +94,18 @@ def test_movements_are_measured_where_there_are_any(named: dict[str, Named]):
     depth = {name: value.descriptors["vibrato"] for name, value in named.items()}
     assert depth["vibrato"] == pytest.approx(1.2, abs=0.2), "blurred by frames of 67 ms"
     assert [name for name, value in depth.items() if value is not None] == ["vibrato"]
+
+
+@pytest.mark.parametrize(("rate", "found"), [(3.0, False), (5.0, True), (18.0, True), (22.0, False)])
+def test_the_analysis_and_the_names_mean_the_same_rates_by_a_tremolo(rate: float, found: bool):
+    sound = 0.5 * tone(440.0) * (1 + 0.9 * torch.sin(TURN * rate * TIME))
+    assert (name_sounds(sound[None], RATE)[0].descriptors["tremolo"] is not None) is found
+    depth = timbre.describe(sound[None], RATE)[0, list(timbre.DESCRIPTORS).index("modulation")]
+    assert (depth > 0.8) is np.bool_(found)
+
+
+def test_no_name_stands_for_two_measures():
+    assert timbre.DESCRIPTORS.keys().isdisjoint(DESCRIPTORS)
 
 
 def test_what_passes_no_gate_of_the_recommendation_has_a_loudness_all_the_same():
