@@ -190,7 +190,7 @@ def blend(
 
     from synthvae import exploration
     from synthvae.exploration.finding import units
-    from synthvae.exploration.hearing import Ear, pairwise
+    from synthvae.exploration.logmel_distance import LogMelDistance, pairwise
     from synthvae.presets.preset import check_sample_format
 
     check_sample_format(sample_format)
@@ -207,8 +207,8 @@ def blend(
     mixed = exploration.blend(model, unit, torch.tensor(signed))[None]
     origin: dict[str, object] = {"blend": dict(presets=texts, weights=signed)}
     written = exploration.write_presets(out, model, mixed, [name], [origin], given, sample_format)
-    ear = Ear(model.voice, model.settings.sample_rate)
-    away = pairwise(ear(mixed), ear(unit))[0]
+    metric = LogMelDistance(model.voice, model.settings.sample_rate)
+    away = pairwise(metric.spectrograms(mixed), metric.spectrograms(unit))[0]
     _print_lines(notes)
     _print_table(
         ("preset", "weight", "dB from the blend"),

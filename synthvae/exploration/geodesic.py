@@ -23,7 +23,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from synthvae.exploration.hearing import Ear
+from synthvae.exploration.logmel_distance import LogMelDistance
 from synthvae.exploration.paths import within
 from synthvae.synth.voice import Voice
 
@@ -53,13 +53,13 @@ class Geodesic(NamedTuple):
 
 
 def shorten(
-    voice: Voice, ear: Ear, nodes: Tensor, circular: Tensor, progress: Callable[[], object] = lambda: None
+    voice: Voice, metric: LogMelDistance, nodes: Tensor, circular: Tensor, progress: Callable[[], object] = lambda: None
 ) -> Geodesic:
     """Move the inner nodes of a path so that its energy falls.
 
     Args:
         voice: has ``jacobian``.
-        ear: hears it.
+        metric: between its sounds.
         nodes: ``(K + 1, P)`` in the cube.
         circular: ``(P,)``, which parameters are angles.
         progress: called after every iteration.
@@ -67,11 +67,11 @@ def shorten(
     Returns:
         The path; never one of more energy.
     """
-    heard = ear(nodes)
+    heard = metric.spectrograms(nodes)
     energy = before = _energy(heard)
     damping, inner = DAMPING, len(nodes) - 2
     for _ in range(ITERATIONS if inner else 0):
-        matrix, gradient = _normal_equations(voice, ear, nodes, heard)
+        matrix, gradient = _normal_equations(voice, metric, nodes, heard)
         # On a face of the cube, pushed against it: that parameter is done.
         held = ((nodes[1:-1] <= 0.0) & (gradient > 0.0)) | ((nodes[1:-1] >= 1.0) & (gradient < 0.0))
         free = (~held | circular).flatten()
@@ -83,7 +83,7 @@ def shorten(
             step[free] = torch.linalg.solve(matrix + damping * torch.diag(scale), downhill)
             move = step.view(inner, -1).float().clamp(-LONGEST_STEP, LONGEST_STEP)
             moved = torch.cat((nodes[:1], within(nodes[1:-1] + move, circular), nodes[-1:]))
-            heard_there = ear(moved)
+            heard_there = metric.spectrograms(moved)
             gained = energy - _energy(heard_there)
             damping *= 0.1 if gained > 0.0 else 10.0
         progress()
@@ -100,7 +100,7 @@ def _energy(heard: Tensor) -> float:
     return float((heard[1:] - heard[:-1]).double().square().sum()) / heard.shape[1]
 
 
-def _normal_equations(voice: Voice, ear: Ear, nodes: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+def _normal_equations(voice: Voice, metric: LogMelDistance, nodes: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
     """Half the Gauss-Newton Hessian, ``(I P, I P)`` float64, and half the gradient, ``(I, P)``, of I inner nodes."""
     inner, width = len(nodes) - 2, nodes.shape[1]
     matrix = torch.zeros(inner, width, inner, width, dtype=torch.float64)
@@ -108,7 +108,7 @@ def _normal_equations(voice: Voice, ear: Ear, nodes: Tensor, heard: Tensor) -> t
     n = heard.shape[1]
     last: Tensor | None = None
     for k in range(inner):
-        jacobian = voice.jacobian(nodes[k + 1 : k + 2], ear.feature)[0].flatten(1)
+        jacobian = voice.jacobian(nodes[k + 1 : k + 2], metric.feature)[0].flatten(1)
         matrix[k, :, k] = 2.0 * (jacobian @ jacobian.T) / n
         if last is not None:
             across = -(last @ jacobian.T).double() / n

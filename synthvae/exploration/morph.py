@@ -15,7 +15,7 @@ from torch import Tensor
 from synthvae.errors import UserError
 from synthvae.exploration.even import choose_stops, unevenness
 from synthvae.exploration.geodesic import ITERATIONS, shorten
-from synthvae.exploration.hearing import Ear, consecutive, pairwise
+from synthvae.exploration.logmel_distance import LogMelDistance, consecutive, pairwise
 from synthvae.exploration.paths import Curve, LatentPath, ParameterPath, angles
 from synthvae.parameters.space import shown
 from synthvae.training.run import Run
@@ -132,19 +132,19 @@ def morph(
     check_presets(run, unit, 2)
     unit = unit.detach().float()
     _check(len(unit), steps, way, extrapolate)
-    ear = Ear(run.voice, run.settings.sample_rate)
-    path = _path(run, ear, unit, way, progress)
+    metric = LogMelDistance(run.voice, run.settings.sample_rate)
+    path = _path(run, metric, unit, way, progress)
     given = torch.linspace(0.0, 1.0, len(unit), dtype=torch.float64)
     beyond = extrapolate / (len(unit) - 1)
-    direct = consecutive(ear(unit))
+    direct = consecutive(metric.spectrograms(unit))
     remark = ""
     if even:
-        heard, stops, remark = _stops(ear, path, unit, given, beyond, steps)
+        heard, stops, remark = _stops(metric, path, unit, given, beyond, steps)
         position, rows, sounds = heard.position[stops], heard.unit[stops], heard.heard[stops]
     else:
         position = torch.linspace(-beyond, 1.0 + beyond, steps, dtype=torch.float64)
         rows = _exactly(path(position), position, unit, given)
-        sounds = ear(rows)
+        sounds = metric.spectrograms(rows)
     progress(1.0)
     exact = tuple(k for k, at in enumerate(position.tolist()) if at in given.tolist())
     return Walk(rows, path.latent(position), position.numpy(), consecutive(sounds), direct, exact, remark)
@@ -186,7 +186,7 @@ def _check(count: int, steps: int, way: str, extrapolate: float) -> None:
         )
 
 
-def _path(run: Run, ear: Ear, unit: Tensor, way: str, progress: Progress) -> Curve:
+def _path(run: Run, metric: LogMelDistance, unit: Tensor, way: str, progress: Progress) -> Curve:
     if way == "latent":
         return LatentPath(run, unit)
     if way == "parameters":
@@ -201,12 +201,12 @@ def _path(run: Run, ear: Ear, unit: Tensor, way: str, progress: Progress) -> Cur
 
     for leg in range(legs):
         done = leg * ROUNDS * ITERATIONS
-        nodes.append(_geodesic(run, ear, unit[leg : leg + 2], tell)[: -1 if leg < legs - 1 else None])
+        nodes.append(_geodesic(run, metric, unit[leg : leg + 2], tell)[: -1 if leg < legs - 1 else None])
     joined = torch.cat(nodes)
     return ParameterPath(run, joined, torch.linspace(0.0, 1.0, len(joined), dtype=torch.float64))
 
 
-def _geodesic(run: Run, ear: Ear, ends: Tensor, tell: Callable[[], object]) -> Tensor:
+def _geodesic(run: Run, metric: LogMelDistance, ends: Tensor, tell: Callable[[], object]) -> Tensor:
     """Nodes ``(INTERVALS + 1, P)`` of the shortest walk that was found between two presets.
 
     Shortening leaves nodes where they have nothing more to gain, not where steps are equal; spread evenly along the
@@ -216,13 +216,13 @@ def _geodesic(run: Run, ear: Ear, ends: Tensor, tell: Callable[[], object]) -> T
 
     def spread(path: Curve) -> tuple[float, Tensor]:
         whole = torch.tensor([0.0, 1.0], dtype=torch.float64)
-        found, stops, _ = _stops(ear, path, ends, whole, 0.0, INTERVALS + 1, GEODESIC_POINTS)
+        found, stops, _ = _stops(metric, path, ends, whole, 0.0, INTERVALS + 1, GEODESIC_POINTS)
         return float(consecutive(found.heard[stops]).sum()), found.unit[stops]
 
     best = min((spread(path) for path in (LatentPath(run, ends), ParameterPath(run, ends))), key=lambda walk: walk[0])
     nodes = best[1]
     for _ in range(ROUNDS):
-        nodes = shorten(run.voice, ear, nodes, circular, tell).nodes
+        nodes = shorten(run.voice, metric, nodes, circular, tell).nodes
         walk = spread(ParameterPath(run, nodes))
         nodes = walk[1]
         best = min(best, walk, key=lambda walk: walk[0])
@@ -230,12 +230,12 @@ def _geodesic(run: Run, ear: Ear, ends: Tensor, tell: Callable[[], object]) -> T
 
 
 def _stops(
-    ear: Ear, path: Curve, unit: Tensor, given: Tensor, beyond: float, steps: int, least: int = POINTS
+    metric: LogMelDistance, path: Curve, unit: Tensor, given: Tensor, beyond: float, steps: int, least: int = POINTS
 ) -> tuple[_Heard, NDArray[np.intp], str]:
     """Points of a path, which of them to stop at, and what there is to say about it."""
     points = max(least, POINTS_PER_STEP * steps)
-    capacity = min(ear.capacity(ear(unit[:1])), max(MOST_POINTS, points))
-    heard = _hear(ear, path, unit, given, _grid(given, beyond, max(min(points, capacity // 2), 2 * steps)))
+    capacity = min(metric.capacity(metric.spectrograms(unit[:1])), max(MOST_POINTS, points))
+    heard = _hear(metric, path, unit, given, _grid(given, beyond, max(min(points, capacity // 2), 2 * steps)))
     for refinement in range(REFINEMENTS + 1):
         distance = pairwise(heard.heard)
         if distance.max() < SAME:
@@ -251,7 +251,7 @@ def _stops(
         if unevenness(chords) <= FINE or not coarse.any() or room < coarse.sum() or refinement == REFINEMENTS:
             break
         middle = 0.5 * (heard.position[:-1] + heard.position[1:])[torch.from_numpy(coarse)]
-        heard = _merge(heard, _hear(ear, path, unit, given, middle))
+        heard = _merge(heard, _hear(metric, path, unit, given, middle))
     return heard, stops, _remark(distance, stops, heard.position.numpy())
 
 
@@ -288,9 +288,9 @@ def _grid(given: Tensor, beyond: float, points: int) -> Tensor:
     return torch.cat(parts).sort().values
 
 
-def _hear(ear: Ear, path: Curve, unit: Tensor, given: Tensor, position: Tensor) -> _Heard:
+def _hear(metric: LogMelDistance, path: Curve, unit: Tensor, given: Tensor, position: Tensor) -> _Heard:
     rows = _exactly(path(position), position, unit, given)
-    return _Heard(position, rows, ear(rows))
+    return _Heard(position, rows, metric.spectrograms(rows))
 
 
 def _exactly(rows: Tensor, position: Tensor, unit: Tensor, given: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from synthvae.errors import UserError
 from synthvae.exploration.groups import columns_of
-from synthvae.exploration.hearing import Ear, pairwise
+from synthvae.exploration.logmel_distance import LogMelDistance, pairwise
 from synthvae.exploration.morph import SAME, check_presets
 from synthvae.exploration.paths import angles, residual, within
 from synthvae.generation import check_seed
@@ -115,10 +115,10 @@ def vary(
     held = columns_of(run.parameters, keep)
     if bool(held.all()):
         raise UserError("--keep holds every parameter, so there is nothing to vary; keep less")
-    ear = Ear(run.voice, run.settings.sample_rate)
-    origin = ear(unit[None])
+    metric = LogMelDistance(run.voice, run.settings.sample_rate)
+    origin = metric.spectrograms(unit[None])
     strangers = run.sample(STRANGERS, STRANGER_SEED)
-    reach = float(np.median(pairwise(origin, ear(strangers))))
+    reach = float(np.median(pairwise(origin, metric.spectrograms(strangers))))
     if amount == 0.0:
         same = unit.expand(count, -1).clone()
         return Variations(same, run.encode(same), np.zeros(count), reach, "amount 0 is the preset itself")
@@ -126,13 +126,13 @@ def vary(
     ends = torch.randn(RAYS * count, run.latent_size, generator=generator)
     rays = _Rays(run, unit, ends, held)
     grid = np.arange(len(ends)).repeat(len(SCALES))
-    distance = _distances(ear, origin, rays.at(grid, np.tile(SCALES, len(ends)))).reshape(len(ends), -1)
+    distance = _distances(metric, origin, rays.at(grid, np.tile(SCALES, len(ends)))).reshape(len(ends), -1)
     if distance.max() < SAME:
         raise UserError(f"what --keep leaves moves the sound by less than {SAME:g} dB; keep less")
     targets = amount * reach * np.arange(1, count + 1) / count
-    chosen, scales = _choose(ear, origin, rays, distance, targets)
+    chosen, scales = _choose(metric, origin, rays, distance, targets)
     rows = rays.at(chosen, scales)
-    distances = _distances(ear, origin, rows)
+    distances = _distances(metric, origin, rows)
     order = np.argsort(distances, kind="stable")
     short = int((distances < 0.8 * targets).sum())
     remark = ""
@@ -143,14 +143,14 @@ def vary(
     return Variations(rows, run.encode(rows), distances[order], reach, remark)
 
 
-def _distances(ear: Ear, origin: Tensor, unit: Tensor) -> NDArray[np.float64]:
+def _distances(metric: LogMelDistance, origin: Tensor, unit: Tensor) -> NDArray[np.float64]:
     """From one spectrogram ``(1, F)`` to presets ``(M, P)``, whose own are not kept."""
     parts = unit.split(256)
-    return np.concatenate([(ear(part) - origin).double().square().mean(dim=1).sqrt().numpy() for part in parts])
+    return np.concatenate([pairwise(metric.spectrograms(part), origin)[:, 0] for part in parts])
 
 
 def _choose(
-    ear: Ear, origin: Tensor, rays: _Rays, distance: NDArray[np.float64], targets: NDArray[np.float64]
+    metric: LogMelDistance, origin: Tensor, rays: _Rays, distance: NDArray[np.float64], targets: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """A ray for each target, and the scale at which it first sounds that far from the preset.
 
@@ -167,7 +167,7 @@ def _choose(
             left = np.flatnonzero(free)
             pool = left[np.argsort(-reaches[left, -1])[:1]]
         scale = SCALES[np.minimum((reaches[pool] < targets[number]).sum(axis=1), len(SCALES) - 1)]
-        sounds = ear(rays.at(pool, scale))
+        sounds = metric.spectrograms(rays.at(pool, scale))
         apart = pairwise(sounds, torch.stack(heard)).min(axis=1) if heard else np.zeros(len(pool))
         best = int(apart.argmax())
         chosen[number], free[pool[best]] = pool[best], False
@@ -179,6 +179,6 @@ def _choose(
     furthest = SCALES[distance[chosen].argmax(axis=1)]
     for _ in range(BISECTIONS):
         middle = 0.5 * (low + high)
-        beyond = _distances(ear, origin, rays.at(chosen, middle)) >= targets
+        beyond = _distances(metric, origin, rays.at(chosen, middle)) >= targets
         high, low = np.where(beyond, middle, high), np.where(beyond, low, middle)
     return chosen, np.where(far, furthest, high)

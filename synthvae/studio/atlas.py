@@ -15,8 +15,11 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+
+from synthvae.exploration.logmel_distance import paired
 
 __all__ = ["Atlas", "Hear", "Spot", "build_atlas"]
 
@@ -233,19 +236,14 @@ def _measure(
     chosen = generator.permutation(len(latents))[:SAMPLED]
     own = tree.data[chosen]
     others = latents[(chosen + generator.integers(1, max(2, len(latents)), len(chosen))) % len(latents)]
-    heard = hear(latents[chosen])
-    error = _distance(heard, hear(_mean_latents(tree, latents, own, radius, skip=1)))
-    other = _distance(heard, hear(others))
+    heard = torch.from_numpy(hear(latents[chosen]))
+    error = paired(heard, torch.from_numpy(hear(_mean_latents(tree, latents, own, radius, skip=1))))
+    other = paired(heard, torch.from_numpy(hear(others)))
     median, null = float(np.median(error)), float(np.median(other))
     certain = np.clip(1.0 - error / null, 0.0, 1.0) if null > 0 else np.ones(len(error))
     count = min(TRUSTED, len(chosen))
     numbers = np.reshape(cKDTree(own).query(grid, count)[1], (len(grid), count))
     return np.rint(_CERTAIN * certain[numbers].mean(axis=1)), median, null
-
-
-def _distance(first: Floats, second: Floats) -> NDArray[np.float64]:
-    axes = tuple(range(1, first.ndim))
-    return np.asarray(np.sqrt(np.square(first - second, dtype=np.float64).mean(axis=axes)))
 
 
 def _rings(

@@ -3,30 +3,30 @@ from __future__ import annotations
 import torch
 
 from synthvae.exploration.geodesic import shorten
-from synthvae.exploration.hearing import Ear, consecutive
+from synthvae.exploration.logmel_distance import LogMelDistance, consecutive
 from synthvae.exploration.paths import ParameterPath, angles
 from synthvae.parameters.voice import VOICE_63
 from synthvae.training.run import load_run
 
 
 def test_energy_falls_ends_stay_and_nothing_leaves_the_cube(small_run, small_voice, small_dataset):
-    ear = Ear(small_voice, 16000)
+    metric = LogMelDistance(small_voice, 16000)
     path = ParameterPath(load_run(small_run), small_dataset.unit[[3, 9]])
     nodes = path(torch.linspace(0, 1, 5, dtype=torch.float64))
     calls = []
-    found = shorten(small_voice, ear, nodes, angles(VOICE_63), lambda: calls.append(1))
+    found = shorten(small_voice, metric, nodes, angles(VOICE_63), lambda: calls.append(1))
     assert found.after < 0.7 * found.before
     assert calls
     assert torch.equal(found.nodes[[0, -1]], nodes[[0, -1]])
     assert found.nodes.min() >= 0.0
     assert found.nodes.max() <= 1.0
-    energy = float((consecutive(ear(found.nodes)) ** 2).sum())
+    energy = float((consecutive(metric.spectrograms(found.nodes)) ** 2).sum())
     assert abs(energy - found.after) < 1e-3 * energy
 
 
 def test_a_path_without_inner_nodes_is_left_alone(small_voice, small_dataset):
     nodes = small_dataset.unit[:2]
-    found = shorten(small_voice, Ear(small_voice, 16000), nodes, angles(VOICE_63))
+    found = shorten(small_voice, LogMelDistance(small_voice, 16000), nodes, angles(VOICE_63))
     assert torch.equal(found.nodes, nodes)
     assert found.before == found.after
 
@@ -38,7 +38,7 @@ def test_on_a_linear_instrument_the_geodesic_is_the_straight_line():
     class Linear:
         feature = None
 
-        def __call__(self, unit):
+        def spectrograms(self, unit):
             return unit @ mix
 
         def jacobian(self, unit, feature):

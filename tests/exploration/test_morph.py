@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from synthvae.errors import UserError
-from synthvae.exploration.hearing import Ear, consecutive
+from synthvae.exploration.logmel_distance import LogMelDistance, consecutive
 from synthvae.exploration.morph import BAR, morph
 
 
 def measured(run, walk):
-    return consecutive(Ear(run.voice, run.settings.sample_rate)(walk.unit))
+    return consecutive(LogMelDistance(run.voice, run.settings.sample_rate).spectrograms(walk.unit))
 
 
 def test_steps_are_even_on_nineteen_of_twenty_pairs(run, small_dataset):

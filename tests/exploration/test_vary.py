@@ -6,7 +6,7 @@ import torch
 
 from synthvae.errors import UserError
 from synthvae.exploration.groups import GROUPS, columns_of
-from synthvae.exploration.hearing import Ear, pairwise
+from synthvae.exploration.logmel_distance import LogMelDistance, pairwise
 from synthvae.exploration.vary import vary
 from synthvae.parameters.voice import VOICE_63, VOICE_78
 
@@ -24,13 +24,15 @@ def test_amount_0_is_the_preset_itself(run, preset):
 
 def test_neighbours_are_ordered_by_what_is_heard_and_spread_up_to_the_amount(run, preset):
     found = vary(run, preset, 0.3, 8)
-    ear = Ear(run.voice, run.settings.sample_rate)
-    np.testing.assert_allclose(found.distances, pairwise(ear(preset[None]), ear(found.unit))[0], atol=1e-3)
+    metric = LogMelDistance(run.voice, run.settings.sample_rate)
+    np.testing.assert_allclose(
+        found.distances, pairwise(metric.spectrograms(preset[None]), metric.spectrograms(found.unit))[0], atol=1e-3
+    )
     assert (np.diff(found.distances) >= 0).all()
     assert not found.remark
     targets = 0.3 * found.reach * np.arange(1, 9) / 8
     np.testing.assert_allclose(found.distances, targets, rtol=0.35)
-    apart = pairwise(ear(found.unit))
+    apart = pairwise(metric.spectrograms(found.unit))
     assert apart[~np.eye(8, dtype=bool)].min() > 0.0
     assert found.unit.min() >= 0.0
     assert found.unit.max() <= 1.0

@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from synthvae.exploration.hearing import Ear, consecutive, pairwise
+from synthvae.exploration.logmel_distance import LogMelDistance, consecutive, pairwise
 from synthvae.features.mel import log_mel
 
 
 def test_distances_are_those_of_the_log_mel_spectrogram(small_voice, small_dataset):
     unit = small_dataset.unit[:5]
-    heard = Ear(small_voice, 16000)(unit)
+    heard = LogMelDistance(small_voice, 16000).spectrograms(unit)
     spectra = log_mel(small_voice(unit), 16000).double()
     expected = (spectra[:, None] - spectra[None]).square().mean(dim=(2, 3)).sqrt()
     np.testing.assert_allclose(pairwise(heard), expected, atol=1e-4)
@@ -24,5 +24,5 @@ def test_near_sounds_keep_their_distance():
 
 
 def test_long_sounds_leave_room_for_fewer():
-    assert Ear.capacity(torch.zeros(1, 128 * 87)) > 4000
-    assert Ear.capacity(torch.zeros(1, 1).expand(1, 10**8)) == 48
+    assert LogMelDistance.capacity(torch.zeros(1, 128 * 87)) > 4000
+    assert LogMelDistance.capacity(torch.zeros(1, 1).expand(1, 10**8)) == 48

@@ -1,4 +1,4 @@
-"""How far presets are heard apart: root mean square dB between their log-mel spectrograms."""
+"""The log-mel distance between presets: root mean square difference in dB of their spectrograms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from synthvae.features.mel import LogMel
 
-__all__ = ["Ear", "consecutive", "pairwise"]
+__all__ = ["LogMelDistance", "consecutive", "paired", "pairwise"]
 
 BATCH = 64
 #: Numbers of the spectrograms that are held at once, 256 MiB of them: of longer sounds fewer fit.
@@ -18,8 +18,8 @@ MOST_NUMBERS = 2**26
 FEWEST_SOUNDS = 48
 
 
-class Ear:
-    """Renders presets and takes their log-mel spectrograms, as `synthvae.features.mel` defines them.
+class LogMelDistance:
+    """Renders presets; distances are between their log-mel spectrograms, as `synthvae.features.mel` defines them.
 
     Attributes:
         voice: unit parameters ``(B, P)`` to audio ``(B, T)``.
@@ -35,30 +35,35 @@ class Ear:
         """
         self.voice, self.feature = voice, LogMel(sample_rate)
 
-    def __call__(self, unit: Tensor) -> Tensor:
+    def spectrograms(self, unit: Tensor) -> Tensor:
         """Spectrograms ``(N, F)`` in dB of presets ``(N, P)``, bands and frames in one row."""
         parts = unit.detach().float().clamp(0.0, 1.0).split(BATCH)
         with torch.inference_mode():
             return torch.cat([self.feature(self.voice(part)).flatten(1) for part in parts])
 
     @staticmethod
-    def capacity(heard: Tensor) -> int:
+    def capacity(spectrograms: Tensor) -> int:
         """How many sounds like these, ``(N, F)``, are held at once."""
-        return max(FEWEST_SOUNDS, MOST_NUMBERS // heard.shape[1])
+        return max(FEWEST_SOUNDS, MOST_NUMBERS // spectrograms.shape[1])
 
 
-def pairwise(heard: Tensor, other: Tensor | None = None) -> NDArray[np.float64]:
+def pairwise(spectrograms: Tensor, other: Tensor | None = None) -> NDArray[np.float64]:
     """Distances ``(N, M)`` in dB between spectrograms ``(N, F)`` and ``(M, F)``, or among the first."""
-    right = heard if other is None else other
+    right = spectrograms if other is None else other
     centre = right.double().mean(dim=0)  # of large numbers inner products lose what two nearly equal sounds differ by
-    a, b = heard.double() - centre, right.double() - centre
+    a, b = spectrograms.double() - centre, right.double() - centre
     square = a.square().sum(1)[:, None] + b.square().sum(1) - 2.0 * (a @ b.T)
-    distance = (square.clamp_min(0.0) / heard.shape[1]).sqrt()
+    distance = (square.clamp_min(0.0) / spectrograms.shape[1]).sqrt()
     if other is None:
         distance.fill_diagonal_(0.0)
     return distance.numpy()
 
 
-def consecutive(heard: Tensor) -> NDArray[np.float64]:
+def paired(first: Tensor, second: Tensor) -> NDArray[np.float64]:
+    """Distances ``(N,)`` in dB between spectrograms ``(N, ...)`` and as many others, each and the one in its place."""
+    return (first - second).flatten(1).double().square().mean(dim=1).sqrt().numpy()
+
+
+def consecutive(spectrograms: Tensor) -> NDArray[np.float64]:
     """Distances ``(N - 1,)`` in dB from each of the spectrograms ``(N, F)`` to the next."""
-    return (heard[1:] - heard[:-1]).double().square().mean(dim=1).sqrt().numpy()
+    return paired(spectrograms[1:], spectrograms[:-1])
