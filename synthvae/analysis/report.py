@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import io
 import math
 import struct
-import wave
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -20,7 +18,6 @@ from typing import Literal, TypeAlias
 import numpy as np
 import orjson
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
@@ -28,6 +25,8 @@ from synthvae import provenance
 from synthvae.analysis.checks import finite_values
 from synthvae.errors import UserError
 from synthvae.files import atomic_write
+from synthvae.pages import render_template
+from synthvae.presets.preset import wav_bytes
 
 __all__ = [
     "Cell",
@@ -51,7 +50,6 @@ __all__ = [
     "render_report",
     "sound_pair",
     "sound_row",
-    "wav_bytes",
     "write_csv",
     "write_metrics_json",
     "write_report",
@@ -328,29 +326,6 @@ def format_number(value: float | int | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
-def wav_bytes(audio: ArrayLike, sample_rate: int) -> bytes:
-    """A mono 16-bit WAV file, as every browser plays it.
-
-    Args:
-        audio: shape (T,), full scale 1; what is beyond is clipped.
-        sample_rate: in Hz.
-
-    Returns:
-        The file's content.
-
-    Raises:
-        UserError: if the sound is empty or not finite.
-    """
-    samples = np.rint(np.clip(finite_values(audio, "audio", "sample"), -1.0, 1.0) * 32767.0).astype("<i2")
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sample_rate)
-        file.writeframes(samples.tobytes())
-    return buffer.getvalue()
-
-
 def sound_row(
     name: str, labels: Sequence[str], audio: Sequence[ArrayLike], sample_rate: int, detail: str = ""
 ) -> SoundRow:
@@ -370,8 +345,9 @@ def sound_row(
         ValueError: if there are not as many labels as sounds.
         UserError: if a sound is empty or not finite.
     """
-    pairs = zip(labels, audio, strict=True)
-    return SoundRow(name, [Sound(label, wav_bytes(sound, sample_rate)) for label, sound in pairs], detail)
+    sounds = [finite_values(sound, "audio", "sample") for sound in audio]
+    pairs = zip(labels, sounds, strict=True)
+    return SoundRow(name, [Sound(label, wav_bytes(sound, sample_rate, "int16")) for label, sound in pairs], detail)
 
 
 def sound_pair(
@@ -434,17 +410,14 @@ def render_report(report: Report) -> str:
                 _check_table(item)
     for headline in report.headlines:
         _check_unit(headline.number, headline.label)
-    environment = Environment(
-        loader=PackageLoader("synthvae.analysis", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number=format_number, data_uri=_data_uri, png_size=_png_size, sort_key=_sort_key, kind=_kind, points=_points
-    )
-    return environment.get_template("report.html").render(report=report)
+    filters: dict[str, Callable[..., object]] = {
+        "number": format_number,
+        "png_size": _png_size,
+        "sort_key": _sort_key,
+        "kind": _kind,
+        "points": _points,
+    }
+    return render_template("synthvae.analysis", "report.html", filters, report=report)
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -525,10 +498,6 @@ def _check_table(table: Table) -> None:
 def _check_unit(number: Measured, where: str) -> None:
     if not number.unit:
         raise ValueError(f"{where}: a number without unit")
-
-
-def _data_uri(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _png_size(content: bytes) -> Markup:

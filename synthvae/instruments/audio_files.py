@@ -1,9 +1,4 @@
-"""WAV and FLAC files that samplers read: exact samples, loop points, and a stamp that says what they were made from.
-
-The WAV writer is our own: SciPy's has no other chunks, and libsndfile puts the time of day into files of floats, so
-that the same sound would never be the same file twice. The chunks are those of "Multimedia Programming Interface and
-Data Specifications 1.0" (IBM and Microsoft, 1991), and of its supplement of 1994 where samples are floats or loops.
-"""
+"""WAV and FLAC files that samplers read: exact samples, loop points, and a stamp that says what they were made from."""
 
 from __future__ import annotations
 
@@ -19,6 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from synthvae.errors import UserError
+from synthvae.wav import chunk, riff_wave
 
 __all__ = [
     "SAMPLE_FORMATS",
@@ -37,7 +33,6 @@ _BITS = {"int16": 16, "int24": 24}
 
 _STAMP = re.compile(r"synthvae export, made from ([0-9a-f]{16}), samples ([0-9a-f]{16})")
 
-_PCM, _FLOAT = 1, 3
 _LOOP_FORWARD = 0
 _NEAR = 0.05  # semitones, which are not heard
 
@@ -104,24 +99,10 @@ def wav_bytes(
     Returns:
         The file's bytes, the same for the same arguments.
     """
-    bits = _BITS.get(sample_format, 32)
-    if sample_format == "float":
-        data = samples.astype("<f4").tobytes()
-    elif bits == 16:
-        data = samples.astype("<i2").tobytes()
-    else:
-        data = samples.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
-    width = bits // 8
-    kind = _FLOAT if sample_format == "float" else _PCM
-    chunks = [_chunk(b"fmt ", struct.pack("<HHIIHH", kind, 1, sample_rate, sample_rate * width, width, bits))]
-    if kind == _FLOAT:
-        chunks.append(_chunk(b"fact", struct.pack("<I", len(samples))))
-    chunks.append(_chunk(b"data", data))
-    if sampler:
-        chunks.append(_chunk(b"smpl", _sampler_chunk(sampler, sample_rate)))
     entries = ((b"INAM", stamp.title), (b"ISFT", "synthvae"), (b"ICMT", stamp.comment(samples)))
-    chunks.append(_chunk(b"LIST", b"INFO" + b"".join(_chunk(key, text.encode() + b"\0") for key, text in entries)))
-    return _chunk(b"RIFF", b"WAVE" + b"".join(chunks))
+    information = b"INFO" + b"".join(chunk(key, text.encode() + b"\0") for key, text in entries)
+    chunks = [(b"smpl", _sampler_chunk(sampler, sample_rate))] if sampler else []
+    return riff_wave(samples, sample_rate, _BITS.get(sample_format, 32), [*chunks, (b"LIST", information)])
 
 
 def flac_bytes(samples: NDArray[np.generic], sample_rate: int, sample_format: str, stamp: Stamp) -> bytes:
@@ -177,10 +158,6 @@ def read_stamp(path: Path) -> str | None:
 
 def _digest(samples: NDArray[np.generic]) -> str:
     return hashlib.sha256(samples.astype("<f4" if samples.dtype.kind == "f" else "<i4").tobytes()).hexdigest()[:16]
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
 
 
 def _sampler_chunk(sampler: SamplerData, sample_rate: int) -> bytes:

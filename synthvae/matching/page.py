@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from synthvae.analysis.thumbnails import spectrogram_png
 from synthvae.matching.engine import MatchResult
+from synthvae.pages import data_uri, render_template
 from synthvae.presets.preset import wav_bytes
 
 __all__ = ["render_page"]
@@ -31,19 +29,15 @@ def render_page(result: MatchResult, names: Sequence[str], command: str) -> str:
     audio = [result.target.audio, *(candidate.audio for candidate in result.candidates)]
     sounds = [
         {
-            "wav": _data_uri(wav_bytes(sound.numpy(), rate, "int16"), "audio/wav"),
-            "picture": _data_uri(spectrogram_png(sound.numpy(), rate, WIDTH, HEIGHT), "image/png"),
+            "wav": data_uri(wav_bytes(sound.numpy(), rate, "int16"), "audio/wav"),
+            "picture": data_uri(spectrogram_png(sound.numpy(), rate, WIDTH, HEIGHT), "image/png"),
         }
         for sound in audio
     ]
-    environment = Environment(
-        loader=PackageLoader("synthvae.matching", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("match.html").render(
+    return render_template(
+        "synthvae.matching",
+        "match.html",
+        {},
         result=result,
         target=sounds[0],
         answers=[
@@ -52,7 +46,3 @@ def render_page(result: MatchResult, names: Sequence[str], command: str) -> str:
         ],
         command=command,
     )
-
-
-def _data_uri(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import wavfile
 
 from synthvae.errors import UserError
 from synthvae.files import atomic_write
@@ -19,6 +17,7 @@ from synthvae.parameters.space import ParameterSpace, shown
 from synthvae.presets.documents import dump_json, load_json
 from synthvae.presets.rounding import round_significant
 from synthvae.presets.settings import SYNTH, RenderSettings, check_format
+from synthvae.wav import riff_wave
 
 __all__ = [
     "LATENTS_FORMAT",
@@ -233,12 +232,8 @@ def wav_bytes(audio: NDArray[np.floating], sample_rate: int, sample_format: str 
     """
     check_sample_format(sample_format)
     if sample_format == "float":
-        samples: NDArray[Any] = audio.astype(np.float32)
-    else:
-        samples = np.rint(np.clip(audio, -1.0, 1.0) * 32767).astype(np.int16)
-    buffer = io.BytesIO()
-    wavfile.write(buffer, sample_rate, samples)
-    return buffer.getvalue()
+        return riff_wave(audio.astype(np.float32), sample_rate, 32)
+    return riff_wave(np.rint(np.clip(audio, -1.0, 1.0) * 32767).astype(np.int16), sample_rate, 16)
 
 
 def write_wav(path: Path, audio: NDArray[np.floating], sample_rate: int, sample_format: str = "float") -> None:

@@ -31,7 +31,7 @@ from synthvae.analysis.report import (
     format_number,
     render_report,
     sound_pair,
-    wav_bytes,
+    sound_row,
     write_csv,
     write_metrics_json,
     write_report,
@@ -213,11 +213,12 @@ def test_report_is_written_whole(tmp_path: Path) -> None:
 
 
 def test_wav_is_what_was_given() -> None:
-    with wave.open(io.BytesIO(wav_bytes(np.array([0.0, 0.5, -1.0, 2.0]), 44100))) as file:
+    row = sound_row("", ["one"], [np.array([0.0, 0.5, -1.0, 2.0])], 44100)
+    with wave.open(io.BytesIO(row.sounds[0].wav)) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 44100)
         assert list(np.frombuffer(file.readframes(4), "<i2")) == [0, 16384, -32767, 32767]
     with pytest.raises(UserError, match="audio: sample 1 holds nan"):
-        wav_bytes([0.0, np.nan], 44100)
+        sound_row("", ["one"], [[0.0, np.nan]], 44100)
 
 
 @dataclass(frozen=True)
