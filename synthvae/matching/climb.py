@@ -36,17 +36,15 @@ def climb(objective: Objective, unit: Tensor, steps: int) -> Population:
         Stopped: from the objective.
     """
     unit = unit.clone()
-    mean, square = torch.zeros_like(unit), torch.zeros_like(unit)
+    adam = torch.optim.Adam([unit], betas=(MEMORY, SQUARE_MEMORY), eps=FLAT)
     best, least = unit.clone(), torch.full((len(unit),), float("inf"))
     for step in range(1, steps + 1):
         distance, slope = objective.gradient(unit, hold_phases=True)
         better = distance < least
         best[better], least[better] = unit[better], distance[better]
         length = slope.norm(dim=1, keepdim=True)
-        slope = slope * (LONGEST / length.clamp_min(LONGEST))
-        mean = MEMORY * mean + (1.0 - MEMORY) * slope
-        square = SQUARE_MEMORY * square + (1.0 - SQUARE_MEMORY) * slope.square()
-        rate = STEP * (1.0 - (1.0 - LAST) * step / steps)
-        move = (mean / (1.0 - MEMORY**step)) / ((square / (1.0 - SQUARE_MEMORY**step)).sqrt() + FLAT)
-        unit = (unit - rate * move).clamp(0.0, 1.0)
+        unit.grad = slope * (LONGEST / length.clamp_min(LONGEST))
+        adam.param_groups[0]["lr"] = STEP * (1.0 - (1.0 - LAST) * step / steps)
+        adam.step()
+        unit.clamp_(0.0, 1.0)
     return Population(best, least)
