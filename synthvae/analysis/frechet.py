@@ -174,23 +174,7 @@ class GaussianStatistics:
             raise ValueError(f"{name}: expected {self.dimension} columns, got {rows.shape[1]}")
         mean = rows.mean(axis=0)
         centred = rows - mean
-        self._join(len(rows), mean, centred.T @ centred)
-
-    def merge(self, other: GaussianStatistics) -> None:
-        """Take in the rows that `other` has seen.
-
-        Args:
-            other: statistics of the same dimension; left as it is.
-
-        Raises:
-            ValueError: if the dimensions differ.
-        """
-        if other.dimension != self.dimension:
-            raise ValueError(f"cannot merge dimension {other.dimension} into {self.dimension}")
-        if other.n:
-            self._join(other.n, other._mean, other._scatter)
-
-    def _join(self, n: int, mean: NDArray[np.float64], scatter: NDArray[np.float64]) -> None:
+        n, scatter = len(rows), centred.T @ centred
         total = self._n + n
         delta = mean - self._mean
         self._mean = self._mean + delta * (n / total)

@@ -78,14 +78,9 @@ def test_statistics_in_batches_equal_numpy_in_one() -> None:
     streamed = GaussianStatistics(6)
     for batch in np.split(rows, [1, 2, 100, 650]):
         streamed.update(batch.astype(np.float64))
-    left, right = GaussianStatistics.of(rows[:300]), GaussianStatistics.of(rows[300:])
-    left.merge(right)
-    left.merge(GaussianStatistics(6))
-    for statistics in (streamed, left):
-        assert statistics.n == 700
-        np.testing.assert_allclose(statistics.mean, rows.mean(axis=0), rtol=1e-12)
-        np.testing.assert_allclose(statistics.covariance, np.cov(rows.T), rtol=1e-9)
-    assert right.n == 400
+    assert streamed.n == 700
+    np.testing.assert_allclose(streamed.mean, rows.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(streamed.covariance, np.cov(rows.T), rtol=1e-9)
 
 
 def test_float32_embeddings_are_summed_in_float64() -> None:
@@ -230,8 +225,6 @@ def test_dimensions_are_checked() -> None:
     three, four = GaussianStatistics.of(np.ones((9, 3))), GaussianStatistics.of(np.ones((9, 4)))
     with pytest.raises(ValueError, match="3 and 4"):
         frechet_distance(three, four)
-    with pytest.raises(ValueError, match="merge dimension 4"):
-        three.merge(four)
     with pytest.raises(ValueError, match="expected 3 columns"):
         three.update(np.ones((2, 4)))
     with pytest.raises(ValueError, match="1 or more"):
