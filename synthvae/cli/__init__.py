@@ -12,7 +12,6 @@ from synthvae.allocator import keep_freed_memory
 from synthvae.cli import (
     analyze,
     bank,
-    benchmark,
     datasets,
     experiment,
     explore,
@@ -50,16 +49,15 @@ for _module in (
     play,
     bank,
     experiment,
-    benchmark,
 ):
     _module.register(app)
 
 
-def main() -> None:
-    """Run the command line; bad input is one line on standard error and exit code 2."""
+def main(application: typer.Typer = app) -> None:
+    """Run a command line; bad input is one line on standard error and exit code 2."""
     keep_freed_memory()
     try:
-        code = app(standalone_mode=False)
+        code = application(standalone_mode=False)
     except UserError as error:
         code = _complain(str(error), 2)
     except KeyboardInterrupt:
@@ -72,7 +70,9 @@ def main() -> None:
     except typer.TyperException as error:
         message = error.format_message()
         # Without a message it was the help of a command that was called without arguments.
-        code = _complain(f"{message}{_offending_value(error)} (see synthvae --help)", 2) if message else 2
+        code = (
+            _complain(f"{message}{_offending_value(error)} (see {application.info.name} --help)", 2) if message else 2
+        )
     sys.exit(code if isinstance(code, int) else 0)
 
 

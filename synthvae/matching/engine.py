@@ -109,7 +109,7 @@ class MatchResult:
         """How much of the way from a random preset to the target the best answer went, 0 to 1.
 
         1 - d / r, with d its distance and r the median distance of random presets. Targets that the Voice itself made
-        reach 0.8 to 0.95; `synthvae benchmark match` prints what other sounds reach.
+        reach 0.8 to 0.95; `python -m benchmarks match` prints what other sounds reach.
         """
         return min(1.0, max(0.0, 1.0 - self.candidates[0].distance / max(self.random, 1e-9)))
 

@@ -203,15 +203,6 @@ def test_metric_ranks_parameters(run, small_dataset: Dataset, tmp_path: Path):
     refused(run("metric", "d.json", "--feature", "chroma"), "'chroma'", "logmel")
 
 
-def test_benchmark_check_prints_differences(run):
-    code, out, _ = run("benchmark", "voice", "--check", "--presets", 4)
-    assert code == 0
-    lines = [line for line in out.splitlines() if "float64, ours against torchsynth's" in line]
-    assert len(lines) == 2
-    assert all(float(line.split("largest")[1].split()[0]) < 1e-10 for line in lines)
-    assert out.splitlines()[-1] == "passed"
-
-
 def test_bad_arguments_are_refused_in_one_line(run, small_run: Path, small_dataset: Dataset, tmp_path: Path):
     data = small_dataset.path
     (tmp_path / "cut.json").write_text(data.read_text()[:5000])
@@ -246,8 +237,6 @@ def test_bad_arguments_are_refused_in_one_line(run, small_run: Path, small_datas
     refused(run("encode", small_run, "cut.json"), "cut.json", "not a whole JSON document")
     refused(run("interpolate", small_run, "--from", 1, "--to", 64), "no preset 64")
     refused(run("interpolate", small_run, "--from", 1, "--to", 2, "--steps", 1), "--steps is 1")
-    refused(run("benchmark", "voice", "--repetitions", 0), "--repetitions is 0")
-    refused(run("benchmark", "features", "--device", "tpu"), "'tpu'", "cpu or cuda")
     refused(run("polish"), "polish")
     assert sorted(tmp_path.iterdir()) == before
 
@@ -302,7 +291,6 @@ def test_the_wheel_works_in_another_folder(tmp_path: Path):
     assert "2 presets added" in command("bank", "add", "s", "--bank", "b.sqlite")
     assert "2 presets" in command("bank", "search", "--like", next((work / "s").glob("*.wav")), "--bank", "b.sqlite")
     command("interpolate", r, "--from", 1, "--to", 2, "--steps", 2, "--out", "w")
-    command("benchmark", "voice", "--check", "--presets", 2)
     listed = {line.split()[0] for line in command("experiment", "list").splitlines() if line.startswith("  ")}
     assert listed == {case.name for case in list_cases()}
     assert {"sounds", "q", "a", "s", "z.json", "w"} <= {p.name for p in work.iterdir()}

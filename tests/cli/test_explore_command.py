@@ -16,7 +16,6 @@ import torch
 
 pytest.importorskip("fastapi", reason="the studio is an extra: pip install '.[studio]'")
 
-from synthvae.benchmark.explore import ExploreMeasurement, explore_table
 from synthvae.errors import UserError
 from synthvae.studio.serve import open_session, serve
 from synthvae.studio.specs import Spec
@@ -95,15 +94,3 @@ def test_the_bank_as_a_map(small_run: Path, tmp_path: Path):
     assert of_bank.collection.bank_ids.tolist() == [1]
     assert of_bank.maps.ready()["pca"].at(0.0, 0.0).inside
     of_bank.close()
-
-
-def test_the_benchmark_says_whether_limits_are_kept():
-    clicks = tuple(float(value) for value in range(1, 101))
-    good = ExploreMeasurement("browser", 10_000, clicks, (1.0, 20.0), 60.0, 2.0)
-    assert (good.median, good.passed) == (50.5, True)
-    table = explore_table(good)
-    assert "| mouse down to first sample, median | 50.5 | 60 |" in table
-    assert "| made the first time | 60.0 | 90 |" in table
-    assert not ExploreMeasurement("http", 10, clicks, (501.0,), None, 2.0).passed
-    assert not ExploreMeasurement("http", 10, tuple(2 * value for value in clicks), (1.0,), None, 2.0).passed
-    assert "request to first sample" in explore_table(ExploreMeasurement("http", 10, clicks, (1.0,), None, 2.0))

@@ -115,17 +115,8 @@ def test_without_run_the_last_one_is_taken_and_named(run, small_run: Path, tmp_p
     assert out.startswith("run experiments/runs/mine: the only run there")
 
 
-def test_morph_is_measured_over_pairs(run, small_run: Path):
-    code, out, err = run("benchmark", "morph", "--run", small_run, "--pairs", 2, "--steps", 3, "--ways", "latent")
-    assert code == 0, err
-    assert out.splitlines()[-1].startswith("| plain parameters | ")
-    refused(run("benchmark", "morph", "--run", small_run, "--pairs", 0), "--pairs is 0")
-    refused(run("benchmark", "morph", "--run", small_run, "--ways", "scenic"), "'scenic'", "latent, metric, parameters")
-    refused(run("benchmark", "morph", "--run", small_run, "--steps", 1), "--steps is 1")
-
-
 def test_every_help_has_an_example(run):
-    for command in (["morph"], ["vary"], ["blend"], ["benchmark", "morph"]):
+    for command in (["morph"], ["vary"], ["blend"]):
         code, out, _ = run(*command, "--help")
         assert code == 0
         assert "Example:" in out

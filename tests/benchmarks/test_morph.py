@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.benchmark.morph import CANDIDATES, PLAIN, draw_pairs, measure_morphs, morph_table
+from benchmarks.morph import CANDIDATES, PLAIN, draw_pairs, measure_morphs, morph_table
 from synthvae.exploration.morph import morph
 from synthvae.training.run import load_run
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.stats import bootstrap
 
-from synthvae.benchmark.other_sounds import OTHER_SOUNDS, other_sound
+from benchmarks.other_sounds import OTHER_SOUNDS, other_sound
 from synthvae.matching.engine import match
 from synthvae.matching.index import SoundIndex
 from synthvae.matching.targets import Target, prepare_target, read_target

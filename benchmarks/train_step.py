@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from synthvae.benchmark.features import nnaudio_feature
-from synthvae.benchmark.timing import Candidate, Measurement, measure
-from synthvae.benchmark.voice import presets
+from benchmarks.features import nnaudio_feature
+from benchmarks.timing import Candidate, Measurement, measure
+from benchmarks.voice import presets
 from synthvae.features import Frames
 from synthvae.losses import LOSSES, AudioLoss, build_loss
 from synthvae.models import ARCHITECTURES, VAE

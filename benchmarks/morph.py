@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.benchmark.losses import interval
+from benchmarks.losses import interval
 from synthvae.exploration.morph import BAR, Walk, morph
 from synthvae.training.run import Run
 

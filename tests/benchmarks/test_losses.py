@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import binomtest
 
-from synthvae.benchmark.losses import combinations, interval, loss_table, measure_losses, pitch_direction
+from benchmarks.losses import combinations, interval, loss_table, measure_losses, pitch_direction
 from synthvae.losses import LOSSES, AudioLoss, build_loss
 from synthvae.parameters.voice import VOICE_63
 from synthvae.synth.voice import Voice

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from synthvae.benchmark.timing import Candidate, Measurement, measure
+from benchmarks.timing import Candidate, Measurement, measure
 from synthvae.features import build_feature
 
 __all__ = ["measure_features", "nnaudio_feature"]

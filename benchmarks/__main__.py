@@ -1,4 +1,4 @@
-"""``benchmark``: measurements that are too long for tests, and checks for users."""
+"""``python -m benchmarks``: measurements that are too long for tests, and checks for users."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synthvae.cli import main
 from synthvae.errors import UserError
 
 if TYPE_CHECKING:
-    from synthvae.benchmark.timing import Measurement
+    from benchmarks.timing import Measurement
 
-__all__ = ["register"]
+__all__ = ["app"]
 
 RepetitionsOption = Annotated[int, typer.Option(help="Timed rounds; medians are printed.")]
 SeedOption = Annotated[int, typer.Option(help="Of presets and weights.")]
@@ -21,19 +22,17 @@ DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Measure speed, and check the Voice against torchsynth.")
-    group.command("voice")(voice)
-    group.command("features")(features)
-    group.command("train-step")(train_step)
-    group.command("losses")(losses)
-    group.command("match")(match)
-    group.command("morph")(morph)
-    group.command("explore")(explore)
-    app.add_typer(group, name="benchmark")
+app = typer.Typer(
+    name="python -m benchmarks",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Measure speed, and check the Voice against torchsynth.",
+)
 
 
+@app.command()
 def voice(
     check: Annotated[bool, typer.Option("--check", help="Compare values with torchsynth's modules instead.")] = False,
     presets: Annotated[int, typer.Option(help="With --check: presets to compare.")] = 64,
@@ -44,12 +43,12 @@ def voice(
 ) -> None:
     """Time the Voice beside torchsynth's own modules, or compare their values.
 
-    Example: `synthvae benchmark voice --check`
+    Example: `python -m benchmarks voice --check`
     """
     if presets < 1:
         raise UserError(f"--presets is {presets}; give at least 1")
     _check(repetitions, device, seed)
-    from synthvae.benchmark import voice as measures
+    from benchmarks import voice as measures
 
     if check:
         lines, passed = measures.check_equality(presets, seed)
@@ -67,6 +66,7 @@ def voice(
     _print(results, {"repetitions": repetitions, "seed": seed, "device": device}, extra, as_json)
 
 
+@app.command()
 def features(
     repetitions: RepetitionsOption = 5,
     seed: SeedOption = 0,
@@ -76,15 +76,16 @@ def features(
 ) -> None:
     """Time STFT, MFCC, CQT and log-mel beside nnAudio's and PyTorch's.
 
-    Example: `synthvae benchmark features`
+    Example: `python -m benchmarks features`
     """
     _check(repetitions, device, seed)
-    from synthvae.benchmark.features import measure_features
+    from benchmarks.features import measure_features
 
     results = measure_features(repetitions, seed, device, batch)
     _print(results, {"repetitions": repetitions, "seed": seed, "device": device, "batch": batch}, {}, as_json)
 
 
+@app.command()
 def train_step(
     repetitions: RepetitionsOption = 5,
     seed: SeedOption = 0,
@@ -94,15 +95,16 @@ def train_step(
 ) -> None:
     """Time a step of --loss sclp --synth-layer beside torchsynth's modules with nnAudio's STFT.
 
-    Example: `synthvae benchmark train-step`
+    Example: `python -m benchmarks train-step`
     """
     _check(repetitions, device, seed)
-    from synthvae.benchmark.train_step import measure_train_step
+    from benchmarks.train_step import measure_train_step
 
     results = measure_train_step(repetitions, seed, device, batch)
     _print(results, {"repetitions": repetitions, "seed": seed, "device": device, "batch": batch}, {}, as_json)
 
 
+@app.command()
 def losses(
     presets: Annotated[int, typer.Option(help="Presets, each moved up and down.")] = 250,
     seed: SeedOption = 0,
@@ -111,15 +113,15 @@ def losses(
 ) -> None:
     """Score each loss on whether its gradient points to the right pitch from 50, 300 and 600 cents away.
 
-    Example: `synthvae benchmark losses --losses scl,sot`
+    Example: `python -m benchmarks losses --losses scl,sot`
     """
     if presets < 1:
         raise UserError(f"--presets is {presets}; give at least 1")
     _check(1, "cpu", seed)
     from dataclasses import asdict
 
-    from synthvae.benchmark.losses import combinations, interval, loss_table, measure_losses
-    from synthvae.benchmark.timing import provenance
+    from benchmarks.losses import combinations, interval, loss_table, measure_losses
+    from benchmarks.timing import provenance
     from synthvae.cli.progress import progress_bar
     from synthvae.losses import build_loss
 
@@ -137,6 +139,7 @@ def losses(
     print(loss_table(results))
 
 
+@app.command()
 def match(
     run: Annotated[Path | None, typer.Option(help="A run with an audio encoder, as one more way to begin.")] = None,
     targets: Annotated[int, typer.Option(help="Sounds of random presets.")] = 40,
@@ -149,7 +152,7 @@ def match(
 ) -> None:
     """Let random search, CMA-ES and ours look for the same sounds, at an equal number of renders.
 
-    Example: `synthvae benchmark match --run experiments/runs/best-16`
+    Example: `python -m benchmarks match --run experiments/runs/best-16`
     """
     if targets < 2:
         raise UserError(f"--targets is {targets}; give at least 2")
@@ -158,8 +161,8 @@ def match(
     _check(1, "cpu", seed)
     from dataclasses import asdict
 
-    from synthvae.benchmark.match import Way, match_table, measure_match, recordings, voice_targets
-    from synthvae.benchmark.timing import provenance
+    from benchmarks.match import Way, match_table, measure_match, recordings, voice_targets
+    from benchmarks.timing import provenance
     from synthvae.cli.progress import progress_bar
     from synthvae.matching.index import PRESETS, open_index
     from synthvae.matching.starts import encoder_of
@@ -200,6 +203,7 @@ def match(
         print(f"{name}\n\n{match_table(found, seed)}\n")
 
 
+@app.command()
 def morph(
     run: Annotated[
         Path | None, typer.Option(help="A directory made with train.  [default: the last in experiments/runs]")
@@ -218,15 +222,15 @@ def morph(
 ) -> None:
     """Measure how even walks between presets are, beside plain interpolation of the parameters.
 
-    Example: `synthvae benchmark morph --run experiments/runs/first --pairs 100`
+    Example: `python -m benchmarks morph --run experiments/runs/first --pairs 100`
     """
     if pairs < 1:
         raise UserError(f"--pairs is {pairs}; give at least 1")
     _check(1, "cpu", seed)
     from dataclasses import asdict
 
-    from synthvae.benchmark.morph import CANDIDATES, PLAIN, draw_pairs, measure_morphs, morph_table
-    from synthvae.benchmark.timing import provenance
+    from benchmarks.morph import CANDIDATES, PLAIN, draw_pairs, measure_morphs, morph_table
+    from benchmarks.timing import provenance
     from synthvae.cli.progress import progress_bar
     from synthvae.exploration.finding import find_run
     from synthvae.exploration.morph import MOST_STEPS, WAYS
@@ -263,6 +267,7 @@ def morph(
     print(morph_table(results))
 
 
+@app.command()
 def explore(
     run: Annotated[Path, typer.Argument(help="A directory made with train.")],
     data: Annotated[Path | None, typer.Option(help="The dataset on the map.  [default: the run's]")] = None,
@@ -275,15 +280,15 @@ def explore(
 ) -> None:
     """Time the map: from mouse down to the first sample, ten requests at once, and making it.
 
-    Example: `synthvae benchmark explore experiments/runs/first --fresh`
+    Example: `python -m benchmarks explore experiments/runs/first --fresh`
     """
     _check(1, "cpu", seed)
     if points < 1 or clicks < 1:
         raise UserError(f"--points is {points} and --clicks {clicks}; give at least 1")
     from dataclasses import asdict
 
-    from synthvae.benchmark.explore import explore_table, measure_explore
-    from synthvae.benchmark.timing import provenance
+    from benchmarks.explore import explore_table, measure_explore
+    from benchmarks.timing import provenance
     from synthvae.cli.progress import progress_bar
 
     with progress_bar("measuring", 4) as update:
@@ -315,7 +320,7 @@ def _check(repetitions: int, device: str, seed: int) -> None:
 
 
 def _print(results: list[Measurement], scale: dict[str, Any], extra: dict[str, Any], as_json: bool) -> None:
-    from synthvae.benchmark import timing
+    from benchmarks import timing
 
     if as_json:
         print(json.dumps(timing.document(results, scale) | extra, indent=1))
@@ -330,9 +335,13 @@ def _print(results: list[Measurement], scale: dict[str, Any], extra: dict[str, A
 
 
 def _print_scale(scale: dict[str, Any]) -> None:
-    from synthvae.benchmark.timing import provenance
+    from benchmarks.timing import provenance
 
     document = provenance(scale)
     for part in ("hardware", "versions", "scale"):
         print(f"{part}: " + ", ".join(f"{name} {value}" for name, value in document[part].items()))
     print()
+
+
+if __name__ == "__main__":
+    main(app)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from synthvae.benchmark.voice import presets
+from benchmarks.voice import presets
 from synthvae.losses import LOSSES, AudioLoss, build_loss
 from synthvae.parameters.voice import VOICE_63
 from synthvae.synth.voice import Voice

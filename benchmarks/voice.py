@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from synthvae.benchmark.timing import Candidate, Measurement, measure
+from benchmarks.timing import Candidate, Measurement, measure
 from synthvae.features import build_feature
 from synthvae.parameters.space import ParameterSpace
 from synthvae.parameters.voice import VOICE_63, VOICE_78

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from synthvae.benchmark import features, timing, train_step
-from synthvae.benchmark.timing import Candidate, Measurement, document, measure, table
+from benchmarks import features, timing, train_step
+from benchmarks.timing import Candidate, Measurement, document, measure, table
 from synthvae.features import build_feature
 
 

@@ -1,1 +1,0 @@
-"""Measurements for users: too long or too noisy for tests."""

@@ -1,0 +1,40 @@
+"""``python -m benchmarks``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from benchmarks.__main__ import app
+from tests.cli.refusal import refused
+
+
+def test_morph_is_measured_over_pairs(run, small_run: Path):
+    code, out, err = run("morph", "--run", small_run, "--pairs", 2, "--steps", 3, "--ways", "latent")
+    assert code == 0, err
+    assert out.splitlines()[-1].startswith("| plain parameters | ")
+    refused(run("morph", "--run", small_run, "--pairs", 0), "--pairs is 0")
+    refused(run("morph", "--run", small_run, "--ways", "scenic"), "'scenic'", "latent, metric, parameters")
+    refused(run("morph", "--run", small_run, "--steps", 1), "--steps is 1")
+
+
+def test_benchmark_check_prints_differences(run):
+    code, out, _ = run("voice", "--check", "--presets", 4)
+    assert code == 0
+    lines = [line for line in out.splitlines() if "float64, ours against torchsynth's" in line]
+    assert len(lines) == 2
+    assert all(float(line.split("largest")[1].split()[0]) < 1e-10 for line in lines)
+    assert out.splitlines()[-1] == "passed"
+
+
+def test_bad_input_is_one_line(run):
+    refused(run("voice", "--repetitions", 0), "--repetitions is 0")
+    refused(run("features", "--device", "tpu"), "'tpu'", "cpu or cuda")
+
+
+def test_every_benchmark_has_an_example_in_its_help(run):
+    for name in typer.main.get_command(app).commands:
+        code, out, _ = run(name, "--help")
+        assert code == 0
+        assert f"python -m benchmarks {name}" in out
