@@ -17,17 +17,17 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_t
 from synthvae.analysis.assumptions import NormalityTest, SpreadTest
 from synthvae.analysis.comparison import Comparisons
 from synthvae.analysis.distances import DISTANCES
+from synthvae.analysis.distributions import SetDistances, SetNulls
 from synthvae.analysis.frechet import ExtrapolatedDistance, FrechetDistance
 from synthvae.analysis.kernel_distance import KernelDistance, KernelFloor
 from synthvae.analysis.latent import ClusterQuality, MapSettings
-from synthvae.analysis.latent_use import Neighbourhoods
-from synthvae.analysis.measure import FEATURE_UNITS, ErrorTable
+from synthvae.analysis.latent_space import Neighbourhoods
 from synthvae.analysis.movement import ParameterEffects, PathComparison
 from synthvae.analysis.neighbourhoods import CosineSimilarity, MapTrust, NeighbourhoodTrust
 from synthvae.analysis.posthoc import PairTest
 from synthvae.analysis.reconstruction import Nulls, Ratio, Summary, error_ratio, summarise
 from synthvae.analysis.results import DistanceTable, Results, RunResults
-from synthvae.analysis.sets import SetDistances, SetNulls
+from synthvae.analysis.sounds import FEATURE_UNITS, ErrorTable
 from synthvae.analysis.statistics import CountTest, GroupTest
 from synthvae.analysis.survey import SurveyRow
 from synthvae.analysis.waveforms import PHASE_JUDGES, WAVEFORM_UNITS, WaveformErrors, WaveformNulls

@@ -13,17 +13,17 @@ from synthvae.analysis import figures, latent_figures
 from synthvae.analysis.comparison import compare_runs
 from synthvae.analysis.descriptors import DESCRIPTORS
 from synthvae.analysis.embeddings import build_embedding
-from synthvae.analysis.measure import FEATURE_UNITS, ErrorTable
 from synthvae.analysis.metrics_json import metrics_document
 from synthvae.analysis.page import build_report
+from synthvae.analysis.plan import MapPlan, Work, cache_directory, usual_workers
 from synthvae.analysis.report import write_csv, write_metrics_json, write_report
 from synthvae.analysis.results import DistanceTable, Results, RunResults
 from synthvae.analysis.sections.latent import COLOUR, cluster_spectra, shown_clusters
 from synthvae.analysis.sections.listening import answer, example_indices
 from synthvae.analysis.sections.movement import paths
+from synthvae.analysis.sounds import FEATURE_UNITS, ErrorTable
 from synthvae.analysis.storage import Store
 from synthvae.analysis.survey import MAP
-from synthvae.analysis.work import MapPlan, Work, cache_directory, usual_workers
 from synthvae.errors import UserError
 from synthvae.features.mel import mel_centres
 from synthvae.files import atomic_write, ensure_directory

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.analysis.latent_use import Movement, Neighbourhoods
+from synthvae.analysis.distributions import EmbeddedTests, SetDistances
+from synthvae.analysis.latent_space import Movement, Neighbourhoods
 from synthvae.analysis.map_grid import MapGrid
-from synthvae.analysis.measure import ErrorTable, RunMeasures, TestMeasures, TestSounds, TrainNulls
 from synthvae.analysis.pitch import Measured
-from synthvae.analysis.sets import EmbeddedTests, SetDistances
+from synthvae.analysis.sounds import ErrorTable, RunMeasures, TestMeasures, TestSounds, TrainNulls
 from synthvae.analysis.survey import LatentSurvey
 from synthvae.training.run import Run
 
@@ -58,7 +58,7 @@ class Latents:
 
     Attributes:
         test: posterior means of the test presets ``(N, D)``.
-        mapped: posterior means of the presets that are mapped ``(M, D)`` (`synthvae.analysis.measure.presets_to_map`).
+        mapped: posterior means of the presets that are mapped ``(M, D)`` (`synthvae.analysis.sounds.presets_to_map`).
     """
 
     test: NDArray[np.float64]

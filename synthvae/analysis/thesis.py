@@ -8,8 +8,8 @@ from importlib import resources
 import pandas as pd
 
 from synthvae.analysis.latent import MapSettings
-from synthvae.analysis.measure import MAPPED
 from synthvae.analysis.null_maps import Expected
+from synthvae.analysis.sounds import MAPPED
 from synthvae.analysis.survey import leads
 
 __all__ = ["THESIS_DIMENSIONS", "lead_in_words", "thesis_clusters", "thesis_figures", "thesis_settings"]

@@ -85,9 +85,9 @@ def analyze(
         print(choice)
         runs = [newest]
     models = [load_run(path, needs="parameters") for path in runs]
-    from synthvae.analysis.measure import example_index
     from synthvae.analysis.pipeline import analyze_runs, plan_analysis
-    from synthvae.analysis.work import MapPlan
+    from synthvae.analysis.plan import MapPlan
+    from synthvae.analysis.sounds import example_index
     from synthvae.presets.dataset import read_dataset
 
     dataset = read_dataset(data or Path(models[0].config.data))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from synthvae.analysis.embeddings import Embedding, build_embedding
 from synthvae.analysis.frechet import GaussianStatistics, gaussian_distance
-from synthvae.analysis.measure import BATCH, train_part
+from synthvae.analysis.sounds import BATCH, train_part
 from synthvae.analysis.storage import Store
 from synthvae.experiments.pool import report, stop_requested
 from synthvae.experiments.runner import Job, dataset_and_voice

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.analysis.latent import ClusterQuality, cluster_quality, dbscan_labels, map_latents, umap_map
-from synthvae.analysis.measure import presets_to_map
 from synthvae.analysis.null_maps import COLLAPSED, NOISE, Expected, collapsed_encoder, expected_clusters
+from synthvae.analysis.sounds import presets_to_map
 from synthvae.analysis.storage import Store
 from synthvae.analysis.survey import noise_draws
 from synthvae.experiments.pool import report, stop_requested
@@ -91,7 +91,7 @@ def case_clusters(job: Job, run: Run, presets: int) -> ClusterQuality:
     Args:
         job: the run's.
         run: the run.
-        presets: how many are mapped (`synthvae.analysis.measure.presets_to_map`).
+        presets: how many are mapped (`synthvae.analysis.sounds.presets_to_map`).
 
     Raises:
         UserError: if there are not as many presets.

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from synthvae.analysis.latent import ClusterQuality
-from synthvae.analysis.measure import (
+from synthvae.analysis.sounds import (
     Frechet,
     RunMeasures,
     TestMeasures,

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from synthvae.analysis.figures import error_distributions, png_bytes, waveform_overlays
-from synthvae.analysis.measure import FEATURE_UNITS, MAPPED, example_index
 from synthvae.analysis.null_maps import NULL_SEEDS
 from synthvae.analysis.report import write_csv
+from synthvae.analysis.sounds import FEATURE_UNITS, MAPPED, example_index
 from synthvae.errors import UserError
 from synthvae.experiments.cases import Case, list_cases
 from synthvae.experiments.compare import Interval

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from synthvae.analysis.measure import MAPPED, presets_to_map
+from synthvae.analysis.sounds import MAPPED, presets_to_map
 from synthvae.errors import UserError
 from synthvae.generation import generate_dataset
 from synthvae.parameters.voice import VOICE_63, VOICE_78

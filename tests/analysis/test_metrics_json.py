@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from synthvae.analysis import metrics_json
+from synthvae.analysis.distributions import measure_set
 from synthvae.analysis.report import write_metrics_json
-from synthvae.analysis.sets import measure_set
 from tests.analysis.documented import METRICS, documented, used
 
 

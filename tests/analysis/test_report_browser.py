@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from synthvae.analysis.pipeline import analyze_runs, plan_analysis
-from synthvae.analysis.work import MapPlan
+from synthvae.analysis.plan import MapPlan
 from synthvae.presets.dataset import Dataset
 from synthvae.training.run import load_run
 

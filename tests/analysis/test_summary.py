@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from synthvae.analysis.frechet import FrechetDistance
-from synthvae.analysis.measure import Frechet
 from synthvae.analysis.neighbourhoods import neighbourhood_trust
 from synthvae.analysis.sections.summary import drawn_sounds, near_latents
+from synthvae.analysis.sounds import Frechet
 
 
 def frechet(value: float | None) -> Frechet:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthvae.analysis.latent_use import walk
+from synthvae.analysis.latent_space import walk
 from synthvae.analysis.movement import traverse
 from synthvae.analysis.report import (
     Cell,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from synthvae.analysis.distributions import EmbeddedTests, SetDistances
 from synthvae.analysis.report import Cell, Column, Measured, Section, Table
 from synthvae.analysis.results import Results
-from synthvae.analysis.sets import EmbeddedTests, SetDistances
 
 __all__ = ["distances_of_sets"]
 

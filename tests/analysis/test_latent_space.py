@@ -8,7 +8,7 @@ import torch
 
 from synthvae.analysis.descriptors import DESCRIPTORS, describe
 from synthvae.analysis.latent import MapSettings
-from synthvae.analysis.latent_use import measure_movement, measure_neighbourhoods, walk
+from synthvae.analysis.latent_space import measure_movement, measure_neighbourhoods, walk
 from synthvae.analysis.survey import survey_latents, survey_noise
 from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice

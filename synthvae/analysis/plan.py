@@ -17,9 +17,10 @@ from torch import Tensor
 
 from synthvae.analysis.descriptors import describe
 from synthvae.analysis.distances import measure_distances
+from synthvae.analysis.distributions import EmbeddedTests, SetDistances, measure_nulls, measure_set
 from synthvae.analysis.embeddings.base import Embedding
 from synthvae.analysis.latent import MapSettings, pca_map, tsne_map, umap_map
-from synthvae.analysis.latent_use import (
+from synthvae.analysis.latent_space import (
     PATHS,
     STEPS,
     Movement,
@@ -28,7 +29,21 @@ from synthvae.analysis.latent_use import (
     measure_neighbourhoods,
 )
 from synthvae.analysis.map_grid import GRID_NEIGHBOURS, MapGrid, measure_grid
-from synthvae.analysis.measure import (
+from synthvae.analysis.null_maps import COLLAPSED, NOISE, NULL_SEEDS, collapsed_encoder
+from synthvae.analysis.parallel import on_threads
+from synthvae.analysis.reconstruction import derangement
+from synthvae.analysis.results import (
+    CollapsedDraws,
+    DescriptorTable,
+    DistanceTable,
+    Latents,
+    MappedSounds,
+    Results,
+    RunResults,
+    RunSets,
+    Views,
+)
+from synthvae.analysis.sounds import (
     BATCH,
     MAPPED,
     TRAIN_LIMIT,
@@ -45,21 +60,6 @@ from synthvae.analysis.measure import (
     render_tests,
     train_part,
 )
-from synthvae.analysis.null_maps import COLLAPSED, NOISE, NULL_SEEDS, collapsed_encoder
-from synthvae.analysis.parallel import on_threads
-from synthvae.analysis.reconstruction import derangement
-from synthvae.analysis.results import (
-    CollapsedDraws,
-    DescriptorTable,
-    DistanceTable,
-    Latents,
-    MappedSounds,
-    Results,
-    RunResults,
-    RunSets,
-    Views,
-)
-from synthvae.analysis.sets import EmbeddedTests, SetDistances, measure_nulls, measure_set
 from synthvae.analysis.steps import Agenda, Step
 from synthvae.analysis.storage import Store
 from synthvae.analysis.survey import LatentSurvey, SpaceSurvey, noise_draws, survey_draws, survey_latents, survey_noise

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from synthvae.analysis.distributions import measure_nulls, measure_set
 from synthvae.analysis.embeddings import build_embedding
 from synthvae.analysis.kernel_distance import kernel_distance
 from synthvae.analysis.pipeline import plan_analysis
-from synthvae.analysis.sets import measure_nulls, measure_set
 from synthvae.generation import generate_dataset
 from synthvae.parameters.voice import VOICE_63
 from synthvae.presets.dataset import read_dataset
