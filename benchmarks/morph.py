@@ -107,8 +107,8 @@ def _summary(label: str, walks: Sequence[Walk], smoothness: tuple[float | None, 
 
 
 def _smoothness(run: Run, walks: dict[str, list[Walk]]) -> dict[str, tuple[float | None, int, int]]:
-    from synthvae.analysis.descriptors import DESCRIPTORS, describe
     from synthvae.analysis.movement import compare_paths, path_scores
+    from synthvae.audio.descriptors import DESCRIPTORS, describe
     from synthvae.generation import render_all
 
     def described(found: Sequence[Walk]) -> NDArray[np.float64]:

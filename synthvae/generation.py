@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from synthvae.audio.files import write_wav
 from synthvae.errors import UserError
 from synthvae.parameters.space import ParameterSpace, shown
 from synthvae.presets.dataset import SPLITS, DatasetHeader, write_dataset
 from synthvae.presets.names import earlier_files, slug
-from synthvae.presets.preset import Preset, write_preset, write_wav
+from synthvae.presets.preset import Preset, write_preset
 from synthvae.presets.rounding import round_significant
 from synthvae.presets.sampling import SYNTH1B1_WIDTH, synth1b1_unit, uniform_unit
 from synthvae.presets.settings import RenderSettings

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from synthvae.analysis.parallel import on_threads
-from synthvae.analysis.pitch import Measured, check_sounds, f0_error_cents, loud_frames, track_pitch
+from synthvae.audio.pitch import Measured, check_sounds, f0_error_cents, loud_frames, track_pitch
 from synthvae.features import build_feature, stft
 from synthvae.features.mel import FLOOR, FULL_SCALE
 from synthvae.features.mfcc import BANDS
@@ -162,7 +162,7 @@ def envelope_similarity(target: Tensor, reconstruction: Tensor, sample_rate: int
 
 
 def f0_error(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
-    """Error of the fundamental frequency; see `synthvae.analysis.pitch.f0_error_cents`."""
+    """Error of the fundamental frequency; see `synthvae.audio.pitch.f0_error_cents`."""
     return f0_error_cents(track_pitch(target, sample_rate), track_pitch(reconstruction, sample_rate))
 
 

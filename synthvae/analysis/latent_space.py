@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.analysis.descriptors import DESCRIPTORS, describe
 from synthvae.analysis.movement import (
     ParameterEffects,
     PathComparison,
@@ -30,6 +29,7 @@ from synthvae.analysis.neighbourhoods import (
     neighbourhood_trust,
 )
 from synthvae.analysis.survey import MAP, SpaceSurvey
+from synthvae.audio.descriptors import DESCRIPTORS, describe
 from synthvae.errors import UserError
 from synthvae.generation import render_all
 from synthvae.training.run import Run

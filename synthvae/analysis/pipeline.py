@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from synthvae.analysis import figures, latent_figures
 from synthvae.analysis.comparison import compare_runs
-from synthvae.analysis.descriptors import DESCRIPTORS
 from synthvae.analysis.embeddings import build_embedding
 from synthvae.analysis.metrics_json import metrics_document
 from synthvae.analysis.page import build_report
@@ -24,6 +23,7 @@ from synthvae.analysis.sections.movement import paths
 from synthvae.analysis.sounds import FEATURE_UNITS, ErrorTable
 from synthvae.analysis.storage import Store
 from synthvae.analysis.survey import MAP
+from synthvae.audio.descriptors import DESCRIPTORS
 from synthvae.errors import UserError
 from synthvae.features.mel import mel_centres
 from synthvae.files import atomic_write, ensure_directory

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.analysis.descriptors import describe
 from synthvae.analysis.distances import measure_distances
 from synthvae.analysis.distributions import EmbeddedTests, SetDistances, measure_nulls, measure_set
 from synthvae.analysis.embeddings.base import Embedding
@@ -63,6 +62,7 @@ from synthvae.analysis.sounds import (
 from synthvae.analysis.steps import Agenda, Step
 from synthvae.analysis.storage import Store
 from synthvae.analysis.survey import LatentSurvey, SpaceSurvey, noise_draws, survey_draws, survey_latents, survey_noise
+from synthvae.audio.descriptors import describe
 from synthvae.generation import render_all
 from synthvae.models import parse_architecture
 from synthvae.presets.dataset import Dataset

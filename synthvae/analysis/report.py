@@ -23,10 +23,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from synthvae import provenance
 from synthvae.analysis.checks import finite_values
+from synthvae.audio.files import wav_bytes
 from synthvae.errors import UserError
 from synthvae.files import atomic_write
 from synthvae.pages import render_template
-from synthvae.presets.preset import wav_bytes
 
 __all__ = [
     "Cell",

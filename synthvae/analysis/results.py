@@ -12,9 +12,9 @@ from torch import Tensor
 from synthvae.analysis.distributions import EmbeddedTests, SetDistances
 from synthvae.analysis.latent_space import Movement, Neighbourhoods
 from synthvae.analysis.map_grid import MapGrid
-from synthvae.analysis.pitch import Measured
 from synthvae.analysis.sounds import ErrorTable, RunMeasures, TestMeasures, TestSounds, TrainNulls
 from synthvae.analysis.survey import LatentSurvey
+from synthvae.audio.pitch import Measured
 from synthvae.training.run import Run
 
 __all__ = [
@@ -46,7 +46,7 @@ class DescriptorTable:
     """Descriptors of sounds.
 
     Attributes:
-        values: ``(N, K)``, columns as of `synthvae.analysis.descriptors.DESCRIPTORS`.
+        values: ``(N, K)``, columns as of `synthvae.audio.descriptors.DESCRIPTORS`.
     """
 
     values: NDArray[np.float64]

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from synthvae.audio.recordings import Recording
 from synthvae.bank.database import Database
 from synthvae.bank.entries import Entry, all_values, bank_name, checked_tags, content_hash
 from synthvae.bank.exchange import read_bank_json, write_bank_json
@@ -18,7 +19,6 @@ from synthvae.bank.queries import Added, Row, find_hash, find_number, insert, or
 from synthvae.bank.sounds import EMBEDDED, LONGEST, Heard, distances, embed, hear
 from synthvae.errors import UserError
 from synthvae.presets.preset import Preset
-from synthvae.recordings import Recording
 
 __all__ = ["Bank"]
 
@@ -151,7 +151,7 @@ class Bank:
             text: words that each occur in the name or in a tag, in any order and whatever their capitals.
             ranges: lowest and highest value by descriptor, both included, None for no bound; a preset whose sound
                 has no such thing does not fit.
-            like: a recording (`synthvae.recordings`), a preset, or an embedding that the nearest come first of.
+            like: a recording (`synthvae.audio.recordings`), a preset, or an embedding that the nearest come first of.
             tags: that all have to be there.
             limit: most presets.
             sort: ``name`` or a descriptor to order by; those without it come last. Not with `like`.

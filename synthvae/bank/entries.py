@@ -35,7 +35,7 @@ class Entry:
         hash: of its values.
         name: one line; several presets can have one name.
         tags: in order.
-        descriptors: what was measured of its sound, see `synthvae.naming.DESCRIPTORS`.
+        descriptors: what was measured of its sound, see `synthvae.audio.descriptors.PRESET_DESCRIPTORS`.
         settings: how it was rendered for that.
         origin: where it came from.
         added: when, UTC, in ISO 8601.

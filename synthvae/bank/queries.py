@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.bank.entries import COLUMNS, Entry
 from synthvae.bank.sounds import Heard
 from synthvae.errors import UserError
 from synthvae.generation import is_number
-from synthvae.naming import DESCRIPTORS
 from synthvae.parameters.space import shown
 from synthvae.presets.preset import Preset
 
@@ -187,8 +187,8 @@ def order(sort: str | None) -> str:
 
 def _descriptor(name: str) -> str:
     """SQL for a descriptor's value; only names that are known become SQL."""
-    if name not in DESCRIPTORS:
-        raise UserError(f"no descriptor {shown(name)}; choose one of {', '.join(DESCRIPTORS)}")
+    if name not in PRESET_DESCRIPTORS:
+        raise UserError(f"no descriptor {shown(name)}; choose one of {', '.join(PRESET_DESCRIPTORS)}")
     return f"json_extract(descriptors, '$.{name}')"
 
 

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from synthvae.analysis.frechet import logmel_embedding
-from synthvae.analysis.thumbnails import spectrogram_png
+from synthvae.audio.recordings import Recording
+from synthvae.audio.resampling import resample
+from synthvae.audio.spectrogram_image import spectrogram_png
 from synthvae.errors import UserError
 from synthvae.features.mel import log_mel
 from synthvae.naming import name_sounds
 from synthvae.parameters.voice import VOICE_78
 from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
-from synthvae.recordings import Recording
-from synthvae.resampling import resample
 from synthvae.synth.voice import Voice
 
 __all__ = ["EMBEDDED", "LONGEST", "Heard", "distances", "embed", "hear"]

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from synthvae.audio.recordings import Recording
     from synthvae.bank import Bank, Entry
     from synthvae.presets.preset import Preset
-    from synthvae.recordings import Recording
 
 __all__ = ["register"]
 
@@ -344,7 +344,7 @@ def _range(name: str, text: str) -> tuple[float | None, float | None]:
 
 
 def _bound(name: str, text: str, whole: str) -> float | None:
-    from synthvae.naming import parse_note
+    from synthvae.audio.notes import parse_note
 
     if not text.strip():
         return None
@@ -359,10 +359,10 @@ def _bound(name: str, text: str, whole: str) -> float | None:
 
 def _like(bank: Bank, text: str) -> tuple[Recording | Preset | NDArray[np.float64], int | None]:
     """What ``--like`` means, and its number where it is a preset of the bank."""
+    from synthvae.audio.recordings import read_recording
     from synthvae.bank.sounds import LONGEST
     from synthvae.parameters.voice import VOICE_78
     from synthvae.presets.preset import read_preset
-    from synthvae.recordings import read_recording
 
     path = Path(text)
     if path.suffix.lower() == ".json":

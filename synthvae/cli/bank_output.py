@@ -88,14 +88,15 @@ def _shown(value: float | None, digits: int) -> str:
 
 def print_entry(entry: Entry, values: bool) -> None:
     """Print all that is known of a preset, a line each; with `values` all its parameters."""
-    from synthvae.naming import DESCRIPTORS, note_name
+    from synthvae.audio.descriptors import PRESET_DESCRIPTORS
+    from synthvae.audio.notes import note_name
     from synthvae.parameters.voice import VOICE_78
 
     settings = entry.settings
     print(f"#{entry.id} {entry.name}")
     print(f"tags        {', '.join(entry.tags) or '-'}")
     for key, value in entry.descriptors.items():
-        unit = DESCRIPTORS[key].unit if key in DESCRIPTORS else ""
+        unit = PRESET_DESCRIPTORS[key].unit if key in PRESET_DESCRIPTORS else ""
         text = "-" if value is None else f"{_shown(value, 4)} {unit}".rstrip()
         if key == "pitch" and value is not None:
             name, cents = note_name(value)

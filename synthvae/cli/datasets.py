@@ -78,10 +78,11 @@ def render(
     Example: `synthvae render datasets/presets.json --index 3,17 --out sounds`
     """
     from synthvae import generation
+    from synthvae.audio.files import check_sample_format
     from synthvae.files import ensure_directory
     from synthvae.naming import name_sounds
     from synthvae.presets.dataset import read_dataset
-    from synthvae.presets.preset import Preset, check_sample_format
+    from synthvae.presets.preset import Preset
     from synthvae.synth.voice import Voice
 
     check_sample_format(sample_format)

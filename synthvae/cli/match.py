@@ -60,12 +60,12 @@ def match(
 
     if search not in SEARCHES:
         raise UserError(f"--search is {search!r}; choose one of {', '.join(SEARCHES)}")
+    from synthvae.audio.files import check_sample_format
     from synthvae.matching import engine
     from synthvae.matching.index import PRESETS, index_path, open_index
     from synthvae.matching.results import write_match
     from synthvae.matching.targets import read_target
     from synthvae.parameters import voice as spaces
-    from synthvae.presets.preset import check_sample_format
     from synthvae.presets.settings import RenderSettings
     from synthvae.training.run import load_run
 

@@ -81,9 +81,9 @@ def morph(
     if len(presets) < 2:
         raise UserError(f"morph takes two presets or more, got {len(presets)}: synthvae morph A B")
     from synthvae import exploration
+    from synthvae.audio.files import check_sample_format
+    from synthvae.audio.joining import check_gap
     from synthvae.exploration.finding import units
-    from synthvae.exploration.writing import check_gap
-    from synthvae.presets.preset import check_sample_format
 
     check_sample_format(sample_format)
     check_gap(gap)
@@ -138,8 +138,8 @@ def vary(
     Example: `synthvae vary 12 --amount 0.2 --count 16 --keep pitch,duration --out variations`
     """
     from synthvae import exploration
+    from synthvae.audio.files import check_sample_format
     from synthvae.exploration.finding import units
-    from synthvae.presets.preset import check_sample_format
 
     check_sample_format(sample_format)
     kept = [name.strip() for name in keep.split(",")] if keep.strip() else []
@@ -189,9 +189,9 @@ def blend(
     import torch
 
     from synthvae import exploration
+    from synthvae.audio.files import check_sample_format
     from synthvae.exploration.finding import units
     from synthvae.exploration.logmel_distance import LogMelDistance, pairwise
-    from synthvae.presets.preset import check_sample_format
 
     check_sample_format(sample_format)
     if not name or "/" in name or not name.isprintable() or name.startswith("."):

@@ -11,21 +11,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.errors import UserError
+from synthvae.audio.files import check_sample_format, wav_bytes
 from synthvae.files import atomic_write, ensure_directory
 from synthvae.generation import render_all
-from synthvae.presets.preset import Preset, check_sample_format, wav_bytes, write_preset
+from synthvae.presets.preset import Preset, write_preset
 from synthvae.training.run import Run
 
 if TYPE_CHECKING:
     from synthvae.naming import Named
 
-__all__ = ["Written", "check_gap", "write_joined", "write_presets"]
+__all__ = ["Written", "write_presets"]
 
 #: Seconds in which a sound that is cut off fades, so that what follows does not click.
 FADE = 0.005
-#: Longest silence between two sounds of a joined file, seconds.
-LONGEST_GAP = 60.0
 
 Progress = Callable[[int], object]
 
@@ -99,37 +97,3 @@ def write_presets(
         paths.append(directory / f"{name}.wav")
         atomic_write(paths[-1], wav_bytes(sound, run.settings.sample_rate, sample_format))
     return Written(paths, named, audio)
-
-
-def write_joined(
-    path: Path, audio: NDArray[np.float32], sample_rate: int, gap: float = 0.1, sample_format: str = "float"
-) -> None:
-    """Write sounds one after the other into one WAV file, to listen to.
-
-    Args:
-        path: the file.
-        audio: ``(N, T)``.
-        sample_rate: Hz.
-        gap: seconds of silence between two.
-        sample_format: ``float`` or ``int16``.
-
-    Raises:
-        UserError: if `path` cannot be written, the format is unknown, or the gap is negative or longer than a minute.
-    """
-    check_gap(gap)
-    fade = np.ones(audio.shape[1], dtype=np.float32)
-    samples = min(len(fade), max(1, round(FADE * sample_rate)))
-    fade[-samples:] = np.linspace(1.0, 0.0, samples, dtype=np.float32)
-    silence = np.zeros((len(audio), round(gap * sample_rate)), dtype=np.float32)
-    joined = np.concatenate((audio * fade, silence), axis=1).reshape(-1)
-    atomic_write(path, wav_bytes(joined[: len(joined) - silence.shape[1]], sample_rate, sample_format))
-
-
-def check_gap(gap: float) -> None:
-    """Refuse a silence that is none, before anything is written.
-
-    Raises:
-        UserError: unless it is 0 to 60 seconds.
-    """
-    if not 0.0 <= gap <= LONGEST_GAP:
-        raise UserError(f"--gap is {gap:g}; give 0 to {LONGEST_GAP:g} seconds")

@@ -16,9 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.errors import UserError
-from synthvae.files import atomic_write, ensure_directory
-from synthvae.instruments.audio_files import (
+from synthvae.audio.files import (
     SamplerData,
     Stamp,
     check_flac,
@@ -26,8 +24,11 @@ from synthvae.instruments.audio_files import (
     has_stamp,
     quantise,
     read_stamp,
-    wav_bytes,
+    sampler_wav_bytes,
 )
+from synthvae.audio.notes import midi_number
+from synthvae.errors import UserError
+from synthvae.files import atomic_write, ensure_directory
 from synthvae.instruments.folders import write_folder
 from synthvae.instruments.keys import sampled_keys
 from synthvae.instruments.levels import Level, common_level
@@ -37,7 +38,6 @@ from synthvae.instruments.sampling import sample_keys, whole_sound
 from synthvae.instruments.sfz import has_instrument, instrument_files
 from synthvae.instruments.titles import file_stems, without_note
 from synthvae.instruments.torchsynth_parameters import torchsynth_document
-from synthvae.naming.notes import midi_number
 from synthvae.parameters.voice import VOICE_78
 from synthvae.presets.documents import dump_json
 from synthvae.presets.preset import Preset, check_name, preset_json
@@ -211,7 +211,7 @@ class _Job:
         else:
             pitch = preset.descriptors.get("pitch")
             sampler = SamplerData(midi_number(pitch)) if pitch else None
-            content = wav_bytes(samples, rate, options.sample_format, stamp, sampler)
+            content = sampler_wav_bytes(samples, rate, options.sample_format, stamp, sampler)
         atomic_write(self.path, content)
         return _remark(level)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from synthvae.audio.notes import note_name, parse_note
 from synthvae.errors import UserError
-from synthvae.naming import note_name, parse_note
 from synthvae.parameters.space import shown
 
 __all__ = ["HIGHEST_KEY", "frequency_of", "key_name", "parse_key", "sampled_keys", "switch_keys"]

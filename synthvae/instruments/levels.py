@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from synthvae.audio.loudness import GATE, integrated_loudness
+from synthvae.audio.resampling import resample
 from synthvae.errors import UserError
-from synthvae.loudness import GATE, integrated_loudness
-from synthvae.resampling import resample
 
 __all__ = ["CEILING", "LOUDNESS", "Level", "check_loudness", "common_level", "true_peak"]
 

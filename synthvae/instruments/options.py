@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from synthvae.audio.files import SAMPLER_FORMATS
 from synthvae.errors import UserError
-from synthvae.instruments.audio_files import SAMPLE_FORMATS
 from synthvae.instruments.keys import HIGHEST_KEY, sampled_keys, switch_keys
 from synthvae.instruments.levels import LOUDNESS, check_loudness
 from synthvae.parameters.voice import VOICE_78
@@ -51,8 +51,8 @@ class ExportOptions:
         """
         if to not in TARGETS:
             raise UserError(f"--to is {to!r}; choose one of {', '.join(TARGETS)}")
-        if self.sample_format not in SAMPLE_FORMATS:
-            raise UserError(f"--format is {self.sample_format!r}; choose one of {', '.join(SAMPLE_FORMATS)}")
+        if self.sample_format not in SAMPLER_FORMATS:
+            raise UserError(f"--format is {self.sample_format!r}; choose one of {', '.join(SAMPLER_FORMATS)}")
         if to == "flac" and self.sample_format == "float":
             raise UserError("--format is 'float', and FLAC holds whole numbers; choose int16 or int24, or --to wav")
         if self.loudness is not None:

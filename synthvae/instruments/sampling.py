@@ -2,7 +2,7 @@
 
 What sounds is not ``keyboard.midi_f0``: both oscillators are tuned away from it, modulation bends them, and which of
 them is the pitch is a matter of hearing. So the pitch that a few keys really have is measured
-(`synthvae.analysis.pitch.track_pitch`), and the keyboard moved by what is missing: the Voice adds in semitones, so
+(`synthvae.audio.pitch.track_pitch`), and the keyboard moved by what is missing: the Voice adds in semitones, so
 what is missing on one key is missing on all. Then every key is measured, and what is still missing, cents as a rule,
 is left to the sampler. Where a key's own pitch is more than a semitone from what the other keys make of it, the
 tracker followed another partial there, and the others are believed.
@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from synthvae.analysis.pitch import track_pitch
+from synthvae.audio.notes import midi_number
+from synthvae.audio.pitch import track_pitch
 from synthvae.instruments.envelopes import rise_seconds, tail_seconds
 from synthvae.instruments.keys import HIGHEST_KEY
 from synthvae.instruments.loops import Loop, find_loop, make_seamless, play_loop
 from synthvae.instruments.renderer import render_preset, render_rows, with_values
-from synthvae.naming.notes import midi_number
 from synthvae.presets.preset import Preset
 
 __all__ = ["Articulation", "Sample", "on_key", "sample_keys", "whole_sound"]

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from synthvae.instruments.audio_files import SamplerData, Stamp, has_stamp, quantise, wav_bytes
+from synthvae.audio.files import SamplerData, Stamp, has_stamp, quantise, sampler_wav_bytes
 from synthvae.instruments.envelopes import release_seconds
 from synthvae.instruments.keys import key_name, switch_keys
 from synthvae.instruments.levels import Level, common_level
@@ -71,7 +71,7 @@ def instrument_files(
         for name, sample in zip(names, articulation.samples, strict=True):
             loop = None if sample.loop is None else (sample.loop.start, sample.loop.end)
             samples = quantise(sample.sound * level.gain, sample_format)
-            files[name] = wav_bytes(samples, rate, sample_format, stamp, SamplerData(sample.pitch, loop))
+            files[name] = sampler_wav_bytes(samples, rate, sample_format, stamp, SamplerData(sample.pitch, loop))
         groups.append(_group(articulation, names, keys, release))
     files[f"{stem}.sfz"] = _text(groups, articulations, keys, stamp).encode()
     return files, level

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from synthvae.analysis.thumbnails import spectrogram_png
+from synthvae.audio.files import wav_bytes
+from synthvae.audio.spectrogram_image import spectrogram_png
 from synthvae.matching.engine import MatchResult
 from synthvae.pages import data_uri, render_template
-from synthvae.presets.preset import wav_bytes
 
 __all__ = ["render_page"]
 

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.recordings import Recording, mix_down, read_recording
-from synthvae.resampling import resample
+from synthvae.audio.recordings import Recording, mix_down, read_recording
+from synthvae.audio.resampling import resample
 
 __all__ = ["LONGEST", "Target", "prepare_target", "read_target"]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from synthvae.analysis.pitch import check_sounds
-from synthvae.naming.measures import measure
+from synthvae.audio.descriptors import measure
+from synthvae.audio.pitch import check_sounds
 from synthvae.naming.words import name_of
 
 __all__ = ["LONGEST", "Named", "name_sounds"]
@@ -27,7 +27,8 @@ class Named(NamedTuple):
 
     Attributes:
         name: such as ``bright noisy pluck, A3``; sounds that are alike have the same.
-        descriptors: a value for each of `synthvae.naming.DESCRIPTORS`, None where the sound has no such thing.
+        descriptors: a value for each of `synthvae.audio.descriptors.PRESET_DESCRIPTORS`, None where the sound has no
+            such thing.
     """
 
     name: str

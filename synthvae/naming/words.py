@@ -7,8 +7,8 @@ What has a unit is rounded.
 
 from __future__ import annotations
 
-from synthvae.naming.measures import Measures
-from synthvae.naming.notes import note_name
+from synthvae.audio.descriptors import Measures
+from synthvae.audio.notes import note_name
 
 __all__ = ["LONGEST", "name_of"]
 

@@ -17,11 +17,9 @@ from synthvae.parameters.space import ParameterSpace, shown
 from synthvae.presets.documents import dump_json, load_json
 from synthvae.presets.rounding import round_significant
 from synthvae.presets.settings import SYNTH, RenderSettings, check_format
-from synthvae.wav import riff_wave
 
 __all__ = [
     "LATENTS_FORMAT",
-    "SAMPLE_FORMATS",
     "TORCHSYNTH_FORMAT",
     "Preset",
     "check_descriptors",
@@ -29,9 +27,7 @@ __all__ = [
     "preset_json",
     "read_preset",
     "read_presets",
-    "wav_bytes",
     "write_preset",
-    "write_wav",
 ]
 
 FORMAT = "synthvae-preset"
@@ -40,7 +36,6 @@ VERSION = 1
 LATENTS_FORMAT = "synthvae-latents"
 #: The format of presets for torchsynth, which `export` may have left there.
 TORCHSYNTH_FORMAT = "synthvae-torchsynth"
-SAMPLE_FORMATS = ("float", "int16")
 LONGEST_NAME = 200
 
 
@@ -204,42 +199,3 @@ def read_presets(path: Path, parameters: ParameterSpace) -> list[tuple[Path, Pre
     if not presets:
         raise UserError(f"{path}: no preset's *.json in it; give a preset or a directory of presets")
     return presets
-
-
-def check_sample_format(sample_format: str) -> None:
-    """Refuse an unknown sample format before anything is written.
-
-    Raises:
-        UserError: naming the legal ones.
-    """
-    if sample_format not in SAMPLE_FORMATS:
-        raise UserError(f"--format is {sample_format!r}; choose one of {', '.join(SAMPLE_FORMATS)}")
-
-
-def wav_bytes(audio: NDArray[np.floating], sample_rate: int, sample_format: str = "float") -> bytes:
-    """A mono WAV file.
-
-    Args:
-        audio: ``(T,)`` in [-1, 1].
-        sample_rate: Hz.
-        sample_format: ``float`` (32 bit) or ``int16``.
-
-    Returns:
-        The file's bytes, the same for the same samples.
-
-    Raises:
-        UserError: for an unknown sample format.
-    """
-    check_sample_format(sample_format)
-    if sample_format == "float":
-        return riff_wave(audio.astype(np.float32), sample_rate, 32)
-    return riff_wave(np.rint(np.clip(audio, -1.0, 1.0) * 32767).astype(np.int16), sample_rate, 16)
-
-
-def write_wav(path: Path, audio: NDArray[np.floating], sample_rate: int, sample_format: str = "float") -> None:
-    """Write `wav_bytes` to a file.
-
-    Raises:
-        UserError: if `path` cannot be written or the format is unknown.
-    """
-    atomic_write(path, wav_bytes(audio, sample_rate, sample_format))

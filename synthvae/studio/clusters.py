@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.analysis.latent import hdbscan_labels
-from synthvae.naming import note_name
+from synthvae.audio.notes import note_name
 
 __all__ = ["Clusters", "find_clusters", "name_clusters"]
 

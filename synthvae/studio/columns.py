@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.naming import DESCRIPTORS
+from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.studio.errors import NotFoundError
 from synthvae.studio.session import Session
 
@@ -15,7 +15,7 @@ __all__ = ["column", "columns"]
 def columns(session: Session) -> list[dict[str, str]]:
     """All columns there are: name, label, unit and kind."""
     found = [{"name": "cluster", "label": "cluster", "unit": "", "kind": "cluster"}]
-    for measured in DESCRIPTORS.values():
+    for measured in PRESET_DESCRIPTORS.values():
         found.append({"name": measured.name, "label": measured.name, "unit": measured.unit, "kind": "descriptor"})
     for parameter in session.run.parameters:
         label = parameter.name.replace(".", " ").replace("_", " ")
@@ -36,6 +36,6 @@ def column(session: Session, name: str) -> tuple[NDArray[np.float32] | None, flo
     if name in space.names:
         human = space.denormalise(session.collection.unit.astype(np.float64))
         return human[:, space.index(name)].astype(np.float32), 1.0
-    if name in DESCRIPTORS:
+    if name in PRESET_DESCRIPTORS:
         return session.measured.column(name)
     raise NotFoundError(f"no column {name[:60]!r}; GET /api/v1/session lists them")

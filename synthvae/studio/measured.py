@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.errors import UserError
-from synthvae.naming import DESCRIPTORS, name_sounds
+from synthvae.naming import name_sounds
 from synthvae.studio.background import Worker
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError
@@ -42,7 +43,7 @@ class Measured:
     def __init__(self, run_path: Path, collection: Collection, cache: Path) -> None:
         self._run_path, self._collection, self._cache = run_path, collection, cache
         self.names: list[str | None] = [None] * len(collection)
-        self._values = np.full((len(collection), len(DESCRIPTORS)), np.nan, np.float32)
+        self._values = np.full((len(collection), len(PRESET_DESCRIPTORS)), np.nan, np.float32)
         self._missing = set(range(-(-len(collection) // PART)))
         self._lock = threading.Lock()
         self._workers: list[Worker] = []
@@ -83,7 +84,7 @@ class Measured:
 
     def values(self, name: str) -> Floats:
         """A descriptor of all sounds ``(N,)``, NaN also where it is not measured yet."""
-        return self._values[:, list(DESCRIPTORS).index(name)]
+        return self._values[:, list(PRESET_DESCRIPTORS).index(name)]
 
     def named(self, words: Sequence[str]) -> list[int]:
         """Numbers of the sounds whose names have all of some words, in small letters."""
@@ -140,7 +141,7 @@ def measure_parts(
             continue
         unit = collection.unit[PART * part : PART * (part + 1)]
         named = name_sounds(renderer.samples(unit), renderer.sample_rate)
-        values = np.array([[sound.descriptors[name] for name in DESCRIPTORS] for sound in named], np.float32)
+        values = np.array([[sound.descriptors[name] for name in PRESET_DESCRIPTORS] for sound in named], np.float32)
         save_tensors(path, {"values": torch.from_numpy(values)}, {"names": [sound.name for sound in named]})
         progress(part)
 

@@ -33,9 +33,9 @@ from synthvae.analysis.frechet import (
     frechet_extrapolated,
     logmel_embedding,
 )
+from synthvae.audio.resampling import resample
 from synthvae.errors import UserError
 from synthvae.features import build_feature
-from synthvae.resampling import resample
 from tests.analysis.drawn_weights import PANNS, VGGISH, panns_state, write_panns, write_vggish
 
 RATE = 44_100

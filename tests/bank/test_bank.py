@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from synthvae.audio.descriptors import PRESET_DESCRIPTORS
+from synthvae.audio.recordings import Recording
 from synthvae.bank import Added, Bank, UnknownPresetError
 from synthvae.bank import bank as module
 from synthvae.errors import UserError
-from synthvae.naming import DESCRIPTORS, name_sounds
+from synthvae.naming import name_sounds
 from synthvae.parameters.voice import VOICE_78
 from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
-from synthvae.recordings import Recording
 from synthvae.synth.voice import Voice
 
 
@@ -39,7 +40,7 @@ def test_what_was_added_is_there(small_presets: list[Preset], small_voice: Voice
     (named,) = name_sounds(rendered(small_presets[0], small_voice)[None], 16000)
     assert (entry.name, entry.descriptors) == named
     assert (entry.id, entry.tags) == (1, ("keeper", "warm-pad"))
-    assert list(entry.descriptors) == list(DESCRIPTORS)
+    assert list(entry.descriptors) == list(PRESET_DESCRIPTORS)
     assert entry.settings == small_presets[0].settings
     assert entry.origin == {"dataset": "small.json", "index": 0}
     np.testing.assert_allclose(VOICE_78.from_dict(entry.values), entry.preset.human)
@@ -155,7 +156,7 @@ def test_search_by_text_and_tags(small_bank: Bank):
     assert small_bank.tags() == {"even": 6, "odd": 6, "other": 6}
 
 
-@pytest.mark.parametrize("name", DESCRIPTORS)
+@pytest.mark.parametrize("name", PRESET_DESCRIPTORS)
 def test_search_by_ranges(name: str, small_bank: Bank):
     values = {entry.id: entry.descriptors[name] for entry in small_bank.list()}
     known = sorted(value for value in values.values() if value is not None)

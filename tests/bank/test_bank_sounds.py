@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from synthvae.audio.recordings import Recording
 from synthvae.bank.sounds import EMBEDDED, distances, embed, hear
 from synthvae.errors import UserError
 from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
-from synthvae.recordings import Recording
 
 RATE = 44100
 TIME = np.arange(RATE // 2) / RATE

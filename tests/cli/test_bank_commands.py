@@ -13,9 +13,9 @@ import typer
 from PIL import Image
 
 from synthvae import cli
+from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.bank import Bank
 from synthvae.bank import bank as module
-from synthvae.naming import DESCRIPTORS
 from synthvae.parameters.voice import VOICE_78
 from synthvae.presets.preset import Preset, read_preset, write_preset
 from tests.cli.refusal import refused
@@ -160,7 +160,7 @@ def test_search_by_words_and_ranges(run: Command, bank: Bank):
     assert ids("organ", "GLASS", "--tag", "odd") == [2]
     assert ids("glass organ") == [2]
     values = {entry.id: entry.descriptors for entry in bank.list()}
-    for name in DESCRIPTORS:
+    for name in PRESET_DESCRIPTORS:
         known = {key: value[name] for key, value in values.items() if value[name] is not None}
         middle = sorted(known.values())[len(known) // 2] if known else 0.0
         assert ids(f"--{name}", f"{middle!r}:") == [key for key, value in known.items() if value >= middle]
@@ -239,7 +239,7 @@ def test_show(run: Command, bank: Bank, tmp_path: Path):
     lines = out.splitlines()
     entry = bank.get(1)
     assert lines[:2] == ["#1 glass drop", "tags        even"]
-    assert [line.split()[0] for line in lines[2:15]] == list(DESCRIPTORS)
+    assert [line.split()[0] for line in lines[2:15]] == list(PRESET_DESCRIPTORS)
     assert f"hash        {entry.hash}" in lines
     assert "settings    0.25 s at 16000 Hz, control rate 160 Hz" in lines
     assert 'origin      {"dataset": "small.json", "index": 0}' in lines

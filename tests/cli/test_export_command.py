@@ -133,7 +133,7 @@ def test_an_export_that_is_stopped_says_how_to_go_on(run, sounds: Path, tmp_path
 def test_play_plays_at_the_note(run, sounds: Path, tmp_path: Path, monkeypatch):
     import types
 
-    from synthvae.analysis.pitch import track_pitch
+    from synthvae.audio.pitch import track_pitch
 
     played = []
     device = types.SimpleNamespace(

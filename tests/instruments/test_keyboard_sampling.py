@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthvae.analysis.pitch import track_pitch
+from synthvae.audio.notes import midi_number
+from synthvae.audio.pitch import track_pitch
 from synthvae.instruments.loops import play_loop
 from synthvae.instruments.renderer import render_preset
 from synthvae.instruments.sampling import on_key, sample_keys, whole_sound
-from synthvae.naming.notes import midi_number
 
 KEYS = [48, 60, 72]
 

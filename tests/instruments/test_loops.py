@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import stft
 
-from synthvae.analysis.pitch import track_pitch
+from synthvae.audio.pitch import track_pitch
 from synthvae.instruments.loops import GUARD, SHORTEST, Loop, find_loop, make_seamless, play_loop
 
 RATE = 16000

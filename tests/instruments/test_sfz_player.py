@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthvae.analysis.pitch import track_pitch
+from synthvae.audio.notes import midi_number
+from synthvae.audio.pitch import track_pitch
 from synthvae.instruments import ExportOptions, export_presets
-from synthvae.naming.notes import midi_number
 from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from synthvae.analysis import descriptors as timbre
+from synthvae.audio import descriptors as timbre
+from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.errors import UserError
-from synthvae.naming import DESCRIPTORS, Named, name_sounds
+from synthvae.naming import Named, name_sounds
 from synthvae.naming.words import LONGEST
 from synthvae.parameters.voice import VOICE_63
 from synthvae.presets.sampling import uniform_unit
@@ -68,7 +69,7 @@ def test_names(which: str, named: dict[str, Named]):
 
 def test_descriptors_are_the_truth(named: dict[str, Named]):
     pluck, up, swell = (named[which].descriptors for which in ("pluck", "up", "swell"))
-    assert list(pluck) == list(DESCRIPTORS)
+    assert list(pluck) == list(PRESET_DESCRIPTORS)
     assert pluck["pitch"] == pytest.approx(440.0, rel=1e-4)
     assert (pluck["note"], pluck["cents"]) == (69.0, pytest.approx(0.0, abs=0.1))
     assert pluck["brightness"] == pytest.approx(440.0, rel=0.01)
@@ -105,7 +106,7 @@ def test_the_analysis_and_the_names_mean_the_same_rates_by_a_tremolo(rate: float
 
 
 def test_no_name_stands_for_two_measures():
-    assert timbre.DESCRIPTORS.keys().isdisjoint(DESCRIPTORS)
+    assert timbre.DESCRIPTORS.keys().isdisjoint(PRESET_DESCRIPTORS)
 
 
 def test_what_passes_no_gate_of_the_recommendation_has_a_loudness_all_the_same():
@@ -120,7 +121,7 @@ def test_a_minute_is_measured():
 
 
 def test_silence_has_no_descriptors_but_its_duration(named: dict[str, Named]):
-    assert named["silence"].descriptors == dict.fromkeys(DESCRIPTORS) | {"duration": 0.0}
+    assert named["silence"].descriptors == dict.fromkeys(PRESET_DESCRIPTORS) | {"duration": 0.0}
 
 
 def test_a_sound_is_named_alike_alone_and_in_any_company(named: dict[str, Named]):

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from synthvae.analysis.checks import require_finite
+from synthvae.audio.resampling import resample
 from synthvae.errors import UserError
-from synthvae.resampling import resample
 
 __all__ = ["Embedding", "Model"]
 

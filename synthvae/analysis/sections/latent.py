@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.analysis.descriptors import DESCRIPTORS
 from synthvae.analysis.figures import point_density
 from synthvae.analysis.latent import MapSettings
 from synthvae.analysis.neighbourhoods import ClusterExample, cluster_examples, mean_spectrum
@@ -29,6 +28,7 @@ from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sections.listening import render
 from synthvae.analysis.survey import MAP, MARGIN, Range, SurveyRow, leads
 from synthvae.analysis.thesis import thesis_clusters
+from synthvae.audio.descriptors import DESCRIPTORS
 from synthvae.losses import LOSSES
 from synthvae.training.config import TrainConfig
 from synthvae.training.tasks.presets import ACTIVE_NATS

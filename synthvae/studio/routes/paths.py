@@ -11,9 +11,10 @@ from fastapi import APIRouter, Response
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, model_validator
 
-from synthvae.presets.preset import Preset, wav_bytes
+from synthvae.audio.files import wav_bytes
+from synthvae.audio.joining import joined
+from synthvae.presets.preset import Preset
 from synthvae.studio.archives import export_all
-from synthvae.studio.joining import joined
 from synthvae.studio.routes.files import as_file
 from synthvae.studio.session import Session
 from synthvae.studio.specs import Point, Spec, Strict, View

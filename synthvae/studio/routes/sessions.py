@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from synthvae.naming import DESCRIPTORS
+from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.parameters.space import Parameter
 from synthvae.studio.columns import columns
 from synthvae.studio.maps import VIEWS
@@ -32,7 +32,9 @@ def routes(session: Session) -> APIRouter:
             "routes": _routes(session),
             "views": list(VIEWS),
             "columns": columns(session),
-            "descriptors": [{"name": d.name, "unit": d.unit, "meaning": d.meaning} for d in DESCRIPTORS.values()],
+            "descriptors": [
+                {"name": d.name, "unit": d.unit, "meaning": d.meaning} for d in PRESET_DESCRIPTORS.values()
+            ],
             "count": len(session.collection),
             "bank": {"path": str(session.bank.path), "count": len(session.bank)},
             "can": session.can(),

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Response
 from pydantic import ConfigDict, Field
 
-from synthvae.presets.preset import wav_bytes
+from synthvae.audio.files import wav_bytes
 from synthvae.studio.session import Session
 from synthvae.studio.specs import Note, Spec, Strict, View
 

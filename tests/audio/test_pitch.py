@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.analysis import pitch
-from synthvae.analysis.pitch import LOWEST, Pitch, check_sounds, f0_error_cents, loud_frames, track_pitch
+from synthvae.audio import pitch
+from synthvae.audio.pitch import LOWEST, Pitch, check_sounds, f0_error_cents, loud_frames, track_pitch
 from synthvae.errors import UserError
 from synthvae.parameters.voice import VOICE_78
 from synthvae.synth.voice import Voice

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from synthvae.loudness import integrated_loudness
+from synthvae.audio.loudness import integrated_loudness
 from synthvae.parameters.voice import VOICE_63
 from synthvae.presets.sampling import uniform_unit
 from synthvae.synth.voice import Voice

@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from synthvae.naming import note_name, parse_note
-from synthvae.naming.notes import midi_number
+from synthvae.audio.notes import midi_number, note_name, parse_note
 
 
 @pytest.mark.parametrize(

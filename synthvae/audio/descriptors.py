@@ -2,7 +2,7 @@
 
 The set follows Peeters, Giordano, Susini, Misdariis and McAdams, "The Timbre Toolbox", JASA 130:2902, 2011: of a
 descriptor that moves, the median and the interquartile range over frames. Only loud frames count
-(`synthvae.analysis.pitch.loud_frames`): a spectrum nobody hears has no timbre. Where frequency is an axis it is in
+(`synthvae.audio.pitch.loud_frames`): a spectrum nobody hears has no timbre. Where frequency is an axis it is in
 octaves, as in MPEG-7's AudioSpectrumCentroid and AudioSpectrumSpread (ISO/IEC 15938-4), because that is how it is
 heard. A sound is taken without its mean and its spectrum without the two lowest bins, where a mean that drifts would
 lie (below 43 Hz at 44.1 kHz): neither is heard, and both would rule the moments.
@@ -21,16 +21,104 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import detrend
+from scipy.signal import detrend, find_peaks
 from torch import Tensor
 from torch.nn import functional as F
 
 from synthvae.analysis.parallel import on_threads
-from synthvae.analysis.pitch import QUIET, Pitch, check_sounds, loud_frames, track_pitch
+from synthvae.audio.loudness import integrated_loudness
+from synthvae.audio.notes import midi_number
+from synthvae.audio.pitch import LOWEST, QUIET, Pitch, check_sounds, loud_frames, track_pitch
 from synthvae.features.base import as_constant
 from synthvae.features.fourier import HOP, N_FFT, stft
 
-__all__ = ["DESCRIPTORS", "TREMOLO", "Descriptor", "describe", "power_envelope"]
+__all__ = [
+    "DESCRIPTORS",
+    "PRESET_DESCRIPTORS",
+    "TREMOLO",
+    "VIBRATO",
+    "Descriptor",
+    "Measures",
+    "change",
+    "describe",
+    "level_track",
+    "measure",
+    "pitch_track",
+    "power_envelope",
+    "wavering",
+]
+
+#: The part at either end whose median counts as where a movement starts and ends.
+PART = 0.2
+#: Values of which a movement can be told.
+FEWEST = 5
+#: Peaks that make a modulation, and how far the distances between them may spread, over their mean.
+FEWEST_PEAKS, UNEVEN = 3, 0.3
+#: Slowest and fastest vibrato in Hz: a pitch's frames lie 20 ms apart and are 67 ms long.
+VIBRATO = (2.0, 12.0)
+#: Seconds of each of the two running means behind the level: they take out periods from 30 Hz up.
+SMOOTH = 0.025
+
+
+def change(values: Array) -> float:
+    """From the median of the first fifth to that of the last fifth of values ``(F,)``, 0 for fewer than 5 values."""
+    if len(values) < FEWEST:
+        return 0.0
+    part = max(1, round(PART * len(values)))
+    return float(np.median(values[-part:]) - np.median(values[:part]))
+
+
+def wavering(values: Array, seconds: float, shallowest: float, band: tuple[float, float]) -> float | None:
+    """How deep a regular modulation is.
+
+    The peaks that stand out by at least `shallowest` (their prominence, as `scipy.signal.find_peaks` has it) have to
+    be three or more and evenly spaced. A decay or a glide, however steep, has no such peaks, which a spectrum of the
+    values could not tell.
+
+    Args:
+        values: ``(F,)``.
+        seconds: between two values.
+        shallowest: depth from which there is one, in the unit of the values.
+        band: lowest and highest rate in Hz.
+
+    Returns:
+        The median prominence, peak to trough; None where there is no modulation.
+    """
+    peaks, found = find_peaks(values, prominence=shallowest)
+    if len(peaks) < FEWEST_PEAKS:
+        return None
+    gaps = np.diff(peaks) * seconds
+    if gaps.std() > UNEVEN * gaps.mean() or not band[0] <= 1.0 / gaps.mean() <= band[1]:
+        return None
+    return float(np.median(found["prominences"]))
+
+
+def pitch_track(frequencies: Array) -> Array:
+    """Frames ``(F,)`` in Hz, 0 where not periodic, in semitones from the first periodic frame to the last.
+
+    Gaps are filled with straight lines.
+    """
+    periodic = np.flatnonzero(frequencies)
+    if not len(periodic):
+        return np.zeros(0)
+    frames = np.arange(periodic[0], periodic[-1] + 1)
+    return np.interp(frames, periodic, 12.0 * np.log2(frequencies[periodic]))
+
+
+def level_track(power: Array, seconds: float, depth: float) -> Array:
+    """Mean squares ``(E,)`` as a smooth level in dB, nothing lower than `depth` dB below the highest.
+
+    Args:
+        power: mean squares of a sound that is not silent.
+        seconds: between two of them.
+        depth: in dB.
+    """
+    count = max(1, round(SMOOTH / seconds))
+    for _ in range(2):
+        padded = np.pad(power, (count // 2, count - 1 - count // 2), "edge")
+        power = np.convolve(padded, np.full(count, 1.0 / count), "valid")
+    return 10.0 * np.log10(np.maximum(power, power.max() * 10.0 ** (-depth / 10.0)))
+
 
 SHARE = 0.95
 """Of the power lies below the roll-off."""
@@ -63,6 +151,17 @@ NEUTRAL = math.log2(1000.0)
 FLOOR = 10.0 * math.log10(QUIET)
 
 _BATCH = 8  # sounds at a time: a spectrogram of a second is 0.7 MB
+
+
+Array = NDArray[np.float64]
+#: The envelope falls by 20 dB in its decay; so much is the shortest that ISO 3382-1 takes a reverberation from (T20).
+DECAY = 20.0
+#: dB below the envelope's maximum that are heard beside it, as in `synthvae.audio.pitch.loud_frames`.
+HEARD = 40.0
+#: Depth from which there is a vibrato, in semitones, and a tremolo, in dB.
+SHALLOWEST_VIBRATO, SHALLOWEST_TREMOLO = 0.3, 3.0
+#: How many times lower than `LOWEST` a sound without pitch is searched for a period.
+DEEPER = 4
 
 
 @dataclass(frozen=True)
@@ -321,3 +420,146 @@ def _regression(sample_rate: int) -> Tensor:
     weight = 1.0 / np.arange(LOWEST_BIN, N_FFT // 2 + 1)
     distance = octaves - np.average(octaves, weights=weight)
     return as_constant(weight * distance / (weight @ distance**2), torch.float64, torch.device("cpu"))
+
+
+PRESET_DESCRIPTORS: dict[str, Descriptor] = {
+    column.name: column
+    for column in (
+        Descriptor("pitch", "Hz", "median fundamental frequency, none where most of the sound has no pitch from 30 Hz"),
+        Descriptor("note", "MIDI", "the note nearest to the pitch, 60 is C4"),
+        Descriptor("cents", "cents", "from that note up to the pitch, -50 to 50"),
+        Descriptor("brightness", "Hz", "centre of the spectrum, median over what is heard"),
+        Descriptor("noisiness", "", "aperiodicity: noise's share of the power, 0 to 1"),
+        Descriptor("attack", "s", "time from 10 % to 90 % of the envelope's maximum"),
+        Descriptor("decay", "s", "time from the envelope's maximum until it is 20 dB below for good, none where never"),
+        Descriptor("loudness", "LUFS", "integrated loudness by ITU-R BS.1770-4"),
+        Descriptor("duration", "s", "time from the first to the last moment within 40 dB of the envelope's maximum"),
+        Descriptor("glide", "semitones", "pitch at the end over pitch at the start, none where not pitched"),
+        Descriptor("vibrato", "semitones", "depth of a regular movement of pitch, peak to trough, none where none"),
+        Descriptor(
+            "tremolo",
+            "dB",
+            "depth of a regular movement of level at 4 to 20 Hz, peak to trough, none where none",
+        ),
+        Descriptor("sweep", "octaves", "brightness at the end over brightness at the start"),
+    )
+}
+"""All there are, in order. A silent sound has a duration of 0 and nothing else."""
+_COLUMN = {name: number for number, name in enumerate(DESCRIPTORS)}
+
+
+@dataclass(frozen=True)
+class Measures:
+    """One sound.
+
+    Attributes:
+        descriptors: a value for each of `PRESET_DESCRIPTORS`.
+        heard: whether it is not silent.
+        flatness: of the spectrum, in dB, near 0 for noise.
+        spread: of the power around its centre, in octaves.
+        unsteadiness: interquartile range of the level over what is heard, in dB.
+        fall: from the envelope's maximum to the last fifth of what is heard, in dB.
+        span: range of the pitch, 5th to 95th percentile, in semitones; 0 where not pitched.
+        subsonic: whether it is periodic at a frequency too low to be a pitch.
+    """
+
+    descriptors: dict[str, float | None]
+    heard: bool
+    flatness: float = 0.0
+    spread: float = 0.0
+    unsteadiness: float = 0.0
+    fall: float = 0.0
+    span: float = 0.0
+    subsonic: bool = False
+
+
+def measure(sounds: Tensor, sample_rate: int) -> list[Measures]:
+    """Measure a few sounds; each one's values are a function of it alone.
+
+    Args:
+        sounds: ``(N, T)``, finite, full scale is 1.
+        sample_rate: in Hz.
+    """
+    pitch = track_pitch(sounds, sample_rate)
+    table = describe(sounds, sample_rate, pitch)
+    return [_measure(sound, sample_rate, pitch, row, table[row]) for row, sound in enumerate(sounds)]
+
+
+def _measure(sound: Tensor, sample_rate: int, pitch: Pitch, row: int, timbres: Array) -> Measures:
+    still = sound.double()
+    still = still - still.mean()
+    brightness = _brightness_track(still, sample_rate)
+    if not len(brightness):
+        return Measures(dict.fromkeys(PRESET_DESCRIPTORS) | {"duration": 0.0}, False)
+    column = {name: float(timbres[number]) for name, number in _COLUMN.items()}
+    envelopes, seconds = power_envelope(still[None], sample_rate)
+    power = envelopes[0].numpy()
+    envelope = 10.0 * np.log10(np.maximum(power / power.max(), 1e-30))
+    heard = np.flatnonzero(envelope >= -HEARD)
+    loud = envelope[heard[0] : heard[-1] + 1]
+    pitched = bool(pitch.pitched[row])
+    noisiness, subsonic = column["aperiodicity"], False
+    if not pitched:
+        deep = track_pitch(sound[None], DEEPER * sample_rate)  # as if it were played so many times faster
+        noisiness = min(noisiness, float(deep.aperiodicity[0]))
+        subsonic = bool(deep.pitched[0]) and deep.frequency[0] / DEEPER < LOWEST
+    values: dict[str, float | None] = dict.fromkeys(PRESET_DESCRIPTORS)
+    semitones = np.zeros(0)
+    if pitched:
+        frequency = float(pitch.frequency[row])
+        number = midi_number(frequency)
+        semitones = pitch_track(pitch.track[row])
+        step = float(pitch.times[1] - pitch.times[0]) if len(pitch.times) > 1 else 1.0
+        values |= {
+            "pitch": frequency,
+            "note": float(round(number)),
+            "cents": 100.0 * (number - round(number)),
+            "glide": change(semitones),
+            "vibrato": wavering(semitones, step, SHALLOWEST_VIBRATO, VIBRATO),
+        }
+    if not subsonic:  # its level follows its periods one by one
+        level = level_track(power, seconds, HEARD)
+        values["tremolo"] = wavering(level, seconds, SHALLOWEST_TREMOLO, TREMOLO)
+    values |= {
+        "brightness": 2.0 ** column["centroid"],
+        "noisiness": noisiness,
+        "attack": 10.0 ** column["log_attack_time"],
+        "decay": _decay(envelope, seconds),
+        "loudness": _loudness(still.numpy(), sample_rate),
+        "duration": len(loud) * seconds,
+        "sweep": change(brightness),
+    }
+    return Measures(
+        {name: None if value is None else float(f"{value:.6g}") for name, value in values.items()},
+        True,
+        column["flatness"],
+        column["spread"],
+        column["level_iqr"],
+        -float(np.median(loud[-max(1, len(loud) // 5) :])),
+        float(np.subtract(*np.percentile(semitones, [95, 5]))) if len(semitones) else 0.0,
+        subsonic,
+    )
+
+
+def _loudness(still: Array, sample_rate: int) -> float | None:
+    """In LUFS; of a sound that nothing passes the gate of, as if it were raised to full scale and turned down again."""
+    level = integrated_loudness(still, sample_rate)
+    if not math.isfinite(level):
+        peak = float(np.abs(still).max())
+        level = integrated_loudness(still / peak, sample_rate) + 20.0 * math.log10(peak)
+    return level if math.isfinite(level) else None
+
+
+def _decay(envelope: Array, seconds: float) -> float | None:
+    """From the maximum of an envelope ``(E,)`` in dB until it is 20 dB below and does not come back."""
+    above = np.flatnonzero(envelope >= envelope.max() - DECAY)[-1]
+    return None if above == len(envelope) - 1 else float((above + 1 - envelope.argmax()) * seconds)
+
+
+def _brightness_track(still: Tensor, sample_rate: int) -> Array:
+    """Centre of the power over log2 of the frequency in Hz, of every frame that is heard, ``(F,)``: none of silence."""
+    bins = stft(still[None])[0, LOWEST_BIN:].abs().square().T
+    power = bins.sum(1)
+    loud = loud_frames(power[None] * (2.0 / (N_FFT * WINDOW_POWER)))[0]
+    octaves = torch.arange(LOWEST_BIN, N_FFT // 2 + 1, dtype=bins.dtype).log2() + math.log2(sample_rate / N_FFT)
+    return ((bins[loud] @ octaves) / power[loud]).numpy()

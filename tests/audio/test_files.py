@@ -11,8 +11,7 @@ import pytest
 import soundfile
 from scipy.io import wavfile
 
-from synthvae.errors import UserError
-from synthvae.instruments.audio_files import (
+from synthvae.audio.files import (
     SamplerData,
     Stamp,
     check_flac,
@@ -20,8 +19,9 @@ from synthvae.instruments.audio_files import (
     has_stamp,
     quantise,
     read_stamp,
-    wav_bytes,
+    sampler_wav_bytes,
 )
+from synthvae.errors import UserError
 
 STAMP = Stamp("bright plück", "0123456789abcdef")
 NOISE = np.random.default_rng(0).uniform(-1.1, 1.1, 1001).astype(np.float32)  # odd, and too loud here and there
@@ -53,7 +53,7 @@ def test_quantised_samples_are_the_nearest_steps_and_stop_at_full_scale():
 @pytest.mark.parametrize("sample_format", ["float", "int16", "int24"])
 def test_a_wav_reads_back_to_the_bit_with_two_readers(sample_format: str):
     samples = quantise(NOISE, sample_format)
-    content = wav_bytes(samples, 44100, sample_format, STAMP, SamplerData(60.0))
+    content = sampler_wav_bytes(samples, 44100, sample_format, STAMP, SamplerData(60.0))
     with soundfile.SoundFile(io.BytesIO(content)) as file:
         assert (file.samplerate, file.channels, file.frames, file.title) == (44100, 1, 1001, "bright plück")
         read = file.read(dtype="float32" if sample_format == "float" else "int32")
@@ -76,25 +76,25 @@ def test_a_flac_reads_back_to_the_bit(sample_format: str):
 
 def test_same_samples_make_the_same_bytes():
     samples = quantise(NOISE, "int24")
-    assert wav_bytes(samples, 44100, "int24", STAMP) == wav_bytes(samples, 44100, "int24", STAMP)
+    assert sampler_wav_bytes(samples, 44100, "int24", STAMP) == sampler_wav_bytes(samples, 44100, "int24", STAMP)
     assert flac_bytes(samples, 44100, "int24", STAMP) == flac_bytes(samples, 44100, "int24", STAMP)
 
 
 def test_the_sampler_chunk_has_key_fraction_and_loop():
-    content = wav_bytes(quantise(NOISE, "int16"), 44100, "int16", STAMP, SamplerData(61.25, (100, 900)))
+    content = sampler_wav_bytes(quantise(NOISE, "int16"), 44100, "int16", STAMP, SamplerData(61.25, (100, 900)))
     numbers = struct.unpack("<9I6I", chunks(content)[b"smpl"])
     assert numbers[2] == round(1e9 / 44100)
     assert numbers[3:5] == (61, 2**30)
     assert numbers[7] == 1
     assert numbers[9:] == (0, 0, 100, 899, 0, 0)  # the last sample itself is the end
-    assert b"smpl" not in chunks(wav_bytes(quantise(NOISE, "int16"), 44100, "int16", STAMP))
+    assert b"smpl" not in chunks(sampler_wav_bytes(quantise(NOISE, "int16"), 44100, "int16", STAMP))
 
 
 @pytest.mark.parametrize(
     ("pitch", "key", "fraction"), [(60.0 - 1e-12, 60, 0.0), (59.96, 60, 0.0), (60.04, 60, 0.0), (59.9, 59, 0.9)]
 )
 def test_a_pitch_that_is_nearly_a_keys_is_that_keys(pitch: float, key: int, fraction: float):
-    content = wav_bytes(quantise(NOISE, "int16"), 44100, "int16", STAMP, SamplerData(pitch))
+    content = sampler_wav_bytes(quantise(NOISE, "int16"), 44100, "int16", STAMP, SamplerData(pitch))
     found = struct.unpack("<9I", chunks(content)[b"smpl"])[3:5]
     assert found[0] == key
     assert found[1] / 2**32 == pytest.approx(fraction, abs=1e-6)
@@ -103,7 +103,7 @@ def test_a_pitch_that_is_nearly_a_keys_is_that_keys(pitch: float, key: int, frac
 @pytest.mark.parametrize("ending", ["wav", "flac"])
 def test_a_stamp_holds_for_the_same_source_and_untouched_samples(tmp_path: Path, ending: str):
     samples = quantise(NOISE, "int24")
-    write = wav_bytes if ending == "wav" else flac_bytes
+    write = sampler_wav_bytes if ending == "wav" else flac_bytes
     path = tmp_path / f"a.{ending}"
     path.write_bytes(write(samples, 44100, "int24", STAMP))
     assert has_stamp(path, STAMP.source)
@@ -124,7 +124,7 @@ def test_a_stamp_holds_for_the_same_source_and_untouched_samples(tmp_path: Path,
 
 def test_what_is_no_sound_has_no_stamp(tmp_path: Path):
     (tmp_path / "text.wav").write_text("hello")
-    whole = wav_bytes(quantise(NOISE, "int16"), 44100, "int16", STAMP)
+    whole = sampler_wav_bytes(quantise(NOISE, "int16"), 44100, "int16", STAMP)
     (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
     for name in ("text.wav", "cut.wav", "missing.wav", "."):
         assert read_stamp(tmp_path / name) is None

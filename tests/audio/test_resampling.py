@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from synthvae.resampling import resample
+from synthvae.audio.resampling import resample
 
 RATES = [(44100, 16000), (48000, 44100), (44100, 48000), (16000, 44100), (44100, 24000), (8000, 32000)]
 

@@ -13,10 +13,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from synthvae.audio.wav import chunk, riff_wave
 from synthvae.errors import UserError
-from synthvae.wav import chunk, riff_wave
+from synthvae.files import atomic_write
 
 __all__ = [
+    "SAMPLER_FORMATS",
     "SAMPLE_FORMATS",
     "SamplerData",
     "Stamp",
@@ -25,16 +27,21 @@ __all__ = [
     "has_stamp",
     "quantise",
     "read_stamp",
+    "sampler_wav_bytes",
     "wav_bytes",
+    "write_wav",
 ]
 
-SAMPLE_FORMATS = ("float", "int16", "int24")
+SAMPLER_FORMATS = ("float", "int16", "int24")
 _BITS = {"int16": 16, "int24": 24}
 
 _STAMP = re.compile(r"synthvae export, made from ([0-9a-f]{16}), samples ([0-9a-f]{16})")
 
 _LOOP_FORWARD = 0
 _NEAR = 0.05  # semitones, which are not heard
+
+
+SAMPLE_FORMATS = ("float", "int16")
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ def quantise(audio: NDArray[np.floating], sample_format: str) -> NDArray[np.gene
     return np.clip(np.rint(audio.astype(np.float64) * scale), -scale, scale - 1).astype(np.int32)
 
 
-def wav_bytes(
+def sampler_wav_bytes(
     samples: NDArray[np.generic], sample_rate: int, sample_format: str, stamp: Stamp, sampler: SamplerData | None = None
 ) -> bytes:
     """A mono WAV file.
@@ -106,7 +113,7 @@ def wav_bytes(
 
 
 def flac_bytes(samples: NDArray[np.generic], sample_rate: int, sample_format: str, stamp: Stamp) -> bytes:
-    """A mono FLAC file; arguments as of `wav_bytes`, whole samples only.
+    """A mono FLAC file; arguments as of `sampler_wav_bytes`, whole samples only.
 
     Raises:
         UserError: if the encoder does not take the sample rate.
@@ -172,3 +179,42 @@ def _sampler_chunk(sampler: SamplerData, sample_rate: int) -> bytes:
     loops = [] if sampler.loop is None else [(0, _LOOP_FORWARD, sampler.loop[0], sampler.loop[1] - 1, 0, 0)]
     head = struct.pack("<9I", 0, 0, round(1e9 / sample_rate), min(max(key, 0), 127), fraction, 0, 0, len(loops), 0)
     return head + b"".join(struct.pack("<6I", *loop) for loop in loops)
+
+
+def check_sample_format(sample_format: str) -> None:
+    """Refuse an unknown sample format before anything is written.
+
+    Raises:
+        UserError: naming the legal ones.
+    """
+    if sample_format not in SAMPLE_FORMATS:
+        raise UserError(f"--format is {sample_format!r}; choose one of {', '.join(SAMPLE_FORMATS)}")
+
+
+def wav_bytes(audio: NDArray[np.floating], sample_rate: int, sample_format: str = "float") -> bytes:
+    """A mono WAV file.
+
+    Args:
+        audio: ``(T,)`` in [-1, 1].
+        sample_rate: Hz.
+        sample_format: ``float`` (32 bit) or ``int16``.
+
+    Returns:
+        The file's bytes, the same for the same samples.
+
+    Raises:
+        UserError: for an unknown sample format.
+    """
+    check_sample_format(sample_format)
+    if sample_format == "float":
+        return riff_wave(audio.astype(np.float32), sample_rate, 32)
+    return riff_wave(np.rint(np.clip(audio, -1.0, 1.0) * 32767).astype(np.int16), sample_rate, 16)
+
+
+def write_wav(path: Path, audio: NDArray[np.floating], sample_rate: int, sample_format: str = "float") -> None:
+    """Write `wav_bytes` to a file.
+
+    Raises:
+        UserError: if `path` cannot be written or the format is unknown.
+    """
+    atomic_write(path, wav_bytes(audio, sample_rate, sample_format))

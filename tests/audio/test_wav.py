@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from synthvae.wav import chunk, riff_wave
+from synthvae.audio.wav import chunk, riff_wave
 
 NOISE = np.random.default_rng(0).uniform(-1.0, 1.0, 1001)
 

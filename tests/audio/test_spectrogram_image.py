@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from synthvae.analysis.thumbnails import spectrogram_png
+from synthvae.audio.spectrogram_image import spectrogram_png
 
 RATE = 16000
 TIME = np.arange(RATE // 2) / RATE

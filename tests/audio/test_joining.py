@@ -1,8 +1,13 @@
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
-from synthvae.studio.joining import joined
+import numpy as np
+import pytest
+import soundfile
+
+from synthvae.audio.joining import joined, write_joined
+from synthvae.errors import UserError
 
 
 def test_lengths():
@@ -26,3 +31,17 @@ def test_what_does_not_overlap_is_kept_and_does_not_click():
     np.testing.assert_array_equal(result[1000:1100], 0.0)
     np.testing.assert_array_equal(result[1110:2090], -0.5)
     assert np.abs(np.diff(result)).max() < 0.51
+
+
+def test_joined_sounds_follow_each_other_with_a_gap_and_without_a_click(tmp_path: Path):
+    write_joined(tmp_path / "j.wav", np.ones((3, 1000), dtype=np.float32), 1000, 0.5)
+    sound, _ = soundfile.read(tmp_path / "j.wav")
+    assert len(sound) == 3 * 1000 + 2 * 500
+    assert (sound[:990] == 1.0).all()
+    assert sound[999] == 0.0
+    assert (sound[1000:1500] == 0.0).all()
+    assert sound[1500] == 1.0
+    for gap in (-1.0, float("nan"), 61.0):
+        with pytest.raises(UserError, match="--gap is"):
+            write_joined(tmp_path / "k.wav", np.ones((1, 9), dtype=np.float32), 1000, gap)
+    assert not (tmp_path / "k.wav").exists()

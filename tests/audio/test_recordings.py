@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from synthvae import recordings
+from synthvae.audio import recordings
+from synthvae.audio.recordings import Recording, mix_down, read_recording
 from synthvae.errors import UserError
-from synthvae.recordings import Recording, mix_down, read_recording
 
 RATE = 48000
 TONE = 0.3 * np.sin(2 * np.pi * 440 * np.arange(RATE // 2) / RATE)

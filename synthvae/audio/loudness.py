@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyloudnorm import Meter
 
-from synthvae.resampling import resample
+from synthvae.audio.resampling import resample
 
 __all__ = ["GATE", "integrated_loudness"]
 

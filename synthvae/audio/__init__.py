@@ -1,0 +1,1 @@
+"""Audio as arrays: reading, writing, resampling, loudness, pitch and descriptors."""
