@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.audio.recordings import Recording
+from synthvae.bank.analysis import EMBEDDED, LONGEST, Heard, distances, embed, hear
 from synthvae.bank.database import Database
 from synthvae.bank.entries import Entry, all_values, bank_name, checked_tags, content_hash
-from synthvae.bank.exchange import read_bank_json, write_bank_json
 from synthvae.bank.queries import Added, Row, find_hash, find_number, insert, order, read_embedding, read_entries, where
-from synthvae.bank.sounds import EMBEDDED, LONGEST, Heard, distances, embed, hear
+from synthvae.bank.transfer import read_bank_json, write_bank_json
 from synthvae.errors import UserError
 from synthvae.presets.preset import Preset
 
@@ -196,7 +196,7 @@ class Bank:
         return bytes(row[0])
 
     def embedding(self, which: int | str) -> Array:
-        """A preset's place among sounds, ``(64,)``; see `synthvae.bank.sounds.embed`.
+        """A preset's place among sounds, ``(64,)``; see `synthvae.bank.analysis.embed`.
 
         Raises:
             UserError: as `get`.

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
+from synthvae.bank.analysis import Heard
 from synthvae.bank.entries import COLUMNS, Entry
-from synthvae.bank.sounds import Heard
 from synthvae.errors import UserError
 from synthvae.generation import is_number
 from synthvae.parameters.space import shown

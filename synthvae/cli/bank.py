@@ -270,7 +270,7 @@ def export(
 
     Example: `synthvae bank export keepers --tag keeper`
     """
-    from synthvae.bank.exchange import write_files
+    from synthvae.bank.transfer import write_files
     from synthvae.presets.documents import check_target
 
     opened = _open(bank)
@@ -301,7 +301,7 @@ def import_presets(
 
     Example: `synthvae bank import keepers.json`
     """
-    from synthvae.bank.exchange import read_bank_json
+    from synthvae.bank.transfer import read_bank_json
 
     count = len(read_bank_json(file))  # before a bank is made for it
     with _kept(count) as update:
@@ -360,7 +360,7 @@ def _bound(name: str, text: str, whole: str) -> float | None:
 def _like(bank: Bank, text: str) -> tuple[Recording | Preset | NDArray[np.float64], int | None]:
     """What ``--like`` means, and its number where it is a preset of the bank."""
     from synthvae.audio.recordings import read_recording
-    from synthvae.bank.sounds import LONGEST
+    from synthvae.bank.analysis import LONGEST
     from synthvae.parameters.voice import VOICE_78
     from synthvae.presets.preset import read_preset
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from synthvae.bank import Bank
-from synthvae.bank.exchange import FORMAT, file_names, read_bank_json, write_files
+from synthvae.bank.transfer import FORMAT, file_names, read_bank_json, write_files
 from synthvae.errors import UserError
 from synthvae.naming import name_sounds
 from synthvae.parameters.voice import VOICE_78

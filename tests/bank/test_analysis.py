@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from synthvae.audio.recordings import Recording
-from synthvae.bank.sounds import EMBEDDED, distances, embed, hear
+from synthvae.bank.analysis import EMBEDDED, distances, embed, hear
 from synthvae.errors import UserError
 from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
