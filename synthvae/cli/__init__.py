@@ -9,20 +9,7 @@ import sys
 import typer
 
 from synthvae.allocator import keep_freed_memory
-from synthvae.cli import (
-    analyze,
-    bank,
-    datasets,
-    experiment,
-    explore,
-    export,
-    match,
-    metric,
-    play,
-    presets,
-    train,
-    walk,
-)
+from synthvae.cli import analyze, bank, datasets, experiment, exploration, explore, export, latents, match, play, train
 from synthvae.errors import UserError
 
 __all__ = ["app", "main"]
@@ -38,11 +25,10 @@ app = typer.Typer(
 
 for _module in (
     datasets,
-    metric,
     train,
     analyze,
-    presets,
-    walk,
+    latents,
+    exploration,
     explore,
     match,
     export,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,12 +13,16 @@ if TYPE_CHECKING:
 
     from synthvae.bank import Added, Entry
 
-__all__ = ["counted", "print_added", "print_entries", "print_entry"]
+__all__ = ["counted", "print_added", "print_entries", "print_entry", "print_files"]
 
 #: Lines that `add` and `import` print one by one.
 LISTED = 20
 #: Columns of a table where nobody watches a terminal.
 WIDTH = 120
+
+
+#: Files that are printed one by one.
+LISTED_FILES = 8
 
 
 def counted(count: int) -> str:
@@ -110,3 +116,12 @@ def print_entry(entry: Entry, values: bool) -> None:
         units = {parameter.name: parameter.unit for parameter in VOICE_78}
         for key, value in entry.values.items():
             print(f"{key:32} {value:.6g} {units.get(key, '')}".rstrip())
+
+
+def print_files(directory: Path, paths: Sequence[Path], what: str) -> None:
+    """Print how many there are, and the first few and the last by name."""
+    print(f"{directory}: {len(paths)} {what}")
+    for path in paths[:LISTED_FILES]:
+        print(f"  {path.name}")
+    if len(paths) > LISTED_FILES:
+        print(f"  and {len(paths) - LISTED_FILES} more, up to {paths[-1].name}")

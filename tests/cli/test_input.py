@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from synthvae.cli.presets import _numbered
+from synthvae.cli.latents import _numbered
 from synthvae.errors import UserError
 from synthvae.presets.dataset import Dataset
 from synthvae.presets.documents import check_target

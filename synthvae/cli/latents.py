@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from synthvae.cli.listing import print_files
+from synthvae.cli.bank_output import print_files
 from synthvae.cli.progress import progress_bar
 from synthvae.errors import UserError
 
