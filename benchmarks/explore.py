@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 __all__ = ["LIMITS", "ExploreMeasurement", "explore_table", "measure_explore"]
 

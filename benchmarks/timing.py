@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from synthvae.provenance import hardware, versions
+from synthvae.core.provenance import hardware, versions
 
 __all__ = ["Candidate", "Measurement", "document", "measure", "provenance", "table"]
 

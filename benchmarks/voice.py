@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.timing import Candidate, Measurement, measure
+from synthvae.core.provenance import hardware, versions
 from synthvae.features import build_feature
 from synthvae.parameters.space import ParameterSpace
 from synthvae.parameters.voice import VOICE_63, VOICE_78
-from synthvae.provenance import hardware, versions
 from synthvae.synth.torchsynth_voice import TorchsynthVoice
 from synthvae.synth.voice import Voice
 

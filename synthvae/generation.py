@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from synthvae.audio.files import write_wav
-from synthvae.errors import UserError
-from synthvae.parameters.space import ParameterSpace, shown
+from synthvae.core.checks import check_seed, is_number, shown
+from synthvae.core.errors import UserError
+from synthvae.parameters.space import ParameterSpace
 from synthvae.presets.dataset import SPLITS, DatasetHeader, write_dataset
 from synthvae.presets.names import earlier_files, slug
 from synthvae.presets.preset import Preset, write_preset
@@ -21,17 +22,7 @@ from synthvae.presets.rounding import round_significant
 from synthvae.presets.sampling import SYNTH1B1_WIDTH, synth1b1_unit, uniform_unit
 from synthvae.presets.settings import RenderSettings
 
-__all__ = [
-    "SOURCES",
-    "check_seed",
-    "draw_presets",
-    "generate_dataset",
-    "is_number",
-    "parse_indices",
-    "parse_splits",
-    "render_all",
-    "write_sounds",
-]
+__all__ = ["SOURCES", "draw_presets", "generate_dataset", "parse_indices", "parse_splits", "render_all", "write_sounds"]
 
 #: Distributions of presets: uniform in torchsynth's unit cube, uniform in human units (seconds, hertz, ...), or the
 #: parameter sets of synth1B1.
@@ -39,33 +30,10 @@ SOURCES = ("uniform", "uniform-human", "synth1b1")
 #: The thesis's 100,000 / 20,000 / 20,000.
 SHARES = (5, 1, 1)
 CHUNK = 8192
-#: Every generator that is seeded here takes so much.
-LARGEST_SEED = 2**63 - 1
-#: Digits of a preset's number; more cannot be one.
-MOST_DIGITS = 18
 
 Progress = Callable[[int], object]
 #: Sounds ``(N, T)`` and their sample rate to name and descriptors of each; `synthvae.naming.name_sounds` is one.
 Naming = Callable[[Tensor, int], Sequence[tuple[str, Mapping[str, float | None]]]]
-
-
-def check_seed(seed: int, option: str = "--seed") -> None:
-    """Refuse a seed that a generator does not take.
-
-    Args:
-        seed: 0 to 2^63 - 1.
-        option: that chose it, for the message.
-
-    Raises:
-        UserError: naming both.
-    """
-    if not 0 <= seed <= LARGEST_SEED:
-        raise UserError(f"{option} is {shown(seed)}; give a whole number from 0 to {LARGEST_SEED}")
-
-
-def is_number(text: str) -> bool:
-    """Whether `text` is nothing but the digits 0 to 9, and few enough to be the number of a preset."""
-    return text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
 
 
 def parse_splits(text: str | None, size: int) -> dict[str, tuple[int, int]]:

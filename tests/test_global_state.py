@@ -47,7 +47,7 @@ for name in modules:
     if not name.startswith("synthvae.studio"):  # an extra, whose libraries may be missing
         importlib.import_module(name)
 
-from synthvae.files import atomic_write
+from synthvae.core.files import atomic_write
 from synthvae.presets.dataset import read_dataset
 from synthvae.synth.voice import Voice
 

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from synthvae import load_run
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
+from synthvae.core.files import load_tensors
+from synthvae.core.randomness import epoch_order, generator
 from synthvae.exploration.finding import find_run
-from synthvae.tensors import load_tensors
 from synthvae.training import trainer
-from synthvae.training.randomness import epoch_order, generator
 from synthvae.training.settings import NETWORK, Settings, setting
 from synthvae.training.tasks import registry
 from synthvae.training.tasks.base import Place, Task, Validation

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from synthvae.analysis.checks import finite_values
-from synthvae.errors import UserError
+from synthvae.core.checks import finite_values
+from synthvae.core.errors import UserError
 
 __all__ = ["NormalityTest", "SpreadTest", "levene", "p_text", "shapiro_wilk"]
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthvae.analysis.parallel import on_threads
 from synthvae.audio.pitch import Measured, check_sounds, f0_error_cents, loud_frames, track_pitch
+from synthvae.core.executor import on_threads
 from synthvae.features import build_feature, stft
 from synthvae.features.mel import FLOOR, FULL_SCALE
 from synthvae.features.mfcc import BANDS

@@ -18,7 +18,7 @@ from synthvae.analysis.frechet import (
     frechet_floor,
 )
 from synthvae.analysis.kernel_distance import KernelDistance, KernelFloor, kernel_distance, kernel_floor
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 __all__ = ["EmbeddedTests", "SetDistances", "SetNulls", "measure_nulls", "measure_set"]
 

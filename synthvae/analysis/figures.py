@@ -23,9 +23,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullForm
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage, stats
 
-from synthvae.analysis.checks import finite_matrix, finite_values, require_finite
-from synthvae.errors import UserError
-from synthvae.files import atomic_write
+from synthvae.core.checks import finite_matrix, finite_values, require_finite
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_write
 
 __all__ = [
     "both_bytes",

@@ -15,8 +15,8 @@ from scipy import stats
 from scipy.linalg import lapack
 from threadpoolctl import threadpool_limits
 
-from synthvae.analysis.checks import finite_matrix, require_finite
-from synthvae.errors import UserError
+from synthvae.core.checks import finite_matrix, require_finite
+from synthvae.core.errors import UserError
 
 __all__ = [
     "ExtrapolatedDistance",

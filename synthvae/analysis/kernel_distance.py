@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from synthvae.analysis.checks import finite_matrix
-from synthvae.errors import UserError
+from synthvae.core.checks import finite_matrix
+from synthvae.core.errors import UserError
 
 __all__ = ["SCALE", "KernelDistance", "KernelFloor", "kernel_distance", "kernel_floor", "median_distance"]
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from synthvae.analysis.checks import finite_matrix
 from synthvae.analysis.validity import cluster_scores
-from synthvae.errors import UserError
+from synthvae.core.checks import finite_matrix
+from synthvae.core.errors import UserError
 
 __all__ = [
     "ClusterQuality",

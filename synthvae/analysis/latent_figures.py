@@ -16,10 +16,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from synthvae.analysis.checks import finite_matrix, finite_values
 from synthvae.analysis.figures import BLUE, CYCLE, FAINT, INK, QUIET, STYLE, VERMILLION
 from synthvae.analysis.movement import PathComparison
-from synthvae.errors import UserError
+from synthvae.core.checks import finite_matrix, finite_values
+from synthvae.core.errors import UserError
 
 __all__ = ["cluster_spectra", "effect_heatmap", "interpolation_chart", "value_map"]
 

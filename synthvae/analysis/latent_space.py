@@ -30,7 +30,7 @@ from synthvae.analysis.neighbourhoods import (
 )
 from synthvae.analysis.survey import MAP, SpaceSurvey
 from synthvae.audio.descriptors import DESCRIPTORS, describe
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.generation import render_all
 from synthvae.training.run import Run
 

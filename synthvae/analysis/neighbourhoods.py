@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from synthvae.analysis.checks import finite_matrix
 from synthvae.analysis.reconstruction import Summary, summarise
-from synthvae.errors import UserError
+from synthvae.core.checks import finite_matrix
+from synthvae.core.errors import UserError
 
 __all__ = [
     "ClusterExample",

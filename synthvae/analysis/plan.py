@@ -29,7 +29,6 @@ from synthvae.analysis.latent_space import (
 )
 from synthvae.analysis.map_grid import GRID_NEIGHBOURS, MapGrid, measure_grid
 from synthvae.analysis.null_maps import COLLAPSED, NOISE, NULL_SEEDS, collapsed_encoder
-from synthvae.analysis.parallel import on_threads
 from synthvae.analysis.reconstruction import derangement
 from synthvae.analysis.results import (
     CollapsedDraws,
@@ -59,10 +58,10 @@ from synthvae.analysis.sounds import (
     render_tests,
     train_part,
 )
-from synthvae.analysis.steps import Agenda, Step
-from synthvae.analysis.storage import Store
 from synthvae.analysis.survey import LatentSurvey, SpaceSurvey, noise_draws, survey_draws, survey_latents, survey_noise
 from synthvae.audio.descriptors import describe
+from synthvae.core.executor import on_threads
+from synthvae.core.store import Agenda, Step, Store
 from synthvae.generation import render_all
 from synthvae.models import parse_architecture
 from synthvae.presets.dataset import Dataset

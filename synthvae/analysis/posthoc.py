@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from synthvae.analysis.assumptions import p_text
-from synthvae.analysis.checks import finite_values
-from synthvae.errors import UserError
+from synthvae.core.checks import finite_values
+from synthvae.core.errors import UserError
 
 __all__ = ["PairTest", "dunn", "holm", "share_lower", "superiority"]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from synthvae.analysis.checks import finite_values, require_finite
-from synthvae.errors import UserError
+from synthvae.core.checks import finite_values, require_finite
+from synthvae.core.errors import UserError
 
 __all__ = [
     "Nulls",

@@ -21,11 +21,11 @@ import pandas as pd
 from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
-from synthvae import provenance
-from synthvae.analysis.checks import finite_values
 from synthvae.audio.files import wav_bytes
-from synthvae.errors import UserError
-from synthvae.files import atomic_write
+from synthvae.core import provenance
+from synthvae.core.checks import finite_values
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_write
 from synthvae.pages import render_template
 
 __all__ = [

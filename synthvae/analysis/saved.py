@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 __all__ = ["SavedAnalysis", "load_analysis"]
 

@@ -18,12 +18,13 @@ from synthvae.analysis.frechet import (
     frechet_floor,
     logmel_embedding,
 )
-from synthvae.analysis.parallel import on_threads
 from synthvae.analysis.reconstruction import Nulls, PresetErrors, concatenate, null_errors, preset_errors
 from synthvae.analysis.waveforms import WaveformErrors, WaveformNulls, null_waveforms, waveform_errors
-from synthvae.errors import UserError
+from synthvae.core.checks import LARGEST_SEED
+from synthvae.core.errors import UserError
+from synthvae.core.executor import on_threads
 from synthvae.features import Feature, build_feature
-from synthvae.generation import LARGEST_SEED, SOURCES, draw_presets, render_all
+from synthvae.generation import SOURCES, draw_presets, render_all
 from synthvae.losses.terms import kl_divergence
 from synthvae.presets.dataset import Dataset
 from synthvae.training.run import Run

@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
 from synthvae.analysis.assumptions import NormalityTest, SpreadTest, levene, p_text, shapiro_wilk
-from synthvae.analysis.checks import finite_values
 from synthvae.analysis.posthoc import PairTest, dunn
-from synthvae.errors import UserError
+from synthvae.core.checks import finite_values
+from synthvae.core.errors import UserError
 
 __all__ = [
     "CountTest",

@@ -18,7 +18,6 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from synthvae.analysis.checks import finite_matrix
 from synthvae.analysis.latent import (
     ClusterQuality,
     MapSettings,
@@ -30,7 +29,8 @@ from synthvae.analysis.latent import (
     umap_map,
 )
 from synthvae.analysis.null_maps import COLLAPSED, NOISE, Expected, expected_clusters
-from synthvae.errors import UserError
+from synthvae.core.checks import finite_matrix
+from synthvae.core.errors import UserError
 
 __all__ = [
     "Clustering",

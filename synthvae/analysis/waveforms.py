@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from synthvae.analysis.parallel import on_threads
 from synthvae.analysis.reconstruction import derangement
 from synthvae.audio.pitch import check_sounds
+from synthvae.core.executor import on_threads
 from synthvae.features import stft
 from synthvae.losses.envelope import FLOOR, HOP, envelope
 

@@ -25,10 +25,10 @@ from scipy.signal import detrend, find_peaks
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthvae.analysis.parallel import on_threads
 from synthvae.audio.loudness import integrated_loudness
 from synthvae.audio.notes import midi_number
 from synthvae.audio.pitch import LOWEST, QUIET, Pitch, check_sounds, loud_frames, track_pitch
+from synthvae.core.executor import on_threads
 from synthvae.features.base import as_constant
 from synthvae.features.fourier import HOP, N_FFT, stft
 

@@ -14,8 +14,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from synthvae.audio.wav import chunk, riff_wave
-from synthvae.errors import UserError
-from synthvae.files import atomic_write
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_write
 
 __all__ = [
     "SAMPLER_FORMATS",

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.audio.files import wav_bytes
-from synthvae.errors import UserError
-from synthvae.files import atomic_write
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_write
 
 __all__ = ["check_gap", "joined", "write_joined"]
 

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from synthvae.analysis.checks import require_finite
-from synthvae.analysis.parallel import on_threads
-from synthvae.errors import UserError
+from synthvae.core.checks import require_finite
+from synthvae.core.errors import UserError
+from synthvae.core.executor import on_threads
 from synthvae.features.base import as_constant
 
 __all__ = ["LOWEST", "Measured", "Pitch", "check_sounds", "f0_error_cents", "loud_frames", "track_pitch"]

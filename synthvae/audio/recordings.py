@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.presets.settings import SAMPLE_RATES
 
 __all__ = ["READ_AT_MOST", "Recording", "mix_down", "read_recording"]

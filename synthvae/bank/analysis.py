@@ -15,7 +15,7 @@ from synthvae.analysis.frechet import logmel_embedding
 from synthvae.audio.recordings import Recording
 from synthvae.audio.resampling import resample
 from synthvae.audio.spectrogram_image import spectrogram_png
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.features.mel import log_mel
 from synthvae.naming import name_sounds
 from synthvae.parameters.voice import VOICE_78

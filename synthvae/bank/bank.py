@@ -17,7 +17,7 @@ from synthvae.bank.database import Database
 from synthvae.bank.entries import Entry, all_values, bank_name, checked_tags, content_hash
 from synthvae.bank.queries import Added, Row, find_hash, find_number, insert, order, read_embedding, read_entries, where
 from synthvae.bank.transfer import read_bank_json, write_bank_json
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.presets.preset import Preset
 
 __all__ = ["Bank"]

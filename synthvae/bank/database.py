@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from synthvae.errors import UserError
-from synthvae.parameters.space import shown
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
 
 __all__ = ["VERSION", "Database", "default_path"]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from synthvae.errors import UserError
-from synthvae.parameters.space import shown
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
 from synthvae.parameters.voice import VOICE_78
 from synthvae.presets.preset import Preset, check_name
 from synthvae.presets.rounding import round_significant

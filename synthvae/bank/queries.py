@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.bank.analysis import Heard
 from synthvae.bank.entries import COLUMNS, Entry
-from synthvae.errors import UserError
-from synthvae.generation import is_number
-from synthvae.parameters.space import shown
+from synthvae.core.checks import is_number, shown
+from synthvae.core.errors import UserError
 from synthvae.presets.preset import Preset
 
 __all__ = [

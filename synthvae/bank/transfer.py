@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from synthvae.bank.entries import Entry, bank_name, checked_tags
-from synthvae.errors import UserError
-from synthvae.files import atomic_write, ensure_directory
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_write, ensure_directory
+from synthvae.core.json import check_target, dump_json, load_json
 from synthvae.generation import write_sounds
-from synthvae.parameters.space import shown
 from synthvae.parameters.voice import VOICE_78
-from synthvae.presets.documents import check_target, dump_json, load_json
 from synthvae.presets.names import slug
 from synthvae.presets.preset import Preset
 from synthvae.presets.settings import SYNTH, RenderSettings, check_format

@@ -8,9 +8,9 @@ import sys
 
 import typer
 
-from synthvae.allocator import keep_freed_memory
 from synthvae.cli import analyze, bank, datasets, experiment, exploration, explore, export, latents, match, play, train
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
+from synthvae.core.memory import keep_freed_memory
 
 __all__ = ["app", "main"]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthvae.cli.progress import progress_bar
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 if TYPE_CHECKING:
-    from synthvae.analysis.steps import Agenda
+    from synthvae.core.store import Agenda
 
 __all__ = ["check_maps", "register"]
 

@@ -13,7 +13,7 @@ import typer
 
 from synthvae.cli.bank_output import counted, print_added, print_entries, print_entry
 from synthvae.cli.progress import progress_bar
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -185,8 +185,8 @@ def show(
 
     Example: `synthvae bank show "bright noisy pluck, A3" --picture pluck.png`
     """
-    from synthvae.files import atomic_write
-    from synthvae.presets.documents import check_target
+    from synthvae.core.files import atomic_write
+    from synthvae.core.json import check_target
 
     opened = _open(bank)
     entry = opened.get(name)
@@ -271,7 +271,7 @@ def export(
     Example: `synthvae bank export keepers --tag keeper`
     """
     from synthvae.bank.transfer import write_files
-    from synthvae.presets.documents import check_target
+    from synthvae.core.json import check_target
 
     opened = _open(bank)
     entries: Sequence[Entry]

@@ -9,7 +9,7 @@ import typer
 
 from synthvae.cli.bank_output import print_files
 from synthvae.cli.progress import progress_bar
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 __all__ = ["register"]
 
@@ -48,8 +48,8 @@ def generate_dataset(
     if parameters not in (63, 78):
         raise UserError(f"--parameters is {parameters}; choose 63 (the thesis's set) or 78 (all)")
     from synthvae import generation
+    from synthvae.core.json import check_target
     from synthvae.parameters.voice import VOICE_63, VOICE_78
-    from synthvae.presets.documents import check_target
     from synthvae.presets.settings import RenderSettings
 
     check_target(out, overwrite)
@@ -80,7 +80,7 @@ def render(
     """
     from synthvae import generation
     from synthvae.audio.files import check_sample_format
-    from synthvae.files import ensure_directory
+    from synthvae.core.files import ensure_directory
     from synthvae.naming import name_sounds
     from synthvae.presets.dataset import read_dataset
     from synthvae.presets.preset import Preset

@@ -13,7 +13,7 @@ import typer
 
 from synthvae.cli.analyze import check_maps
 from synthvae.cli.progress import progress_bar
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 __all__ = ["register"]
 
@@ -65,8 +65,8 @@ def run(
         raise UserError(f"--jobs is {jobs}; give 1 or more")
     if device is not None and device not in ("auto", "cpu", "cuda"):
         raise UserError(f"--device is {device!r}; choose auto, cpu or cuda")
+    from synthvae.core.executor import Stopped, usual_jobs
     from synthvae.experiments.cases import select_cases
-    from synthvae.experiments.pool import Stopped, usual_jobs
     from synthvae.experiments.runner import is_done, plan, prepare_data, run_jobs
 
     planned = plan(select_cases(names), seeds, scale, out, {} if device is None else {"device": device})
@@ -139,10 +139,10 @@ def report(
     if fad_limit is not None and fad_limit < 2:
         raise UserError(f"--fad-limit is {fad_limit}; give at least 2 sounds")
     check_maps(map_presets, map_nulls)
+    from synthvae.core.executor import usual_jobs
     from synthvae.experiments.distances import measure_reference, measure_run_distances, plan_comparison
     from synthvae.experiments.maps import measure_null, plan_nulls
     from synthvae.experiments.measures import measure_job
-    from synthvae.experiments.pool import usual_jobs
     from synthvae.experiments.report import draw_example, finished_jobs, write_report
 
     found = finished_jobs(scale, runs)
@@ -164,7 +164,7 @@ def report(
 
 def _measure(title: str, function: Callable[[Any], object], tasks: Sequence[Any], processes: int) -> None:
     """Call a function of `run_tasks` for each task, with a bar; raises the first error, after all others are done."""
-    from synthvae.experiments.pool import Stopped, run_tasks
+    from synthvae.core.executor import Stopped, run_tasks
 
     measured = 0
     with progress_bar(title, len(tasks)) as update:

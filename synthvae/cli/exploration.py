@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from synthvae.cli.progress import progress_bar
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 if TYPE_CHECKING:
     from synthvae.exploration import Walk

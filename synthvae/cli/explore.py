@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 __all__ = ["register"]
 

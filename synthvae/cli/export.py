@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthvae.cli.progress import progress_bar
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

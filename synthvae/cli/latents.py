@@ -9,7 +9,7 @@ import typer
 
 from synthvae.cli.bank_output import print_files
 from synthvae.cli.progress import progress_bar
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 __all__ = ["register"]
 
@@ -45,7 +45,7 @@ def decode(
     if random is not None and random < 1:
         raise UserError(f"--random is {random}; give at least 1")
     from synthvae import exploration
-    from synthvae.generation import check_seed
+    from synthvae.core.checks import check_seed
     from synthvae.training.run import load_run
 
     check_seed(seed)
@@ -77,7 +77,7 @@ def encode(
     Example: `synthvae encode experiments/runs/first sounds --out latents.json`
     """
     from synthvae import exploration
-    from synthvae.presets.documents import check_target
+    from synthvae.core.json import check_target
     from synthvae.presets.preset import read_presets
     from synthvae.training.run import load_run
 
@@ -106,7 +106,7 @@ def interpolate(
     import torch
 
     from synthvae import exploration
-    from synthvae.generation import is_number
+    from synthvae.core.checks import is_number
     from synthvae.training.run import load_run
 
     model = load_run(run, needs="parameters")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from synthvae.cli.progress import progress_bar
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 __all__ = ["register"]
 
@@ -125,7 +125,7 @@ def train_encoder(
 
     Example: `synthvae train-encoder experiments/runs/best-16 --presets 100000`
     """
-    from synthvae.generation import check_seed
+    from synthvae.core.checks import check_seed
 
     check_seed(seed)
     from synthvae.training.run import load_run

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.training.config import Overlay, TrainConfig, read_overlay, resolve_config
 from synthvae.training.settings import refuse_unknown
 

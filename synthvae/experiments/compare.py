@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from synthvae.analysis.checks import finite_matrix
-from synthvae.errors import UserError
+from synthvae.core.checks import finite_matrix
+from synthvae.core.errors import UserError
 
 __all__ = ["Interval", "mean_value", "relative_error"]
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from synthvae.analysis.embeddings import Embedding, build_embedding
 from synthvae.analysis.frechet import GaussianStatistics, gaussian_distance
 from synthvae.analysis.sounds import BATCH, train_part
-from synthvae.analysis.storage import Store
-from synthvae.experiments.pool import report, stop_requested
+from synthvae.core.executor import report, stop_requested
+from synthvae.core.store import Store
 from synthvae.experiments.runner import Job, dataset_and_voice
 from synthvae.generation import render_all
 from synthvae.training.run import load_run

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from synthvae.analysis.latent import ClusterQuality, cluster_quality, dbscan_labels, map_latents, umap_map
 from synthvae.analysis.null_maps import COLLAPSED, NOISE, Expected, collapsed_encoder, expected_clusters
 from synthvae.analysis.sounds import presets_to_map
-from synthvae.analysis.storage import Store
 from synthvae.analysis.survey import noise_draws
-from synthvae.experiments.pool import report, stop_requested
+from synthvae.core.executor import report, stop_requested
+from synthvae.core.store import Store
 from synthvae.experiments.runner import Job, dataset_and_voice
 from synthvae.models import parse_architecture
 from synthvae.training.run import Run

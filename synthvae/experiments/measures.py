@@ -23,10 +23,10 @@ from synthvae.analysis.sounds import (
     render_tests,
 )
 from synthvae.analysis.waveforms import WAVEFORM_UNITS
+from synthvae.core.executor import report, stop_requested
+from synthvae.core.files import atomic_write
 from synthvae.experiments.maps import case_clusters
-from synthvae.experiments.pool import report, stop_requested
 from synthvae.experiments.runner import Job, dataset_and_voice
-from synthvae.files import atomic_write
 from synthvae.presets.dataset import Dataset
 from synthvae.training.run import Run, load_run
 

@@ -14,7 +14,9 @@ from synthvae.analysis.figures import error_distributions, png_bytes, waveform_o
 from synthvae.analysis.null_maps import NULL_SEEDS
 from synthvae.analysis.report import write_csv
 from synthvae.analysis.sounds import FEATURE_UNITS, MAPPED, example_index
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_write, ensure_directory
+from synthvae.core.provenance import hardware, versions
 from synthvae.experiments.cases import Case, list_cases
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.conclusions import Answer, answers, answers_frame, group_tests
@@ -25,8 +27,6 @@ from synthvae.experiments.measures import read_case, read_nulls
 from synthvae.experiments.runner import Job, dataset_and_voice, is_done, plan
 from synthvae.experiments.scale import dataset_size, scale_label
 from synthvae.experiments.tables import THESIS_FEATURES, Results, Table, heard_table, thesis_tables
-from synthvae.files import atomic_write, ensure_directory
-from synthvae.provenance import hardware, versions
 from synthvae.training.run import load_run, read_description
 
 __all__ = ["Example", "draw_example", "finished_jobs", "write_report"]

@@ -11,9 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
+from synthvae.core.executor import report, run_tasks, stop_requested
 from synthvae.experiments.cases import Case
-from synthvae.experiments.pool import report, run_tasks, stop_requested
 from synthvae.experiments.scale import dataset_size, scale_label, scaled
 from synthvae.features import build_feature
 from synthvae.generation import generate_dataset

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.losses import LOSSES
 from synthvae.training.config import TrainConfig
 

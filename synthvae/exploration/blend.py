@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.exploration.morph import check_presets
 from synthvae.exploration.paths import angles, residual, unwrapped, within
 from synthvae.training.run import Run

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from synthvae.audio.files import check_sample_format
-from synthvae.files import ensure_directory
+from synthvae.core.files import ensure_directory
 from synthvae.generation import write_sounds
 from synthvae.naming import name_sounds
 from synthvae.presets.preset import Preset

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthvae.errors import UserError
-from synthvae.generation import is_number
-from synthvae.parameters.space import shown
+from synthvae.core.checks import is_number, shown
+from synthvae.core.errors import UserError
 from synthvae.presets.dataset import Dataset, is_dataset, read_dataset
 from synthvae.presets.preset import Preset, read_preset
 from synthvae.training.run import Run, has_ability

@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor
 
-from synthvae.errors import UserError
-from synthvae.parameters.space import ParameterSpace, shown
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
+from synthvae.parameters.space import ParameterSpace
 
 __all__ = ["GROUPS", "columns_of"]
 

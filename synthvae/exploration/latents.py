@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthvae.errors import UserError
-from synthvae.files import atomic_write
-from synthvae.parameters.space import shown
-from synthvae.presets.documents import dump_json, load_json
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_write
+from synthvae.core.json import dump_json, load_json
 from synthvae.presets.preset import LATENTS_FORMAT, Preset
 from synthvae.presets.settings import check_format
 from synthvae.training.run import Run

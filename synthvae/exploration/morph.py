@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.errors import UserError
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
 from synthvae.exploration.even import choose_stops, unevenness
 from synthvae.exploration.geodesic import ITERATIONS, shorten
 from synthvae.exploration.logmel_distance import LogMelDistance, consecutive, pairwise
 from synthvae.exploration.paths import Curve, LatentPath, ParameterPath, angles
-from synthvae.parameters.space import shown
 from synthvae.training.run import Run
 
 __all__ = ["BAR", "MOST_STEPS", "WAYS", "Walk", "check_presets", "morph"]

@@ -23,12 +23,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.errors import UserError
+from synthvae.core.checks import check_seed
+from synthvae.core.errors import UserError
 from synthvae.exploration.groups import columns_of
 from synthvae.exploration.logmel_distance import LogMelDistance, pairwise
 from synthvae.exploration.morph import SAME, check_presets
 from synthvae.exploration.paths import angles, residual, within
-from synthvae.generation import check_seed
 from synthvae.training.run import Run
 
 __all__ = ["MOST", "Variations", "vary"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthvae.audio.files import check_sample_format, wav_bytes
-from synthvae.files import atomic_write, ensure_directory
+from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.generation import render_all
 from synthvae.presets.preset import Preset, write_preset
 from synthvae.training.run import Run

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.features.base import Feature
 from synthvae.features.cqt import Cqt
 from synthvae.features.fourier import stft

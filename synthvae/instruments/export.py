@@ -27,8 +27,9 @@ from synthvae.audio.files import (
     sampler_wav_bytes,
 )
 from synthvae.audio.notes import midi_number
-from synthvae.errors import UserError
-from synthvae.files import atomic_write, ensure_directory
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_write, ensure_directory
+from synthvae.core.json import dump_json
 from synthvae.instruments.folders import write_folder
 from synthvae.instruments.keys import sampled_keys
 from synthvae.instruments.levels import Level, common_level
@@ -39,7 +40,6 @@ from synthvae.instruments.sfz import has_instrument, instrument_files
 from synthvae.instruments.titles import file_stems, without_note
 from synthvae.instruments.torchsynth_parameters import torchsynth_document
 from synthvae.parameters.voice import VOICE_78
-from synthvae.presets.documents import dump_json
 from synthvae.presets.preset import Preset, check_name, preset_json
 from synthvae.presets.rounding import round_significant
 

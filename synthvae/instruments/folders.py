@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from synthvae.errors import UserError
-from synthvae.files import atomic_write, ensure_directory
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_write, ensure_directory
 
 __all__ = ["write_folder"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from synthvae.audio.notes import note_name, parse_note
-from synthvae.errors import UserError
-from synthvae.parameters.space import shown
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
 
 __all__ = ["HIGHEST_KEY", "frequency_of", "key_name", "parse_key", "sampled_keys", "switch_keys"]
 

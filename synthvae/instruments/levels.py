@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from synthvae.audio.loudness import GATE, integrated_loudness
 from synthvae.audio.resampling import resample
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 __all__ = ["CEILING", "LOUDNESS", "Level", "check_loudness", "common_level", "true_peak"]
 

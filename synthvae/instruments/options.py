@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from synthvae.audio.files import SAMPLER_FORMATS
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.instruments.keys import HIGHEST_KEY, sampled_keys, switch_keys
 from synthvae.instruments.levels import LOUDNESS, check_loudness
 from synthvae.parameters.voice import VOICE_78

@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 __all__ = ["play_sound"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.features import FEATURES, Feature, build_feature
 from synthvae.losses import spectral
 from synthvae.losses.base import AudioLoss

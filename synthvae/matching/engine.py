@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthvae.errors import UserError
-from synthvae.generation import check_seed
+from synthvae.core.checks import check_seed
+from synthvae.core.errors import UserError
 from synthvae.matching.evolution import Population
 from synthvae.matching.index import SoundIndex
 from synthvae.matching.objective import Objective, Stopped

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.matching.objective import Objective
 
 __all__ = ["Population", "adapt_covariance", "hop", "mix"]

@@ -18,13 +18,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from synthvae.analysis.frechet import logmel_embedding
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
+from synthvae.core.files import load_tensors, save_tensors
 from synthvae.features.mel import log_mel
 from synthvae.parameters.space import ParameterSpace
 from synthvae.presets.sampling import uniform_unit
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
-from synthvae.tensors import load_tensors, save_tensors
 
 __all__ = ["PRESETS", "SoundIndex", "index_path", "open_index"]
 

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from synthvae.audio.files import write_wav
-from synthvae.files import atomic_write, ensure_directory
+from synthvae.core.files import atomic_write, ensure_directory
+from synthvae.core.json import dump_json
 from synthvae.matching.engine import MatchResult
 from synthvae.matching.page import render_page
 from synthvae.naming import Named, name_sounds
-from synthvae.presets.documents import dump_json
 from synthvae.presets.names import slug
 from synthvae.presets.preset import write_preset
 from synthvae.presets.settings import SYNTH

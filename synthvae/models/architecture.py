@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 __all__ = ["ARCHITECTURES", "parse_architecture"]
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
+from synthvae.core.files import load_tensors, save_tensors
 from synthvae.features.base import as_constant
 from synthvae.features.mel import FLOOR, LOWEST, htk_filterbank
-from synthvae.tensors import load_tensors, save_tensors
 
 __all__ = ["ENCODER_FILE", "AudioEncoder", "read_encoder", "write_encoder"]
 

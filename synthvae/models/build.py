@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.models.base import LatentModel
 from synthvae.models.selective import SelectiveVAE
 from synthvae.models.vae import VAE

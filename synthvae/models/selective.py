@@ -22,7 +22,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.models.base import LatentModel, bounded
 
 __all__ = ["SelectiveVAE"]

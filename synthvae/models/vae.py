@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.models.base import LatentModel, bounded
 
 __all__ = ["OUTPUTS", "VAE"]

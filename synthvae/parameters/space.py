@@ -27,21 +27,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.errors import UserError
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
 
-__all__ = ["Parameter", "ParameterSpace", "shown"]
+__all__ = ["Parameter", "ParameterSpace"]
 
 Array = NDArray[np.float64]
-
-#: Characters of a wrong value that a message repeats.
-SHOWN = 60
-
-
-def shown(value: object) -> str:
-    """A value from a file as a message names it: JSON's words for nothing and truth, and never a whole page."""
-    words = {None: "null", True: "true", False: "false"}
-    text = words[value] if value is None or isinstance(value, bool) else repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 @dataclass(frozen=True)

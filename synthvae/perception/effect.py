@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.presets.dataset import Dataset
 
 __all__ = ["EFFECT_PRESETS", "effect_on_dataset", "total_effect"]

@@ -26,10 +26,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
+from synthvae.core.files import load_tensors, save_tensors
 from synthvae.features import Feature
 from synthvae.presets.dataset import Dataset
-from synthvae.tensors import load_tensors, save_tensors
 
 __all__ = ["PerceptualMetric", "compute_metric", "limit_slopes", "metric_path", "read_metric", "write_metric"]
 

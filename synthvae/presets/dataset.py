@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.errors import UserError
-from synthvae.files import atomic_open
-from synthvae.parameters.space import ParameterSpace, shown
-from synthvae.presets.documents import dump_json, load_json
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_open
+from synthvae.core.json import dump_json, load_json
+from synthvae.parameters.space import ParameterSpace
 from synthvae.presets.settings import SYNTH, RenderSettings, check_format
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "Dataset", "DatasetHeader", "is_dataset", "read_dataset", "write_dataset"]

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.errors import UserError
-from synthvae.files import atomic_write
-from synthvae.parameters.space import ParameterSpace, shown
-from synthvae.presets.documents import dump_json, load_json
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_write
+from synthvae.core.json import dump_json, load_json
+from synthvae.parameters.space import ParameterSpace
 from synthvae.presets.rounding import round_significant
 from synthvae.presets.settings import SYNTH, RenderSettings, check_format
 

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from synthvae.errors import UserError
-from synthvae.parameters.space import shown
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
 
 __all__ = ["SYNTH", "RenderSettings", "check_format"]
 

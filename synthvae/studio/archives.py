@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.generation import write_sounds
 from synthvae.presets.names import slug
 from synthvae.presets.preset import Preset

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from synthvae.bank import Bank
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
+from synthvae.core.files import load_tensors, save_tensors
 from synthvae.presets.dataset import read_dataset
-from synthvae.tensors import load_tensors, save_tensors
 from synthvae.training.run import Run
 
 __all__ = ["Collection", "from_bank", "from_dataset", "read_collection"]

@@ -7,8 +7,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from synthvae.errors import UserError
-from synthvae.parameters.space import shown
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
 from synthvae.studio.specs import Strict
 
 __all__ = ["ConflictError", "NotFoundError", "Problem", "refusal", "register"]

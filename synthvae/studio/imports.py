@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, read_encoder
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.recordings import prepare

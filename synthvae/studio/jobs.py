@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synthvae.core.files import save_tensors
 from synthvae.studio.background import Worker
 from synthvae.studio.errors import ConflictError, NotFoundError
-from synthvae.tensors import save_tensors
 
 __all__ = ["Found", "Job", "Jobs"]
 

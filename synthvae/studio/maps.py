@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthvae.analysis.latent import pca_map, tsne_map, umap_map
-from synthvae.analysis.storage import Store
+from synthvae.core.store import Store
 from synthvae.studio.atlas import Atlas, Hear, build_atlas
 from synthvae.studio.background import Worker
 from synthvae.studio.clusters import Clusters, find_clusters

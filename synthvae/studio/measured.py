@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
+from synthvae.core.files import load_tensors, save_tensors
 from synthvae.naming import name_sounds
 from synthvae.studio.background import Worker
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.sounds import Renderer
-from synthvae.tensors import load_tensors, save_tensors
 
 __all__ = ["Measured", "measure_parts"]
 

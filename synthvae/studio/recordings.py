@@ -6,7 +6,7 @@ import io
 
 import soundfile
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.matching.targets import Target, read_target
 
 __all__ = ["prepare"]

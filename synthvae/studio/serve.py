@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from synthvae.bank import Bank, default_path
-from synthvae.errors import UserError
-from synthvae.files import ensure_directory
+from synthvae.core.errors import UserError
+from synthvae.core.files import ensure_directory
 from synthvae.studio.collection import from_bank, from_dataset
 from synthvae.studio.security import Access, is_loopback
 from synthvae.studio.session import Session

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthvae.bank import Bank, Entry, UnknownPresetError
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.naming import name_sounds
 from synthvae.presets.preset import Preset
 from synthvae.studio.archives import FORMATS

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 if TYPE_CHECKING:
     from synthvae.matching.index import SoundIndex
@@ -54,7 +54,7 @@ def _make(given: argparse.Namespace) -> None:
     """A view of the map, or a share of the descriptors."""
     import torch
 
-    from synthvae.analysis.storage import Store
+    from synthvae.core.store import Store
     from synthvae.studio.collection import read_collection
     from synthvae.studio.maps import make_layout
     from synthvae.studio.measured import measure_parts
@@ -114,9 +114,9 @@ def _known_sounds(run: Run) -> SoundIndex | None:
 
 
 def _match(run: Run, index: SoundIndex | None, task: dict[str, Any], inbox: _Inbox) -> dict[str, Any]:
+    from synthvae.core.files import load_tensors
     from synthvae.matching.engine import match
     from synthvae.matching.targets import Target
-    from synthvae.tensors import load_tensors
 
     tensors, state = load_tensors(Path(task["file"]))
     target = Target(state["name"], tensors["audio"], state["sample_rate"], ())

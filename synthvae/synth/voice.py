@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.parameters.space import ParameterSpace
 from synthvae.synth.jacobian import jacobian
 from synthvae.synth.kernels.layout import NAMES

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from synthvae.errors import UserError
-from synthvae.tensors import load_tensors, save_tensors
+from synthvae.core.errors import UserError
+from synthvae.core.files import load_tensors, save_tensors
 
 __all__ = ["Position", "read_position", "restore_checkpoint", "save_checkpoint"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.training.schedules import KL_SCHEDULES
 from synthvae.training.settings import (
     COMMAND_LINE,

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.training.run import read_description, task_name
 from synthvae.training.tasks.base import Task
 

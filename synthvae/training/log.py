@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from synthvae.errors import UserError
-from synthvae.files import atomic_write
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_write
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

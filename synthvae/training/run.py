@@ -24,14 +24,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from synthvae.errors import UserError
-from synthvae.files import atomic_write
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_write, load_tensors
+from synthvae.core.provenance import hardware, versions
 from synthvae.parameters.space import ParameterSpace
 from synthvae.presets.dataset import Dataset
 from synthvae.presets.settings import RenderSettings, check_format
-from synthvae.provenance import hardware, versions
 from synthvae.synth.voice import Voice
-from synthvae.tensors import load_tensors
 from synthvae.training.log import read_metrics
 from synthvae.training.tasks.base import PARAMETERS, Task
 from synthvae.training.tasks.registry import PRESETS, find_task

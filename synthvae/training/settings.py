@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Self, TypeVar
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.training.schedules import LR_SCHEDULES, learning_rate_factor
 
 __all__ = ["COMMAND_LINE", "DATA", "LOSS", "NETWORK", "OPTIMISATION", "RUN", "Setting", "Settings"]

@@ -18,9 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synthvae.errors import UserError
-from synthvae.files import ensure_directory
-from synthvae.tensors import load_tensors, save_tensors
+from synthvae.core.errors import UserError
+from synthvae.core.files import ensure_directory, load_tensors, save_tensors
 from synthvae.training.checkpoint import Position, read_position, restore_checkpoint, save_checkpoint
 from synthvae.training.lock import alone_in, check_out, stop_on_sigint
 from synthvae.training.log import MetricsLog

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synthvae.analysis.assumptions import SHAPIRO_LIMIT, levene, p_text, shapiro_wilk
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 # Shapiro and Wilk 1965, Biometrika 52:591: weights of 11 men in pounds; W is printed as 0.79.
 WEIGHTS = [148, 154, 158, 160, 161, 162, 166, 170, 182, 195, 236]

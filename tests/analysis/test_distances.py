@@ -9,7 +9,7 @@ import torch
 
 from synthvae.analysis import distances
 from synthvae.analysis.distances import DISTANCES, measure_distances
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.features import build_feature
 
 RATE = 44100

@@ -34,7 +34,7 @@ from synthvae.analysis.frechet import (
     logmel_embedding,
 )
 from synthvae.audio.resampling import resample
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.features import build_feature
 from tests.analysis.drawn_weights import PANNS, VGGISH, panns_state, write_panns, write_vggish
 

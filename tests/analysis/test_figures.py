@@ -26,7 +26,7 @@ from synthvae.analysis.figures import (
     waveform_overlay,
     waveform_overlays,
 )
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 
 def texts(figure: Figure) -> str:

@@ -13,7 +13,7 @@ from synthvae.analysis.frechet import (
     gaussian_distance,
     logmel_embedding,
 )
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 
 def covariance(dimension: int, seed: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from scipy.spatial.distance import cdist, pdist
 
 from synthvae.analysis import kernel_distance as module
 from synthvae.analysis.kernel_distance import kernel_distance, kernel_floor, median_distance
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 
 def gaussian(n: int, spread: float, shift: float, seed: int, dimension: int = 4) -> np.ndarray:

@@ -20,7 +20,7 @@ from synthvae.analysis.latent import (
     tsne_map,
     umap_map,
 )
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 
 def blobs(n: int = 120, distance: float = 10.0, spread: float = 0.1) -> tuple[np.ndarray, np.ndarray]:

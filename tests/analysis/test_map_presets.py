@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from synthvae.analysis.sounds import MAPPED, presets_to_map
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.generation import generate_dataset
 from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.presets.dataset import Dataset, read_dataset

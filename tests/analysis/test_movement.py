@@ -17,7 +17,7 @@ from synthvae.analysis.movement import (
     traverse,
 )
 from synthvae.analysis.posthoc import holm
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:

@@ -13,7 +13,7 @@ from synthvae.analysis.neighbourhoods import (
     mean_spectrum,
     neighbourhood_trust,
 )
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 
 def normal(n: int, d: int, seed: int = 0) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from synthvae.analysis.posthoc import dunn, holm, share_lower, superiority
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 # Zar 2010, Biostatistical Analysis, examples 10.11 and 11.10: pH of four ponds. Z and p before correction are those
 # that the documentation of FSA::dunnTest (R) prints for these values.

@@ -12,7 +12,7 @@ from synthvae.analysis.reconstruction import (
     preset_errors,
     summarise,
 )
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 
 def features(n: int = 12, seed: int = 0) -> np.ndarray:

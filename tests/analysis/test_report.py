@@ -36,7 +36,7 @@ from synthvae.analysis.report import (
     write_metrics_json,
     write_report,
 )
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 TONE = np.sin(np.arange(4410) * 0.06)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from synthvae import load_analysis
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 
 def write(folder: Path, **metrics: object) -> None:

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from synthvae.analysis.statistics import by_seed, compare_counts, compare_groups, effect_size, kruskal_wallis
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 # Kruskal and Wallis 1952, JASA 47:583, table 1: daily bottle-cap production of three machines.
 STANDARD = [340, 345, 330, 342, 338]

@@ -22,7 +22,7 @@ from synthvae.analysis.survey import (
     survey_latents,
     survey_noise,
 )
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 
 @pytest.fixture

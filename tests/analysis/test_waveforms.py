@@ -17,7 +17,7 @@ from synthvae.analysis.waveforms import (
     null_waveforms,
     waveform_errors,
 )
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 RATE, LENGTH = 16000, 32768
 #: Samples of a period: a bin of the STFT, and the sound has a whole number of them.

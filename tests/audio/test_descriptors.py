@@ -9,7 +9,7 @@ import torch
 
 from synthvae.audio.descriptors import DESCRIPTORS, NEUTRAL, change, describe, level_track, pitch_track, wavering
 from synthvae.audio.pitch import track_pitch
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.synth.voice import Voice
 
 RATE = 44100

@@ -21,7 +21,7 @@ from synthvae.audio.files import (
     read_stamp,
     sampler_wav_bytes,
 )
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 STAMP = Stamp("bright plück", "0123456789abcdef")
 NOISE = np.random.default_rng(0).uniform(-1.1, 1.1, 1001).astype(np.float32)  # odd, and too loud here and there

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from synthvae.audio.joining import joined, write_joined
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 
 def test_lengths():

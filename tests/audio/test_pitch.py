@@ -7,7 +7,7 @@ import torch
 
 from synthvae.audio import pitch
 from synthvae.audio.pitch import LOWEST, Pitch, check_sounds, f0_error_cents, loud_frames, track_pitch
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.parameters.voice import VOICE_78
 from synthvae.synth.voice import Voice
 

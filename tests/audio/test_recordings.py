@@ -10,7 +10,7 @@ import soundfile
 
 from synthvae.audio import recordings
 from synthvae.audio.recordings import Recording, mix_down, read_recording
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 RATE = 48000
 TONE = 0.3 * np.sin(2 * np.pi * 440 * np.arange(RATE // 2) / RATE)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from synthvae.audio.recordings import Recording
 from synthvae.bank.analysis import EMBEDDED, distances, embed, hear
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
 

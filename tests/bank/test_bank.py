@@ -16,7 +16,7 @@ from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.audio.recordings import Recording
 from synthvae.bank import Added, Bank, UnknownPresetError
 from synthvae.bank import bank as module
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.naming import name_sounds
 from synthvae.parameters.voice import VOICE_78
 from synthvae.presets.preset import Preset

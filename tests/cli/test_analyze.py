@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from synthvae import load_analysis
+from synthvae.core.files import load_tensors, save_tensors
 from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
-from synthvae.tensors import load_tensors, save_tensors
 from tests.analysis.documented import documented, used
 from tests.cli.refusal import refused
 

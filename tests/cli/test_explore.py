@@ -16,7 +16,7 @@ import torch
 
 pytest.importorskip("fastapi", reason="the studio is an extra: pip install '.[studio]'")
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.studio.serve import open_session, serve
 from synthvae.studio.specs import Spec
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from synthvae.cli.latents import _numbered
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
+from synthvae.core.json import check_target
 from synthvae.presets.dataset import Dataset
-from synthvae.presets.documents import check_target
 from synthvae.training.run import load_run
 
 Command = Callable[..., tuple[int, str, str]]

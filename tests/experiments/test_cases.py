@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from synthvae.analysis.thesis import thesis_figures
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.experiments.cases import list_cases, select_cases
 from synthvae.experiments.scale import scaled
 from synthvae.models import build_model, parse_architecture

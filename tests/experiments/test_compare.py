@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from synthvae.analysis.reconstruction import error_ratio
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.experiments.compare import Interval, mean_value, relative_error
 
 

@@ -10,7 +10,7 @@ import torch
 
 from synthvae.analysis.embeddings import build_embedding
 from synthvae.analysis.frechet import GaussianStatistics, frechet_distance
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.experiments import distances
 from synthvae.experiments.cases import list_cases
 from synthvae.experiments.distances import (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.experiments.cases import list_cases, select_cases
 from synthvae.experiments.scale import dataset_size, scale_label, scaled
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.exploration.blend import blend
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.exploration.finding import find_dataset, find_preset, find_presets, find_run, units
 from synthvae.exploration.writing import write_presets
 from synthvae.generation import generate_dataset

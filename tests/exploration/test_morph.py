@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.exploration.logmel_distance import LogMelDistance, consecutive
 from synthvae.exploration.morph import BAR, morph
 

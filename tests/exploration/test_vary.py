@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.exploration.groups import GROUPS, columns_of
 from synthvae.exploration.logmel_distance import LogMelDistance, pairwise
 from synthvae.exploration.vary import vary

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.features import FEATURES, Frames, build_feature, multi_feature, registry
 from synthvae.features import stft as transform
 

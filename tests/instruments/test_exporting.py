@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from scipy.io import wavfile
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.instruments import ExportOptions, described, export_presets
 from synthvae.instruments.levels import integrated_loudness
 from synthvae.instruments.renderer import render_preset

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.instruments.folders import write_folder
 
 OLD = {"samples/a.wav": b"old a", "samples/b.wav": b"old b", "x.sfz": b"old"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.instruments.keys import frequency_of, key_name, parse_key, sampled_keys, switch_keys
 
 

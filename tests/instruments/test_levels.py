@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.instruments.levels import CEILING, check_loudness, common_level, integrated_loudness, true_peak
 
 

@@ -8,7 +8,7 @@ import types
 import numpy as np
 import pytest
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.instruments.playback import play_sound
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.features import Frames, build_feature
 from synthvae.losses import LOSSES, build_loss
 from synthvae.synth.voice import Voice

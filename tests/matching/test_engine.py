@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.matching import engine
 from synthvae.matching.engine import BUDGET, NULL_PRESETS, UNLIKE, Progress, budget_for, match
 from synthvae.matching.index import open_index

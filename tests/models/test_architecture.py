@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.models import parse_architecture
 
 

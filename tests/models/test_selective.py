@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.models import SelectiveVAE
 from synthvae.models.selective import HELD_LOG_VARIANCE, MARGIN
 

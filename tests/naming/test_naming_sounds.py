@@ -12,7 +12,7 @@ from torch import Tensor
 
 from synthvae.audio import descriptors as timbre
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.naming import Named, name_sounds
 from synthvae.naming.words import LONGEST
 from synthvae.parameters.voice import VOICE_63

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.errors import UserError
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
 from synthvae.parameters import Parameter, ParameterSpace
-from synthvae.parameters.space import shown
 from synthvae.parameters.voice import VOICE_63, VOICE_78
 
 SPACES = [VOICE_63, VOICE_78]

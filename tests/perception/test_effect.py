@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.features import build_feature
 from synthvae.perception import effect_on_dataset, total_effect
 from synthvae.presets.dataset import Dataset

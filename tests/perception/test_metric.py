@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
+from synthvae.core.files import save_tensors
 from synthvae.features import build_feature
 from synthvae.perception import compute_metric, metric_path, read_metric, write_metric
 from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
-from synthvae.tensors import save_tensors
 
 EFFECT = torch.linspace(0.01, 0.4, 63)
 LOGMEL = build_feature("logmel", 16000)

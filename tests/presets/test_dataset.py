@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.generation import generate_dataset, parse_indices, parse_splits
 from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.presets.dataset import Dataset, read_dataset, write_dataset

@@ -13,8 +13,8 @@ pytest.importorskip("fastapi", reason="the studio is an extra: pip install '.[st
 from starlette.testclient import TestClient
 
 from synthvae.analysis.latent import pca_map
-from synthvae.analysis.storage import Store
 from synthvae.bank import Bank
+from synthvae.core.store import Store
 from synthvae.studio.app import create_app
 from synthvae.studio.atlas import Atlas, build_atlas
 from synthvae.studio.clusters import Clusters

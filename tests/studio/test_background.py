@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthvae.analysis.storage import Store
+from synthvae.core.store import Store
 from synthvae.studio.background import Worker
 from synthvae.studio.clusters import find_clusters
 from synthvae.studio.collection import from_dataset, read_collection

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.parameters.space import ParameterSpace
 from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.synth.kernels.layout import NAMES

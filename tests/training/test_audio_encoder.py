@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.exploration.finding import find_run
 from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, read_encoder, write_encoder
 from synthvae.training import trainer

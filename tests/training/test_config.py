@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.training.config import TrainConfig, resolve_config
 
 

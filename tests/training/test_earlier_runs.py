@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
+from synthvae.core.files import load_tensors
 from synthvae.generation import generate_dataset
 from synthvae.parameters.voice import VOICE_63
 from synthvae.presets.dataset import Dataset, read_dataset
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
-from synthvae.tensors import load_tensors
 from synthvae.training.config import resolve_config
 from synthvae.training.log import read_metrics
 from synthvae.training.run import load_run

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.training.log import MetricsLog, read_metrics
 from synthvae.training.run import load_run
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.features import build_feature
 from synthvae.parameters.voice import VOICE_63
 from synthvae.perception import compute_metric, effect_on_dataset, metric_path, write_metric

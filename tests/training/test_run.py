@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from synthvae import load_run
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
+from synthvae.core.files import load_tensors, save_tensors
 from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.presets.dataset import Dataset
-from synthvae.tensors import load_tensors, save_tensors
 
 
 @pytest.fixture

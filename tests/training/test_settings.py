@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.features import FEATURES
 from synthvae.losses import LOSSES
 from synthvae.models import NETWORKS, OUTPUTS

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
+from synthvae.core.files import load_tensors
 from synthvae.perception import PerceptualMetric
 from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
-from synthvae.tensors import load_tensors
 from synthvae.training import trainer
 from synthvae.training.config import TrainConfig, resolve_config
 from synthvae.training.run import load_run

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from synthvae.analysis.checks import require_finite
 from synthvae.audio.resampling import resample
-from synthvae.errors import UserError
+from synthvae.core.checks import require_finite
+from synthvae.core.errors import UserError
 
 __all__ = ["Embedding", "Model"]
 

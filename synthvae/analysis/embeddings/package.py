@@ -30,7 +30,7 @@ from torch import Tensor
 
 from synthvae.analysis.embeddings.base import Model
 from synthvae.analysis.embeddings.weights import RESAVE, environment, hub_directory, weights_only
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 __all__ = ["CLAP", "ENCODEC", "PackageModel", "WeightFile", "clap", "encodec", "load_model"]
 

@@ -18,7 +18,7 @@ from synthvae.analysis.embeddings.base import Embedding, Model
 from synthvae.analysis.embeddings.package import PackageModel
 from synthvae.analysis.embeddings.weights import Checkpoint, find_checkpoint, load_checkpoint, sha256
 from synthvae.analysis.frechet import logmel_embedding
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.features import build_feature
 
 __all__ = ["EMBEDDINGS", "build_embedding"]

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 __all__ = ["Checkpoint", "environment", "find_checkpoint", "hub_directory", "load_checkpoint", "sha256", "weights_only"]
 

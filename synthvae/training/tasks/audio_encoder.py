@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
+from synthvae.core.files import load_tensors
 from synthvae.features.log_mel_resolutions import MultiResolutionLogMel
 from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, write_encoder
 from synthvae.synth.voice import Voice
-from synthvae.tensors import load_tensors
 from synthvae.training.lock import alone_in
 from synthvae.training.run import WEIGHTS, Run, has_ability
 from synthvae.training.settings import DATA, Settings, setting
@@ -214,7 +214,7 @@ def train_encoder(
 
 def _draw(run: Run, count: int, seed: int, step: int) -> Tensor:
     """Uniform presets ``(count, P)`` that depend on seed and step alone."""
-    # Not `synthvae.training.randomness`, which would draw other presets for a seed than earlier versions did.
+    # Not `synthvae.core.randomness`, which would draw other presets for a seed than earlier versions did.
     state = int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0])
     return torch.rand(count, len(run.parameters), generator=torch.Generator().manual_seed(state % 2**63))
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.training.settings import Settings, checked
 
 __all__ = ["AUDIO", "PARAMETERS", "Place", "Task", "Validation"]

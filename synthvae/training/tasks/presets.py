@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
+from synthvae.core.randomness import epoch_order, frame_offset, posterior_noise
 from synthvae.features import EVERY_FRAME, Frames, build_feature
 from synthvae.losses import LOSSES, AudioLoss, BetaController, PnpLoss, build_loss
 from synthvae.losses.terms import clamp_penalty, free_bits, kl_divergence, parameter_error
@@ -25,7 +26,6 @@ from synthvae.presets.settings import SYNTH
 from synthvae.synth.routing import heard_as_pitch
 from synthvae.training.clipping import clip_gradient_per_preset
 from synthvae.training.config import TrainConfig, resolve_config
-from synthvae.training.randomness import epoch_order, frame_offset, posterior_noise
 from synthvae.training.schedules import kl_factor
 from synthvae.training.tasks.base import PARAMETERS, Place, Task, Validation
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 from synthvae.training.tasks.base import Task
 
 __all__ = ["PRESETS", "find_task", "register_task"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import TypeAliasType, TypeVar
 
-from synthvae.analysis.storage import Store
+from synthvae.core.store import Agenda, Store
 
 Number = TypeVar("Number", bound=np.generic)
 #: As NDArray is defined since NumPy 2.5; with parameters in another order than in what it stands for; optional.
@@ -188,3 +188,60 @@ def test_what_cannot_be_kept_is_named(tmp_path: Path):
     with pytest.raises(TypeError, match="result.thing: a set cannot be kept"):
         Store(tmp_path).get(Odd, "step", [], lambda: Odd({1}))
     assert list(tmp_path.iterdir()) == []
+
+
+@dataclass(frozen=True)
+class StepNumber:
+    value: float
+
+
+def make(store: Store, calls: list[str], heard: list[tuple[float, str]] | None = None):
+    agenda = Agenda(store)
+    if heard is not None:
+        agenda.progress = lambda seconds, what: heard.append((seconds, what))
+
+    def first(tell) -> StepNumber:
+        calls.append("first")
+        tell("half")
+        return StepNumber(2.0)
+
+    one = agenda.add(StepNumber, "one", "the first", ["x"], 3.0, first)
+
+    def second(tell) -> StepNumber:
+        calls.append("second")
+        return StepNumber(one.result.value + 1)
+
+    return agenda, one, agenda.add(StepNumber, "two", "the second", ["y"], 5.0, second)
+
+
+def test_every_step_is_computed_once_and_kept(tmp_path: Path):
+    calls: list[str] = []
+    agenda, one, two = make(Store(tmp_path), calls)
+    assert agenda.seconds == 8.0
+    assert not one.kept
+    agenda.run()
+    assert calls == ["first", "second"]
+    assert (one.result, two.result) == (StepNumber(2.0), StepNumber(3.0))
+    assert agenda.seconds == 0.0
+
+    again, _, two = make(Store(tmp_path), calls)
+    assert again.seconds == 0.0
+    assert two.result == StepNumber(3.0)
+    assert calls == ["first", "second"]
+
+
+def test_a_step_asks_for_what_it_needs():
+    calls: list[str] = []
+    agenda, _, two = make(Store(None), calls)
+    assert two.result == StepNumber(3.0)
+    assert calls == ["second", "first"]
+    agenda.run()
+    assert calls == ["second", "first"]
+
+
+def test_progress_counts_seconds_and_says_what_is_done():
+    heard: list[tuple[float, str]] = []
+    make(Store(None), [], heard)[0].run()
+    assert (0.0, "the first: half") in heard
+    assert heard[-1] == (8.0, "the second")
+    assert [seconds for seconds, _ in heard] == sorted(seconds for seconds, _ in heard)

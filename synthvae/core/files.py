@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from synthvae.errors import UserError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
 
-__all__ = ["atomic_open", "atomic_write", "ensure_directory"]
+from synthvae.core.errors import UserError
+
+__all__ = ["atomic_open", "atomic_write", "ensure_directory", "load_tensors", "save_tensors"]
 
 
 def ensure_directory(path: Path, option: str = "--out") -> Path:
@@ -82,3 +87,29 @@ def atomic_write(path: Path, content: bytes | str) -> None:
     """
     with atomic_open(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any] | None = None) -> None:
+    """Write tensors, and a state as JSON in the file's metadata, as one atomic whole.
+
+    Raises:
+        UserError: if `path` cannot be written.
+    """
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    atomic_write(path, save(contiguous, metadata={"state": json.dumps(dict(state or {}))}))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote.
+
+    Raises:
+        UserError: if the file is missing, cut short or not safetensors.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = json.loads((file.metadata() or {}).get("state", "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError, ValueError) as error:
+        raise UserError(
+            f"{path}: cannot read ({error}); train again, or copy the file from where it is whole"
+        ) from None

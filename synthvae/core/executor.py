@@ -1,4 +1,8 @@
-"""Several processes at once, each with its share of the cores, that stop where a run can go on from."""
+"""Work on many sounds, a part on each core.
+
+PyTorch shares out single operations, and its threads wait busily for the next: with tensors of a few megabytes, and
+Python between them, two threads take longer than one. So each thread takes a part of its own and shares nothing out.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,58 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from synthvae.errors import UserError
+import torch
 
-__all__ = ["Stopped", "report", "run_tasks", "stop_requested", "usual_jobs"]
+from synthvae.core.errors import UserError
+
+__all__ = ["Stopped", "on_threads", "report", "run_tasks", "stop_requested", "usual_jobs"]
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
 
 POLL_SECONDS = 0.2
 #: Processes at most, unless somebody asks for more: each holds a dataset and the sounds of a batch.
 MOST_JOBS = 8
 Task = TypeVar("Task")
+
+
+def on_threads(function: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
+    """Apply a function to parts on as many threads as PyTorch uses.
+
+    Args:
+        function: of one part, independent of the others; may itself call this, and is then on one thread.
+        parts: of what is to be done.
+
+    Yields:
+        What the function gives, in the order of the parts.
+
+    Raises:
+        BaseException: what the function raises for the first part that fails; what has not begun is left.
+    """
+    threads = torch.get_num_threads()
+    if threads == 1:
+        yield from map(function, parts)
+        return
+    pool = ThreadPoolExecutor(threads, "synthvae-analysis", torch.set_num_threads, (1,))
+    begun: deque[Future[Result]] = deque()
+    try:
+        for part in parts:
+            begun.append(pool.submit(function, part))
+            if len(begun) > 2 * threads:  # the parts may be sounds that are rendered as they are asked for
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # also what threads begin with that come later
 
 
 class Stopped(Exception):  # noqa: N818 - a request, not an error
@@ -127,7 +169,7 @@ def _begin(threads: int, messages: Any, stop: Any) -> None:  # noqa: ANN401
     """Set a worker up: its share of the cores, and no Ctrl-C but the one that `stop_requested` passes on."""
     import torch
 
-    from synthvae.allocator import keep_freed_memory
+    from synthvae.core.memory import keep_freed_memory
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setsid"):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from synthvae.errors import UserError
-from synthvae.files import atomic_open, atomic_write, ensure_directory
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_open, atomic_write, ensure_directory
 
 
 def test_writes_text_and_bytes_and_makes_the_directory(tmp_path: Path):

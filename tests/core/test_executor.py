@@ -7,13 +7,65 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from synthvae.errors import UserError
-from synthvae.experiments.pool import Stopped, report, run_tasks, stop_requested
+from synthvae.core.errors import UserError
+from synthvae.core.executor import Stopped, on_threads, report, run_tasks, stop_requested
+
+PARENT = """
+from synthvae.core.executor import run_tasks
+from tests.core.test_executor import outlive
+
+if __name__ == "__main__":
+    run_tasks(outlive, [1], 1, lambda name, value: print(name, flush=True))
+"""
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets how many threads PyTorch uses, until the test ends."""
+    before = torch.get_num_threads()  # not always that of tests/conftest.py: UMAP's compiled code changes it
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def two_threads(threads: Callable[[int], None]) -> None:
+    threads(2)
+
+
+def test_results_come_in_order_and_parts_share_nothing_out(two_threads: None):
+    both = threading.Barrier(2, timeout=10)  # broken where one thread does all
+
+    def square(number: int) -> tuple[int, int]:
+        both.wait()
+        assert list(on_threads(abs, [-1, -2])) == [1, 2]
+        return number**2, torch.get_num_threads()
+
+    assert list(on_threads(square, range(6))) == [(number**2, 1) for number in range(6)]
+    assert torch.get_num_threads() == 2
+
+
+def test_what_one_part_raises_arrives_and_the_rest_is_left(two_threads: None):
+    begun: list[int] = []
+
+    def fail(number: int) -> None:
+        begun.append(number)
+        raise ZeroDivisionError(number)
+
+    with pytest.raises(ZeroDivisionError, match="^0$"):
+        list(on_threads(fail, range(1000)))
+    assert len(begun) < 1000
+    assert torch.get_num_threads() == 2
+
+
+def test_one_thread_is_this_one(threads: Callable[[int], None]):
+    threads(1)
+    assert list(on_threads(lambda part: threading.current_thread(), [0])) == [threading.current_thread()]
 
 
 def work(task: int) -> None:
@@ -29,15 +81,6 @@ def wait_for_the_end(task: Path) -> None:
             task.write_text("asked to stop")
             return
         time.sleep(0.05)
-
-
-PARENT = """
-from synthvae.experiments.pool import run_tasks
-from tests.experiments.test_pool import outlive
-
-if __name__ == "__main__":
-    run_tasks(outlive, [1], 1, lambda name, value: print(name, flush=True))
-"""
 
 
 def outlive(task: int) -> None:

@@ -6,8 +6,8 @@ import threading
 import pytest
 import torch
 
+from synthvae.core import threads
 from synthvae.parameters.voice import VOICE_63
-from synthvae.synth import threads
 from synthvae.synth.voice import Voice
 from tests.synth.cube import interior
 

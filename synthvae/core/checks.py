@@ -5,11 +5,28 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
-__all__ = ["finite_matrix", "finite_values", "require_finite"]
+__all__ = ["check_seed", "finite_matrix", "finite_values", "is_number", "require_finite", "shown"]
+
+#: Characters of a wrong value that a message repeats.
+SHOWN = 60
+
+
+def shown(value: object) -> str:
+    """A value from a file as a message names it: JSON's words for nothing and truth, and never a whole page."""
+    words = {None: "null", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
 
 _BLOCK = 1 << 22  # elements looked at in one go: a mask of a whole feature set would be gigabytes
+
+
+#: Every generator that is seeded here takes so much.
+LARGEST_SEED = 2**63 - 1
+#: Digits of a preset's number; more cannot be one.
+MOST_DIGITS = 18
 
 
 def require_finite(array: NDArray[np.generic], name: str, entry: str = "preset") -> None:
@@ -89,3 +106,22 @@ def _real(values: ArrayLike, name: str) -> NDArray[np.generic]:
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name}: expected real numbers, got {array.dtype}")
     return array
+
+
+def check_seed(seed: int, option: str = "--seed") -> None:
+    """Refuse a seed that a generator does not take.
+
+    Args:
+        seed: 0 to 2^63 - 1.
+        option: that chose it, for the message.
+
+    Raises:
+        UserError: naming both.
+    """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UserError(f"{option} is {shown(seed)}; give a whole number from 0 to {LARGEST_SEED}")
+
+
+def is_number(text: str) -> bool:
+    """Whether `text` is nothing but the digits 0 to 9, and few enough to be the number of a preset."""
+    return text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS

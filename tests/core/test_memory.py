@@ -8,7 +8,7 @@ import pytest
 CODE = """
 import ctypes, sys
 import torch
-from synthvae.allocator import keep_freed_memory
+from synthvae.core.memory import keep_freed_memory
 
 class Info(ctypes.Structure):  # struct mallinfo2 of glibc's malloc.h
     _fields_ = [(name, ctypes.c_size_t) for name in

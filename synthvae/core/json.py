@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from synthvae.errors import UserError
+from synthvae.core.errors import UserError
 
 __all__ = ["check_target", "dump_json", "load_json"]
 

@@ -1,0 +1,1 @@
+"""What other packages stand on: errors, files, checks, randomness, memory, threads, executor, store."""
