@@ -232,9 +232,9 @@ def morph(
     from benchmarks.morph import CANDIDATES, PLAIN, draw_pairs, measure_morphs, morph_table
     from benchmarks.timing import provenance
     from synthvae.cli.progress import progress_bar
+    from synthvae.data.presets import read_dataset
     from synthvae.exploration.finding import find_run
     from synthvae.exploration.morph import MOST_STEPS, WAYS
-    from synthvae.presets.dataset import read_dataset
     from synthvae.training.run import load_run
 
     if not 2 <= steps <= MOST_STEPS:

@@ -12,11 +12,11 @@ import torch
 from scipy.stats import bootstrap
 
 from benchmarks.other_sounds import OTHER_SOUNDS, other_sound
+from synthvae.data.sampling import uniform_unit
 from synthvae.matching.engine import match
 from synthvae.matching.index import SoundIndex
 from synthvae.matching.targets import Target, prepare_target, read_target
 from synthvae.parameters.space import ParameterSpace
-from synthvae.presets.sampling import uniform_unit
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
 from synthvae.training.run import Run

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from synthvae.presets.dataset import Dataset
+from synthvae.data.presets import Dataset
 
 CODE = """
 import gc, importlib, locale, os, pkgutil, random, signal, sys
@@ -48,7 +48,7 @@ for name in modules:
         importlib.import_module(name)
 
 from synthvae.core.files import atomic_write
-from synthvae.presets.dataset import read_dataset
+from synthvae.data.presets import read_dataset
 from synthvae.synth.voice import Voice
 
 dataset = read_dataset(Path(sys.argv[1]))

@@ -31,7 +31,7 @@ from synthvae.analysis.neighbourhoods import (
 from synthvae.analysis.survey import MAP, SpaceSurvey
 from synthvae.audio.descriptors import DESCRIPTORS, describe
 from synthvae.core.errors import UserError
-from synthvae.generation import render_all
+from synthvae.data.generation import render_all
 from synthvae.training.run import Run
 
 __all__ = ["Movement", "Neighbourhoods", "measure_movement", "measure_neighbourhoods", "walk"]

@@ -32,7 +32,7 @@ from synthvae.analysis.statistics import CountTest, GroupTest
 from synthvae.analysis.survey import SurveyRow
 from synthvae.analysis.waveforms import PHASE_JUDGES, WAVEFORM_UNITS, WaveformErrors, WaveformNulls
 from synthvae.core.provenance import hardware, versions
-from synthvae.presets.dataset import Dataset
+from synthvae.data.presets import Dataset
 
 __all__ = ["VERSION", "MetricsDocument", "describe", "metrics_document"]
 

@@ -13,7 +13,7 @@ from synthvae.analysis.sections.movement import movement
 from synthvae.analysis.sections.reconstruction import reconstruction
 from synthvae.analysis.sections.sets import distances_of_sets
 from synthvae.analysis.sections.summary import findings, headlines
-from synthvae.presets.dataset import Dataset
+from synthvae.data.presets import Dataset
 from synthvae.training.tasks.presets import ACTIVE_NATS
 
 __all__ = ["METHODS", "build_report"]

@@ -26,8 +26,8 @@ from synthvae.audio.descriptors import DESCRIPTORS
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.store import Store
+from synthvae.data.presets import Dataset
 from synthvae.features.mel import mel_centres
-from synthvae.presets.dataset import Dataset
 from synthvae.training.log import read_metrics
 from synthvae.training.run import Run
 

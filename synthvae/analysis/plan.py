@@ -62,9 +62,9 @@ from synthvae.analysis.survey import LatentSurvey, SpaceSurvey, noise_draws, sur
 from synthvae.audio.descriptors import describe
 from synthvae.core.executor import on_threads
 from synthvae.core.store import Agenda, Step, Store
-from synthvae.generation import render_all
+from synthvae.data.generation import render_all
+from synthvae.data.presets import Dataset
 from synthvae.models import parse_architecture
-from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
 from synthvae.training.run import Run
 

@@ -23,10 +23,10 @@ from synthvae.analysis.waveforms import WaveformErrors, WaveformNulls, null_wave
 from synthvae.core.checks import LARGEST_SEED
 from synthvae.core.errors import UserError
 from synthvae.core.executor import on_threads
+from synthvae.data.generation import SOURCES, draw_presets, render_all
+from synthvae.data.presets import Dataset
 from synthvae.features import Feature, build_feature
-from synthvae.generation import SOURCES, draw_presets, render_all
 from synthvae.losses.terms import kl_divergence
-from synthvae.presets.dataset import Dataset
 from synthvae.training.run import Run
 
 __all__ = [

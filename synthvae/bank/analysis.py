@@ -16,10 +16,10 @@ from synthvae.audio.recordings import Recording
 from synthvae.audio.resampling import resample
 from synthvae.audio.spectrogram_image import spectrogram_png
 from synthvae.core.errors import UserError
+from synthvae.data.preset import Preset
 from synthvae.features.mel import log_mel
 from synthvae.naming import name_sounds
 from synthvae.parameters.voice import VOICE_78
-from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
 

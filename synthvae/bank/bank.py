@@ -18,7 +18,7 @@ from synthvae.bank.entries import Entry, all_values, bank_name, checked_tags, co
 from synthvae.bank.queries import Added, Row, find_hash, find_number, insert, order, read_embedding, read_entries, where
 from synthvae.bank.transfer import read_bank_json, write_bank_json
 from synthvae.core.errors import UserError
-from synthvae.presets.preset import Preset
+from synthvae.data.preset import Preset
 
 __all__ = ["Bank"]
 

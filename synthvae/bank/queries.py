@@ -17,7 +17,7 @@ from synthvae.bank.analysis import Heard
 from synthvae.bank.entries import COLUMNS, Entry
 from synthvae.core.checks import is_number, shown
 from synthvae.core.errors import UserError
-from synthvae.presets.preset import Preset
+from synthvae.data.preset import Preset
 
 __all__ = [
     "Added",

@@ -14,10 +14,10 @@ from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import check_target, dump_json, load_json
-from synthvae.generation import write_sounds
+from synthvae.data.names import slug
+from synthvae.data.preset import Preset
+from synthvae.data.writing import write_sounds
 from synthvae.parameters.voice import VOICE_78
-from synthvae.presets.names import slug
-from synthvae.presets.preset import Preset
 from synthvae.presets.settings import SYNTH, RenderSettings, check_format
 from synthvae.synth.voice import Voice
 

@@ -88,7 +88,7 @@ def analyze(
     from synthvae.analysis.pipeline import analyze_runs, plan_analysis
     from synthvae.analysis.plan import MapPlan
     from synthvae.analysis.sounds import example_index
-    from synthvae.presets.dataset import read_dataset
+    from synthvae.data.presets import read_dataset
 
     dataset = read_dataset(data or Path(models[0].config.data))
     for model in models:

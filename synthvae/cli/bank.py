@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from synthvae.audio.recordings import Recording
     from synthvae.bank import Bank, Entry
-    from synthvae.presets.preset import Preset
+    from synthvae.data.preset import Preset
 
 __all__ = ["register"]
 
@@ -78,8 +78,8 @@ def add(
     from dataclasses import replace
 
     from synthvae.bank.entries import bank_name, checked_tags
+    from synthvae.data.preset import read_presets
     from synthvae.parameters.voice import VOICE_78
-    from synthvae.presets.preset import read_presets
 
     found = [pair for path in presets for pair in read_presets(path, VOICE_78)]
     if name is not None:
@@ -361,8 +361,8 @@ def _like(bank: Bank, text: str) -> tuple[Recording | Preset | NDArray[np.float6
     """What ``--like`` means, and its number where it is a preset of the bank."""
     from synthvae.audio.recordings import read_recording
     from synthvae.bank.analysis import LONGEST
+    from synthvae.data.preset import read_preset
     from synthvae.parameters.voice import VOICE_78
-    from synthvae.presets.preset import read_preset
 
     path = Path(text)
     if path.suffix.lower() == ".json":

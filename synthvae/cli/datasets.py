@@ -47,8 +47,8 @@ def generate_dataset(
     """
     if parameters not in (63, 78):
         raise UserError(f"--parameters is {parameters}; choose 63 (the thesis's set) or 78 (all)")
-    from synthvae import generation
     from synthvae.core.json import check_target
+    from synthvae.data import generation
     from synthvae.parameters.voice import VOICE_63, VOICE_78
     from synthvae.presets.settings import RenderSettings
 
@@ -78,17 +78,17 @@ def render(
 
     Example: `synthvae render datasets/presets.json --index 3,17 --out sounds`
     """
-    from synthvae import generation
     from synthvae.audio.files import check_sample_format
     from synthvae.core.files import ensure_directory
+    from synthvae.data import writing
+    from synthvae.data.preset import Preset
+    from synthvae.data.presets import read_dataset
     from synthvae.naming import name_sounds
-    from synthvae.presets.dataset import read_dataset
-    from synthvae.presets.preset import Preset
     from synthvae.synth.voice import Voice
 
     check_sample_format(sample_format)
     data = read_dataset(dataset)
-    numbers = generation.parse_indices(index, len(data), str(dataset))
+    numbers = writing.parse_indices(index, len(data), str(dataset))
     ensure_directory(out)
     settings = data.header.settings
     origin = {"dataset": dataset.name, "dataset_hash": data.hash}
@@ -97,7 +97,7 @@ def render(
     width = max(6, len(str(max(numbers))))
     names = [f"preset_{i:0{width}d}" for i in numbers]
     with progress_bar("rendering", len(numbers)) as update:
-        paths = generation.write_sounds(
+        paths = writing.write_sounds(
             out, names, presets, voice, sample_format, lambda done: update(done, ""), name_sounds
         )
     print_files(out, paths, "sounds with their presets")
@@ -125,8 +125,8 @@ def metric(
     from synthvae import perception
     from synthvae.analysis.figures import save_figure, sensitivity_chart
     from synthvae.analysis.report import write_csv
+    from synthvae.data.presets import read_dataset
     from synthvae.features import build_feature
-    from synthvae.presets.dataset import read_dataset
     from synthvae.synth.voice import Voice
 
     data = read_dataset(dataset)

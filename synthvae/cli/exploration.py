@@ -13,9 +13,9 @@ from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 
 if TYPE_CHECKING:
+    from synthvae.data.preset import Preset
+    from synthvae.data.writing import Written
     from synthvae.exploration import Walk
-    from synthvae.exploration.writing import Written
-    from synthvae.presets.preset import Preset
     from synthvae.presets.settings import RenderSettings
     from synthvae.training.run import Run
 

@@ -64,10 +64,10 @@ def export(
     """
     from dataclasses import replace
 
+    from synthvae.data.preset import check_name, read_presets
     from synthvae.instruments import ExportOptions, described, export_presets
     from synthvae.instruments.keys import parse_key
     from synthvae.parameters.voice import VOICE_78
-    from synthvae.presets.preset import check_name, read_presets
 
     options = ExportOptions(
         sample_format,

@@ -78,7 +78,7 @@ def encode(
     """
     from synthvae import exploration
     from synthvae.core.json import check_target
-    from synthvae.presets.preset import read_presets
+    from synthvae.data.preset import read_presets
     from synthvae.training.run import load_run
 
     check_target(out, overwrite)

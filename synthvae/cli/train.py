@@ -118,8 +118,8 @@ def train(
         print(choice)
         flags["data"] = str(found)
     settings = resolve_config(overlay, {**flags, "then": {"loss": then, "epochs": then_epochs}})
+    from synthvae.data.presets import read_dataset
     from synthvae.losses import LOSSES
-    from synthvae.presets.dataset import read_dataset
     from synthvae.synth.voice import Voice
     from synthvae.training.tasks.presets import PresetTask
     from synthvae.training.trainer import Interrupted, Trainer

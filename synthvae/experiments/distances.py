@@ -17,8 +17,8 @@ from synthvae.analysis.frechet import GaussianStatistics, gaussian_distance
 from synthvae.analysis.sounds import BATCH, train_part
 from synthvae.core.executor import report, stop_requested
 from synthvae.core.store import Store
+from synthvae.data.generation import render_all
 from synthvae.experiments.runner import Job, dataset_and_voice
-from synthvae.generation import render_all
 from synthvae.training.run import load_run
 
 __all__ = [

@@ -25,9 +25,9 @@ from synthvae.analysis.sounds import (
 from synthvae.analysis.waveforms import WAVEFORM_UNITS
 from synthvae.core.executor import report, stop_requested
 from synthvae.core.files import atomic_write
+from synthvae.data.presets import Dataset
 from synthvae.experiments.maps import case_clusters
 from synthvae.experiments.runner import Job, dataset_and_voice
-from synthvae.presets.dataset import Dataset
 from synthvae.training.run import Run, load_run
 
 __all__ = ["CaseMeasures", "NullMeasures", "measure_job", "read_case", "read_nulls", "write_json"]

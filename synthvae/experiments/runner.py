@@ -13,14 +13,14 @@ from typing import Any
 
 from synthvae.core.errors import UserError
 from synthvae.core.executor import report, run_tasks, stop_requested
+from synthvae.data.generation import generate_dataset
+from synthvae.data.presets import Dataset, read_dataset
 from synthvae.experiments.cases import Case
 from synthvae.experiments.scale import dataset_size, scale_label, scaled
 from synthvae.features import build_feature
-from synthvae.generation import generate_dataset
 from synthvae.losses import LOSSES
 from synthvae.parameters.voice import VOICE_63
 from synthvae.perception import compute_metric, effect_on_dataset, metric_path, write_metric
-from synthvae.presets.dataset import Dataset, read_dataset
 from synthvae.synth.voice import Voice
 from synthvae.training.config import TrainConfig
 from synthvae.training.run import read_description

@@ -1,6 +1,7 @@
 """Walks through the latent space: points to presets and sounds, presets to points, and the ways between presets."""
 
 from synthvae.audio.joining import write_joined
+from synthvae.data.writing import write_presets
 from synthvae.exploration.blend import blend
 from synthvae.exploration.decoding import decode_to_files
 from synthvae.exploration.finding import find_preset, find_presets, find_run
@@ -9,7 +10,6 @@ from synthvae.exploration.latents import Latents, read_latents, write_latents
 from synthvae.exploration.morph import WAYS, Walk, morph
 from synthvae.exploration.paths import straight_line
 from synthvae.exploration.vary import Variations, vary
-from synthvae.exploration.writing import write_presets
 
 __all__ = [
     "GROUPS",

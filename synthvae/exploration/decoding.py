@@ -10,9 +10,9 @@ from torch import Tensor
 
 from synthvae.audio.files import check_sample_format
 from synthvae.core.files import ensure_directory
-from synthvae.generation import write_sounds
+from synthvae.data.preset import Preset
+from synthvae.data.writing import write_sounds
 from synthvae.naming import name_sounds
-from synthvae.presets.preset import Preset
 from synthvae.training.run import Run
 
 __all__ = ["decode_to_files"]

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from synthvae.core.checks import is_number, shown
 from synthvae.core.errors import UserError
-from synthvae.presets.dataset import Dataset, is_dataset, read_dataset
-from synthvae.presets.preset import Preset, read_preset
+from synthvae.data.preset import Preset, read_preset
+from synthvae.data.presets import Dataset, is_dataset, read_dataset
 from synthvae.training.run import Run, has_ability
 from synthvae.training.tasks.base import PARAMETERS
 

@@ -15,7 +15,7 @@ from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write
 from synthvae.core.json import dump_json, load_json
-from synthvae.presets.preset import LATENTS_FORMAT, Preset
+from synthvae.data.preset import LATENTS_FORMAT, Preset
 from synthvae.presets.settings import check_format
 from synthvae.training.run import Run
 

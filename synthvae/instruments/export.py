@@ -30,6 +30,7 @@ from synthvae.audio.notes import midi_number
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import dump_json
+from synthvae.data.preset import Preset, check_name, preset_json, round_significant
 from synthvae.instruments.folders import write_folder
 from synthvae.instruments.keys import sampled_keys
 from synthvae.instruments.levels import Level, common_level
@@ -40,8 +41,6 @@ from synthvae.instruments.sfz import has_instrument, instrument_files
 from synthvae.instruments.titles import file_stems, without_note
 from synthvae.instruments.torchsynth_parameters import torchsynth_document
 from synthvae.parameters.voice import VOICE_78
-from synthvae.presets.preset import Preset, check_name, preset_json
-from synthvae.presets.rounding import round_significant
 
 __all__ = ["Exported", "export_presets"]
 

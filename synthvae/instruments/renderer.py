@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from synthvae.data.preset import Preset
 from synthvae.parameters.space import ParameterSpace
-from synthvae.presets.preset import Preset
 from synthvae.presets.settings import FEWEST_CONTROL_POINTS, RenderSettings
 from synthvae.synth.voice import Voice
 

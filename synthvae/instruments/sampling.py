@@ -20,11 +20,11 @@ from threadpoolctl import threadpool_limits
 
 from synthvae.audio.notes import midi_number
 from synthvae.audio.pitch import track_pitch
+from synthvae.data.preset import Preset
 from synthvae.instruments.envelopes import rise_seconds, tail_seconds
 from synthvae.instruments.keys import HIGHEST_KEY
 from synthvae.instruments.loops import Loop, find_loop, make_seamless, play_loop
 from synthvae.instruments.renderer import render_preset, render_rows, with_values
-from synthvae.presets.preset import Preset
 
 __all__ = ["Articulation", "Sample", "on_key", "sample_keys", "whole_sound"]
 

@@ -17,13 +17,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from synthvae.audio.files import SamplerData, Stamp, has_stamp, quantise, sampler_wav_bytes
+from synthvae.data.names import slug
+from synthvae.data.preset import Preset
 from synthvae.instruments.envelopes import release_seconds
 from synthvae.instruments.keys import key_name, switch_keys
 from synthvae.instruments.levels import Level, common_level
 from synthvae.instruments.options import length_name
 from synthvae.instruments.sampling import Articulation, Sample
-from synthvae.presets.names import slug
-from synthvae.presets.preset import Preset
 
 __all__ = ["SAMPLES", "has_instrument", "instrument_files"]
 

@@ -6,10 +6,10 @@ import dataclasses
 import re
 from collections.abc import Callable, Sequence
 
+from synthvae.data.names import slug
+from synthvae.data.preset import Preset
 from synthvae.instruments.renderer import render_preset
 from synthvae.naming import name_sounds
-from synthvae.presets.names import slug
-from synthvae.presets.preset import Preset
 
 __all__ = ["described", "file_stems", "without_note"]
 

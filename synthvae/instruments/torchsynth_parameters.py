@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from synthvae.data.preset import TORCHSYNTH_FORMAT, Preset, round_significant
 from synthvae.parameters.voice import VOICE_78
-from synthvae.presets.preset import TORCHSYNTH_FORMAT, Preset
-from synthvae.presets.rounding import round_significant
 from synthvae.presets.settings import SYNTH
 
 __all__ = ["torchsynth_document", "torchsynth_parameters"]

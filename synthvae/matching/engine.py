@@ -11,6 +11,7 @@ from torch import Tensor
 
 from synthvae.core.checks import check_seed
 from synthvae.core.errors import UserError
+from synthvae.data.preset import Preset
 from synthvae.matching.evolution import Population
 from synthvae.matching.index import SoundIndex
 from synthvae.matching.objective import Objective, Stopped
@@ -18,7 +19,6 @@ from synthvae.matching.search import SEARCHES
 from synthvae.matching.starts import encoder_of, starts_of_encoder, starts_of_index
 from synthvae.matching.targets import Target
 from synthvae.parameters.space import ParameterSpace
-from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
 from synthvae.training.run import Run

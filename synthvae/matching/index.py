@@ -20,9 +20,9 @@ from torch.nn import functional as F
 from synthvae.analysis.frechet import logmel_embedding
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
+from synthvae.data.sampling import uniform_unit
 from synthvae.features.mel import log_mel
 from synthvae.parameters.space import ParameterSpace
-from synthvae.presets.sampling import uniform_unit
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
 

@@ -12,11 +12,11 @@ import torch
 from synthvae.audio.files import write_wav
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import dump_json
+from synthvae.data.names import slug
+from synthvae.data.preset import write_preset
 from synthvae.matching.engine import MatchResult
 from synthvae.matching.page import render_page
 from synthvae.naming import Named, name_sounds
-from synthvae.presets.names import slug
-from synthvae.presets.preset import write_preset
 from synthvae.presets.settings import SYNTH
 
 __all__ = ["write_match"]

@@ -1,6 +1,6 @@
 """Measures to words.
 
-Every threshold is read off 1,024 uniform presets of `VOICE_63` (`synthvae.presets.sampling.uniform_unit`, seed 1, one
+Every threshold is read off 1,024 uniform presets of `VOICE_63` (`synthvae.data.sampling.uniform_unit`, seed 1, one
 second at 44.1 kHz) so that a word tells some of them from the rest; the percentile it stands at is noted beside it.
 What has a unit is rounded.
 """

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from synthvae.core.errors import UserError
-from synthvae.presets.dataset import Dataset
+from synthvae.data.presets import Dataset
 
 __all__ = ["EFFECT_PRESETS", "effect_on_dataset", "total_effect"]
 

@@ -28,8 +28,8 @@ from torch import Tensor
 
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
+from synthvae.data.presets import Dataset
 from synthvae.features import Feature
-from synthvae.presets.dataset import Dataset
 
 __all__ = ["PerceptualMetric", "compute_metric", "limit_slopes", "metric_path", "read_metric", "write_metric"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from synthvae.core.errors import UserError
-from synthvae.generation import write_sounds
-from synthvae.presets.names import slug
-from synthvae.presets.preset import Preset
+from synthvae.data.names import slug
+from synthvae.data.preset import Preset
+from synthvae.data.writing import write_sounds
 from synthvae.studio.sounds import Renderer
 
 __all__ = ["FORMATS", "Download", "export", "export_all"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from synthvae.bank import Bank
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
-from synthvae.presets.dataset import read_dataset
+from synthvae.data.presets import read_dataset
 from synthvae.training.run import Run
 
 __all__ = ["Collection", "from_bank", "from_dataset", "read_collection"]

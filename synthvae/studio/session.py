@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from synthvae.bank import Bank, Entry, UnknownPresetError
 from synthvae.core.errors import UserError
+from synthvae.data.preset import Preset
 from synthvae.naming import name_sounds
-from synthvae.presets.preset import Preset
 from synthvae.studio.archives import FORMATS
 from synthvae.studio.atlas import Atlas, Spot
 from synthvae.studio.clusters import Clusters, name_clusters

@@ -27,8 +27,8 @@ from torch import Tensor
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, load_tensors
 from synthvae.core.provenance import hardware, versions
+from synthvae.data.presets import Dataset
 from synthvae.parameters.space import ParameterSpace
-from synthvae.presets.dataset import Dataset
 from synthvae.presets.settings import RenderSettings, check_format
 from synthvae.synth.voice import Voice
 from synthvae.training.log import read_metrics

@@ -10,9 +10,9 @@ from synthvae.analysis.distributions import measure_nulls, measure_set
 from synthvae.analysis.embeddings import build_embedding
 from synthvae.analysis.kernel_distance import kernel_distance
 from synthvae.analysis.pipeline import plan_analysis
-from synthvae.generation import generate_dataset
+from synthvae.data.generation import generate_dataset
+from synthvae.data.presets import read_dataset
 from synthvae.parameters.voice import VOICE_63
-from synthvae.presets.dataset import read_dataset
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
 from synthvae.training.config import resolve_config

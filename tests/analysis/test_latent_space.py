@@ -10,7 +10,7 @@ from synthvae.analysis.latent import MapSettings
 from synthvae.analysis.latent_space import measure_movement, measure_neighbourhoods, walk
 from synthvae.analysis.survey import survey_latents, survey_noise
 from synthvae.audio.descriptors import DESCRIPTORS, describe
-from synthvae.presets.dataset import Dataset
+from synthvae.data.presets import Dataset
 from synthvae.synth.voice import Voice
 from synthvae.training.run import load_run
 

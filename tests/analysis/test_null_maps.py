@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from synthvae.analysis.null_maps import collapsed_encoder
-from synthvae.presets.sampling import uniform_unit
+from synthvae.data.sampling import uniform_unit
 
 
 def test_an_encoder_at_the_printed_weight_collapses() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from synthvae.analysis.pipeline import analyze_runs, plan_analysis
 from synthvae.analysis.plan import MapPlan
-from synthvae.presets.dataset import Dataset
+from synthvae.data.presets import Dataset
 from synthvae.training.run import load_run
 
 pytestmark = pytest.mark.browser

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from synthvae.audio.loudness import integrated_loudness
+from synthvae.data.sampling import uniform_unit
 from synthvae.parameters.voice import VOICE_63
-from synthvae.presets.sampling import uniform_unit
 from synthvae.synth.voice import Voice
 
 RATE = 48000

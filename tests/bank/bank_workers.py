@@ -12,7 +12,7 @@ import torch
 
 from synthvae.bank import Bank, queries
 from synthvae.bank import bank as module
-from synthvae.presets.preset import Preset
+from synthvae.data.preset import Preset
 
 torch.set_num_threads(1)  # as in the tests themselves: the machine has few cores
 

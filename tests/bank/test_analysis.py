@@ -10,7 +10,7 @@ from PIL import Image
 from synthvae.audio.recordings import Recording
 from synthvae.bank.analysis import EMBEDDED, distances, embed, hear
 from synthvae.core.errors import UserError
-from synthvae.presets.preset import Preset
+from synthvae.data.preset import Preset
 from synthvae.presets.settings import RenderSettings
 
 RATE = 44100

@@ -17,9 +17,9 @@ from synthvae.audio.recordings import Recording
 from synthvae.bank import Added, Bank, UnknownPresetError
 from synthvae.bank import bank as module
 from synthvae.core.errors import UserError
+from synthvae.data.preset import Preset
 from synthvae.naming import name_sounds
 from synthvae.parameters.voice import VOICE_78
-from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
 

@@ -13,7 +13,7 @@ import pytest
 from synthvae.bank import Bank, database, default_path
 from synthvae.bank import bank as module
 from synthvae.core.errors import UserError
-from synthvae.presets.preset import Preset
+from synthvae.data.preset import Preset
 from tests.bank.bank_workers import add_and_tag, be_killed_while_writing
 
 SPAWN = multiprocessing.get_context("spawn")

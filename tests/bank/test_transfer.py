@@ -10,9 +10,9 @@ import soundfile
 from synthvae.bank import Bank
 from synthvae.bank.transfer import FORMAT, file_names, read_bank_json, write_files
 from synthvae.core.errors import UserError
+from synthvae.data.preset import Preset, read_preset
 from synthvae.naming import name_sounds
 from synthvae.parameters.voice import VOICE_78
-from synthvae.presets.preset import Preset, read_preset
 from synthvae.presets.settings import RenderSettings
 
 

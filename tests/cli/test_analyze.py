@@ -12,7 +12,7 @@ import torch
 
 from synthvae import load_analysis
 from synthvae.core.files import load_tensors, save_tensors
-from synthvae.presets.dataset import Dataset
+from synthvae.data.presets import Dataset
 from synthvae.synth.voice import Voice
 from tests.analysis.documented import documented, used
 from tests.cli.refusal import refused

@@ -18,10 +18,10 @@ import soundfile
 import typer
 
 from synthvae import cli
+from synthvae.data.names import slug
+from synthvae.data.presets import Dataset
 from synthvae.experiments.cases import list_cases
 from synthvae.naming import name_sounds
-from synthvae.presets.dataset import Dataset
-from synthvae.presets.names import slug
 from tests.cli.refusal import refused
 
 ROOT = Path(__file__).resolve().parents[2]

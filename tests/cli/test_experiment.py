@@ -11,7 +11,7 @@ import torch
 
 from synthvae.analysis.embeddings import build_embedding
 from synthvae.analysis.frechet import GaussianStatistics, frechet_distance
-from synthvae.presets.dataset import read_dataset
+from synthvae.data.presets import read_dataset
 from synthvae.training.run import load_run
 from tests.analysis.drawn_weights import write_panns, write_vggish
 

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 import torch
 
+from synthvae.data.preset import read_preset
 from synthvae.parameters.voice import VOICE_63
-from synthvae.presets.preset import read_preset
 from synthvae.training.run import load_run
 from tests.cli.refusal import refused
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from synthvae.presets.dataset import Dataset
-from synthvae.presets.preset import Preset, write_preset
+from synthvae.data.preset import Preset, write_preset
+from synthvae.data.presets import Dataset
 from tests.cli.refusal import refused
 from tests.conftest import SHORT
 

@@ -12,7 +12,7 @@ import pytest
 from synthvae.cli.latents import _numbered
 from synthvae.core.errors import UserError
 from synthvae.core.json import check_target
-from synthvae.presets.dataset import Dataset
+from synthvae.data.presets import Dataset
 from synthvae.training.run import load_run
 
 Command = Callable[..., tuple[int, str, str]]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from synthvae.presets.preset import read_preset
+from synthvae.data.preset import read_preset
 from synthvae.training.run import load_run
 from tests.cli.conftest import Command
 from tests.cli.refusal import refused

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from synthvae.presets.dataset import Dataset
+from synthvae.data.presets import Dataset
 from synthvae.training.config import TrainConfig
 from synthvae.training.settings import settings_of
 from synthvae.training.tasks.audio_encoder import AudioEncoderSettings

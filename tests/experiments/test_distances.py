@@ -11,6 +11,7 @@ import torch
 from synthvae.analysis.embeddings import build_embedding
 from synthvae.analysis.frechet import GaussianStatistics, frechet_distance
 from synthvae.core.errors import UserError
+from synthvae.data.presets import Dataset
 from synthvae.experiments import distances
 from synthvae.experiments.cases import list_cases
 from synthvae.experiments.distances import (
@@ -21,7 +22,6 @@ from synthvae.experiments.distances import (
     read_distances,
 )
 from synthvae.experiments.runner import Job
-from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
 from synthvae.training.run import load_run
 

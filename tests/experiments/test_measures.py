@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from synthvae.data.presets import Dataset
 from synthvae.experiments.measures import _epochs
-from synthvae.presets.dataset import Dataset
 from synthvae.training.config import resolve_config
 from synthvae.training.log import read_metrics
 from synthvae.training.run import load_run

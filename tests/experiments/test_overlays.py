@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from synthvae.data.generation import generate_dataset
+from synthvae.data.presets import read_dataset
 from synthvae.experiments.cases import Case, list_cases, select_cases
 from synthvae.experiments.runner import Job, is_done, train_job
-from synthvae.generation import generate_dataset
 from synthvae.parameters.voice import VOICE_63
 from synthvae.perception import metric_path, write_metric
 from synthvae.perception.metric import PerceptualMetric
-from synthvae.presets.dataset import read_dataset
 from tests.conftest import SHORT
 
 #: With its table ``[case]`` or without.

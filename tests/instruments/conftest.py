@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from synthvae.data.preset import Preset
 from synthvae.parameters.voice import VOICE_78
-from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
 
 MakePreset = Callable[..., Preset]

@@ -13,12 +13,12 @@ import soundfile
 from scipy.io import wavfile
 
 from synthvae.core.errors import UserError
+from synthvae.data.preset import Preset, read_preset
+from synthvae.data.presets import Dataset
 from synthvae.instruments import ExportOptions, described, export_presets
 from synthvae.instruments.levels import integrated_loudness
 from synthvae.instruments.renderer import render_preset
 from synthvae.parameters.voice import VOICE_63, VOICE_78
-from synthvae.presets.dataset import Dataset
-from synthvae.presets.preset import Preset, read_preset
 from synthvae.presets.settings import RenderSettings
 
 FAST = {"lowest": 60, "highest": 72, "every": 6, "lengths": (0.1, 0.3)}

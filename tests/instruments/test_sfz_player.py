@@ -10,8 +10,8 @@ import pytest
 
 from synthvae.audio.notes import midi_number
 from synthvae.audio.pitch import track_pitch
+from synthvae.data.preset import Preset
 from synthvae.instruments import ExportOptions, export_presets
-from synthvae.presets.preset import Preset
 from synthvae.presets.settings import RenderSettings
 
 if platform.machine() == "aarch64":

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from synthvae.data.preset import Preset, read_presets
 from synthvae.instruments import export_presets, torchsynth_parameters
 from synthvae.instruments.renderer import render_preset
 from synthvae.instruments.torchsynth_parameters import USAGE
 from synthvae.parameters.voice import VOICE_63, VOICE_78, import_torchsynth
-from synthvae.presets.preset import Preset, read_presets
 from tests.conftest import SHORT
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from synthvae.data.sampling import uniform_unit
 from synthvae.matching.index import SEED, SoundIndex, index_path, open_index
 from synthvae.parameters.voice import VOICE_63, VOICE_78
-from synthvae.presets.sampling import uniform_unit
 from synthvae.synth.voice import Voice
 from tests.conftest import SHORT
 

@@ -13,10 +13,10 @@ from torch import Tensor
 from synthvae.audio import descriptors as timbre
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.core.errors import UserError
+from synthvae.data.sampling import uniform_unit
 from synthvae.naming import Named, name_sounds
 from synthvae.naming.words import LONGEST
 from synthvae.parameters.voice import VOICE_63
-from synthvae.presets.sampling import uniform_unit
 from synthvae.synth.voice import Voice
 
 RATE = 44100

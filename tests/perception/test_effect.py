@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from synthvae.core.errors import UserError
+from synthvae.data.presets import Dataset
 from synthvae.features import build_feature
 from synthvae.perception import effect_on_dataset, total_effect
-from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
 
 

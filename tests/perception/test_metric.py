@@ -9,9 +9,9 @@ from torch import Tensor
 
 from synthvae.core.errors import UserError
 from synthvae.core.files import save_tensors
+from synthvae.data.presets import Dataset
 from synthvae.features import build_feature
 from synthvae.perception import compute_metric, metric_path, read_metric, write_metric
-from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
 
 EFFECT = torch.linspace(0.01, 0.4, 63)

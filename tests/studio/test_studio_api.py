@@ -14,8 +14,8 @@ from scipy.io import wavfile
 from starlette.testclient import TestClient
 
 from synthvae.bank import Bank
+from synthvae.data.preset import read_preset
 from synthvae.parameters.voice import VOICE_78
-from synthvae.presets.preset import read_preset
 from synthvae.studio.app import create_app
 from synthvae.studio.collection import from_dataset
 from synthvae.studio.measured import measure_parts, part_path
@@ -168,7 +168,7 @@ def test_search_goes_by_measured_names(client: TestClient, session: Session):
 
 def test_a_preset_of_other_routes_is_placed_nowhere_and_refused(client: TestClient, post, session: Session):
     human = VOICE_78.denormalise(np.full(78, 0.5))
-    from synthvae.presets.preset import Preset
+    from synthvae.data.preset import Preset
 
     added = session.bank.add(Preset(VOICE_78, human, session.run.settings))
     assert client.get(f"/api/v1/bank/{added.id}").json()["places"] == {}

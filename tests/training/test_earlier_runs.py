@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from synthvae.core.files import load_tensors
-from synthvae.generation import generate_dataset
+from synthvae.data.generation import generate_dataset
+from synthvae.data.presets import Dataset, read_dataset
 from synthvae.parameters.voice import VOICE_63
-from synthvae.presets.dataset import Dataset, read_dataset
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
 from synthvae.training.config import resolve_config

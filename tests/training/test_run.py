@@ -12,8 +12,8 @@ import torch
 from synthvae import load_run
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
+from synthvae.data.presets import Dataset
 from synthvae.parameters.voice import VOICE_63, VOICE_78
-from synthvae.presets.dataset import Dataset
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import torch
 
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors
+from synthvae.data.presets import Dataset
 from synthvae.perception import PerceptualMetric
-from synthvae.presets.dataset import Dataset
 from synthvae.synth.voice import Voice
 from synthvae.training import trainer
 from synthvae.training.config import TrainConfig, resolve_config

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from synthvae.presets.preset import check_name
+from synthvae.data.preset import check_name
 from synthvae.studio.archives import FORMATS, export
 from synthvae.studio.routes.files import as_file
 from synthvae.studio.session import Session

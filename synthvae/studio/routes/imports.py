@@ -8,7 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
-from synthvae.presets.preset import check_name
+from synthvae.data.preset import check_name
 from synthvae.studio.imports import Imported
 from synthvae.studio.routes.matching import AUDIO_BODY
 from synthvae.studio.session import Session

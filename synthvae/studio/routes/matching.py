@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from synthvae.presets.preset import check_name
+from synthvae.data.preset import check_name
 from synthvae.studio.jobs import Found, Job
 from synthvae.studio.recordings import prepare
 from synthvae.studio.session import Session

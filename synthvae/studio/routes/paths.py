@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from synthvae.audio.files import wav_bytes
 from synthvae.audio.joining import joined
-from synthvae.presets.preset import Preset
+from synthvae.data.preset import Preset
 from synthvae.studio.archives import export_all
 from synthvae.studio.routes.files import as_file
 from synthvae.studio.session import Session

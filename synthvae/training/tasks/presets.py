@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from synthvae.core.errors import UserError
 from synthvae.core.randomness import epoch_order, frame_offset, posterior_noise
+from synthvae.data.presets import Dataset
 from synthvae.features import EVERY_FRAME, Frames, build_feature
 from synthvae.losses import LOSSES, AudioLoss, BetaController, PnpLoss, build_loss
 from synthvae.losses.terms import clamp_penalty, free_bits, kl_divergence, parameter_error
 from synthvae.models import LatentModel, SelectiveVAE, VAEOutput, build_model, parse_architecture
 from synthvae.perception import PerceptualMetric, effect_on_dataset, metric_path, read_metric
-from synthvae.presets.dataset import Dataset
 from synthvae.presets.settings import SYNTH
 from synthvae.synth.routing import heard_as_pitch
 from synthvae.training.clipping import clip_gradient_per_preset

@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from synthvae.core.errors import UserError
-from synthvae.generation import generate_dataset, parse_indices, parse_splits
+from synthvae.data.generation import generate_dataset, parse_splits
+from synthvae.data.presets import Dataset, read_dataset, write_dataset
+from synthvae.data.sampling import synth1b1_unit, uniform_unit
+from synthvae.data.writing import parse_indices
 from synthvae.parameters.voice import VOICE_63, VOICE_78
-from synthvae.presets.dataset import Dataset, read_dataset, write_dataset
-from synthvae.presets.sampling import synth1b1_unit, uniform_unit
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
 
@@ -276,7 +277,7 @@ def test_bad_indices(text: str, message: str):
 
 def test_a_dataset_of_another_parameter_set_is_read_with_its_own_table():
     """Its five routes are those that synthvae took before table 4.1 of the thesis was checked."""
-    dataset = read_dataset(Path(__file__).parent / "data" / "other_routes.json")
+    dataset = read_dataset(Path(__file__).parent / "other_routes.json")
     routes = {name.removeprefix("mod_matrix.") for name in dataset.parameters.names if name.startswith("mod_matrix.")}
     assert routes == {
         "adsr_1->vco_1_pitch",

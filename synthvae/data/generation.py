@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from synthvae.audio.files import write_wav
-from synthvae.core.checks import check_seed, is_number, shown
+from synthvae.core.checks import check_seed
 from synthvae.core.errors import UserError
+from synthvae.data.preset import round_significant
+from synthvae.data.presets import SPLITS, DatasetHeader, write_dataset
+from synthvae.data.sampling import SYNTH1B1_WIDTH, synth1b1_unit, uniform_unit
 from synthvae.parameters.space import ParameterSpace
-from synthvae.presets.dataset import SPLITS, DatasetHeader, write_dataset
-from synthvae.presets.names import earlier_files, slug
-from synthvae.presets.preset import Preset, write_preset
-from synthvae.presets.rounding import round_significant
-from synthvae.presets.sampling import SYNTH1B1_WIDTH, synth1b1_unit, uniform_unit
 from synthvae.presets.settings import RenderSettings
 
-__all__ = ["SOURCES", "draw_presets", "generate_dataset", "parse_indices", "parse_splits", "render_all", "write_sounds"]
+__all__ = ["SOURCES", "draw_presets", "generate_dataset", "parse_splits", "render_all"]
 
 #: Distributions of presets: uniform in torchsynth's unit cube, uniform in human units (seconds, hertz, ...), or the
 #: parameter sets of synth1B1.
@@ -32,8 +28,6 @@ SHARES = (5, 1, 1)
 CHUNK = 8192
 
 Progress = Callable[[int], object]
-#: Sounds ``(N, T)`` and their sample rate to name and descriptors of each; `synthvae.naming.name_sounds` is one.
-Naming = Callable[[Tensor, int], Sequence[tuple[str, Mapping[str, float | None]]]]
 
 
 def parse_splits(text: str | None, size: int) -> dict[str, tuple[int, int]]:
@@ -138,37 +132,6 @@ def draw_presets(parameters: ParameterSpace, source: str, seed: int, first: int,
     return np.clip(round_significant(human), low, high)
 
 
-def parse_indices(text: str, size: int, source: str) -> list[int]:
-    """Turn ``3,17,20-25`` into numbers.
-
-    Args:
-        text: numbers and ranges, comma-separated.
-        size: number of presets there are.
-        source: file name for messages.
-
-    Returns:
-        The numbers, in the order given, each once.
-
-    Raises:
-        UserError: if a part is no number or range, a range is backwards, or there is no such preset.
-    """
-    numbers: dict[int, None] = {}
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not is_number(first) or (dash and not is_number(last)):
-            raise UserError(
-                f"--index {shown(text)}: {shown(part.strip())} is no number or range of numbers from 0 to {size - 1}; "
-                "write e.g. --index 3,17 or 3-7"
-            )
-        wanted = range(int(first), int(last or first) + 1)
-        if not wanted:
-            raise UserError(f"--index {shown(text)}: the range {part.strip()} is backwards; write {last}-{first}")
-        if wanted[-1] >= size:
-            raise UserError(f"{source}: no preset {part.strip()} (--index); the numbers run from 0 to {size - 1}")
-        numbers.update(dict.fromkeys(wanted))
-    return list(numbers)
-
-
 def render_all(
     voice: nn.Module, unit: Tensor, batch_size: int = 128, progress: Progress = lambda done: None
 ) -> Iterator[Tensor]:
@@ -188,55 +151,3 @@ def render_all(
             audio = voice(unit[first : first + batch_size])
         yield audio
         progress(min(first + batch_size, len(unit)))
-
-
-def write_sounds(
-    directory: Path,
-    names: Sequence[str],
-    presets: Sequence[Preset],
-    voice: nn.Module,
-    sample_format: str = "float",
-    progress: Progress = lambda done: None,
-    naming: Naming | None = None,
-) -> list[Path]:
-    """Write each preset as ``NAME.json`` and its sound as ``NAME.wav``.
-
-    With `naming` the presets get what it measures as their names and descriptors, and the files are called
-    ``NAME_bright-pluck_A3``; they then replace those that an earlier call left under another measured name.
-
-    Args:
-        directory: where to.
-        names: file names without ending.
-        presets: as many presets.
-        voice: renders unit parameters.
-        sample_format: ``float`` or ``int16``.
-        progress: called with the number of sounds done.
-        naming: names sounds; without it presets keep the names and descriptors they have.
-
-    Returns:
-        The WAV files.
-
-    Raises:
-        UserError: if the directory cannot be written to.
-    """
-    unit = torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))
-    earlier = earlier_files(directory, names) if naming else {}
-    paths: list[Path] = []
-    for audio in render_all(voice, unit, 64):
-        first = len(paths)
-        measured = naming(audio, presets[first].settings.sample_rate) if naming else ()
-        for number, row in enumerate(audio.numpy()):
-            preset, stem = presets[first + number], names[first + number]
-            if naming:
-                name, descriptors = measured[number]
-                preset = replace(preset, name=name, descriptors=descriptors)
-            path = directory / (f"{stem}_{slug(preset.name)}.wav" if naming else f"{stem}.wav")
-            write_preset(path.with_suffix(".json"), preset)
-            write_wav(path, row, preset.settings.sample_rate, sample_format)
-            for old in earlier.get(stem, ()):
-                if old.stem != path.stem:
-                    old.with_suffix(".wav").unlink(missing_ok=True)
-                    old.unlink(missing_ok=True)
-            paths.append(path)
-            progress(len(paths))
-    return paths

@@ -39,7 +39,7 @@ class DatasetHeader:
     Attributes:
         parameters: the columns.
         settings: how the presets are meant to be rendered.
-        source: the distribution the presets were drawn from, such as ``uniform`` (`synthvae.generation.SOURCES`).
+        source: the distribution the presets were drawn from, such as ``uniform`` (`synthvae.data.generation.SOURCES`).
         seed: of the draw.
         size: number of presets.
         splits: first and one-past-last preset of each split.

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-from synthvae.presets.preset import FORMAT
+from synthvae.data.preset import FORMAT
 
 __all__ = ["earlier_files", "slug"]
 

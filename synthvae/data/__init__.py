@@ -1,0 +1,1 @@
+"""Presets and datasets of presets in JSON: drawing, reading and writing them."""

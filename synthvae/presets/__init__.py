@@ -1,1 +1,0 @@
-"""Presets as people keep them: datasets and single presets in JSON, sounds in WAV."""
