@@ -7,29 +7,82 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
-from synthvae.analysis.figures import error_distributions, png_bytes, waveform_overlays
+from synthvae.analysis.figures import BLUE, CYCLE, INK, QUIET, STYLE, error_distributions, png_bytes, waveform_overlays
 from synthvae.analysis.null_maps import NULL_SEEDS
 from synthvae.analysis.report import write_csv
 from synthvae.analysis.sounds import FEATURE_UNITS, MAPPED, example_index
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.provenance import hardware, versions
-from synthvae.experiments.cases import Case, list_cases
+from synthvae.experiments.cases import Case, dataset_size, list_cases, scale_label
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.conclusions import Answer, answers, answers_frame, group_tests
 from synthvae.experiments.distances import SetComparison, read_distances
-from synthvae.experiments.figures import ratio_chart
 from synthvae.experiments.maps import MapNull, read_null_maps
 from synthvae.experiments.measures import read_case, read_nulls
 from synthvae.experiments.runner import Job, dataset_and_voice, is_done, plan
-from synthvae.experiments.scale import dataset_size, scale_label
 from synthvae.experiments.tables import THESIS_FEATURES, Results, Table, heard_table, thesis_tables
 from synthvae.training.run import load_run, read_description
 
-__all__ = ["Example", "draw_example", "finished_jobs", "write_report"]
+__all__ = ["Example", "draw_example", "finished_jobs", "ratio_chart", "write_report"]
+
+TICKS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
+
+
+def ratio_chart(
+    groups: Mapping[str, Mapping[str, Interval]], label: str, lines: Mapping[str, float], logarithmic: bool = True
+) -> Figure:
+    """Ratios, or other means, with their intervals, a row each.
+
+    Args:
+        groups: name of each series to its rows, the same rows in each.
+        label: of the axis.
+        lines: values to mark by name, such as a null model's.
+        logarithmic: whether the axis is, as suits ratios.
+
+    Returns:
+        The figure.
+    """
+    rows: Sequence[str] = list(dict.fromkeys(name for series in groups.values() for name in series))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 1.3 + max(0.3, 0.12 * len(groups)) * len(rows)))
+        axes = figure.subplots()
+        for value in lines.values():
+            axes.axvline(value, color=QUIET, linewidth=1.0, linestyle=(0, (4, 3)))
+        for number, (name, series) in enumerate(groups.items()):
+            shift = min(0.22, 0.8 / len(groups)) * (number - (len(groups) - 1) / 2)
+            colour = CYCLE[number % len(CYCLE)] if len(groups) > 1 else BLUE
+            places = [rows.index(row) + shift for row in series]
+            values = [interval.value for interval in series.values()]
+            below = [max(0.0, i.value - i.low) for i in series.values()]
+            above = [max(0.0, i.high - i.value) for i in series.values()]
+            axes.errorbar(
+                values, places, xerr=[below, above], fmt="o", markersize=4.5, color=colour, label=name, linewidth=1.4
+            )
+        if logarithmic:
+            axes.set_xscale("log")
+            low, high = axes.get_xlim()
+            ticks = [tick for tick in TICKS if low <= tick <= high]
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.minorticks_off()
+        axes.set_yticks(range(len(rows)), rows)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.grid(axis="x")
+        axes.set_xlabel(label)
+        for name, value in lines.items():
+            axes.annotate(
+                name, (value, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3), textcoords="offset points",
+                ha="center", va="bottom", fontsize=8.5, color=INK,
+            )  # fmt: skip
+        if len(groups) > 1:
+            figure.legend(loc="outside lower center", ncols=len(groups))
+    return figure
+
 
 PAGE = "report.md"
 #: Which embedding a Fréchet distance is of.

@@ -15,8 +15,7 @@ from synthvae.core.errors import UserError
 from synthvae.core.executor import report, run_tasks, stop_requested
 from synthvae.data.generation import generate_dataset
 from synthvae.data.presets import Dataset, read_dataset
-from synthvae.experiments.cases import Case
-from synthvae.experiments.scale import dataset_size, scale_label, scaled
+from synthvae.experiments.cases import Case, dataset_size, scale_label, scaled
 from synthvae.features import build_feature
 from synthvae.losses import LOSSES
 from synthvae.parameters.voice import VOICE_63

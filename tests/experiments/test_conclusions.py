@@ -5,7 +5,7 @@ import pytest
 from synthvae.analysis.waveforms import PHASE_JUDGES
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.conclusions import answers, answers_frame, group_tests
-from synthvae.experiments.figures import ratio_chart
+from synthvae.experiments.report import ratio_chart
 from tests.experiments.synthetic import results
 
 
