@@ -233,7 +233,7 @@ def morph(
     from benchmarks.timing import provenance
     from synthvae.cli.progress import progress_bar
     from synthvae.data.presets import read_dataset
-    from synthvae.exploration.finding import find_run
+    from synthvae.exploration.latent_files import find_run
     from synthvae.exploration.morph import MOST_STEPS, WAYS
     from synthvae.training.run import load_run
 

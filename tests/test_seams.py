@@ -20,7 +20,7 @@ from synthvae import load_run
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors
 from synthvae.core.randomness import epoch_order, generator
-from synthvae.exploration.finding import find_run
+from synthvae.exploration.latent_files import find_run
 from synthvae.training import trainer
 from synthvae.training.settings import NETWORK, Settings, setting
 from synthvae.training.tasks import registry

@@ -75,7 +75,7 @@ def analyze(
         raise UserError(f"--workers is {workers}; give 1 or more")
     check_maps(map_presets, map_nulls)
     from synthvae.analysis.latent import MapSettings
-    from synthvae.exploration.finding import find_run
+    from synthvae.exploration.latent_files import find_run
     from synthvae.training.run import load_run
 
     settings = MapSettings(eps, min_samples, neighbours, min_dist)

@@ -83,7 +83,7 @@ def morph(
     from synthvae import exploration
     from synthvae.audio.files import check_sample_format
     from synthvae.audio.joining import check_gap
-    from synthvae.exploration.finding import units
+    from synthvae.exploration.latent_files import units
 
     check_sample_format(sample_format)
     check_gap(gap)
@@ -139,7 +139,7 @@ def vary(
     """
     from synthvae import exploration
     from synthvae.audio.files import check_sample_format
-    from synthvae.exploration.finding import units
+    from synthvae.exploration.latent_files import units
 
     check_sample_format(sample_format)
     kept = [name.strip() for name in keep.split(",")] if keep.strip() else []
@@ -190,7 +190,7 @@ def blend(
 
     from synthvae import exploration
     from synthvae.audio.files import check_sample_format
-    from synthvae.exploration.finding import units
+    from synthvae.exploration.latent_files import units
     from synthvae.exploration.logmel_distance import LogMelDistance, pairwise
 
     check_sample_format(sample_format)

@@ -110,7 +110,7 @@ def train(
     Our best model with 16 dimensions, in a quarter of an hour: `synthvae train --config experiments/best-16.toml`
     """
     from synthvae.core.files import ensure_directory
-    from synthvae.exploration.finding import find_dataset
+    from synthvae.exploration.latent_files import find_dataset
 
     overlay = read_overlay(config) if config else None
     if "data" not in flags and not (overlay and overlay.settings.get("data")):

@@ -2,12 +2,17 @@
 
 from synthvae.audio.joining import write_joined
 from synthvae.data.writing import write_presets
-from synthvae.exploration.blend import blend
-from synthvae.exploration.decoding import decode_to_files
-from synthvae.exploration.finding import find_preset, find_presets, find_run
 from synthvae.exploration.groups import GROUPS
-from synthvae.exploration.latents import Latents, read_latents, write_latents
-from synthvae.exploration.morph import WAYS, Walk, morph
+from synthvae.exploration.latent_files import (
+    Latents,
+    decode_to_files,
+    find_preset,
+    find_presets,
+    find_run,
+    read_latents,
+    write_latents,
+)
+from synthvae.exploration.morph import WAYS, Walk, blend, morph
 from synthvae.exploration.paths import straight_line
 from synthvae.exploration.vary import Variations, vary
 

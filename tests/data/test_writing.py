@@ -9,7 +9,7 @@ import torch
 
 from synthvae.data.preset import read_preset
 from synthvae.data.writing import write_presets
-from synthvae.exploration.finding import find_presets
+from synthvae.exploration.latent_files import find_presets
 
 
 def test_values_that_were_kept_are_written_as_they_were(selective_run, tmp_path: Path):

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from synthvae.core.errors import UserError
-from synthvae.exploration.finding import find_run
+from synthvae.exploration.latent_files import find_run
 from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, read_encoder, write_encoder
 from synthvae.training import trainer
 from synthvae.training.run import Run, load_run

@@ -76,7 +76,7 @@ def routes(session: Session) -> APIRouter:
     @router.post("/blend", summary="A mixture of sounds")
     def mixture(request: BlendRequest) -> dict[str, Any]:
         """Its latent, values and place; with weights of either sign, arithmetic on sounds."""
-        from synthvae.exploration.blend import blend
+        from synthvae.exploration.morph import blend
 
         units = np.stack([session.sound(spec).unit for spec in request.specs])
         unit = blend(session.run, torch.from_numpy(units), torch.tensor(request.weights)).numpy()

@@ -10,7 +10,7 @@ import torch
 from synthvae.core.errors import UserError
 from synthvae.data.generation import generate_dataset
 from synthvae.data.writing import write_presets
-from synthvae.exploration.finding import find_dataset, find_preset, find_presets, find_run, units
+from synthvae.exploration.latent_files import find_dataset, find_preset, find_presets, find_run, units
 from synthvae.parameters.voice import VOICE_63
 
 

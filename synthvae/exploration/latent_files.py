@@ -1,0 +1,304 @@
+"""Latent points in files: presets encoded, and points to decode, from anywhere."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthvae.audio.files import check_sample_format
+from synthvae.core.checks import is_number, shown
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_write, ensure_directory
+from synthvae.core.json import dump_json, load_json
+from synthvae.data.preset import LATENTS_FORMAT, Preset, read_preset
+from synthvae.data.presets import Dataset, is_dataset, read_dataset
+from synthvae.data.writing import write_sounds
+from synthvae.naming import name_sounds
+from synthvae.presets.settings import check_format
+from synthvae.training.run import Run, has_ability
+from synthvae.training.tasks.base import PARAMETERS
+
+__all__ = [
+    "DATASET",
+    "RUNS",
+    "Latents",
+    "decode_to_files",
+    "find_dataset",
+    "find_preset",
+    "find_presets",
+    "find_run",
+    "read_latents",
+    "units",
+    "write_latents",
+]
+
+VERSION = 1
+#: Far outside what any encoder writes, and far inside what float32 and the decoder take.
+LARGEST = 1e6
+
+
+#: What ``generate-dataset`` writes by default.
+DATASET = Path("datasets/presets.json")
+#: Where runs land by default.
+RUNS = Path("experiments/runs")
+#: How deep: a run, one of several seeds of a case, that at a reduced scale.
+BELOW = ("*", "*/*", "*/*/*")
+
+
+class Latents(NamedTuple):
+    """Latent points from a file.
+
+    Attributes:
+        points: ``(N, D)`` float32.
+        names: what the file calls them; None where it holds numbers alone.
+    """
+
+    points: Tensor
+    names: list[str] | None
+
+
+def write_latents(path: Path, run: Run, names: Sequence[str], presets: Sequence[Preset]) -> None:
+    """Encode presets and write their latents as JSON.
+
+    Args:
+        path: the file.
+        run: the model.
+        names: what to call the presets.
+        presets: as many presets with the run's parameters.
+
+    Raises:
+        UserError: if `path` cannot be written or a latent is not finite.
+    """
+    unit = torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))
+    document = {
+        "format": LATENTS_FORMAT,
+        "version": VERSION,
+        "run": run.path.name,
+        "parameter_hash": run.parameters.hash,
+        "names": list(names),
+        "latents": run.encode(unit).tolist(),
+    }
+    atomic_write(path, dump_json(document, path) + "\n")
+
+
+def read_latents(path: Path, run: Run) -> Latents:
+    """Read latents: what `write_latents` wrote, a plain JSON array of rows, or CSV without a header.
+
+    Args:
+        path: the file; CSV where its name ends so, in small letters or capitals.
+        run: the model that shall decode them.
+
+    Returns:
+        Points and, from `write_latents`, their names.
+
+    Raises:
+        UserError: if the file cannot be read, belongs to a run with other parameters, or a row does not hold D
+            finite numbers of ordinary size.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin a file with a byte order mark
+    except OSError as error:
+        raise UserError(f"{path}: cannot read ({error.strerror}); give --z a JSON or CSV file") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not text in UTF-8; write rows of {run.latent_size} numbers") from None
+    if path.suffix.lower() == ".csv":
+        return Latents(_points(_csv_rows(text, path), run.latent_size, path), None)
+    document = load_json(text, str(path), f"write rows of {run.latent_size} numbers, or end the name of a CSV in .csv")
+    if not isinstance(document, dict):
+        flat = isinstance(document, list) and document and not isinstance(document[0], list)
+        return Latents(_points([document] if flat else document, run.latent_size, path), None)
+    header = check_format(document, LATENTS_FORMAT, VERSION, str(path), synth=False)
+    if header.get("parameter_hash") != run.parameters.hash:
+        raise UserError(
+            f"{path}: parameter_hash is {shown(header.get('parameter_hash'))}, that of {run.path} is "
+            f"{run.parameters.hash!r}; decode with the run that encoded them, or encode the presets again"
+        )
+    points, names = _points(header.get("latents"), run.latent_size, path), header.get("names")
+    if not isinstance(names, list) or len(names) != len(points) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path}: names must be {len(points)} texts, one for each latent; encode the presets again")
+    return Latents(points, names)
+
+
+def _csv_rows(text: str, path: Path) -> list[list[object]]:
+    try:
+        return [[_cell(cell) for cell in row] for row in csv.reader(text.splitlines()) if row]
+    except csv.Error as error:
+        raise UserError(f"{path}: not CSV ({error}); write rows of numbers separated by commas") from None
+
+
+def _cell(text: str) -> object:
+    try:
+        return float(text)
+    except ValueError:
+        return text  # refused by `_points`, which knows the row
+
+
+def _points(rows: Any, size: int, path: Path) -> Tensor:  # noqa: ANN401
+    if not isinstance(rows, list) or not rows:
+        raise UserError(f"{path}: holds no latents; write rows of {size} numbers, one per latent dimension")
+    for number, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != size:
+            found = f"{len(row)} values" if isinstance(row, list) else shown(row)
+            raise UserError(
+                f"{path}: row {number} is {found}, need {size} numbers, one per latent dimension; correct it"
+            )
+        for value in row:
+            if type(value) not in (int, float):
+                raise UserError(f"{path}: row {number} holds {shown(value)}, not a number; correct or remove it")
+            if not np.isfinite(value):
+                raise UserError(f"{path}: row {number} holds {value}, which is not finite; correct or remove it")
+            if abs(value) > LARGEST:
+                raise UserError(
+                    f"{path}: row {number} holds {value:g}, beyond {LARGEST:g}; the prior's spread is 1: correct it"
+                )
+    return torch.tensor(rows, dtype=torch.float32)
+
+
+def decode_to_files(
+    run: Run,
+    latents: Tensor,
+    names: Sequence[str],
+    directory: Path,
+    origins: Sequence[Mapping[str, Any]],
+    sample_format: str = "float",
+    progress: Callable[[int], object] = lambda done: None,
+) -> list[Path]:
+    """Decode latents and write preset and sound of each, named after what is heard (`synthvae.naming`).
+
+    Args:
+        run: the model.
+        latents: ``(N, D)``.
+        names: N beginnings of file names.
+        directory: where to.
+        origins: N times where a latent came from, kept in its preset.
+        sample_format: ``float`` or ``int16``.
+        progress: called with the number of sounds done.
+
+    Returns:
+        The WAV files.
+
+    Raises:
+        UserError: for an unknown format or an unwritable directory.
+    """
+    check_sample_format(sample_format)
+    ensure_directory(directory)
+    human = run.parameters.denormalise(run.decode(latents).double().numpy())
+    presets = [
+        Preset(run.parameters, row, run.settings, {"run": run.path.name, **origin, "latent": z})
+        for row, z, origin in zip(human, latents.tolist(), origins, strict=True)
+    ]
+    return write_sounds(directory, names, presets, run.voice, sample_format, progress, name_sounds)
+
+
+def find_run(
+    given: Path | None = None, folder: Path = RUNS, option: str = "--run", needs: str = PARAMETERS
+) -> tuple[Path, str]:
+    """The run that is meant, where none is named: the one that was trained last.
+
+    Args:
+        given: the run's directory, or None.
+        folder: where runs are looked for, down to its third level.
+        option: that names one, for the messages.
+        needs: an ability that its task must have; runs without it are passed over.
+
+    Returns:
+        Its directory, and one line that says how it was chosen; empty where it was given.
+
+    Raises:
+        UserError: if none was given and there is none.
+    """
+    if given is not None:
+        return given, ""
+    # Not rglob, which passes over links to folders.
+    found = [path.parent for below in BELOW for path in folder.glob(f"{below}/weights.safetensors")]
+    runs = [path for path in found if (path / "run.json").is_file() and has_ability(path, needs)]
+    if not runs:
+        raise UserError(f"{folder}: no trained run in it; name one ({option}), or train one with 'synthvae train'")
+    latest = max(runs, key=lambda path: ((path / "weights.safetensors").stat().st_mtime, str(path)))
+    which = "the only run there" if len(runs) == 1 else f"trained last of {len(runs)} runs; {option} chooses another"
+    return latest, f"run {latest}: {which}"
+
+
+def find_dataset(given: Path | None = None, usual: Path = DATASET) -> tuple[Path, str]:
+    """The dataset that is meant: where none is named, the default one or the newest beside it.
+
+    Args:
+        given: the file, or None.
+        usual: the default file; other datasets are looked for in its folder.
+
+    Returns:
+        The file, and one line that says how it was chosen; empty where it was given.
+
+    Raises:
+        UserError: if none was given and there is none.
+    """
+    if given is not None:
+        return given, ""
+    if usual.is_file():
+        return usual, f"dataset {usual}: the one that 'generate-dataset' writes by default; --data chooses another"
+    found = [path for path in usual.parent.glob("*.json") if is_dataset(path)]
+    if not found:
+        raise UserError(
+            f"{usual.parent}: no dataset in it; make one with 'synthvae generate-dataset', or name one with --data"
+        )
+    latest = max(found, key=lambda path: (path.stat().st_mtime, str(path)))
+    which = "the only one there" if len(found) == 1 else f"the newest of {len(found)}; --data chooses another"
+    return latest, f"dataset {latest}: {which}"
+
+
+def find_presets(
+    run: Run, texts: Sequence[str], data: Path | None = None, options: Sequence[str] | str = "PRESET"
+) -> list[Preset]:
+    """Presets by their numbers in a dataset, or by their files.
+
+    Args:
+        run: the model they shall fit.
+        texts: numbers, or paths of presets' JSON files.
+        data: the dataset; the run's own where None.
+        options: that the texts were given to, for the message.
+
+    Returns:
+        The presets, in order.
+
+    Raises:
+        UserError: if there is no such preset, it has other parameters, or the run's dataset has been replaced.
+    """
+    dataset: Dataset | None = None
+    presets = []
+    for number, text in enumerate(texts):
+        option = options if isinstance(options, str) else options[number]
+        if not is_number(text):
+            if not os.path.isfile(text):
+                raise UserError(
+                    f"{option} is {shown(text)}, neither a preset's number nor its file; "
+                    "give a whole number from 0 up or the path of a preset's JSON file"
+                )
+            presets.append(read_preset(Path(text), run.parameters))
+            continue
+        if dataset is None:
+            dataset = read_dataset(data or Path(run.config.data))
+            if data is None:
+                run.require_own_dataset(dataset)
+            run.require_parameters(dataset.parameters, str(dataset.path))
+        if int(text) >= len(dataset):
+            raise UserError(f"{dataset.path}: no preset {text}; the numbers run from 0 to {len(dataset) - 1}")
+        origin = {"dataset": dataset.path.name, "dataset_hash": dataset.hash, "index": int(text)}
+        presets.append(Preset(dataset.parameters, dataset.values[int(text)], dataset.header.settings, origin))
+    return presets
+
+
+def find_preset(run: Run, text: str, data: Path | None = None, option: str = "--from") -> Tensor:
+    """Unit parameters ``(P,)`` of one preset; see `find_presets`."""
+    return units(find_presets(run, [text], data, option))[0]
+
+
+def units(presets: Sequence[Preset]) -> Tensor:
+    """Unit parameters ``(N, P)`` float32 of presets."""
+    return torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))
