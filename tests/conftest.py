@@ -8,10 +8,11 @@ import shutil
 import sys
 import tempfile
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,7 +21,7 @@ from synthvae.data.generation import generate_dataset
 from synthvae.data.preset import Preset
 from synthvae.data.presets import Dataset, read_dataset
 from synthvae.models.selective import SelectiveVAE
-from synthvae.parameters.voice import VOICE_63, import_torchsynth
+from synthvae.parameters.voice import VOICE_63, VOICE_78, import_torchsynth
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
 from synthvae.training.config import resolve_config
@@ -33,6 +34,9 @@ KEPT = (
     "mixer.vco_2", "mixer.noise", "adsr_1.attack", "adsr_1.decay", "adsr_1.sustain", "adsr_2.attack",
     "adsr_2.decay", "lfo_1.frequency", "lfo_2.frequency", "mod_matrix.lfo_2->vco_2_amp",
 )  # fmt: skip
+
+
+MakePreset = Callable[..., Preset]
 
 
 torch.set_num_threads(1)
@@ -149,3 +153,22 @@ def selective_run(small_run: Path) -> Run:
         for parameter in network.parameters():
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
     return dataclasses.replace(trained, model=network.eval().requires_grad_(False))
+
+
+@pytest.fixture
+def make_preset() -> MakePreset:
+    """A preset of a steady sine at its key, held to the end; change values by name, ``__`` standing for the dot."""
+
+    def make(settings: RenderSettings | None = None, name: str = "", **changes: float) -> Preset:
+        human = VOICE_78.denormalise(np.full(len(VOICE_78), 0.5))
+        values = dict(zip(VOICE_78.names, human.tolist(), strict=True))
+        values |= {key: 0.0 for key in values if key.startswith(("mod_matrix.", "mixer.", "vco_1.", "vco_2."))}
+        values |= {key: 0.0 for key in values if key.endswith((".attack", ".decay", ".release"))}
+        values |= {"keyboard.midi_f0": 69.0, "keyboard.duration": 1.0, "mixer.vco_1": 0.5}
+        values |= {"mod_matrix.adsr_1->vco_1_amp": 1.0, "mod_matrix.adsr_1->vco_2_amp": 1.0, "adsr_1.sustain": 1.0}
+        values |= {"mod_matrix.adsr_1->noise_amp": 1.0}
+        values |= {key.replace("__", "."): value for key, value in changes.items()}
+        settings = settings or RenderSettings(sample_rate=16000, seconds=0.25, control_rate=160)
+        return Preset(VOICE_78, VOICE_78.from_dict(values), settings, {}, name)
+
+    return make

@@ -14,7 +14,7 @@ from synthvae.core.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from synthvae.instruments import Exported
+    from synthvae.export import Exported
 
 __all__ = ["register"]
 
@@ -65,8 +65,8 @@ def export(
     from dataclasses import replace
 
     from synthvae.data.preset import check_name, read_presets
-    from synthvae.instruments import ExportOptions, described, export_presets
-    from synthvae.instruments.keys import parse_key
+    from synthvae.export import ExportOptions, described, export_presets
+    from synthvae.export.sampling import parse_key
     from synthvae.parameters.voice import VOICE_78
 
     options = ExportOptions(

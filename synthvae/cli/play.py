@@ -27,11 +27,9 @@ def play(
     Example: `synthvae play sounds/preset_000003.json --note A4`
     """
     from synthvae.data.preset import read_preset
-    from synthvae.instruments.keys import parse_key
-    from synthvae.instruments.levels import LOUDNESS, common_level
-    from synthvae.instruments.playback import play_sound
+    from synthvae.export.sampling import LOUDNESS, common_level, on_key, parse_key, whole_sound
+    from synthvae.export.sfz import play_sound
     from synthvae.instruments.renderer import render_preset
-    from synthvae.instruments.sampling import on_key, whole_sound
     from synthvae.parameters.voice import VOICE_78
 
     key = None if note is None else parse_key(note, "--note")

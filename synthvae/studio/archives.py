@@ -54,7 +54,7 @@ def export(preset: Preset, name: str, to: str) -> Download:
     Raises:
         UserError: if it cannot be written so.
     """
-    from synthvae.instruments.export import export_presets
+    from synthvae.export.instrument import export_presets
 
     stem = slug(name)
 

@@ -111,9 +111,9 @@ def test_wrong_options_are_refused(run, sounds: Path, tmp_path: Path, arguments,
 
 
 def test_an_export_that_is_stopped_says_how_to_go_on(run, sounds: Path, tmp_path: Path, monkeypatch):
-    from synthvae.instruments import export
+    from synthvae.export import instrument
 
-    whole, calls = export.render_preset, []
+    whole, calls = instrument.render_preset, []
 
     def stopping(preset):
         calls.append(preset)
@@ -121,7 +121,7 @@ def test_an_export_that_is_stopped_says_how_to_go_on(run, sounds: Path, tmp_path
             raise KeyboardInterrupt
         return whole(preset)
 
-    monkeypatch.setattr(export, "render_preset", stopping)
+    monkeypatch.setattr(instrument, "render_preset", stopping)
     code, out, err = run("export", sounds, "--to", "wav", "--out", "pack")
     assert code == 130
     assert out == ""

@@ -31,7 +31,7 @@ def torchsynth_parameters(preset: Preset) -> dict[tuple[str, str], Tensor]:
     """What ``torchsynth.synth.Voice.set_parameters`` takes unchanged, of a Voice with a batch of one.
 
     Example:
-        >>> from synthvae.instruments import torchsynth_parameters
+        >>> from synthvae.export import torchsynth_parameters
         >>> voice.set_parameters(torchsynth_parameters(preset))  # doctest: +SKIP
 
     Args:

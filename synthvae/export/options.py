@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from synthvae.audio.files import SAMPLER_FORMATS
 from synthvae.core.errors import UserError
-from synthvae.instruments.keys import HIGHEST_KEY, sampled_keys, switch_keys
-from synthvae.instruments.levels import LOUDNESS, check_loudness
+from synthvae.export.sampling import HIGHEST_KEY, LOUDNESS, check_loudness, sampled_keys, switch_keys
 from synthvae.parameters.voice import VOICE_78
 
 __all__ = ["TARGETS", "ExportOptions", "length_name"]

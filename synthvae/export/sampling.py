@@ -11,6 +11,7 @@ tracker followed another partial there, and the others are believed.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,15 +19,132 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from synthvae.audio.notes import midi_number
+from synthvae.audio.loudness import GATE, integrated_loudness
+from synthvae.audio.notes import midi_number, note_name, parse_note
 from synthvae.audio.pitch import track_pitch
+from synthvae.audio.resampling import resample
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset
+from synthvae.export.loops import Loop, find_loop, make_seamless, play_loop
 from synthvae.instruments.envelopes import rise_seconds, tail_seconds
-from synthvae.instruments.keys import HIGHEST_KEY
-from synthvae.instruments.loops import Loop, find_loop, make_seamless, play_loop
 from synthvae.instruments.renderer import render_preset, render_rows, with_values
 
-__all__ = ["Articulation", "Sample", "on_key", "sample_keys", "whole_sound"]
+__all__ = [
+    "CEILING",
+    "HIGHEST_KEY",
+    "LOUDNESS",
+    "Articulation",
+    "Level",
+    "Sample",
+    "check_loudness",
+    "common_level",
+    "frequency_of",
+    "key_name",
+    "on_key",
+    "parse_key",
+    "sample_keys",
+    "sampled_keys",
+    "switch_keys",
+    "true_peak",
+    "whole_sound",
+]
+
+HIGHEST_KEY = 127
+
+
+Samples = NDArray[np.floating]
+LOUDNESS = -18.0
+"""LUFS unless told otherwise, the reference of ReplayGain 2.0: most sounds of the Voice reach it below the ceiling."""
+CEILING = 10.0 ** (-1.0 / 20.0) - 2.0**-16
+"""Largest true peak: 1 dB below full scale, and half a step of 16 bits for rounding."""
+RANGE = (-60.0, 0.0)
+_OVERSAMPLING = 8  # BS.1770-4 asks for 4 at least, which reads up to 0.7 dB too little; 8 reads 0.2 dB too little
+
+
+def parse_key(text: str, option: str) -> int:
+    """A note's key.
+
+    Args:
+        text: a letter, a sharp or a flat, an octave, as ``A4``, ``F#3`` or ``Bb-1``; or the key's number, 0 to 127.
+        option: that `text` was given to, for the message.
+
+    Returns:
+        MIDI number, 0 to 127.
+
+    Raises:
+        UserError: if it is neither, or no key has that note.
+    """
+    key = parse_note(text)
+    if key is None:
+        if not re.fullmatch(r"[0-9]{1,3}", text.strip()):
+            raise UserError(f"{option} is {shown(text)}, no note; write one as A4, F#3 or Bb2, or a MIDI number")
+        key = int(text)
+    if not 0 <= key <= HIGHEST_KEY:
+        raise UserError(f"{option} is {shown(text)}, MIDI number {key}; give a note from C-1 to G9, 0 to {HIGHEST_KEY}")
+    return key
+
+
+def frequency_of(key: float) -> float:
+    """Hz of a MIDI number, whole or not, at A4 = 440 Hz."""
+    return float(440.0 * 2.0 ** ((key - 69.0) / 12.0))
+
+
+def key_name(key: int) -> str:
+    """The note of a key, ``C#3``."""
+    return note_name(frequency_of(key))[0]
+
+
+def sampled_keys(lowest: int, highest: int, every: int) -> list[int]:
+    """The keys that get a sample of their own, from `lowest` up.
+
+    Args:
+        lowest: first key that plays.
+        highest: last key that plays.
+        every: semitones from one sample to the next.
+
+    Returns:
+        Keys, at least one.
+
+    Raises:
+        UserError: if the range is backwards or the step is not positive.
+    """
+    if lowest > highest:
+        raise UserError(
+            f"--lowest is {key_name(lowest)}, above --highest {key_name(highest)}; exchange them or choose others"
+        )
+    if every < 1:
+        raise UserError(f"--every is {every}; give at least 1 semitone")
+    return list(range(lowest, highest + 1, every))
+
+
+def switch_keys(count: int, lowest: int, highest: int) -> list[int]:
+    """Keys that choose between `count` articulations, outside of those that play.
+
+    They start on the last C that leaves room for all of them below the lowest key, or right above the highest one.
+
+    Args:
+        count: how many.
+        lowest: first key that plays.
+        highest: last key that plays.
+
+    Returns:
+        `count` keys in a row.
+
+    Raises:
+        UserError: if there is no room.
+    """
+    if lowest >= count:
+        first = (lowest - count) // 12 * 12
+    elif highest + count <= HIGHEST_KEY:
+        first = highest + 1
+    else:
+        raise UserError(
+            f"--lengths gives {count} lengths, and {key_name(lowest)} to {key_name(highest)} leaves no keys to switch "
+            "between them; give one length, or fewer keys (--lowest, --highest)"
+        )
+    return list(range(first, first + count))
+
 
 Array = NDArray[np.float64]
 
@@ -233,3 +351,60 @@ def _trimmed(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     """The sound up to where it is heard last."""
     heard = np.flatnonzero(np.abs(sound) > _SILENT)
     return sound[: int(heard[-1]) + 1] if len(heard) else sound[:1]
+
+
+@dataclass(frozen=True)
+class Level:
+    """What has to be done to a sound, or to sounds that belong together.
+
+    Attributes:
+        gain: to multiply samples by.
+        limited: whether the ceiling kept it below the loudness asked for.
+        silent: whether there is nothing to hear; the gain is 1 then.
+    """
+
+    gain: float
+    limited: bool = False
+    silent: bool = False
+
+
+def check_loudness(loudness: float) -> None:
+    """Refuse a loudness that no file can have.
+
+    Raises:
+        UserError: outside of -60 to 0 LUFS.
+    """
+    low, high = RANGE
+    if not low <= loudness <= high:
+        raise UserError(f"--loudness is {loudness:g}; give {low:g} to {high:g} LUFS, or off")
+
+
+def true_peak(sound: Samples) -> float:
+    """Largest magnitude of the signal that a converter makes of the samples (BS.1770-4, annex 2).
+
+    Args:
+        sound: ``(T,)``.
+    """
+    between = np.abs(resample(np.asarray(sound, dtype=np.float64), 1, _OVERSAMPLING))
+    return max(float(between.max(initial=0.0)), float(np.abs(sound).max(initial=0.0)))
+
+
+def common_level(sounds: Sequence[Samples], sample_rate: int, loudness: float | None) -> Level:
+    """One gain that brings the middle one of the sounds to a loudness, none of them above the ceiling.
+
+    Args:
+        sounds: each ``(T,)``; they keep their levels among each other.
+        sample_rate: in Hz.
+        loudness: LUFS, or None to leave samples as they are.
+
+    Returns:
+        The gain and what is to be said about it.
+    """
+    measured = [value for value in (integrated_loudness(sound, sample_rate) for sound in sounds) if value > GATE]
+    if not measured:
+        return Level(1.0, silent=True)
+    if loudness is None:
+        return Level(1.0)
+    wanted = 10.0 ** ((loudness - float(np.median(measured))) / 20.0)
+    most = CEILING / max(true_peak(sound) for sound in sounds)
+    return Level(min(wanted, most), limited=most < wanted)

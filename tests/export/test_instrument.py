@@ -15,13 +15,18 @@ from scipy.io import wavfile
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset, read_preset
 from synthvae.data.presets import Dataset
-from synthvae.instruments import ExportOptions, described, export_presets
-from synthvae.instruments.levels import integrated_loudness
+from synthvae.export import ExportOptions, described, export_presets
+from synthvae.export.instrument import file_stems, without_note, write_folder
+from synthvae.export.sampling import integrated_loudness
 from synthvae.instruments.renderer import render_preset
 from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.presets.settings import RenderSettings
 
 FAST = {"lowest": 60, "highest": 72, "every": 6, "lengths": (0.1, 0.3)}
+
+
+OLD = {"samples/a.wav": b"old a", "samples/b.wav": b"old b", "x.sfz": b"old"}
+NEW = {"samples/a.wav": b"new a", "samples/c.wav": b"new c", "x.sfz": b"new"}
 
 
 def files(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -221,3 +226,79 @@ def test_a_directory_that_cannot_be_written_is_one_line(make_preset, tmp_path: P
     with pytest.raises(UserError, match="cannot write there.*--out"):
         export_presets([make_preset()], ["x"], tmp_path / "file/out", "wav")
     assert os.listdir(tmp_path) == ["file"]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def is_wav(path: Path) -> bool:
+    return path.suffix == ".wav"
+
+
+def test_a_folder_appears_with_everything_in_it(tmp_path: Path):
+    write_folder(tmp_path / "deep/x", OLD, is_wav)
+    assert content(tmp_path / "deep") == {f"x/{name}": data for name, data in OLD.items()}
+    assert (tmp_path / "deep/x").stat().st_mode == (tmp_path / "deep").stat().st_mode
+
+
+def test_replacing_removes_what_is_ours_and_leaves_what_is_not(tmp_path: Path):
+    write_folder(tmp_path / "x", OLD, is_wav)
+    (tmp_path / "x/samples/a.asd").write_bytes(b"of a sequencer")
+    (tmp_path / "x/mine").mkdir()
+    (tmp_path / "x/mine/d.wav").write_bytes(b"mine")
+    write_folder(tmp_path / "x", NEW, is_wav)
+    assert content(tmp_path) == {
+        "x/samples/a.asd": b"of a sequencer",
+        "x/mine/d.wav": b"mine",
+        **{f"x/{name}": data for name, data in NEW.items()},
+    }
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError(28, "No space left on device")])
+@pytest.mark.parametrize("there", [False, True])
+def test_a_stop_while_writing_leaves_everything_as_it_was(tmp_path: Path, monkeypatch, stop, there: bool):
+    if there:
+        write_folder(tmp_path / "x", OLD, is_wav)
+    replace, calls = os.replace, []
+
+    def failing(source, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise stop
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(KeyboardInterrupt if stop is KeyboardInterrupt else UserError):
+        write_folder(tmp_path / "x", NEW, is_wav)
+    assert content(tmp_path) == ({f"x/{name}": data for name, data in OLD.items()} if there else {})
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write there"):
+        write_folder(tmp_path / "file/x", OLD, is_wav)
+
+
+def test_the_second_of_one_name_gets_a_number():
+    assert file_stems(["pluck", "Pluck", "pluck, A3", "pluck"]) == ["pluck", "Pluck-2", "pluck_A3", "pluck-3"]
+    assert file_stems(["a-2", "a", "a"]) == ["a-2", "a", "a-3"]
+    assert file_stems(["???", "../../etc"]) == ["preset", "etc"]
+
+
+def test_an_instrument_has_no_note_of_its_own():
+    assert without_note("bright pluck, C#-1") == "bright pluck"
+    assert without_note("bright pluck, soft") == "bright pluck, soft"
+    assert without_note(", A3") == ", A3"
+
+
+def test_presets_keep_their_names_and_get_what_they_lack(make_preset):
+    calls = []
+    named, measured = described([make_preset(name="mine"), make_preset()], calls.append)
+    assert named.name == "mine"
+    assert named.descriptors["note"] == 69.0
+    assert measured.name.endswith(", A4")
+    assert calls == [1, 2]
+    again = described([measured])[0]
+    assert (again.name, again.descriptors) == (measured.name, measured.descriptors)

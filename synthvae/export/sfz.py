@@ -15,17 +15,20 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
 
 from synthvae.audio.files import SamplerData, Stamp, has_stamp, quantise, sampler_wav_bytes
+from synthvae.core.errors import UserError
 from synthvae.data.names import slug
 from synthvae.data.preset import Preset
+from synthvae.export.options import length_name
+from synthvae.export.sampling import Articulation, Level, Sample, common_level, key_name, switch_keys
 from synthvae.instruments.envelopes import release_seconds
-from synthvae.instruments.keys import key_name, switch_keys
-from synthvae.instruments.levels import Level, common_level
-from synthvae.instruments.options import length_name
-from synthvae.instruments.sampling import Articulation, Sample
 
-__all__ = ["SAMPLES", "has_instrument", "instrument_files"]
+__all__ = ["SAMPLES", "has_instrument", "instrument_files", "play_sound"]
 
 SAMPLES = "samples"
 """The folder beside the SFZ file that its samples are in."""
@@ -35,6 +38,9 @@ LEAST_RELEASE = 0.02
 
 _HEAD = re.compile(r"// .*\n// synthvae export, made from ([0-9a-f]{16}), text ([0-9a-f]{16})\n")
 _SAMPLE = re.compile(r"^sample=(.+)$", re.MULTILINE)
+
+
+_INSTEAD = "synthvae export PRESET --to wav writes a file instead"
 
 
 def instrument_files(
@@ -146,3 +152,38 @@ def _ranges(sampled: Sequence[int], lowest: int, highest: int) -> list[tuple[int
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def play_sound(sound: NDArray[np.float32], sample_rate: int) -> None:
+    """Play a sound on the default output and wait until it has ended.
+
+    Args:
+        sound: ``(T,)``, full scale is 1.
+        sample_rate: in Hz.
+
+    Raises:
+        UserError: if the package or the library that plays is missing, or the machine has no output for sound, or
+            none that takes this rate.
+    """
+    sounddevice = _sounddevice()
+    try:
+        sounddevice.play(sound, sample_rate)
+        sounddevice.wait()
+    except sounddevice.PortAudioError as error:
+        reason = str(error).split(":")[0]
+        raise UserError(
+            f"play: this machine has no output for sound at {sample_rate} Hz ({reason}); {_INSTEAD}"
+        ) from None
+    finally:
+        sounddevice.stop()
+
+
+def _sounddevice() -> ModuleType:
+    try:
+        import sounddevice
+    except ModuleNotFoundError:
+        raise UserError(f"play: the package sounddevice is missing; pip install 'synthvae[play]'; {_INSTEAD}") from None
+    except OSError as error:  # the package is there, the library PortAudio behind it is not
+        raise UserError(f"play: {error}; install PortAudio (Debian: apt install libportaudio2); {_INSTEAD}") from None
+    module: ModuleType = sounddevice
+    return module

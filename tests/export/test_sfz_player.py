@@ -11,7 +11,7 @@ import pytest
 from synthvae.audio.notes import midi_number
 from synthvae.audio.pitch import track_pitch
 from synthvae.data.preset import Preset
-from synthvae.instruments import ExportOptions, export_presets
+from synthvae.export import ExportOptions, export_presets
 from synthvae.presets.settings import RenderSettings
 
 if platform.machine() == "aarch64":

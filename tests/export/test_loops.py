@@ -7,7 +7,7 @@ import pytest
 from scipy.signal import stft
 
 from synthvae.audio.pitch import track_pitch
-from synthvae.instruments.loops import GUARD, SHORTEST, Loop, find_loop, make_seamless, play_loop
+from synthvae.export.loops import GUARD, SHORTEST, Loop, find_loop, make_seamless, play_loop
 
 RATE = 16000
 TIME = np.arange(2 * RATE) / RATE

@@ -9,7 +9,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,19 +34,108 @@ from synthvae.audio.notes import midi_number
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import dump_json
+from synthvae.data.names import slug
 from synthvae.data.preset import Preset, check_name, preset_json, round_significant
-from synthvae.instruments.folders import write_folder
-from synthvae.instruments.keys import sampled_keys
-from synthvae.instruments.levels import Level, common_level
-from synthvae.instruments.options import ExportOptions, length_name
+from synthvae.export.options import ExportOptions, length_name
+from synthvae.export.sampling import Level, common_level, sample_keys, sampled_keys, whole_sound
+from synthvae.export.sfz import has_instrument, instrument_files
+from synthvae.export.torchsynth_format import torchsynth_document
 from synthvae.instruments.renderer import render_preset
-from synthvae.instruments.sampling import sample_keys, whole_sound
-from synthvae.instruments.sfz import has_instrument, instrument_files
-from synthvae.instruments.titles import file_stems, without_note
-from synthvae.instruments.torchsynth_parameters import torchsynth_document
+from synthvae.naming import name_sounds
 from synthvae.parameters.voice import VOICE_78
 
-__all__ = ["Exported", "export_presets"]
+__all__ = ["Exported", "described", "export_presets", "file_stems", "without_note", "write_folder"]
+
+_NOTE = re.compile(r", [A-G]#?-?\d+$")
+
+
+def described(presets: Sequence[Preset], progress: Callable[[int], object] = lambda done: None) -> list[Preset]:
+    """Presets with a name and descriptors: their own where they have them, else measured (`synthvae.naming`).
+
+    Args:
+        presets: any.
+        progress: called with the number of presets done.
+    """
+    found = []
+    for preset in presets:
+        if not (preset.name and preset.descriptors):
+            named = name_sounds(render_preset(preset)[None], preset.settings.sample_rate)[0]
+            preset = dataclasses.replace(
+                preset, name=preset.name or named.name, descriptors=preset.descriptors or named.descriptors
+            )
+        found.append(preset)
+        progress(len(found))
+    return found
+
+
+def without_note(name: str) -> str:
+    """A measured name without its note, for what plays on all keys: ``bright pluck, A3`` becomes ``bright pluck``."""
+    return _NOTE.sub("", name) or name
+
+
+def file_stems(names: Sequence[str]) -> list[str]:
+    """A file name without ending for each name; the second and later ones that have the same get a number.
+
+    Of two names that differ in capitals some file systems keep one, so these count as the same.
+    """
+    taken: set[str] = set()
+    stems = []
+    for name in names:
+        first = stem = slug(name)
+        number = 1
+        while stem.casefold() in taken:
+            number += 1
+            stem = f"{first}-{number}"
+        taken.add(stem.casefold())
+        stems.append(stem)
+    return stems
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes], is_ours: Callable[[Path], bool]) -> None:
+    """Write files into a folder that takes its name only when all of them are in it.
+
+    Where the folder is there already, the files are written beside it first and then moved in, so that a full disk or
+    a key stroke leaves the old ones; what else is in it stays, but for files of ours that are no longer among them.
+
+    Args:
+        folder: where to.
+        files: contents by path within the folder; the last one names the others, and is there only while they are.
+        is_ours: whether a file that is in the way of none was written here, and may go.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    ensure_directory(folder.parent)
+    stage = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
+    try:
+        stage.chmod(folder.parent.stat().st_mode & 0o777)  # mkdtemp makes folders that only the owner can read
+        for name, content in files.items():
+            atomic_write(stage / name, content)
+        if folder.exists():
+            _move_in(stage, folder, list(files))
+            _remove_old(folder, files, is_ours)
+        else:
+            os.rename(stage, folder)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot write ({error.strerror}); make room or choose another --out") from None
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _move_in(stage: Path, folder: Path, names: list[str]) -> None:
+    (folder / names[-1]).unlink(missing_ok=True)
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(stage / name, folder / name)
+
+
+def _remove_old(folder: Path, files: Mapping[str, bytes], is_ours: Callable[[Path], bool]) -> None:
+    """From the folders that files were written to, not from folders that somebody else made in them."""
+    for place in {(folder / name).parent for name in files}:
+        for path in place.iterdir():
+            if path.is_file() and path.relative_to(folder).as_posix() not in files and is_ours(path):
+                path.unlink()
+
 
 #: Of what is made of a preset with given options; a file of another edition is made again.
 EDITION = 1
@@ -80,11 +173,11 @@ def export_presets(
     """Write presets for other programs.
 
     Args:
-        presets: what is written; `synthvae.instruments.titles.described` gives them names and descriptors.
+        presets: what is written; `synthvae.export.instrument.described` gives them names and descriptors.
         names: what each is called, for people; file names are made of them, with a number where two are the same.
         directory: where to.
         to: ``wav`` or ``flac``: a sample each. ``sfz``: a folder each, with the instrument and its samples. ``json``:
-            the preset as this program reads it. ``torchsynth``: see `synthvae.instruments.torchsynth_parameters`.
+            the preset as this program reads it. ``torchsynth``: see `synthvae.export.torchsynth_format`.
         options: how.
         progress: called with the number of presets done.
         report: called with what became of each.
