@@ -28,10 +28,10 @@ from synthvae.analysis.neighbourhoods import (
     map_trust,
     neighbourhood_trust,
 )
-from synthvae.analysis.survey import MAP, SpaceSurvey
 from synthvae.audio.descriptors import DESCRIPTORS, describe
 from synthvae.core.errors import UserError
 from synthvae.data.generation import render_all
+from synthvae.maps.stability import MAP, SpaceSurvey
 from synthvae.training.run import Run
 
 __all__ = ["Movement", "Neighbourhoods", "measure_movement", "measure_neighbourhoods", "walk"]

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.analysis.latent import ClusterQuality, MapSettings, cluster_quality, dbscan_labels, umap_map
-from synthvae.analysis.survey import run_tasks
+from synthvae.maps.clusters import ClusterQuality, MapSettings, cluster_quality, dbscan_labels
+from synthvae.maps.projection import umap_map
+from synthvae.maps.stability import run_tasks
 
 __all__ = ["GRID_EPS", "GRID_NEIGHBOURS", "GridCell", "MapGrid", "grid_settings", "measure_grid"]
 
@@ -73,7 +74,7 @@ def measure_grid(
         progress: told what has been done.
 
     Raises:
-        UserError: as `synthvae.analysis.survey.survey_latents`.
+        UserError: as `synthvae.maps.stability.survey_latents`.
     """
     grid = grid_settings(settings)
     tasks = [

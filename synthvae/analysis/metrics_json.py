@@ -20,7 +20,6 @@ from synthvae.analysis.distances import DISTANCES
 from synthvae.analysis.distributions import SetDistances, SetNulls
 from synthvae.analysis.frechet import ExtrapolatedDistance, FrechetDistance
 from synthvae.analysis.kernel_distance import KernelDistance, KernelFloor
-from synthvae.analysis.latent import ClusterQuality, MapSettings
 from synthvae.analysis.latent_space import Neighbourhoods
 from synthvae.analysis.movement import ParameterEffects, PathComparison
 from synthvae.analysis.neighbourhoods import CosineSimilarity, MapTrust, NeighbourhoodTrust
@@ -29,10 +28,11 @@ from synthvae.analysis.reconstruction import Nulls, Ratio, Summary, error_ratio,
 from synthvae.analysis.results import DistanceTable, Results, RunResults
 from synthvae.analysis.sounds import FEATURE_UNITS, ErrorTable
 from synthvae.analysis.statistics import CountTest, GroupTest
-from synthvae.analysis.survey import SurveyRow
 from synthvae.analysis.waveforms import PHASE_JUDGES, WAVEFORM_UNITS, WaveformErrors, WaveformNulls
 from synthvae.core.provenance import hardware, versions
 from synthvae.data.presets import Dataset
+from synthvae.maps.clusters import ClusterQuality, MapSettings
+from synthvae.maps.stability import SurveyRow
 
 __all__ = ["VERSION", "MetricsDocument", "describe", "metrics_document"]
 

@@ -21,13 +21,13 @@ from synthvae.analysis.sections.latent import COLOUR, cluster_spectra, shown_clu
 from synthvae.analysis.sections.listening import answer, example_indices
 from synthvae.analysis.sections.movement import paths
 from synthvae.analysis.sounds import FEATURE_UNITS, ErrorTable
-from synthvae.analysis.survey import MAP
 from synthvae.audio.descriptors import DESCRIPTORS
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.store import Store
 from synthvae.data.presets import Dataset
 from synthvae.features.mel import mel_centres
+from synthvae.maps.stability import MAP
 from synthvae.training.log import read_metrics
 from synthvae.training.run import Run
 

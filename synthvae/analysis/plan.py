@@ -18,7 +18,6 @@ from torch import Tensor
 from synthvae.analysis.distances import measure_distances
 from synthvae.analysis.distributions import EmbeddedTests, SetDistances, measure_nulls, measure_set
 from synthvae.analysis.embeddings.base import Embedding
-from synthvae.analysis.latent import MapSettings, pca_map, tsne_map, umap_map
 from synthvae.analysis.latent_space import (
     PATHS,
     STEPS,
@@ -28,7 +27,6 @@ from synthvae.analysis.latent_space import (
     measure_neighbourhoods,
 )
 from synthvae.analysis.map_grid import GRID_NEIGHBOURS, MapGrid, measure_grid
-from synthvae.analysis.null_maps import COLLAPSED, NOISE, NULL_SEEDS, collapsed_encoder
 from synthvae.analysis.reconstruction import derangement
 from synthvae.analysis.results import (
     CollapsedDraws,
@@ -58,12 +56,15 @@ from synthvae.analysis.sounds import (
     render_tests,
     train_part,
 )
-from synthvae.analysis.survey import LatentSurvey, SpaceSurvey, noise_draws, survey_draws, survey_latents, survey_noise
 from synthvae.audio.descriptors import describe
 from synthvae.core.executor import on_threads
 from synthvae.core.store import Agenda, Step, Store
 from synthvae.data.generation import render_all
 from synthvae.data.presets import Dataset
+from synthvae.maps.clusters import MapSettings
+from synthvae.maps.nulls import COLLAPSED, NOISE, NULL_SEEDS, collapsed_encoder
+from synthvae.maps.projection import pca_map, tsne_map, umap_map
+from synthvae.maps.stability import LatentSurvey, SpaceSurvey, noise_draws, survey_draws, survey_latents, survey_noise
 from synthvae.models import parse_architecture
 from synthvae.synth.voice import Voice
 from synthvae.training.run import Run

@@ -13,8 +13,8 @@ from synthvae.analysis.distributions import EmbeddedTests, SetDistances
 from synthvae.analysis.latent_space import Movement, Neighbourhoods
 from synthvae.analysis.map_grid import MapGrid
 from synthvae.analysis.sounds import ErrorTable, RunMeasures, TestMeasures, TestSounds, TrainNulls
-from synthvae.analysis.survey import LatentSurvey
 from synthvae.audio.pitch import Measured
+from synthvae.maps.stability import LatentSurvey
 from synthvae.training.run import Run
 
 __all__ = [
@@ -67,7 +67,7 @@ class Latents:
 
 @dataclass(frozen=True)
 class CollapsedDraws:
-    """What collapsed encoders give (`synthvae.analysis.null_maps.collapsed_encoder`).
+    """What collapsed encoders give (`synthvae.maps.nulls.collapsed_encoder`).
 
     Attributes:
         latents: posterior means of the mapped presets ``(M, D)`` by seed.

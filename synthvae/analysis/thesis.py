@@ -7,10 +7,10 @@ from importlib import resources
 
 import pandas as pd
 
-from synthvae.analysis.latent import MapSettings
-from synthvae.analysis.null_maps import Expected
 from synthvae.analysis.sounds import MAPPED
-from synthvae.analysis.survey import leads
+from synthvae.maps.clusters import MapSettings
+from synthvae.maps.nulls import Expected
+from synthvae.maps.stability import leads
 
 __all__ = ["THESIS_DIMENSIONS", "lead_in_words", "thesis_clusters", "thesis_figures", "thesis_settings"]
 

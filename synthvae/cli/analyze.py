@@ -74,8 +74,8 @@ def analyze(
     if workers is not None and workers < 1:
         raise UserError(f"--workers is {workers}; give 1 or more")
     check_maps(map_presets, map_nulls)
-    from synthvae.analysis.latent import MapSettings
     from synthvae.exploration.latent_files import find_run
+    from synthvae.maps.clusters import MapSettings
     from synthvae.training.run import load_run
 
     settings = MapSettings(eps, min_samples, neighbours, min_dist)

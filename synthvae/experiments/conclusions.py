@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from synthvae.analysis.statistics import GroupTest, by_seed, compare_groups
-from synthvae.analysis.survey import leads
 from synthvae.analysis.waveforms import PHASE_JUDGES
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.tables import THESIS_FEATURES, Results
+from synthvae.maps.stability import leads
 
 __all__ = ["Answer", "Comparison", "answers", "answers_frame", "group_tests"]
 

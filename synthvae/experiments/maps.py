@@ -14,13 +14,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.analysis.latent import ClusterQuality, cluster_quality, dbscan_labels, map_latents, umap_map
-from synthvae.analysis.null_maps import COLLAPSED, NOISE, Expected, collapsed_encoder, expected_clusters
 from synthvae.analysis.sounds import presets_to_map
-from synthvae.analysis.survey import noise_draws
 from synthvae.core.executor import report, stop_requested
 from synthvae.core.store import Store
 from synthvae.experiments.runner import Job, dataset_and_voice
+from synthvae.maps.clusters import ClusterQuality, cluster_quality, dbscan_labels, map_latents
+from synthvae.maps.nulls import COLLAPSED, NOISE, Expected, collapsed_encoder, expected_clusters
+from synthvae.maps.projection import umap_map
+from synthvae.maps.stability import noise_draws
 from synthvae.models import parse_architecture
 from synthvae.training.run import Run
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 
-from synthvae.analysis.latent import ClusterQuality
 from synthvae.analysis.sounds import (
     Frechet,
     RunMeasures,
@@ -28,6 +27,7 @@ from synthvae.core.files import atomic_write
 from synthvae.data.presets import Dataset
 from synthvae.experiments.maps import case_clusters
 from synthvae.experiments.runner import Job, dataset_and_voice
+from synthvae.maps.clusters import ClusterQuality
 from synthvae.training.run import Run, load_run
 
 __all__ = ["CaseMeasures", "NullMeasures", "measure_job", "read_case", "read_nulls", "write_json"]
@@ -58,7 +58,7 @@ class CaseMeasures:
         fad_train: the same of training presets.
         fad_prior: of draws of the prior, to the test sounds.
         kl: mean KL divergence of each latent dimension over the test presets, in nats.
-        map: clusters of the latent map (`synthvae.analysis.latent.ClusterQuality`).
+        map: clusters of the latent map (`synthvae.maps.clusters.ClusterQuality`).
     """
 
     key: str

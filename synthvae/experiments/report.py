@@ -13,7 +13,6 @@ import torch
 from matplotlib.figure import Figure
 
 from synthvae.analysis.figures import BLUE, CYCLE, INK, QUIET, STYLE, error_distributions, png_bytes, waveform_overlays
-from synthvae.analysis.null_maps import NULL_SEEDS
 from synthvae.analysis.report import write_csv
 from synthvae.analysis.sounds import FEATURE_UNITS, MAPPED, example_index
 from synthvae.core.errors import UserError
@@ -27,6 +26,7 @@ from synthvae.experiments.maps import MapNull, read_null_maps
 from synthvae.experiments.measures import read_case, read_nulls
 from synthvae.experiments.runner import Job, dataset_and_voice, is_done, plan
 from synthvae.experiments.tables import THESIS_FEATURES, Results, Table, heard_table, thesis_tables
+from synthvae.maps.nulls import NULL_SEEDS
 from synthvae.training.run import load_run, read_description
 
 __all__ = ["Example", "draw_example", "finished_jobs", "ratio_chart", "write_report"]

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from synthvae.analysis.latent import MapSettings
-from synthvae.analysis.null_maps import Expected
 from synthvae.analysis.report import format_number
 from synthvae.analysis.thesis import lead_in_words, thesis_clusters, thesis_figures
 from synthvae.analysis.waveforms import MAX_LAG, PHASE_JUDGES
@@ -19,6 +17,8 @@ from synthvae.experiments.compare import Interval, mean_value, relative_error
 from synthvae.experiments.distances import EmbeddingDistances
 from synthvae.experiments.maps import MapNull, by_radius
 from synthvae.experiments.measures import CaseMeasures, NullMeasures
+from synthvae.maps.clusters import MapSettings
+from synthvae.maps.nulls import Expected
 
 __all__ = ["Results", "Table", "heard_table", "thesis_tables"]
 

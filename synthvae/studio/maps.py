@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from synthvae.analysis.latent import pca_map, tsne_map, umap_map
 from synthvae.core.store import Store
-from synthvae.studio.atlas import Atlas, Hear, build_atlas
+from synthvae.maps.clusters import Clusters, find_clusters
+from synthvae.maps.nearest import Atlas, Hear, build_atlas
+from synthvae.maps.projection import pca_map, tsne_map, umap_map
 from synthvae.studio.background import Worker
-from synthvae.studio.clusters import Clusters, find_clusters
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.sounds import Renderer

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from synthvae.bank import Bank, Entry, UnknownPresetError
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset
+from synthvae.maps.clusters import Clusters, name_clusters
+from synthvae.maps.nearest import Atlas, Spot
 from synthvae.naming import name_sounds
 from synthvae.studio.archives import FORMATS
-from synthvae.studio.atlas import Atlas, Spot
-from synthvae.studio.clusters import Clusters, name_clusters
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError, NotFoundError
 from synthvae.studio.imports import Imports

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.analysis.latent import MapSettings
 from synthvae.analysis.latent_space import measure_movement, measure_neighbourhoods, walk
-from synthvae.analysis.survey import survey_latents, survey_noise
 from synthvae.audio.descriptors import DESCRIPTORS, describe
 from synthvae.data.presets import Dataset
+from synthvae.maps.clusters import MapSettings
+from synthvae.maps.stability import survey_latents, survey_noise
 from synthvae.synth.voice import Voice
 from synthvae.training.run import load_run
 

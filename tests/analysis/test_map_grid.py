@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from synthvae.analysis import map_grid
-from synthvae.analysis.latent import MapSettings, cluster_quality, dbscan_labels, pca_map
 from synthvae.analysis.map_grid import grid_settings, measure_grid
+from synthvae.maps.clusters import MapSettings, cluster_quality, dbscan_labels
+from synthvae.maps.projection import pca_map
 
 
 def test_every_place_has_its_settings_and_one_map_serves_all_radii(monkeypatch: pytest.MonkeyPatch) -> None:

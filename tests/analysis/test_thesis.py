@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from synthvae.analysis.latent import MapSettings
-from synthvae.analysis.null_maps import expected
 from synthvae.analysis.thesis import lead_in_words, thesis_clusters, thesis_settings
+from synthvae.maps.clusters import MapSettings
+from synthvae.maps.nulls import expected
 
 
 def test_the_radius_is_that_of_the_experiment() -> None:

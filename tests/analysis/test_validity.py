@@ -20,7 +20,7 @@ def test_scores_are_those_of_the_library(dimension: int, clusters: int) -> None:
 
 
 def test_the_published_moons_score_as_the_library_scores_them() -> None:
-    # The toy sets of github.com/FelSiq/DBCV, whose numbers tests/analysis/test_latent.py holds the library against.
+    # The toy sets of github.com/FelSiq/DBCV, whose numbers tests/maps/test_clusters.py holds the library against.
     points, labels = make_moons(n_samples=300, noise=0.05, random_state=1782)
     whole, expected = validity_index(points, labels, per_cluster_scores=True)
     scores = cluster_scores(points, labels, 2)

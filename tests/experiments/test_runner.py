@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from synthvae.analysis.latent import noise_null
-from synthvae.analysis.null_maps import COLLAPSED, NOISE
 from synthvae.core.errors import UserError
 from synthvae.core.executor import Stopped
 from synthvae.data.presets import read_dataset
@@ -15,6 +13,8 @@ from synthvae.experiments.cases import Case, select_cases
 from synthvae.experiments.maps import measure_null, plan_nulls, read_null_maps
 from synthvae.experiments.measures import measure_job, read_case, read_nulls
 from synthvae.experiments.runner import Job, is_done, plan, prepare_data, run_jobs, train_job
+from synthvae.maps.clusters import noise_null
+from synthvae.maps.nulls import COLLAPSED, NOISE
 from synthvae.training.log import read_metrics
 from synthvae.training.run import load_run
 

@@ -12,12 +12,12 @@ pytest.importorskip("fastapi", reason="the studio is an extra: pip install '.[st
 
 from starlette.testclient import TestClient
 
-from synthvae.analysis.latent import pca_map
 from synthvae.bank import Bank
 from synthvae.core.store import Store
+from synthvae.maps.clusters import Clusters
+from synthvae.maps.nearest import Atlas, build_atlas
+from synthvae.maps.projection import pca_map
 from synthvae.studio.app import create_app
-from synthvae.studio.atlas import Atlas, build_atlas
-from synthvae.studio.clusters import Clusters
 from synthvae.studio.collection import from_dataset
 from synthvae.studio.maps import CLUSTERS_VERSION, VERSIONS, hearing
 from synthvae.studio.measured import measure_parts

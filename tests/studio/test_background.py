@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from synthvae.core.store import Store
+from synthvae.maps.clusters import find_clusters
 from synthvae.studio.background import Worker
-from synthvae.studio.clusters import find_clusters
 from synthvae.studio.collection import from_dataset, read_collection
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.maps import CLUSTERS_VERSION, Maps, make_layout

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.analysis.figures import point_density
-from synthvae.analysis.latent import MapSettings
 from synthvae.analysis.neighbourhoods import ClusterExample, cluster_examples, mean_spectrum
-from synthvae.analysis.null_maps import Expected, expected_clusters
 from synthvae.analysis.report import (
     Cell,
     Column,
@@ -26,10 +24,12 @@ from synthvae.analysis.report import (
 )
 from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sections.listening import render
-from synthvae.analysis.survey import MAP, MARGIN, Range, SurveyRow, leads
 from synthvae.analysis.thesis import thesis_clusters
 from synthvae.audio.descriptors import DESCRIPTORS
 from synthvae.losses import LOSSES
+from synthvae.maps.clusters import MapSettings
+from synthvae.maps.nulls import Expected, expected_clusters
+from synthvae.maps.stability import MAP, MARGIN, Range, SurveyRow, leads
 from synthvae.training.config import TrainConfig
 from synthvae.training.tasks.presets import ACTIVE_NATS
 

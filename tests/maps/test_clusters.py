@@ -8,19 +8,19 @@ import pytest
 from hdbscan.validity import validity_index
 from sklearn.datasets import make_moons
 
-from synthvae.analysis.latent import (
+from synthvae.core.errors import UserError
+from synthvae.maps.clusters import (
     cluster_quality,
     dbscan_labels,
+    find_clusters,
     hdbscan_labels,
     knee_eps,
     map_latents,
+    name_clusters,
     noise_null,
-    pca_map,
     silhouette,
-    tsne_map,
-    umap_map,
 )
-from synthvae.core.errors import UserError
+from synthvae.maps.projection import pca_map, tsne_map, umap_map
 
 
 def blobs(n: int = 120, distance: float = 10.0, spread: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
@@ -206,59 +206,6 @@ def test_the_recipe_separates_what_is_separate() -> None:
 
 
 @pytest.mark.parametrize("n", [4, 5, 11])
-def test_few_latents_have_a_map_without_warnings(n: int) -> None:
-    latents = np.random.default_rng(0).standard_normal((n, 16))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        warnings.simplefilter("error", RuntimeWarning)
-        result = map_latents(latents)
-    assert np.isfinite(result.points).all()
-    assert result.quality.points == n
-
-
-def test_equal_latents_are_one_cluster_at_the_origin() -> None:
-    result = map_latents(np.full((30, 16), 0.7))
-    assert not result.points.any()
-    assert (result.quality.clusters, result.quality.dbcv) == (1, None)
-
-
-def test_pca_shows_the_largest_directions_and_how_much_they_hold() -> None:
-    generator = np.random.default_rng(0)
-    rotation = np.linalg.qr(generator.standard_normal((5, 5)))[0]
-    scores = np.linalg.qr(generator.standard_normal((400, 5)))[0]
-    scores -= scores.mean(axis=0)
-    scores = np.linalg.qr(scores)[0] * np.array([4.0, 3.0, 2.0, 1.0, 0.0])
-    result = pca_map(scores @ rotation.T + 7.0)
-    np.testing.assert_allclose(result.explained, np.array([16, 9, 4, 1, 0]) / 30, atol=1e-12)
-    np.testing.assert_allclose(np.abs(result.points), np.abs(scores[:, :2]), atol=1e-9)
-    np.testing.assert_array_equal(pca_map(scores @ rotation.T).points.shape, (400, 2))
-    turned = pca_map(-(scores @ rotation.T))
-    np.testing.assert_allclose(turned.points, -pca_map(scores @ rotation.T).points, atol=1e-9)  # signs are fixed
-
-
-def test_pca_of_few_flat_and_equal_latents() -> None:
-    line = pca_map(np.arange(6.0)[:, None])
-    np.testing.assert_allclose(line.points, np.stack([np.arange(6) - 2.5, np.zeros(6)], axis=1), atol=1e-12)
-    assert line.explained.tolist() == [1.0]
-    few = pca_map(np.random.default_rng(0).standard_normal((4, 16)).astype(np.float32))
-    assert few.points.dtype == np.float64
-    assert few.explained.sum() == pytest.approx(1.0)
-    equal = pca_map(np.full((9, 3), 0.1))
-    assert not equal.points.any()
-    assert not equal.explained.any()
-
-
-def test_tsne_keeps_neighbours_together_and_is_reproducible() -> None:
-    generator = np.random.default_rng(0)
-    latents = np.concatenate([generator.normal(c, 1, (40, 8)) for c in (0.0, 20.0)])
-    points = tsne_map(latents, seed=1)
-    nearest = np.argsort(np.linalg.norm(points[:, None] - points[None], axis=-1), axis=1)[:, 1:6]
-    assert ((nearest < 40) == (np.arange(80) < 40)[:, None]).all()
-    np.testing.assert_array_equal(points, tsne_map(latents, seed=1))
-    assert not tsne_map(np.ones((10, 4))).any()
-
-
-@pytest.mark.parametrize("n", [4, 5, 11])
 def test_few_latents_have_every_map_and_clustering_without_warnings(n: int) -> None:
     latents = np.random.default_rng(0).standard_normal((n, 16)).astype(np.float32)
     with warnings.catch_warnings():
@@ -338,3 +285,42 @@ def test_bad_latents_are_one_line() -> None:
             layout(np.zeros((3, 3)))
     with pytest.raises(ValueError, match="min_cluster_size is 1"):
         hdbscan_labels(np.zeros((10, 2)), 1)
+
+
+def test_clusters_by_density_where_there_are_several():
+    generator = np.random.default_rng(0)
+    centres = [(0, 0), (10, 0), (0, 10), (10, 10)]
+    points = np.concatenate([generator.normal(centre, 0.3, (60, 2)) for centre in centres])
+    found = find_clusters(points)
+    assert found.by == "density"
+    for group in np.split(found.labels, 4):
+        assert len(set(group[group >= 0])) == 1
+
+
+def test_one_cloud_is_divided_into_regions():
+    found = find_clusters(np.random.default_rng(0).uniform(0, 1, (600, 2)))
+    assert found.by == "regions"
+    assert set(found.labels) == set(range(12))
+
+
+def test_few_points_are_left_alone():
+    assert (find_clusters(np.random.default_rng(0).uniform(0, 1, (10, 2))).labels < 12).all()
+    assert len(find_clusters(np.zeros((3, 2))).labels) == 3
+
+
+def test_names_say_what_tells_a_group_from_the_rest():
+    names = (
+        ["loud bright noisy hiss"] * 30 + ["bright pluck, A3", "bright pluck, C4", "pure pluck, A3"] * 10 + [None] * 5
+    )
+    labels = np.array([0] * 30 + [1] * 30 + [2] * 5)
+    pitches = np.array([np.nan] * 30 + [220.0, 262.0, 220.0] * 10 + [np.nan] * 5)
+    found = name_clusters(labels, names, pitches)
+    assert found[0] == "loud noisy hiss"
+    assert found[1] == "pure pluck around A3"
+    assert found[2] == "group 3"
+
+
+def test_no_two_groups_have_one_name():
+    names = ["pluck, A3"] * 40
+    assert name_clusters(np.repeat([0, 1], 20), names, np.full(40, np.nan)) == ["pluck", "pluck (2)"]
+    assert name_clusters(np.full(4, -1), ["x"] * 4, np.zeros(4)) == []

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from synthvae.analysis.null_maps import collapsed_encoder
 from synthvae.data.sampling import uniform_unit
+from synthvae.maps.nulls import collapsed_encoder
 
 
 def test_an_encoder_at_the_printed_weight_collapses() -> None:

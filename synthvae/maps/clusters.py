@@ -3,51 +3,63 @@
 The thesis's recipe: UMAP to two dimensions, DBSCAN on the map, DBCV as the verdict. UMAP tears any cloud into
 islands, so the same recipe on standard normal noise of the same shape stands beside every result. PCA shows what
 UMAP cannot, distances and how much of the space a map leaves out, and t-SNE whether an island is UMAP's own;
-`synthvae.analysis.survey` puts all of it together over several seeds.
+`synthvae.maps.stability` puts all of it together over several seeds.
 """
 
 from __future__ import annotations
 
-import warnings
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from synthvae.analysis.validity import cluster_scores
+from synthvae.audio.notes import note_name
 from synthvae.core.checks import finite_matrix
 from synthvae.core.errors import UserError
+from synthvae.maps.projection import MIN_DISTANCE, NEIGHBOURS, umap_map
 
 __all__ = [
     "ClusterQuality",
+    "Clusters",
     "LatentMap",
     "MapSettings",
-    "PcaMap",
     "cluster_quality",
     "dbscan_labels",
+    "find_clusters",
     "hdbscan_labels",
     "knee_eps",
     "map_latents",
+    "name_clusters",
     "noise_null",
-    "pca_map",
     "silhouette",
-    "tsne_map",
-    "umap_map",
 ]
 
-NEIGHBOURS = 50
-MIN_DISTANCE = 0.0
 EPS = 0.04
 MIN_SAMPLES = 4
-PERPLEXITY = 30.0
 #: Share of the points that HDBSCAN takes for a cluster: smaller groups are nothing that a musician could browse.
 CLUSTER_SHARE = 0.01
 #: Points that a silhouette is computed of: it needs the distances of all pairs.
 SILHOUETTE_POINTS = 3000
 
-_MINIMUM_POINTS = 4  # below, UMAP's neighbour graph has no eigenvectors to start from
 _LEAST_MEMBERS = 5  # of a cluster of HDBSCAN, however few points there are
 _MINIMUM_CLUSTER = 3  # a spanning tree of fewer points has no internal edge, so no density of its own
+
+
+#: Clusters by density below which, and share of the points outside them above which, the map counts as one cloud and is
+#: divided into regions instead: density finds clusters in pure noise too, but leaves most of it out.
+FEWEST, OUTSIDE = 3, 0.25
+REGIONS = 12
+#: Share of a group's names that a word has to be in, and how many times more often than in all names.
+SHARE, LIFT = 0.25, 1.2
+#: Adjectives in front of the noun.
+MOST_WORDS = 2
+#: Semitones between the quartiles of a group's notes up to which it has a pitch of its own.
+PITCHED = 14.0
+#: Measured sounds that a group needs for a name.
+LEAST = 3
 
 
 @dataclass(frozen=True)
@@ -106,20 +118,6 @@ class ClusterQuality:
 
 
 @dataclass(frozen=True)
-class PcaMap:
-    """A map along the two directions of largest variance.
-
-    Attributes:
-        points: shape (N, 2), in the unit of the latents, centred on their mean.
-        explained: shape (min(N, D),), share of the variance along each principal direction, falling; the map shows
-            the first two.
-    """
-
-    points: NDArray[np.float64]
-    explained: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
 class LatentMap:
     """A map of latents with its clusters.
 
@@ -132,103 +130,6 @@ class LatentMap:
     points: NDArray[np.float64]
     labels: NDArray[np.intp]
     quality: ClusterQuality
-
-
-def umap_map(
-    latents: ArrayLike, seed: int = 0, neighbours: int = NEIGHBOURS, min_distance: float = MIN_DISTANCE
-) -> NDArray[np.float64]:
-    """Lay latents out in two dimensions with UMAP (McInnes, Healy and Melville 2018, arXiv:1802.03426).
-
-    Takes about 45 s for 10,000 points, on one core (a seeded UMAP is sequential).
-
-    Args:
-        latents: shape (N, D), at least 4 points.
-        seed: of the layout.
-        neighbours: points seen from each point; all the others where there are fewer.
-        min_distance: smallest distance between points on the map.
-
-    Returns:
-        Shape (N, 2). Where all latents are equal, the origin N times: UMAP would draw a random cloud.
-
-    Raises:
-        UserError: if there are fewer than 4 points, or a value is not finite.
-    """
-    rows = _enough(latents)
-    if (rows == rows[0]).all():
-        return np.zeros((len(rows), 2))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Tensorflow not installed", category=ImportWarning)
-        # Islands and tiny sets make UMAP start from random positions, which is what is wanted there.
-        warnings.filterwarnings("ignore", message="Spectral initialisation failed", category=UserWarning)
-        warnings.filterwarnings("ignore", message="Graph is not fully connected", category=UserWarning)
-        from umap import UMAP  # seconds to import
-
-        reducer = UMAP(
-            n_neighbors=min(neighbours, len(rows) - 1),
-            min_dist=min_distance,
-            n_components=2,
-            random_state=seed,
-            n_jobs=1,  # what a seed forces anyway, with a warning
-        )
-        return np.asarray(reducer.fit_transform(rows.astype(np.float32)), dtype=np.float64)
-
-
-def pca_map(latents: ArrayLike) -> PcaMap:
-    """Lay latents out along their first two principal components (Hotelling 1933).
-
-    The only map here that is linear: distances on it are distances in the space, less what the other directions
-    hold, and `explained` says how much that is. Signs are such that the largest coefficient of each is positive.
-
-    Args:
-        latents: shape (N, D), at least 4 points.
-
-    Returns:
-        Map and explained variance. Where all latents are equal, the origin N times and shares of 0; a space of one
-        dimension has 0 as its second coordinate.
-
-    Raises:
-        UserError: if there are fewer than 4 points, or a value is not finite.
-    """
-    rows = _enough(latents)
-    centred = rows - rows.mean(axis=0)
-    _, lengths, directions = np.linalg.svd(centred, full_matrices=False)
-    if (rows == rows[0]).all():  # what is left after subtracting the mean is rounding
-        return PcaMap(np.zeros((len(rows), 2)), np.zeros(len(lengths)))
-    shown = directions[:2]
-    shown = shown * np.sign(shown[np.arange(len(shown)), np.abs(shown).argmax(axis=1)])[:, None]
-    points = np.zeros((len(rows), 2))
-    points[:, : len(shown)] = centred @ shown.T
-    return PcaMap(points, lengths**2 / (lengths**2).sum())
-
-
-def tsne_map(latents: ArrayLike, seed: int = 0, perplexity: float = PERPLEXITY) -> NDArray[np.float64]:
-    """Lay latents out in two dimensions with t-SNE (van der Maaten and Hinton 2008, JMLR 9:2579).
-
-    Starts from the principal components, which keeps the large-scale order (Kobak and Berens 2019, Nature
-    Communications 10:5416).
-
-    Args:
-        latents: shape (N, D), at least 4 points.
-        seed: of the layout.
-        perplexity: how many neighbours a point has, softly; a third of the other points where there are few.
-
-    Returns:
-        Shape (N, 2). Where all latents are equal, the origin N times.
-
-    Raises:
-        UserError: if there are fewer than 4 points, or a value is not finite.
-    """
-    rows = _enough(latents)
-    if (rows == rows[0]).all():
-        return np.zeros((len(rows), 2))
-    from sklearn.manifold import TSNE  # a second to import
-    from threadpoolctl import threadpool_limits
-
-    start = pca_map(rows).points
-    start *= 1e-4 / start[:, 0].std()  # as small as the random start of the paper
-    reducer = TSNE(perplexity=min(perplexity, (len(rows) - 1) / 3), init=start, random_state=seed, n_jobs=1)
-    with threadpool_limits(1, "openmp"):  # sums of several threads differ in the last bit, and then everywhere
-        return np.asarray(reducer.fit_transform(rows), dtype=np.float64)
 
 
 def dbscan_labels(points: ArrayLike, eps: float = EPS, min_samples: int = MIN_SAMPLES) -> NDArray[np.intp]:
@@ -452,13 +353,6 @@ def noise_null(
     return map_latents(noise, seed, neighbours, min_distance, eps, min_samples)
 
 
-def _enough(latents: ArrayLike) -> NDArray[np.float64]:
-    rows = finite_matrix(latents, "latents")
-    if len(rows) < _MINIMUM_POINTS:
-        raise UserError(f"latents: {len(rows)} points, a map needs at least {_MINIMUM_POINTS}; analyse a larger share")
-    return rows
-
-
 def _density_validity(
     points: NDArray[np.float64], labels: NDArray[np.integer], clusters: int
 ) -> tuple[float | None, str]:
@@ -488,3 +382,105 @@ def _density_validity(
         return None, "DBCV is not finite here: distances within a cluster are too small beside the whole"
     sizes = np.bincount(identity, weights=counts[selected], minlength=len(kept))
     return float((scores * sizes).sum() / len(points)), note
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Which points of the map belong together.
+
+    Attributes:
+        labels: ``(N,)``, from 0; -1 for points in none.
+        by: ``density``, or ``regions`` where the map is one cloud.
+    """
+
+    labels: NDArray[np.int64]
+    by: str
+
+
+def find_clusters(points: NDArray[np.floating], seed: int = 0) -> Clusters:
+    """Groups of points on a map.
+
+    By density (HDBSCAN) where that finds several. A cloud without gaps, as most latent spaces are, has none; it is
+    divided into compact regions (k-means), which claim nothing and give its parts names.
+
+    Args:
+        points: ``(N, 2)``.
+        seed: of the regions.
+    """
+    labels = hdbscan_labels(points)
+    several = labels.max() + 1 >= FEWEST and (labels < 0).mean() <= OUTSIDE
+    if several or len(np.unique(points, axis=0)) < 4 * REGIONS:
+        return Clusters(labels.astype(np.int64), "density")
+    from sklearn.cluster import KMeans  # a second to import
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        found = KMeans(REGIONS, n_init=4, random_state=seed).fit_predict(points)
+    return Clusters(found.astype(np.int64), "regions")
+
+
+def name_clusters(labels: NDArray[np.int64], names: Sequence[str | None], pitches: NDArray[np.floating]) -> list[str]:
+    """What to call each group, from the names of its sounds.
+
+    The noun is the one most typical of the group; before it stand the adjectives that are common in it and more so
+    than elsewhere, after it its median note where its pitches lie together.
+
+    Args:
+        labels: ``(N,)``, from 0; -1 for none.
+        names: ``(N,)``, measured; None for sounds that are not measured yet.
+        pitches: ``(N,)`` in Hz, NaN where there is none.
+
+    Returns:
+        A name for each group; a number where too few of its sounds are measured.
+    """
+    words = [None if name is None else name.partition(",")[0].split() for name in names]
+    everywhere = Counter(word for parts in words if parts for word in parts)
+    nouns = Counter(parts[-1] for parts in words if parts)
+    total = max(1, sum(parts is not None for parts in words))
+    found: list[str] = []
+    for label in range(int(labels.max(initial=-1)) + 1):
+        members = np.flatnonzero(labels == label)
+        known = [parts for number in members if (parts := words[number])]
+        if len(known) < LEAST:
+            found.append(f"group {label + 1}")
+            continue
+        noun = _typical(Counter(parts[-1] for parts in known), nouns, len(known), total)
+        adjectives = _adjectives([parts[:-1] for parts in known], everywhere, total)
+        found.append(" ".join([*adjectives, noun]) + _note(pitches[members]))
+    return _distinct(found)
+
+
+def _typical(own: Counter[str], everywhere: Counter[str], count: int, total: int) -> str:
+    """The word that is frequent here and, less weightily, rarer elsewhere."""
+    return max(sorted(own), key=lambda word: own[word] / count * np.sqrt(own[word] / count * total / everywhere[word]))
+
+
+def _adjectives(known: Sequence[list[str]], everywhere: Counter[str], total: int) -> list[str]:
+    """The most typical words, in the order in which names have them."""
+    own = Counter(word for parts in known for word in parts)
+    place = {word: np.mean([parts.index(word) for parts in known if word in parts]) for word in own}
+    scores = {}
+    for word, count in own.items():
+        share, lift = count / len(known), count / len(known) * total / everywhere[word]
+        if share >= SHARE and lift >= LIFT:
+            scores[word] = share * np.log(lift)
+    best = sorted(scores, key=lambda word: (-scores[word], word))[:MOST_WORDS]
+    return sorted(best, key=lambda word: place[word])
+
+
+def _note(pitches: NDArray[np.floating]) -> str:
+    pitched = pitches[np.isfinite(pitches) & (pitches > 0)]
+    if len(pitched) < max(LEAST, len(pitches) / 4):
+        return ""
+    low, middle, high = np.percentile(12.0 * np.log2(pitched / 440.0), [25, 50, 75])
+    return f" around {note_name(440.0 * 2.0 ** (middle / 12.0))[0]}" if high - low <= PITCHED else ""
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Names of which no two are the same: the second of a name is called 2."""
+    seen: Counter[str] = Counter()
+    result = []
+    for name in names:
+        seen[name] += 1
+        result.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return result

@@ -2,7 +2,7 @@
 
 One UMAP picture is an anecdote: another seed moves the islands, and noise has islands too. The survey repeats the
 thesis's recipe over seeds, adds HDBSCAN, which needs no radius, clusters the latents where they live as well as on
-the map, and does the same to the nulls of `synthvae.analysis.null_maps`: standard normal noise of the same shape, and
+the map, and does the same to the nulls of `synthvae.maps.nulls`: standard normal noise of the same shape, and
 what collapsed encoders give.
 """
 
@@ -18,7 +18,9 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from synthvae.analysis.latent import (
+from synthvae.core.checks import finite_matrix
+from synthvae.core.errors import UserError
+from synthvae.maps.clusters import (
     ClusterQuality,
     MapSettings,
     cluster_quality,
@@ -26,11 +28,9 @@ from synthvae.analysis.latent import (
     hdbscan_labels,
     knee_eps,
     silhouette,
-    umap_map,
 )
-from synthvae.analysis.null_maps import COLLAPSED, NOISE, Expected, expected_clusters
-from synthvae.core.checks import finite_matrix
-from synthvae.core.errors import UserError
+from synthvae.maps.nulls import COLLAPSED, NOISE, Expected, expected_clusters
+from synthvae.maps.projection import umap_map
 
 __all__ = [
     "Clustering",
@@ -76,7 +76,7 @@ class Clustering:
         eps: DBSCAN's radius, in the unit of the points; None for HDBSCAN.
         labels: shape (N,), cluster of each point from 0, or -1 for noise.
         quality: what it is worth.
-        silhouette: mean silhouette of the points in clusters (`synthvae.analysis.latent.silhouette`), -1 to 1; None
+        silhouette: mean silhouette of the points in clusters (`synthvae.maps.clusters.silhouette`), -1 to 1; None
             where there are no two clusters.
     """
 
@@ -275,7 +275,7 @@ def survey_noise(
 ) -> SpaceSurvey:
     """The null of noise alone, to be shared by surveys of latents of one shape.
 
-    Each seed is a draw of its own, the one of `synthvae.analysis.latent.noise_null` with the same seed, clustered on
+    Each seed is a draw of its own, the one of `synthvae.maps.clusters.noise_null` with the same seed, clustered on
     its map and in its space.
 
     Args:

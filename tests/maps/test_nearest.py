@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from synthvae.studio.atlas import build_atlas
+from synthvae.maps.nearest import build_atlas
 
 
 def plane(count: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from synthvae.analysis.latent import ClusterQuality
 from synthvae.losses.terms import clamp_penalty, kl_divergence, parameter_error
+from synthvae.maps.clusters import ClusterQuality
 from synthvae.models import build_model
 
 __all__ = [

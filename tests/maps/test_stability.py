@@ -5,10 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from synthvae.analysis import latent, survey
-from synthvae.analysis.latent import MapSettings, knee_eps, noise_null, pca_map
-from synthvae.analysis.null_maps import COLLAPSED, NOISE, expected
-from synthvae.analysis.survey import (
+from synthvae.core.errors import UserError
+from synthvae.maps import clusters, stability
+from synthvae.maps.clusters import MapSettings, knee_eps, noise_null
+from synthvae.maps.nulls import COLLAPSED, NOISE, expected
+from synthvae.maps.projection import pca_map
+from synthvae.maps.stability import (
     MAP,
     METHODS,
     SPACE,
@@ -22,7 +24,6 @@ from synthvae.analysis.survey import (
     survey_latents,
     survey_noise,
 )
-from synthvae.core.errors import UserError
 
 
 @pytest.fixture
@@ -33,8 +34,8 @@ def quick_map(monkeypatch: pytest.MonkeyPatch) -> None:
         points = pca_map(latents).points
         return points @ np.array([[np.cos(seed), -np.sin(seed)], [np.sin(seed), np.cos(seed)]])
 
-    monkeypatch.setattr(survey, "umap_map", turned)
-    monkeypatch.setattr(latent, "umap_map", turned)
+    monkeypatch.setattr(stability, "umap_map", turned)
+    monkeypatch.setattr(clusters, "umap_map", turned)
 
 
 def three_blobs(n: int = 60, dimension: int = 8) -> np.ndarray:

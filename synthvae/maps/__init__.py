@@ -1,0 +1,1 @@
+"""Maps of latent points: projections to the plane, clusters, how stable they are, and which points are nearest."""
