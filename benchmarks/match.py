@@ -15,7 +15,7 @@ from benchmarks.other_sounds import OTHER_SOUNDS, other_sound
 from synthvae.data.sampling import uniform_unit
 from synthvae.matching.engine import match
 from synthvae.matching.index import SoundIndex
-from synthvae.matching.targets import Target, prepare_target, read_target
+from synthvae.matching.target import Target, prepare_target, read_target
 from synthvae.parameters.space import ParameterSpace
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
@@ -33,7 +33,7 @@ class Way:
 
     Attributes:
         name: for the table.
-        search: one of `synthvae.matching.search.SEARCHES`.
+        search: one of `synthvae.matching.local.SEARCHES`.
         index: sounds it begins with, if any.
         run: whose audio encoder proposes starts, if any.
     """
@@ -75,7 +75,7 @@ def recordings(directory: Path | None, sample_rate: int) -> list[Target]:
     """The sounds of a directory, or `OTHER_SOUNDS` where there is none, prepared as `synthvae match` does.
 
     Raises:
-        UserError: as `synthvae.matching.targets.read_target`.
+        UserError: as `synthvae.matching.target.read_target`.
     """
     if directory is None:
         return [prepare_target(other_sound(name, sample_rate), sample_rate, name, sample_rate) for name in OTHER_SOUNDS]

@@ -56,7 +56,7 @@ def match(
         raise UserError("match: --parameters are those of --run; leave one of them out")
     if parameters not in (None, 63, 78):
         raise UserError(f"--parameters is {parameters}; choose 63 or 78")
-    from synthvae.matching.search import SEARCHES
+    from synthvae.matching.local import SEARCHES
 
     if search not in SEARCHES:
         raise UserError(f"--search is {search!r}; choose one of {', '.join(SEARCHES)}")
@@ -64,7 +64,7 @@ def match(
     from synthvae.matching import engine
     from synthvae.matching.index import PRESETS, index_path, open_index
     from synthvae.matching.results import write_match
-    from synthvae.matching.targets import read_target
+    from synthvae.matching.target import read_target
     from synthvae.parameters import voice as spaces
     from synthvae.presets.settings import RenderSettings
     from synthvae.training.run import load_run

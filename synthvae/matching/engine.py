@@ -12,12 +12,12 @@ from torch import Tensor
 from synthvae.core.checks import check_seed
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset
-from synthvae.matching.evolution import Population
+from synthvae.matching.differential_evolution import Population
 from synthvae.matching.index import SoundIndex
+from synthvae.matching.local import SEARCHES
 from synthvae.matching.objective import Objective, Stopped
-from synthvae.matching.search import SEARCHES
 from synthvae.matching.starts import encoder_of, starts_of_encoder, starts_of_index
-from synthvae.matching.targets import Target
+from synthvae.matching.target import Target
 from synthvae.parameters.space import ParameterSpace
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
@@ -145,7 +145,7 @@ def match(
     search and keeps what was found.
 
     Args:
-        target: the recording, see `synthvae.matching.targets`.
+        target: the recording, see `synthvae.matching.target`.
         parameters: of the presets.
         run: a model with these parameters whose audio encoder, if it has one, proposes starts.
         index: whose nearest sounds are tried first.

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from synthvae.matching.index import SoundIndex
-from synthvae.matching.targets import Target
+from synthvae.matching.target import Target
 from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, read_encoder
 from synthvae.training.run import Run
 

@@ -32,7 +32,7 @@ PATIENCE = 10.0
 
 
 class Recording(Protocol):
-    """What a job needs of `synthvae.matching.targets.Target`."""
+    """What a job needs of `synthvae.matching.target.Target`."""
 
     @property
     def name(self) -> str:

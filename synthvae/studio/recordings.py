@@ -7,7 +7,7 @@ import io
 import soundfile
 
 from synthvae.core.errors import UserError
-from synthvae.matching.targets import Target, read_target
+from synthvae.matching.target import Target, read_target
 
 __all__ = ["prepare"]
 

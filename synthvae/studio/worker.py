@@ -98,7 +98,7 @@ def _warm(run: Run) -> None:
     """Load everything that a search takes, so that the first one is not cut short by it."""
     import torch
 
-    from synthvae.matching import engine, targets  # noqa: F401
+    from synthvae.matching import engine  # noqa: F401
 
     middle = torch.full((1, len(run.parameters)), 0.5, requires_grad=True)
     run.voice(middle).square().sum().backward()
@@ -116,7 +116,7 @@ def _known_sounds(run: Run) -> SoundIndex | None:
 def _match(run: Run, index: SoundIndex | None, task: dict[str, Any], inbox: _Inbox) -> dict[str, Any]:
     from synthvae.core.files import load_tensors
     from synthvae.matching.engine import match
-    from synthvae.matching.targets import Target
+    from synthvae.matching.target import Target
 
     tensors, state = load_tensors(Path(task["file"]))
     target = Target(state["name"], tensors["audio"], state["sample_rate"], ())

@@ -16,7 +16,7 @@ from synthvae.matching.engine import BUDGET, NULL_PRESETS, UNLIKE, Progress, bud
 from synthvae.matching.index import open_index
 from synthvae.matching.objective import Objective
 from synthvae.matching.starts import encoder_of, starts_of_encoder
-from synthvae.matching.targets import Target, prepare_target
+from synthvae.matching.target import Target, prepare_target
 from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, write_encoder
 from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.synth.voice import Voice

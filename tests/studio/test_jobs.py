@@ -14,7 +14,7 @@ import torch
 from scipy.io import wavfile
 from starlette.testclient import TestClient
 
-from synthvae.matching.targets import Target
+from synthvae.matching.target import Target
 from synthvae.studio import jobs as module
 from synthvae.studio.errors import ConflictError, NotFoundError
 from synthvae.studio.jobs import WAITING, Jobs

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from synthvae.matching.levenberg import least_squares
+from synthvae.matching.least_squares import least_squares
 from synthvae.matching.objective import Compared, Objective
 from synthvae.synth.voice import Voice
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from synthvae.matching.evolution import HOPS, Population, adapt_covariance, hop, mix
+from synthvae.matching.differential_evolution import HOPS, Population, adapt_covariance, hop, mix
 from synthvae.matching.objective import Stopped
 
 WANTED = torch.tensor([0.3, 0.8, 0.5, 0.1, 0.95])

@@ -7,9 +7,8 @@ import statistics
 import pytest
 import torch
 
-from synthvae.matching.climb import climb
+from synthvae.matching.local import SEARCHES, climb
 from synthvae.matching.objective import Objective
-from synthvae.matching.search import SEARCHES
 from synthvae.synth.voice import Voice
 
 BUDGET = 900
