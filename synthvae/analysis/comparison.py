@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.analysis.results import RunResults
-from synthvae.analysis.statistics import CountTest, GroupComparison, by_seed, compare_counts, compare_groups
+from synthvae.metrics.statistics import CountTest, GroupComparison, by_seed, compare_counts, compare_groups
 from synthvae.training.tasks.presets import ACTIVE_NATS
 
 __all__ = ["LOGMEL", "Comparisons", "compare_runs"]

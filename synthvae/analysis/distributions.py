@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.analysis.frechet import (
+from synthvae.core.errors import UserError
+from synthvae.metrics.frechet import (
     ExtrapolatedDistance,
     FrechetDistance,
     GaussianStatistics,
@@ -17,8 +18,7 @@ from synthvae.analysis.frechet import (
     frechet_extrapolated,
     frechet_floor,
 )
-from synthvae.analysis.kernel_distance import KernelDistance, KernelFloor, kernel_distance, kernel_floor
-from synthvae.core.errors import UserError
+from synthvae.metrics.kernel import KernelDistance, KernelFloor, kernel_distance, kernel_floor
 
 __all__ = ["EmbeddedTests", "SetDistances", "SetNulls", "measure_nulls", "measure_set"]
 

@@ -17,9 +17,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from synthvae.analysis.figures import BLUE, CYCLE, FAINT, INK, QUIET, STYLE, VERMILLION
-from synthvae.analysis.movement import PathComparison
 from synthvae.core.checks import finite_matrix, finite_values
 from synthvae.core.errors import UserError
+from synthvae.metrics.paths import PathComparison
 
 __all__ = ["cluster_spectra", "effect_heatmap", "interpolation_chart", "value_map"]
 
@@ -91,7 +91,7 @@ def effect_heatmap(
     what matters is at the top left, and figures of one strength can be compared cell by cell.
 
     Args:
-        values: shape (P, D), such as the `movement` or `slope` of `synthvae.analysis.movement.ParameterEffects`; NaN
+        values: shape (P, D), such as the `movement` or `slope` of `synthvae.metrics.paths.ParameterEffects`; NaN
             is drawn grey.
         names: P names of the parameters.
         label: what the values are, with their unit.
@@ -148,7 +148,7 @@ def interpolation_chart(comparisons: Mapping[str, PathComparison]) -> Figure:
     is significant, faint where it is not. Left of 0 is better. Bars beyond 100 % are cut and their change is written.
 
     Args:
-        comparisons: of `synthvae.analysis.movement.compare_paths`.
+        comparisons: of `synthvae.metrics.paths.compare_paths`.
 
     Returns:
         The figure; descriptors are sorted by the first score, the most improved first.

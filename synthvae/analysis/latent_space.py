@@ -10,16 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.analysis.movement import (
-    ParameterEffects,
-    PathComparison,
-    compare_paths,
-    interpolate,
-    parameter_effects,
-    path_scores,
-    slerp,
-)
-from synthvae.analysis.neighbourhoods import (
+from synthvae.audio.descriptors import DESCRIPTORS, describe
+from synthvae.core.errors import UserError
+from synthvae.data.generation import render_all
+from synthvae.maps.stability import MAP, SpaceSurvey
+from synthvae.metrics.neighbourhoods import (
     NEIGHBOURS,
     CosineSimilarity,
     MapTrust,
@@ -28,10 +23,15 @@ from synthvae.analysis.neighbourhoods import (
     map_trust,
     neighbourhood_trust,
 )
-from synthvae.audio.descriptors import DESCRIPTORS, describe
-from synthvae.core.errors import UserError
-from synthvae.data.generation import render_all
-from synthvae.maps.stability import MAP, SpaceSurvey
+from synthvae.metrics.paths import (
+    ParameterEffects,
+    PathComparison,
+    compare_paths,
+    interpolate,
+    parameter_effects,
+    path_scores,
+    slerp,
+)
 from synthvae.training.run import Run
 
 __all__ = ["Movement", "Neighbourhoods", "measure_movement", "measure_neighbourhoods", "walk"]

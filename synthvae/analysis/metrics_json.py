@@ -14,25 +14,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
-from synthvae.analysis.assumptions import NormalityTest, SpreadTest
 from synthvae.analysis.comparison import Comparisons
-from synthvae.analysis.distances import DISTANCES
 from synthvae.analysis.distributions import SetDistances, SetNulls
-from synthvae.analysis.frechet import ExtrapolatedDistance, FrechetDistance
-from synthvae.analysis.kernel_distance import KernelDistance, KernelFloor
 from synthvae.analysis.latent_space import Neighbourhoods
-from synthvae.analysis.movement import ParameterEffects, PathComparison
-from synthvae.analysis.neighbourhoods import CosineSimilarity, MapTrust, NeighbourhoodTrust
-from synthvae.analysis.posthoc import PairTest
-from synthvae.analysis.reconstruction import Nulls, Ratio, Summary, error_ratio, summarise
 from synthvae.analysis.results import DistanceTable, Results, RunResults
 from synthvae.analysis.sounds import FEATURE_UNITS, ErrorTable
-from synthvae.analysis.statistics import CountTest, GroupTest
-from synthvae.analysis.waveforms import PHASE_JUDGES, WAVEFORM_UNITS, WaveformErrors, WaveformNulls
 from synthvae.core.provenance import hardware, versions
 from synthvae.data.presets import Dataset
 from synthvae.maps.clusters import ClusterQuality, MapSettings
 from synthvae.maps.stability import SurveyRow
+from synthvae.metrics.distances import DISTANCES
+from synthvae.metrics.frechet import ExtrapolatedDistance, FrechetDistance
+from synthvae.metrics.kernel import KernelDistance, KernelFloor
+from synthvae.metrics.neighbourhoods import CosineSimilarity, MapTrust, NeighbourhoodTrust
+from synthvae.metrics.paths import ParameterEffects, PathComparison
+from synthvae.metrics.reconstruction import Nulls, Ratio, Summary, error_ratio, summarise
+from synthvae.metrics.statistics import CountTest, GroupTest, NormalityTest, PairTest, SpreadTest
+from synthvae.metrics.waveforms import PHASE_JUDGES, WAVEFORM_UNITS, WaveformErrors, WaveformNulls
 
 __all__ = ["VERSION", "MetricsDocument", "describe", "metrics_document"]
 

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.analysis.distances import measure_distances
 from synthvae.analysis.distributions import EmbeddedTests, SetDistances, measure_nulls, measure_set
 from synthvae.analysis.embeddings.base import Embedding
 from synthvae.analysis.latent_space import (
@@ -27,7 +26,6 @@ from synthvae.analysis.latent_space import (
     measure_neighbourhoods,
 )
 from synthvae.analysis.map_grid import GRID_NEIGHBOURS, MapGrid, measure_grid
-from synthvae.analysis.reconstruction import derangement
 from synthvae.analysis.results import (
     CollapsedDraws,
     DescriptorTable,
@@ -65,6 +63,8 @@ from synthvae.maps.clusters import MapSettings
 from synthvae.maps.nulls import COLLAPSED, NOISE, NULL_SEEDS, collapsed_encoder
 from synthvae.maps.projection import pca_map, tsne_map, umap_map
 from synthvae.maps.stability import LatentSurvey, SpaceSurvey, noise_draws, survey_draws, survey_latents, survey_noise
+from synthvae.metrics.distances import measure_distances
+from synthvae.metrics.reconstruction import derangement
 from synthvae.models import parse_architecture
 from synthvae.synth.voice import Voice
 from synthvae.training.run import Run

@@ -35,7 +35,7 @@ class DistanceTable:
     """Distances of sounds to their targets.
 
     Attributes:
-        values: by name (`synthvae.analysis.distances.DISTANCES`), one per preset with whether it is defined.
+        values: by name (`synthvae.metrics.distances.DISTANCES`), one per preset with whether it is defined.
     """
 
     values: dict[str, Measured]

@@ -11,15 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from synthvae.analysis.frechet import (
-    FrechetDistance,
-    GaussianStatistics,
-    frechet_distance,
-    frechet_floor,
-    logmel_embedding,
-)
-from synthvae.analysis.reconstruction import Nulls, PresetErrors, concatenate, null_errors, preset_errors
-from synthvae.analysis.waveforms import WaveformErrors, WaveformNulls, null_waveforms, waveform_errors
 from synthvae.core.checks import LARGEST_SEED
 from synthvae.core.errors import UserError
 from synthvae.core.executor import on_threads
@@ -27,6 +18,15 @@ from synthvae.data.generation import SOURCES, draw_presets, render_all
 from synthvae.data.presets import Dataset
 from synthvae.features import Feature, build_feature
 from synthvae.losses.terms import kl_divergence
+from synthvae.metrics.frechet import (
+    FrechetDistance,
+    GaussianStatistics,
+    frechet_distance,
+    frechet_floor,
+    logmel_embedding,
+)
+from synthvae.metrics.reconstruction import Nulls, PresetErrors, concatenate, null_errors, preset_errors
+from synthvae.metrics.waveforms import WaveformErrors, WaveformNulls, null_waveforms, waveform_errors
 from synthvae.training.run import Run
 
 __all__ = [

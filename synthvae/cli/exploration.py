@@ -191,7 +191,7 @@ def blend(
     from synthvae import exploration
     from synthvae.audio.files import check_sample_format
     from synthvae.exploration.latent_files import units
-    from synthvae.exploration.logmel_distance import LogMelDistance, pairwise
+    from synthvae.metrics.logmel_distance import LogMelDistance, pairwise
 
     check_sample_format(sample_format)
     if not name or "/" in name or not name.isprintable() or name.startswith("."):

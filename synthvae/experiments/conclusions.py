@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from synthvae.analysis.statistics import GroupTest, by_seed, compare_groups
-from synthvae.analysis.waveforms import PHASE_JUDGES
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.tables import THESIS_FEATURES, Results
 from synthvae.maps.stability import leads
+from synthvae.metrics.statistics import GroupTest, by_seed, compare_groups
+from synthvae.metrics.waveforms import PHASE_JUDGES
 
 __all__ = ["Answer", "Comparison", "answers", "answers_frame", "group_tests"]
 

@@ -21,13 +21,13 @@ from synthvae.analysis.sounds import (
     measure_tests,
     render_tests,
 )
-from synthvae.analysis.waveforms import WAVEFORM_UNITS
 from synthvae.core.executor import report, stop_requested
 from synthvae.core.files import atomic_write
 from synthvae.data.presets import Dataset
 from synthvae.experiments.maps import case_clusters
 from synthvae.experiments.runner import Job, dataset_and_voice
 from synthvae.maps.clusters import ClusterQuality
+from synthvae.metrics.waveforms import WAVEFORM_UNITS
 from synthvae.training.run import Run, load_run
 
 __all__ = ["CaseMeasures", "NullMeasures", "measure_job", "read_case", "read_nulls", "write_json"]
@@ -52,7 +52,7 @@ class CaseMeasures:
         mse: mean squared error of each test preset by feature, in the feature's unit squared.
         l1: mean absolute error of each test preset by feature.
         waveforms: measures of each test preset that hear phase, and of its level
-            (`synthvae.analysis.waveforms.WaveformErrors`).
+            (`synthvae.metrics.waveforms.WaveformErrors`).
         parameter: squared parameter error of each test preset.
         fad_test: Fréchet distance of reconstructions of test presets, log-mel embedding; None where there are too few.
         fad_train: the same of training presets.

@@ -23,8 +23,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from synthvae.exploration.logmel_distance import LogMelDistance
 from synthvae.exploration.paths import within
+from synthvae.metrics.logmel_distance import LogMelDistance
 from synthvae.synth.voice import Voice
 
 __all__ = ["Geodesic", "shorten"]

@@ -16,8 +16,8 @@ from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
 from synthvae.exploration.even import choose_stops, unevenness
 from synthvae.exploration.geodesic import ITERATIONS, shorten
-from synthvae.exploration.logmel_distance import LogMelDistance, consecutive, pairwise
 from synthvae.exploration.paths import Curve, LatentPath, ParameterPath, angles, residual, unwrapped, within
+from synthvae.metrics.logmel_distance import LogMelDistance, consecutive, pairwise
 from synthvae.training.run import Run
 
 __all__ = ["BAR", "LARGEST_WEIGHT", "MOST_STEPS", "WAYS", "Walk", "blend", "check_presets", "morph"]

@@ -26,9 +26,9 @@ from torch import Tensor
 from synthvae.core.checks import check_seed
 from synthvae.core.errors import UserError
 from synthvae.exploration.groups import columns_of
-from synthvae.exploration.logmel_distance import LogMelDistance, pairwise
 from synthvae.exploration.morph import SAME, check_presets
 from synthvae.exploration.paths import angles, residual, within
+from synthvae.metrics.logmel_distance import LogMelDistance, pairwise
 from synthvae.training.run import Run
 
 __all__ = ["MOST", "Variations", "vary"]

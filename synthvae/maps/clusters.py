@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from synthvae.analysis.validity import cluster_scores
 from synthvae.audio.notes import note_name
 from synthvae.core.checks import finite_matrix
 from synthvae.core.errors import UserError
 from synthvae.maps.projection import MIN_DISTANCE, NEIGHBOURS, umap_map
+from synthvae.metrics.cluster_validity import cluster_scores
 
 __all__ = [
     "ClusterQuality",
@@ -233,7 +233,7 @@ def cluster_quality(points: ArrayLike, labels: NDArray[np.integer]) -> ClusterQu
 
     DBCV = sum over clusters of |C| / N (separation - sparseness) / max(separation, sparseness), noise
     counting in N (Moulavi et al. 2014, SDM), as `hdbscan.validity.validity_index` has it
-    (`synthvae.analysis.validity`). Around it:
+    (`synthvae.metrics.cluster_validity`). Around it:
 
     - its spanning trees break ties by the order of the points, which moves the result by several hundredths
       (and lowers it on sorted points): points are sorted and then shuffled by a fixed seed, so that any order

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from synthvae.exploration.logmel_distance import paired
+from synthvae.metrics.logmel_distance import paired
 
 __all__ = ["Atlas", "Hear", "Spot", "build_atlas"]
 

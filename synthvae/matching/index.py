@@ -1,7 +1,7 @@
 """An index of rendered presets: which of many thousand known sounds lie near a recording, without rendering any.
 
 The presets are drawn by number, so that only what was heard of them is kept: 64 numbers each, their places among
-sounds (`synthvae.analysis.frechet.logmel_embedding`).
+sounds (`synthvae.metrics.frechet.logmel_embedding`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthvae.analysis.frechet import logmel_embedding
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
 from synthvae.data.sampling import uniform_unit
 from synthvae.features.mel import log_mel
+from synthvae.metrics.frechet import logmel_embedding
 from synthvae.parameters.space import ParameterSpace
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from synthvae.analysis.comparison import compare_runs
-from synthvae.analysis.reconstruction import PresetErrors
+from synthvae.metrics.reconstruction import PresetErrors
 from synthvae.training.config import TrainConfig
 
 

@@ -8,10 +8,10 @@ import torch
 
 from synthvae.analysis.distributions import measure_nulls, measure_set
 from synthvae.analysis.embeddings import build_embedding
-from synthvae.analysis.kernel_distance import kernel_distance
 from synthvae.analysis.pipeline import plan_analysis
 from synthvae.data.generation import generate_dataset
 from synthvae.data.presets import read_dataset
+from synthvae.metrics.kernel import kernel_distance
 from synthvae.parameters.voice import VOICE_63
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice

@@ -27,15 +27,10 @@ from synthvae.analysis.embeddings import EMBEDDINGS, Embedding, build_embedding,
 from synthvae.analysis.embeddings.panns import CHECKPOINTS
 from synthvae.analysis.embeddings.vggish import log_mel_windows
 from synthvae.analysis.embeddings.weights import Checkpoint, find_checkpoint, load_checkpoint, sha256
-from synthvae.analysis.frechet import (
-    GaussianStatistics,
-    frechet_distance,
-    frechet_extrapolated,
-    logmel_embedding,
-)
 from synthvae.audio.resampling import resample
 from synthvae.core.errors import UserError
 from synthvae.features import build_feature
+from synthvae.metrics.frechet import GaussianStatistics, frechet_distance, frechet_extrapolated, logmel_embedding
 from tests.analysis.drawn_weights import PANNS, VGGISH, panns_state, write_panns, write_vggish
 
 RATE = 44_100

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from synthvae.analysis.figures import BLUE, VERMILLION, png_bytes
 from synthvae.analysis.latent_figures import cluster_spectra, effect_heatmap, interpolation_chart, value_map
-from synthvae.analysis.movement import DescriptorChange, PathComparison
 from synthvae.core.errors import UserError
+from synthvae.metrics.paths import DescriptorChange, PathComparison
 
 
 def texts(figure: Figure) -> str:

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from synthvae.analysis.embeddings import build_embedding
-from synthvae.analysis.frechet import GaussianStatistics, frechet_distance
 from synthvae.data.presets import read_dataset
+from synthvae.metrics.frechet import GaussianStatistics, frechet_distance
 from synthvae.training.run import load_run
 from tests.analysis.drawn_weights import write_panns, write_vggish
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from synthvae.analysis.waveforms import PHASE_JUDGES
 from synthvae.experiments.cases import Case, list_cases
 from synthvae.experiments.maps import MapNull
 from synthvae.experiments.measures import CaseMeasures, NullMeasures
 from synthvae.experiments.tables import Results
 from synthvae.maps.clusters import ClusterQuality
 from synthvae.maps.nulls import COLLAPSED, NOISE
+from synthvae.metrics.waveforms import PHASE_JUDGES
 
 FEATURES = ("logmel", "stft", "mfcc", "cqt")
 PRESETS = 40

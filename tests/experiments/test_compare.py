@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from synthvae.analysis.reconstruction import error_ratio
 from synthvae.core.errors import UserError
 from synthvae.experiments.compare import Interval, mean_value, relative_error
+from synthvae.metrics.reconstruction import error_ratio
 
 
 def errors(seeds: int, presets: int, seed: int = 0) -> np.ndarray:

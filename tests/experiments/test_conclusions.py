@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from synthvae.analysis.waveforms import PHASE_JUDGES
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.conclusions import answers, answers_frame, group_tests
 from synthvae.experiments.report import ratio_chart
+from synthvae.metrics.waveforms import PHASE_JUDGES
 from tests.experiments.synthetic import results
 
 

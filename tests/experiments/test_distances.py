@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from synthvae.analysis.embeddings import build_embedding
-from synthvae.analysis.frechet import GaussianStatistics, frechet_distance
 from synthvae.core.errors import UserError
 from synthvae.data.presets import Dataset
 from synthvae.experiments import distances
@@ -22,6 +21,7 @@ from synthvae.experiments.distances import (
     read_distances,
 )
 from synthvae.experiments.runner import Job
+from synthvae.metrics.frechet import GaussianStatistics, frechet_distance
 from synthvae.synth.voice import Voice
 from synthvae.training.run import load_run
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import torch
 
 from synthvae.exploration.geodesic import shorten
-from synthvae.exploration.logmel_distance import LogMelDistance, consecutive
 from synthvae.exploration.paths import ParameterPath, angles
+from synthvae.metrics.logmel_distance import LogMelDistance, consecutive
 from synthvae.parameters.voice import VOICE_63
 from synthvae.training.run import load_run
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from synthvae.core.errors import UserError
-from synthvae.exploration.logmel_distance import LogMelDistance, consecutive
 from synthvae.exploration.morph import BAR, blend, morph
+from synthvae.metrics.logmel_distance import LogMelDistance, consecutive
 
 
 def measured(run, walk):

@@ -6,8 +6,8 @@ import torch
 
 from synthvae.core.errors import UserError
 from synthvae.exploration.groups import GROUPS, columns_of
-from synthvae.exploration.logmel_distance import LogMelDistance, pairwise
 from synthvae.exploration.vary import vary
+from synthvae.metrics.logmel_distance import LogMelDistance, pairwise
 from synthvae.parameters.voice import VOICE_63, VOICE_78
 
 

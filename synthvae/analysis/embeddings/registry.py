@@ -17,9 +17,9 @@ from synthvae.analysis.embeddings import package, panns, vggish
 from synthvae.analysis.embeddings.base import Embedding, Model
 from synthvae.analysis.embeddings.package import PackageModel
 from synthvae.analysis.embeddings.weights import Checkpoint, find_checkpoint, load_checkpoint, sha256
-from synthvae.analysis.frechet import logmel_embedding
 from synthvae.core.errors import UserError
 from synthvae.features import build_feature
+from synthvae.metrics.frechet import logmel_embedding
 
 __all__ = ["EMBEDDINGS", "build_embedding"]
 

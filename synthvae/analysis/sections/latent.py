@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.analysis.figures import point_density
-from synthvae.analysis.neighbourhoods import ClusterExample, cluster_examples, mean_spectrum
 from synthvae.analysis.report import (
     Cell,
     Column,
@@ -30,6 +29,7 @@ from synthvae.losses import LOSSES
 from synthvae.maps.clusters import MapSettings
 from synthvae.maps.nulls import Expected, expected_clusters
 from synthvae.maps.stability import MAP, MARGIN, Range, SurveyRow, leads
+from synthvae.metrics.neighbourhoods import ClusterExample, cluster_examples, mean_spectrum
 from synthvae.training.config import TrainConfig
 from synthvae.training.tasks.presets import ACTIVE_NATS
 

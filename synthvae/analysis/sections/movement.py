@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from synthvae.analysis.latent_space import walk
-from synthvae.analysis.movement import traverse
 from synthvae.analysis.report import (
     Cell,
     Column,
@@ -26,6 +25,7 @@ from synthvae.analysis.report import (
 )
 from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sections.listening import render
+from synthvae.metrics.paths import traverse
 from synthvae.training.tasks.presets import ACTIVE_NATS
 
 __all__ = ["Path", "movement", "paths"]

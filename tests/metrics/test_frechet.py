@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from synthvae.analysis.frechet import (
+from synthvae.core.errors import UserError
+from synthvae.metrics.frechet import (
     ExtrapolatedDistance,
     GaussianStatistics,
     frechet_distance,
@@ -13,7 +14,6 @@ from synthvae.analysis.frechet import (
     gaussian_distance,
     logmel_embedding,
 )
-from synthvae.core.errors import UserError
 
 
 def covariance(dimension: int, seed: int) -> np.ndarray:

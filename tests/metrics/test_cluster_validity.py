@@ -7,7 +7,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import cdist
 from sklearn.datasets import make_moons
 
-from synthvae.analysis.validity import cluster_scores
+from synthvae.metrics.cluster_validity import cluster_scores
 
 
 @pytest.mark.parametrize(("dimension", "clusters"), [(2, 40), (5, 7), (16, 3)])

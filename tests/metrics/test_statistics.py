@@ -1,16 +1,41 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from synthvae.analysis.statistics import by_seed, compare_counts, compare_groups, effect_size, kruskal_wallis
 from synthvae.core.errors import UserError
+from synthvae.metrics.statistics import (
+    SHAPIRO_LIMIT,
+    by_seed,
+    compare_counts,
+    compare_groups,
+    dunn,
+    effect_size,
+    holm,
+    kruskal_wallis,
+    levene,
+    p_text,
+    shapiro_wilk,
+    share_lower,
+    superiority,
+)
 
 # Kruskal and Wallis 1952, JASA 47:583, table 1: daily bottle-cap production of three machines.
 STANDARD = [340, 345, 330, 342, 338]
 FIRST = [339, 333, 344]
 SECOND = [347, 343, 349, 355]
+
+
+# Shapiro and Wilk 1965, Biometrika 52:591: weights of 11 men in pounds; W is printed as 0.79.
+WEIGHTS = [148, 154, 158, 160, 161, 162, 166, 170, 182, 195, 236]
+
+
+PAIRS = [("1", "2"), ("1", "3"), ("1", "4"), ("2", "3"), ("2", "4"), ("3", "4")]
+UNCORRECTED = [0.032597479, 0.003184443, 0.002773299, 0.376261991, 0.392660483, 0.952962480]
+CORRECTED = [0.13038992, 0.01663979, 0.01663979, 1.0, 1.0, 1.0]  # Holm's: 4 p, 6 p (the largest so far), 6 p, ...
 
 
 def test_the_example_of_the_paper() -> None:
@@ -261,3 +286,173 @@ def test_bad_counts() -> None:
         compare_counts({"a": {"x": 1}, "b": {"x": -1}}, "kind")
     with pytest.raises(UserError, match="kind: b counts nothing"):
         compare_counts({"a": {"x": 1}, "b": {}}, "kind")
+
+
+def test_the_example_of_shapiro_and_wilk() -> None:
+    result = shapiro_wilk(WEIGHTS, "weight")
+    assert result.statistic == pytest.approx(0.79, abs=0.005)
+    assert result.p_value == pytest.approx(0.0067, abs=5e-5)
+    assert result.skewness is not None
+    assert result.skewness > 1
+    assert result.sentence.startswith("weight: not bell-shaped, a long tail of large values")
+
+
+def test_a_bell_could_be_one_and_a_tail_to_the_left_is_named() -> None:
+    generator = np.random.default_rng(0)
+    assert "could be bell-shaped" in shapiro_wilk(generator.standard_normal(200), "x").sentence
+    assert "a long tail of small values" in shapiro_wilk(-generator.exponential(size=200), "x").sentence
+    assert "without a long tail" in shapiro_wilk(generator.uniform(size=400), "x").sentence
+
+
+def test_above_the_limit_a_fixed_sample_is_tested_and_it_is_said() -> None:
+    values = np.random.default_rng(0).exponential(size=3 * SHAPIRO_LIMIT)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        first, second = shapiro_wilk(values, "x"), shapiro_wilk(values, "x")
+    assert (first.n, first.tested) == (15_000, 5_000)
+    assert first == second
+    assert "a sample of 5,000 of 15,000 values" in first.sentence
+
+
+@pytest.mark.parametrize("values", [[1.0], [1.0, 2.0], np.full(50, 3.7), np.full(50, 0.1) + 1e-17])
+def test_values_without_a_shape(values: list[float]) -> None:
+    result = shapiro_wilk(values, "x")
+    assert (result.statistic, result.p_value, result.skewness) == (None, None, None)
+    assert result.sentence.startswith("x: ")
+
+
+def test_levene_of_the_scipy_documentation() -> None:
+    groups = {
+        "a": [8.88, 9.12, 9.04, 8.98, 9.00, 9.08, 9.01, 8.85, 9.06, 8.99],
+        "b": [8.88, 8.95, 9.29, 9.44, 9.15, 9.58, 8.36, 9.18, 8.67, 9.05],
+        "c": [8.95, 9.12, 8.95, 8.85, 9.03, 8.84, 9.07, 8.98, 8.86, 8.98],
+    }
+    result = levene(groups, "weight")
+    assert result.statistic == pytest.approx(7.584952754501659)
+    assert result.p_value == pytest.approx(0.002431505967249681)
+    assert result.ratio == pytest.approx(result.spreads["b"] / min(result.spreads.values()))
+    assert "weight scatters most in b" in result.sentence
+
+
+def test_spreads_are_absolute_deviations_from_the_median() -> None:
+    result = levene({"narrow": [0.0, 1.0, 2.0], "wide": [0.0, 10.0, 20.0]}, "x")
+    assert result.spreads == {"narrow": pytest.approx(2 / 3), "wide": pytest.approx(20 / 3)}
+    assert result.ratio == pytest.approx(10.0)
+    assert "scatter alike" in result.sentence  # three values say little
+
+
+def test_constant_and_single_groups_are_defined() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        equal = levene({"a": np.ones(4), "b": np.full(4, 2.0)}, "x")
+        assert (equal.statistic, equal.p_value, equal.ratio) == (0.0, 1.0, 1.0)
+        one_constant = levene({"a": np.ones(20), "b": np.arange(20.0)}, "x")
+        assert one_constant.ratio is None
+        assert one_constant.p_value is not None
+        assert one_constant.p_value < 0.001
+        assert "infinitely many times" in one_constant.sentence
+        infinite = levene({"a": np.ones(4), "b": [0.0, 0.0, 2.0, 2.0]}, "x")
+        assert (infinite.statistic, infinite.p_value) == (np.inf, 0.0)
+        alike = levene({"a": [0.0, 2.0], "b": [10.0, 12.0]}, "x")
+        assert (alike.statistic, alike.p_value, alike.ratio) == (0.0, 1.0, 1.0)
+    assert levene({"a": [1.0], "b": [5.0]}, "x").statistic is None
+
+
+def test_bad_groups_and_p() -> None:
+    with pytest.raises(UserError, match="2 or more groups, 1 given"):
+        levene({"a": [1.0, 2.0]}, "x")
+    with pytest.raises(UserError, match="x of b: preset 1 holds nan"):
+        levene({"a": [1.0], "b": [1.0, np.nan]}, "x")
+    with pytest.raises(UserError, match="x: 0 values"):
+        shapiro_wilk([], "x")
+    assert (p_text(0.0004), p_text(0.0421)) == ("p < 0.001", "p = 0.042")
+
+
+def test_the_ponds_of_zar() -> None:
+    tests = dunn(PONDS, "pH")
+    assert [(test.first, test.second) for test in tests] == PAIRS
+    np.testing.assert_allclose([test.p_value for test in tests], CORRECTED, rtol=1e-6)
+    assert "cannot be told apart" in tests[0].sentence
+    assert tests[1].sentence.startswith("1 beats 3: 1 has the lower pH in 9")
+    assert "after Holm" in tests[1].sentence
+
+
+def test_holm_of_the_ponds_and_by_hand() -> None:
+    np.testing.assert_allclose(holm(UNCORRECTED), CORRECTED, rtol=1e-6)
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm([0.9, 0.6]), [1.0, 1.0])
+    assert holm([0.2]).tolist() == [0.2]
+    assert holm([]).tolist() == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_formula_with_ties_and_unequal_groups(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    groups = {name: generator.integers(0, 6, n) + shift for name, n, shift in (("x", 5, 0), ("y", 12, 1), ("z", 30, 2))}
+    everything = np.concatenate(list(groups.values()))
+    n, ranks = len(everything), stats.rankdata(everything)
+    ties = np.unique(everything, return_counts=True)[1]
+    variance = n * (n + 1) / 12 - (ties**3 - ties).sum() / (12 * (n - 1))
+    parts = np.split(ranks, np.cumsum([5, 12]))
+    raw = [
+        2 * stats.norm.sf(abs(a.mean() - b.mean()) / np.sqrt(variance * (1 / len(a) + 1 / len(b))))
+        for a, b in ((parts[0], parts[1]), (parts[0], parts[2]), (parts[1], parts[2]))
+    ]
+    np.testing.assert_allclose([test.p_value for test in dunn(groups)], holm(raw), rtol=1e-9)
+
+
+def test_more_than_nine_groups_keep_their_names() -> None:
+    groups = {f"run {i}": np.arange(20.0) + (500 if i == 10 else 0) for i in range(12)}
+    different = {(t.first, t.second) for t in dunn(groups) if t.p_value < 0.05}
+    assert different == {(f"run {i}", "run 10") for i in range(10)} | {("run 10", "run 11")}
+
+
+def test_two_groups_are_mann_whitney_and_the_share_is_u() -> None:
+    generator = np.random.default_rng(0)
+    a, b = generator.normal(0, 1, 40), generator.normal(1, 1, 50)
+    (test,) = dunn({"a": a, "b": b})
+    exact = stats.mannwhitneyu(a, b, use_continuity=False, method="asymptotic")
+    assert test.p_value == pytest.approx(exact.pvalue)
+    assert test.share_lower == pytest.approx(1 - exact.statistic / (40 * 50))
+
+
+def test_the_share_counts_ties_half() -> None:
+    assert share_lower([1, 2], [3, 4]) == 1.0
+    assert share_lower([3, 4], [1, 2]) == 0.0
+    assert share_lower([1, 1], [1, 1]) == 0.5
+    # Pairs: 1 < 2, 1 < 3, 2 = 2, 2 < 3.
+    assert share_lower([1, 2], [2, 3]) == 3.5 / 4
+    assert share_lower([2, 3], [1, 2]) == 0.5 / 4
+
+
+def test_bands_are_symmetric() -> None:
+    shares = (0.5, 0.55, 0.6, 0.7, 0.72, 1.0)
+    words = ["negligible", "negligible", "small", "medium", "large", "large"]
+    assert [superiority(share) for share in shares] == words
+    assert [superiority(1 - share) for share in shares] == words
+
+
+def test_sentences_weigh_the_effect_and_not_only_p() -> None:
+    generator = np.random.default_rng(0)
+    (test,) = dunn({"a": generator.normal(0.08, 1, 20_000), "b": generator.normal(0, 1, 20_000)}, "log-mel MSE")
+    assert test.p_value < 0.001
+    assert test.sentence.startswith("b and a differ too little to guide a choice: b has the lower log-mel MSE in 52")
+
+
+@pytest.mark.parametrize("groups", [{"a": [1.0, 1.0], "b": [1.0]}, {"a": [2.0], "b": [2.0], "c": [2.0]}])
+def test_equal_values_are_no_difference_between_groups(groups: dict[str, list[float]]) -> None:
+    for test in dunn(groups):
+        assert (test.p_value, test.share_lower, test.effect) == (1.0, 0.5, "negligible")
+
+
+def test_tiny_groups_have_a_result() -> None:
+    (test,) = dunn({"a": [1.0], "b": [2.0]})
+    assert test.p_value == pytest.approx(2 * stats.norm.sf(1.0))  # ranks 1 and 2: z = 1 / sqrt(1/2 * 2)
+    assert test.share_lower == 1.0
+
+
+def test_bad_groups_of_pairs() -> None:
+    with pytest.raises(UserError, match="2 or more groups, 1 given"):
+        dunn({"a": [1.0]})
+    with pytest.raises(UserError, match="stft of b: preset 0 holds inf"):
+        dunn({"a": [1.0, 2.0], "b": [np.inf]}, "stft")

@@ -9,7 +9,8 @@ import pytest
 import torch
 from scipy import signal
 
-from synthvae.analysis.waveforms import (
+from synthvae.core.errors import UserError
+from synthvae.metrics.waveforms import (
     MAX_LAG,
     PHASE_JUDGES,
     WAVEFORM_UNITS,
@@ -17,7 +18,6 @@ from synthvae.analysis.waveforms import (
     null_waveforms,
     waveform_errors,
 )
-from synthvae.core.errors import UserError
 
 RATE, LENGTH = 16000, 32768
 #: Samples of a period: a bin of the STFT, and the sound has a whole number of them.

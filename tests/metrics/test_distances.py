@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.analysis import distances
-from synthvae.analysis.distances import DISTANCES, measure_distances
 from synthvae.core.errors import UserError
 from synthvae.features import build_feature
+from synthvae.metrics import distances
+from synthvae.metrics.distances import DISTANCES, measure_distances
 
 RATE = 44100
 TIME = np.arange(RATE) / RATE

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from synthvae.analysis import neighbourhoods
-from synthvae.analysis.neighbourhoods import (
+from synthvae.core.errors import UserError
+from synthvae.metrics import neighbourhoods
+from synthvae.metrics.neighbourhoods import (
     _pairs,
     cluster_examples,
     cosine_similarity,
@@ -13,7 +14,6 @@ from synthvae.analysis.neighbourhoods import (
     mean_spectrum,
     neighbourhood_trust,
 )
-from synthvae.core.errors import UserError
 
 
 def normal(n: int, d: int, seed: int = 0) -> np.ndarray:

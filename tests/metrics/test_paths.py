@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy import stats
 
-from synthvae.analysis.movement import (
+from synthvae.core.errors import UserError
+from synthvae.metrics.paths import (
     PathScores,
     compare_paths,
     interpolate,
@@ -16,8 +17,7 @@ from synthvae.analysis.movement import (
     slerp,
     traverse,
 )
-from synthvae.analysis.posthoc import holm
-from synthvae.core.errors import UserError
+from synthvae.metrics.statistics import holm
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:

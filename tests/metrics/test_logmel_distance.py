@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from synthvae.exploration.logmel_distance import LogMelDistance, consecutive, pairwise
 from synthvae.features.mel import log_mel
+from synthvae.metrics.logmel_distance import LogMelDistance, consecutive, pairwise
 
 
 def test_distances_are_those_of_the_log_mel_spectrogram(small_voice, small_dataset):

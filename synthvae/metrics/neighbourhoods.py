@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from synthvae.analysis.reconstruction import Summary, summarise
 from synthvae.core.checks import finite_matrix
 from synthvae.core.errors import UserError
+from synthvae.metrics.reconstruction import Summary, summarise
 
 __all__ = [
     "ClusterExample",

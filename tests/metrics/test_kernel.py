@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist, pdist
 
-from synthvae.analysis import kernel_distance as module
-from synthvae.analysis.kernel_distance import kernel_distance, kernel_floor, median_distance
 from synthvae.core.errors import UserError
+from synthvae.metrics import kernel as module
+from synthvae.metrics.kernel import kernel_distance, kernel_floor, median_distance
 
 
 def gaussian(n: int, spread: float, shift: float, seed: int, dimension: int = 4) -> np.ndarray:

@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-from synthvae.analysis.assumptions import NormalityTest, SpreadTest, levene, p_text, shapiro_wilk
-from synthvae.analysis.posthoc import PairTest, dunn
 from synthvae.core.checks import finite_values
 from synthvae.core.errors import UserError
 
@@ -23,12 +21,288 @@ __all__ = [
     "CountTest",
     "GroupComparison",
     "GroupTest",
+    "NormalityTest",
+    "PairTest",
+    "SpreadTest",
     "by_seed",
     "compare_counts",
     "compare_groups",
+    "dunn",
     "effect_size",
+    "holm",
     "kruskal_wallis",
+    "levene",
+    "p_text",
+    "shapiro_wilk",
+    "share_lower",
+    "superiority",
 ]
+
+# Bands of Vargha and Delaney (2000) for the distance of the probability of superiority from 0.5.
+_DELTA_BANDS = ((0.06, "negligible"), (0.14, "small"), (0.21, "medium"))
+
+
+@dataclass(frozen=True)
+class PairTest:
+    """Two of several groups compared.
+
+    Attributes:
+        first: name of one group.
+        second: name of the other.
+        p_value: of Dunn's test, after Holm's correction for the number of pairs.
+        share_lower: how often a value of `first` lies below one of `second`, ties counting half; 0.5 is no difference.
+        effect: the band of `share_lower` in a word.
+        sentence: the result in plain words.
+    """
+
+    first: str
+    second: str
+    p_value: float
+    share_lower: float
+    effect: str
+    sentence: str
+
+
+def share_lower(first: ArrayLike, second: ArrayLike) -> float:
+    """How often a value of one group lies below one of another: P(X < Y) + P(X = Y) / 2.
+
+    The probability of superiority A of Vargha and Delaney (2000, J. Educational and Behavioral Statistics 25:101),
+    which is Mann-Whitney's U divided by the number of pairs.
+
+    Args:
+        first: shape (N,).
+        second: shape (M,).
+
+    Returns:
+        Between 0 and 1; 0.5 is no difference.
+
+    Raises:
+        UserError: if a group is empty or not finite.
+    """
+    x, y = finite_values(first, "first group"), finite_values(second, "second group")
+    ranks = stats.rankdata(np.concatenate([x, y]))
+    larger = ranks[: len(x)].sum() - len(x) * (len(x) + 1) / 2  # pairs in which x is the larger, ties half
+    return float(1.0 - larger / (len(x) * len(y)))
+
+
+def superiority(share: float) -> str:
+    """The band of a `share_lower` in a word.
+
+    Args:
+        share: between 0 and 1.
+
+    Returns:
+        ``negligible`` within 0.06 of 0.5, ``small`` within 0.14, ``medium`` within 0.21, else ``large`` (Vargha and
+        Delaney 2000).
+    """
+    for bound, word in _DELTA_BANDS:
+        if abs(share - 0.5) < bound:
+            return word
+    return "large"
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Correct p values for their number, so that all of them together err with the level of one.
+
+    The i-th smallest of m becomes the largest of (m - j + 1) p_(j) over j <= i, at most 1 (Holm 1979,
+    Scandinavian J. of Statistics 6:65), computed by `statsmodels.stats.multitest.multipletests`.
+
+    Args:
+        p_values: shape (m,), between 0 and 1.
+
+    Returns:
+        Shape (m,), in the order given.
+    """
+    from statsmodels.stats.multitest import multipletests  # seconds, and only this needs it
+
+    raw = np.asarray(p_values, dtype=np.float64)
+    if not len(raw):  # which statsmodels 0.14 divides by
+        return raw
+    corrected: NDArray[np.float64] = multipletests(raw, method="holm")[1]
+    return corrected
+
+
+def dunn(groups: Mapping[str, ArrayLike], measure: str = "error") -> tuple[PairTest, ...]:
+    """Dunn's test with Holm's correction between all pairs of groups of values where less is better.
+
+    With mean ranks R over all N values, z = (R_g - R_h) / sqrt((N (N + 1) / 12 - sum (t^3 - t) / (12 (N - 1)))
+    (1 / n_g + 1 / n_h)) for ties of t values (Dunn 1964, Technometrics 6:241), computed by
+    `scikit_posthocs.posthoc_dunn`. The spread of the ranks is that of all groups, so a pair is judged by what was
+    seen of the others too. Where all values are equal every p is 1.
+
+    Args:
+        groups: name to values, shape (N_g,); two groups or more.
+        measure: what the values are, for sentences and messages.
+
+    Returns:
+        One test per pair, in the order of the groups.
+
+    Raises:
+        UserError: if there are fewer than two groups, or a group is empty or not finite.
+    """
+    if len(groups) < 2:
+        raise UserError(f"{measure}: Dunn's test compares 2 or more groups, {len(groups)} given; name another")
+    arrays = {name: finite_values(values, f"{measure} of {name}") for name, values in groups.items()}
+    names = list(arrays)
+    p_values = np.ones((len(names), len(names)))
+    if len(np.unique(np.concatenate(list(arrays.values())))) > 1:
+        from scikit_posthocs import posthoc_dunn  # brings pandas and statsmodels: seconds to import
+
+        table = posthoc_dunn([values.tolist() for values in arrays.values()], p_adjust="holm")
+        p_values = np.asarray(table, dtype=np.float64)
+    tests = []
+    for i, j in combinations(range(len(names)), 2):
+        share = share_lower(arrays[names[i]], arrays[names[j]])
+        p_value, effect = float(p_values[i, j]), superiority(share)
+        sentence = _dunn_sentence(measure, names[i], names[j], p_value, share, effect)
+        tests.append(PairTest(names[i], names[j], p_value, share, effect, sentence))
+    return tuple(tests)
+
+
+def _dunn_sentence(measure: str, first: str, second: str, p_value: float, share: float, effect: str) -> str:
+    better, worse = (first, second) if share >= 0.5 else (second, first)
+    often = f"{better} has the lower {measure} in {100 * max(share, 1 - share):.0f} of 100 draws of one value from each"
+    size = f"{effect} effect, {p_text(p_value)} after Holm"
+    if p_value >= 0.05:
+        return f"{first} and {second} cannot be told apart: {often} ({size})."
+    if effect == "negligible":
+        return f"{better} and {worse} differ too little to guide a choice: {often} ({size})."
+    return f"{better} beats {worse}: {often} ({size})."
+
+
+#: Values above which Shapiro-Wilk's p is not accurate (Royston 1995, Applied Statistics 44:547).
+SHAPIRO_LIMIT = 5000
+_SEED = 0  # of the subsample: the same values give the same p
+_LEAST_SHAPIRO = 3
+
+
+@dataclass(frozen=True)
+class NormalityTest:
+    """Whether values could come from a normal distribution.
+
+    Attributes:
+        statistic: Shapiro-Wilk W, 1 for a perfect bell; None where it is not defined.
+        p_value: of W under normality; None where W is.
+        skewness: third standardised moment, 0 for symmetric values; None where W is.
+        n: values given.
+        tested: values used, `SHAPIRO_LIMIT` at most.
+        sentence: the result in plain words.
+    """
+
+    statistic: float | None
+    p_value: float | None
+    skewness: float | None
+    n: int
+    tested: int
+    sentence: str
+
+
+@dataclass(frozen=True)
+class SpreadTest:
+    """Whether groups scatter alike.
+
+    Attributes:
+        statistic: Levene's W about the medians; None where it is not defined.
+        p_value: of the F distribution; None where the statistic is.
+        ratio: the largest spread over the smallest; None where the smallest is 0 and the largest is not.
+        spreads: mean absolute deviation from the median of each group, in the unit of the values.
+        sentence: the result in plain words.
+    """
+
+    statistic: float | None
+    p_value: float | None
+    ratio: float | None
+    spreads: dict[str, float]
+    sentence: str
+
+
+def p_text(p_value: float) -> str:
+    """A p value as sentences show it."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+
+
+def shapiro_wilk(values: ArrayLike, name: str) -> NormalityTest:
+    """Shapiro-Wilk test of normality, with skewness as the size of the departure.
+
+    W = (sum a_i x_(i))^2 / sum (x_i - mean)^2 with the weights of normal order statistics (Shapiro and Wilk 1965,
+    Biometrika 52:591). Above `SHAPIRO_LIMIT` values a sample of that many is tested, drawn with a fixed seed.
+    Thousands of values make the smallest departure significant: read W and skewness first.
+
+    Args:
+        values: shape (N,).
+        name: what they are, for the sentence and messages.
+
+    Returns:
+        The test. Fewer than 3 values and equal values have none, and the sentence says so.
+
+    Raises:
+        UserError: if there is no value, or one is not finite.
+    """
+    array = finite_values(values, name)
+    n = len(array)
+    tested = array if n <= SHAPIRO_LIMIT else np.random.default_rng(_SEED).choice(array, SHAPIRO_LIMIT, replace=False)
+    if n < _LEAST_SHAPIRO:
+        return NormalityTest(None, None, None, n, n, f"{name}: {n} value(s), too few to have a shape.")
+    if float(np.ptp(tested)) <= 1e-12 * float(np.abs(tested).max()):  # rounding of equal values has no shape either
+        return NormalityTest(None, None, None, n, len(tested), f"{name}: all {n:,} values are equal.")
+    result = stats.shapiro(tested)
+    w, p_value = float(result.statistic), float(result.pvalue)
+    skewness = float(stats.skew(tested))
+    size = f"W = {w:.3f}, skewness {skewness:.2g}, {p_text(p_value)}"
+    size += f", a sample of {len(tested):,} of {n:,} values" if len(tested) < n else f", {n:,} values"
+    if p_value >= 0.05:
+        sentence = f"{name}: could be bell-shaped ({size})."
+    else:
+        tail = "large" if skewness > 0 else "small"
+        shape = f"a long tail of {tail} values" if abs(skewness) >= 1 else "without a long tail to one side"
+        sentence = f"{name}: not bell-shaped, {shape} ({size}); medians and ranks say more than means."
+    return NormalityTest(w, p_value, skewness, n, len(tested), sentence)
+
+
+def levene(groups: Mapping[str, ArrayLike], measure: str) -> SpreadTest:
+    """Levene's test of equal spread about the medians, with the ratio of the spreads as its effect size.
+
+    The statistic is the F of a one-way analysis of variance of |x - median of its group| (Brown and Forsythe 1974,
+    JASA 69:364).
+
+    Args:
+        groups: name to values, shape (N_g,); two groups or more.
+        measure: what the values are, for the sentence and messages.
+
+    Returns:
+        The test. Where no group has two values it is not defined, and the sentence says so.
+
+    Raises:
+        UserError: if there are fewer than two groups, or a group is empty or not finite.
+    """
+    if len(groups) < 2:
+        raise UserError(f"{measure}: Levene's test compares 2 or more groups, {len(groups)} given; name another")
+    arrays = {name: finite_values(values, f"{measure} of {name}") for name, values in groups.items()}
+    spreads = {name: _spread(values) for name, values in arrays.items()}
+    widest, narrowest = max(spreads, key=lambda g: spreads[g]), min(spreads, key=lambda g: spreads[g])
+    high, low = spreads[widest], spreads[narrowest]
+    ratio = high / low if low > 0.0 else (1.0 if high == 0.0 else None)
+    if max(len(values) for values in arrays.values()) < 2:
+        return SpreadTest(None, None, ratio, spreads, f"{measure}: one value per group has no spread to compare.")
+    statistic, p_value = 0.0, 1.0
+    if high > 0.0:
+        with np.errstate(divide="ignore", invalid="ignore"):  # deviations that are equal within groups: see below
+            result = stats.levene(*arrays.values(), center="median")
+        statistic, p_value = float(result.statistic), float(result.pvalue)
+    if np.isnan(statistic):  # deviations that are equal in all groups: no difference, over no spread
+        statistic, p_value = 0.0, 1.0
+    times = "infinitely many" if ratio is None else f"{ratio:.2g}"
+    size = f"{times} times as widely as {narrowest}, Levene {p_text(p_value)}"
+    if p_value >= 0.05:
+        sentence = f"The groups scatter alike in {measure} ({widest} {size})."
+    else:
+        sentence = f"{measure} scatters most in {widest} ({size}): how it does depends more on the sound."
+    return SpreadTest(statistic, p_value, ratio, spreads, sentence)
+
+
+def _spread(values: NDArray[np.float64]) -> float:
+    return float(np.abs(values - np.median(values)).mean())
+
 
 #: Values in a group below which the chi-squared approximation of H is replaced by permutations.
 SMALL_GROUP = 5

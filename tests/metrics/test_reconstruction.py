@@ -3,16 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthvae.analysis import reconstruction
-from synthvae.analysis.reconstruction import (
-    concatenate,
-    derangement,
-    error_ratio,
-    null_errors,
-    preset_errors,
-    summarise,
-)
 from synthvae.core.errors import UserError
+from synthvae.metrics import reconstruction
+from synthvae.metrics.reconstruction import concatenate, derangement, error_ratio, null_errors, preset_errors, summarise
 
 
 def features(n: int = 12, seed: int = 0) -> np.ndarray:

@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from torch import Tensor
 
-from synthvae.analysis.posthoc import holm
 from synthvae.core.checks import finite_matrix, finite_values, require_finite
 from synthvae.core.errors import UserError
+from synthvae.metrics.statistics import holm
 
 __all__ = [
     "DescriptorChange",

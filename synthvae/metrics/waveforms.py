@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from synthvae.analysis.reconstruction import derangement
 from synthvae.audio.pitch import check_sounds
 from synthvae.core.executor import on_threads
 from synthvae.features import stft
 from synthvae.losses.envelope import FLOOR, HOP, envelope
+from synthvae.metrics.reconstruction import derangement
 
 __all__ = ["MAX_LAG", "PHASE_JUDGES", "WAVEFORM_UNITS", "WaveformErrors", "WaveformNulls", "null_waveforms",
            "waveform_errors"]  # fmt: skip
@@ -125,7 +125,7 @@ def null_waveforms(target: Tensor, mean_preset: Tensor, sample_rate: int, seed: 
         target: shape (N, T), at least two presets.
         mean_preset: shape (1, T), the sound of 0.5 in every unit parameter.
         sample_rate: in Hz.
-        seed: draws the other preset of each preset, as in `synthvae.analysis.reconstruction.null_errors`.
+        seed: draws the other preset of each preset, as in `synthvae.metrics.reconstruction.null_errors`.
 
     Raises:
         ValueError: as `waveform_errors`.
