@@ -71,7 +71,7 @@ $(FAD_VENV)/installed: pyproject.toml
 
 # A test that would be skipped for want of the extra fails here.
 test-fad: $(FAD_VENV)/installed
-	SYNTHVAE_REQUIRE_FAD=1 $(FAD_VENV)/bin/python -m pytest -q tests/analysis/test_embeddings.py
+	SYNTHVAE_REQUIRE_FAD=1 $(FAD_VENV)/bin/python -m pytest -q tests/metrics/embeddings/test_embeddings.py
 
 # A test that would be skipped for want of a browser fails here.
 test-browser: $(VENV)/installed-dev

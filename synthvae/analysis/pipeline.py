@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from synthvae.analysis import figures, latent_figures
 from synthvae.analysis.comparison import compare_runs
-from synthvae.analysis.embeddings import build_embedding
 from synthvae.analysis.metrics_json import metrics_document
 from synthvae.analysis.page import build_report
 from synthvae.analysis.plan import MapPlan, Work, cache_directory, usual_workers
@@ -28,6 +27,7 @@ from synthvae.core.store import Store
 from synthvae.data.presets import Dataset
 from synthvae.features.mel import mel_centres
 from synthvae.maps.stability import MAP
+from synthvae.metrics.embeddings import build_embedding
 from synthvae.training.log import read_metrics
 from synthvae.training.run import Run
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthvae.analysis.distributions import EmbeddedTests, SetDistances, measure_nulls, measure_set
-from synthvae.analysis.embeddings.base import Embedding
 from synthvae.analysis.latent_space import (
     PATHS,
     STEPS,
@@ -64,6 +63,7 @@ from synthvae.maps.nulls import COLLAPSED, NOISE, NULL_SEEDS, collapsed_encoder
 from synthvae.maps.projection import pca_map, tsne_map, umap_map
 from synthvae.maps.stability import LatentSurvey, SpaceSurvey, noise_draws, survey_draws, survey_latents, survey_noise
 from synthvae.metrics.distances import measure_distances
+from synthvae.metrics.embeddings.base import Embedding
 from synthvae.metrics.reconstruction import derangement
 from synthvae.models import parse_architecture
 from synthvae.synth.voice import Voice

@@ -18,13 +18,8 @@ from synthvae.data.generation import SOURCES, draw_presets, render_all
 from synthvae.data.presets import Dataset
 from synthvae.features import Feature, build_feature
 from synthvae.losses.terms import kl_divergence
-from synthvae.metrics.frechet import (
-    FrechetDistance,
-    GaussianStatistics,
-    frechet_distance,
-    frechet_floor,
-    logmel_embedding,
-)
+from synthvae.metrics.embeddings.logmel import logmel_embedding
+from synthvae.metrics.frechet import FrechetDistance, GaussianStatistics, frechet_distance, frechet_floor
 from synthvae.metrics.reconstruction import Nulls, PresetErrors, concatenate, null_errors, preset_errors
 from synthvae.metrics.waveforms import WaveformErrors, WaveformNulls, null_waveforms, waveform_errors
 from synthvae.training.run import Run

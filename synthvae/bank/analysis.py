@@ -17,7 +17,7 @@ from synthvae.audio.spectrogram_image import spectrogram_png
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset
 from synthvae.features.mel import log_mel
-from synthvae.metrics.frechet import logmel_embedding
+from synthvae.metrics.embeddings.logmel import logmel_embedding
 from synthvae.naming import name_sounds
 from synthvae.parameters.voice import VOICE_78
 from synthvae.presets.settings import RenderSettings
@@ -79,7 +79,7 @@ def hear(presets: list[Preset]) -> list[Heard]:
 
 
 def embed(sound: Recording) -> Array:
-    """A point among sounds: what `synthvae.metrics.frechet.logmel_embedding` makes of its log-mel spectrogram.
+    """A point among sounds, by `synthvae.metrics.embeddings.logmel.logmel_embedding` of its log-mel.
 
     The sound is taken at 44.1 kHz, without the silence before and after it, at one level, and without what lies 50 dB
     below its loudest point: a recording, whatever its gain, its pauses and its noise, lies where the sound itself lies.

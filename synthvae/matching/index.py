@@ -1,7 +1,7 @@
 """An index of rendered presets: which of many thousand known sounds lie near a recording, without rendering any.
 
 The presets are drawn by number, so that only what was heard of them is kept: 64 numbers each, their places among
-sounds (`synthvae.metrics.frechet.logmel_embedding`).
+sounds (`synthvae.metrics.embeddings.logmel.logmel_embedding`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
 from synthvae.data.sampling import uniform_unit
 from synthvae.features.mel import log_mel
-from synthvae.metrics.frechet import logmel_embedding
+from synthvae.metrics.embeddings.logmel import logmel_embedding
 from synthvae.parameters.space import ParameterSpace
 from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from synthvae.analysis.distributions import measure_nulls, measure_set
-from synthvae.analysis.embeddings import build_embedding
 from synthvae.analysis.pipeline import plan_analysis
 from synthvae.data.generation import generate_dataset
 from synthvae.data.presets import read_dataset
+from synthvae.metrics.embeddings import build_embedding
 from synthvae.metrics.kernel import kernel_distance
 from synthvae.parameters.voice import VOICE_63
 from synthvae.presets.settings import RenderSettings
@@ -19,7 +19,7 @@ from synthvae.training.config import resolve_config
 from synthvae.training.run import load_run
 from synthvae.training.tasks.presets import PresetTask
 from synthvae.training.trainer import train
-from tests.analysis.drawn_weights import write_vggish
+from tests.metrics.embeddings.drawn_weights import write_vggish
 
 
 def draws(n: int, shift: float, seed: int) -> np.ndarray:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from synthvae.analysis.embeddings import build_embedding
 from synthvae.data.presets import read_dataset
+from synthvae.metrics.embeddings import build_embedding
 from synthvae.metrics.frechet import GaussianStatistics, frechet_distance
 from synthvae.training.run import load_run
-from tests.analysis.drawn_weights import write_panns, write_vggish
+from tests.metrics.embeddings.drawn_weights import write_panns, write_vggish
 
 Command = Callable[..., tuple[int, str, str]]
 SCALE = ("--scale", 0.0005)

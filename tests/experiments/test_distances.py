@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.analysis.embeddings import build_embedding
 from synthvae.core.errors import UserError
 from synthvae.data.presets import Dataset
 from synthvae.experiments import distances
@@ -21,6 +20,7 @@ from synthvae.experiments.distances import (
     read_distances,
 )
 from synthvae.experiments.runner import Job
+from synthvae.metrics.embeddings import build_embedding
 from synthvae.metrics.frechet import GaussianStatistics, frechet_distance
 from synthvae.synth.voice import Voice
 from synthvae.training.run import load_run

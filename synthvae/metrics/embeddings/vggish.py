@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from synthvae.analysis.embeddings.base import Model
-from synthvae.analysis.embeddings.weights import Checkpoint
+from synthvae.metrics.embeddings.base import Model
+from synthvae.metrics.embeddings.weights import Checkpoint
 
 __all__ = ["CHECKPOINT", "SAMPLE_RATE", "SHORTEST", "VGGish", "log_mel_windows", "vggish", "vggish_windows"]
 

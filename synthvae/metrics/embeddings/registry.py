@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from synthvae.analysis.embeddings import package, panns, vggish
-from synthvae.analysis.embeddings.base import Embedding, Model
-from synthvae.analysis.embeddings.package import PackageModel
-from synthvae.analysis.embeddings.weights import Checkpoint, find_checkpoint, load_checkpoint, sha256
 from synthvae.core.errors import UserError
 from synthvae.features import build_feature
-from synthvae.metrics.frechet import logmel_embedding
+from synthvae.metrics.embeddings import package, panns, vggish
+from synthvae.metrics.embeddings.base import Embedding, Model
+from synthvae.metrics.embeddings.logmel import logmel_embedding
+from synthvae.metrics.embeddings.package import PackageModel
+from synthvae.metrics.embeddings.weights import Checkpoint, find_checkpoint, load_checkpoint, sha256
 
 __all__ = ["EMBEDDINGS", "build_embedding"]
 

@@ -28,9 +28,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.analysis.embeddings.base import Model
-from synthvae.analysis.embeddings.weights import RESAVE, environment, hub_directory, weights_only
 from synthvae.core.errors import UserError
+from synthvae.metrics.embeddings.base import Model
+from synthvae.metrics.embeddings.weights import RESAVE, environment, hub_directory, weights_only
 
 __all__ = ["CLAP", "ENCODEC", "PackageModel", "WeightFile", "clap", "encodec", "load_model"]
 

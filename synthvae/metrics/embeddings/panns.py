@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from synthvae.analysis.embeddings.base import Model
-from synthvae.analysis.embeddings.weights import Checkpoint
+from synthvae.metrics.embeddings.base import Model
+from synthvae.metrics.embeddings.weights import Checkpoint
 
 __all__ = ["CHECKPOINTS", "Cnn14", "build_cnn14", "panns", "panns_collapsed", "shortest"]
 

@@ -6,7 +6,7 @@ weights; nothing else of it is used. Its own PANNs distance is wrong: it joins t
 so that mean and covariance are those of single numbers (its issue 37).
 """
 
-from synthvae.analysis.embeddings.base import Embedding
-from synthvae.analysis.embeddings.registry import EMBEDDINGS, build_embedding
+from synthvae.metrics.embeddings.base import Embedding
+from synthvae.metrics.embeddings.registry import EMBEDDINGS, build_embedding
 
 __all__ = ["EMBEDDINGS", "Embedding", "build_embedding"]

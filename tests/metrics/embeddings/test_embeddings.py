@@ -23,15 +23,16 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.analysis.embeddings import EMBEDDINGS, Embedding, build_embedding, package
-from synthvae.analysis.embeddings.panns import CHECKPOINTS
-from synthvae.analysis.embeddings.vggish import log_mel_windows
-from synthvae.analysis.embeddings.weights import Checkpoint, find_checkpoint, load_checkpoint, sha256
 from synthvae.audio.resampling import resample
 from synthvae.core.errors import UserError
 from synthvae.features import build_feature
-from synthvae.metrics.frechet import GaussianStatistics, frechet_distance, frechet_extrapolated, logmel_embedding
-from tests.analysis.drawn_weights import PANNS, VGGISH, panns_state, write_panns, write_vggish
+from synthvae.metrics.embeddings import EMBEDDINGS, Embedding, build_embedding, package
+from synthvae.metrics.embeddings.logmel import logmel_embedding
+from synthvae.metrics.embeddings.panns import CHECKPOINTS
+from synthvae.metrics.embeddings.vggish import log_mel_windows
+from synthvae.metrics.embeddings.weights import Checkpoint, find_checkpoint, load_checkpoint, sha256
+from synthvae.metrics.frechet import GaussianStatistics, frechet_distance, frechet_extrapolated
+from tests.metrics.embeddings.drawn_weights import PANNS, VGGISH, panns_state, write_panns, write_vggish
 
 RATE = 44_100
 REFERENCE = Path(__file__).parent / "reference_embeddings.json"
