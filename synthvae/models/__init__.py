@@ -1,10 +1,9 @@
 """Networks between presets and latent points. They know nothing of synthesizers."""
 
-from synthvae.models.architecture import ARCHITECTURES, parse_architecture
 from synthvae.models.base import LatentModel, VAEOutput
-from synthvae.models.build import NETWORKS, build_model
+from synthvae.models.mlp import OUTPUTS, VAE
+from synthvae.models.registry import ARCHITECTURES, NETWORKS, build_model, parse_architecture
 from synthvae.models.selective import SelectiveVAE
-from synthvae.models.vae import OUTPUTS, VAE
 
 __all__ = [
     "ARCHITECTURES",

@@ -1,15 +1,52 @@
-"""The widths of a network, as people write them."""
+"""Networks by name."""
 
 from __future__ import annotations
 
-from synthvae.core.errors import UserError
+from collections.abc import Sequence
 
-__all__ = ["ARCHITECTURES", "parse_architecture"]
+from synthvae.core.errors import UserError
+from synthvae.models.base import LatentModel
+from synthvae.models.mlp import VAE
+from synthvae.models.selective import SelectiveVAE
+
+__all__ = ["ARCHITECTURES", "NETWORKS", "build_model", "parse_architecture"]
+
+#: Every legal `--network`.
+NETWORKS = {
+    "mlp": "a fully connected variational autoencoder, as in the thesis",
+    "selective": "one whose latents begin as the parameters that are heard most",
+}
+
 
 #: Encoder widths after the input, the last one the latent size: the thesis's experiments 1 and 2, and 3.
 ARCHITECTURES: dict[str, tuple[int, ...]] = {"exp1": (256, 64, 16), "exp3": (128, 16)}
 #: Widths that mean the input where they stand first: the sizes of the two parameter sets there are.
 INPUTS = (63, 78)
+
+
+def build_model(
+    network: str, parameters: int, widths: Sequence[int], output: str = "linear", initialisation: str = "centred"
+) -> LatentModel:
+    """Make a network by name.
+
+    Args:
+        network: one of `NETWORKS`.
+        parameters: number of input columns, P.
+        widths: encoder widths after the input; the last is the latent size D.
+        output: of the ``mlp``: ``linear`` or ``sigmoid``.
+        initialisation: of the ``mlp``: ``centred`` or ``default``.
+
+    Returns:
+        The network, its weights drawn from PyTorch's global generator.
+
+    Raises:
+        UserError: if there is no such network or output.
+    """
+    if network == "mlp":
+        return VAE(parameters, widths, output, initialisation == "centred")
+    if network == "selective":
+        return SelectiveVAE(parameters, widths)
+    raise UserError(f"--network is {network!r}; choose one of {', '.join(NETWORKS)}")
 
 
 def parse_architecture(text: str, parameters: int, latent: int = 0) -> tuple[int, ...]:
