@@ -85,10 +85,10 @@ def analyze(
         print(choice)
         runs = [newest]
     models = [load_run(path, needs="parameters") for path in runs]
-    from synthvae.analysis.pipeline import analyze_runs, plan_analysis
     from synthvae.analysis.plan import MapPlan
     from synthvae.analysis.sounds import example_index
     from synthvae.data.presets import read_dataset
+    from synthvae.report.analysis import analyze_runs, plan_analysis
 
     dataset = read_dataset(data or Path(models[0].config.data))
     for model in models:

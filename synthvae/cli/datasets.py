@@ -123,10 +123,10 @@ def metric(
     import pandas as pd
 
     from synthvae import perception
-    from synthvae.analysis.figures import save_figure, sensitivity_chart
-    from synthvae.analysis.report import write_csv
     from synthvae.data.presets import read_dataset
     from synthvae.features import build_feature
+    from synthvae.report.document import write_csv
+    from synthvae.report.figures import save_figure, sensitivity_chart
     from synthvae.synth.voice import Voice
 
     data = read_dataset(dataset)

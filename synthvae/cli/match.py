@@ -63,10 +63,10 @@ def match(
     from synthvae.audio.files import check_sample_format
     from synthvae.matching import engine
     from synthvae.matching.index import PRESETS, index_path, open_index
-    from synthvae.matching.results import write_match
     from synthvae.matching.target import read_target
     from synthvae.parameters import voice as spaces
     from synthvae.presets.settings import RenderSettings
+    from synthvae.report.match import write_match
     from synthvae.training.run import load_run
 
     check_sample_format(sample_format)

@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from synthvae.analysis.figures import BLUE, CYCLE, INK, QUIET, STYLE, error_distributions, png_bytes, waveform_overlays
-from synthvae.analysis.report import write_csv
 from synthvae.analysis.sounds import FEATURE_UNITS, MAPPED, example_index
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory
@@ -27,6 +25,8 @@ from synthvae.experiments.measures import read_case, read_nulls
 from synthvae.experiments.runner import Job, dataset_and_voice, is_done, plan
 from synthvae.experiments.tables import THESIS_FEATURES, Results, Table, heard_table, thesis_tables
 from synthvae.maps.nulls import NULL_SEEDS
+from synthvae.report.document import write_csv
+from synthvae.report.figures import BLUE, CYCLE, INK, QUIET, STYLE, error_distributions, png_bytes, waveform_overlays
 from synthvae.training.run import load_run, read_description
 
 __all__ = ["Example", "draw_example", "finished_jobs", "ratio_chart", "write_report"]

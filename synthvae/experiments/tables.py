@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from synthvae.analysis.report import format_number
 from synthvae.analysis.thesis import lead_in_words, thesis_clusters, thesis_figures
 from synthvae.experiments.cases import Case
 from synthvae.experiments.compare import Interval, mean_value, relative_error
@@ -19,6 +18,7 @@ from synthvae.experiments.measures import CaseMeasures, NullMeasures
 from synthvae.maps.clusters import MapSettings
 from synthvae.maps.nulls import Expected
 from synthvae.metrics.waveforms import MAX_LAG, PHASE_JUDGES
+from synthvae.report.document import format_number
 
 __all__ = ["Results", "Table", "heard_table", "thesis_tables"]
 

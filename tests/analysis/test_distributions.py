@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from synthvae.analysis.distributions import measure_nulls, measure_set
-from synthvae.analysis.pipeline import plan_analysis
 from synthvae.data.generation import generate_dataset
 from synthvae.data.presets import read_dataset
 from synthvae.metrics.embeddings import build_embedding
 from synthvae.metrics.kernel import kernel_distance
 from synthvae.parameters.voice import VOICE_63
 from synthvae.presets.settings import RenderSettings
+from synthvae.report.analysis import plan_analysis
 from synthvae.synth.voice import Voice
 from synthvae.training.config import resolve_config
 from synthvae.training.run import load_run

@@ -14,8 +14,8 @@ from synthvae import load_analysis
 from synthvae.core.files import load_tensors, save_tensors
 from synthvae.data.presets import Dataset
 from synthvae.synth.voice import Voice
-from tests.analysis.documented import documented, used
 from tests.cli.refusal import refused
+from tests.report.documented import documented, used
 
 #: Maps that take no time: few presets, and two of each null.
 MAPS = ("--map-presets", 60, "--map-nulls", 2)

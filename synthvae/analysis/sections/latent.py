@@ -7,8 +7,16 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.analysis.figures import point_density
-from synthvae.analysis.report import (
+from synthvae.analysis.results import Results, RunResults
+from synthvae.analysis.sections.listening import render
+from synthvae.analysis.thesis import thesis_clusters
+from synthvae.audio.descriptors import DESCRIPTORS
+from synthvae.losses import LOSSES
+from synthvae.maps.clusters import MapSettings
+from synthvae.maps.nulls import Expected, expected_clusters
+from synthvae.maps.stability import MAP, MARGIN, Range, SurveyRow, leads
+from synthvae.metrics.neighbourhoods import ClusterExample, cluster_examples, mean_spectrum
+from synthvae.report.document import (
     Cell,
     Column,
     FigureItem,
@@ -21,15 +29,7 @@ from synthvae.analysis.report import (
     Verdict,
     sound_row,
 )
-from synthvae.analysis.results import Results, RunResults
-from synthvae.analysis.sections.listening import render
-from synthvae.analysis.thesis import thesis_clusters
-from synthvae.audio.descriptors import DESCRIPTORS
-from synthvae.losses import LOSSES
-from synthvae.maps.clusters import MapSettings
-from synthvae.maps.nulls import Expected, expected_clusters
-from synthvae.maps.stability import MAP, MARGIN, Range, SurveyRow, leads
-from synthvae.metrics.neighbourhoods import ClusterExample, cluster_examples, mean_spectrum
+from synthvae.report.figures import point_density
 from synthvae.training.config import TrainConfig
 from synthvae.training.tasks.presets import ACTIVE_NATS
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthvae.analysis.report import FigureItem, Section, SoundTable, sound_pair, sound_row
 from synthvae.analysis.results import Results, RunResults
+from synthvae.report.document import FigureItem, Section, SoundTable, sound_pair, sound_row
 
 __all__ = ["answer", "example_indices", "listening", "one_sound"]
 

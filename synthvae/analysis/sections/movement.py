@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from synthvae.analysis.latent_space import walk
-from synthvae.analysis.report import (
+from synthvae.analysis.results import Results, RunResults
+from synthvae.analysis.sections.listening import render
+from synthvae.metrics.paths import traverse
+from synthvae.report.document import (
     Cell,
     Column,
     FigureItem,
@@ -23,9 +26,6 @@ from synthvae.analysis.report import (
     Table,
     sound_row,
 )
-from synthvae.analysis.results import Results, RunResults
-from synthvae.analysis.sections.listening import render
-from synthvae.metrics.paths import traverse
 from synthvae.training.tasks.presets import ACTIVE_NATS
 
 __all__ = ["Path", "movement", "paths"]

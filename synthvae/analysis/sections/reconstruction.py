@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.analysis.comparison import Comparisons
-from synthvae.analysis.report import Cell, Column, FigureItem, Item, Measured, Section, Table, Verdict
 from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sounds import FEATURE_UNITS, TRAIN_LIMIT
 from synthvae.audio.pitch import Measured as Defined
 from synthvae.metrics.distances import DISTANCES
 from synthvae.metrics.reconstruction import PresetErrors, derangement, error_ratio, summarise
 from synthvae.metrics.waveforms import MAX_LAG, WAVEFORM_UNITS
+from synthvae.report.document import Cell, Column, FigureItem, Item, Measured, Section, Table, Verdict
 
 __all__ = ["reconstruction"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from synthvae.analysis.distributions import EmbeddedTests, SetDistances
-from synthvae.analysis.report import Cell, Column, Measured, Section, Table
 from synthvae.analysis.results import Results
+from synthvae.report.document import Cell, Column, Measured, Section, Table
 
 __all__ = ["distances_of_sets"]
 

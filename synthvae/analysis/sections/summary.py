@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from synthvae.analysis.comparison import LOGMEL, Comparisons
-from synthvae.analysis.report import Finding, Headline, Measured
 from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.thesis import thesis_clusters
 from synthvae.maps.nulls import NOISE
 from synthvae.metrics.paths import PathComparison
 from synthvae.metrics.reconstruction import Ratio, error_ratio
+from synthvae.report.document import Finding, Headline, Measured
 from synthvae.training.tasks.presets import ACTIVE_NATS
 
 __all__ = ["drawn_sounds", "findings", "headlines", "near_latents"]

@@ -6,11 +6,9 @@ any request, so it opens offline and can be mailed.
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import math
-import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -18,15 +16,13 @@ from typing import Literal, TypeAlias
 import numpy as np
 import orjson
 import pandas as pd
-from markupsafe import Markup
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from synthvae.audio.files import wav_bytes
 from synthvae.core import provenance
 from synthvae.core.checks import finite_values
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write
-from synthvae.pages import render_template
 
 __all__ = [
     "Cell",
@@ -47,15 +43,12 @@ __all__ = [
     "Verdict",
     "collect_provenance",
     "format_number",
-    "render_report",
     "sound_pair",
     "sound_row",
     "write_csv",
     "write_metrics_json",
-    "write_report",
 ]
 
-_CSS_PIXELS_PER_DOT = 0.8  # 150 dots to the inch show as 120 pixels: the same letters in every figure
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Judgement: TypeAlias = Literal["good", "bad", "neutral"]
@@ -392,48 +385,6 @@ def collect_provenance(command: str, seed: int, inputs: Mapping[str, str] | None
     return Provenance(command, seed, provenance.versions(), provenance.hardware(), dict(inputs or {}))
 
 
-def render_report(report: Report) -> str:
-    """The page as HTML.
-
-    Args:
-        report: what it says.
-
-    Returns:
-        A whole document; all text is escaped.
-
-    Raises:
-        ValueError: if a table is not rectangular, a number is not finite or has no unit.
-    """
-    for section in report.sections:
-        for item in section.items:
-            if isinstance(item, Table):
-                _check_table(item)
-    for headline in report.headlines:
-        _check_unit(headline.number, headline.label)
-    filters: dict[str, Callable[..., object]] = {
-        "number": format_number,
-        "png_size": _png_size,
-        "sort_key": _sort_key,
-        "kind": _kind,
-        "points": _points,
-    }
-    return render_template("synthvae.analysis", "report.html", filters, report=report)
-
-
-def write_report(report: Report, path: Path) -> None:
-    """Write the page to one file, whole or not at all.
-
-    Args:
-        report: what it says.
-        path: the HTML file.
-
-    Raises:
-        ValueError: as `render_report`.
-        UserError: if the directory cannot be written to.
-    """
-    atomic_write(path, render_report(report))
-
-
 def write_metrics_json(metrics: Mapping[str, object], path: Path) -> None:
     """Write numbers as JSON with sorted keys, the same bytes for the same numbers.
 
@@ -482,82 +433,3 @@ def _plain(value: object, where: str) -> object:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise TypeError(f"{where}: cannot write {type(value).__name__}")
-
-
-def _check_table(table: Table) -> None:
-    for row in table.rows:
-        if len(row) != len(table.columns):
-            raise ValueError(f"{table.caption}: {len(row)} cells for {len(table.columns)} columns")
-        for column, cell in zip(table.columns, row, strict=True):
-            if isinstance(cell, Measured):
-                _check_unit(cell, f"{table.caption}: {column.name}")
-            elif isinstance(cell, (int, float, np.number)) and not column.unit:
-                raise ValueError(f"{table.caption}: column {column.name!r} holds numbers and has no unit")
-
-
-def _check_unit(number: Measured, where: str) -> None:
-    if not number.unit:
-        raise ValueError(f"{where}: a number without unit")
-
-
-def _png_size(content: bytes) -> Markup:
-    """Width and height attributes, so that the page does not jump while it loads."""
-    if content[:8] != b"\x89PNG\r\n\x1a\n":
-        raise ValueError("a figure must be the content of a PNG file")
-    width, height = (round(side * _CSS_PIXELS_PER_DOT) for side in struct.unpack(">II", content[16:24]))
-    return Markup(f' width="{width}" height="{height}"')
-
-
-#: Steps between the least and the largest of some values; one more stands for a point without value.
-_STEPS = 65534
-
-
-def _points(item: MapItem) -> dict[str, object]:
-    """What the page's script draws: maps and values as 16-bit steps in base64."""
-    maps = {name: _coordinates(np.asarray(points, np.float64)) for name, points in item.maps.items()}
-    values = {
-        group: {label: _column(np.asarray(column, np.float64)) for label, column in columns.items()}
-        for group, columns in item.values.items()
-    }
-    density = {name: _column(np.asarray(column, np.float64)) for name, column in item.density.items()}
-    return {"names": list(item.names), "maps": maps, "values": values, "density": density}
-
-
-def _coordinates(points: NDArray[np.float64]) -> str:
-    """Both coordinates on one scale, so that distances on the page are those of the map."""
-    low, span = points.min(axis=0), float(np.ptp(points, axis=0).max()) or 1.0
-    return _base64((points - low) / span)
-
-
-def _column(values: NDArray[np.float64]) -> dict[str, object]:
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return {"low": None, "high": None, "steps": _base64(values)}
-    low, high = float(known.min()), float(known.max())
-    return {
-        "low": format_number(low),
-        "high": format_number(high),
-        "steps": _base64((values - low) / ((high - low) or 1.0)),
-    }
-
-
-def _base64(share: NDArray[np.float64]) -> str:
-    known = np.isfinite(share)
-    steps = np.where(known, np.rint(np.where(known, share, 0.0) * _STEPS), _STEPS + 1).astype("<u2")
-    return base64.b64encode(steps.tobytes()).decode("ascii")
-
-
-def _sort_key(cell: Cell) -> str:
-    """What a table is sorted by: the full number, or the text; nothing for a dash."""
-    if isinstance(cell, Measured):
-        cell = cell.value
-    if isinstance(cell, Verdict):
-        return f"{('good', 'neutral', 'bad').index(cell.judgement)}"
-    return "" if cell is None else str(cell)
-
-
-def _kind(item: Item | Cell) -> str:
-    """The name by which the template tells items and cells apart."""
-    if isinstance(item, (int, float, np.number)):
-        return "number"
-    return type(item).__name__

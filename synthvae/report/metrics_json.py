@@ -1,7 +1,7 @@
 """``metrics.json``: every number of an analysis under the name that its field has for it.
 
 The dataclasses here, and those they hold, are the schema: their fields are the keys and their docstrings what
-``docs/metrics.md`` says of each. ``python -m synthvae.analysis.metrics_json > docs/metrics.md`` writes it anew.
+``docs/metrics.md`` says of each. ``python -m synthvae.report.metrics_json > docs/metrics.md`` writes it anew.
 """
 
 from __future__ import annotations
@@ -611,7 +611,7 @@ _HEAD = """\
 `synthvae analyze` writes every number of an analysis to `metrics.json`. Keys in angle brackets stand for names that
 differ from file to file, `[]` for each entry of a list. Numbers that are not defined are null.
 
-<!-- Made by: python -m synthvae.analysis.metrics_json > docs/metrics.md -->
+<!-- Made by: python -m synthvae.report.metrics_json > docs/metrics.md -->
 """
 _PLAIN = {str: "text", int: "integer", float: "number", bool: "true or false"}
 

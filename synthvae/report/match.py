@@ -1,4 +1,4 @@
-"""A match on disk: the answers as presets and sounds, the target as it was heard, and a page to compare them on."""
+"""The page of a match: target and answers side by side, switched between while they play."""
 
 from __future__ import annotations
 
@@ -9,19 +9,57 @@ from typing import Any
 
 import torch
 
-from synthvae.audio.files import write_wav
+from synthvae.audio.files import wav_bytes, write_wav
+from synthvae.audio.spectrogram_image import spectrogram_png
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import dump_json
 from synthvae.data.names import slug
 from synthvae.data.preset import write_preset
 from synthvae.matching.engine import MatchResult
-from synthvae.matching.page import render_page
 from synthvae.naming import Named, name_sounds
 from synthvae.presets.settings import SYNTH
+from synthvae.report.html import data_uri, render_template
 
-__all__ = ["write_match"]
+__all__ = ["render_page", "write_match"]
+
+WIDTH, HEIGHT = 480, 160
+
 
 FORMAT, VERSION = "synthvae-match", 1
+
+
+def render_page(result: MatchResult, names: Sequence[str], command: str) -> str:
+    """The page as HTML; it holds its sounds and pictures and requests nothing.
+
+    Args:
+        result: what was found.
+        names: of the answers.
+        command: that makes it again.
+
+    Returns:
+        A whole document; all text is escaped.
+    """
+    rate = result.target.sample_rate
+    audio = [result.target.audio, *(candidate.audio for candidate in result.candidates)]
+    sounds = [
+        {
+            "wav": data_uri(wav_bytes(sound.numpy(), rate, "int16"), "audio/wav"),
+            "picture": data_uri(spectrogram_png(sound.numpy(), rate, WIDTH, HEIGHT), "image/png"),
+        }
+        for sound in audio
+    ]
+    return render_template(
+        "synthvae.matching",
+        "match.html",
+        {},
+        result=result,
+        target=sounds[0],
+        answers=[
+            {"name": name, "distance": candidate.distance, **sound}
+            for name, candidate, sound in zip(names, result.candidates, sounds[1:], strict=True)
+        ],
+        command=command,
+    )
 
 
 def write_match(directory: Path, result: MatchResult, command: str, sample_format: str = "float") -> Sequence[str]:

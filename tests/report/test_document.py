@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthvae.analysis.figures import png_bytes, waveform_overlay
-from synthvae.analysis.report import (
+from synthvae.core.errors import UserError
+from synthvae.report.document import (
     Column,
     FigureItem,
     Finding,
@@ -29,14 +29,13 @@ from synthvae.analysis.report import (
     Verdict,
     collect_provenance,
     format_number,
-    render_report,
     sound_pair,
     sound_row,
     write_csv,
     write_metrics_json,
-    write_report,
 )
-from synthvae.core.errors import UserError
+from synthvae.report.figures import png_bytes, waveform_overlay
+from synthvae.report.html import render_report, write_report
 
 TONE = np.sin(np.arange(4410) * 0.06)
 

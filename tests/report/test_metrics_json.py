@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthvae.analysis import metrics_json
 from synthvae.analysis.distributions import measure_set
-from synthvae.analysis.report import write_metrics_json
-from tests.analysis.documented import METRICS, documented, used
+from synthvae.report import metrics_json
+from synthvae.report.document import write_metrics_json
+from tests.report.documented import METRICS, documented, used
 
 
 def test_the_document_of_keys_is_made_of_the_dataclasses():
     assert METRICS.read_text() == metrics_json.describe(), (
-        "write it anew: python -m synthvae.analysis.metrics_json > docs/metrics.md"
+        "write it anew: python -m synthvae.report.metrics_json > docs/metrics.md"
     )
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from synthvae.analysis.pipeline import analyze_runs, plan_analysis
 from synthvae.analysis.plan import MapPlan
 from synthvae.data.presets import Dataset
+from synthvae.report.analysis import analyze_runs, plan_analysis
 from synthvae.training.run import load_run
 
 pytestmark = pytest.mark.browser

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
 
 from synthvae.analysis.comparison import Comparisons
-from synthvae.analysis.report import Report, collect_provenance
-from synthvae.analysis.results import Results
-from synthvae.analysis.sections.latent import latent_space
-from synthvae.analysis.sections.listening import listening, one_sound
-from synthvae.analysis.sections.movement import movement
+from synthvae.analysis.results import Results, RunResults
+from synthvae.analysis.sections.latent import COLOUR, cluster_spectra, latent_space, shown_clusters
+from synthvae.analysis.sections.listening import answer, example_indices, listening, one_sound
+from synthvae.analysis.sections.movement import movement, paths
 from synthvae.analysis.sections.reconstruction import reconstruction
 from synthvae.analysis.sections.sets import distances_of_sets
 from synthvae.analysis.sections.summary import findings, headlines
+from synthvae.analysis.sounds import FEATURE_UNITS
+from synthvae.audio.descriptors import DESCRIPTORS
 from synthvae.data.presets import Dataset
+from synthvae.features.mel import mel_centres
+from synthvae.maps.stability import MAP
+from synthvae.report import figures
+from synthvae.report import figures as latent_figures
+from synthvae.report.document import Report, collect_provenance
+from synthvae.training.log import read_metrics
 from synthvae.training.tasks.presets import ACTIVE_NATS
 
 __all__ = ["METHODS", "build_report"]
@@ -116,4 +127,105 @@ def build_report(
         sections=sections,
         methods=METHODS,
         provenance=collect_provenance(command, seed, {f"dataset {dataset.path.name}": dataset.hash, **hashes}),
+    )
+
+
+def draw_figures(results: Results, example: int) -> dict[str, Figure]:
+    """All figures by name; `example` is the place of the test preset that is shown of all runs."""
+    sounds = {run.name: answer(run, example).numpy() for run in results.runs}
+    target, rate = results.tests.audio[example].numpy(), results.tests.sample_rate
+    drawn = {"waveforms": figures.waveform_overlays(target, sounds, rate)}
+    for feature, unit in FEATURE_UNITS.items():
+        models = vars(results.nulls.nulls[feature])
+        nulls = {name.replace("_", " "): float(errors.mse.mean()) for name, errors in models.items()}
+        groups = {run.name: run.sounds.errors[feature].mse for run in results.runs}
+        drawn[f"errors_{feature}"] = figures.error_distributions(
+            groups, f"mean squared error on {feature} ({unit}²)", nulls
+        )
+        nulls = {name.replace("_", " "): float(errors.l1.mean()) for name, errors in models.items()}
+        groups = {run.name: run.sounds.errors[feature].l1 for run in results.runs}
+        drawn[f"l1_{feature}"] = figures.error_distributions(
+            groups, f"mean absolute error on {feature} ({unit})", nulls
+        )
+    answers = vars(results.nulls.waveforms)
+    drawn["l1_waveform"] = figures.error_distributions(
+        {run.name: run.sounds.waveforms.waveform for run in results.runs},
+        "mean absolute error of samples (full scale)",
+        {name.replace("_", " "): float(found.waveform.mean()) for name, found in answers.items()},
+    )
+    for run in results.runs:
+        survey = run.survey
+        seed = survey.latents.seeds[0]
+        points = survey.latents.maps[seed]
+        drawn[f"{run.name}_map"] = figures.density_map(points, survey.noise.maps[seed])
+        drawn[f"{run.name}_clusters"] = figures.cluster_map(
+            points, survey.latents.of(MAP, "DBSCAN")[0].labels, [example.label for example in shown_clusters(run)]
+        )
+        spectra, hertz = cluster_spectra(run, results)
+        if spectra:
+            drawn[f"{run.name}_spectra"] = latent_figures.cluster_spectra(spectra, hertz)
+        column = results.descriptors.values[:, list(DESCRIPTORS).index(COLOUR)]
+        for name, plane in run.views.maps.items():
+            label = f"{COLOUR} ({DESCRIPTORS[COLOUR].unit})"
+            drawn[f"{run.name}_{name.lower()}_by_{COLOUR}"] = latent_figures.value_map(plane, column, label, name)
+        if run.movement.straight:
+            drawn[f"{run.name}_paths"] = latent_figures.interpolation_chart(run.movement.straight)
+        logmel = results.tests.features["logmel"]
+        for path in paths(run, results):
+            if path.figure:
+                spectrograms, steps = list(logmel(path.audio).numpy()), list(path.audio.numpy())
+                drawn[path.figure] = figures.path_grid(
+                    steps, spectrograms, path.labels, mel_centres(logmel.sample_rate), logmel.sample_rate
+                )
+        drawn |= _effects(run)
+        for index in example_indices(run):
+            drawn[f"{run.name}_preset_{results.tests.numbers[index]}"] = _comparison(run, results, index)
+        curves = run.run.path / "metrics.csv"
+        if curves.exists():
+            drawn[f"{run.name}_training"] = figures.loss_curves(curves, _panels(curves))
+    return drawn
+
+
+def _effects(run: RunResults) -> dict[str, Figure]:
+    """Two heat maps with the same cells: how far parameters move the latent, and how straight; none where nothing."""
+    effects, names = run.movement.effects, run.run.parameters.names
+    label = "movement of the latent (spread of the prior = 1)"
+    drawn = {f"{run.name}_effects": latent_figures.effect_heatmap(effects.movement, names, label)}
+    if not np.isnan(effects.linearity).all():
+        label = f"share that a straight line explains (R², {effects.linearity_by_chance:.3g} by chance)"
+        drawn[f"{run.name}_linearity"] = latent_figures.effect_heatmap(
+            effects.linearity, names, label, strength=effects.movement
+        )
+    return drawn
+
+
+def _panels(curves: Path) -> dict[str, list[str]]:
+    """The curves of a run: a panel per term, and one for all latent dimensions."""
+    columns = list(read_metrics(curves).columns)
+    labels = {
+        "total": "total loss",
+        "parameter": "parameter error (squared)",
+        "spectral": "spectral term",
+        "perceptual": "perceptual term",
+        "clamp": "clamp penalty",
+        "kl": "KL divergence (nats)",
+    }
+    panels = {
+        label: [f"{split}/{term}" for split in ("train", "validation") if f"{split}/{term}" in columns]
+        for term, label in labels.items()
+    }
+    panels["KL per dimension (nats)"] = [name for name in columns if name.startswith("kl/")]
+    return {label: names for label, names in panels.items() if names}
+
+
+def _comparison(run: RunResults, results: Results, index: int) -> Figure:
+    logmel = results.tests.features["logmel"]
+    sounds = (results.tests.audio[index], answer(run, index))
+    return figures.sound_comparison(
+        sounds[0].numpy(),
+        sounds[1].numpy(),
+        logmel(sounds[0][None])[0].numpy(),
+        logmel(sounds[1][None])[0].numpy(),
+        mel_centres(logmel.sample_rate),
+        logmel.sample_rate,
     )

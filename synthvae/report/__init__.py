@@ -1,0 +1,1 @@
+"""Reports: documents in HTML, figures and metrics.json of what was measured."""
