@@ -10,12 +10,6 @@ from matplotlib.figure import Figure
 
 from synthvae.analysis.comparison import Comparisons
 from synthvae.analysis.results import Results, RunResults
-from synthvae.analysis.sections.latent import COLOUR, cluster_spectra, latent_space, shown_clusters
-from synthvae.analysis.sections.listening import answer, example_indices, listening, one_sound
-from synthvae.analysis.sections.movement import movement, paths
-from synthvae.analysis.sections.reconstruction import reconstruction
-from synthvae.analysis.sections.sets import distances_of_sets
-from synthvae.analysis.sections.summary import findings, headlines
 from synthvae.analysis.sounds import FEATURE_UNITS
 from synthvae.audio.descriptors import DESCRIPTORS
 from synthvae.data.presets import Dataset
@@ -24,6 +18,12 @@ from synthvae.maps.stability import MAP
 from synthvae.report import figures
 from synthvae.report import figures as latent_figures
 from synthvae.report.document import Report, collect_provenance
+from synthvae.report.sections.latent import COLOUR, cluster_spectra, latent_space, shown_clusters
+from synthvae.report.sections.listening import answer, example_indices, listening, one_sound
+from synthvae.report.sections.movement import movement, paths
+from synthvae.report.sections.reconstruction import reconstruction
+from synthvae.report.sections.sets import distances_of_sets
+from synthvae.report.sections.summary import findings, headlines
 from synthvae.training.log import read_metrics
 from synthvae.training.tasks.presets import ACTIVE_NATS
 

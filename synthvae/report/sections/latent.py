@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.analysis.results import Results, RunResults
-from synthvae.analysis.sections.listening import render
 from synthvae.analysis.thesis import thesis_clusters
 from synthvae.audio.descriptors import DESCRIPTORS
 from synthvae.losses import LOSSES
@@ -30,6 +29,7 @@ from synthvae.report.document import (
     sound_row,
 )
 from synthvae.report.figures import point_density
+from synthvae.report.sections.listening import render
 from synthvae.training.config import TrainConfig
 from synthvae.training.tasks.presets import ACTIVE_NATS
 

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from synthvae.analysis.sections.summary import drawn_sounds, near_latents
 from synthvae.analysis.sounds import Frechet
 from synthvae.metrics.frechet import FrechetDistance
 from synthvae.metrics.neighbourhoods import neighbourhood_trust
+from synthvae.report.sections.summary import drawn_sounds, near_latents
 
 
 def frechet(value: float | None) -> Frechet:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from synthvae.analysis.latent_space import walk
 from synthvae.analysis.results import Results, RunResults
-from synthvae.analysis.sections.listening import render
 from synthvae.metrics.paths import traverse
 from synthvae.report.document import (
     Cell,
@@ -26,6 +25,7 @@ from synthvae.report.document import (
     Table,
     sound_row,
 )
+from synthvae.report.sections.listening import render
 from synthvae.training.tasks.presets import ACTIVE_NATS
 
 __all__ = ["Path", "movement", "paths"]
