@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from dataclasses import dataclass
 
 import numpy as np
+import soundfile
 import torch
 from numpy.typing import NDArray
 
 from synthvae.core.errors import UserError
+from synthvae.matching.target import Target, read_target
 from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, read_encoder
 from synthvae.studio.errors import ConflictError
-from synthvae.studio.recordings import prepare
 from synthvae.training.run import Run
 
-__all__ = ["Imported", "Imports"]
+__all__ = ["Imported", "Imports", "prepare"]
+
+#: Samples of all channels: what is short as a file can be long as a sound, and takes 8 bytes each.
+MOST_SAMPLES = 16_000_000
+
+
+def prepare(content: bytes, name: str, sample_rate: int) -> Target:
+    """A recording as the matching engine wants it.
+
+    Args:
+        content: of a file in any format that libsndfile reads.
+        name: what to call it.
+        sample_rate: wanted, in Hz.
+
+    Raises:
+        UserError: if it is empty, no audio, too long, silent, or not finite.
+    """
+    if not content:
+        raise UserError(f"{name}: the body is empty; send the recording's bytes")
+    try:
+        found = soundfile.info(io.BytesIO(content))
+    except (soundfile.LibsndfileError, RuntimeError, TypeError):
+        raise UserError(f"{name}: not audio that can be read; send a WAV, FLAC, OGG, MP3 or AIFF") from None
+    if found.frames * found.channels > MOST_SAMPLES:
+        raise UserError(f"{name}: {found.frames:,} samples are too many; cut out the sound that is meant")
+    return read_target(io.BytesIO(content), sample_rate, name)
+
 
 #: Recordings that are kept; after them the studio says that it is full.
 MOST = 10_000

@@ -12,8 +12,8 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from synthvae.data.preset import check_name
+from synthvae.studio.imports import prepare
 from synthvae.studio.jobs import Found, Job
-from synthvae.studio.recordings import prepare
 from synthvae.studio.session import Session
 
 __all__ = ["AUDIO_BODY", "routes"]
