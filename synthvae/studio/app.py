@@ -13,8 +13,8 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from synthvae.studio import errors
+from synthvae.studio.api import bank, export, imports, maps, matching, paths, search, sessions, sounds, variations
 from synthvae.studio.errors import Problem
-from synthvae.studio.routes import bank, export, imports, maps, matching, paths, search, sessions, sounds, variations
 from synthvae.studio.security import Access, Guard
 from synthvae.studio.session import Session
 

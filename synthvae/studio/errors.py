@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
-from synthvae.studio.specs import Strict
+from synthvae.studio.api.specs import Strict
 
 __all__ = ["ConflictError", "NotFoundError", "Problem", "refusal", "register"]
 

@@ -18,6 +18,7 @@ from synthvae.data.preset import Preset
 from synthvae.maps.clusters import Clusters, name_clusters
 from synthvae.maps.nearest import Atlas, Spot
 from synthvae.naming import name_sounds
+from synthvae.studio.api.specs import Spec
 from synthvae.studio.archives import FORMATS
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError, NotFoundError
@@ -26,7 +27,6 @@ from synthvae.studio.jobs import Jobs
 from synthvae.studio.maps import Maps
 from synthvae.studio.measured import Measured
 from synthvae.studio.sounds import Renderer
-from synthvae.studio.specs import Spec
 from synthvae.training.run import Run
 
 __all__ = ["Session", "Sound"]

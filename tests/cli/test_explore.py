@@ -17,8 +17,8 @@ import torch
 pytest.importorskip("fastapi", reason="the studio is an extra: pip install '.[studio]'")
 
 from synthvae.core.errors import UserError
+from synthvae.studio.api.specs import Spec
 from synthvae.studio.serve import open_session, serve
-from synthvae.studio.specs import Spec
 
 ROOT = Path(__file__).parents[2]
 

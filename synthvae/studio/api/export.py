@@ -9,10 +9,10 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from synthvae.data.preset import check_name
+from synthvae.studio.api.files import as_file
+from synthvae.studio.api.specs import Spec, Strict
 from synthvae.studio.archives import FORMATS, export
-from synthvae.studio.routes.files import as_file
 from synthvae.studio.session import Session
-from synthvae.studio.specs import Spec, Strict
 
 __all__ = ["routes"]
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.parameters.space import Parameter
-from synthvae.studio.columns import columns
+from synthvae.studio.api.maps import columns
 from synthvae.studio.maps import VIEWS
 from synthvae.studio.session import Session
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
 from synthvae.bank import Entry
+from synthvae.studio.api.specs import Spec, Strict
 from synthvae.studio.session import Session
-from synthvae.studio.specs import Spec, Strict
 
 __all__ = ["routes"]
 

@@ -9,8 +9,8 @@ import torch
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field, model_validator
 
+from synthvae.studio.api.specs import Number, Spec, Strict
 from synthvae.studio.session import Session
-from synthvae.studio.specs import Number, Spec, Strict
 
 __all__ = ["routes"]
 

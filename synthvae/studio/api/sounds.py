@@ -8,8 +8,8 @@ from fastapi import APIRouter, Response
 from pydantic import ConfigDict, Field
 
 from synthvae.audio.files import wav_bytes
+from synthvae.studio.api.specs import Note, Spec, Strict, View
 from synthvae.studio.session import Session
-from synthvae.studio.specs import Note, Spec, Strict, View
 
 __all__ = ["routes"]
 

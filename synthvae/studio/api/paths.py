@@ -14,10 +14,10 @@ from pydantic import ConfigDict, Field, model_validator
 from synthvae.audio.files import wav_bytes
 from synthvae.audio.joining import joined
 from synthvae.data.preset import Preset
+from synthvae.studio.api.files import as_file
+from synthvae.studio.api.specs import Point, Spec, Strict, View
 from synthvae.studio.archives import export_all
-from synthvae.studio.routes.files import as_file
 from synthvae.studio.session import Session
-from synthvae.studio.specs import Point, Spec, Strict, View
 
 __all__ = ["routes"]
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from synthvae.data.preset import check_name
+from synthvae.studio.api.matching import AUDIO_BODY
 from synthvae.studio.imports import Imported
-from synthvae.studio.routes.matching import AUDIO_BODY
 from synthvae.studio.session import Session
 
 __all__ = ["routes"]
