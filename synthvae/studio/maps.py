@@ -13,9 +13,9 @@ from synthvae.core.store import Store
 from synthvae.maps.clusters import Clusters, find_clusters
 from synthvae.maps.nearest import Atlas, Hear, build_atlas
 from synthvae.maps.projection import pca_map, tsne_map, umap_map
-from synthvae.studio.background import Worker
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError
+from synthvae.studio.jobs.process import Worker
 from synthvae.studio.sounds import Renderer
 from synthvae.training.run import Run
 

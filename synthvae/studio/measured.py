@@ -14,9 +14,9 @@ from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
 from synthvae.naming import name_sounds
-from synthvae.studio.background import Worker
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError
+from synthvae.studio.jobs.process import Worker
 from synthvae.studio.sounds import Renderer
 
 __all__ = ["Measured", "measure_parts"]

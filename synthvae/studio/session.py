@@ -23,7 +23,7 @@ from synthvae.studio.archives import FORMATS
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError, NotFoundError
 from synthvae.studio.imports import Imports
-from synthvae.studio.jobs import Jobs
+from synthvae.studio.jobs.queue import Jobs
 from synthvae.studio.maps import Maps
 from synthvae.studio.measured import Measured
 from synthvae.studio.sounds import Renderer

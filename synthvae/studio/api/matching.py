@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from synthvae.data.preset import check_name
 from synthvae.studio.imports import prepare
-from synthvae.studio.jobs import Found, Job
+from synthvae.studio.jobs.queue import Found, Job
 from synthvae.studio.session import Session
 
 __all__ = ["AUDIO_BODY", "routes"]

@@ -15,9 +15,9 @@ from scipy.io import wavfile
 from starlette.testclient import TestClient
 
 from synthvae.matching.target import Target
-from synthvae.studio import jobs as module
 from synthvae.studio.errors import ConflictError, NotFoundError
-from synthvae.studio.jobs import WAITING, Jobs
+from synthvae.studio.jobs import queue as module
+from synthvae.studio.jobs.queue import WAITING, Jobs
 from synthvae.studio.session import Session
 
 TARGET = Target("a.wav", torch.zeros(4000), 16000, ())

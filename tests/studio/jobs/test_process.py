@@ -13,9 +13,9 @@ import pytest
 
 from synthvae.core.store import Store
 from synthvae.maps.clusters import find_clusters
-from synthvae.studio.background import Worker
 from synthvae.studio.collection import from_dataset, read_collection
 from synthvae.studio.errors import ConflictError
+from synthvae.studio.jobs.process import Worker
 from synthvae.studio.maps import CLUSTERS_VERSION, Maps, make_layout
 from synthvae.studio.measured import Measured, measure_parts
 from synthvae.studio.sounds import Renderer

@@ -1,4 +1,4 @@
-"""What the studio does in processes of its own, started by `synthvae.studio.background`."""
+"""What the studio does in processes of its own, started by `synthvae.studio.jobs.process`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOP = 5
 
 def main() -> int:
     """Do one piece of work; 0 if it was done."""
-    parser = argparse.ArgumentParser(prog="synthvae.studio.worker")
+    parser = argparse.ArgumentParser(prog="synthvae.studio.jobs.worker")
     parser.add_argument("work", choices=("layout", "measure", "match"))
     parser.add_argument("--nice", type=int, default=0)
     parser.add_argument("--run", type=Path, required=True)

@@ -1,8 +1,8 @@
 """Work that takes minutes, in processes of its own, so that a click never waits for it.
 
-A worker is ``python -m synthvae.studio.worker``: it is told what to do by its arguments, says how far it is by lines
-of JSON on its standard output, and leaves its results as files. It ends itself when its standard input ends, so that
-none outlives the server, however that ended.
+A worker is ``python -m synthvae.studio.jobs.worker``: it is told what to do by its arguments, says how far it is by
+lines of JSON on its standard output, and leaves its results as files. It ends itself when its standard input ends, so
+that none outlives the server, however that ended.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Worker:
     """A process that works in the background.
 
     Args:
-        arguments: for `synthvae.studio.worker`.
+        arguments: for `synthvae.studio.jobs.worker`.
         heard: called, on a thread of its own, with each message.
         niceness: how far it stands back; the server has 0.
         threads: that its libraries use; all there are where None.
@@ -49,7 +49,7 @@ class Worker:
         self._heard, self._ended = heard, ended
         self._complaints: deque[str] = deque(maxlen=_KEPT)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "synthvae.studio.worker", f"--nice={niceness}", *arguments],
+            [sys.executable, "-m", "synthvae.studio.jobs.worker", f"--nice={niceness}", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthvae.core.files import save_tensors
-from synthvae.studio.background import Worker
 from synthvae.studio.errors import ConflictError, NotFoundError
+from synthvae.studio.jobs.process import Worker
 
 __all__ = ["Found", "Job", "Jobs"]
 
