@@ -108,8 +108,8 @@ def _summary(label: str, walks: Sequence[Walk], smoothness: tuple[float | None, 
 
 def _smoothness(run: Run, walks: dict[str, list[Walk]]) -> dict[str, tuple[float | None, int, int]]:
     from synthvae.audio.descriptors import DESCRIPTORS, describe
-    from synthvae.data.generation import render_all
     from synthvae.metrics.paths import compare_paths, path_scores
+    from synthvae.synths.rendering import render_all
 
     def described(found: Sequence[Walk]) -> NDArray[np.float64]:
         unit = torch.stack([walk.unit for walk in found])

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from synthvae.audio.descriptors import DESCRIPTORS, describe
 from synthvae.core.errors import UserError
-from synthvae.data.generation import render_all
 from synthvae.maps.stability import MAP, SpaceSurvey
 from synthvae.metrics.neighbourhoods import (
     NEIGHBOURS,
@@ -32,6 +31,7 @@ from synthvae.metrics.paths import (
     path_scores,
     slerp,
 )
+from synthvae.synths.rendering import render_all
 from synthvae.training.run import Run
 
 __all__ = ["Movement", "Neighbourhoods", "measure_movement", "measure_neighbourhoods", "walk"]

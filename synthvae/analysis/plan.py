@@ -56,7 +56,6 @@ from synthvae.analysis.sounds import (
 from synthvae.audio.descriptors import describe
 from synthvae.core.executor import on_threads
 from synthvae.core.store import Agenda, Step, Store
-from synthvae.data.generation import render_all
 from synthvae.data.presets import Dataset
 from synthvae.maps.clusters import MapSettings
 from synthvae.maps.nulls import COLLAPSED, NOISE, NULL_SEEDS, collapsed_encoder
@@ -67,6 +66,7 @@ from synthvae.metrics.embeddings.base import Embedding
 from synthvae.metrics.reconstruction import derangement
 from synthvae.models import parse_architecture
 from synthvae.synth.voice import Voice
+from synthvae.synths.rendering import render_all
 from synthvae.training.run import Run
 
 __all__ = ["SURVEY_SEEDS", "MapPlan", "Work", "cache_directory", "usual_workers"]

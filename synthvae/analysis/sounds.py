@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from synthvae.core.checks import LARGEST_SEED
 from synthvae.core.errors import UserError
 from synthvae.core.executor import on_threads
-from synthvae.data.generation import SOURCES, draw_presets, render_all
+from synthvae.data.generation import SOURCES, draw_presets
 from synthvae.data.presets import Dataset
 from synthvae.features import Feature, build_feature
 from synthvae.losses.terms import kl_divergence
@@ -22,6 +22,7 @@ from synthvae.metrics.embeddings.logmel import logmel_embedding
 from synthvae.metrics.frechet import FrechetDistance, GaussianStatistics, frechet_distance, frechet_floor
 from synthvae.metrics.reconstruction import Nulls, PresetErrors, concatenate, null_errors, preset_errors
 from synthvae.metrics.waveforms import WaveformErrors, WaveformNulls, null_waveforms, waveform_errors
+from synthvae.synths.rendering import render_all
 from synthvae.training.run import Run
 
 __all__ = [

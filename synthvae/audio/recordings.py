@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from synthvae.core.errors import UserError
-from synthvae.presets.settings import SAMPLE_RATES
+from synthvae.synths.settings import SAMPLE_RATES
 
 __all__ = ["READ_AT_MOST", "Recording", "mix_down", "read_recording"]
 

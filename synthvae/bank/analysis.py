@@ -20,8 +20,8 @@ from synthvae.features.mel import log_mel
 from synthvae.metrics.embeddings.logmel import logmel_embedding
 from synthvae.naming import name_sounds
 from synthvae.parameters.voice import VOICE_78
-from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
+from synthvae.synths.settings import RenderSettings
 
 __all__ = ["EMBEDDED", "LONGEST", "Heard", "distances", "embed", "hear"]
 

@@ -18,8 +18,8 @@ from synthvae.data.names import slug
 from synthvae.data.preset import Preset
 from synthvae.data.writing import write_sounds
 from synthvae.parameters.voice import VOICE_78
-from synthvae.presets.settings import SYNTH, RenderSettings, check_format
 from synthvae.synth.voice import Voice
+from synthvae.synths.settings import SYNTH, RenderSettings, check_format
 
 __all__ = ["FORMAT", "Imported", "file_names", "read_bank_json", "write_bank_json", "write_files"]
 

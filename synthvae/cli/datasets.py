@@ -50,7 +50,7 @@ def generate_dataset(
     from synthvae.core.json import check_target
     from synthvae.data import generation
     from synthvae.parameters.voice import VOICE_63, VOICE_78
-    from synthvae.presets.settings import RenderSettings
+    from synthvae.synths.settings import RenderSettings
 
     check_target(out, overwrite)
     with progress_bar("drawing presets", size) as update:
@@ -122,15 +122,15 @@ def metric(
         raise UserError(f"--limit {limit}, --keep {keep}: give at least 2 presets, and 0 or more to keep")
     import pandas as pd
 
-    from synthvae import perception
     from synthvae.data.presets import read_dataset
     from synthvae.features import build_feature
     from synthvae.report.document import write_csv
     from synthvae.report.figures import save_figure, sensitivity_chart
     from synthvae.synth.voice import Voice
+    from synthvae.synths import sensitivity
 
     data = read_dataset(dataset)
-    path = perception.metric_path(dataset, feature)
+    path = sensitivity.metric_path(dataset, feature)
     measured = build_feature(feature, data.header.settings.sample_rate)
     if path.exists() and not overwrite:
         raise UserError(f"{path}: is there already; add --overwrite to compute it again")
@@ -138,12 +138,12 @@ def metric(
     count = min(limit, len(data.split("train")))
     names = data.parameters.names
     with progress_bar("exchanging values", len(names)) as update:
-        effect = perception.effect_on_dataset(voice, measured, data, lambda done: update(done, ""))
+        effect = sensitivity.effect_on_dataset(voice, measured, data, lambda done: update(done, ""))
     with progress_bar("differentiating", count) as update:
-        result = perception.compute_metric(
+        result = sensitivity.compute_metric(
             voice, measured, data, effect, limit, keep, path.with_suffix(".part"), lambda done: update(done, "")
         )
-    perception.write_metric(path, result)
+    sensitivity.write_metric(path, result)
     changes = effect.sqrt().numpy()
     order = changes.argsort()[::-1]
     table = pd.DataFrame(
@@ -156,7 +156,7 @@ def metric(
     write_csv(table, path.with_suffix(".csv"))
     save_figure(sensitivity_chart(names, changes, feature), path.with_suffix(".png"))
     print(f"{path}: the metric of {result.count:,} presets; beside it a table and a figure")
-    pairs = min(perception.EFFECT_PRESETS, len(data.split("train")))
+    pairs = min(sensitivity.EFFECT_PRESETS, len(data.split("train")))
     print(f"most heard when exchanged alone ({pairs} presets, root mean square change):")
     for i in order[:5]:
         print(f"  {names[i]:32} {changes[i]:6.3g} {'dB' if feature == 'logmel' else feature}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from synthvae.data.preset import Preset
     from synthvae.data.writing import Written
     from synthvae.exploration import Walk
-    from synthvae.presets.settings import RenderSettings
+    from synthvae.synths.settings import RenderSettings
     from synthvae.training.run import Run
 
 __all__ = ["register"]

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from synthvae.core.checks import check_seed
 from synthvae.core.errors import UserError
 from synthvae.data.preset import round_significant
 from synthvae.data.presets import SPLITS, DatasetHeader, write_dataset
 from synthvae.data.sampling import SYNTH1B1_WIDTH, synth1b1_unit, uniform_unit
-from synthvae.parameters.space import ParameterSpace
-from synthvae.presets.settings import RenderSettings
+from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.rendering import CHUNK, Progress
+from synthvae.synths.settings import RenderSettings
 
-__all__ = ["SOURCES", "draw_presets", "generate_dataset", "parse_splits", "render_all"]
+__all__ = ["SOURCES", "draw_presets", "generate_dataset", "parse_splits"]
 
 #: Distributions of presets: uniform in torchsynth's unit cube, uniform in human units (seconds, hertz, ...), or the
 #: parameter sets of synth1B1.
 SOURCES = ("uniform", "uniform-human", "synth1b1")
 #: The thesis's 100,000 / 20,000 / 20,000.
 SHARES = (5, 1, 1)
-CHUNK = 8192
-
-Progress = Callable[[int], object]
 
 
 def parse_splits(text: str | None, size: int) -> dict[str, tuple[int, int]]:
@@ -130,24 +126,3 @@ def draw_presets(parameters: ParameterSpace, source: str, seed: int, first: int,
         unit = uniform_unit(seed, first, count, len(parameters))
         human = parameters.denormalise(unit) if source == "uniform" else low + unit * (high - low)
     return np.clip(round_significant(human), low, high)
-
-
-def render_all(
-    voice: nn.Module, unit: Tensor, batch_size: int = 128, progress: Progress = lambda done: None
-) -> Iterator[Tensor]:
-    """Render presets batch by batch without gradients.
-
-    Args:
-        voice: a module from ``(B, P)`` to ``(B, T)``.
-        unit: ``(N, P)``.
-        batch_size: rows at a time.
-        progress: called with the number of sounds done.
-
-    Yields:
-        Audio ``(B, T)``.
-    """
-    for first in range(0, len(unit), batch_size):
-        with torch.inference_mode():
-            audio = voice(unit[first : first + batch_size])
-        yield audio
-        progress(min(first + batch_size, len(unit)))

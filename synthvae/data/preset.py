@@ -15,8 +15,8 @@ from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write
 from synthvae.core.json import dump_json, load_json
-from synthvae.parameters.space import ParameterSpace
-from synthvae.presets.settings import SYNTH, RenderSettings, check_format
+from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.settings import SYNTH, RenderSettings, check_format
 
 __all__ = [
     "LATENTS_FORMAT",

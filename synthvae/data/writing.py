@@ -16,9 +16,9 @@ from synthvae.audio.files import check_sample_format, wav_bytes, write_wav
 from synthvae.core.checks import is_number, shown
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory
-from synthvae.data.generation import render_all
 from synthvae.data.names import earlier_files, slug
 from synthvae.data.preset import Preset, write_preset
+from synthvae.synths.rendering import render_all
 from synthvae.training.run import Run
 
 if TYPE_CHECKING:

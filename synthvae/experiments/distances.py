@@ -15,10 +15,10 @@ from torch import Tensor
 from synthvae.analysis.sounds import BATCH, train_part
 from synthvae.core.executor import report, stop_requested
 from synthvae.core.store import Store
-from synthvae.data.generation import render_all
 from synthvae.experiments.runner import Job, dataset_and_voice
 from synthvae.metrics.embeddings import Embedding, build_embedding
 from synthvae.metrics.frechet import GaussianStatistics, gaussian_distance
+from synthvae.synths.rendering import render_all
 from synthvae.training.run import load_run
 
 __all__ = [

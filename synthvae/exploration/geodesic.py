@@ -6,8 +6,8 @@ A path x_0, ..., x_K with fixed ends has the energy
 
 with L the log-mel spectrogram of n numbers: K times the squared length where all steps are equal, and a minimum of the
 energy has equal steps (Cauchy-Schwarz). It is the discrete geodesic of the pullback metric J^T J / n of
-`synthvae.perception` (Shao, Kumar and Fletcher, "The Riemannian Geometry of Deep Generative Models", CVPR Workshops
-2018). Its gradient by pitch is right within cents only and a step of gradient
+`synthvae.synths.sensitivity` (Shao, Kumar and Fletcher, "The Riemannian Geometry of Deep Generative Models", CVPR
+Workshops 2018). Its gradient by pitch is right within cents only and a step of gradient
 descent gets nowhere; Gauss-Newton with the Voice's Jacobian measures every parameter by what it does to the sound. The
 residuals are differences of neighbours, so J^T J of the whole path is block tridiagonal, and small: 63 (K - 1) squared.
 Levenberg and Marquardt's damping, diagonal scaling, active faces of the cube.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
-from synthvae.parameters.space import ParameterSpace
+from synthvae.synths.parameters import ParameterSpace
 
 __all__ = ["GROUPS", "columns_of"]
 

@@ -21,7 +21,7 @@ from synthvae.data.preset import LATENTS_FORMAT, Preset, read_preset
 from synthvae.data.presets import Dataset, is_dataset, read_dataset
 from synthvae.data.writing import write_sounds
 from synthvae.naming import name_sounds
-from synthvae.presets.settings import check_format
+from synthvae.synths.settings import check_format
 from synthvae.training.run import Run, has_ability
 from synthvae.training.tasks.base import PARAMETERS
 

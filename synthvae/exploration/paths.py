@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from synthvae.parameters.space import ParameterSpace
+from synthvae.synths.parameters import ParameterSpace
 from synthvae.training.run import Run
 
 __all__ = ["Curve", "LatentPath", "ParameterPath", "angles", "residual", "straight_line", "unwrapped", "within"]

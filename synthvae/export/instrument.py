@@ -40,9 +40,9 @@ from synthvae.export.options import ExportOptions, length_name
 from synthvae.export.sampling import Level, common_level, sample_keys, sampled_keys, whole_sound
 from synthvae.export.sfz import has_instrument, instrument_files
 from synthvae.export.torchsynth_format import torchsynth_document
-from synthvae.instruments.renderer import render_preset
 from synthvae.naming import name_sounds
 from synthvae.parameters.voice import VOICE_78
+from synthvae.synths.rendering import render_preset
 
 __all__ = ["Exported", "described", "export_presets", "file_stems", "without_note", "write_folder"]
 

@@ -28,7 +28,7 @@ from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset
 from synthvae.export.loops import Loop, find_loop, make_seamless, play_loop
 from synthvae.instruments.envelopes import rise_seconds, tail_seconds
-from synthvae.instruments.renderer import render_preset, render_rows, with_values
+from synthvae.synths.rendering import render_preset, render_rows, with_values
 
 __all__ = [
     "CEILING",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from synthvae.data.preset import TORCHSYNTH_FORMAT, Preset, round_significant
 from synthvae.parameters.voice import VOICE_78
-from synthvae.presets.settings import SYNTH
+from synthvae.synths.settings import SYNTH
 
 __all__ = ["torchsynth_document", "torchsynth_parameters"]
 

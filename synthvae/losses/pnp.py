@@ -2,7 +2,7 @@
 
     PNP(x^, x) = (x^ - x)^T (M(x) + lambda I) (x^ - x),
 
-the error of the sound to second order, with M the perceptual metric (`synthvae.perception.metric`) and lambda the
+the error of the sound to second order, with M the perceptual metric (`synthvae.synths.sensitivity`) and lambda the
 damping, which goes from the ear (0) to the plain parameter error (large). Source: Han, Lostanlen and Lagrange,
 "Learning to Solve Inverse Problems for Perceptual Sound Matching", IEEE/ACM TASLP 32, 2024.
 """

@@ -34,7 +34,7 @@ class LossSpec:
         heavy_tailed: whether a few presets rule its mean, as quiet targets do that it divides by.
         module: of a loss with transforms of its own.
         compares: whether it compares ``audio`` or ``parameters``, or ``nothing``.
-        needs_metric: whether it needs the perceptual metric of the dataset (`synthvae.perception`).
+        needs_metric: whether it needs the perceptual metric of the dataset (`synthvae.synths.sensitivity`).
     """
 
     name: str

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from synthvae.parameters.space import Parameter, ParameterSpace
+from synthvae.synths.parameters import Parameter, ParameterSpace
 
 if TYPE_CHECKING:
     from torchsynth.config import SynthConfig

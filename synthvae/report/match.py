@@ -17,8 +17,8 @@ from synthvae.data.names import slug
 from synthvae.data.preset import write_preset
 from synthvae.matching.engine import MatchResult
 from synthvae.naming import Named, name_sounds
-from synthvae.presets.settings import SYNTH
 from synthvae.report.html import data_uri, render_template
+from synthvae.synths.settings import SYNTH
 
 __all__ = ["render_page", "write_match"]
 

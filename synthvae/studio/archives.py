@@ -13,7 +13,7 @@ from synthvae.core.errors import UserError
 from synthvae.data.names import slug
 from synthvae.data.preset import Preset
 from synthvae.data.writing import write_sounds
-from synthvae.studio.sounds import Renderer
+from synthvae.synths.rendering import Renderer
 
 __all__ = ["FORMATS", "Download", "export", "export_all"]
 

@@ -16,7 +16,7 @@ from synthvae.maps.projection import pca_map, tsne_map, umap_map
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.jobs.process import Worker
-from synthvae.studio.sounds import Renderer
+from synthvae.synths.rendering import Renderer
 from synthvae.training.run import Run
 
 __all__ = ["VIEWS", "Maps", "hearing", "make_layout"]

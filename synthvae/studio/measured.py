@@ -17,7 +17,7 @@ from synthvae.naming import name_sounds
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.jobs.process import Worker
-from synthvae.studio.sounds import Renderer
+from synthvae.synths.rendering import Renderer
 
 __all__ = ["Measured", "measure_parts"]
 

@@ -26,7 +26,7 @@ from synthvae.studio.imports import Imports
 from synthvae.studio.jobs.queue import Jobs
 from synthvae.studio.maps import Maps
 from synthvae.studio.measured import Measured
-from synthvae.studio.sounds import Renderer
+from synthvae.synths.rendering import Renderer
 from synthvae.training.run import Run
 
 __all__ = ["Session", "Sound"]

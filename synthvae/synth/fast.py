@@ -18,11 +18,11 @@ from torch.autograd.function import once_differentiable
 from synthvae.core.threads import over_rows
 from synthvae.features.fourier import HOP
 from synthvae.features.mel import BANDS, FLOOR, FULL_SCALE, htk_filterbank
-from synthvae.parameters.space import ParameterSpace
 from synthvae.synth.kernels.forward_mode import mel_jacobian, tangents
 from synthvae.synth.kernels.layout import BLOCK, LANES, NAMES, blocks, chunks
 from synthvae.synth.kernels.spectrum import Bands, Transform, bands, transform
 from synthvae.synth.kernels.voice import Grid, Space, backward, forward
+from synthvae.synths.parameters import ParameterSpace
 
 __all__ = ["FastVoice"]
 

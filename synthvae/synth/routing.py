@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from synthvae.parameters.space import ParameterSpace
 from synthvae.synth.reference import SOURCES, TARGETS
+from synthvae.synths.parameters import ParameterSpace
 
 __all__ = ["heard_as_pitch"]
 

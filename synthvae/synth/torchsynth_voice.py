@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from synthvae.parameters.space import ParameterSpace
 from synthvae.parameters.voice import import_torchsynth, torchsynth_modules
+from synthvae.synths.parameters import ParameterSpace
 
 __all__ = ["TorchsynthVoice"]
 

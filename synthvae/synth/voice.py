@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from synthvae.core.errors import UserError
-from synthvae.parameters.space import ParameterSpace
 from synthvae.synth.jacobian import jacobian
 from synthvae.synth.kernels.layout import NAMES
 from synthvae.synth.reference import render
+from synthvae.synths.parameters import ParameterSpace
 
 if TYPE_CHECKING:
     from synthvae.synth.fast import FastVoice

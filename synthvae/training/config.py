@@ -85,7 +85,7 @@ class TrainConfig(Settings):
     )
     metric_limited: bool = setting(
         True,
-        "Whether slopes count for no more than their total effect (`synthvae.perception.metric`).",
+        "Whether slopes count for no more than their total effect (`synthvae.synths.sensitivity`).",
         LOSS,
         flag=False,
     )

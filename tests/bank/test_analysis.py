@@ -11,7 +11,7 @@ from synthvae.audio.recordings import Recording
 from synthvae.bank.analysis import EMBEDDED, distances, embed, hear
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset
-from synthvae.presets.settings import RenderSettings
+from synthvae.synths.settings import RenderSettings
 
 RATE = 44100
 TIME = np.arange(RATE // 2) / RATE

@@ -20,8 +20,8 @@ from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset
 from synthvae.naming import name_sounds
 from synthvae.parameters.voice import VOICE_78
-from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
+from synthvae.synths.settings import RenderSettings
 
 
 def rendered(preset: Preset, small_voice: Voice) -> np.ndarray:

@@ -13,7 +13,7 @@ from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset, read_preset
 from synthvae.naming import name_sounds
 from synthvae.parameters.voice import VOICE_78
-from synthvae.presets.settings import RenderSettings
+from synthvae.synths.settings import RenderSettings
 
 
 def without_time(bank: Bank) -> list[dict[str, object]]:

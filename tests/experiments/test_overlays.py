@@ -15,8 +15,7 @@ from synthvae.data.presets import read_dataset
 from synthvae.experiments.cases import Case, list_cases, select_cases
 from synthvae.experiments.runner import Job, is_done, train_job
 from synthvae.parameters.voice import VOICE_63
-from synthvae.perception import metric_path, write_metric
-from synthvae.perception.metric import PerceptualMetric
+from synthvae.synths.sensitivity import PerceptualMetric, metric_path, write_metric
 from tests.conftest import SHORT
 
 #: With its table ``[case]`` or without.

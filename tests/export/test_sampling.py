@@ -26,7 +26,7 @@ from synthvae.export.sampling import (
     true_peak,
     whole_sound,
 )
-from synthvae.instruments.renderer import render_preset
+from synthvae.synths.rendering import render_preset
 
 KEYS = [48, 60, 72]
 

@@ -12,7 +12,7 @@ from synthvae.audio.notes import midi_number
 from synthvae.audio.pitch import track_pitch
 from synthvae.data.preset import Preset
 from synthvae.export import ExportOptions, export_presets
-from synthvae.presets.settings import RenderSettings
+from synthvae.synths.settings import RenderSettings
 
 if platform.machine() == "aarch64":
     pytest.skip("pysfizz has no wheel for Linux on ARM, so there is no SFZ player", allow_module_level=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synthvae.instruments.envelopes import release_seconds, rise_seconds, tail_seconds
-from synthvae.instruments.renderer import render_preset, with_values
+from synthvae.synths.rendering import render_preset, with_values
 
 
 def values(preset):

@@ -23,7 +23,7 @@ from synthvae.studio.maps import CLUSTERS_VERSION, VERSIONS, hearing
 from synthvae.studio.measured import measure_parts
 from synthvae.studio.security import Access
 from synthvae.studio.session import Session
-from synthvae.studio.sounds import Renderer
+from synthvae.synths.rendering import Renderer
 from synthvae.training.run import Run, load_run
 
 

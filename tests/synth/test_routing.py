@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import torch
 
-from synthvae.parameters.space import ParameterSpace
 from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.synth.routing import heard_as_pitch
 from synthvae.synth.voice import Voice
+from synthvae.synths.parameters import ParameterSpace
 from tests.synth.cube import interior
 
 #: These reach the waveform of the second oscillator, which is less steep the higher it plays.

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from synthvae.core.errors import UserError
-from synthvae.parameters.space import ParameterSpace
 from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.synth.kernels.layout import NAMES
 from synthvae.synth.voice import Voice
+from synthvae.synths.parameters import ParameterSpace
 from tests.synth.cube import corners, faces, interior
 
 

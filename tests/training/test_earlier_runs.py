@@ -13,8 +13,8 @@ from synthvae.core.files import load_tensors
 from synthvae.data.generation import generate_dataset
 from synthvae.data.presets import Dataset, read_dataset
 from synthvae.parameters.voice import VOICE_63
-from synthvae.presets.settings import RenderSettings
 from synthvae.synth.voice import Voice
+from synthvae.synths.settings import RenderSettings
 from synthvae.training.config import resolve_config
 from synthvae.training.log import read_metrics
 from synthvae.training.run import load_run

@@ -7,10 +7,10 @@ from typing import Any
 from fastapi import APIRouter
 
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
-from synthvae.parameters.space import Parameter
 from synthvae.studio.api.maps import columns
 from synthvae.studio.maps import VIEWS
 from synthvae.studio.session import Session
+from synthvae.synths.parameters import Parameter
 
 __all__ = ["routes"]
 

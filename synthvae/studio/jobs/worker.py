@@ -58,7 +58,7 @@ def _make(given: argparse.Namespace) -> None:
     from synthvae.studio.collection import read_collection
     from synthvae.studio.maps import make_layout
     from synthvae.studio.measured import measure_parts
-    from synthvae.studio.sounds import Renderer
+    from synthvae.synths.rendering import Renderer
     from synthvae.training.run import load_run
 
     torch.set_num_threads(1)
@@ -107,7 +107,7 @@ def _warm(run: Run) -> None:
 def _known_sounds(run: Run) -> SoundIndex | None:
     """The index that ``synthvae match`` made, if it has: making one takes too long for somebody who waits."""
     from synthvae.matching.index import index_path, open_index
-    from synthvae.presets.settings import RenderSettings
+    from synthvae.synths.settings import RenderSettings
 
     settings = RenderSettings(sample_rate=run.settings.sample_rate)
     return open_index(run.parameters, settings) if index_path(run.parameters, settings).exists() else None

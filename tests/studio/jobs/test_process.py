@@ -18,7 +18,7 @@ from synthvae.studio.errors import ConflictError
 from synthvae.studio.jobs.process import Worker
 from synthvae.studio.maps import CLUSTERS_VERSION, Maps, make_layout
 from synthvae.studio.measured import Measured, measure_parts
-from synthvae.studio.sounds import Renderer
+from synthvae.synths.rendering import Renderer
 from synthvae.training.run import load_run
 
 PATIENCE = 120.0

@@ -1,6 +1,6 @@
 /**
  * The map between a slider, which moves evenly in the unit cube, and human units: torchsynth's curves, as in
- * `synthvae.parameters.space`. With u in [0, 1] and curve c:
+ * `synthvae.synths.parameters`. With u in [0, 1] and curve c:
  *
  * plain:      human = a + (b - a) u^(1/c)
  * symmetric:  human = a + (b - a)/2 (1 + sign(d) |d|^(1/c)),  d = 2u - 1

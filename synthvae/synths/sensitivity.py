@@ -1,19 +1,4 @@
-"""The perceptual metric M(x) = J^T J / n of a preset x.
-
-J is the Jacobian of an audio feature with n entries with respect to the unit parameters, so that for a small step
-d the mean squared change of the feature is d^T M(x) d: for the log-mel spectrogram in dB², the unit of every figure
-here. Source: Han, Lostanlen and Lagrange, "Perceptual-Neural-Physical Sound Matching", ICASSP 2023, and "Learning
-to Solve Inverse Problems for Perceptual Sound Matching", IEEE/ACM TASLP 32, 2024.
-
-Through pitch the slopes are so steep (up to 1e6 dB per unit) that they hold for a millionth of the range, and a mean
-over presets is ruled by a few of them. So the mean is kept twice: as it is, and *limited*, where each parameter's
-slope in each preset counts for no more than its total effect over the whole range allows:
-
-    s_j = min(1, sqrt(e_j / (2 v_j M_jj))),   M limited = S M S,   S = diag(s),
-
-with e the total effect (`synthvae.perception.effect`) and v the variance of the parameter over presets, so that no
-diagonal entry says more than "exchanging this parameter changes the sound by e".
-"""
+"""What each parameter does to the sound over its whole range: Sobol's total effect."""
 
 from __future__ import annotations
 
@@ -24,23 +9,100 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
 from synthvae.data.presets import Dataset
 from synthvae.features import Feature
 
-__all__ = ["PerceptualMetric", "compute_metric", "limit_slopes", "metric_path", "read_metric", "write_metric"]
+__all__ = [
+    "EFFECT_PRESETS",
+    "PerceptualMetric",
+    "compute_metric",
+    "effect_on_dataset",
+    "limit_slopes",
+    "metric_path",
+    "read_metric",
+    "total_effect",
+    "write_metric",
+]
+
+BATCH = 64
+#: Presets between which values are exchanged: enough for the order of what is heard most, for seconds of work.
+EFFECT_PRESETS = 256
+
 
 FORMAT = "synthvae-metric"
 VERSION = 2
 TENSORS = ("mean", "limited", "effect", "ceiling", "presets")
 #: Presets whose Jacobian is computed at a time.
-BATCH = 8
+METRIC_BATCH = 8
 SAVE_SECONDS = 20.0
-
 Progress = Callable[[int], object]
+
+
+def total_effect(
+    voice: nn.Module,
+    feature: nn.Module,
+    unit: Tensor,
+    seed: int = 0,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Tensor:
+    """Mean squared change of a feature when one parameter alone is drawn anew.
+
+    Jansen's estimator of the total effect (Jansen, "Analysis of variance designs for model output", Computer
+    Physics Communications 117, 1999), without its division by twice the variance, so that it is in the feature's
+    unit squared and one half of it is the error of leaving the parameter out of an otherwise perfect answer.
+
+    Args:
+        voice: unit parameters ``(B, P)`` to audio ``(B, T)``.
+        feature: of the audio, real.
+        unit: presets ``(N, P)``, at least two; the new values of a parameter are those of the other presets.
+        seed: of the pairing.
+        progress: called with the number of parameters done.
+
+    Returns:
+        ``(P,)`` float64.
+
+    Raises:
+        ValueError: if there are fewer than two presets.
+    """
+    if len(unit) < 2:
+        raise ValueError(f"need at least two presets to exchange values between, got {len(unit)}")
+    order = torch.randperm(len(unit), generator=torch.Generator().manual_seed(seed))
+    partner = torch.empty_like(order)
+    partner[order] = order.roll(1)  # one cycle: nobody is its own partner
+    before = _features(voice, feature, unit)
+    effects = []
+    for column in range(unit.shape[1]):
+        changed = unit.clone()
+        changed[:, column] = unit[partner, column]
+        after = _features(voice, feature, changed)
+        effects.append(
+            sum((b - a).double().square().mean() * len(b) for a, b in zip(before, after, strict=True)) / len(unit)
+        )
+        progress(column + 1)
+    return torch.stack([torch.as_tensor(effect) for effect in effects])
+
+
+def _features(voice: nn.Module, feature: nn.Module, unit: Tensor) -> list[Tensor]:
+    with torch.inference_mode():
+        return [feature(voice(part)) for part in unit.split(BATCH)]
+
+
+def effect_on_dataset(
+    voice: nn.Module, feature: nn.Module, dataset: Dataset, progress: Callable[[int], object] = lambda done: None
+) -> Tensor:
+    """Total effects over the first presets of a dataset's training split; same arguments and return otherwise.
+
+    Raises:
+        UserError: if the split has fewer than two presets.
+    """
+    unit = dataset.split("train")[:EFFECT_PRESETS]
+    if len(unit) < 2:
+        raise UserError(f"{dataset.path}: one training preset; what a parameter does takes at least 2 to exchange")
+    return total_effect(voice, feature, unit, progress=progress)
 
 
 class DifferentiableVoice(Protocol):
@@ -87,7 +149,7 @@ class PerceptualMetric:
         """Root mean square slope of the feature along each parameter, ``(P,)``, per unit of the parameter.
 
         A local measure: through pitch the slope is so steep that no step worth the name follows it. What a
-        parameter does over its range is `synthvae.perception.effect.total_effect`.
+        parameter does over its range is `synthvae.synths.sensitivity.total_effect`.
         """
         return self.mean.diagonal().clamp_min(0.0).sqrt()
 
@@ -140,7 +202,7 @@ def compute_metric(
         voice: has ``jacobian``.
         feature: of the audio; complex ones count with real and imaginary parts.
         dataset: the presets.
-        effect: total effect of each parameter, ``(P,)``, from `synthvae.perception.effect`.
+        effect: total effect of each parameter, ``(P,)``, from `synthvae.synths.sensitivity`.
         limit: presets of the training split at most.
         keep: how many single matrices to keep, from the first preset on.
         resume_from: file of an unfinished computation; written as it goes on, and read first if it is there.
@@ -176,7 +238,7 @@ def compute_metric(
             done = int(found["done"])
     saved = _now()
     while done < len(unit):
-        part = unit[done : done + BATCH]
+        part = unit[done : done + METRIC_BATCH]
         single = _metric_of(voice.jacobian(part, feature))
         if not single.isfinite().all():
             row = done + int((~single.isfinite()).flatten(1).any(1).nonzero()[0])
@@ -185,7 +247,7 @@ def compute_metric(
         total += single.sum(dim=0)
         limited += limit_slopes(single, ceiling).sum(dim=0)
         if done < keep:
-            kept[done : done + BATCH] = single[: keep - done]
+            kept[done : done + METRIC_BATCH] = single[: keep - done]
         done += len(part)
         progress(done)
         if resume_from is not None and _now() - saved > SAVE_SECONDS:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
+from synthvae.data.preset import Preset
 from synthvae.features.mel import log_mel
 from synthvae.instruments.envelopes import tail_seconds
 from synthvae.synth.voice import Voice
+from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.settings import FEWEST_CONTROL_POINTS, RenderSettings
 from synthvae.training.run import Run
 
-__all__ = ["LONGEST", "Renderer"]
+__all__ = ["LONGEST", "Renderer", "render_all", "render_preset", "render_rows", "with_values"]
 
 Floats = NDArray[np.float32]
 
@@ -25,6 +32,14 @@ LONGEST = 10.0
 STEP = 0.25
 _KEPT = 8
 _BATCH = 128
+
+
+CHUNK = 8192
+Progress = Callable[[int], object]
+
+
+_MOST_KEPT = 8
+_RENDERING = threading.Lock()  # a Voice of many presets wants all cores as it is
 
 
 class Renderer:
@@ -110,3 +125,71 @@ class Renderer:
             while len(self._voices) > _KEPT:
                 self._voices.popitem(last=False)
             return voice
+
+
+def render_all(
+    voice: nn.Module, unit: Tensor, batch_size: int = 128, progress: Progress = lambda done: None
+) -> Iterator[Tensor]:
+    """Render presets batch by batch without gradients.
+
+    Args:
+        voice: a module from ``(B, P)`` to ``(B, T)``.
+        unit: ``(N, P)``.
+        batch_size: rows at a time.
+        progress: called with the number of sounds done.
+
+    Yields:
+        Audio ``(B, T)``.
+    """
+    for first in range(0, len(unit), batch_size):
+        with torch.inference_mode():
+            audio = voice(unit[first : first + batch_size])
+        yield audio
+        progress(min(first + batch_size, len(unit)))
+
+
+def render_rows(
+    human: NDArray[np.float64], parameters: ParameterSpace, settings: RenderSettings
+) -> NDArray[np.float32]:
+    """Render presets.
+
+    Args:
+        human: ``(B, P)`` in human units.
+        parameters: the columns.
+        settings: how.
+
+    Returns:
+        ``(B, T)``.
+    """
+    unit = torch.from_numpy(parameters.normalise(human).astype(np.float32))
+    with _RENDERING, torch.inference_mode():
+        audio = _voice(parameters, settings)(unit)
+    return audio.numpy()
+
+
+def render_preset(preset: Preset) -> NDArray[np.float32]:
+    """The preset's own sound, ``(T,)``."""
+    return render_rows(preset.human[None], preset.parameters, preset.settings)[0]
+
+
+def with_values(preset: Preset, seconds: float | None = None, **values: float) -> Preset:
+    """The preset with other values.
+
+    Args:
+        preset: what is changed.
+        seconds: length of its sound, or what two control points last if that is more; its own where None.
+        values: human values by name, ``__`` standing for the dot.
+    """
+    human = preset.human.copy()
+    for name, value in values.items():
+        human[preset.parameters.index(name.replace("__", "."))] = value
+    settings = preset.settings
+    if seconds is not None:
+        least = FEWEST_CONTROL_POINTS / settings.control_rate
+        settings = dataclasses.replace(settings, seconds=max(seconds, least))
+    return dataclasses.replace(preset, human=human, settings=settings)
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _voice(parameters: ParameterSpace, settings: RenderSettings) -> Voice:
+    return Voice(parameters, **settings.to_dict())

@@ -4,6 +4,6 @@
 sets this project uses, `VOICE_63` and `VOICE_78`.
 """
 
-from synthvae.parameters.space import Parameter, ParameterSpace
+from synthvae.synths.parameters import Parameter, ParameterSpace
 
 __all__ = ["Parameter", "ParameterSpace"]
