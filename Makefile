@@ -91,7 +91,7 @@ endef
 
 # Every command's help; generate, train, analyse, decode and explore; stored results; the Voice beside torchsynth's.
 MAIN_JOB := tests/cli/test_commands.py::test_every_command_has_an_example_in_its_help tests/cli/main_job.py \
-  tests/core/test_store.py tests/synth/test_reference.py tests/synth/test_fast.py::test_corners
+  tests/core/test_store.py tests/synths/voice/test_reference.py tests/synths/voice/test_fast.py::test_corners
 
 # Both have a PyTorch with CUDA, on Linux 6 GB on disk and about 3 GB to download (45 s where the index is fast): the index
 # has no other build for x86-64, so a higher lower bound would cost as much. No cache, which would keep them twice.

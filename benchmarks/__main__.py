@@ -166,8 +166,8 @@ def match(
     from synthvae.cli.progress import progress_bar
     from synthvae.matching.index import PRESETS, open_index
     from synthvae.matching.starts import encoder_of
-    from synthvae.parameters.voice import VOICE_63
     from synthvae.synths.settings import RenderSettings
+    from synthvae.synths.voice.parameters import VOICE_63
     from synthvae.training.run import load_run
 
     model = load_run(run, needs="parameters") if run is not None else None

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from benchmarks.voice import presets
 from synthvae.losses import LOSSES, AudioLoss, build_loss
-from synthvae.parameters.voice import VOICE_63
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.parameters import VOICE_63
+from synthvae.synths.voice.voice import Voice
 
 __all__ = ["CENTS", "LossMeasurement", "interval", "loss_table", "measure_losses", "pitch_direction"]
 

@@ -16,9 +16,9 @@ from synthvae.data.sampling import uniform_unit
 from synthvae.matching.engine import match
 from synthvae.matching.index import SoundIndex
 from synthvae.matching.target import Target, prepare_target, read_target
-from synthvae.synth.voice import Voice
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.settings import RenderSettings
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.run import Run
 
 __all__ = ["Matched", "Way", "match_table", "measure_match", "recordings", "voice_targets"]

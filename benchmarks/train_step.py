@@ -13,9 +13,9 @@ from benchmarks.voice import presets
 from synthvae.features import Frames
 from synthvae.losses import LOSSES, AudioLoss, build_loss
 from synthvae.models import ARCHITECTURES, VAE
-from synthvae.parameters.voice import VOICE_63
-from synthvae.synth.torchsynth_voice import TorchsynthVoice
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.oracle import TorchsynthVoice
+from synthvae.synths.voice.parameters import VOICE_63
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.tasks.presets import Objective, Weights
 
 __all__ = ["measure_train_step"]

@@ -12,10 +12,10 @@ from torch import Tensor
 from benchmarks.timing import Candidate, Measurement, measure
 from synthvae.core.provenance import hardware, versions
 from synthvae.features import build_feature
-from synthvae.parameters.voice import VOICE_63, VOICE_78
-from synthvae.synth.torchsynth_voice import TorchsynthVoice
-from synthvae.synth.voice import Voice
 from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.voice.oracle import TorchsynthVoice
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
+from synthvae.synths.voice.voice import Voice
 
 __all__ = ["check_equality", "first_call_seconds", "measure_voice", "peak_memory"]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthvae.analysis.saved import load_analysis
-    from synthvae.parameters.voice import VOICE_63, VOICE_78
-    from synthvae.synth.voice import Voice
+    from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
+    from synthvae.synths.voice.voice import Voice
     from synthvae.training.run import load_run
 
 __all__ = ["VOICE_63", "VOICE_78", "Voice", "load_analysis", "load_run"]
@@ -19,9 +19,9 @@ __all__ = ["VOICE_63", "VOICE_78", "Voice", "load_analysis", "load_run"]
 __version__ = "0.1.0"
 
 _HOMES = {
-    "VOICE_63": "synthvae.parameters.voice",
-    "VOICE_78": "synthvae.parameters.voice",
-    "Voice": "synthvae.synth.voice",
+    "VOICE_63": "synthvae.synths.voice.parameters",
+    "VOICE_78": "synthvae.synths.voice.parameters",
+    "Voice": "synthvae.synths.voice.voice",
     "load_analysis": "synthvae.analysis.saved",
     "load_run": "synthvae.training.run",
 }

@@ -21,9 +21,9 @@ from synthvae.data.generation import generate_dataset
 from synthvae.data.preset import Preset
 from synthvae.data.presets import Dataset, read_dataset
 from synthvae.models.selective import SelectiveVAE
-from synthvae.parameters.voice import VOICE_63, VOICE_78, import_torchsynth
-from synthvae.synth.voice import Voice
 from synthvae.synths.settings import RenderSettings
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78, import_torchsynth
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.config import resolve_config
 from synthvae.training.run import Run, load_run
 from synthvae.training.tasks.presets import PresetTask

@@ -49,7 +49,7 @@ for name in modules:
 
 from synthvae.core.files import atomic_write
 from synthvae.data.presets import read_dataset
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.voice import Voice
 
 dataset = read_dataset(Path(sys.argv[1]))
 audio = Voice(dataset.parameters, **dataset.header.settings.to_dict())(dataset.unit[:2])

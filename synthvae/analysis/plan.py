@@ -65,8 +65,8 @@ from synthvae.metrics.distances import measure_distances
 from synthvae.metrics.embeddings.base import Embedding
 from synthvae.metrics.reconstruction import derangement
 from synthvae.models import parse_architecture
-from synthvae.synth.voice import Voice
 from synthvae.synths.rendering import render_all
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.run import Run
 
 __all__ = ["SURVEY_SEEDS", "MapPlan", "Work", "cache_directory", "usual_workers"]

@@ -19,9 +19,9 @@ from synthvae.data.preset import Preset
 from synthvae.features.mel import log_mel
 from synthvae.metrics.embeddings.logmel import logmel_embedding
 from synthvae.naming import name_sounds
-from synthvae.parameters.voice import VOICE_78
-from synthvae.synth.voice import Voice
 from synthvae.synths.settings import RenderSettings
+from synthvae.synths.voice.parameters import VOICE_78
+from synthvae.synths.voice.voice import Voice
 
 __all__ = ["EMBEDDED", "LONGEST", "Heard", "distances", "embed", "hear"]
 

@@ -14,8 +14,8 @@ from typing import Any
 from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset, check_name, round_significant
-from synthvae.parameters.voice import VOICE_78
 from synthvae.synths.settings import RenderSettings
+from synthvae.synths.voice.parameters import VOICE_78
 
 __all__ = ["COLUMNS", "Entry", "all_values", "bank_name", "checked_tags", "content_hash"]
 

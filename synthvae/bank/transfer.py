@@ -17,9 +17,9 @@ from synthvae.core.json import check_target, dump_json, load_json
 from synthvae.data.names import slug
 from synthvae.data.preset import Preset
 from synthvae.data.writing import write_sounds
-from synthvae.parameters.voice import VOICE_78
-from synthvae.synth.voice import Voice
 from synthvae.synths.settings import SYNTH, RenderSettings, check_format
+from synthvae.synths.voice.parameters import VOICE_78
+from synthvae.synths.voice.voice import Voice
 
 __all__ = ["FORMAT", "Imported", "file_names", "read_bank_json", "write_bank_json", "write_files"]
 

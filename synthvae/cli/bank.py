@@ -79,7 +79,7 @@ def add(
 
     from synthvae.bank.entries import bank_name, checked_tags
     from synthvae.data.preset import read_presets
-    from synthvae.parameters.voice import VOICE_78
+    from synthvae.synths.voice.parameters import VOICE_78
 
     found = [pair for path in presets for pair in read_presets(path, VOICE_78)]
     if name is not None:
@@ -362,7 +362,7 @@ def _like(bank: Bank, text: str) -> tuple[Recording | Preset | NDArray[np.float6
     from synthvae.audio.recordings import read_recording
     from synthvae.bank.analysis import LONGEST
     from synthvae.data.preset import read_preset
-    from synthvae.parameters.voice import VOICE_78
+    from synthvae.synths.voice.parameters import VOICE_78
 
     path = Path(text)
     if path.suffix.lower() == ".json":

@@ -96,7 +96,7 @@ def print_entry(entry: Entry, values: bool) -> None:
     """Print all that is known of a preset, a line each; with `values` all its parameters."""
     from synthvae.audio.descriptors import PRESET_DESCRIPTORS
     from synthvae.audio.notes import note_name
-    from synthvae.parameters.voice import VOICE_78
+    from synthvae.synths.voice.parameters import VOICE_78
 
     settings = entry.settings
     print(f"#{entry.id} {entry.name}")

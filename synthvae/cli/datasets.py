@@ -49,8 +49,8 @@ def generate_dataset(
         raise UserError(f"--parameters is {parameters}; choose 63 (the thesis's set) or 78 (all)")
     from synthvae.core.json import check_target
     from synthvae.data import generation
-    from synthvae.parameters.voice import VOICE_63, VOICE_78
     from synthvae.synths.settings import RenderSettings
+    from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
 
     check_target(out, overwrite)
     with progress_bar("drawing presets", size) as update:
@@ -84,7 +84,7 @@ def render(
     from synthvae.data.preset import Preset
     from synthvae.data.presets import read_dataset
     from synthvae.naming import name_sounds
-    from synthvae.synth.voice import Voice
+    from synthvae.synths.voice.voice import Voice
 
     check_sample_format(sample_format)
     data = read_dataset(dataset)
@@ -126,8 +126,8 @@ def metric(
     from synthvae.features import build_feature
     from synthvae.report.document import write_csv
     from synthvae.report.figures import save_figure, sensitivity_chart
-    from synthvae.synth.voice import Voice
     from synthvae.synths import sensitivity
+    from synthvae.synths.voice.voice import Voice
 
     data = read_dataset(dataset)
     path = sensitivity.metric_path(dataset, feature)

@@ -67,7 +67,7 @@ def export(
     from synthvae.data.preset import check_name, read_presets
     from synthvae.export import ExportOptions, described, export_presets
     from synthvae.export.sampling import parse_key
-    from synthvae.parameters.voice import VOICE_78
+    from synthvae.synths.voice.parameters import VOICE_78
 
     options = ExportOptions(
         sample_format,

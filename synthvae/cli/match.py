@@ -64,9 +64,9 @@ def match(
     from synthvae.matching import engine
     from synthvae.matching.index import PRESETS, index_path, open_index
     from synthvae.matching.target import read_target
-    from synthvae.parameters import voice as spaces
     from synthvae.report.match import write_match
     from synthvae.synths.settings import RenderSettings
+    from synthvae.synths.voice import parameters as spaces
     from synthvae.training.run import load_run
 
     check_sample_format(sample_format)

@@ -29,8 +29,8 @@ def play(
     from synthvae.data.preset import read_preset
     from synthvae.export.sampling import LOUDNESS, common_level, on_key, parse_key, whole_sound
     from synthvae.export.sfz import play_sound
-    from synthvae.parameters.voice import VOICE_78
     from synthvae.synths.rendering import render_preset
+    from synthvae.synths.voice.parameters import VOICE_78
 
     key = None if note is None else parse_key(note, "--note")
     chosen = read_preset(preset, VOICE_78)

@@ -120,7 +120,7 @@ def train(
     settings = resolve_config(overlay, {**flags, "then": {"loss": then, "epochs": then_epochs}})
     from synthvae.data.presets import read_dataset
     from synthvae.losses import LOSSES
-    from synthvae.synth.voice import Voice
+    from synthvae.synths.voice.voice import Voice
     from synthvae.training.tasks.presets import PresetTask
     from synthvae.training.trainer import Interrupted, Trainer
 

@@ -18,9 +18,9 @@ from synthvae.data.presets import Dataset, read_dataset
 from synthvae.experiments.cases import Case, dataset_size, scale_label, scaled
 from synthvae.features import build_feature
 from synthvae.losses import LOSSES
-from synthvae.parameters.voice import VOICE_63
-from synthvae.synth.voice import Voice
 from synthvae.synths.sensitivity import compute_metric, effect_on_dataset, metric_path, write_metric
+from synthvae.synths.voice.parameters import VOICE_63
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.config import TrainConfig
 from synthvae.training.run import read_description
 from synthvae.training.tasks.presets import PresetTask

@@ -2,7 +2,6 @@
 
 from synthvae.audio.joining import write_joined
 from synthvae.data.writing import write_presets
-from synthvae.exploration.groups import GROUPS
 from synthvae.exploration.latent_files import (
     Latents,
     decode_to_files,
@@ -15,6 +14,7 @@ from synthvae.exploration.latent_files import (
 from synthvae.exploration.morph import WAYS, Walk, blend, morph
 from synthvae.exploration.paths import straight_line
 from synthvae.exploration.vary import Variations, vary
+from synthvae.synths.voice.groups import GROUPS
 
 __all__ = [
     "GROUPS",

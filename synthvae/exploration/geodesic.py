@@ -25,7 +25,7 @@ from torch import Tensor
 
 from synthvae.exploration.paths import within
 from synthvae.metrics.logmel_distance import LogMelDistance
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.voice import Voice
 
 __all__ = ["Geodesic", "shorten"]
 

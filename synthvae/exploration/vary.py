@@ -25,10 +25,10 @@ from torch import Tensor
 
 from synthvae.core.checks import check_seed
 from synthvae.core.errors import UserError
-from synthvae.exploration.groups import columns_of
 from synthvae.exploration.morph import SAME, check_presets
 from synthvae.exploration.paths import angles, residual, within
 from synthvae.metrics.logmel_distance import LogMelDistance, pairwise
+from synthvae.synths.voice.groups import columns_of
 from synthvae.training.run import Run
 
 __all__ = ["MOST", "Variations", "vary"]
@@ -95,7 +95,7 @@ def vary(
         unit: the preset ``(P,)``.
         amount: how far the furthest sounds from the preset: 0 is the preset itself, 1 as far as a random sound.
         count: C, how many, 1 to 256.
-        keep: groups (`synthvae.exploration.groups`) or parameters that keep the preset's values to the bit.
+        keep: groups (`synthvae.synths.voice.groups`) or parameters that keep the preset's values to the bit.
         seed: of the draws.
 
     Returns:

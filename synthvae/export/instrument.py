@@ -41,8 +41,8 @@ from synthvae.export.sampling import Level, common_level, sample_keys, sampled_k
 from synthvae.export.sfz import has_instrument, instrument_files
 from synthvae.export.torchsynth_format import torchsynth_document
 from synthvae.naming import name_sounds
-from synthvae.parameters.voice import VOICE_78
 from synthvae.synths.rendering import render_preset
+from synthvae.synths.voice.parameters import VOICE_78
 
 __all__ = ["Exported", "described", "export_presets", "file_stems", "without_note", "write_folder"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from synthvae.audio.files import SAMPLER_FORMATS
 from synthvae.core.errors import UserError
 from synthvae.export.sampling import HIGHEST_KEY, LOUDNESS, check_loudness, sampled_keys, switch_keys
-from synthvae.parameters.voice import VOICE_78
+from synthvae.synths.voice.parameters import VOICE_78
 
 __all__ = ["TARGETS", "ExportOptions", "length_name"]
 

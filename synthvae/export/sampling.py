@@ -27,8 +27,8 @@ from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset
 from synthvae.export.loops import Loop, find_loop, make_seamless, play_loop
-from synthvae.instruments.envelopes import rise_seconds, tail_seconds
 from synthvae.synths.rendering import render_preset, render_rows, with_values
+from synthvae.synths.voice.tail import rise_seconds, tail_seconds
 
 __all__ = [
     "CEILING",

@@ -26,7 +26,7 @@ from synthvae.data.names import slug
 from synthvae.data.preset import Preset
 from synthvae.export.options import length_name
 from synthvae.export.sampling import Articulation, Level, Sample, common_level, key_name, switch_keys
-from synthvae.instruments.envelopes import release_seconds
+from synthvae.synths.voice.tail import release_seconds
 
 __all__ = ["SAMPLES", "has_instrument", "instrument_files", "play_sound"]
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from synthvae.data.preset import TORCHSYNTH_FORMAT, Preset, round_significant
-from synthvae.parameters.voice import VOICE_78
 from synthvae.synths.settings import SYNTH
+from synthvae.synths.voice.parameters import VOICE_78
 
 __all__ = ["torchsynth_document", "torchsynth_parameters"]
 

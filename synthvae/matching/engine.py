@@ -18,9 +18,9 @@ from synthvae.matching.local import SEARCHES
 from synthvae.matching.objective import Objective, Stopped
 from synthvae.matching.starts import encoder_of, starts_of_encoder, starts_of_index
 from synthvae.matching.target import Target
-from synthvae.synth.voice import Voice
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.settings import RenderSettings
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.run import Run
 
 __all__ = ["BUDGET", "Candidate", "MatchResult", "Progress", "budget_for", "match"]

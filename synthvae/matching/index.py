@@ -22,9 +22,9 @@ from synthvae.core.files import load_tensors, save_tensors
 from synthvae.data.sampling import uniform_unit
 from synthvae.features.mel import log_mel
 from synthvae.metrics.embeddings.logmel import logmel_embedding
-from synthvae.synth.voice import Voice
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.settings import RenderSettings
+from synthvae.synths.voice.voice import Voice
 
 __all__ = ["PRESETS", "SoundIndex", "index_path", "open_index"]
 

@@ -30,7 +30,7 @@ MEMORY, SQUARE_MEMORY, FLAT = 0.9, 0.98, 1e-3
 
 
 def climb(objective: Objective, unit: Tensor, steps: int) -> Population:
-    """Adam with phases held (`synthvae.synth.Voice.forward`), each preset's gradient clipped.
+    """Adam with phases held (`synthvae.synths.voice.Voice.forward`), each preset's gradient clipped.
 
     Kingma and Ba, arXiv:1412.6980. Dividing by the root mean square of a parameter's own slope gives each parameter a
     step of its own, as large where it is hardly heard as where it is heard most.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from synthvae.features.log_mel_resolutions import MultiResolutionLogMel
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.voice import Voice
 
 __all__ = ["GRADIENT_COST", "Compared", "Found", "Objective", "Stopped"]
 

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from synthvae.data.preset import Preset
 from synthvae.features.mel import log_mel
-from synthvae.instruments.envelopes import tail_seconds
-from synthvae.synth.voice import Voice
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.settings import FEWEST_CONTROL_POINTS, RenderSettings
+from synthvae.synths.voice.tail import tail_seconds
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.run import Run
 
 __all__ = ["LONGEST", "Renderer", "render_all", "render_preset", "render_rows", "with_values"]

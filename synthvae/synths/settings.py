@@ -38,7 +38,7 @@ class RenderSettings:
     control_rate: int = 441
 
     def to_dict(self) -> dict[str, Any]:
-        """As header fields; also the keyword arguments of `synthvae.synth.Voice`."""
+        """As header fields; also the keyword arguments of `synthvae.synths.voice.Voice`."""
         return asdict(self)
 
     @classmethod

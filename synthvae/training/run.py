@@ -28,9 +28,9 @@ from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, load_tensors
 from synthvae.core.provenance import hardware, versions
 from synthvae.data.presets import Dataset
-from synthvae.synth.voice import Voice
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.settings import RenderSettings, check_format
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.log import read_metrics
 from synthvae.training.tasks.base import PARAMETERS, Task
 from synthvae.training.tasks.registry import PRESETS, find_task

@@ -11,10 +11,10 @@ from synthvae.data.generation import generate_dataset
 from synthvae.data.presets import read_dataset
 from synthvae.metrics.embeddings import build_embedding
 from synthvae.metrics.kernel import kernel_distance
-from synthvae.parameters.voice import VOICE_63
 from synthvae.report.analysis import plan_analysis
-from synthvae.synth.voice import Voice
 from synthvae.synths.settings import RenderSettings
+from synthvae.synths.voice.parameters import VOICE_63
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.config import resolve_config
 from synthvae.training.run import load_run
 from synthvae.training.tasks.presets import PresetTask

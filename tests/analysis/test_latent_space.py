@@ -11,7 +11,7 @@ from synthvae.audio.descriptors import DESCRIPTORS, describe
 from synthvae.data.presets import Dataset
 from synthvae.maps.clusters import MapSettings
 from synthvae.maps.stability import survey_latents, survey_noise
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.run import load_run
 
 

@@ -12,7 +12,7 @@ from synthvae.analysis.sounds import MAPPED, presets_to_map
 from synthvae.core.errors import UserError
 from synthvae.data.generation import generate_dataset
 from synthvae.data.presets import Dataset, read_dataset
-from synthvae.parameters.voice import VOICE_63, VOICE_78
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
 
 
 def test_the_training_presets_come_first_and_the_rest_is_in_no_split(small_dataset: Dataset):

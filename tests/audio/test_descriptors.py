@@ -10,7 +10,7 @@ import torch
 from synthvae.audio.descriptors import DESCRIPTORS, NEUTRAL, change, describe, level_track, pitch_track, wavering
 from synthvae.audio.pitch import track_pitch
 from synthvae.core.errors import UserError
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.voice import Voice
 
 RATE = 44100
 TIME = np.arange(RATE) / RATE

@@ -12,8 +12,8 @@ from scipy.signal import lfilter
 
 from synthvae.audio.loudness import integrated_loudness
 from synthvae.data.sampling import uniform_unit
-from synthvae.parameters.voice import VOICE_63
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.parameters import VOICE_63
+from synthvae.synths.voice.voice import Voice
 
 RATE = 48000
 #: BS.1770-4, tables 1 and 2.

@@ -8,8 +8,8 @@ import torch
 from synthvae.audio import pitch
 from synthvae.audio.pitch import LOWEST, Pitch, check_sounds, f0_error_cents, loud_frames, track_pitch
 from synthvae.core.errors import UserError
-from synthvae.parameters.voice import VOICE_78
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.parameters import VOICE_78
+from synthvae.synths.voice.voice import Voice
 
 RATE = 44100
 

@@ -19,9 +19,9 @@ from synthvae.bank import bank as module
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset
 from synthvae.naming import name_sounds
-from synthvae.parameters.voice import VOICE_78
-from synthvae.synth.voice import Voice
 from synthvae.synths.settings import RenderSettings
+from synthvae.synths.voice.parameters import VOICE_78
+from synthvae.synths.voice.voice import Voice
 
 
 def rendered(preset: Preset, small_voice: Voice) -> np.ndarray:

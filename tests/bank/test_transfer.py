@@ -12,8 +12,8 @@ from synthvae.bank.transfer import FORMAT, file_names, read_bank_json, write_fil
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset, read_preset
 from synthvae.naming import name_sounds
-from synthvae.parameters.voice import VOICE_78
 from synthvae.synths.settings import RenderSettings
+from synthvae.synths.voice.parameters import VOICE_78
 
 
 def without_time(bank: Bank) -> list[dict[str, object]]:

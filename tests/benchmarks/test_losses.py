@@ -6,8 +6,8 @@ from scipy.stats import binomtest
 
 from benchmarks.losses import combinations, interval, loss_table, measure_losses, pitch_direction
 from synthvae.losses import LOSSES, AudioLoss, build_loss
-from synthvae.parameters.voice import VOICE_63
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.parameters import VOICE_63
+from synthvae.synths.voice.voice import Voice
 
 
 class Towards(AudioLoss):

@@ -13,7 +13,7 @@ import torch
 from synthvae import load_analysis
 from synthvae.core.files import load_tensors, save_tensors
 from synthvae.data.presets import Dataset
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.voice import Voice
 from tests.cli.refusal import refused
 from tests.report.documented import documented, used
 

@@ -17,7 +17,7 @@ from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.bank import Bank
 from synthvae.bank import bank as module
 from synthvae.data.preset import Preset, read_preset, write_preset
-from synthvae.parameters.voice import VOICE_78
+from synthvae.synths.voice.parameters import VOICE_78
 from tests.cli.refusal import refused
 
 Command = Callable[..., tuple[int, str, str]]

@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from synthvae.data.preset import read_preset
-from synthvae.parameters.voice import VOICE_63
+from synthvae.synths.voice.parameters import VOICE_63
 from synthvae.training.run import load_run
 from tests.cli.refusal import refused
 

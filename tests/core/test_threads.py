@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from synthvae.core import threads
-from synthvae.parameters.voice import VOICE_63
-from synthvae.synth.voice import Voice
-from tests.synth.cube import interior
+from synthvae.synths.voice.parameters import VOICE_63
+from synthvae.synths.voice.voice import Voice
+from tests.synths.voice.cube import interior
 
 
 @pytest.fixture(autouse=True)

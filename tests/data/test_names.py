@@ -8,8 +8,8 @@ import pytest
 
 from synthvae.data.names import LONGEST_SLUG, earlier_files, slug
 from synthvae.data.preset import Preset, write_preset
-from synthvae.parameters.voice import VOICE_63
 from synthvae.synths.settings import RenderSettings
+from synthvae.synths.voice.parameters import VOICE_63
 
 PRESET = Preset(VOICE_63, VOICE_63.denormalise(np.full(63, 0.5)), RenderSettings())
 

@@ -12,8 +12,8 @@ import soundfile
 from synthvae.audio.files import wav_bytes, write_wav
 from synthvae.core.errors import UserError
 from synthvae.data.preset import LATENTS_FORMAT, Preset, read_preset, read_presets, write_preset
-from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.synths.settings import RenderSettings
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from synthvae.data.generation import generate_dataset, parse_splits
 from synthvae.data.presets import Dataset, read_dataset, write_dataset
 from synthvae.data.sampling import synth1b1_unit, uniform_unit
 from synthvae.data.writing import parse_indices
-from synthvae.parameters.voice import VOICE_63, VOICE_78
-from synthvae.synth.voice import Voice
 from synthvae.synths.settings import RenderSettings
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
+from synthvae.synths.voice.voice import Voice
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from scipy import stats
 
 from synthvae.data.preset import round_significant
 from synthvae.data.sampling import synth1b1_unit, uniform_unit
-from synthvae.parameters.voice import VOICE_63, VOICE_78, import_torchsynth
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78, import_torchsynth
 
 
 def test_any_shard_equals_its_part_of_the_whole():

@@ -22,7 +22,7 @@ from synthvae.experiments.distances import (
 from synthvae.experiments.runner import Job
 from synthvae.metrics.embeddings import build_embedding
 from synthvae.metrics.frechet import GaussianStatistics, frechet_distance
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.run import load_run
 
 #: The embedding that needs no weights, as if it were a pretrained one.

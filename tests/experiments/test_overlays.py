@@ -14,8 +14,8 @@ from synthvae.data.generation import generate_dataset
 from synthvae.data.presets import read_dataset
 from synthvae.experiments.cases import Case, list_cases, select_cases
 from synthvae.experiments.runner import Job, is_done, train_job
-from synthvae.parameters.voice import VOICE_63
 from synthvae.synths.sensitivity import PerceptualMetric, metric_path, write_metric
+from synthvae.synths.voice.parameters import VOICE_63
 from tests.conftest import SHORT
 
 #: With its table ``[case]`` or without.

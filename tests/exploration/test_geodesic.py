@@ -5,7 +5,7 @@ import torch
 from synthvae.exploration.geodesic import shorten
 from synthvae.exploration.paths import ParameterPath, angles
 from synthvae.metrics.logmel_distance import LogMelDistance, consecutive
-from synthvae.parameters.voice import VOICE_63
+from synthvae.synths.voice.parameters import VOICE_63
 from synthvae.training.run import load_run
 
 

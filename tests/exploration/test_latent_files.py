@@ -11,7 +11,7 @@ from synthvae.core.errors import UserError
 from synthvae.data.generation import generate_dataset
 from synthvae.data.writing import write_presets
 from synthvae.exploration.latent_files import find_dataset, find_preset, find_presets, find_run, units
-from synthvae.parameters.voice import VOICE_63
+from synthvae.synths.voice.parameters import VOICE_63
 
 
 def test_the_run_that_was_trained_last_is_found_and_told(tmp_path: Path):

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from synthvae.core.errors import UserError
-from synthvae.exploration.groups import GROUPS, columns_of
 from synthvae.exploration.vary import vary
 from synthvae.metrics.logmel_distance import LogMelDistance, pairwise
-from synthvae.parameters.voice import VOICE_63, VOICE_78
+from synthvae.synths.voice.groups import GROUPS, columns_of
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
 
 
 @pytest.fixture(scope="module")

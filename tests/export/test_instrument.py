@@ -18,9 +18,9 @@ from synthvae.data.presets import Dataset
 from synthvae.export import ExportOptions, described, export_presets
 from synthvae.export.instrument import file_stems, without_note, write_folder
 from synthvae.export.sampling import integrated_loudness
-from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.synths.rendering import render_preset
 from synthvae.synths.settings import RenderSettings
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
 
 FAST = {"lowest": 60, "highest": 72, "every": 6, "lengths": (0.1, 0.3)}
 

@@ -13,8 +13,8 @@ import torch
 from synthvae.data.preset import Preset, read_presets
 from synthvae.export import export_presets, torchsynth_format
 from synthvae.export.torchsynth_format import USAGE
-from synthvae.parameters.voice import VOICE_63, VOICE_78, import_torchsynth
 from synthvae.synths.rendering import render_preset
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78, import_torchsynth
 from tests.conftest import SHORT
 
 

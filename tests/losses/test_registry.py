@@ -10,7 +10,7 @@ import torch
 from synthvae.core.errors import UserError
 from synthvae.features import Frames, build_feature
 from synthvae.losses import LOSSES, build_loss
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.voice import Voice
 
 RATE = 8000
 ON_SOUND = [name for name, spec in LOSSES.items() if spec.compares != "parameters"]

@@ -18,8 +18,8 @@ from synthvae.matching.objective import Objective
 from synthvae.matching.starts import encoder_of, starts_of_encoder
 from synthvae.matching.target import Target, prepare_target
 from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, write_encoder
-from synthvae.parameters.voice import VOICE_63, VOICE_78
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.run import load_run
 from tests.conftest import SHORT
 

@@ -9,8 +9,8 @@ import torch
 
 from synthvae.data.sampling import uniform_unit
 from synthvae.matching.index import SEED, SoundIndex, index_path, open_index
-from synthvae.parameters.voice import VOICE_63, VOICE_78
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
+from synthvae.synths.voice.voice import Voice
 from tests.conftest import SHORT
 
 COUNT = 300

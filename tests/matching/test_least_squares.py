@@ -10,7 +10,7 @@ from torch import Tensor
 
 from synthvae.matching.least_squares import least_squares
 from synthvae.matching.objective import Compared, Objective
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.voice import Voice
 
 
 def linear(matrix: Tensor, wanted: Tensor) -> SimpleNamespace:

@@ -9,7 +9,7 @@ import torch
 
 from synthvae.matching.local import SEARCHES, climb
 from synthvae.matching.objective import Objective
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.voice import Voice
 
 BUDGET = 900
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from synthvae.matching.objective import GRADIENT_COST, Objective, Stopped
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.voice import Voice
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from synthvae.core.errors import UserError
 from synthvae.data.sampling import uniform_unit
 from synthvae.naming import Named, name_sounds
 from synthvae.naming.words import LONGEST
-from synthvae.parameters.voice import VOICE_63
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.parameters import VOICE_63
+from synthvae.synths.voice.voice import Voice
 
 RATE = 44100
 TIME = torch.arange(RATE, dtype=torch.float64) / RATE

@@ -205,7 +205,7 @@ def test_sliders_are_as_curved_as_the_parameters(visit: Visit):
             });
         }"""
     )
-    from synthvae.parameters.voice import VOICE_63
+    from synthvae.synths.voice.parameters import VOICE_63
 
     units = np.array([[0.0, 0.1, 0.5, 0.77, 1.0]]).repeat(63, 0).T
     expected = VOICE_63.denormalise(units).T

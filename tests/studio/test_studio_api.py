@@ -15,12 +15,12 @@ from starlette.testclient import TestClient
 
 from synthvae.bank import Bank
 from synthvae.data.preset import read_preset
-from synthvae.parameters.voice import VOICE_78
 from synthvae.studio.app import create_app
 from synthvae.studio.collection import from_dataset
 from synthvae.studio.measured import measure_parts, part_path
 from synthvae.studio.security import Access
 from synthvae.studio.session import Session
+from synthvae.synths.voice.parameters import VOICE_78
 from synthvae.training.run import Run
 
 

@@ -6,8 +6,8 @@ import torch
 
 from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
-from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.synths import Parameter, ParameterSpace
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
 
 SPACES = [VOICE_63, VOICE_78]
 

@@ -11,7 +11,6 @@ from synthvae.core.errors import UserError
 from synthvae.core.files import save_tensors
 from synthvae.data.presets import Dataset
 from synthvae.features import build_feature
-from synthvae.synth.voice import Voice
 from synthvae.synths.sensitivity import (
     compute_metric,
     effect_on_dataset,
@@ -20,6 +19,7 @@ from synthvae.synths.sensitivity import (
     total_effect,
     write_metric,
 )
+from synthvae.synths.voice.voice import Voice
 
 EFFECT = torch.linspace(0.01, 0.4, 63)
 LOGMEL = build_feature("logmel", 16000)

@@ -12,9 +12,9 @@ import torch
 from synthvae.core.files import load_tensors
 from synthvae.data.generation import generate_dataset
 from synthvae.data.presets import Dataset, read_dataset
-from synthvae.parameters.voice import VOICE_63
-from synthvae.synth.voice import Voice
 from synthvae.synths.settings import RenderSettings
+from synthvae.synths.voice.parameters import VOICE_63
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.config import resolve_config
 from synthvae.training.log import read_metrics
 from synthvae.training.run import load_run

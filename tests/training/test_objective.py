@@ -4,7 +4,7 @@ import torch
 
 from synthvae.losses import build_loss
 from synthvae.models import VAE
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.clipping import clip_gradient_per_preset
 from synthvae.training.tasks.presets import Objective, Weights, typical
 

@@ -11,10 +11,9 @@ import torch
 from synthvae.core.errors import UserError
 from synthvae.data.presets import Dataset, read_dataset
 from synthvae.features import build_feature
-from synthvae.parameters.voice import VOICE_63
-from synthvae.synth.routing import heard_as_pitch
-from synthvae.synth.voice import Voice
 from synthvae.synths.sensitivity import compute_metric, effect_on_dataset, metric_path, write_metric
+from synthvae.synths.voice.parameters import VOICE_63, heard_as_pitch
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.config import TrainConfig, resolve_config
 from synthvae.training.tasks.presets import Preparation, PresetTask, perceptual_loss
 

@@ -13,7 +13,7 @@ from synthvae import load_run
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
 from synthvae.data.presets import Dataset
-from synthvae.parameters.voice import VOICE_63, VOICE_78
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
 
 
 @pytest.fixture

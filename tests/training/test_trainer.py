@@ -14,8 +14,8 @@ import torch
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors
 from synthvae.data.presets import Dataset
-from synthvae.synth.voice import Voice
 from synthvae.synths.sensitivity import PerceptualMetric
+from synthvae.synths.voice.voice import Voice
 from synthvae.training import trainer
 from synthvae.training.config import TrainConfig, resolve_config
 from synthvae.training.run import load_run

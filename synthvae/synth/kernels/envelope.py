@@ -21,7 +21,7 @@ import math
 from synthvae.synth.kernels.arithmetic import power
 from synthvae.synth.kernels.compile import plain, summing, wide
 from synthvae.synth.kernels.layout import DURATION
-from synthvae.synth.reference import EPSILON
+from synthvae.synths.voice.reference import EPSILON
 
 __all__ = ["envelope", "envelope_backward", "envelope_tangent"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.synth.reference import LFO_SHAPES, SOURCES, TARGETS
+from synthvae.synths.voice.reference import LFO_SHAPES, SOURCES, TARGETS
 
 __all__ = ["BLOCK", "CHUNK", "LANES", "NAMES", "blocks", "chunks"]
 

@@ -17,7 +17,7 @@ from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors
 from synthvae.features.log_mel_resolutions import MultiResolutionLogMel
 from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, write_encoder
-from synthvae.synth.voice import Voice
+from synthvae.synths.voice.voice import Voice
 from synthvae.training.lock import alone_in
 from synthvae.training.run import WEIGHTS, Run, has_ability
 from synthvae.training.settings import DATA, Settings, setting

@@ -21,9 +21,9 @@ from synthvae.features import EVERY_FRAME, Frames, build_feature
 from synthvae.losses import LOSSES, AudioLoss, BetaController, PnpLoss, build_loss
 from synthvae.losses.terms import clamp_penalty, free_bits, kl_divergence, parameter_error
 from synthvae.models import LatentModel, SelectiveVAE, VAEOutput, build_model, parse_architecture
-from synthvae.synth.routing import heard_as_pitch
 from synthvae.synths.sensitivity import PerceptualMetric, effect_on_dataset, metric_path, read_metric
 from synthvae.synths.settings import SYNTH
+from synthvae.synths.voice.parameters import heard_as_pitch
 from synthvae.training.clipping import clip_gradient_per_preset
 from synthvae.training.config import TrainConfig, resolve_config
 from synthvae.training.schedules import kl_factor

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from synthvae.parameters.voice import VOICE_63, VOICE_78
-from synthvae.synth.reference import SOURCES, TARGETS, _limit, control_signals, render
-from synthvae.synth.torchsynth_voice import TorchsynthVoice
-from synthvae.synth.voice import control_points, noise_signal
 from synthvae.synths.parameters import ParameterSpace
-from tests.synth.cube import corners, faces, interior
+from synthvae.synths.voice.oracle import TorchsynthVoice
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
+from synthvae.synths.voice.reference import SOURCES, TARGETS, _limit, control_signals, render
+from synthvae.synths.voice.voice import control_points, noise_signal
+from tests.synths.voice.cube import corners, faces, interior
 
 SPACES = pytest.mark.parametrize("space", [VOICE_63, VOICE_78], ids=["63", "78"])
 

@@ -1,6 +1,6 @@
 """The Voice on a CPU in float32, by compiled kernels with a hand-derived backward pass.
 
-`synthvae.synth.reference` is the definition; `synthvae.synth.kernels` computes the same to float32's accuracy.
+`synthvae.synths.voice.reference` is the definition; `synthvae.synth.kernels` computes the same to float32's accuracy.
 The kernels are compiled on first use and cached on disk. Importing this module loads numba.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from synthvae.parameters.voice import ROUTE_SOURCES
+from synthvae.synths.voice.parameters import ROUTE_SOURCES
 
 __all__ = ["release_seconds", "rise_seconds", "tail_seconds"]
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from numba import njit
 
-from synthvae.parameters.voice import VOICE_63, VOICE_78
 from synthvae.synth.kernels import arithmetic, compile, spectrum
 from synthvae.synth.kernels.layout import BLOCK, CHUNK, LANES, NAMES, blocks, chunks
 from synthvae.synth.kernels.vector import load, root, splat, store
-from synthvae.synth.voice import Voice
-from tests.synth.cube import interior
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
+from synthvae.synths.voice.voice import Voice
+from tests.synths.voice.cube import interior
 
 
 @njit(error_model="numpy")

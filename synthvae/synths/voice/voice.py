@@ -7,17 +7,56 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from synthvae.core.errors import UserError
-from synthvae.synth.jacobian import jacobian
+from synthvae.features.mel import LogMel
 from synthvae.synth.kernels.layout import NAMES
-from synthvae.synth.reference import render
 from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.voice.reference import render
 
 if TYPE_CHECKING:
-    from synthvae.synth.fast import FastVoice
+    from synthvae.synths.voice.fast import FastVoice
 
-__all__ = ["NOISE_SEED", "Voice", "control_points", "noise_signal"]
+__all__ = ["NOISE_SEED", "Voice", "control_points", "jacobian", "noise_signal"]
+
+#: Most directions that plain PyTorch is asked for at once; each holds every intermediate signal of a sound.
+_DIRECTIONS = 16
+
+
+def jacobian(voice: Voice, unit: Tensor, feature: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+    """See `synthvae.synths.voice.voice.Voice.jacobian`."""
+    unit = unit.detach()
+    if not voice.is_fast(unit.dtype, unit.device):
+        return torch.stack([_by_definition(voice, row, feature) for row in unit])
+    if type(feature) is LogMel:
+        return voice.fast().log_mel_jacobian(unit, feature.sample_rate)
+    if feature is None:
+        return voice.fast().tangents(unit)[1]
+    return torch.stack([_through(feature, *voice.fast().tangents(row[None])) for row in unit])
+
+
+def _through(feature: Callable[[Tensor], Tensor], audio: Tensor, tangents: Tensor) -> Tensor:
+    """Derivatives of a feature of one sound ``(1, T)``, from those of its samples ``(1, P, T)``."""
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(audio.expand(tangents.shape[1], -1).contiguous(), tangents[0].contiguous())
+        return _tangent(feature(dual))
+
+
+def _by_definition(voice: Voice, row: Tensor, feature: Callable[[Tensor], Tensor] | None) -> Tensor:
+    """Derivatives by the parameters of one row ``(P,)``, by PyTorch's own forward mode."""
+    parts = []
+    for directions in torch.eye(len(row), dtype=row.dtype, device=row.device).split(_DIRECTIONS):
+        with forward_ad.dual_level():
+            audio = voice(forward_ad.make_dual(row.expand(len(directions), -1).contiguous(), directions))
+            parts.append(_tangent(audio if feature is None else feature(audio)))
+    return torch.cat(parts)
+
+
+def _tangent(dual: Tensor) -> Tensor:
+    value, tangent = forward_ad.unpack_dual(dual)
+    return torch.zeros_like(value) if tangent is None else tangent
+
 
 #: The seed of torchsynth's Voice; the noise of every sound is the first of the signals it draws.
 NOISE_SEED = 13
@@ -39,7 +78,7 @@ class Voice(nn.Module):
 
     The same preset gives the same samples alone, in any batch, at any position and in any process, and every
     gradient is finite on the whole closed cube, faces included. Values equal those of torchsynth's modules
-    wired with the same noise; `synthvae.synth.reference` is the definition.
+    wired with the same noise; `synthvae.synths.voice.reference` is the definition.
 
     There are two paths. float32 on a CPU is computed by compiled kernels, many times faster and closer to float64
     than plain PyTorch in float32, differentiable once. All else, and everything with `exact`, is computed by the
@@ -77,7 +116,7 @@ class Voice(nn.Module):
         """
         super().__init__()
         if parameters is None:
-            from synthvae.parameters import voice  # needs torchsynth; nothing else here does
+            from synthvae.synths.voice import parameters as voice  # needs torchsynth; nothing else here does
 
             parameters = voice.VOICE_63
         given = set(parameters.names) | set(parameters.fixed)
@@ -122,7 +161,7 @@ class Voice(nn.Module):
     def fast(self) -> FastVoice:
         """The kernels of this Voice, whichever path it takes; the first call loads numba."""
         if self._fast is None:
-            from synthvae.synth.fast import FastVoice  # numba takes a third of a second to load
+            from synthvae.synths.voice.fast import FastVoice  # numba takes a third of a second to load
 
             noise = self.noise.detach().to("cpu", torch.float32)
             self._fast = FastVoice(self.parameter_space, noise, self.control_size, self.sample_rate, self.control_rate)

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from synthvae.parameters.voice import VOICE_63, VOICE_78
-from synthvae.synth.torchsynth_voice import TorchsynthVoice
-from synthvae.synth.voice import Voice
 from synthvae.synths.parameters import ParameterSpace
-from tests.synth.cube import corners, faces, interior
+from synthvae.synths.voice.oracle import TorchsynthVoice
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
+from synthvae.synths.voice.voice import Voice
+from tests.synths.voice.cube import corners, faces, interior
 
 SPACES = pytest.mark.parametrize("space", [VOICE_63, VOICE_78], ids=["63", "78"])
 # Sample rate, seconds, control rate: segments of 100, 100, 18, 1 and 1600 samples, and more points than samples.

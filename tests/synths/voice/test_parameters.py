@@ -8,7 +8,10 @@ import types
 import pytest
 import torch
 
-from synthvae.parameters.voice import VOICE_63, VOICE_78, import_torchsynth, torchsynth_modules
+from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.voice.parameters import VOICE_63, VOICE_78, heard_as_pitch, import_torchsynth, torchsynth_modules
+from synthvae.synths.voice.voice import Voice
+from tests.synths.voice.cube import interior
 
 ADSR = "attack decay sustain release alpha"
 LFO = "frequency mod_depth initial_phase sin tri saw rsaw sqr"
@@ -45,6 +48,10 @@ TABLES_A = {
     "vco_1.mod_depth": (-96.0, 96.0),
     "vco_2.mod_depth": (-96.0, 96.0),
 }
+
+
+#: These reach the waveform of the second oscillator, which is less steep the higher it plays.
+STEEPENING = {"keyboard.midi_f0", "vco_2.tuning", "vco_2.mod_depth"}
 
 
 def test_voice_63_is_table_4_1_of_the_thesis_and_the_other_routes_are_off():
@@ -92,8 +99,43 @@ def test_map_has_the_same_bits_as_torchsynths():
 def test_importing_leaves_pi_alone_and_the_generator_too():
     code = (
         "import torch, math; torch.manual_seed(5); a = torch.rand(1); torch.manual_seed(5)\n"
-        "import synthvae.parameters.voice\n"
+        "import synthvae.synths.voice.parameters\n"
         "assert torch.rand(1) == a and torch.pi == math.pi"
     )
     assert math.pi != 3.1415927410125732
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_held_phases_leave_nothing_for_what_is_heard_as_pitch_and_something_for_all_else():
+    for space in (VOICE_63, VOICE_78):
+        unit = interior(64, len(space), seed=4).requires_grad_()
+        Voice(space, 16000, 0.5, 160)(unit, hold_phases=True).square().sum().backward()
+        dead = {name for name, gradient in zip(space.names, unit.grad.T, strict=True) if not gradient.any()}
+        assert dead == set(heard_as_pitch(space)) - STEEPENING
+
+
+def test_every_source_of_the_full_matrix_reaches_an_amplitude():
+    modules = {name.split(".")[0] for name in heard_as_pitch(VOICE_78)}
+    assert modules == {"keyboard", "mod_matrix", "vco_1", "vco_2"}
+
+
+def test_a_fixed_route_counts_where_it_is_open():
+    assert "adsr_2.attack" in heard_as_pitch(VOICE_63)
+    fixed = {**VOICE_63.fixed, "mod_matrix.adsr_2->noise_amp": 0.5}
+    assert "adsr_2.attack" not in heard_as_pitch(ParameterSpace(VOICE_63.parameters, fixed))
+
+
+def test_what_is_not_heard_as_pitch_has_its_whole_derivative():
+    unit = interior(32, 63, seed=6)
+    voice = Voice(VOICE_63, 16000, 0.5, 160)
+    gradients = []
+    for hold in (False, True):
+        given = unit.clone().requires_grad_()
+        voice(given, hold_phases=hold).square().sum().backward()
+        gradients.append(given.grad)
+    pitch = set(heard_as_pitch(VOICE_63))
+    # The first envelope modulates pitch as well as noise, and the note's length ends every envelope.
+    mixed = {name for name in VOICE_63.names if name.startswith(("adsr_1.", "keyboard.", "mod_matrix.adsr_1"))}
+    whole = [column for column, name in enumerate(VOICE_63.names) if name not in pitch | mixed]
+    assert len(whole) > 25
+    torch.testing.assert_close(gradients[0][:, whole], gradients[1][:, whole], rtol=1e-4, atol=1e-5)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthvae.instruments.envelopes import release_seconds, rise_seconds, tail_seconds
 from synthvae.synths.rendering import render_preset, with_values
+from synthvae.synths.voice.tail import release_seconds, rise_seconds, tail_seconds
 
 
 def values(preset):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from synthvae.parameters.voice import import_torchsynth, torchsynth_modules
 from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.voice.parameters import import_torchsynth, torchsynth_modules
 
 __all__ = ["TorchsynthVoice"]
 
@@ -16,7 +16,7 @@ class TorchsynthVoice:
 
     torchsynth keeps parameters in ``nn.Parameter`` objects whose setters cut the graph. Its modules read them
     through one method, ``p(name)``; here that returns a tensor that is part of the caller's graph. Every row
-    gets the first of torchsynth's noise signals, as in `synthvae.synth.Voice`.
+    gets the first of torchsynth's noise signals, as in `synthvae.synths.voice.Voice`.
 
     Not a module of this project's own: gradients are torchsynth's, NaN where torchsynth's are.
     """
