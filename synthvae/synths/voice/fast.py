@@ -1,7 +1,7 @@
 """The Voice on a CPU in float32, by compiled kernels with a hand-derived backward pass.
 
-`synthvae.synths.voice.reference` is the definition; `synthvae.synth.kernels` computes the same to float32's accuracy.
-The kernels are compiled on first use and cached on disk. Importing this module loads numba.
+`synthvae.synths.voice.reference` is the definition; `synthvae.synths.voice.kernels` computes the same to float32's
+accuracy. The kernels are compiled on first use and cached on disk. Importing this module loads numba.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from torch.autograd.function import once_differentiable
 from synthvae.core.threads import over_rows
 from synthvae.features.fourier import HOP
 from synthvae.features.mel import BANDS, FLOOR, FULL_SCALE, htk_filterbank
-from synthvae.synth.kernels.forward_mode import mel_jacobian, tangents
-from synthvae.synth.kernels.layout import BLOCK, LANES, NAMES, blocks, chunks
-from synthvae.synth.kernels.spectrum import Bands, Transform, bands, transform
-from synthvae.synth.kernels.voice import Grid, Space, backward, forward
 from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.voice.kernels.forward_mode import mel_jacobian, tangents
+from synthvae.synths.voice.kernels.layout import BLOCK, LANES, NAMES, blocks, chunks
+from synthvae.synths.voice.kernels.spectrum import Bands, Transform, bands, transform
+from synthvae.synths.voice.kernels.voice import Grid, Space, backward, forward
 
 __all__ = ["FastVoice"]
 

@@ -11,8 +11,8 @@ from torch.autograd import forward_ad
 
 from synthvae.core.errors import UserError
 from synthvae.features.mel import LogMel
-from synthvae.synth.kernels.layout import NAMES
 from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.voice.kernels.layout import NAMES
 from synthvae.synths.voice.reference import render
 
 if TYPE_CHECKING:

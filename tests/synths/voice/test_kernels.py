@@ -10,9 +10,9 @@ import pytest
 import torch
 from numba import njit
 
-from synthvae.synth.kernels import arithmetic, compile, spectrum
-from synthvae.synth.kernels.layout import BLOCK, CHUNK, LANES, NAMES, blocks, chunks
-from synthvae.synth.kernels.vector import load, root, splat, store
+from synthvae.synths.voice.kernels import arithmetic, compile, spectrum
+from synthvae.synths.voice.kernels.layout import BLOCK, CHUNK, LANES, NAMES, blocks, chunks
+from synthvae.synths.voice.kernels.vector import load, root, splat, store
 from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
 from synthvae.synths.voice.voice import Voice
 from tests.synths.voice.cube import interior
@@ -122,15 +122,19 @@ def test_transform_equals_numpys():
 
 
 def test_cache_is_keyed_by_all_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    package = Path(compile.__file__).parents[2]
-    for path in [*package.glob("synth/*.py"), *package.glob("synth/kernels/*.py"), package / "features/fourier.py"]:
+    package = Path(compile.__file__).parents[3]
+    for path in [
+        *package.glob("synths/voice/*.py"),
+        *package.glob("synths/voice/kernels/*.py"),
+        package / "features/fourier.py",
+    ]:
         copy = tmp_path / path.relative_to(package)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
     before = compile.sources()
-    monkeypatch.setattr(compile, "__file__", str(tmp_path / "synth/kernels/compile.py"))
+    monkeypatch.setattr(compile, "__file__", str(tmp_path / "synths/voice/kernels/compile.py"))
     assert compile.sources() == before
-    for name in ("synth/kernels/arithmetic.py", "synth/kernels/lfo.py", "synth/reference.py"):
+    for name in ("synths/voice/kernels/arithmetic.py", "synths/voice/kernels/lfo.py", "synths/voice/reference.py"):
         with (tmp_path / name).open("a") as file:
             file.write("#\n")
         after = compile.sources()

@@ -17,8 +17,8 @@ import math
 
 import numpy as np
 
-from synthvae.synth.kernels.arithmetic import exponential_ratio_slope, exponential_ratio_slope_64
-from synthvae.synth.kernels.audio import (
+from synthvae.synths.voice.kernels.arithmetic import exponential_ratio_slope, exponential_ratio_slope_64
+from synthvae.synths.voice.kernels.audio import (
     COS_1,
     RAMP,
     SECTION,
@@ -33,10 +33,10 @@ from synthvae.synth.kernels.audio import (
     steepness,
     waves,
 )
-from synthvae.synth.kernels.compile import plain, wide
-from synthvae.synth.kernels.control import RAW, TARGET, TURNS, source_row
-from synthvae.synth.kernels.envelope import envelope_tangent
-from synthvae.synth.kernels.layout import (
+from synthvae.synths.voice.kernels.compile import plain, wide
+from synthvae.synths.voice.kernels.control import RAW, TARGET, TURNS, source_row
+from synthvae.synths.voice.kernels.envelope import envelope_tangent
+from synthvae.synths.voice.kernels.layout import (
     AMP_1,
     AMP_2,
     AMP_NOISE,
@@ -58,8 +58,8 @@ from synthvae.synth.kernels.layout import (
     VCO_1,
     VCO_2,
 )
-from synthvae.synth.kernels.lfo import lfo_tangent
-from synthvae.synth.kernels.oscillator import (
+from synthvae.synths.voice.kernels.lfo import lfo_tangent
+from synthvae.synths.voice.kernels.oscillator import (
     ADVANCE,
     BEND,
     HIGHEST,
@@ -71,7 +71,7 @@ from synthvae.synth.kernels.oscillator import (
     RIGHT,
     turns_per_sample,
 )
-from synthvae.synth.kernels.vector import load, splat, store
+from synthvae.synths.voice.kernels.vector import load, splat, store
 
 __all__ = ["DIRECT", "TANGENT_SECTIONS", "basis", "block_tangents", "control_tangents", "phase_tangents"]
 

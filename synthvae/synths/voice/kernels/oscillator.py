@@ -20,15 +20,15 @@ import math
 
 import numpy as np
 
-from synthvae.synth.kernels.arithmetic import (
+from synthvae.synths.voice.kernels.arithmetic import (
     exp2,
     exp2m1,
     exponential_ratio,
     exponential_ratio_slope_64,
     nearest,
 )
-from synthvae.synth.kernels.compile import inlined, plain, wide
-from synthvae.synth.kernels.vector import LANES, load, store
+from synthvae.synths.voice.kernels.compile import inlined, plain, wide
+from synthvae.synths.voice.kernels.vector import LANES, load, store
 
 __all__ = [
     "ADVANCE",

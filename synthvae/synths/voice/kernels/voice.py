@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.synth.kernels.audio import (
+from synthvae.synths.voice.kernels.audio import (
     BACKWARD_SECTIONS,
     FORWARD_SECTIONS,
     SECTION,
@@ -19,7 +19,7 @@ from synthvae.synth.kernels.audio import (
     mix_backward,
     trace_oscillators,
 )
-from synthvae.synth.kernels.compile import (
+from synthvae.synths.voice.kernels.compile import (
     aligned,
     cached,
     flush_denormals,
@@ -29,9 +29,9 @@ from synthvae.synth.kernels.compile import (
     summing,
     wide,
 )
-from synthvae.synth.kernels.control import ROWS, control, control_backward, denormalise
-from synthvae.synth.kernels.layout import BLOCK
-from synthvae.synth.kernels.oscillator import COLUMNS
+from synthvae.synths.voice.kernels.control import ROWS, control, control_backward, denormalise
+from synthvae.synths.voice.kernels.layout import BLOCK
+from synthvae.synths.voice.kernels.oscillator import COLUMNS
 
 __all__ = ["Grid", "Space", "backward", "forward", "not_finite", "workspace"]
 
@@ -63,7 +63,7 @@ class Space(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Blocks of samples between control points; see `synthvae.synth.kernels.layout`.
+    """Blocks of samples between control points; see `synthvae.synths.voice.kernels.layout`.
 
     Attributes:
         before: the control point before each block, ``(N,)``.

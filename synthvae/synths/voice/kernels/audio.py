@@ -17,10 +17,10 @@ import math
 
 import numpy as np
 
-from synthvae.synth.kernels.arithmetic import cos_turns, exp2, exponential_ratio_slope, sin_turns, tanh_parts
-from synthvae.synth.kernels.compile import inlined, plain, summing, wide
-from synthvae.synth.kernels.control import TARGET
-from synthvae.synth.kernels.layout import (
+from synthvae.synths.voice.kernels.arithmetic import cos_turns, exp2, exponential_ratio_slope, sin_turns, tanh_parts
+from synthvae.synths.voice.kernels.compile import inlined, plain, summing, wide
+from synthvae.synths.voice.kernels.control import TARGET
+from synthvae.synths.voice.kernels.layout import (
     AMP_1,
     AMP_2,
     AMP_NOISE,
@@ -34,7 +34,7 @@ from synthvae.synth.kernels.layout import (
     VCO_1,
     VCO_2,
 )
-from synthvae.synth.kernels.oscillator import (
+from synthvae.synths.voice.kernels.oscillator import (
     BEND,
     IRREGULAR,
     ORIGIN,
@@ -47,7 +47,7 @@ from synthvae.synth.kernels.oscillator import (
     regular_phases,
     trace,
 )
-from synthvae.synth.kernels.vector import load, store
+from synthvae.synths.voice.kernels.vector import load, store
 
 __all__ = ["BACKWARD_SECTIONS", "FORWARD_SECTIONS", "SECTION", "mix", "mix_backward", "trace_oscillators"]
 

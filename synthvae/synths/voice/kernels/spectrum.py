@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.features.fourier import HOP, N_FFT
-from synthvae.synth.kernels.compile import inlined, plain
-from synthvae.synth.kernels.vector import LANES, load, root, splat, store
+from synthvae.synths.voice.kernels.compile import inlined, plain
+from synthvae.synths.voice.kernels.vector import LANES, load, root, splat, store
 
 __all__ = [
     "BINS",

@@ -115,7 +115,7 @@ def sources() -> str:
     """A hash of all that the kernels are compiled from."""
     here = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in [*sorted(here.glob("*.py")), here.parent / "reference.py", here.parents[1] / "features" / "fourier.py"]:
+    for path in [*sorted(here.glob("*.py")), here.parent / "reference.py", here.parents[2] / "features" / "fourier.py"]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from synthvae.synth.kernels.compile import inlined
+from synthvae.synths.voice.kernels.compile import inlined
 
 __all__ = [
     "cos_turns",

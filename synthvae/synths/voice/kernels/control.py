@@ -6,10 +6,10 @@ phases in turns, and the five outputs of the modulation matrix.
 
 from __future__ import annotations
 
-from synthvae.synth.kernels.arithmetic import exp2, log2
-from synthvae.synth.kernels.compile import plain, summing, wide
-from synthvae.synth.kernels.envelope import envelope, envelope_backward
-from synthvae.synth.kernels.layout import (
+from synthvae.synths.voice.kernels.arithmetic import exp2, log2
+from synthvae.synths.voice.kernels.compile import plain, summing, wide
+from synthvae.synths.voice.kernels.envelope import envelope, envelope_backward
+from synthvae.synths.voice.kernels.layout import (
     ADSR_1,
     ENVELOPES,
     LFO_1_AMP,
@@ -21,7 +21,7 @@ from synthvae.synth.kernels.layout import (
     PER_LFO,
     ROUTES,
 )
-from synthvae.synth.kernels.lfo import lfo, lfo_backward
+from synthvae.synths.voice.kernels.lfo import lfo, lfo_backward
 
 __all__ = ["ROWS", "TARGET", "control", "control_backward", "denormalise"]
 

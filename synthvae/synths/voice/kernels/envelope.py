@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import math
 
-from synthvae.synth.kernels.arithmetic import power
-from synthvae.synth.kernels.compile import plain, summing, wide
-from synthvae.synth.kernels.layout import DURATION
+from synthvae.synths.voice.kernels.arithmetic import power
+from synthvae.synths.voice.kernels.compile import plain, summing, wide
+from synthvae.synths.voice.kernels.layout import DURATION
 from synthvae.synths.voice.reference import EPSILON
 
 __all__ = ["envelope", "envelope_backward", "envelope_tangent"]

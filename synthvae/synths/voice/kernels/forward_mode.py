@@ -7,11 +7,19 @@ from typing import Any
 import numpy as np
 
 from synthvae.features.fourier import HOP, N_FFT
-from synthvae.synth.kernels.audio import trace_oscillators
-from synthvae.synth.kernels.compile import aligned, cached, flush_denormals, plain, restore_denormals, sources, wide
-from synthvae.synth.kernels.control import control, denormalise
-from synthvae.synth.kernels.layout import N_TARGETS, PITCH_1, PITCH_2
-from synthvae.synth.kernels.spectrum import (
+from synthvae.synths.voice.kernels.audio import trace_oscillators
+from synthvae.synths.voice.kernels.compile import (
+    aligned,
+    cached,
+    flush_denormals,
+    plain,
+    restore_denormals,
+    sources,
+    wide,
+)
+from synthvae.synths.voice.kernels.control import control, denormalise
+from synthvae.synths.voice.kernels.layout import N_TARGETS, PITCH_1, PITCH_2
+from synthvae.synths.voice.kernels.spectrum import (
     BINS,
     HALF,
     RING,
@@ -22,7 +30,7 @@ from synthvae.synth.kernels.spectrum import (
     mel_weights,
     places,
 )
-from synthvae.synth.kernels.tangent import (
+from synthvae.synths.voice.kernels.tangent import (
     DIRECT,
     TANGENT_SECTIONS,
     basis,
@@ -30,8 +38,8 @@ from synthvae.synth.kernels.tangent import (
     control_tangents,
     phase_tangents,
 )
-from synthvae.synth.kernels.vector import LANES
-from synthvae.synth.kernels.voice import not_finite, workspace
+from synthvae.synths.voice.kernels.vector import LANES
+from synthvae.synths.voice.kernels.voice import not_finite, workspace
 
 __all__ = ["mel_jacobian", "tangents"]
 
@@ -218,7 +226,8 @@ def _kernels(sources: str) -> tuple[Any, Any]:
     return cached(tangents), cached(mel_jacobian)
 
 
-#: Arguments start as those of `synthvae.synth.kernels.voice.forward`, and what that found: `out`, `gains`, `wheres`.
+#: Arguments start as those of `synthvae.synths.voice.kernels.voice.forward`, and what that found: `out`, `gains`,
+#: `wheres`.
 #:
 #: ``tangents(..., result)`` writes all derivatives of every sample, `result` ``(B, T, lanes)``, with parameters
 #: filled up to a multiple of 16 lanes.
