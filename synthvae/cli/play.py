@@ -26,10 +26,9 @@ def play(
 
     Example: `synthvae play sounds/preset_000003.json --note A4`
     """
-    from synthvae.data.preset import read_preset
+    from synthvae.data.preset import read_preset, render_preset
     from synthvae.export.sampling import LOUDNESS, common_level, on_key, parse_key, whole_sound
     from synthvae.export.sfz import play_sound
-    from synthvae.synths.rendering import render_preset
     from synthvae.synths.voice.parameters import VOICE_78
 
     key = None if note is None else parse_key(note, "--note")

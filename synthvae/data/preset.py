@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write
 from synthvae.core.json import dump_json, load_json
 from synthvae.synths.parameters import ParameterSpace
-from synthvae.synths.settings import SYNTH, RenderSettings, check_format
+from synthvae.synths.rendering import render_rows
+from synthvae.synths.settings import FEWEST_CONTROL_POINTS, SYNTH, RenderSettings, check_format
 
 __all__ = [
     "LATENTS_FORMAT",
@@ -27,7 +29,9 @@ __all__ = [
     "preset_json",
     "read_preset",
     "read_presets",
+    "render_preset",
     "round_significant",
+    "with_values",
     "write_preset",
 ]
 
@@ -224,3 +228,26 @@ def read_presets(path: Path, parameters: ParameterSpace) -> list[tuple[Path, Pre
     if not presets:
         raise UserError(f"{path}: no preset's *.json in it; give a preset or a directory of presets")
     return presets
+
+
+def render_preset(preset: Preset) -> NDArray[np.float32]:
+    """The preset's own sound, ``(T,)``."""
+    return render_rows(preset.human[None], preset.parameters, preset.settings)[0]
+
+
+def with_values(preset: Preset, seconds: float | None = None, **values: float) -> Preset:
+    """The preset with other values.
+
+    Args:
+        preset: what is changed.
+        seconds: length of its sound, or what two control points last if that is more; its own where None.
+        values: human values by name, ``__`` standing for the dot.
+    """
+    human = preset.human.copy()
+    for name, value in values.items():
+        human[preset.parameters.index(name.replace("__", "."))] = value
+    settings = preset.settings
+    if seconds is not None:
+        least = FEWEST_CONTROL_POINTS / settings.control_rate
+        settings = dataclasses.replace(settings, seconds=max(seconds, least))
+    return dataclasses.replace(preset, human=human, settings=settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -18,8 +18,7 @@ from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.data.names import earlier_files, slug
 from synthvae.data.preset import Preset, write_preset
-from synthvae.synths.rendering import render_all
-from synthvae.training.run import Run
+from synthvae.synths.rendering import HasVoice, render_all
 
 if TYPE_CHECKING:
     from synthvae.naming import Named
@@ -119,6 +118,14 @@ FADE = 0.005
 Progress = Callable[[int], object]
 
 
+class HasPath(HasVoice, Protocol):
+    """A Voice, and where presets come from; a run is one."""
+
+    @property
+    def path(self) -> Path:
+        """Its directory."""
+
+
 class Written(NamedTuple):
     """What was written.
 
@@ -135,7 +142,7 @@ class Written(NamedTuple):
 
 def write_presets(
     directory: Path,
-    run: Run,
+    run: HasPath,
     unit: Tensor,
     names: Sequence[str],
     origins: Sequence[Mapping[str, Any]],

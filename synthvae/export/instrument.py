@@ -35,13 +35,12 @@ from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import dump_json
 from synthvae.data.names import slug
-from synthvae.data.preset import Preset, check_name, preset_json, round_significant
+from synthvae.data.preset import Preset, check_name, preset_json, render_preset, round_significant
 from synthvae.export.options import ExportOptions, length_name
 from synthvae.export.sampling import Level, common_level, sample_keys, sampled_keys, whole_sound
 from synthvae.export.sfz import has_instrument, instrument_files
 from synthvae.export.torchsynth_format import torchsynth_document
 from synthvae.naming import name_sounds
-from synthvae.synths.rendering import render_preset
 from synthvae.synths.voice.parameters import VOICE_78
 
 __all__ = ["Exported", "described", "export_presets", "file_stems", "without_note", "write_folder"]

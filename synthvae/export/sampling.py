@@ -25,9 +25,9 @@ from synthvae.audio.pitch import track_pitch
 from synthvae.audio.resampling import resample
 from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
-from synthvae.data.preset import Preset
+from synthvae.data.preset import Preset, render_preset, with_values
 from synthvae.export.loops import Loop, find_loop, make_seamless, play_loop
-from synthvae.synths.rendering import render_preset, render_rows, with_values
+from synthvae.synths.rendering import render_rows
 from synthvae.synths.voice.tail import rise_seconds, tail_seconds
 
 __all__ = [

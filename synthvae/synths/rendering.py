@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from synthvae.data.preset import Preset
 from synthvae.features.mel import log_mel
 from synthvae.synths.parameters import ParameterSpace
-from synthvae.synths.settings import FEWEST_CONTROL_POINTS, RenderSettings
+from synthvae.synths.settings import RenderSettings
 from synthvae.synths.voice.tail import tail_seconds
 from synthvae.synths.voice.voice import Voice
-from synthvae.training.run import Run
 
-__all__ = ["LONGEST", "Renderer", "render_all", "render_preset", "render_rows", "with_values"]
+__all__ = ["LONGEST", "Renderer", "render_all", "render_rows"]
 
 Floats = NDArray[np.float32]
 
@@ -42,6 +40,22 @@ _MOST_KEPT = 8
 _RENDERING = threading.Lock()  # a Voice of many presets wants all cores as it is
 
 
+class HasVoice(Protocol):
+    """What presets are rendered with; a run is one."""
+
+    @property
+    def parameters(self) -> ParameterSpace:
+        """The columns."""
+
+    @property
+    def settings(self) -> RenderSettings:
+        """How presets are rendered."""
+
+    @property
+    def voice(self) -> Voice:
+        """For sounds of that length."""
+
+
 class Renderer:
     """The Voice of a run for sounds of any length; safe under threads.
 
@@ -49,7 +63,7 @@ class Renderer:
         run: whose parameters and settings.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: HasVoice) -> None:
         self._run = run
         self._voices: OrderedDict[float, Voice] = OrderedDict({run.settings.seconds: run.voice})
         self._lock = threading.Lock()
@@ -165,29 +179,6 @@ def render_rows(
     with _RENDERING, torch.inference_mode():
         audio = _voice(parameters, settings)(unit)
     return audio.numpy()
-
-
-def render_preset(preset: Preset) -> NDArray[np.float32]:
-    """The preset's own sound, ``(T,)``."""
-    return render_rows(preset.human[None], preset.parameters, preset.settings)[0]
-
-
-def with_values(preset: Preset, seconds: float | None = None, **values: float) -> Preset:
-    """The preset with other values.
-
-    Args:
-        preset: what is changed.
-        seconds: length of its sound, or what two control points last if that is more; its own where None.
-        values: human values by name, ``__`` standing for the dot.
-    """
-    human = preset.human.copy()
-    for name, value in values.items():
-        human[preset.parameters.index(name.replace("__", "."))] = value
-    settings = preset.settings
-    if seconds is not None:
-        least = FEWEST_CONTROL_POINTS / settings.control_rate
-        settings = dataclasses.replace(settings, seconds=max(seconds, least))
-    return dataclasses.replace(preset, human=human, settings=settings)
 
 
 @lru_cache(maxsize=_MOST_KEPT)

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
-from synthvae.data.presets import Dataset
 from synthvae.features import Feature
+from synthvae.synths.parameters import ParameterSpace
 
 __all__ = [
     "EFFECT_PRESETS",
@@ -40,6 +40,25 @@ TENSORS = ("mean", "limited", "effect", "ceiling", "presets")
 METRIC_BATCH = 8
 SAVE_SECONDS = 20.0
 Progress = Callable[[int], object]
+
+
+class Presets(Protocol):
+    """Presets in named splits; a dataset is one."""
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+
+    @property
+    def hash(self) -> str:
+        """Of the file."""
+
+    @property
+    def parameters(self) -> ParameterSpace:
+        """The columns."""
+
+    def split(self, name: str) -> Tensor:
+        """Unit parameters of a split, ``(N, P)``."""
 
 
 def total_effect(
@@ -92,7 +111,7 @@ def _features(voice: nn.Module, feature: nn.Module, unit: Tensor) -> list[Tensor
 
 
 def effect_on_dataset(
-    voice: nn.Module, feature: nn.Module, dataset: Dataset, progress: Callable[[int], object] = lambda done: None
+    voice: nn.Module, feature: nn.Module, dataset: Presets, progress: Callable[[int], object] = lambda done: None
 ) -> Tensor:
     """Total effects over the first presets of a dataset's training split; same arguments and return otherwise.
 
@@ -153,7 +172,7 @@ class PerceptualMetric:
         """
         return self.mean.diagonal().clamp_min(0.0).sqrt()
 
-    def require(self, dataset: Dataset, source: str) -> None:
+    def require(self, dataset: Presets, source: str) -> None:
         """Refuse a metric of another dataset.
 
         Raises:
@@ -189,7 +208,7 @@ def limit_slopes(matrices: Tensor, ceiling: Tensor) -> Tensor:
 def compute_metric(
     voice: DifferentiableVoice,
     feature: Feature,
-    dataset: Dataset,
+    dataset: Presets,
     effect: Tensor,
     limit: int = 2000,
     keep: int = 0,

@@ -13,12 +13,11 @@ import soundfile
 from scipy.io import wavfile
 
 from synthvae.core.errors import UserError
-from synthvae.data.preset import Preset, read_preset
+from synthvae.data.preset import Preset, read_preset, render_preset
 from synthvae.data.presets import Dataset
 from synthvae.export import ExportOptions, described, export_presets
 from synthvae.export.instrument import file_stems, without_note, write_folder
 from synthvae.export.sampling import integrated_loudness
-from synthvae.synths.rendering import render_preset
 from synthvae.synths.settings import RenderSettings
 from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
 

@@ -10,6 +10,7 @@ import pytest
 from synthvae.audio.notes import midi_number
 from synthvae.audio.pitch import track_pitch
 from synthvae.core.errors import UserError
+from synthvae.data.preset import render_preset
 from synthvae.export.loops import play_loop
 from synthvae.export.sampling import (
     CEILING,
@@ -26,7 +27,6 @@ from synthvae.export.sampling import (
     true_peak,
     whole_sound,
 )
-from synthvae.synths.rendering import render_preset
 
 KEYS = [48, 60, 72]
 

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.data.preset import Preset, read_presets
+from synthvae.data.preset import Preset, read_presets, render_preset
 from synthvae.export import export_presets, torchsynth_format
 from synthvae.export.torchsynth_format import USAGE
-from synthvae.synths.rendering import render_preset
 from synthvae.synths.voice.parameters import VOICE_63, VOICE_78, import_torchsynth
 from tests.conftest import SHORT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthvae.synths.rendering import render_preset, with_values
+from synthvae.data.preset import render_preset, with_values
 from synthvae.synths.voice.tail import release_seconds, rise_seconds, tail_seconds
 
 
