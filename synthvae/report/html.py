@@ -76,7 +76,7 @@ def render_report(report: Report) -> str:
         "kind": _kind,
         "points": _points,
     }
-    return render_template("synthvae.analysis", "report.html", filters, report=report)
+    return render_template("synthvae.report", "report.html", filters, report=report)
 
 
 def write_report(report: Report, path: Path) -> None:

@@ -49,7 +49,7 @@ def render_page(result: MatchResult, names: Sequence[str], command: str) -> str:
         for sound in audio
     ]
     return render_template(
-        "synthvae.matching",
+        "synthvae.report",
         "match.html",
         {},
         result=result,
