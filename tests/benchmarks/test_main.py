@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import typer
 
 from benchmarks.__main__ import app
 from tests.cli.refusal import refused
+from tests.cli.test_train import write_run_without_presets
 
 
 def test_morph_is_measured_over_pairs(run, small_run: Path):
@@ -38,3 +40,9 @@ def test_every_benchmark_has_an_example_in_its_help(run):
         code, out, _ = run(name, "--help")
         assert code == 0
         assert f"python -m benchmarks {name}" in out
+
+
+@pytest.mark.parametrize("name", ["match", "morph"])
+def test_a_run_without_presets_is_refused(run, name: str, tmp_path: Path):
+    out = write_run_without_presets(tmp_path)
+    refused(run(name, "--run", out), "its task is audio-encoder, which has no parameters; name a run that has")

@@ -110,6 +110,15 @@ def test_a_flag_that_repeats_the_default_wins_over_the_file(run: Command, small_
     assert settings(tmp_path / "flag")["kl_weight"] == 0.0
 
 
+def write_run_without_presets(tmp_path: Path) -> Path:
+    out = tmp_path / "runs" / "r"
+    out.mkdir(parents=True)
+    config = dataclasses.asdict(AudioEncoderSettings.of(64, 0))
+    document = {"format": "synthvae-run", "version": 1, "task": "audio-encoder", "config": config, "state": {}}
+    (out / "run.json").write_text(json.dumps(document))
+    return out
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -123,17 +132,11 @@ def test_a_flag_that_repeats_the_default_wins_over_the_file(run: Command, small_
         ("blend", "--plus", 0, "--plus", 1, "--run", "RUN"),
         ("explore", "RUN"),
         ("match", "a.wav", "--run", "RUN"),
-        ("benchmark", "match", "--run", "RUN"),
-        ("benchmark", "morph", "--run", "RUN"),
     ],
     ids=lambda arguments: " ".join(str(word) for word in arguments[:2]),
 )
 def test_commands_that_need_presets_refuse_a_run_without(run: Command, arguments: tuple[object, ...], tmp_path: Path):
-    out = tmp_path / "runs" / "r"
-    out.mkdir(parents=True)
-    config = dataclasses.asdict(AudioEncoderSettings.of(64, 0))
-    document = {"format": "synthvae-run", "version": 1, "task": "audio-encoder", "config": config, "state": {}}
-    (out / "run.json").write_text(json.dumps(document))
+    out = write_run_without_presets(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     code, printed, err = run(*[out if word == "RUN" else word for word in arguments])
     assert (code, printed) == (2, ""), err
