@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from synthvae.data.preset import Preset, read_presets, render_preset
-from synthvae.export import export_presets, torchsynth_format
+from synthvae.export import export_presets, torchsynth_parameters
 from synthvae.export.torchsynth_format import USAGE
 from synthvae.synths.voice.parameters import VOICE_63, VOICE_78, import_torchsynth
 from tests.conftest import SHORT
@@ -31,7 +31,7 @@ def test_torchsynth_plays_the_same_sound(torchsynth_synth: types.ModuleType, see
     preset = drawn(seed)
     config = import_torchsynth("config").SynthConfig(1, 16000, 0.25, 160, reproducible=False)
     voice = torchsynth_synth.Voice(config)
-    voice.set_parameters(torchsynth_format(preset))
+    voice.set_parameters(torchsynth_parameters(preset))
     ours = render_preset(preset)
     assert np.sqrt(np.mean(np.square(sound(voice) - ours))) < 0.01 * np.sqrt(np.mean(np.square(ours)))
 
@@ -46,7 +46,7 @@ def test_the_file_makes_the_call_in_the_two_lines_that_it_says(torchsynth_synth:
     voice = torchsynth_synth.Voice(config)
     exec("\n".join(document["usage"]), {"json": json, "torch": torch, "FILE": path, "voice": voice})
     from_file = sound(voice)
-    voice.set_parameters(torchsynth_format(preset))
+    voice.set_parameters(torchsynth_parameters(preset))
     np.testing.assert_array_equal(from_file, sound(voice))
 
 
@@ -56,7 +56,7 @@ def test_all_parameters_are_there_and_the_ends_of_their_ranges_are_taken(torchsy
         human = VOICE_78.denormalise(np.full(78, position))
         span = np.array([p.maximum - p.minimum for p in VOICE_78])
         slack = human + 0.9e-6 * span * np.sign(position - 0.5)  # as much as a file may be off
-        parameters = torchsynth_format(Preset(VOICE_78, slack, SHORT))
+        parameters = torchsynth_parameters(Preset(VOICE_78, slack, SHORT))
         assert set(parameters) == set(voice.get_parameters())
         voice.set_parameters(parameters)
 
