@@ -103,7 +103,7 @@ def test_a_worker_that_fails_says_why(small_run: Path, tmp_path: Path):
 
 
 def test_a_worker_ends_with_the_server(small_run: Path, tmp_path: Path):
-    command = [sys.executable, "-m", "synthvae.studio.worker", "match", "--run", small_run, "--cache", tmp_path]
+    command = [sys.executable, "-m", "synthvae.studio.jobs.worker", "match", "--run", small_run, "--cache", tmp_path]
     with subprocess.Popen([*command, "--key", "none"], stdin=subprocess.PIPE) as worker:
         assert worker.poll() is None
         worker.stdin.close()  # as it is closed when the server ends, in whatever way
