@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-RepetitionsOption = Annotated[int, typer.Option(help="Timed rounds; medians are printed.")]
-SeedOption = Annotated[int, typer.Option(help="Of presets and weights.")]
-DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
+RepetitionsOption = Annotated[int, typer.Option(help="Number of timed repetitions; medians are printed.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of presets and weights.")]
+DeviceOption = Annotated[str, typer.Option(help="Device: cpu or cuda.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
@@ -34,14 +34,14 @@ app = typer.Typer(
 
 @app.command()
 def voice(
-    check: Annotated[bool, typer.Option("--check", help="Compare values with torchsynth's modules instead.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Compare output with torchsynth's modules instead.")] = False,
     presets: Annotated[int, typer.Option(help="With --check: presets to compare.")] = 64,
     repetitions: RepetitionsOption = 5,
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Time the Voice beside torchsynth's own modules, or compare their values.
+    """Time the Voice and torchsynth's own modules, or compare their output.
 
     Example: `python -m benchmarks voice --check`
     """
@@ -74,7 +74,7 @@ def features(
     batch: Annotated[int, typer.Option(help="Sounds per call.")] = 64,
     as_json: JsonOption = False,
 ) -> None:
-    """Time STFT, MFCC, CQT and log-mel beside nnAudio's and PyTorch's.
+    """Time STFT, MFCC, CQT and log-mel against nnAudio's and PyTorch's.
 
     Example: `python -m benchmarks features`
     """
@@ -93,7 +93,7 @@ def train_step(
     batch: Annotated[int, typer.Option(help="Presets per step.")] = 256,
     as_json: JsonOption = False,
 ) -> None:
-    """Time a step of --loss sclp --synth-layer beside torchsynth's modules with nnAudio's STFT.
+    """Time a step of --loss sclp --synth-layer against torchsynth's modules with nnAudio's STFT.
 
     Example: `python -m benchmarks train-step`
     """
@@ -106,9 +106,9 @@ def train_step(
 
 @app.command()
 def losses(
-    presets: Annotated[int, typer.Option(help="Presets, each moved up and down.")] = 250,
+    presets: Annotated[int, typer.Option(help="Number of presets, each moved up and down.")] = 250,
     seed: SeedOption = 0,
-    names: Annotated[str | None, typer.Option("--losses", help="Some, comma-separated.  [default: all]")] = None,
+    names: Annotated[str | None, typer.Option("--losses", help="Losses, comma-separated.  [default: all]")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score each loss on whether its gradient points to the right pitch from 50, 300 and 600 cents away.
@@ -141,23 +141,25 @@ def losses(
 
 @app.command()
 def match(
-    run: Annotated[Path | None, typer.Option(help="A run with an audio encoder, as one more way to begin.")] = None,
-    targets: Annotated[int, typer.Option(help="Sounds of random presets.")] = 40,
-    sounds: Annotated[
-        Path | None, typer.Option(help="A directory of recordings.  [default: 20 sounds of other synthesis]")
+    run: Annotated[
+        Path | None, typer.Option(help="A run with an audio encoder, for additional starting points.")
     ] = None,
-    budget: Annotated[int, typer.Option(help="Renders of each search; one with its gradient counts as three.")] = 8000,
+    targets: Annotated[int, typer.Option(help="Number of target sounds of random presets.")] = 40,
+    sounds: Annotated[
+        Path | None, typer.Option(help="A directory of target recordings.  [default: 20 sounds of other synthesis]")
+    ] = None,
+    budget: Annotated[int, typer.Option(help="Renders per search; one with its gradient counts as three.")] = 8000,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Let random search, CMA-ES and ours look for the same sounds, at an equal number of renders.
+    """Compare random search, CMA-ES and ours on the same target sounds, at an equal number of renders.
 
     Example: `python -m benchmarks match --run experiments/runs/best-16`
     """
     if targets < 2:
         raise UserError(f"--targets is {targets}; give at least 2")
     if sounds is not None and not sounds.is_dir():
-        raise UserError(f"--sounds is {str(sounds)!r}, no directory; give one with recordings in it")
+        raise UserError(f"--sounds is {str(sounds)!r}, not a directory; give one with recordings in it")
     _check(1, "cpu", seed)
     from dataclasses import asdict
 
@@ -208,10 +210,10 @@ def morph(
     run: Annotated[
         Path | None, typer.Option(help="A directory made with train.  [default: the last in experiments/runs]")
     ] = None,
-    pairs: Annotated[int, typer.Option(help="Pairs of test presets to walk between.")] = 100,
-    steps: Annotated[int, typer.Option(help="Sounds of a walk, both ends included.")] = 9,
+    pairs: Annotated[int, typer.Option(help="Pairs of test presets to morph between.")] = 100,
+    steps: Annotated[int, typer.Option(help="Sounds per morph, both ends included.")] = 9,
     ways: Annotated[
-        str | None, typer.Option(help="Some of latent, metric and parameters, comma-separated.  [default: all]")
+        str | None, typer.Option(help="Paths to measure: latent, metric, parameters, comma-separated.  [default: all]")
     ] = None,
     descriptors: Annotated[
         bool, typer.Option("--descriptors", help="Score SPINVAE's smoothness as well, 20 ms a sound.")
@@ -220,7 +222,7 @@ def morph(
     data: Annotated[Path | None, typer.Option(help="The dataset.  [default: the run's]")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how even walks between presets are, beside plain interpolation of the parameters.
+    """Measure the evenness of morphs between presets, against linear interpolation of the parameters.
 
     Example: `python -m benchmarks morph --run experiments/runs/first --pairs 100`
     """
@@ -251,7 +253,7 @@ def morph(
     model.require_unseen(dataset)
     ends = draw_pairs(dataset.split("test"), pairs, seed)
     if not len(ends):
-        raise UserError(f"{dataset.path}: one test preset; a pair takes two, generate a larger dataset")
+        raise UserError(f"{dataset.path}: one test preset; a pair needs two, generate a larger dataset")
     labels = [label for label, (way, _) in CANDIDATES.items() if way in chosen or label == PLAIN]
     with progress_bar("walking", len(ends) * len(labels)) as update:
         results = measure_morphs(model, ends, steps, labels, descriptors, update)
@@ -271,14 +273,14 @@ def morph(
 def explore(
     run: Annotated[Path, typer.Argument(help="A directory made with train.")],
     data: Annotated[Path | None, typer.Option(help="The dataset on the map.  [default: the run's]")] = None,
-    points: Annotated[int, typer.Option(help="Presets on the map.")] = 10_000,
-    clicks: Annotated[int, typer.Option(help="Clicks that are timed.")] = 100,
+    points: Annotated[int, typer.Option(help="Number of presets on the map.")] = 10_000,
+    clicks: Annotated[int, typer.Option(help="Number of timed clicks.")] = 100,
     seed: SeedOption = 0,
-    browser: Annotated[bool, typer.Option(help="Click in headless Chromium, where there is one.")] = True,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Make the map anew, and time that too.")] = False,
+    browser: Annotated[bool, typer.Option(help="Click in headless Chromium, if installed.")] = True,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Recompute the map, and time that too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Time the map: from mouse down to the first sample, ten requests at once, and making it.
+    """Time the map: mouse down to first sample, ten parallel requests, and map computation.
 
     Example: `python -m benchmarks explore experiments/runs/first --fresh`
     """

@@ -1,9 +1,9 @@
-"""How long a click on the map takes to be heard, how many clicks at once, and how long the map takes to be made.
+"""Latency of a click on the map, alone and with ten in flight, and the time to compute the map.
 
-The server is a process of its own, started as people start it. The page runs in headless Chromium on the same machine
-where there is one: real presses of the mouse, from the moment that the browser gives the event to the call that hands
-the samples to the audio hardware. Without a browser the same request is timed over HTTP, from sending it to having all
-samples. What decoding and the hardware add after that is the browser's and is not in it.
+The server runs in a separate process, started with the command line. The page runs in headless Chromium on the same
+machine, if installed: real mouse events, timed from the event's timestamp to the call that passes the samples to the
+audio hardware. Without a browser the same request is timed over HTTP, from sending it to receiving all samples. Delays
+of the browser's decoder and of the audio hardware after that are not included.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class ExploreMeasurement:
 
     @property
     def passed(self) -> bool:
-        """Whether every limit is kept."""
+        """Whether every limit is met."""
         found = {"median": self.median, "p95": self.p95, "in_flight": max(self.in_flight)}
         return all(found[name] < limit for name, limit in LIMITS.items())
 
@@ -103,7 +103,7 @@ def measure_explore(
     fresh: bool = False,
     progress: Callable[[str], object] = lambda stage: None,
 ) -> ExploreMeasurement:
-    """Measure the studio as its users meet it.
+    """Measure latency and start-up time of the studio.
 
     Args:
         run: a run's directory.
@@ -141,7 +141,7 @@ def measure_explore(
 
 
 def explore_table(result: ExploreMeasurement) -> str:
-    """What was measured, beside its limits, as a Markdown table."""
+    """Measurements and their limits as a Markdown table."""
     what = "mouse down to first sample" if result.way == "browser" else "request to first sample (no browser)"
     crowd = sorted(result.in_flight)
     rows = [
@@ -195,7 +195,7 @@ def _until_made(address: str, begun: float) -> float:
 
 
 def _until_idle(address: str) -> None:
-    """Wait until nothing is made in the background any more."""
+    """Wait until all background work is done."""
     connection = _Connection(address)
     end = time.monotonic() + BUILD_PATIENCE
     while json.loads(connection.get("/session")[1])["building"]:
@@ -205,7 +205,7 @@ def _until_idle(address: str) -> None:
 
 
 class _Connection:
-    """A connection that is kept, as a browser keeps it."""
+    """A persistent connection, as a browser uses."""
 
     def __init__(self, address: str) -> None:
         where = urlsplit(address)
@@ -269,12 +269,12 @@ def _until_heard(page: Any, count: int) -> None:  # noqa: ANN401
     end = time.monotonic() + PATIENCE
     while page.evaluate("window.__times.length") < count:
         if time.monotonic() > end:
-            raise UserError("a click was not heard; open the page in a browser and look")
+            raise UserError("a click produced no sound; open the page in a browser and look")
         time.sleep(0.02)
 
 
 def _chromium() -> str | None:
-    """A browser and what drives it, if both are here."""
+    """A browser and its driver, if both are installed."""
     try:
         import playwright.sync_api  # noqa: F401
     except ImportError:

@@ -1,4 +1,4 @@
-"""Whether a loss's gradient points to the right pitch.
+"""Share of presets for which a loss's gradient points towards the right pitch.
 
 A preset is rendered, and rendered again with the keyboard's pitch moved; the gradient of the loss by that pitch,
 through the Voice, should have the sign of the move, so that a step against it leads back. By chance it does so half

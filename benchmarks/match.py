@@ -1,4 +1,4 @@
-"""Searches side by side at an equal number of renders, on sounds that the Voice made and on others."""
+"""Comparison of searches at an equal number of renders, on sounds of the Voice and on other sounds."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Matched:
-    """What one way found for all targets.
+    """Results of one search for all targets.
 
     Attributes:
         way: its name.
@@ -90,7 +90,7 @@ def measure_match(
     seed: int,
     progress: Callable[[int, str], object] = lambda done, what: None,
 ) -> list[Matched]:
-    """Let every way search for every target.
+    """Run every search on every target.
 
     Args:
         targets: to be matched.

@@ -1,4 +1,4 @@
-"""Whether walks between presets are even, way by way, beside plain interpolation of the parameters."""
+"""Evenness of morphs between presets for each kind of path, against linear interpolation of the parameters."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def measure_morphs(
     descriptors: bool = False,
     progress: Progress = lambda done, what: None,
 ) -> list[WayMeasurement]:
-    """Walk between presets in every way.
+    """Morph between presets along every kind of path.
 
     Args:
         run: the model.

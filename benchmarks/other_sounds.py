@@ -1,4 +1,4 @@
-"""Twenty sounds that no Voice made: strings, bells, drums, vowels, organs, noise, each from a synthesis of its own.
+"""Twenty test sounds from other syntheses than the Voice's: strings, bells, drums, vowels, organs, noise.
 
 They are computed, so that anyone can match the same ones; none of them is in the Voice's reach exactly, which has two
 oscillators, one noise and no filter.

@@ -1,4 +1,4 @@
-"""Timing several ways of doing the same thing side by side, so that a noisy machine is noisy for all of them."""
+"""Interleaved timing of several implementations of one task, so that machine noise affects all of them."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def table(measurements: Sequence[Measurement]) -> str:
 
 
 def provenance(scale: dict[str, Any]) -> dict[str, Any]:
-    """What a benchmark's numbers depend on, as JSON.
+    """Provenance of a benchmark: machine, versions and scale, as JSON.
 
     Args:
         scale: batch sizes, repetitions, seed and whatever else sets the size of the task.

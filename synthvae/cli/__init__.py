@@ -1,4 +1,4 @@
-"""The command line: parse, call one function, print. Heavy imports stand inside the commands."""
+"""The command line: parse, call one function, print. Heavy imports are inside the commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="synthvae",
-    help="Explore the sounds of a synthesizer: presets, a VAE that hears them, honest statistics.",
+    help="Explore the sounds of a synthesizer: presets, a VAE trained on them, statistics with null models.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -63,7 +63,7 @@ def main(application: typer.Typer = app) -> None:
 
 
 def _offending_value(error: Exception) -> str:
-    """The value that an option could not take, which Typer's messages leave out."""
+    """The rejected value of an option, which Typer's messages leave out."""
     for option in getattr(getattr(error, "param", None), "opts", ()):
         for word, following in itertools.pairwise([*sys.argv, ""]):
             if word == option and following:

@@ -26,41 +26,45 @@ def register(app: typer.Typer) -> None:
 def analyze(
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(help="Directories made with train; several are compared.  [default: the newest run]"),
+        typer.Argument(help="Run directories made with train; several are compared.  [default: the newest run]"),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="The dataset.  [default: the first run's]")] = None,
     out: Annotated[Path | None, typer.Option(help="The directory to write to.  [default: analysis/RUN]")] = None,
-    limit: Annotated[int, typer.Option(help="Test presets at most.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Of null models, maps and samples.")] = 0,
-    workers: Annotated[int | None, typer.Option(help="Processes at once.  [default: one per core, up to 2]")] = None,
+    limit: Annotated[int, typer.Option(help="Maximum number of test presets.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of null models, maps and samples.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of parallel processes.  [default: one per core, up to 2]")
+    ] = None,
     embedding: Annotated[
         str,
         typer.Option(
-            help="Of sets of sounds; several with commas: logmel, vggish, panns, clap, encodec (docs/fad.md)."
+            help="Embeddings of Fréchet distances, comma-separated: logmel, vggish, panns, clap, encodec (docs/fad.md)."
         ),
     ] = "logmel",
     weights_dir: Annotated[
-        Path | None, typer.Option(help="Folder with the weights of pretrained embeddings; nothing is fetched then.")
+        Path | None, typer.Option(help="Folder with the weights of pretrained embeddings; disables downloads.")
     ] = None,
     example: Annotated[
-        int | None, typer.Option(help="Number of the test preset that is shown of every run.  [default: the first]")
+        int | None, typer.Option(help="Number of the test preset shown for every run.  [default: the first]")
     ] = None,
     eps: Annotated[
         float, typer.Option(help="Radius of DBSCAN on the map; the thesis has 0.05 in experiment 3.")
     ] = 0.04,
-    min_samples: Annotated[int, typer.Option(help="Points that make a core point of DBSCAN.")] = 4,
-    neighbours: Annotated[int, typer.Option(help="Points that UMAP sees from each point.")] = 50,
-    min_dist: Annotated[float, typer.Option(help="Smallest distance of points on UMAP's map.")] = 0.0,
+    min_samples: Annotated[int, typer.Option(help="DBSCAN's min_samples: neighbours that make a core point.")] = 4,
+    neighbours: Annotated[int, typer.Option(help="UMAP's n_neighbors.")] = 50,
+    min_dist: Annotated[float, typer.Option(help="UMAP's min_dist.")] = 0.0,
     map_grid: Annotated[
-        bool, typer.Option("--map-grid", help="Clusters over a grid of eps and neighbours as well.")
+        bool, typer.Option("--map-grid", help="Also cluster over a grid of eps and n_neighbors.")
     ] = False,
-    map_presets: Annotated[int, typer.Option(help="Presets on the map.")] = 10_000,
-    map_nulls: Annotated[int, typer.Option(help="Maps of each null.")] = 5,
-    plan: Annotated[bool, typer.Option("--plan", help="Say what would be done and how long it takes.")] = False,
+    map_presets: Annotated[int, typer.Option(help="Number of presets on the map.")] = 10_000,
+    map_nulls: Annotated[int, typer.Option(help="Number of maps per null model.")] = 5,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print the steps and their estimated duration, and exit.")
+    ] = False,
 ) -> None:
-    """Measure runs against their null models; writes metrics, figures and a page with sounds.
+    """Compare runs with their null models; writes metrics, figures and an HTML report with sounds.
 
-    What was measured is kept beside the output, so that a second call with one more run measures only that one.
+    Results are cached next to the output, so that a second call with one more run measures only that run.
 
     Example: `synthvae analyze experiments/runs/first --out analysis/first`
 
@@ -107,11 +111,11 @@ def analyze(
     with progress_bar("analyzing", round(work.agenda.seconds) or 1) as update:
         work.agenda.progress = lambda seconds, what: update(round(seconds), what)
         page = analyze_runs(work, directory, command, shown)
-    print(f"{page}: the report; beside it metrics.json, a CSV per run, and figures")
+    print(f"{page}: the report; metrics.json, a CSV per run and figures are in the same directory")
 
 
 def check_maps(presets: int, nulls: int) -> None:
-    """Refuse ``--map-presets`` and ``--map-nulls`` of which nothing can be made.
+    """Refuse ``--map-presets`` and ``--map-nulls`` that are too small.
 
     Raises:
         UserError: naming the option.
@@ -124,5 +128,5 @@ def check_maps(presets: int, nulls: int) -> None:
 
 def _print_plan(agenda: Agenda) -> None:
     for step in agenda.steps:
-        print(f"{'kept' if step.kept else f'{max(1, round(step.seconds))} s':>7}  {step.label}")
+        print(f"{'cached' if step.kept else f'{max(1, round(step.seconds))} s':>7}  {step.label}")
     print(f"about {max(1, round(agenda.seconds))} s in all on two cores, and some for figures")

@@ -1,4 +1,4 @@
-"""``bank``: a collection of presets that is searched by word, by number and by ear."""
+"""``bank``: preset bank with text, descriptor and audio-similarity search."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 bank_app = typer.Typer(
-    help="Keep presets in one file, and find them by word, by number and by ear.",
+    help="Store presets in a searchable bank: text, descriptors, audio similarity.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -39,13 +39,15 @@ BankOption = Annotated[
         "--bank", help="The bank's file.  [default: $SYNTHVAE_BANK, else ~/.local/share/synthvae/bank.sqlite]"
     ),
 ]
-Which = Annotated[str, typer.Argument(metavar="NAME", help="A number, a name, or how only one name begins.")]
-TagOption = Annotated[list[str] | None, typer.Option("--tag", help="That it has to have; can be given again.")]
+Which = Annotated[str, typer.Argument(metavar="NAME", help="A number, a name, or an unambiguous prefix of a name.")]
+TagOption = Annotated[list[str] | None, typer.Option("--tag", help="Required tag; can be repeated.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-SortOption = Annotated[str | None, typer.Option(help="Order by name or by a descriptor, e.g. brightness.")]
-LimitOption = Annotated[int | None, typer.Option(help="Most presets to list.  [default: all; of --like, 10]")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
-Range = Annotated[str | None, typer.Option(metavar="LOW:HIGH", rich_help_panel="Ranges, either side may be empty")]
+SortOption = Annotated[str | None, typer.Option(help="Sort by name or by a descriptor, e.g. brightness.")]
+LimitOption = Annotated[
+    int | None, typer.Option(help="Maximum number of presets to list.  [default: all; of --like, 10]")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite existing files.")]
+Range = Annotated[str | None, typer.Option(metavar="LOW:HIGH", rich_help_panel="Ranges (either bound may be omitted)")]
 
 #: Endings of names that can only be recordings'.
 RECORDINGS = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
@@ -61,17 +63,17 @@ def register(app: typer.Typer) -> None:
 @bank_app.command("add")
 def add(
     presets: Annotated[
-        list[Path], typer.Argument(metavar="PRESET.json|DIR...", help="Presets, or directories of them.")
+        list[Path], typer.Argument(metavar="PRESET.json|DIR...", help="Preset files, or directories of them.")
     ],
     name: Annotated[
-        str | None, typer.Option(help="What to call it, if it is one.  [default: its own, or measured]")
+        str | None, typer.Option(help="Name, for a single preset.  [default: its own, or derived from descriptors]")
     ] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="To give to all; can be given again.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Tag for all added presets; can be repeated.")] = None,
     bank: BankOption = None,
 ) -> None:
-    """Render presets, measure and name them, and keep them.
+    """Render presets, compute their descriptors, name them, and store them in the bank.
 
-    A preset that is there already is not added again.
+    A preset that is already in the bank is not added again.
 
     Example: `synthvae bank add sounds --tag first-try`
     """
@@ -110,15 +112,15 @@ def list_presets(
 
 @bank_app.command("search")
 def search(
-    text: Annotated[list[str] | None, typer.Argument(help="Words that all occur in the name or the tags.")] = None,
+    text: Annotated[list[str] | None, typer.Argument(help="Words that must all occur in the name or the tags.")] = None,
     tag: TagOption = None,
     like: Annotated[
-        str | None, typer.Option(metavar="RECORDING|PRESET.json|NAME", help="List what sounds most like this first.")
+        str | None, typer.Option(metavar="RECORDING|PRESET.json|NAME", help="Sort by audio similarity to this sound.")
     ] = None,
     pitch: Range = None,
     note: Annotated[
         str | None,
-        typer.Option(metavar="A3|C3:C5", rich_help_panel="Ranges, either side may be empty"),
+        typer.Option(metavar="A3|C3:C5", rich_help_panel="Ranges (either bound may be omitted)"),
     ] = None,
     cents: Range = None,
     brightness: Range = None,
@@ -136,7 +138,7 @@ def search(
     as_json: JsonOption = False,
     bank: BankOption = None,
 ) -> None:
-    """Find presets that fit everything that is asked for.
+    """Find presets that match all given conditions.
 
     Pitch and brightness are in Hz, cents from the nearest note, attack, decay and duration in seconds, loudness in
     LUFS, glide and vibrato in semitones, tremolo in dB, sweep in octaves, noisiness from 0 to 1.
@@ -175,13 +177,13 @@ def search(
 @bank_app.command("show")
 def show(
     name: Which,
-    values: Annotated[bool, typer.Option("--values", help="Print all 78 parameters too.")] = False,
-    picture: Annotated[Path | None, typer.Option(help="Write its spectrogram to this PNG file.")] = None,
+    values: Annotated[bool, typer.Option("--values", help="Also print all 78 parameters.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Write the spectrogram to this PNG file.")] = None,
     overwrite: Overwrite = False,
     as_json: JsonOption = False,
     bank: BankOption = None,
 ) -> None:
-    """Show everything that is known of a preset.
+    """Show name, tags, descriptors and origin of a preset.
 
     Example: `synthvae bank show "bright noisy pluck, A3" --picture pluck.png`
     """
@@ -202,12 +204,12 @@ def show(
 @bank_app.command("tag", context_settings={"ignore_unknown_options": True})
 def tag(
     name: Which,
-    tags: Annotated[list[str] | None, typer.Argument(metavar="+TAG|-TAG...", help="+ gives, - takes away.")] = None,
-    add_tags: Annotated[list[str] | None, typer.Option("--add", help="Likewise; can be given again.")] = None,
+    tags: Annotated[list[str] | None, typer.Argument(metavar="+TAG|-TAG...", help="+TAG adds, -TAG removes.")] = None,
+    add_tags: Annotated[list[str] | None, typer.Option("--add", help="More tags; can be repeated.")] = None,
     remove_tags: Annotated[list[str] | None, typer.Option("--remove", help="Likewise.")] = None,
     bank: BankOption = None,
 ) -> None:
-    """Give a preset tags, and take tags away.
+    """Add and remove tags of a preset.
 
     Example: `synthvae bank tag 12 +dark -loud`
     """
@@ -215,20 +217,20 @@ def tag(
     for word in tags or ():
         if word[:1] not in ("+", "-") or word.startswith("--"):
             raise UserError(
-                f"tag: {word!r} has no sign; write +{word.lstrip('-')} to give it, -{word.lstrip('-')} to take"
+                f"tag: {word!r} has no sign; write +{word.lstrip('-')} to add it, -{word.lstrip('-')} to remove it"
             )
         (more if word[0] == "+" else fewer).append(word[1:])
     if not more and not fewer:
-        raise UserError(f"tag: nothing to give to or take from {name!r}; write e.g. +dark or -loud")
+        raise UserError(f"tag: there is no tag to add or remove in {name!r}; write e.g. +dark or -loud")
     if both := {one.casefold() for one in more} & {one.casefold() for one in fewer}:
-        raise UserError(f"tag: {min(both)!r} is both given and taken; write one of them")
+        raise UserError(f"tag: {min(both)!r} is both added and removed; write one of them")
     entry = _open(bank).retag(name, more, fewer)
     print(f"#{entry.id} {entry.name}: {', '.join(entry.tags) or 'no tags'}")
 
 
 @bank_app.command("tags")
 def tags(bank: BankOption = None) -> None:
-    """List all tags, and how many presets have each.
+    """List all tags with the number of presets of each.
 
     Example: `synthvae bank tags`
     """
@@ -237,8 +239,8 @@ def tags(bank: BankOption = None) -> None:
 
 
 @bank_app.command("rename")
-def rename(name: Which, new: Annotated[str, typer.Argument(help="Its new name.")], bank: BankOption = None) -> None:
-    """Give a preset another name.
+def rename(name: Which, new: Annotated[str, typer.Argument(help="The new name.")], bank: BankOption = None) -> None:
+    """Rename a preset.
 
     Example: `synthvae bank rename 12 "glass drop"`
     """
@@ -250,7 +252,7 @@ def rename(name: Which, new: Annotated[str, typer.Argument(help="Its new name.")
 def remove(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Numbers or names.")], bank: BankOption = None
 ) -> None:
-    """Take presets out of the bank.
+    """Remove presets from the bank.
 
     Example: `synthvae bank remove 12 13`
     """
@@ -261,7 +263,9 @@ def remove(
 @bank_app.command("export")
 def export(
     out: Annotated[Path, typer.Argument(metavar="OUT.json|DIR", help="A file for bank import, or a directory.")],
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Which.  [default: all]")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help="Presets to export.  [default: all]")
+    ] = None,
     tag: TagOption = None,
     overwrite: Overwrite = False,
     bank: BankOption = None,
@@ -282,7 +286,7 @@ def export(
     else:
         entries = opened.search(tags=tag or ())
     if not entries:
-        raise UserError(f"{opened.path}: no preset to export; synthvae bank list shows what there is")
+        raise UserError(f"{opened.path}: no preset to export; synthvae bank list prints all presets")
     if out.suffix.lower() == ".json":
         check_target(out, overwrite, "OUT")
         opened.export_json(out, [entry.id for entry in entries])
@@ -295,9 +299,9 @@ def export(
 
 @bank_app.command("import")
 def import_presets(
-    file: Annotated[Path, typer.Argument(help="Made with bank export.")], bank: BankOption = None
+    file: Annotated[Path, typer.Argument(help="A file made with bank export.")], bank: BankOption = None
 ) -> None:
-    """Add the presets of an exported file, with their names and tags; those that are there already stay as they are.
+    """Add the presets of an exported file, with their names and tags; presets already in the bank are unchanged.
 
     Example: `synthvae bank import keepers.json`
     """
@@ -311,9 +315,9 @@ def import_presets(
 
 @contextmanager
 def _kept(count: int) -> Iterator[Callable[[int], None]]:
-    """Progress of adding; after Ctrl-C it says what stays."""
+    """Progress of adding; on SIGINT it prints how many presets were added."""
     kept = 0
-    with progress_bar("rendering and measuring", count) as update:
+    with progress_bar("rendering and analysing", count) as update:
 
         def advance(done: int) -> None:
             nonlocal kept
@@ -323,7 +327,10 @@ def _kept(count: int) -> Iterator[Callable[[int], None]]:
         try:
             yield advance
         except KeyboardInterrupt:
-            print(f"{kept} of {counted(count)} are in the bank; the same command adds the others", file=sys.stderr)
+            print(
+                f"{kept} of {counted(count)} are in the bank; run the same command again to add the rest",
+                file=sys.stderr,
+            )
             raise
 
 
@@ -334,7 +341,7 @@ def _open(path: Path | None, create: bool = False) -> Bank:
 
 
 def _range(name: str, text: str) -> tuple[float | None, float | None]:
-    """``LOW:HIGH`` as numbers; of notes also as names, and one note alone."""
+    """``LOW:HIGH`` as numbers; notes also as names, and a single note."""
     low, colon, high = text.partition(":")
     if not colon and name == "note":
         low = high = text
@@ -358,7 +365,7 @@ def _bound(name: str, text: str, whole: str) -> float | None:
 
 
 def _like(bank: Bank, text: str) -> tuple[Recording | Preset | NDArray[np.float64], int | None]:
-    """What ``--like`` means, and its number where it is a preset of the bank."""
+    """The sound that ``--like`` names, and its number if it is a preset of the bank."""
     from synthvae.audio.recordings import read_recording
     from synthvae.bank.analysis import LONGEST
     from synthvae.data.preset import read_preset

@@ -1,4 +1,4 @@
-"""What ``bank`` prints."""
+"""Printed output of ``bank``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def counted(count: int) -> str:
 
 
 def print_added(added: Iterable[Added], sources: Sequence[str]) -> None:
-    """Say what became of presets: each by name if they are few, and those that were there already by source."""
+    """Print which presets were added, by name if they are few, and which were already in the bank, by source."""
     pairs = list(zip(added, sources, strict=True))
     new = [one for one, _ in pairs if one.new]
     old = [(one, source) for one, source in pairs if not one.new]
@@ -40,10 +40,10 @@ def print_added(added: Iterable[Added], sources: Sequence[str]) -> None:
     if len(new) > LISTED:
         print(f"and {len(new) - LISTED} more, up to #{new[-1].id}")
     for one, source in old[:LISTED]:
-        print(f"there already: {source} is #{one.id} {one.name}")
+        print(f"already in the bank: {source} is #{one.id} {one.name}")
     if len(old) > LISTED:
         print(f"and {len(old) - LISTED} more")
-    print(f"{counted(len(new))} added, {len(old)} there already")
+    print(f"{counted(len(new))} added, {len(old)} already in the bank")
 
 
 def print_entries(entries: Sequence[Entry], as_json: bool) -> None:
@@ -52,7 +52,7 @@ def print_entries(entries: Sequence[Entry], as_json: bool) -> None:
         print(json.dumps([entry.to_dict() for entry in entries], indent=1))
         return
     if not entries:
-        print("nothing fits")
+        print("no preset matches")
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -83,7 +83,7 @@ def print_entries(entries: Sequence[Entry], as_json: bool) -> None:
 
 
 def _shown(value: float | None, digits: int) -> str:
-    """A number with so many digits and no exponent; a dash for none."""
+    """A number with this many digits and no exponent; a dash for none."""
     if value is None:
         return "-"
     from math import floor, log10
@@ -93,7 +93,7 @@ def _shown(value: float | None, digits: int) -> str:
 
 
 def print_entry(entry: Entry, values: bool) -> None:
-    """Print all that is known of a preset, a line each; with `values` all its parameters."""
+    """Print a preset's fields, one per line; with `values` all its parameters."""
     from synthvae.audio.descriptors import PRESET_DESCRIPTORS
     from synthvae.audio.notes import note_name
     from synthvae.synths.voice.parameters import VOICE_78
@@ -119,7 +119,7 @@ def print_entry(entry: Entry, values: bool) -> None:
 
 
 def print_files(directory: Path, paths: Sequence[Path], what: str) -> None:
-    """Print how many there are, and the first few and the last by name."""
+    """Print the number of files, and the first few and the last by name."""
     print(f"{directory}: {len(paths)} {what}")
     for path in paths[:LISTED_FILES]:
         print(f"  {path.name}")

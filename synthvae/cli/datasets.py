@@ -23,12 +23,14 @@ def register(app: typer.Typer) -> None:
 
 def generate_dataset(
     size: Annotated[int, typer.Option(help="Number of presets.")] = 140_000,
-    seed: Annotated[int, typer.Option(help="Preset i depends on the seed and on i alone.")] = 0,
-    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("datasets/presets.json"),
+    seed: Annotated[int, typer.Option(help="Random seed; preset i depends on the seed and i alone.")] = 0,
+    out: Annotated[Path, typer.Option(help="Output file.")] = Path("datasets/presets.json"),
     splits: Annotated[
         str | None, typer.Option(help="Presets for train, validation and test.  [default: 5/7, 1/7, 1/7 of the size]")
     ] = None,
-    parameters: Annotated[int, typer.Option(help="63: the thesis's set. 78: all of torchsynth's Voice.")] = 63,
+    parameters: Annotated[
+        int, typer.Option(help="63: the thesis's set. 78: all parameters of torchsynth's Voice.")
+    ] = 63,
     source: Annotated[
         str,
         typer.Option(
@@ -36,10 +38,10 @@ def generate_dataset(
             "synth1b1: the sets of torchsynth's dataset."
         ),
     ] = "uniform",
-    sample_rate: Annotated[int, typer.Option(help="At which the presets are to be rendered, in Hz.")] = 44100,
-    seconds: Annotated[float, typer.Option(help="Length of the sounds.")] = 1.0,
-    control_rate: Annotated[int, typer.Option(help="Rate of envelopes and LFOs, in Hz.")] = 441,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    sample_rate: Annotated[int, typer.Option(help="Sample rate at which the presets are rendered, in Hz.")] = 44100,
+    seconds: Annotated[float, typer.Option(help="Duration of the sounds, in seconds.")] = 1.0,
+    control_rate: Annotated[int, typer.Option(help="Control rate of envelopes and LFOs, in Hz.")] = 441,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Draw presets at random and write them as one JSON file.
 
@@ -70,11 +72,11 @@ def generate_dataset(
 
 def render(
     dataset: Annotated[Path, typer.Argument(help="A dataset made with generate-dataset.")],
-    index: Annotated[str, typer.Option(help="Numbers of presets, comma-separated; ranges as 3-7.")],
-    out: Annotated[Path, typer.Option(help="The directory to write to.")],
+    index: Annotated[str, typer.Option(help="Preset numbers, comma-separated; ranges as 3-7.")],
+    out: Annotated[Path, typer.Option(help="Output directory.")],
     sample_format: Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")] = "float",
 ) -> None:
-    """Render presets of a dataset to WAV files, each with its JSON beside it, both named after what is heard.
+    """Render presets of a dataset to WAV files, each with its JSON, both named after descriptors of the sound.
 
     Example: `synthvae render datasets/presets.json --index 3,17 --out sounds`
     """
@@ -105,21 +107,21 @@ def render(
 
 def metric(
     dataset: Annotated[Path, typer.Argument(help="A dataset made with generate-dataset.")],
-    feature: Annotated[str, typer.Option(help="What is heard: logmel, stft, mfcc or cqt.")] = "logmel",
-    limit: Annotated[int, typer.Option(help="Presets of the training split that are averaged, at most.")] = 2000,
-    keep: Annotated[int, typer.Option(help="Keep the matrices of so many single presets.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Compute it again where it is there.")] = False,
+    feature: Annotated[str, typer.Option(help="Feature that is differentiated: logmel, stft, mfcc or cqt.")] = "logmel",
+    limit: Annotated[int, typer.Option(help="Maximum number of training presets to average over.")] = 2000,
+    keep: Annotated[int, typer.Option(help="Number of single-preset matrices to store.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Compute it again if it exists.")] = False,
 ) -> None:
-    """Measure what each parameter does to the sound.
+    """Measure the sensitivity of the sound to each parameter.
 
     Two measures: the perceptual metric, local slopes from the Voice's Jacobian, and the effect of each parameter over
-    its whole range. Writes the metric beside the dataset, with a table (CSV) and a figure (PNG) of both. Stopped and
-    called again, it goes on.
+    its whole range. Writes the metric beside the dataset, with a table (CSV) and a figure (PNG) of both. After an
+    interruption, the same command continues.
 
     Example: `synthvae metric datasets/presets.json --limit 2000`
     """
     if limit < 2 or keep < 0:
-        raise UserError(f"--limit {limit}, --keep {keep}: give at least 2 presets, and 0 or more to keep")
+        raise UserError(f"--limit {limit}, --keep {keep}: give at least 2 presets, and --keep 0 or more")
     import pandas as pd
 
     from synthvae.data.presets import read_dataset
@@ -133,7 +135,7 @@ def metric(
     path = sensitivity.metric_path(dataset, feature)
     measured = build_feature(feature, data.header.settings.sample_rate)
     if path.exists() and not overwrite:
-        raise UserError(f"{path}: is there already; add --overwrite to compute it again")
+        raise UserError(f"{path}: exists; add --overwrite to compute it again")
     voice = Voice(data.parameters, **data.header.settings.to_dict())
     count = min(limit, len(data.split("train")))
     names = data.parameters.names
@@ -155,8 +157,8 @@ def metric(
     )
     write_csv(table, path.with_suffix(".csv"))
     save_figure(sensitivity_chart(names, changes, feature), path.with_suffix(".png"))
-    print(f"{path}: the metric of {result.count:,} presets; beside it a table and a figure")
+    print(f"{path}: the metric of {result.count:,} presets; a table and a figure are in the same directory")
     pairs = min(sensitivity.EFFECT_PRESETS, len(data.split("train")))
-    print(f"most heard when exchanged alone ({pairs} presets, root mean square change):")
+    print(f"most audible when exchanged alone ({pairs} presets, root mean square change):")
     for i in order[:5]:
         print(f"  {names[i]:32} {changes[i]:6.3g} {'dB' if feature == 'logmel' else feature}")

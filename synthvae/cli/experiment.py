@@ -1,4 +1,4 @@
-"""``experiment``: the thesis's cases and our own, run and reported."""
+"""``experiment``: run and report the thesis's cases and our own."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from synthvae.core.errors import UserError
 
 __all__ = ["register"]
 
-ScaleOption = Annotated[float, typer.Option(help="Fraction of the thesis's presets; epochs follow.")]
+ScaleOption = Annotated[float, typer.Option(help="Fraction of the thesis's number of presets; epochs are adapted.")]
 RUNS = Path("experiments/runs")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Repeat the thesis's fifteen cases, and ours, at any scale.")
+    group = typer.Typer(no_args_is_help=True, help="Repeat the thesis's fifteen cases, and our own, at any scale.")
     group.command("list")(list_)
     group.command("run")(run)
     group.command("report")(report)
@@ -31,13 +31,13 @@ def register(app: typer.Typer) -> None:
 
 
 def list_() -> None:
-    """Name all cases, by experiment.
+    """List all cases by experiment.
 
     Example: `synthvae experiment list`
     """
     from synthvae.experiments.cases import SOURCE, list_cases
 
-    print(f"exp1 to exp3 are those of {SOURCE}")
+    print(f"exp1 to exp3 are from {SOURCE}")
     groups: dict[str, list[tuple[str, str]]] = {}
     for case in list_cases():
         groups.setdefault(case.group, []).append((case.name, case.about))
@@ -50,14 +50,14 @@ def list_() -> None:
 def run(
     names: Annotated[list[str], typer.Argument(help="Cases, experiments (all their cases), or TOML files.")],
     scale: ScaleOption = 1.0,
-    out: Annotated[Path, typer.Option(help="Runs land in OUT/scale-SCALE/CASE/seed-SEED.")] = RUNS,
-    seeds: Annotated[int, typer.Option(help="How many of each; intervals want 3 or more.")] = 3,
+    out: Annotated[Path, typer.Option(help="Runs are written to OUT/scale-SCALE/CASE/seed-SEED.")] = RUNS,
+    seeds: Annotated[int, typer.Option(help="Runs per case; confidence intervals need 3 or more.")] = 3,
     jobs: Annotated[
-        int | None, typer.Option(help="Runs at once.  [default: one per core, up to 8; 1 on a GPU]")
+        int | None, typer.Option(help="Number of parallel runs.  [default: one per core, up to 8; 1 on a GPU]")
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.  [default: the case's]")] = None,
 ) -> None:
-    """Train cases; what is done is skipped, what was begun is gone on with.
+    """Train cases; finished runs are skipped, interrupted runs are resumed.
 
     Example: `synthvae experiment run exp1 exp2 exp3 --scale 0.02`
     """
@@ -73,7 +73,7 @@ def run(
     missing = [job for job in planned if not is_done(job)]
     done = len(planned) - len(missing)
     if not missing:
-        print(f"{out}: all {len(planned)} runs are done; see them with 'synthvae experiment report'")
+        print(f"{out}: all {len(planned)} runs are done; for the report: 'synthvae experiment report'")
         return
     _make_data(prepare_data, missing)
     epochs: dict[str, int] = {}
@@ -96,39 +96,43 @@ def run(
         try:
             run_jobs(missing, workers, on_epochs, on_done)
         except Stopped:
-            print(f"stopped with {done} of {len(planned)} runs done; the same command goes on", file=sys.stderr)
+            print(
+                f"stopped with {done} of {len(planned)} runs done; run the same command again to continue",
+                file=sys.stderr,
+            )
             raise typer.Exit(130) from None
-    print(f"{out}: {len(planned)} runs done; see them with 'synthvae experiment report --scale {scale:g}'")
+    print(f"{out}: {len(planned)} runs done; for the report: 'synthvae experiment report --scale {scale:g}'")
 
 
 def report(
     scale: ScaleOption = 1.0,
-    runs: Annotated[Path, typer.Option(help="Where 'run' put them.")] = RUNS,
-    out: Annotated[Path, typer.Option(help="Lands in OUT/thesis/scale-SCALE.")] = Path("analysis"),
-    limit: Annotated[int, typer.Option(help="Test presets at most.")] = 2000,
+    runs: Annotated[Path, typer.Option(help="Directory of the runs made with 'run'.")] = RUNS,
+    out: Annotated[Path, typer.Option(help="The report is written to OUT/thesis/scale-SCALE.")] = Path("analysis"),
+    limit: Annotated[int, typer.Option(help="Maximum number of test presets.")] = 2000,
     jobs: Annotated[
-        int | None, typer.Option(help="Runs measured at once.  [default: one per core, up to 8; 1 on a GPU]")
+        int | None, typer.Option(help="Runs measured in parallel.  [default: one per core, up to 8; 1 on a GPU]")
     ] = None,
     embedding: Annotated[
-        str, typer.Option(help="Of Fréchet distances, besides logmel; the thesis has vggish,panns (docs/fad.md).")
+        str,
+        typer.Option(help="Embeddings of Fréchet distances besides logmel; the thesis has vggish,panns (docs/fad.md)."),
     ] = "logmel",
     weights_dir: Annotated[
-        Path | None, typer.Option(help="Folder with the weights of pretrained embeddings; nothing is fetched then.")
+        Path | None, typer.Option(help="Folder with the weights of pretrained embeddings; disables downloads.")
     ] = None,
     fad_limit: Annotated[
         int | None,
         typer.Option(
-            help="Sounds of a set at most, in pretrained embeddings.  "
+            help="Maximum sounds per set in pretrained embeddings.  "
             "[default: all test presets, 20 % of the training presets]"
         ),
     ] = None,
     example: Annotated[
-        int | None, typer.Option(help="Number of the test preset that is shown of every case.  [default: the first]")
+        int | None, typer.Option(help="Number of the test preset shown for every case.  [default: the first]")
     ] = None,
-    map_presets: Annotated[int, typer.Option(help="Presets on each latent map.")] = 10_000,
-    map_nulls: Annotated[int, typer.Option(help="Maps of each null of the clusters.")] = 5,
+    map_presets: Annotated[int, typer.Option(help="Number of presets on each latent map.")] = 10_000,
+    map_nulls: Annotated[int, typer.Option(help="Number of maps per null model of the clusters.")] = 5,
 ) -> None:
-    """Write the thesis's tables again, ours beside the nulls and the thesis's, with figures and what follows from them.
+    """Write the thesis's tables with our results, the nulls and the thesis's values, with figures and conclusions.
 
     Example: `synthvae experiment report --scale 0.02`
     """
@@ -151,7 +155,7 @@ def report(
     comparison = plan_comparison(found, names, weights_dir, fad_limit)
     processes = jobs or usual_jobs()
     _measure("measuring", measure_job, [(job, limit, map_presets) for job in found], processes)
-    _measure("mapping nulls", measure_null, plan_nulls(found, map_presets, map_nulls), processes)
+    _measure("maps of null models", measure_null, plan_nulls(found, map_presets, map_nulls), processes)
     if comparison.fingerprints:
         data = Path(found[0].config.data)
         sets = [(data, name, comparison) for name in comparison.fingerprints]
@@ -159,11 +163,11 @@ def report(
         _measure("embedding the runs", measure_run_distances, [(job, comparison) for job in found], processes)
     command = shlex.join(["synthvae", *sys.argv[1:]])
     page = write_report(found, out, command, comparison, shown, map_presets, map_nulls)
-    print(f"{page}: the report; beside it tables (CSV) and figures")
+    print(f"{page}: the report; tables (CSV) and figures are in the same directory")
 
 
 def _measure(title: str, function: Callable[[Any], object], tasks: Sequence[Any], processes: int) -> None:
-    """Call a function of `run_tasks` for each task, with a bar; raises the first error, after all others are done."""
+    """Call a function of `run_tasks` for each task, with a bar; raises the first error after all others ended."""
     from synthvae.core.executor import Stopped, run_tasks
 
     measured = 0
@@ -178,14 +182,14 @@ def _measure(title: str, function: Callable[[Any], object], tasks: Sequence[Any]
                 function, tasks, min(processes, len(tasks)), lambda label, count: update(measured, label), on_done
             )
         except Stopped:
-            print("stopped; the same command goes on", file=sys.stderr)
+            print("stopped; run the same command again to continue", file=sys.stderr)
             raise typer.Exit(130) from None
     if failed:
         raise failed[0][1]
 
 
 def _make_data(prepare_data: Any, jobs: Any) -> None:  # noqa: ANN401
-    """Make dataset and metric, with a bar for each thing that is done."""
+    """Generate dataset and metric, with a progress bar for each."""
     with ExitStack() as bars:
         current = ""
         update: Callable[[int, str], None] = lambda done, remark: None  # noqa: E731

@@ -1,4 +1,4 @@
-"""``morph``, ``vary`` and ``blend``: ways to new presets from presets that one has."""
+"""``morph``, ``vary`` and ``blend``: make new presets from existing ones in a latent space."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["register"]
 RunOption = Annotated[
     Path | None, typer.Option("--run", help="A directory made with train.  [default: the last in experiments/runs]")
 ]
-DataOption = Annotated[Path | None, typer.Option(help="The dataset that numbers are of.  [default: the run's]")]
+DataOption = Annotated[Path | None, typer.Option(help="The dataset of preset numbers.  [default: the run's]")]
 FormatOption = Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")]
 PresetHelp = "Number of a preset of the dataset, or a preset's JSON file."
 
@@ -33,10 +33,10 @@ _SIGNS = "synthvae.signs"
 
 
 class InOrder(TyperCommand):
-    """A command that remembers in which order --plus and --minus were given, which the parser forgets."""
+    """A command that records the order in which --plus and --minus were given, which the parser discards."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's own click, not the package
-        """Note the signs, then parse as ever."""
+        """Record the signs, then parse as usual."""
         words = [word.split("=", 1)[0] for word in args]
         ctx.meta[_SIGNS] = [word for word in words if word in ("--plus", "--minus")]
         return super().parse_args(ctx, args)
@@ -52,25 +52,25 @@ def register(app: typer.Typer) -> None:
 def morph(
     presets: Annotated[list[str], typer.Argument(metavar="A B [C...]", help=f"Two or more. {PresetHelp}")],
     run: RunOption = None,
-    steps: Annotated[int, typer.Option(help="Sounds in all, the given ones included.")] = 9,
+    steps: Annotated[int, typer.Option(help="Total number of sounds, the given ones included.")] = 9,
     way: Annotated[
-        str, typer.Option(help="latent, metric (the shortest for the ear, some seconds of work) or parameters.")
+        str, typer.Option(help="latent, metric (shortest audible path, takes some seconds) or parameters.")
     ] = "latent",
     even: Annotated[
-        bool, typer.Option("--even/--uneven", help="Steps equal for the ear, or equal along the way.")
+        bool, typer.Option("--even/--uneven", help="Steps equal in audible distance, or equal along the path.")
     ] = True,
     extrapolate: Annotated[
-        float, typer.Option(help="Go on beyond both ends, by this share of the way between two presets.")
+        float, typer.Option(help="Extrapolate beyond both ends by this fraction of the path between two presets.")
     ] = 0.0,
     data: DataOption = None,
-    out: Annotated[Path, typer.Option(help="The directory to write to.")] = Path("morph"),
+    out: Annotated[Path, typer.Option(help="Output directory.")] = Path("morph"),
     gap: Annotated[float, typer.Option(help="Seconds of silence between sounds in joined.wav.")] = 0.1,
     sample_format: FormatOption = "float",
 ) -> None:
-    """Walk from preset to preset in steps that sound equally long.
+    """Morph between presets in perceptually equal steps.
 
-    The way through the latent space slides from sound to sound; the metric's is the shortest for the ear, and rather
-    fades one out and the next in.
+    The latent path changes parameters gradually; the metric's path is the shortest in audible distance, and resembles
+    a cross-fade.
 
     Writes every step as a preset (JSON) and a sound (WAV), and all of them as one sound, joined.wav.
 
@@ -115,25 +115,26 @@ def vary(
     preset: Annotated[str, typer.Argument(metavar="PRESET", help=PresetHelp)],
     run: RunOption = None,
     amount: Annotated[
-        float, typer.Option(help="How far the furthest sounds: 0 is the preset itself, 1 as far as a random sound.")
+        float,
+        typer.Option(help="Audible distance of the farthest variation: 0 is the preset itself, 1 a random sound."),
     ] = 0.2,
-    count: Annotated[int, typer.Option(help="How many.")] = 16,
+    count: Annotated[int, typer.Option(help="Number of variations.")] = 16,
     keep: Annotated[
         str,
         typer.Option(
-            help="What to leave alone, comma-separated: pitch, duration, envelope, modulation, mix, noise, waveform, "
+            help="What to fix, comma-separated: pitch, duration, envelope, modulation, mix, noise, waveform, "
             "or names of parameters."
         ),
     ] = "",
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     data: DataOption = None,
-    out: Annotated[Path, typer.Option(help="The directory to write to.")] = Path("variations"),
+    out: Annotated[Path, typer.Option(help="Output directory.")] = Path("variations"),
     sample_format: FormatOption = "float",
 ) -> None:
-    """Draw neighbours of a preset, ordered by how far they sound.
+    """Sample variations of a preset, ordered by audible distance.
 
-    Keeping pitch keeps the note and how far it is bent, not the envelope or LFO that bends it: those are kept with
-    envelope and modulation.
+    --keep pitch fixes the note and the depth of pitch modulation, not the envelope or LFO that modulates it: fix those
+    with envelope and modulation.
 
     Example: `synthvae vary 12 --amount 0.2 --count 16 --keep pitch,duration --out variations`
     """
@@ -170,19 +171,21 @@ def vary(
 def blend(
     context: typer.Context,
     run: RunOption = None,
-    plus: Annotated[list[str] | None, typer.Option("--plus", help=f"To add; can be given again. {PresetHelp}")] = None,
-    minus: Annotated[list[str] | None, typer.Option("--minus", help="To take away; can be given again.")] = None,
+    plus: Annotated[
+        list[str] | None, typer.Option("--plus", help=f"Preset to add; can be repeated. {PresetHelp}")
+    ] = None,
+    minus: Annotated[list[str] | None, typer.Option("--minus", help="Preset to subtract; can be repeated.")] = None,
     weights: Annotated[
-        str | None, typer.Option(help="One number for each, in their order, comma-separated.  [default: 1 each]")
+        str | None, typer.Option(help="One number per preset, in their order, comma-separated.  [default: 1 each]")
     ] = None,
     data: DataOption = None,
-    out: Annotated[Path, typer.Option(help="The directory to write to.")] = Path("blend"),
-    name: Annotated[str, typer.Option(help="What to call the files.")] = "blend",
+    out: Annotated[Path, typer.Option(help="Output directory.")] = Path("blend"),
+    name: Annotated[str, typer.Option(help="Name of the files.")] = "blend",
     sample_format: FormatOption = "float",
 ) -> None:
     """Add and subtract presets in the latent space.
 
-    A weight belongs to the --plus or --minus in its place; --minus turns its sign.
+    The n-th weight applies to the n-th --plus or --minus; --minus negates it.
 
     Example: `synthvae blend --plus 12 --minus 88 --plus warm.json --weights 1,0.5,1 --out blend`
     """
@@ -226,10 +229,10 @@ def _load(run: Path | None) -> tuple[Run, list[str]]:
 
 
 def _settings_notes(run: Run, texts: Sequence[str], presets: Sequence[Preset]) -> list[str]:
-    """A line for each preset that was made for other settings than the run's, in which it is heard here."""
+    """A line for each preset whose settings differ from the run's, with which it is rendered here."""
     ours = run.settings
     return [
-        f"{text}: made for {_shown(p.settings)}; heard and written here as the run does, {_shown(ours)}"
+        f"{text}: made for {_shown(p.settings)}; rendered here with the run's settings, {_shown(ours)}"
         for text, p in zip(texts, presets, strict=True)
         if p.settings != ours
     ]
@@ -296,6 +299,6 @@ def _print_lines(lines: Sequence[str]) -> None:
 
 
 def _numbered(stem: str, count: int) -> list[str]:
-    """File names that sort as their numbers do."""
+    """File names whose alphabetical order is that of their numbers."""
     width = max(3, len(str(count - 1)))
     return [f"{stem}_{i:0{width}d}" for i in range(count)]

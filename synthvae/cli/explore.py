@@ -1,4 +1,4 @@
-"""``explore``: the map of sounds in the browser."""
+"""``explore``: serve the map of sounds as a web page."""
 
 from __future__ import annotations
 
@@ -23,20 +23,22 @@ def explore(
     bank: Annotated[
         Path | None,
         typer.Option(
-            help="The bank to keep sounds in.  [default: $SYNTHVAE_BANK, else ~/.local/share/synthvae/bank.sqlite]"
+            help="The bank to save sounds to.  [default: $SYNTHVAE_BANK, else ~/.local/share/synthvae/bank.sqlite]"
         ),
     ] = None,
-    of_bank: Annotated[bool, typer.Option("--of-bank", help="Map the bank's presets in place of a dataset's.")] = False,
-    points: Annotated[int, typer.Option(help="Presets on the map, at most.")] = 10_000,
-    port: Annotated[int, typer.Option(help="To listen on; 0 for any that is free.")] = 8321,
-    host: Annotated[str, typer.Option(help="To listen on; any but this machine alone takes a token.")] = "127.0.0.1",
+    of_bank: Annotated[bool, typer.Option("--of-bank", help="Map the bank's presets instead of a dataset's.")] = False,
+    points: Annotated[int, typer.Option(help="Maximum number of presets on the map.")] = 10_000,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any free port.")] = 8321,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; addresses other than localhost require a token.")
+    ] = "127.0.0.1",
     token: Annotated[
-        str | None, typer.Option(help="That requests have to bring.  [default: none here, one made elsewhere]")
+        str | None, typer.Option(help="Token that requests must carry.  [default: none on localhost, else generated]")
     ] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder that keeps the map.  [default: RUN/.cache]")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Cache folder of the map.  [default: RUN/.cache]")] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Explore sounds on a map in the browser: click anywhere, hear, keep.
+    """Explore sounds on a map in the browser: click to play, save to a bank.
 
     Example: `synthvae explore experiments/runs/first --open`
     """
@@ -52,7 +54,7 @@ def explore(
     if of_bank and data is not None:
         raise UserError("explore: give either --data or --of-bank")
     if token is not None and not (token.isascii() and token.isprintable() and 8 <= len(token) <= 200):
-        raise UserError("--token must be 8 to 200 plain characters; leave it out to have one made")
+        raise UserError("--token must be 8 to 200 plain characters; leave it out to have one generated")
     session = open_session(run, data, bank, of_bank, points, cache)
 
     def ready(address: str) -> None:

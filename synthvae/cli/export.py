@@ -1,4 +1,4 @@
-"""``export``: presets as samples, instruments and parameters for other programs."""
+"""``export``: write presets as samples, instruments and parameter files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_SFZ = "Of --to sfz"
+_SFZ = "Options of --to sfz"
 #: Remarks that are printed one by one.
 LISTED = 20
 
@@ -30,35 +30,36 @@ def register(app: typer.Typer) -> None:
 
 def export(
     presets: Annotated[
-        list[Path], typer.Argument(metavar="PRESET.json|DIR...", help="Presets, or directories of them.")
+        list[Path], typer.Argument(metavar="PRESET.json|DIR...", help="Preset files, or directories of them.")
     ],
     to: Annotated[str, typer.Option(help="wav, flac, sfz, json or torchsynth.")],
-    out: Annotated[Path, typer.Option(help="The directory to write to.")] = Path("exports"),
+    out: Annotated[Path, typer.Option(help="Output directory.")] = Path("exports"),
     name: Annotated[
-        str | None, typer.Option(help="What to call it, if it is one.  [default: its own, or measured]")
+        str | None, typer.Option(help="Name, for a single preset.  [default: its own, or derived from descriptors]")
     ] = None,
-    sample_format: Annotated[str, typer.Option("--format", help="int16, int24 or, not FLAC, float.")] = "int24",
-    loudness: Annotated[str, typer.Option(help="In LUFS, or off for the Voice's own samples.")] = "-18",
+    sample_format: Annotated[str, typer.Option("--format", help="int16, int24 or float (not FLAC).")] = "int24",
+    loudness: Annotated[str, typer.Option(help="Loudness in LUFS, or off for the Voice's own level.")] = "-18",
     whole: Annotated[
-        bool, typer.Option("--whole", help="Of wav and flac: let sounds ring out, whatever their preset's length.")
+        bool,
+        typer.Option("--whole", help="wav and flac: render until the sound has decayed, whatever the preset's length."),
     ] = False,
-    lowest: Annotated[str, typer.Option(help="First key that plays.", rich_help_panel=_SFZ)] = "C2",
-    highest: Annotated[str, typer.Option(help="Last key that plays.", rich_help_panel=_SFZ)] = "C7",
-    every: Annotated[int, typer.Option(help="Semitones from one sample to the next.", rich_help_panel=_SFZ)] = 3,
+    lowest: Annotated[str, typer.Option(help="Lowest key.", rich_help_panel=_SFZ)] = "C2",
+    highest: Annotated[str, typer.Option(help="Highest key.", rich_help_panel=_SFZ)] = "C7",
+    every: Annotated[int, typer.Option(help="Semitones between samples.", rich_help_panel=_SFZ)] = 3,
     lengths: Annotated[
         str,
         typer.Option(
-            help="Seconds for which keys are held, own: the preset's; keys choose between them.", rich_help_panel=_SFZ
+            help="Note durations in seconds (own: the preset's), selected by key switches.", rich_help_panel=_SFZ
         ),
     ] = "own,2",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that hold something else.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite files with different content.")] = False,
 ) -> None:
     """Write presets for samplers, for other programs and for torchsynth.
 
-    wav and flac: a sample each, brought to one loudness. sfz: an instrument each, in tune, looped where it sustains.
+    wav and flac: one sample each, normalised to one loudness. sfz: one instrument each, in tune, looped if it sustains.
     json: presets with names and descriptors. torchsynth: what its Voice.set_parameters takes.
 
-    Files that are there already and would be the same are left alone, so an export that was stopped can go on.
+    Existing files with the same content are left unchanged, so an interrupted export can be continued.
 
     Example: `synthvae export sounds --to sfz --out instruments`
     """
@@ -95,7 +96,9 @@ def export(
             names = [preset.name for preset in found]
             export_presets(found, names, out, to, options, lambda count: update(count, ""), done.append)
     except KeyboardInterrupt:
-        print(f"{out}: {len(done)} of {len(found)} are there; the same command goes on from here", file=sys.stderr)
+        print(
+            f"{out}: {len(done)} of {len(found)} are written; run the same command again to continue", file=sys.stderr
+        )
         raise
     _print(done, out, {"sfz": "instrument", "json": "preset", "torchsynth": "preset"}.get(to, "sample"))
 
@@ -107,9 +110,9 @@ def _print(done: Sequence[Exported], out: Path, noun: str) -> None:
     if len(remarked) > LISTED:
         print(f"and {len(remarked) - LISTED} more with remarks")
     new = sum(one.new for one in done)
-    old = f", {len(done) - new} there already" if new < len(done) else ""
+    old = f", {len(done) - new} exist already" if new < len(done) else ""
     if len(done) == 1:
-        print(f"{done[0].path}: {f'1 {noun}' if new else 'there already'}")
+        print(f"{done[0].path}: {f'1 {noun}' if new else 'exists already'}")
         return
     print(f"{out}: {new} {noun}{'' if new == 1 else 's'}{old}, {done[0].path.name} to {done[-1].path.name}")
 
@@ -120,7 +123,7 @@ def _loudness(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise UserError(f"--loudness is {text!r}, no number; give LUFS, e.g. -18, or off") from None
+        raise UserError(f"--loudness is {text!r}, not a number; give LUFS, e.g. -18, or off") from None
 
 
 def _lengths(text: str) -> tuple[float | None, ...]:

@@ -1,4 +1,4 @@
-"""``decode``, ``encode`` and ``interpolate``: from latent points to presets that play, and back."""
+"""``decode``, ``encode`` and ``interpolate``: convert between latent points and presets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from synthvae.core.errors import UserError
 __all__ = ["register"]
 
 RunArgument = Annotated[Path, typer.Argument(help="A directory made with train.")]
-OutOption = Annotated[Path, typer.Option(help="The directory to write to.")]
+OutOption = Annotated[Path, typer.Option(help="Output directory.")]
 FormatOption = Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")]
 
 #: Of the names of two files in that of a third.
@@ -31,12 +31,12 @@ def register(app: typer.Typer) -> None:
 def decode(
     run: RunArgument,
     out: OutOption = Path("sounds"),
-    random: Annotated[int | None, typer.Option(help="Decode so many draws of the prior.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
-    z: Annotated[Path | None, typer.Option(help="Decode the latents of a JSON or CSV file, one row each.")] = None,
+    random: Annotated[int | None, typer.Option(help="Number of latent points to draw from the prior.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    z: Annotated[Path | None, typer.Option(help="JSON or CSV file of latents to decode, one per row.")] = None,
     sample_format: FormatOption = "float",
 ) -> None:
-    """Turn latent points into presets (JSON) and sounds (WAV), named after what is heard.
+    """Decode latent points into presets (JSON) and sounds (WAV), named after descriptors of the sound.
 
     Example: `synthvae decode experiments/runs/first --random 8 --seed 1 --out sounds`
     """
@@ -69,10 +69,10 @@ def decode(
 def encode(
     run: RunArgument,
     presets: Annotated[Path, typer.Argument(help="A preset's JSON file, or a directory of them.")],
-    out: Annotated[Path, typer.Option(help="The JSON file to write; decode --z reads it.")] = Path("latents.json"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    out: Annotated[Path, typer.Option(help="Output file (JSON), readable by decode --z.")] = Path("latents.json"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Turn presets into latent points.
+    """Encode presets into latent points.
 
     Example: `synthvae encode experiments/runs/first sounds --out latents.json`
     """
@@ -92,12 +92,12 @@ def interpolate(
     run: RunArgument,
     start: Annotated[str, typer.Option("--from", help="Number of a preset of the dataset, or a preset's JSON file.")],
     end: Annotated[str, typer.Option("--to", help="Likewise.")],
-    steps: Annotated[int, typer.Option(help="Sounds from one to the other, both included.")] = 5,
+    steps: Annotated[int, typer.Option(help="Number of sounds, both ends included.")] = 5,
     data: Annotated[Path | None, typer.Option(help="The dataset.  [default: the run's]")] = None,
     out: OutOption = Path("sounds"),
     sample_format: FormatOption = "float",
 ) -> None:
-    """Walk in a straight line through the latent space from one preset to another.
+    """Interpolate linearly in the latent space from one preset to another.
 
     Example: `synthvae interpolate experiments/runs/first --from 12 --to 88 --steps 5 --out walk`
     """
@@ -129,6 +129,6 @@ def interpolate(
 
 
 def _numbered(stem: str, count: int, digits: int) -> list[str]:
-    """File names that sort as their numbers do: padded to `digits`, or to the largest number where that is longer."""
+    """File names in the order of their numbers: padded to `digits`, or to the largest number if that is longer."""
     width = max(digits, len(str(count - 1)))
     return [f"{stem}_{i:0{width}d}" for i in range(count)]

@@ -1,4 +1,4 @@
-"""``match`` and ``train-encoder``: from any sound to presets that sound like it."""
+"""``match`` and ``train-encoder``: find presets that sound like a recording."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ def register(app: typer.Typer) -> None:
 def match(
     target: Annotated[Path, typer.Argument(metavar="TARGET.wav", help="A recording: WAV, FLAC, OGG, MP3 or AIFF.")],
     run: Annotated[
-        Path | None, typer.Option(help="A directory made with train, whose audio encoder proposes where to start.")
+        Path | None, typer.Option(help="A run directory made with train, whose audio encoder proposes starting points.")
     ] = None,
     budget: Annotated[
         int | None,
-        typer.Option(
-            help="Sounds to render; the answer then depends on --seed alone.  [default: 32000, fewer for long targets]"
-        ),
+        typer.Option(help="Sounds to render; then reproducible with --seed.  [default: 32000, fewer for long targets]"),
     ] = None,
-    seconds: Annotated[float | None, typer.Option(help="Search for so long instead.")] = None,
-    top: Annotated[int, typer.Option(help="Answers that are unlike each other.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of all draws.")] = 0,
-    parameters: Annotated[int | None, typer.Option(help="63 or 78, without --run.  [default: 63]")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Search time in seconds, instead of --budget.")] = None,
+    top: Annotated[int, typer.Option(help="Number of dissimilar presets to return.")] = 5,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    parameters: Annotated[
+        int | None, typer.Option(help="Parameter set, 63 or 78, without --run.  [default: 63]")
+    ] = None,
     index: Annotated[
-        bool, typer.Option("--index/--no-index", help="Begin with the nearest of 30,000 sounds rendered once.")
+        bool, typer.Option("--index/--no-index", help="Start from the nearest of 30,000 sounds, rendered once.")
     ] = True,
     search: Annotated[str, typer.Option(help="combined, cma or random.")] = "combined",
-    out: Annotated[Path | None, typer.Option(help="The directory to write to.  [default: matches/TARGET]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output directory.  [default: matches/TARGET]")] = None,
     sample_format: Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")] = "float",
 ) -> None:
-    """Find presets that sound like a recording; writes them, their sounds, and a page to compare them on.
+    """Find presets that sound like a recording; writes presets, sounds and an HTML page that compares them.
 
-    The recording is mixed to one channel, freed of silence, resampled and set to a level that the Voice has; at most
-    its first 4 seconds count. Ctrl-C ends the search and keeps the best so far.
+    The recording is mixed to mono, trimmed, resampled and scaled to a level of the Voice; at most its first 4 seconds
+    are used. Ctrl-C ends the search and writes the best presets so far.
 
     Example: `synthvae match bell.wav --run experiments/runs/best-16 --top 3`
     """
     if budget is not None and seconds is not None:
         raise UserError("match: --budget and --seconds are both limits; give one of them")
     if run is not None and parameters is not None:
-        raise UserError("match: --parameters are those of --run; leave one of them out")
+        raise UserError("match: --parameters are given by --run; leave one of them out")
     if parameters not in (None, 63, 78):
         raise UserError(f"--parameters is {parameters}; choose 63 or 78")
     from synthvae.matching.local import SEARCHES
@@ -81,7 +81,7 @@ def match(
         with progress_bar("rendering the index, once", PRESETS) as update:
             known = open_index(space, settings, progress=lambda done: update(done, ""))
         if made:
-            print(f"{index_path(space, settings)}: {PRESETS:,} sounds that every match begins with")
+            print(f"{index_path(space, settings)}: {PRESETS:,} sounds from which every match starts")
     directory = out or Path("matches") / target.stem
     with progress_bar("searching", 1000) as update:
 
@@ -105,23 +105,25 @@ def match(
         print(f"{target.name}: {note}")
     for stem, candidate in zip(stems, result.candidates, strict=True):
         print(f"{candidate.distance:6.2f} dB  {stem}.wav")
-    print(f"{result.random:6.2f} dB  a random preset (median of 128, the nearest {result.nearest_random:.2f} dB)")
+    print(f"{result.random:6.2f} dB  a random preset (median of 128, nearest {result.nearest_random:.2f} dB)")
     print(
         f"{directory / 'match.html'}: {result.verdict}, confidence {result.confidence:.2f}, "
         f"after {result.renders:,} sounds and {result.seconds:.0f} s"
     )
     if result.stopped:
-        print("stopped; these are the best so far", file=sys.stderr)
+        print("interrupted; these are the best so far", file=sys.stderr)
         raise typer.Exit(130)
 
 
 def train_encoder(
     run: Annotated[Path, typer.Argument(help="A directory made with train.")],
-    presets: Annotated[int, typer.Option(help="To render and learn from; 100,000 take about ten minutes.")] = 100_000,
-    seed: Annotated[int, typer.Option(help="Of presets and weights.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a training was stopped.")] = False,
+    presets: Annotated[
+        int, typer.Option(help="Number of training presets to render; 100,000 take about ten minutes.")
+    ] = 100_000,
+    seed: Annotated[int, typer.Option(help="Seed of presets and initial weights.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted training.")] = False,
 ) -> None:
-    """Train a network that hears a recording and answers with a latent point of a run; lands in the run's directory.
+    """Train an audio encoder from log-mel spectrogram to a run's latent space; written to the run's directory.
 
     Example: `synthvae train-encoder experiments/runs/best-16 --presets 100000`
     """
@@ -137,11 +139,11 @@ def train_encoder(
         with progress_bar("training", presets) as update:
             report = learn(model, presets, seed, resume, update)
     except Interrupted as stop:
-        print(f"{stop}; go on with the same command and --resume", file=sys.stderr)
+        print(f"{stop}; run the same command with --resume to continue", file=sys.stderr)
         raise typer.Exit(130) from None
     print(
-        f"{report.path}: {report.presets:,} presets; decoded answers are {report.distance:.2f} dB from what they "
-        f"heard, decoded true latents {report.of_latents:.2f}, the mean preset {report.of_mean_preset:.2f}, "
+        f"{report.path}: {report.presets:,} presets; decoded predictions are {report.distance:.2f} dB from the "
+        f"input sounds, decoded true latents {report.of_latents:.2f}, the mean preset {report.of_mean_preset:.2f}, "
         f"another preset {report.of_random:.2f} dB (medians); explained variance of the latents "
         f"{float(report.explained.mean()):.2f}"
     )

@@ -1,4 +1,4 @@
-"""``play``: a preset on the loudspeakers."""
+"""``play``: play a preset through the sound card."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ def register(app: typer.Typer) -> None:
 
 def play(
     preset: Annotated[Path, typer.Argument(metavar="PRESET.json", help="A preset's JSON file.")],
-    note: Annotated[str | None, typer.Option(help="That it shall sound at, e.g. A4.  [default: its own]")] = None,
-    whole: Annotated[bool, typer.Option("--whole", help="Let it ring out, whatever its preset's length.")] = False,
+    note: Annotated[str | None, typer.Option(help="Note to play, e.g. A4.  [default: its own]")] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Render until the sound has decayed, whatever the preset's length.")
+    ] = False,
 ) -> None:
-    """Play a preset, at the loudness that export gives it.
+    """Play a preset at the loudness of export.
 
     Needs the extra play: `pip install 'synthvae[play]'`.
 

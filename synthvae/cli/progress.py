@@ -1,4 +1,4 @@
-"""Progress bars, and plain lines where nobody watches a terminal."""
+"""Progress bars; plain lines if standard error is not a terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def spoken(seconds: float) -> str:
 
 @contextmanager
 def progress_bar(label: str, total: int) -> Iterator[Callable[[int, str], None]]:
-    """Show how far a task is, on standard error.
+    """Show the progress of a task on standard error.
 
     Args:
         label: what is being done.

@@ -1,4 +1,4 @@
-"""``train``. Its flags are the settings of `synthvae.training.config.TrainConfig`."""
+"""``train``. Its options are the settings of `synthvae.training.config.TrainConfig`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 class _ListingChoices(TyperCommand):
-    """Adds the legal words of each setting to its help, which loads their registries only when somebody reads it."""
+    """Adds the legal values of each setting to its help; registries are loaded only when the help is printed."""
 
     def get_help(self, ctx: Any) -> str:  # noqa: ANN401 - Typer brings its own click
         known = settings_of(TrainConfig)
@@ -42,7 +42,7 @@ class _ListingChoices(TyperCommand):
 
 
 def _with_flags() -> Any:  # noqa: ANN401
-    """`train` with a flag for every setting that has one, in the order of the panels."""
+    """`train` with an option for every setting that has one, in the order of the panels."""
     own = dict(inspect.signature(train, eval_str=True).parameters)
     del own["flags"]
     types, defaults = get_type_hints(TrainConfig), {f.name: f.default for f in fields(TrainConfig)}
@@ -81,29 +81,33 @@ def train(
     then: Annotated[
         str | None,
         typer.Option(
-            help="The loss of a second phase, through the Voice, from the best weights.", rich_help_panel=LOSS
+            help="Loss of a second phase through the Voice, from the best weights of the first.", rich_help_panel=LOSS
         ),
     ] = None,
     then_epochs: Annotated[
         int | None,
-        typer.Option(help="Of the second phase.", rich_help_panel=OPTIMISATION, show_default="as the first"),
+        typer.Option(
+            help="Maximum epochs of the second phase.", rich_help_panel=OPTIMISATION, show_default="as the first"
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The run directory.", rich_help_panel=RUN, show_default="experiments/runs/LOSS-FEATURE-SEED"),
+        typer.Option(
+            help="Output directory of the run.", rich_help_panel=RUN, show_default="experiments/runs/LOSS-FEATURE-SEED"
+        ),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="Settings from a TOML file; flags win.", rich_help_panel=RUN)
+        Path | None, typer.Option(help="Settings from a TOML file; options override it.", rich_help_panel=RUN)
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with the run in --out, if there is one.", rich_help_panel=RUN),
+        typer.Option("--resume", help="Resume the run in --out, if there is one.", rich_help_panel=RUN),
     ] = False,
 ) -> None:
-    """Train a variational autoencoder on a dataset's presets.
+    """Train a variational autoencoder on the presets of a dataset.
 
-    With --synth-layer the spectral loss is computed on sound rendered inside the graph, and its gradient reaches the
-    network. Without it the loss is only measured and steers early stopping.
+    With --synth-layer the spectral loss is computed on rendered sound and back-propagated through the synthesizer.
+    Without it the loss is only measured, and is used for early stopping.
 
     Example: `synthvae train --loss sclp --synth-layer --out experiments/runs/first`
 
@@ -129,7 +133,7 @@ def train(
     directory = out or Path(f"experiments/runs/{settings.loss}-{settings.feature}{through}-{settings.seed}")
     task = PresetTask(settings, dataset, Voice(dataset.parameters, **dataset.header.settings.to_dict()))
     if parts := task.preparation_parts:
-        with progress_bar("measuring what each parameter changes", parts) as update:
+        with progress_bar("measuring parameter sensitivity", parts) as update:
             task.prepare(lambda done: update(done, ""))
     latest = ""
     with progress_bar("training", sum(phase.epochs for phase in settings.phases)) as update:
@@ -149,14 +153,14 @@ def train(
         trainer = Trainer(task, directory, resume, on_step, on_epoch)
         if LOSSES[settings.loss].compares == "audio" and not settings.synth_layer:
             print(
-                "spectral term: measured on rendered sound, steers early stopping, no gradient (--synth-layer sends it)"
+                "spectral term: measured on rendered sound for early stopping, no gradient (add --synth-layer for that)"
             )
         ensure_directory(directory)
         _print_estimate(trainer)
         try:
             position = trainer.run()
         except Interrupted as stop:
-            print(f"{stop}; go on with the same command and --resume (--out {directory})", file=sys.stderr)
+            print(f"{stop}; run the same command with --resume to continue (--out {directory})", file=sys.stderr)
             raise typer.Exit(130) from None
     print(
         f"{directory}: {position.finished} after {position.epoch} epochs and {position.seconds:.0f} s; "
@@ -165,14 +169,14 @@ def train(
 
 
 def _print_estimate(trainer: Trainer) -> None:
-    """Say how long an epoch takes, which on 140,000 presets is the first thing to know."""
+    """Print the estimated duration of an epoch and of the training."""
     from synthvae.cli.progress import spoken
 
     if trainer.position.finished:
         return
     phase = trainer.phase
     seconds = trainer.measure_epoch()
-    end = f", or until {phase.patience} in a row are no better" if phase.patience else ""
+    end = f", or until {phase.patience} in a row bring no improvement" if phase.patience else ""
     print(
         f"{trainer.task.items:,} presets in {trainer.steps:,} steps: about {spoken(seconds)} an epoch on this "
         f"machine; {phase.epochs:,} epochs{end} (at most {spoken(seconds * phase.epochs)})",

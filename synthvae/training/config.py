@@ -1,4 +1,4 @@
-"""Settings of a run on presets: defaults, TOML files, and what the command line puts over them."""
+"""Settings of a run on presets: defaults, overridden by TOML files, overridden by the command line."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _outputs() -> Iterable[str]:
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(Settings):
-    """Everything that a training run on presets depends on; a run's directory keeps it.
+    """All settings of a training run on presets; stored in the run's directory.
 
     `then` are the settings of a second phase, which goes on from the best weights of the first; those of `PHASE`.
     """
@@ -70,61 +70,61 @@ class TrainConfig(Settings):
         shown="datasets/presets.json, or the newest",
         example="datasets/presets.json",
     )
-    loss: str = setting("sclp", "What sounds or parameters are compared by.", LOSS, choices=_losses)
-    synth_layer: bool = setting(False, "Send the spectral term's gradient through the Voice into the network.", LOSS)
-    hold_phases: bool = setting(False, "Leave out of that gradient what pitch does.", LOSS)
-    feature: str = setting("auto", "What the loss compares; auto is its usual one.", LOSS, choices=_features)
+    loss: str = setting("sclp", "The loss between sounds or between parameters.", LOSS, choices=_losses)
+    synth_layer: bool = setting(False, "Back-propagate the spectral term through the Voice into the network.", LOSS)
+    hold_phases: bool = setting(False, "Omit the gradient of oscillator phases with respect to pitch.", LOSS)
+    feature: str = setting("auto", "Feature that the loss compares; auto: the loss's default.", LOSS, choices=_features)
     frame_step: int = setting(
-        1, "Compare only each n-th frame of the feature, from a random one on in every step.", LOSS, above=0
+        1, "Compare every n-th frame of the feature, from a random offset per step.", LOSS, above=0
     )
     metric: str = setting(
         "effect",
-        "Of pnp: the mean metric over presets (full) or its diagonal, that of each preset, or total effects.",
+        "Metric of pnp: mean over presets (full) or its diagonal, per preset, or total effects.",
         LOSS,
         choices=METRICS,
     )
     metric_limited: bool = setting(
         True,
-        "Whether slopes count for no more than their total effect (`synthvae.synths.sensitivity`).",
+        "Limit each slope to the parameter's total effect (`synthvae.synths.sensitivity`).",
         LOSS,
         flag=False,
     )
-    damping: float = setting(0.0, "Of pnp, in dB².", LOSS, least=0)
+    damping: float = setting(0.0, "Damping of pnp's metric, in dB².", LOSS, least=0)
     parameter_weight: float = setting(1.0, "Weight of the parameter error.", LOSS, least=0, flag=False)
     alpha: float = setting(100.0, "Weight of the clamp penalty.", LOSS, least=0)
     beta: float | str = setting(
         "auto",
-        "Weight of the spectral or the perceptual term. auto: moves so that parameter error to weighted term stays 1 "
-        "to --beta-ratio; constant: set so for the initial weights, and left there.",
+        "Weight of the spectral or the perceptual term. auto: adapted so that parameter error to weighted term stays 1 "
+        "to --beta-ratio; constant: set once that way from the initial weights.",
         LOSS,
         choices=BETA_MODES,
         number=True,
         least=0,
     )
-    beta_ratio: float = setting(3.0, "See --beta; the thesis has 3.", LOSS, above=0)
+    beta_ratio: float = setting(3.0, "Ratio for --beta auto and constant; 3 in the thesis.", LOSS, above=0)
     kl_weight: float = setting(
         1e-3,
-        "Weight of the KL divergence; the thesis has 1, at which a posterior over uniform parameters collapses.",
+        "Weight of the KL divergence; 1 in the thesis, at which the posterior over uniform parameters collapses.",
         LOSS,
         least=0,
     )
-    kl_schedule: str = setting("constant", "How that weight rises.", LOSS, choices=KL_SCHEDULES)
-    kl_warmup: float = setting(0.0, "Epochs in which it rises, or of a cycle.", LOSS, least=0)
-    free_bits: float = setting(0.0, "Nats of KL divergence that each latent dimension has for nothing.", LOSS, least=0)
+    kl_schedule: str = setting("constant", "Schedule of the KL weight.", LOSS, choices=KL_SCHEDULES)
+    kl_warmup: float = setting(0.0, "Epochs of warm-up, or of a cycle.", LOSS, least=0)
+    free_bits: float = setting(0.0, "Free bits per latent dimension, in nats.", LOSS, least=0)
     gradient_clip: float = setting(
-        1.0, "Largest norm of one preset's spectral gradient where it leaves the Voice; 0: none.", LOSS, least=0
+        1.0, "Largest norm of each preset's spectral gradient at the Voice's input; 0: no clipping.", LOSS, least=0
     )
-    network: str = setting("mlp", "Which network.", NETWORK, choices=_networks)
+    network: str = setting("mlp", "Network.", NETWORK, choices=_networks)
     architecture: str = setting("exp1", "exp1 (63-256-64-16), exp3 (63-128-16) or widths.", NETWORK)
-    latent: int = setting(0, "Latent size; 0 is the architecture's.", NETWORK, least=0)
-    output: str = setting("linear", "Of mlp; linear outputs are clamped.", NETWORK, choices=_outputs)
+    latent: int = setting(0, "Number of latent dimensions; 0: the architecture's.", NETWORK, least=0)
+    output: str = setting("linear", "Output activation of mlp; linear outputs are clamped.", NETWORK, choices=_outputs)
     initialisation: str = setting(
         "centred",
-        "Of mlp. centred: the decoder starts at 0.5 in every parameter; default: PyTorch's.",
+        "Initialisation of mlp. centred: the decoder's initial output is 0.5 for every parameter; default: PyTorch's.",
         NETWORK,
         choices=INITIALISATIONS,
     )
-    validation_limit: int = setting(2000, "Validation presets rendered each epoch.", OPTIMISATION, above=0)
+    validation_limit: int = setting(2000, "Validation presets rendered per epoch.", OPTIMISATION, above=0)
     then: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -140,7 +140,7 @@ PHASE = frozenset(name for name, known in settings_of(TrainConfig).items() if kn
 
 @dataclasses.dataclass(frozen=True)
 class Overlay:
-    """A TOML file with everything that its bases say below it.
+    """A TOML file merged with its bases.
 
     Attributes:
         path: the file.
@@ -203,7 +203,7 @@ def _check_then(config: TrainConfig, then: Mapping[str, Any], source: str) -> di
 
 
 def _with_usual_feature(config: TrainConfig) -> TrainConfig:
-    """Say which feature ``auto`` is, where the loss compares one: a run keeps its settings for later versions."""
+    """Replace ``auto`` by the loss's usual feature, so that a stored run does not depend on later defaults."""
     from synthvae.losses import LOSSES
 
     features = LOSSES[config.loss].features if config.loss in LOSSES else ()
@@ -222,7 +222,7 @@ def read_overlay(path: Path, seen: tuple[Path, ...] = ()) -> Overlay:
         UserError: if a file cannot be read, leads back to itself, or has an unknown setting.
     """
     if path.resolve() in seen:
-        raise UserError(f"{path}: base leads back to the file itself; break the circle")
+        raise UserError(f"{path}: base leads back to the file itself; remove the cycle")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Settings of a training run: each is defined once, and files, flags and ``--help`` are read from that."""
+"""Settings of a training run, each defined once for files, command-line options and ``--help``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Names = Callable[[], Iterable[str]] | tuple[str, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What is known of a setting besides its name, type and default.
+    """Metadata of a setting besides its name, type and default: help, panel, legal values, bounds.
 
     Attributes:
         help: what it is, in a sentence.
@@ -64,30 +64,32 @@ def setting(default: Any, help: str, panel: str, **more: Any) -> Any:  # noqa: A
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What the trainer has to know; a task adds what it wants to know itself."""
+    """Settings of the trainer; tasks add their own."""
 
-    epochs: int = setting(500, "At most so many passes over the training data.", OPTIMISATION, above=0)
-    batch_size: int = setting(256, "Items per step.", OPTIMISATION, above=0)
+    epochs: int = setting(500, "Maximum number of epochs.", OPTIMISATION, above=0)
+    batch_size: int = setting(256, "Batch size.", OPTIMISATION, above=0)
     lr: float = setting(1e-4, "Adam's learning rate.", OPTIMISATION, above=0)
     lr_schedule: str = setting(
         "constant",
-        "How the rate moves; cosine falls to 0 over all epochs, the drops of drop are set in --config.",
+        "Learning-rate schedule; cosine falls to 0 over all epochs, drop is configured in --config.",
         OPTIMISATION,
         choices=LR_SCHEDULES,
     )
-    lr_warmup: int = setting(0, "Steps over which the rate rises from 0.", OPTIMISATION, least=0, flag=False)
+    lr_warmup: int = setting(0, "Steps of linear warm-up from 0.", OPTIMISATION, least=0, flag=False)
     lr_drop_after: int = setting(200, "With drop, epochs at the full rate.", OPTIMISATION, above=0, flag=False)
     lr_drop_every: int = setting(100, "With drop, epochs between two drops.", OPTIMISATION, above=0, flag=False)
     lr_drop_factor: float = setting(
         0.5, "With drop, what the rate is multiplied by.", OPTIMISATION, above=0, flag=False
     )
     patience: int = setting(
-        20, "Stop after so many epochs without a better validation loss; 0: never.", OPTIMISATION, least=0
+        20, "Epochs without a better validation loss before early stopping; 0: never.", OPTIMISATION, least=0
     )
-    seed: int = setting(0, "Of weights, order and samples.", RUN, least=0, below=2**63)
-    device: str = setting("auto", "Where the network is trained.", RUN, choices=DEVICES)
+    seed: int = setting(0, "Seed of weights, order and samples.", RUN, least=0, below=2**63)
+    device: str = setting("auto", "Device of the network.", RUN, choices=DEVICES)
     devices: int = setting(1, "Number of GPUs.", RUN, above=0)
-    precision: str = setting("32-true", "Of the network, as Lightning names it.", RUN, choices=PRECISIONS)
+    precision: str = setting(
+        "32-true", "Numeric precision of the network, as Lightning names it.", RUN, choices=PRECISIONS
+    )
 
     @property
     def phases(self) -> tuple[Self, ...]:
@@ -95,7 +97,7 @@ class Settings:
         return (self,)
 
     def learning_rate(self, epoch: float) -> float:
-        """The rate of an epoch, counted from 0, with the part of it that is done."""
+        """The learning rate at a fractional epoch, counted from 0."""
         drops = (self.lr_drop_after, self.lr_drop_every, self.lr_drop_factor)
         return self.lr * learning_rate_factor(self.lr_schedule, epoch, self.epochs, *drops)
 
@@ -111,7 +113,7 @@ def settings_of(kind: type[Settings]) -> dict[str, Setting]:
 
 
 def refuse_unknown(values: Iterable[str], known: Collection[str], source: str, table: str = "") -> None:
-    """Refuse what is no setting.
+    """Refuse unknown settings.
 
     Args:
         values: names that were given.

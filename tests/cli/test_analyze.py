@@ -34,7 +34,7 @@ def test_analyze_measures_once_and_compares(run, small_run: Path, tmp_path: Path
     assert code == 0, err
     assert not (tmp_path / "analysis").exists()
     steps = [(line[:7].strip(), line[9:]) for line in out.splitlines()[:-1]]
-    assert all(time != "kept" for time, _ in steps)
+    assert all(time != "cached" for time, _ in steps)
     assert "about" in out.splitlines()[-1]
 
     assert run("analyze", small_run, *GRID, "--out", "analysis/a")[0] == 0
@@ -44,7 +44,7 @@ def test_analyze_measures_once_and_compares(run, small_run: Path, tmp_path: Path
     change_weights(tmp_path / "other", 0.9)
     _, out, _ = run("analyze", small_run, "other", *GRID, "--out", "analysis/b", "--plan")
     steps = [(line[:7].strip(), line[9:]) for line in out.splitlines()[:-1]]
-    assert {label.split(":")[0] for time, label in steps if time != "kept"} == {"other"}
+    assert {label.split(":")[0] for time, label in steps if time != "cached"} == {"other"}
 
     refused(run("analyze", small_run, "--example", 3), "--example is 3", "a test preset that is measured, 55 to 63")
     code, out, err = run("analyze", small_run, "other", *GRID, "--out", "analysis/b", "--example", 57)

@@ -55,8 +55,8 @@ def test_add(run: Command, bank: Bank, folder: Path):
     assert [line.split()[1] for line in lines[:3]] == ["#13", "#14", "#15"]
     assert lines[:3] == [f"added #{n} {bank.get(n).name}" for n in (13, 14, 15)]
     assert lines[3:] == [
-        f"there already: {folder}/preset_05.json is #6 {bank.get(6).name}",
-        "3 presets added, 1 there already",
+        f"already in the bank: {folder}/preset_05.json is #6 {bank.get(6).name}",
+        "3 presets added, 1 already in the bank",
     ]
     assert bank.get(13).tags == ("first-try", "new")
     assert bank.get(6).tags == ("odd", "other")
@@ -66,7 +66,7 @@ def test_add_one_by_name_to_a_bank_that_is_made(run: Command, folder: Path, tmp_
     preset = folder / "preset_12.json"
     code, out, err = run("bank", "add", preset, "--name", "my own", "--bank", "deep/new.sqlite")
     assert code == 0, err
-    assert out == "added #1 my own\n1 preset added, 0 there already\n"
+    assert out == "added #1 my own\n1 preset added, 0 already in the bank\n"
     assert Bank(tmp_path / "deep/new.sqlite", create=False).get("my own").id == 1
 
 
@@ -75,10 +75,10 @@ def test_add_of_many_is_short(run: Command, small_presets: list[Preset], tmp_pat
         write_preset(tmp_path / f"p/{number:02d}.json", preset)
     code, out, _ = run("bank", "add", "p", "--bank", "b.sqlite")
     assert code == 0
-    assert out.splitlines()[20:] == ["and 4 more, up to #24", "24 presets added, 0 there already"]
+    assert out.splitlines()[20:] == ["and 4 more, up to #24", "24 presets added, 0 already in the bank"]
     code, out, _ = run("bank", "add", "p", "--bank", "b.sqlite")
     assert code == 0
-    assert out.splitlines()[20:] == ["and 4 more", "0 presets added, 24 there already"]
+    assert out.splitlines()[20:] == ["and 4 more", "0 presets added, 24 already in the bank"]
 
 
 def test_ctrl_c_keeps_what_is_done_and_says_so(
@@ -97,11 +97,11 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(
     monkeypatch.setattr(module, "hear", interrupted)
     code, out, err = run("bank", "add", "p", "--bank", "b.sqlite")
     assert (code, out) == (130, "")
-    assert err.splitlines()[0] == "16 of 20 presets are in the bank; the same command adds the others"
+    assert err.splitlines()[0] == "16 of 20 presets are in the bank; run the same command again to add the rest"
     assert "Traceback" not in err
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
-    assert run("bank", "add", "p", "--bank", "b.sqlite")[1].endswith("4 presets added, 16 there already\n")
+    assert run("bank", "add", "p", "--bank", "b.sqlite")[1].endswith("4 presets added, 16 already in the bank\n")
 
 
 def test_adding_refuses_before_anything_is_added(run: Command, bank: Bank, folder: Path, tmp_path: Path):
@@ -146,7 +146,7 @@ def test_list(run: Command, bank: Bank):
     assert [entry["id"] for entry in json.loads(out)] == [
         entry.id for entry in bank.search(tags=["odd"], sort="name", limit=2)
     ]
-    assert run("bank", "list", "--tag", "never")[1] == "nothing fits\n"
+    assert run("bank", "list", "--tag", "never")[1] == "no preset matches\n"
     assert run("bank", "list", "--tag", "never", "--json")[1] == "[]\n"
 
 
@@ -175,7 +175,7 @@ def test_search_by_words_and_ranges(run: Command, bank: Bank):
     assert ids("--loudness", "-30:-10", "--sort", "loudness", "--limit", 3) == [
         entry.id for entry in bank.search(ranges={"loudness": (-30, -10)}, sort="loudness", limit=3)
     ]
-    assert run("bank", "search", "nothing of that kind")[1] == "nothing fits\n"
+    assert run("bank", "search", "nothing of that kind")[1] == "no preset matches\n"
 
 
 def test_search_by_sound(run: Command, bank: Bank, small_presets: list[Preset], tmp_path: Path):
@@ -262,8 +262,8 @@ def test_tag_and_tags(run: Command, bank: Bank):
     assert run("bank", "tags") == (0, "     5  even\n     6  odd\n     6  other\n", "")
     refused(run("bank", "tag", 1, "dark"), "'dark' has no sign", "+dark", "-dark")
     refused(run("bank", "tag", 1, "--dark"), "'--dark' has no sign")
-    refused(run("bank", "tag", 1), "nothing to give to or take from '1'")
-    refused(run("bank", "tag", 1, "+a", "-A"), "'a' is both given and taken")
+    refused(run("bank", "tag", 1), "there is no tag to add or remove in '1'")
+    refused(run("bank", "tag", 1, "+a", "-A"), "'a' is both added and removed")
     refused(run("bank", "tag", 1, "+"), "tag", "not one word")
     refused(run("bank", "tag", 1, "+two words"), "'two words' is not one word")
     refused(run("bank", "tag", 99, "+a"), "no preset is called '99'")
@@ -302,11 +302,11 @@ def test_export_and_import(run: Command, bank: Bank, tmp_path: Path):
     code, out, _ = run("bank", "import", "odd.json", "--bank", "other.sqlite")
     assert code == 0
     assert out.splitlines()[0] == "added #1 Glass Organ, C#3"
-    assert out.splitlines()[-1] == "6 presets added, 0 there already"
+    assert out.splitlines()[-1] == "6 presets added, 0 already in the bank"
     assert Bank(tmp_path / "other.sqlite").tags() == {"odd": 6, "other": 6}
     code, out, _ = run("bank", "import", "odd.json")
     assert code == 0
-    assert out.splitlines()[0] == "there already: presets[0] is #2 Glass Organ, C#3"
+    assert out.splitlines()[0] == "already in the bank: presets[0] is #2 Glass Organ, C#3"
     refused(run("bank", "import", "none.json"), "none.json", "cannot read")
     refused(run("bank", "import", "out/glass-drop.json"), "format is 'synthvae-preset', not 'synthvae-bank'")
     refused(run("bank", "import", "none.json", "--bank", "fresh.sqlite"), "none.json")

@@ -73,7 +73,7 @@ def test_the_three_commands_run_as_they_stand_one_after_the_other(run, tmp_path:
     lines = out.splitlines()
     assert lines[0].startswith("dataset datasets/presets.json: the one that 'generate-dataset' writes")
     assert lines[1].startswith("50 presets in 1 steps: about ")
-    assert "an epoch on this machine; 1 epochs, or until 20 in a row are no better" in lines[1]
+    assert "an epoch on this machine; 1 epochs, or until 20 in a row bring no improvement" in lines[1]
     code, out, err = run("analyze", "--limit", 10, "--map-presets", 60, "--map-nulls", 2)
     assert code == 0, err
     assert out.splitlines()[0] == "run experiments/runs/sclp-stft-synth-0: the only run there"
@@ -198,7 +198,7 @@ def test_metric_ranks_parameters(run, small_dataset: Dataset, tmp_path: Path):
     assert {p.name for p in tmp_path.iterdir()} == {"d.json"} | {
         f"d.logmel-metric.{ending}" for ending in ("safetensors", "csv", "png")
     }
-    refused(run("metric", "d.json"), "is there already", "--overwrite")
+    refused(run("metric", "d.json"), "exists", "--overwrite")
     refused(run("metric", "d.json", "--limit", 1), "--limit 1")
     refused(run("metric", "d.json", "--feature", "chroma"), "'chroma'", "logmel")
 

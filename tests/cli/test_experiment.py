@@ -23,7 +23,7 @@ MAPS = ("--map-presets", 60, "--map-nulls", 2)
 def test_list_names_every_case(run: Command):
     code, out, _ = run("experiment", "list")
     assert code == 0
-    assert out.startswith("exp1 to exp3 are those of Ipek Korkmaz, ")
+    assert out.startswith("exp1 to exp3 are from Ipek Korkmaz, ")
     cases = [line.split() for line in out.splitlines() if line.startswith("  ")]
     assert {"exp1-lmsl", "exp2-logslp", "exp3-cqt", "best-16", "pnp-16"} <= {words[0] for words in cases}
     assert all(len(words) > 3 for words in cases)

@@ -45,7 +45,7 @@ def test_a_folder_becomes_files_with_names_that_say_what_they_are(run, sounds: P
     code, out, _ = run("export", sounds, "--to", to, "--out", "pack")
     assert code == 0
     assert "pack: 0 " in out
-    assert ", 3 there already, " in out
+    assert ", 3 exist already, " in out
 
 
 def test_one_preset_becomes_an_instrument_of_the_name_given(run, sounds: Path, tmp_path: Path):
@@ -55,7 +55,7 @@ def test_one_preset_becomes_an_instrument_of_the_name_given(run, sounds: Path, t
     assert (tmp_path / "exports/My-Bass/My-Bass.sfz").read_text().startswith("// My Bass!\n")
     assert len(list((tmp_path / "exports/My-Bass/samples").iterdir())) in (2, 3, 4)
     assert (
-        "My-Bass.sfz: there already"
+        "My-Bass.sfz: exists already"
         in run("export", sounds / "preset_5.json", "--to", "sfz", "--name", "My Bass!", *KEYS)[1]
     )
 
@@ -125,9 +125,9 @@ def test_an_export_that_is_stopped_says_how_to_go_on(run, sounds: Path, tmp_path
     code, out, err = run("export", sounds, "--to", "wav", "--out", "pack")
     assert code == 130
     assert out == ""
-    assert "pack: 2 of 3 are there; the same command goes on from here" in err
+    assert "pack: 2 of 3 are written; run the same command again to continue" in err
     assert len(list((tmp_path / "pack").iterdir())) == 2
-    assert "pack: 1 sample, 2 there already" in run("export", sounds, "--to", "wav", "--out", "pack")[1]
+    assert "pack: 1 sample, 2 exist already" in run("export", sounds, "--to", "wav", "--out", "pack")[1]
 
 
 def test_play_plays_at_the_note(run, sounds: Path, tmp_path: Path, monkeypatch):
