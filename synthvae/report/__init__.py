@@ -1,1 +1,1 @@
-"""Reports: documents in HTML, figures and metrics.json of what was measured."""
+"""Reports: HTML documents, figures and metrics.json of measurements."""

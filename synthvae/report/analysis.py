@@ -1,4 +1,4 @@
-"""``analyze``: measure runs, and write what came out as JSON, CSV, figures and one page."""
+"""``analyze``: measure runs and write the results as JSON, CSV, figures and an HTML report."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def plan_analysis(
     weights_dir: Path | None = None,
     maps: MapPlan | None = None,
 ) -> Work:
-    """What an analysis will do; nothing is computed.
+    """Plan an analysis; nothing is computed.
 
     Args:
         runs: with the parameters of the dataset and different names.
         dataset: the presets.
-        out: the directory to write to; results are kept in ``.cache`` beside it.
-        limit: test presets at most.
+        out: the directory to write to; results are cached in ``.cache`` next to it.
+        limit: maximum number of test presets.
         seed: of everything random.
-        workers: processes for what takes long; one per core, up to 2, by default.
+        workers: parallel processes; one per core, up to 2, by default.
         embeddings: names of `EMBEDDINGS` in which sets of sounds are compared; ``logmel`` is always among them.
         weights_dir: folder with the weights of pretrained ones.
         maps: of the latents, and their nulls; the thesis's settings by default.
@@ -81,17 +81,17 @@ def plan_analysis(
 
 
 def analyze_runs(work: Work, out: Path, command: str, example: int = 0) -> Path:
-    """Do an analysis and write what came out.
+    """Run an analysis and write its results.
 
     Args:
         work: from `plan_analysis`.
         out: the directory to write to.
-        command: that makes the same analysis again, for the page.
-        example: place among the test presets of the one that is shown of all runs.
+        command: that reproduces the analysis, for the page.
+        example: index of the test preset that is shown for all runs.
 
     Returns:
-        The page, ``report.html``; beside it lie ``metrics.json``, the tables of `run_tables` as ``NAME_RUN.csv`` and
-        ``figures/``.
+        The page, ``report.html``; ``metrics.json``, ``figures/`` and the tables of `run_tables` (``NAME_RUN.csv``) are
+        in the same directory.
 
     Raises:
         UserError: for an unwritable directory, or sounds that are not finite.
@@ -120,7 +120,7 @@ def analyze_runs(work: Work, out: Path, command: str, example: int = 0) -> Path:
 
 
 def run_tables(run: RunResults, results: Results) -> dict[str, pd.DataFrame]:
-    """Everything measured of each preset and of each parameter.
+    """Tables of a run's measurements per preset and per parameter.
 
     Returns:
         ``reconstruction`` of the test presets and ``training`` of presets that were trained on, one row per preset;

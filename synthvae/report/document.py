@@ -1,7 +1,7 @@
-"""One HTML file that shows an analysis: words first, then tables, figures and sounds, then how it was made.
+"""Self-contained HTML report: summary, sections with tables, figures and sounds, methods and provenance.
 
-The file holds everything (images and sounds as data URIs, a few lines of style and script) and forbids itself
-any request, so it opens offline and can be mailed.
+Images and sounds are data URIs, style and script are inline, and a content security policy forbids requests, so the
+file opens offline.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A word on a result, shown as a coloured mark.
+    """A verdict on a result, shown as a coloured mark.
 
     Attributes:
-        judgement: good where it beats its null, bad where it does not, neutral where nothing can be said.
+        judgement: good if better than the null, bad if not, neutral if undecided.
         text: the word ("beats both nulls").
     """
 
@@ -94,7 +94,7 @@ class Column:
     Attributes:
         name: its heading.
         unit: of its plain numbers, shown under the heading; needed wherever a cell is a plain number.
-        note: an explanation shown when the heading is pointed at.
+        note: an explanation shown on hover.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Table:
         caption: what it shows, in a sentence.
         columns: at least one; the first names the row.
         rows: one cell per column each; None prints as a dash.
-        note: what to keep in mind when reading it.
+        note: remarks on its interpretation.
     """
 
     caption: str
@@ -125,7 +125,7 @@ class FigureItem:
 
     Attributes:
         png: content of a PNG file.
-        alt: what it shows, for those who do not see it.
+        alt: alternative text.
         caption: the sentence under it.
     """
 
@@ -181,14 +181,14 @@ class SoundTable:
 
 @dataclass(frozen=True)
 class MapItem:
-    """Points that can be looked at on several maps and coloured by several values.
+    """An interactive scatter plot of points on several maps, coloured by several values.
 
     Attributes:
         caption: what they are, in a sentence.
         names: of the points, N.
         maps: shape (N, 2), by name.
         values: shape (N,), by group and label with unit; NaN where a point has none.
-        density: shape (N,), how crowded each map is at its points, by name of the map.
+        density: shape (N,), density of each map at its points, by name of the map.
     """
 
     caption: str
@@ -221,7 +221,7 @@ class Finding:
     """One sentence of the summary.
 
     Attributes:
-        judgement: good where a result beats its null, bad where it does not.
+        judgement: good if a result is better than its null, bad if not.
         text: the sentence.
     """
 
@@ -231,12 +231,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Headline:
-    """One of the few numbers at the top.
+    """A headline number at the top of the report.
 
     Attributes:
         label: what it is.
         number: with its unit.
-        detail: the null beside it, in a few words.
+        detail: the null for comparison, in a few words.
     """
 
     label: str
@@ -246,10 +246,10 @@ class Headline:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the numbers come from.
+    """Provenance of the numbers.
 
     Attributes:
-        command: that makes the report again.
+        command: that reproduces the report.
         seed: of everything random in the analysis.
         versions: package to version.
         hardware: part to description.
@@ -270,11 +270,11 @@ class Report:
     Attributes:
         title: of the page.
         lead: one or two sentences on what was analysed.
-        headlines: up to about four numbers.
-        findings: the summary in plain words, what beats its null first said.
+        headlines: about four numbers.
+        findings: the summary, one sentence each.
         sections: the body.
-        methods: each measure to how it was made.
-        provenance: where the numbers come from.
+        methods: description of each measure.
+        provenance: command, versions, hardware and inputs.
     """
 
     title: str
@@ -287,13 +287,13 @@ class Report:
 
 
 def format_number(value: float | int | None, digits: int = 3) -> str:
-    """A number as people read it: whole numbers whole, others to `digits` significant digits.
+    """Format a number: integers in full, others to `digits` significant digits.
 
     Below 0.001 and from a million on, powers of ten. Thousands are separated by thin spaces.
 
     Args:
         value: a finite number, or None.
-        digits: significant digits of what is not whole.
+        digits: significant digits of non-integers.
 
     Returns:
         The text; a dash for None.
@@ -351,7 +351,7 @@ def sound_pair(
     detail: str = "",
     figure: FigureItem | None = None,
 ) -> SoundRow:
-    """An original beside its reconstruction.
+    """An original and its reconstruction.
 
     Args:
         name: of the preset.
@@ -372,10 +372,10 @@ def sound_pair(
 
 
 def collect_provenance(command: str, seed: int, inputs: Mapping[str, str] | None = None) -> Provenance:
-    """What is known about this machine and its packages.
+    """Provenance from this machine and its packages.
 
     Args:
-        command: that makes the report again.
+        command: that reproduces the report.
         seed: of everything random in the analysis.
         inputs: what was read, to its hash or path.
 

@@ -1,7 +1,7 @@
 """Figures of an analysis, as matplotlib `Figure` objects without any global state.
 
-Colours are those of Okabe and Ito (2008), told apart by all common forms of colour vision; maps use magma and
-viridis, which rise evenly in lightness.
+Colours are those of Okabe and Ito (2008), distinguishable with all common forms of colour vision; maps use magma and
+viridis, whose lightness is linear.
 """
 
 from __future__ import annotations
@@ -109,13 +109,13 @@ _LOWEST_HERTZ = 20.0
 def waveform_overlay(
     target: ArrayLike, reconstruction: ArrayLike, sample_rate: int, zoom_seconds: float = 0.02
 ) -> Figure:
-    """Both waveforms over one another: the bounds of the whole sound, and a moment where single periods show.
+    """Two overlaid waveforms: the envelope of the whole sound, and a zoomed excerpt that shows single periods.
 
     Args:
         target: shape (T,), full scale 1.
         reconstruction: shape (T,).
         sample_rate: in Hz.
-        zoom_seconds: length of the moment, which starts where the target is loudest.
+        zoom_seconds: length of the excerpt, which starts where the target is loudest.
 
     Returns:
         The figure.
@@ -133,13 +133,13 @@ def waveform_overlay(
 def waveform_overlays(
     target: ArrayLike, reconstructions: Mapping[str, ArrayLike], sample_rate: int, zoom_seconds: float = 0.02
 ) -> Figure:
-    """One sound and its reconstruction by each of several models, a row each: the whole, and the loudest moment.
+    """One sound and its reconstruction by each of several models, a row each: whole sound and loudest excerpt.
 
     Args:
         target: shape (T,), full scale 1.
-        reconstructions: name of each model to its answer, shape (T,).
+        reconstructions: name of each model to its reconstruction, shape (T,).
         sample_rate: in Hz.
-        zoom_seconds: length of the moment, which starts where the target is loudest.
+        zoom_seconds: length of the excerpt, which starts where the target is loudest.
 
     Returns:
         The figure; all rows have one scale.
@@ -226,7 +226,7 @@ def spectrogram_pair(
     seconds: float,
     span_db: float = 80.0,
 ) -> Figure:
-    """Two spectrograms beside each other on one colour scale.
+    """Two spectrograms side by side on one colour scale.
 
     Args:
         target: shape (F, T), in dB.
@@ -236,7 +236,7 @@ def spectrogram_pair(
         span_db: how far below the louder sound's peak the scale reaches.
 
     Returns:
-        The figure; bands are evenly spaced, as the ear has it when they are mel bands.
+        The figure; bands are evenly spaced, which is a perceptual scale for mel bands.
 
     Raises:
         ValueError: if the shapes do not agree.
@@ -285,7 +285,7 @@ def sound_comparison(
 
 
 def density_map(points: ArrayLike, null: ArrayLike | None = None) -> Figure:
-    """A map coloured by how crowded it is, beside the map of noise where that is given.
+    """A map coloured by point density, with the map of noise next to it if given.
 
     Density is a fine histogram smoothed by a Gaussian whose width falls with the sixth root of N (Scott's
     rule in two dimensions, at less than half its width so that islands stay apart), relative to its peak.
@@ -487,7 +487,7 @@ def loss_curves(
 
 
 def sensitivity_chart(names: Sequence[str], values: ArrayLike, feature: str) -> Figure:
-    """What each parameter does to the sound: one bar per parameter, the loudest first, coloured by module.
+    """Sensitivity of the sound to each parameter: one bar per parameter, the largest first, coloured by module.
 
     Args:
         names: ``module.parameter``, P of them.
@@ -568,7 +568,7 @@ def both_bytes(figure: Figure) -> tuple[bytes, bytes]:
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = DPI) -> None:
-    """Write the figure as a PNG, whole or not at all.
+    """Write the figure as a PNG, atomically.
 
     Args:
         figure: to draw.

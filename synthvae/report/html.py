@@ -1,4 +1,4 @@
-"""HTML pages from templates, and what they hold inside themselves."""
+"""Rendering of HTML templates, and data URIs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STEPS = 65534
 
 
 def render_template(package: str, name: str, filters: dict[str, Callable[..., object]], **values: object) -> str:
-    """A page; all text is escaped, and a name that the template uses and is not given is an error.
+    """Render a template; all text is escaped, and an undefined name is an error.
 
     Args:
         package: whose folder ``templates`` holds the template.
@@ -47,7 +47,7 @@ def render_template(package: str, name: str, filters: dict[str, Callable[..., ob
 
 
 def data_uri(content: bytes, kind: str) -> str:
-    """A file inside a page, `kind` being its media type."""
+    """Content as a data URI of media type `kind`."""
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
@@ -55,7 +55,7 @@ def render_report(report: Report) -> str:
     """The page as HTML.
 
     Args:
-        report: what it says.
+        report: its content.
 
     Returns:
         A whole document; all text is escaped.
@@ -80,10 +80,10 @@ def render_report(report: Report) -> str:
 
 
 def write_report(report: Report, path: Path) -> None:
-    """Write the page to one file, whole or not at all.
+    """Write the page to one file, atomically.
 
     Args:
-        report: what it says.
+        report: its content.
         path: the HTML file.
 
     Raises:
@@ -118,7 +118,7 @@ def _png_size(content: bytes) -> Markup:
 
 
 def _points(item: MapItem) -> dict[str, object]:
-    """What the page's script draws: maps and values as 16-bit steps in base64."""
+    """Data for the page's script: maps and values as 16-bit integers in base64."""
     maps = {name: _coordinates(np.asarray(points, np.float64)) for name, points in item.maps.items()}
     values = {
         group: {label: _column(np.asarray(column, np.float64)) for label, column in columns.items()}
@@ -153,7 +153,7 @@ def _base64(share: NDArray[np.float64]) -> str:
 
 
 def _sort_key(cell: Cell) -> str:
-    """What a table is sorted by: the full number, or the text; nothing for a dash."""
+    """Sort key of a cell: the full number, or the text; empty for a dash."""
     if isinstance(cell, Measured):
         cell = cell.value
     if isinstance(cell, Verdict):
@@ -162,7 +162,7 @@ def _sort_key(cell: Cell) -> str:
 
 
 def _kind(item: Item | Cell) -> str:
-    """The name by which the template tells items and cells apart."""
+    """Type name by which the template distinguishes items and cells."""
     if isinstance(item, (int, float, np.number)):
         return "number"
     return type(item).__name__

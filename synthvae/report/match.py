@@ -1,4 +1,4 @@
-"""The page of a match: target and answers side by side, switched between while they play."""
+"""HTML page of a match: target and matched presets, with switching during playback."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ FORMAT, VERSION = "synthvae-match", 1
 
 
 def render_page(result: MatchResult, names: Sequence[str], command: str) -> str:
-    """The page as HTML; it holds its sounds and pictures and requests nothing.
+    """The page as self-contained HTML, sounds and pictures included.
 
     Args:
         result: what was found.
         names: of the answers.
-        command: that makes it again.
+        command: that reproduces it.
 
     Returns:
         A whole document; all text is escaped.
@@ -65,13 +65,13 @@ def render_page(result: MatchResult, names: Sequence[str], command: str) -> str:
 def write_match(directory: Path, result: MatchResult, command: str, sample_format: str = "float") -> Sequence[str]:
     """Write a match.
 
-    ``target.wav`` is the recording as it was matched; each answer is a preset's JSON and its WAV, named by its place
-    and by what it sounds like; ``match.json`` has all numbers, ``match.html`` plays target and answers in turn.
+    ``target.wav`` is the recording as it was matched; each match is a preset's JSON and its WAV, named by rank and
+    descriptors; ``match.json`` has all numbers, ``match.html`` plays target and matches.
 
     Args:
         directory: where to.
         result: what was found.
-        command: that makes it again, for the page.
+        command: that reproduces it, for the page.
         sample_format: of the sounds, ``float`` or ``int16``.
 
     Returns:

@@ -1,4 +1,4 @@
-"""``metrics.json``: every number of an analysis under the name that its field has for it.
+"""``metrics.json``: schema and content of all numbers of an analysis.
 
 The dataclasses here, and those they hold, are the schema: their fields are the keys and their docstrings what
 ``docs/metrics.md`` says of each. ``python -m synthvae.report.metrics_json > docs/metrics.md`` writes it anew.
@@ -136,7 +136,7 @@ class ReconstructionMetrics:
 
 @dataclass(frozen=True)
 class PresetDistances:
-    """Distances of one preset, answered every time, to a set of sounds; each null where it is not defined.
+    """Distances of a constant answer, one preset for every target, to a set of sounds; each null if undefined.
 
     Attributes:
         frechet_audio_distance: FAD (Kilgour et al. 2019).
@@ -151,7 +151,7 @@ class PresetDistances:
 
 @dataclass(frozen=True)
 class AudioDistances:
-    """Distances between two sets of sounds in one embedding; each null where it is not defined.
+    """Distances between two sets of sounds in one embedding; each null if undefined.
 
     Attributes:
         frechet_audio_distance: FAD of as many sounds as there are (Kilgour et al. 2019).
@@ -169,7 +169,7 @@ class AudioDistances:
 
 @dataclass(frozen=True)
 class AudioDistanceNulls:
-    """What distances between sets of sounds read without any model; each null where it is not defined.
+    """Distances between sets of sounds without any model; each null if undefined.
 
     Attributes:
         frechet_audio_distance_of_halves: FAD between two halves of the test sounds.
@@ -204,8 +204,8 @@ class MapParameters:
     """Settings of UMAP and of DBSCAN on its map, under the names that umap-learn and scikit-learn have for them.
 
     Attributes:
-        n_neighbors: points that UMAP sees from each point.
-        min_dist: smallest distance between points on UMAP's map.
+        n_neighbors: UMAP's number of neighbours.
+        min_dist: UMAP's minimum distance between points on the map.
         eps: DBSCAN's radius on the map.
         min_samples: points in a neighbourhood, itself included, that make a core point of DBSCAN.
     """
@@ -228,10 +228,10 @@ class MapParameters:
 
 @dataclass(frozen=True)
 class MapMetrics(MapParameters):
-    """How the map of a run's latents is made.
+    """Settings of the map of a run's latents.
 
     Attributes:
-        presets: how many are mapped.
+        presets: number of mapped presets.
     """
 
     presets: int
@@ -261,7 +261,7 @@ class ClusteringMetrics(ClusterQuality):
 
 @dataclass(frozen=True)
 class GridMetrics(MapParameters, ClusterQuality):
-    """DBSCAN on one map, at one place of the grid of settings.
+    """DBSCAN on one map, at one cell of the grid of settings.
 
     Attributes:
         map: number of the map, from 0.
@@ -285,10 +285,10 @@ class ExplainedVariance:
 
 @dataclass(frozen=True)
 class NeighbourhoodMetrics:
-    """Whether what is near in the latent space belongs together.
+    """Neighbourhood statistics of the latent space.
 
     Attributes:
-        latents_and_sounds: whether near latents sound near; null where there are too few.
+        latents_and_sounds: whether near latents have similar sounds; null if there are too few.
         umap: trustworthiness and continuity of the first map; null where there are too few points.
         cosine_similarity: of latents within and across DBSCAN's clusters on that map.
         cosine_similarity_of_sounds: the same of their sounds, in the standardised log-mel embedding.
@@ -317,10 +317,10 @@ class InterpolationMetrics:
 
 @dataclass(frozen=True)
 class EffectMetrics:
-    """How the latent moves when one parameter alone goes over its range.
+    """Movement of the latent when one parameter alone is moved over its range.
 
     Attributes:
-        presets: how many.
+        presets: number of presets.
         r_squared: share of the movement that straight lines explain, weighted by squared movement; null where nothing
             moves.
         r_squared_by_chance: of `r_squared`, where latents do not depend on the parameter.
@@ -333,7 +333,7 @@ class EffectMetrics:
 
 @dataclass(frozen=True)
 class RunMetrics:
-    """What is measured of one run.
+    """Measurements of one run.
 
     Attributes:
         test: reconstructions of the test presets.
@@ -346,10 +346,10 @@ class RunMetrics:
         clusters: all clusterings of the latents and of each null.
         clusters_against_nulls: one entry per space and method, over all seeds.
         clusters_by_settings: over a grid of settings, of the latents and of each null; empty unless asked for.
-        collapsed_encoder_kl_divergence: what is left in nats of each collapsed encoder, which is a null.
+        collapsed_encoder_kl_divergence: remaining KL divergence of each collapsed encoder, a null model, in nats.
         explained_variance_ratio: of PCA.
         neighbourhoods: of latents, of their sounds and on the map.
-        interpolation: how evenly descriptors move along paths.
+        interpolation: smoothness of descriptors along paths.
         parameter_effects: of single parameters on the latent.
     """
 
@@ -371,7 +371,7 @@ class RunMetrics:
 
 @dataclass(frozen=True)
 class NullMetrics:
-    """What needs no model.
+    """Null models and other figures that need no trained model.
 
     Attributes:
         test: errors on the test presets, by feature.
@@ -398,8 +398,8 @@ class ErrorComparison:
         smallest_p_value: of groups that do not overlap at all.
         epsilon_squared_by_chance: mean over groups without any difference.
         dunn: Dunn's test of each pair, after Holm's correction.
-        levene: whether the groups scatter alike.
-        shapiro_wilk: whether each group could be normal.
+        levene: equality of the groups' variances.
+        shapiro_wilk: normality of each group.
     """
 
     kruskal_wallis: GroupTest
@@ -416,7 +416,7 @@ class AcrossRuns:
     """Runs compared with each other.
 
     Attributes:
-        unit: `preset` or `seed`: of what a group has several.
+        unit: `preset` or `seed`: the unit of observation in a group.
         groups: names of each group's runs.
         errors: by measure (`L1 error on logmel` and others); less is better.
         chi_squared: test of independence, by what is counted.
@@ -434,7 +434,7 @@ class MetricsDocument:
 
     Attributes:
         format: `synthvae-analysis`.
-        version: of the format; a file of another one is measured anew, not read.
+        version: of the format; a file of another version is recomputed, not read.
         dataset_hash: of the dataset.
         parameter_hash: of its parameter space.
         test_presets: number of the first test preset in the dataset, and one more than that of the last.

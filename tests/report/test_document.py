@@ -48,10 +48,10 @@ def example() -> Report:
         "Errors <of> the runs",
         [Column("Run"), Column("MSE", note="mean & interval"), Column("Ratio", "ratio"), Column("Verdict")],
         [
-            ["a", Measured(10.04, "dB²", 9.5, 11.25), 0.5, Verdict("good", "beats both nulls")],
-            ["b", Measured(9.0, "dB²"), 1.25, Verdict("bad", "beats none")],
+            ["a", Measured(10.04, "dB²", 9.5, 11.25), 0.5, Verdict("good", "better than both nulls")],
+            ["b", Measured(9.0, "dB²"), 1.25, Verdict("bad", "better than no null")],
             ["c", Measured(None, "dB²"), None, Verdict("neutral", "no result")],
-            ["d", Measured(100.0, "dB²"), 1e-5, Verdict("good", "beats both nulls")],
+            ["d", Measured(100.0, "dB²"), 1e-5, Verdict("good", "better than both nulls")],
         ],
         "Read with care.",
     )
@@ -157,7 +157,7 @@ def test_page_says_everything_in_order() -> None:
             "It beats the mean preset.",
             "A paragraph.",
             "Errors <of> the runs",
-            "beats both nulls",
+            "better than both nulls",
             "Read with care.",
             "One is half as loud.",
             "preset 7",

@@ -1,4 +1,4 @@
-"""What the latent space looks like, and what it carries."""
+"""Report section on the latent space: maps, clusters, KL divergence and neighbourhoods."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def shown_clusters(run: RunResults) -> tuple[ClusterExample, ...]:
 
 
 def cluster_spectra(run: RunResults, results: Results) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
-    """Mean spectrum in dB of the members of each cluster shown, as they sound, and frequencies in Hz."""
+    """Mean spectrum in dB of the original sounds of each cluster shown, and frequencies in Hz."""
     spectra, hertz = {}, np.zeros(0)
     for example in shown_clusters(run):
         audio = render(run, results.mapped[list(example.members)])
@@ -58,7 +58,7 @@ def cluster_spectra(run: RunResults, results: Results) -> tuple[dict[str, NDArra
 
 
 def latent_space(run: RunResults, results: Results, images: Mapping[str, bytes]) -> Section:
-    """Clusters beside noise, maps, sounds of clusters, and the divergence of each dimension."""
+    """Clusters and null models, maps, sounds of clusters, and the KL divergence of each dimension."""
     kl_rows: list[list[Cell]] = [
         [str(number), Measured(float(value), "nats"), "active" if value > ACTIVE_NATS else "unused"]
         for number, value in enumerate(run.sounds.kl)
@@ -69,41 +69,39 @@ def latent_space(run: RunResults, results: Results, images: Mapping[str, bytes])
         _near(run),
         FigureItem(
             images[f"{run.name}_map"],
-            "Density-coloured UMAP of latents beside that of noise",
-            f"UMAP of {len(run.latents.mapped):,} latents, coloured by density, beside noise of that shape.",
+            "Density-coloured UMAP of latents and of noise",
+            f"UMAP of {len(run.latents.mapped):,} latents, coloured by density, and of noise of the same shape.",
         ),
         FigureItem(
             images[f"{run.name}_clusters"],
             "UMAP of latents with DBSCAN's clusters",
-            "DBSCAN's clusters; rings mark those that are played and averaged below.",
+            "DBSCAN's clusters; rings mark those whose sounds and mean spectra are below.",
         ),
         *_views(run, results),
         *_examples(run, results, images),
         Table(
-            "What each latent dimension carries",
+            "KL divergence of each latent dimension",
             [Column("dimension"), Column("KL divergence"), Column("state")],
             kl_rows,
             "Mean over the test presets.",
         ),
     ]
     if f"{run.name}_training" in images:
-        items.append(
-            FigureItem(images[f"{run.name}_training"], "Training curves", "Every term of the loss, epoch by epoch.")
-        )
+        items.append(FigureItem(images[f"{run.name}_training"], "Training curves", "Every term of the loss per epoch."))
     phases = ", then ".join(_training(phase) for phase in run.run.config.phases)
     trained = f"Trained for {run.run.state.get('epoch')} epochs: {phases}."
     return Section(f"Latent space: {run.name}", [trained], items)
 
 
 def _views(run: RunResults, results: Results) -> list[Item]:
-    """The test presets on every map, to be coloured by anything; nothing where they are too few for a map."""
+    """The test presets on every map, with values to colour by; empty if they are too few for a map."""
     if not run.views.maps:
         return []
     table = results.descriptors.values
     parameters = run.run.parameters
     human = parameters.denormalise(results.tests.unit.double().numpy())
     values = {
-        "what was measured": {
+        "errors": {
             "log-mel error (dB²)": run.sounds.errors["logmel"].mse,
             "parameter error (unit cube²)": run.sounds.parameter_error,
         },
@@ -115,10 +113,10 @@ def _views(run: RunResults, results: Results) -> list[Item]:
             f"{p.name} ({p.unit})" if p.unit else p.name: human[:, number] for number, p in enumerate(parameters)
         },
     }
-    caption = "The latents of the test presets, on any map and coloured by anything"
+    caption = "Latents of the test presets; choose map and colour"
     if run.views.explained is not None and run.views.explained_noise is not None:
         caption += (
-            f"; PCA shows {100 * run.views.explained:.0f} % of their variance, and of that of noise "
+            f"; PCA explains {100 * run.views.explained:.0f} % of their variance, and of that of noise "
             f"{100 * run.views.explained_noise:.0f} %"
         )
     density = {name: point_density(points) for name, points in run.views.maps.items()}
@@ -126,7 +124,7 @@ def _views(run: RunResults, results: Results) -> list[Item]:
 
 
 def _examples(run: RunResults, results: Results, images: Mapping[str, bytes]) -> list[Item]:
-    """Members' sounds and their mean spectrum for some clusters; nothing where there are no clusters."""
+    """Members' sounds and their mean spectrum for some clusters; empty if there are no clusters."""
     rows = []
     for example in shown_clusters(run):
         played = list(example.members[:PLAYERS])
@@ -140,13 +138,13 @@ def _examples(run: RunResults, results: Results, images: Mapping[str, bytes]) ->
     figure = FigureItem(
         images[f"{run.name}_spectra"],
         "Mean spectra of the clusters' members",
-        "Mean spectra of the members' own sounds (up to 15 of each cluster), in bands of a twelfth of an octave.",
+        "Mean spectra of the members' original sounds (up to 15 per cluster), in twelfth-octave bands.",
     )
     caption = (
-        "Three medium-sized clusters of DBSCAN on the first map, drawn at random, and random members of each as they "
-        f"sound, {sum(len(row.sounds) for row in rows)} sounds in all; rings on the map of clusters show their places. "
-        "The thesis's clusters of section 5.5.3 have 15 members each: clusters are drawn from the tenth of all that "
-        "are nearest to that size"
+        "Three medium-sized clusters of DBSCAN on the first map, drawn at random, with the original sounds of random "
+        f"members, {sum(len(row.sounds) for row in rows)} sounds in all; rings on the map of clusters mark them. "
+        "The thesis's clusters of section 5.5.3 have 15 members each: clusters are drawn from the tenth of all "
+        "clusters whose size is nearest to that"
     )
     return [SoundTable(caption, rows), figure]
 
@@ -172,16 +170,16 @@ def _clusters(run: RunResults) -> Table:
     nulls = next(iter(run.survey.nulls.values()))
     notes = [
         f"Of the latents: medians, with the lowest and the highest over {len(survey.seeds)} maps. Of the nulls: means "
-        f"over {len(nulls.seeds)} maps, each of a draw of its own, with the 95 % interval in which one more map would "
-        "lie. A clustering leads a null where every map's DBCV is above 0 and above that interval; where fewer than "
+        f"over {len(nulls.seeds)} maps, each of a separate draw, with the 95 % prediction interval of one more "
+        "map. A clustering leads a null if every map's DBCV is above 0 and above that interval; if fewer than "
         f"two maps of the null have a DBCV, it has to lead their mean, or 0, by {MARGIN:g}.",
-        f"A collapsed encoder is a network of this run's widths trained with the KL weight 1 that the thesis prints; "
-        f"{max(run.collapsed_kl.values()):.1g} nats are left in it at most.",
+        f"A collapsed encoder is a network of this run's widths trained with the KL weight 1 that the thesis gives; "
+        f"its remaining KL divergence is at most {max(run.collapsed_kl.values()):.1g} nats.",
     ]
     dbcv = {name: null.dbcv for name, null in run.survey.rows[0].nulls.items()}
     notes.append(thesis_clusters(survey.settings, survey.points, survey.dimension, dbcv))
     return Table(
-        f"Clusters of {survey.points:,} latents, beside the same methods on nulls ({_settings(survey.settings)})",
+        f"Clusters of {survey.points:,} latents, and of null models ({_settings(survey.settings)})",
         [*columns, Column("verdict")],
         rows,
         " ".join(note for note in notes if note),
@@ -221,16 +219,16 @@ def _grid(run: RunResults) -> list[Item]:
         rows.append([*row, Verdict("good" if good else "bad", f"leads {' and '.join(led) or 'no null'}")])
     return [
         Table(
-            "How sensitive the clusters are: DBSCAN on UMAP over a grid of settings, beside the nulls at the same",
+            "Sensitivity of the clusters to settings: DBSCAN on UMAP over a grid, latents and null models",
             [*columns, Column("verdict")],
             rows,
-            "Means over maps, with the 95 % interval in which one more map would lie.",
+            "Means over maps, with the 95 % prediction interval of one more map.",
         )
     ]
 
 
 def _near(run: RunResults) -> Table:
-    """Neighbourhoods, each beside what chance gives."""
+    """Neighbourhood statistics with their values by chance."""
     near = run.neighbourhoods
     trust, of_map = near.trust, near.map_trust
     rows: list[list[Cell]] = []
@@ -261,9 +259,9 @@ def _near(run: RunResults) -> Table:
     columns = [
         Column("measure"),
         Column("value"),
-        Column("chance", note="what random neighbours, or pairs under random labels, give"),
+        Column("chance", note="by chance: random neighbours, or pairs under random labels"),
     ]
-    return Table("Does near in the latent space sound near?", columns, rows, near.reason)
+    return Table("Agreement of distances in the latent space and between sounds", columns, rows, near.reason)
 
 
 def _range(values: Range | None, unit: str) -> Measured:
@@ -275,12 +273,12 @@ def _expected(values: Expected | None, unit: str) -> Measured:
 
 
 def _training(phase: TrainConfig) -> str:
-    """What a phase minimised, in words."""
+    """The loss of a training phase, in words."""
     compares = LOSSES[phase.loss].compares
     if compares == "nothing":
         return "on parameters alone"
     if compares == "parameters":
         return f"the loss {phase.loss}, by the metric {phase.metric}, nothing rendered"
-    through = "its gradient sent through the Voice" if phase.synth_layer else "measured but without gradient"
+    through = "back-propagated through the Voice" if phase.synth_layer else "measured but without gradient"
     held = ", phases held" if phase.hold_phases else ""
     return f"the loss {phase.loss} on {phase.feature}, {through}{held}"

@@ -1,4 +1,4 @@
-"""Sounds to listen to: reconstructions from the best to the worst, draws of the prior, and the null."""
+"""Report sections with sounds: reconstructions from the best to the worst, prior samples, and the null."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def listening(run: RunResults, results: Results, images: Mapping[str, bytes], se
 
 
 def one_sound(results: Results, images: Mapping[str, bytes], example: int) -> Section:
-    """One test preset, and what every run makes of it."""
+    """One test preset and its reconstruction by every run."""
     tests = results.tests
     number = tests.numbers[example]
     figure = FigureItem(
         images["waveforms"],
-        f"Waveforms of preset {number} over those of its reconstructions, one row per run",
-        "Waveforms overlaid: the whole sound, and the moment where the original is loudest. Where the peaks of both "
+        f"Waveforms of preset {number} and of its reconstructions, one row per run",
+        "Waveforms overlaid: the whole sound, and the loudest excerpt of the original. Where the peaks of both "
         "lie on one another the phase is right too.",
     )
     labels, sounds = ["original"], [tests.audio[example].numpy()]
@@ -79,8 +79,8 @@ def one_sound(results: Results, images: Mapping[str, bytes], example: int) -> Se
         sounds.append(answer(run, example).numpy())
     row = sound_row(f"preset {number}", labels, sounds, tests.sample_rate)
     text = (
-        f"Test preset {number}, chosen before anything was measured (the first, unless another was asked for), as "
-        "every run reconstructs it."
+        f"Test preset {number}, fixed before any measurement (the first by default), and its reconstruction by "
+        "every run."
     )
     caption = "The original and every reconstruction"
-    return Section("One sound by every run", [text], [SoundTable(caption, [dataclasses.replace(row, figure=figure)])])
+    return Section("One test sound, all runs", [text], [SoundTable(caption, [dataclasses.replace(row, figure=figure)])])

@@ -1,4 +1,4 @@
-"""What happens along the latent space: paths between presets, every active dimension, single parameters."""
+"""Report section on paths between presets, traversals of latent dimensions, and effects of single parameters."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ VALUES = (-2.0, -1.0, 0.0, 1.0, 2.0)
 
 
 def movement(run: RunResults, results: Results, images: Mapping[str, bytes]) -> Section:
-    """Scores of paths, and sounds on them; dimensions walked along; effects of parameters."""
+    """Scores and sounds of paths; traversals of dimensions; effects of parameters."""
     items: list[Item] = []
     if run.movement.straight:
         items += [
@@ -45,19 +45,21 @@ def movement(run: RunResults, results: Results, images: Mapping[str, bytes]) -> 
             FigureItem(
                 images[f"{run.name}_paths"],
                 "Change of smoothness and nonlinearity of each descriptor against interpolation of parameters",
-                "How much more evenly each descriptor of timbre moves along straight latent paths than when the "
-                "parameters are interpolated; left of 0 is better.",
+                "Change of each descriptor's smoothness and nonlinearity on straight latent paths against "
+                "interpolation of the parameters; below 0 is better.",
             ),
         ]
     items += [SoundTable("Between two test presets, from left to right", _walks(run, results, images))]
     active = _dimensions(run, results)
     if active:
-        items += [SoundTable("Along every active latent dimension, from -2 to 2, those that carry most first", active)]
+        items += [
+            SoundTable("Traversal of every active latent dimension from -2 to 2, by decreasing KL divergence", active)
+        ]
     items.append(
         FigureItem(
             images[f"{run.name}_effects"],
-            "Heat map of how far each parameter moves each latent dimension",
-            f"How far each latent dimension moves when one parameter alone goes over its range, mean over "
+            "Heat map of the movement of each latent dimension by each parameter",
+            f"Movement of each latent dimension when one parameter alone is moved over its range, mean over "
             f"{run.movement.effects.presets} presets.",
         )
     )
@@ -65,24 +67,22 @@ def movement(run: RunResults, results: Results, images: Mapping[str, bytes]) -> 
         items.append(
             FigureItem(
                 images[f"{run.name}_linearity"],
-                "Heat map of how straight each parameter moves each latent dimension",
+                "Heat map of the linearity of each latent dimension in each parameter",
                 "Whether it goes straight: the share of that movement that is a straight line, in the same order; grey "
                 "where nothing moves.",
             )
         )
-    return Section(f"Moving about: {run.name}", [_lead(run)], items)
+    return Section(f"Latent paths and parameter effects: {run.name}", [_lead(run)], items)
 
 
 def _lead(run: RunResults) -> str:
     effects = run.movement.effects
     share = effects.mean_linearity
     if share is None:
-        return (
-            "What happens between presets. No parameter moves the latent at all: the encoder answers everything alike."
-        )
+        return "No parameter moves the latent: the encoder's output is constant."
     return (
-        f"What happens between presets. Of what a parameter moves in the latent space, a straight line explains "
-        f"{100 * share:.0f} % (R², weighted by movement; {100 * effects.linearity_by_chance:.0f} % by chance)."
+        f"A straight line explains {100 * share:.0f} % of the movement of latents by single parameters "
+        f"(R², weighted by movement; {100 * effects.linearity_by_chance:.0f} % by chance)."
     )
 
 
@@ -107,7 +107,7 @@ def _scores(run: RunResults) -> Table:
         f"{first.paths} paths of 9 sounds between test presets; scores after SPINVAE (Le Vaillant and Dutoit 2023), "
         "whose best model of presets alone changes them by -4.6 % and -6.4 %."
     )
-    return Table("How evenly timbre moves along latent paths", columns, rows, note)
+    return Table("Smoothness of timbre along latent paths", columns, rows, note)
 
 
 def _percent(value: float | None) -> Measured:

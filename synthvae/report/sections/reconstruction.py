@@ -1,4 +1,4 @@
-"""How close the decoded presets come to the test presets, as they sound."""
+"""Report section on reconstruction errors, measured on sound."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["reconstruction"]
 
 
 def reconstruction(results: Results, comparisons: Comparisons | None, images: Mapping[str, bytes]) -> Section:
-    """Errors on features, distances, parameter errors and differences between runs, each beside its nulls."""
+    """Errors on features, distances, parameter errors and differences between runs, each with its nulls."""
     items: list[Item] = [
         _features(results, False),
         _features(results, True),
@@ -46,13 +46,13 @@ def reconstruction(results: Results, comparisons: Comparisons | None, images: Ma
         )
         for feature in (*FEATURE_UNITS, "waveform")
     ]
-    return Section("Reconstruction", ["How close the decoded presets come to the test presets, as they sound."], items)
+    return Section("Reconstruction", ["Report section on reconstruction errors, measured on sound."], items)
 
 
 def _features(results: Results, trained: bool) -> Table:
     """Errors on test presets, or on presets that were `trained` on."""
     columns = [
-        Column("answer"),
+        Column("reconstruction"),
         Column("feature"),
         Column("mean squared error", note="with its 95 % interval"),
         Column("mean absolute error"),
@@ -71,15 +71,15 @@ def _features(results: Results, trained: bool) -> Table:
             beaten = to_preset.beats_null + to_spectrogram.beats_null
             verdict = Verdict(
                 ("bad", "neutral", "good")[beaten],
-                ("beats no null", "beats one null", "beats both nulls")[beaten],
+                ("better than no null", "better than one null", "better than both nulls")[beaten],
             )
             rows.append([run.name, feature, *_errors(errors, unit), to_preset.value, to_spectrogram.value, verdict])
         for null, errors in vars(nulls).items():
             ratios = [error_ratio(errors.mse, other.mse).value for other in (nulls.mean_preset, nulls.mean_spectrogram)]
             rows.append([f"null: {null.replace('_', ' ')}", feature, *_errors(errors, unit), *ratios, None])
     count = len(every["logmel"].mean_preset.mse)
-    which = "training presets, which the models have seen" if trained else "test presets"
-    return Table(f"Errors of the reconstructions of {count:,} {which}, beside their nulls", columns, rows)
+    which = "training presets" if trained else "test presets"
+    return Table(f"Errors of the reconstructions of {count:,} {which}, with null models", columns, rows)
 
 
 def _errors(errors: PresetErrors, unit: str) -> list[Cell]:
@@ -87,7 +87,7 @@ def _errors(errors: PresetErrors, unit: str) -> list[Cell]:
 
 
 def _waveforms(results: Results) -> Table:
-    """Measures that hear phase, and the course of the level."""
+    """Phase-sensitive measures, and the slope of the level."""
     nulls = results.nulls.waveforms
     answers = {run.name: run.sounds.waveforms for run in results.runs}
     answers |= {f"null: {name.replace('_', ' ')}": found for name, found in vars(nulls).items()}
@@ -105,7 +105,7 @@ def _waveforms(results: Results) -> Table:
         row.append(_summary(found.level_slope, "dB/s"))
         rows.append(row)
     columns = [
-        Column("answer"),
+        Column("reconstruction"),
         Column("complex STFT", note="mean squared magnitude of the complex difference, with its 95 % interval"),
         Column("to mean preset", note="below 1 is better"),
         Column("to silence", note="below 1 is better"),
@@ -114,15 +114,15 @@ def _waveforms(results: Results) -> Table:
         Column("to silence", note="below 1 is better"),
         Column("correlation", note="the largest over lags, 1 is best; 0 is silence"),
         Column("lag", "ms", "median of its absolute value"),
-        Column("rise of the level", note="against the original; 0 is best"),
+        Column("level slope", note="against the original; 0 is best"),
     ]
     note = (
-        f"Lags up to {1000 * MAX_LAG:g} ms. A sound like the original but with a phase of its own has on average twice "
-        "the error of silence on the complex STFT: what is worse than silence here may well sound right. The rise of "
-        "the level is the slope of the level of the answer minus that of the original, from -80 dB up; that of a "
-        "random preset is 0 on average, since each original is drawn once."
+        f"Lags up to {1000 * MAX_LAG:g} ms. The original with random phases has on average twice "
+        "the error of silence on the complex STFT: a sound with a larger error than silence can still be "
+        "similar. The level slope is that of the reconstruction's level minus the original's, above -80 dB; for a "
+        "random preset it is 0 on average, since each original is drawn once."
     )
-    return Table("Waveforms of test presets, phase included, beside their nulls", columns, rows, note)
+    return Table("Phase-sensitive waveform errors on test presets, with null models", columns, rows, note)
 
 
 def _summary(values: NDArray[np.float64], unit: str) -> Measured:
@@ -144,15 +144,15 @@ def _distances(results: Results) -> Table:
                 [f"null: {null_name}", name, _mean(table.values[name], unit), None, _share(table.values[name]), None]
             )
     columns = [
-        Column("answer"),
+        Column("reconstruction"),
         Column("distance", note="; ".join(f"{d.name}: {d.meaning}" for d in DISTANCES.values())),
         Column("test", note="mean with its 95 % interval"),
-        Column("training presets", note="the same for presets that were trained on"),
-        Column("defined for", "share", "presets for which the distance means something"),
+        Column("training presets", note="the same on training presets"),
+        Column("defined for", "share", "presets for which the distance is defined"),
         Column("to the mean preset"),
     ]
     note = " ".join(f"{d.name}: {d.meaning} ({d.better} is better)." for d in DISTANCES.values())
-    return Table("Distances that are blind to different things", columns, rows, note)
+    return Table("Distances between sounds with different invariances", columns, rows, note)
 
 
 def _mean(measured: Defined, unit: str) -> Measured:
@@ -198,13 +198,13 @@ def _parameters(results: Results) -> Table:
             ]  # fmt: skip
         rows.append(row)
     columns = [
-        Column("answer"),
+        Column("reconstruction"),
         Column("test", note="mean squared error with its 95 % interval"),
         Column("to mean preset", "ratio", "below 1 is better"),
         Column("training presets"),
         Column("to mean preset", "ratio", "below 1 is better"),
     ]
-    note = "Squared distance in the unit cube. Parameters that are not heard count as much as those that are."
+    note = "Squared distance in the unit cube. Inaudible parameters have the same weight as audible ones."
     return Table("Errors of the parameters", columns, rows, note)
 
 
@@ -248,7 +248,7 @@ def _pairs(comparisons: Comparisons) -> Table:
         for measure, c in comparisons.errors.items()
         for pair in c.pairs
     ]
-    return Table(f"Which {_groups(comparisons)} differ (Dunn, corrected after Holm)", columns, rows)
+    return Table(f"Pairwise differences of {_groups(comparisons)} (Dunn, Holm's correction)", columns, rows)
 
 
 def _counts(comparisons: Comparisons) -> Table:
@@ -262,7 +262,7 @@ def _counts(comparisons: Comparisons) -> Table:
     rows: list[list[Cell]] = [
         [what, test.statistic, test.p_value, test.cramers_v, test.sentence] for what, test in comparisons.counts.items()
     ]
-    return Table(f"What is counted, compared between {_groups(comparisons)} (chi-squared)", columns, rows)
+    return Table(f"Counts compared between {_groups(comparisons)} (chi-squared)", columns, rows)
 
 
 def _groups(comparisons: Comparisons) -> str:

@@ -1,4 +1,4 @@
-"""How far sets of sounds are from each other as wholes."""
+"""Report section on distances between sets of sounds."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def distances_of_sets(results: Results) -> Section:
     return Section(
         "Distances between sets of sounds",
         [
-            "How far a set of sounds is from the test sounds as a whole, or from the training sounds it was made of. "
+            "Distances of sets of sounds to the test sounds, or to the training sounds that were reconstructed. "
             "FAD and KAD are distances in an embedding, named above each table; figures of different embeddings cannot "
-            "be compared. The floor is the distance between sets that do not differ."
+            "be compared. The floor is the distance between two sets of one distribution."
         ],
         [_table(results, tests) for tests in results.embedded.values()],
     )
@@ -40,7 +40,7 @@ def _table(results: Results, tests: EmbeddedTests) -> Table:
     floor = _row("floor: two halves of the test sounds", SetDistances(nulls.floor, None, None, nulls.reason), unit)
     if nulls.kernel_floor is not None:
         floor[3] = nulls.kernel_floor.high
-        floor[5] = "kernel distance: what 5 % of the halves exceed"
+        floor[5] = "kernel distance: 95th percentile of halves"
     rows += [floor, _row("null: the mean preset", nulls.mean_preset, unit)]
     columns = [
         Column("sounds"),

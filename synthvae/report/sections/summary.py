@@ -1,4 +1,4 @@
-"""The top of the report: few numbers, and what follows from all of them in sentences."""
+"""Summary of the report: headline numbers and findings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NULLS = {"mean_preset": "the mean preset", "mean_spectrogram": "the mean spectro
 
 
 def headlines(results: Results) -> list[Headline]:
-    """Four numbers of the run with the smallest log-mel error; where there are several its name stands before them."""
+    """Four numbers of the run with the smallest log-mel error, labelled with its name if there are several runs."""
     best = min(results.runs, key=lambda r: float(r.sounds.errors["logmel"].mse.mean()))
     of = f"{best.name} (the best): " if len(results.runs) > 1 else ""
     to_preset, to_spectrogram = (_ratio(best, results, null) for null in NULLS)
@@ -26,14 +26,14 @@ def headlines(results: Results) -> list[Headline]:
     row = best.survey.rows[0]
     return [
         Headline(
-            f"{of}log-mel error, of the mean preset's",
+            f"{of}log-mel error relative to the mean preset",
             Measured(to_preset.value, "ratio", to_preset.low, to_preset.high),
-            "1 is what one preset for everything gives",
+            "1: error of one preset for every target",
         ),
         Headline(
-            f"{of}log-mel error, of the mean spectrogram's",
+            f"{of}log-mel error relative to the mean spectrogram",
             Measured(to_spectrogram.value, "ratio", to_spectrogram.low, to_spectrogram.high),
-            "below 1 something is explained",
+            "below 1: some variance is explained",
         ),
         Headline(
             f"{of}active latent dimensions",
@@ -49,13 +49,13 @@ def headlines(results: Results) -> list[Headline]:
         else Headline(
             f"{of}clusters in the latent map",
             Measured(int(row.clusters.median), "clusters"),
-            f"{row.nulls[NOISE].clusters.mean:.0f} in pure noise",
+            f"{row.nulls[NOISE].clusters.mean:.0f} in noise",
         ),
     ]
 
 
 def findings(results: Results, comparisons: Comparisons | None) -> list[Finding]:
-    """What beats its null and what does not, run by run, and how the runs differ."""
+    """Findings: comparison of each run with its nulls, and of the runs with each other."""
     found = []
     for run in results.runs:
         found += [_against(run, _ratio(run, results, null), words) for null, words in NULLS.items()]
@@ -88,26 +88,26 @@ def _against(run: RunResults, ratio: Ratio, null: str) -> Finding:
     if ratio.value is None:
         perfect = not run.sounds.errors["logmel"].mse.any()
         verdict = "as good as" if perfect else "worse than"
-        text = f"{run.name} is {verdict} {null}, which makes no error at all: the targets are all alike."
+        text = f"{run.name} is {verdict} {null}, whose error is 0: all targets are equal."
         return Finding("neutral" if perfect else "bad", text)
     if ratio.low is None or ratio.high is None:
         return Finding("neutral", f"{run.name}: {ratio.value:.2f} of {null}'s error, too few presets for an interval.")
     span = f"({ratio.low:.2f} to {ratio.high:.2f})"
     if ratio.beats_null:
-        text = f"{run.name} reconstructs better than {null}: {ratio.value:.2f} of its log-mel error"
+        text = f"{run.name} reconstructs better than {null}: {ratio.value:.2f} times its log-mel error"
         return Finding("good", f"{text} {span}.")
-    return Finding("bad", f"{run.name} does not beat {null}: {ratio.value:.2f} times its log-mel error {span}.")
+    return Finding("bad", f"{run.name} is not better than {null}: {ratio.value:.2f} times its log-mel error {span}.")
 
 
 def drawn_sounds(run: RunResults, results: Results) -> list[Finding]:
-    """How the sounds that a run draws lie between the floor and the mean preset; nothing where one is missing."""
+    """FAD of a run's prior samples relative to the floor and the mean preset; empty if one is missing."""
     prior, floor = run.sounds.prior_distance.distance, results.nulls.floor.distance
     null = results.nulls.mean_preset_distance.distance
     if prior is None or floor is None or null is None or not floor.value:
         return []
     text = (
-        f"As a whole the sounds that {run.name} draws lie {prior.value / floor.value:.3g} times as far from the test "
-        "sounds (FAD, log-mel embedding) as one half of these from the other; the mean preset, "
+        f"FAD (log-mel embedding) of {run.name}'s prior samples to the test sounds is "
+        f"{prior.value / floor.value:.3g} times that between two halves of the test sounds; that of the mean preset is "
         f"{null.value / floor.value:.3g} times."
     )
     judgement = "good" if prior.value <= floor.value else "neutral" if prior.value < null.value else "bad"
@@ -115,24 +115,24 @@ def drawn_sounds(run: RunResults, results: Results) -> list[Finding]:
 
 
 def near_latents(run: RunResults) -> list[Finding]:
-    """Whether near in the latent space sounds near; nothing where there are too few presets."""
+    """Whether near latents have similar sounds; empty if there are too few presets."""
     trust = run.neighbourhoods.trust
     if trust is None or trust.near_chance >= 1.0:
         return []
     share, chance = trust.near, trust.near_chance
     text = (
         f"Of the {trust.neighbours} presets nearest in {run.name}'s latent space {100 * share.mean:.0f} % are among "
-        f"the {100 * chance:.0f} % that sound nearest, where chance gives {100 * chance:.0f} %"
+        f"the {100 * chance:.0f} % with the most similar sound, by chance {100 * chance:.0f} %"
     )
     if share.low is None or share.high is None or share.low <= chance <= share.high:
-        return [Finding("bad", f"{text}: near there says nothing of the sound.")]
+        return [Finding("bad", f"{text}: latent distance is unrelated to the sound.")]
     if share.high < chance:
-        return [Finding("bad", f"{text}: what lies near there sounds farther than chance.")]
-    return [Finding("good", f"{text}: what lies near there sounds nearer than chance.")]
+        return [Finding("bad", f"{text}: near latents sound less similar than by chance.")]
+    return [Finding("good", f"{text}: near latents sound more similar than by chance.")]
 
 
 def _paths(run: RunResults, comparison: PathComparison) -> Finding:
-    """Whether descriptors move more evenly than when parameters are interpolated."""
+    """Smoothness of descriptors along latent paths against interpolation of parameters."""
     better, worse = comparison.improved, comparison.worsened
     judgement = "good" if better > worse else "bad" if worse > better else "neutral"
     return Finding(judgement, f"{run.name}: {comparison.sentence}")  # type: ignore[arg-type]

@@ -22,23 +22,23 @@ def test_sounds_that_are_drawn_lie_between_the_floor_and_the_mean_preset(prior: 
     found = drawn_sounds(run, SimpleNamespace(nulls=nulls))  # type: ignore[arg-type]
     assert [finding.judgement for finding in found] == ([] if judgement is None else [judgement])
     if prior == 80.0:
-        assert "2 times as far" in found[0].text
-        assert "the mean preset, 150 times" in found[0].text
+        assert "2 times that between two halves" in found[0].text
+        assert "that of the mean preset is 150 times" in found[0].text
 
 
 def test_near_latents_are_judged_by_what_chance_gives():
     generator = np.random.default_rng(0)
     latents, other = generator.standard_normal((2, 200, 4))
 
-    def judged(heard: np.ndarray, points: int = 200) -> list[tuple[str, str]]:
-        trust = neighbourhood_trust(latents[:points], heard[:points], min(10, points - 1))
+    def judged(sounds: np.ndarray, points: int = 200) -> list[tuple[str, str]]:
+        trust = neighbourhood_trust(latents[:points], sounds[:points], min(10, points - 1))
         run = SimpleNamespace(name="a", neighbourhoods=SimpleNamespace(trust=trust))
         return [(finding.judgement, finding.text) for finding in near_latents(run)]  # type: ignore[arg-type]
 
     ((judgement, text),) = judged(latents)
     assert judgement == "good"
-    assert "100 % are among the 10 % that sound nearest, where chance gives 10 %" in text
+    assert "100 % are among the 10 % with the most similar sound, by chance 10 %" in text
     ((judgement, text),) = judged(other)
     assert judgement == "bad"
-    assert "says nothing of the sound" in text
+    assert "is unrelated to the sound" in text
     assert judged(latents, points=9) == []  # all the others are the nearest
