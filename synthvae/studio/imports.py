@@ -41,7 +41,7 @@ def prepare(content: bytes, name: str, sample_rate: int) -> Target:
     except (soundfile.LibsndfileError, RuntimeError, TypeError):
         raise UserError(f"{name}: not audio that can be read; send a WAV, FLAC, OGG, MP3 or AIFF") from None
     if found.frames * found.channels > MOST_SAMPLES:
-        raise UserError(f"{name}: {found.frames:,} samples are too many; cut out the sound that is meant")
+        raise UserError(f"{name}: {found.frames:,} samples are too many; cut out the part to match")
     return read_target(io.BytesIO(content), sample_rate, name)
 
 
@@ -104,7 +104,7 @@ class Imports:
             raise UserError(f"{name}: the encoder has no finite answer; train it again with synthvae train-encoder")
         with self._lock:
             if len(self.all) >= MOST:
-                raise ConflictError(f"{MOST:,} recordings are on the map already; start synthvae explore again")
+                raise ConflictError(f"{MOST:,} recordings are on the map already; restart synthvae explore")
             self.all.append(Imported(len(self.all), name, label, latent))
             return self.all[-1]
 

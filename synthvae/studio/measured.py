@@ -79,7 +79,7 @@ class Measured:
             return self.values(name), 1.0
         for worker in self._workers:
             if worker.complaint:
-                raise ConflictError(f"the sounds could not be measured ({worker.complaint}); start the studio again")
+                raise ConflictError(f"the sounds could not be measured ({worker.complaint}); restart the studio")
         return None, progress
 
     def values(self, name: str) -> Floats:

@@ -91,12 +91,12 @@ class Guard:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if self.access.local and not is_loopback(_name(host)):
-            return 403, f"this server answers to localhost, not to {host[:60]!r}; use the address it printed"
+            return 403, f"this server accepts requests to localhost, not to {host[:60]!r}; use the address it printed"
         if headers.get("sec-fetch-site") == "cross-site" and scope["path"].startswith("/api/"):
-            return 403, "a page of another site may not ask this server; open its own page"
+            return 403, "a page of another site may not access this server; open the server's own page"
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
-            return 403, f"a page of {origin[:60]!r} may not ask this server; open its own page"
+            return 403, f"a page of {origin[:60]!r} may not access this server; open the server's own page"
         if self.access.token is not None and scope["path"].startswith("/api/"):
             given = _token(headers, scope)
             if not hmac.compare_digest(given.encode(), self.access.token.encode()):

@@ -60,7 +60,7 @@ def open_session(
     if of_bank:
         collection, skipped = from_bank(run, kept, most, folder)
         if skipped:
-            say(f"{kept.path}: {skipped} presets left out, the run holds a parameter of theirs at another value")
+            say(f"{kept.path}: {skipped} presets skipped: the run fixes a parameter at another value than theirs")
     else:
         collection = from_dataset(run, data or Path(run.config.data), data is None, most, folder)
     return Session(run, collection, kept, folder)
@@ -138,5 +138,5 @@ def _cache(chosen: Path | None, run: Path, say: Callable[[str], object]) -> Path
         if chosen:
             raise
         folder = Path(tempfile.mkdtemp(prefix="synthvae-"))
-        say(f"{error}: the map is kept in {folder} and made again next time")
+        say(f"{error}: the map is stored in {folder} and recomputed next time")
     return folder

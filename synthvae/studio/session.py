@@ -150,7 +150,7 @@ class Session:
         atlas = self.maps.atlas(name)
         if atlas is None:
             done = round(100 * self.maps.progress(name))
-            raise ConflictError(f"the view {name} is being made ({done} %); use pca until it is ready")
+            raise ConflictError(f"the view {name} is being computed ({done} %); use pca until it is ready")
         return atlas
 
     def latent(self, numbers: list[float]) -> Floats:

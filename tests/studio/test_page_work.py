@@ -175,9 +175,9 @@ def test_bank_entries_are_renamed_found_and_taken_out(visit: Visit):
     visit.until("() => document.querySelector('.entry-name')?.textContent === 'another name'")
     assert visit.page.locator(".entry-tags").text_content() == "#more #tag12"
     visit.page.locator(".entry").hover()
-    visit.page.locator("[aria-label='Take another name out of the bank']").click()
+    visit.page.locator("[aria-label='Remove another name from the bank']").click()
     visit.until("() => !document.querySelector('.entry-name')")
-    visit.page.get_by_text("Put back").click()
+    visit.page.get_by_text("Restore").click()
     visit.until("() => document.querySelector('.entry-name')?.textContent === 'another name'")
 
 

@@ -13,7 +13,7 @@ from synthvae.studio.session import Session
 
 __all__ = ["routes"]
 
-Number = Annotated[int, Path(ge=0, le=2**53, description="Of a preset in the bank.")]
+Number = Annotated[int, Path(ge=0, le=2**53, description="Number of a preset in the bank.")]
 Tag = Annotated[str, Field(max_length=40)]
 Tags = Annotated[list[Tag], Field(max_length=64, description="Single words.")]
 Name = Annotated[str, Field(max_length=200)]
@@ -40,7 +40,7 @@ def routes(session: Session) -> APIRouter:
     """GET, POST /bank, PATCH, DELETE /bank/{id}, GET /bank/{id}, /bank/{id}/thumbnail and /bank/tags."""
     router = APIRouter(prefix="/bank", tags=["bank"])
 
-    @router.get("", summary="What is kept")
+    @router.get("", summary="List presets")
     def kept(
         text: Annotated[str, Query(max_length=200)] = "",
         tag: Annotated[str, Query(max_length=40)] = "",
@@ -51,14 +51,14 @@ def routes(session: Session) -> APIRouter:
         entries = session.bank.search(text or None, tags=tags, limit=limit)
         return {"entries": _entries(session, entries), "count": len(session.bank)}
 
-    @router.post("", status_code=201, summary="Keep a sound")
+    @router.post("", status_code=201, summary="Add a sound")
     def keep(request: KeepRequest) -> dict[str, Any]:
         """Written to disk before the answer; a sound that is there already stays as it is, and ``new`` is false."""
         sound = session.sound(request.spec)
         added = session.bank.add(session.preset(sound), request.name or None, request.tags)
         return _entries(session, [session.entry(added.id)])[0] | {"new": added.new}
 
-    @router.get("/tags", summary="All tags")
+    @router.get("/tags", summary="List tags")
     def tags() -> dict[str, int]:
         """Every tag, and how many presets have it."""
         return session.bank.tags()
@@ -78,14 +78,14 @@ def routes(session: Session) -> APIRouter:
             session.bank.rename(number, request.name)
         return _entries(session, [session.entry(number)])[0]
 
-    @router.delete("/{number}", summary="Take out")
+    @router.delete("/{number}", summary="Remove a preset")
     def remove(number: Number) -> dict[str, Any]:
         """What it was, so that it can be put back."""
         entry = session.entry(number)
         session.bank.remove(number)
         return _entries(session, [entry])[0]
 
-    @router.get("/{number}/thumbnail", responses=_PNG, response_class=Response, summary="Its spectrogram")
+    @router.get("/{number}/thumbnail", responses=_PNG, response_class=Response, summary="Spectrogram of a preset")
     def thumbnail(number: Number) -> Response:
         """A small log-mel spectrogram, low notes at the bottom."""
         session.entry(number)

@@ -31,12 +31,12 @@ def routes(session: Session) -> APIRouter:
         content = await request.body()
         return _told(session, [await run_in_threadpool(session.imports.add, content, called, labelled)])[0]
 
-    @router.get("/imports", summary="The recordings on the map")
+    @router.get("/imports", summary="List the recordings on the map")
     def kept() -> list[dict[str, Any]]:
         """All since the studio was started."""
         return _told(session, session.imports.all)
 
-    @router.delete("/imports", summary="Take them off the map")
+    @router.delete("/imports", summary="Remove all recordings from the map")
     def forget() -> dict[str, int]:
         """All of them; how many there were."""
         return {"removed": session.imports.clear()}

@@ -82,7 +82,9 @@ def routes(session: Session) -> APIRouter:
             "key": session.collection.key,
         }
 
-    @router.get("/maps/{view}/points", responses={**_BINARY, **_LATER}, response_class=Response, summary="Its points")
+    @router.get(
+        "/maps/{view}/points", responses={**_BINARY, **_LATER}, response_class=Response, summary="Points of a view"
+    )
     def points(view: View) -> Response:
         """The x and y of each point, one after the other."""
         atlas = session.maps.atlas(view)
@@ -90,7 +92,12 @@ def routes(session: Session) -> APIRouter:
             return _later(session.maps.progress(view), f"laying out {len(session.collection):,} sounds")
         return _floats(atlas.points)
 
-    @router.get("/columns/{name}", responses={**_BINARY, **_LATER}, response_class=Response, summary="A value a point")
+    @router.get(
+        "/columns/{name}",
+        responses={**_BINARY, **_LATER},
+        response_class=Response,
+        summary="Values of a column, one per point",
+    )
     def values(name: str) -> Response:
         """One number for each point, NaN where it has none; 202 while it is being measured."""
         found, progress = column(session, name)

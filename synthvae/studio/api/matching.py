@@ -50,7 +50,7 @@ def routes(session: Session) -> APIRouter:
         target = await run_in_threadpool(prepare, content, called, session.renderer.sample_rate)
         return {"job": session.jobs.submit(target, seconds).id, "notes": list(target.notes)}
 
-    @router.get("/jobs/{identity}", summary="How far a job is")
+    @router.get("/jobs/{identity}", summary="Status of a job")
     def look(identity: Identity) -> dict[str, Any]:
         """Its state, progress and best preset so far; all results when it is done."""
         return _told(session, session.jobs.get(identity))
@@ -60,7 +60,12 @@ def routes(session: Session) -> APIRouter:
         """Asks it to stop; the best that it has found stays."""
         return _told(session, session.jobs.stop(identity))
 
-    @router.get("/jobs/{identity}/events", responses=_EVENTS, response_class=StreamingResponse, summary="Follow a job")
+    @router.get(
+        "/jobs/{identity}/events",
+        responses=_EVENTS,
+        response_class=StreamingResponse,
+        summary="Stream the status of a job",
+    )
     async def events(identity: Identity) -> StreamingResponse:
         """The same as server-sent events."""
         session.jobs.get(identity)

@@ -71,7 +71,7 @@ def routes(session: Session) -> APIRouter:
     """POST /paths, /paths/audio and /paths/presets."""
     router = APIRouter(prefix="/paths", tags=["path"])
 
-    @router.post("", summary="The steps of a walk")
+    @router.post("", summary="Steps of a path")
     def path(request: PathRequest) -> dict[str, Any]:
         """Latents of the steps, their places on the view, and the audible distance in dB from each to the next."""
         walk = _walk(session, request)
@@ -84,14 +84,14 @@ def routes(session: Session) -> APIRouter:
             "distances": walk.distances,
         }
 
-    @router.post("/audio", responses=_WAV, response_class=Response, summary="A walk as one sound")
+    @router.post("/audio", responses=_WAV, response_class=Response, summary="Render a path as one sound")
     def audio(request: PathAudioRequest) -> Response:
         """The steps one after the other, crossfaded where they overlap."""
         sounds = session.renderer.samples(_walk(session, request).unit)
         rate = session.renderer.sample_rate
         return Response(wav_bytes(joined(sounds, rate, request.gap), rate, "int16"), media_type="audio/wav")
 
-    @router.post("/presets", responses=_ZIP, response_class=Response, summary="A walk as presets")
+    @router.post("/presets", responses=_ZIP, response_class=Response, summary="Export a path as presets")
     def presets(request: PathRequest) -> Response:
         """A ZIP with a preset and a sound for each step."""
         walk = _walk(session, request)

@@ -19,7 +19,7 @@ def routes(session: Session) -> APIRouter:
     """GET /session."""
     router = APIRouter(tags=["session"])
 
-    @router.get("/session", summary="The run, its parameters, and what can be asked for")
+    @router.get("/session", summary="Run, parameters, views, columns and abilities")
     def describe() -> dict[str, Any]:
         """Everything a page needs before it asks for the map."""
         run = session.run

@@ -41,7 +41,7 @@ def routes(session: Session) -> APIRouter:
     """POST /render and /sounds, GET /points/{id}."""
     router = APIRouter(tags=["sound"])
 
-    @router.post("/render", responses=_WAV, response_class=Response, summary="Hear a sound")
+    @router.post("/render", responses=_WAV, response_class=Response, summary="Render a sound")
     async def render(request: RenderRequest) -> Response:
         """The fast path: a click, this, the first sample.
 

@@ -1,4 +1,4 @@
-"""Neighbours of a sound, and mixtures of several."""
+"""Sample variations of a sound, and mixtures of several."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["routes"]
 
 
 class VaryRequest(Strict):
-    """Neighbours of a sound."""
+    """Sample variations of a sound."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"spec": {"point": 3}, "amount": 0.2, "count": 16}]})
 
@@ -31,7 +31,7 @@ class VaryRequest(Strict):
 
 
 class BlendRequest(Strict):
-    """A mixture of sounds."""
+    """Blend sounds."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"specs": [{"point": 3}, {"point": 8}], "weights": [1.5, -0.5]}]}
@@ -51,7 +51,7 @@ def routes(session: Session) -> APIRouter:
     """POST /vary and /blend."""
     router = APIRouter(tags=["variation"])
 
-    @router.post("/vary", summary="Neighbours of a sound")
+    @router.post("/vary", summary="Sample variations of a sound")
     def neighbours(request: VaryRequest) -> dict[str, Any]:
         """So many variations, in the order of their audible distance in dB from the sound."""
         from synthvae.exploration.vary import vary
@@ -73,7 +73,7 @@ def routes(session: Session) -> APIRouter:
             ],
         }
 
-    @router.post("/blend", summary="A mixture of sounds")
+    @router.post("/blend", summary="Blend sounds")
     def mixture(request: BlendRequest) -> dict[str, Any]:
         """Its latent, values and place; with weights of either sign, arithmetic on sounds."""
         from synthvae.exploration.morph import blend

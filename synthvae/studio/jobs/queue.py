@@ -129,7 +129,7 @@ class Jobs:
         """
         with self._lock:
             if len(self._queue) >= WAITING:
-                raise ConflictError(f"{WAITING} recordings wait to be matched already; stop one, or wait")
+                raise ConflictError(f"{WAITING} recordings are queued already; stop one, or wait")
             job = Job(secrets.token_urlsafe(12), recording.name, seconds)
             state = {"name": recording.name, "sample_rate": recording.sample_rate}
             save_tensors(self._file(job), {"audio": recording.audio}, state)

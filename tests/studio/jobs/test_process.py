@@ -98,7 +98,7 @@ def test_a_worker_that_fails_says_why(small_run: Path, tmp_path: Path):
     for file in tmp_path.iterdir():
         file.unlink()
     maps = Maps(run, collection, Renderer(run), tmp_path)
-    with pytest.raises(ConflictError, match="could not be made.*the presets of the map are gone"):
+    with pytest.raises(ConflictError, match="could not be computed.*the presets of the map are gone"):
         until(lambda: maps.atlas("umap") is not None)
 
 

@@ -119,7 +119,7 @@ def test_a_worker_that_dies_fails_its_job_and_the_next_has_another(queue: Jobs, 
 def test_the_queue_is_bounded(queue: Jobs):
     for _ in range(WAITING + 1):
         queue.submit(TARGET, 5.0)
-    with pytest.raises(ConflictError, match="wait to be matched"):
+    with pytest.raises(ConflictError, match="are queued"):
         queue.submit(TARGET, 5.0)
     with pytest.raises(NotFoundError, match="no such job"):
         queue.get("nonsense")

@@ -67,7 +67,7 @@ export class Api {
     } catch {
       // no JSON: the status has to do
     }
-    if (response.status === 401) message = "This server asks for its token; open the address that synthvae explore printed.";
+    if (response.status === 401) message = "This server requires a token; open the address that synthvae explore printed.";
     throw new ApiError(message, response.status);
   }
 

@@ -29,7 +29,7 @@ export class Compare {
     const sound = this.slots[slot];
     if (sound) sounds.hear(sound);
     else this.slots[slot] = sounds.current;
-    status.say(sound ? `${slot}: ${sound.name || sound.origin}` : `${slot} begins as a copy; change it, and Q changes over`);
+    status.say(sound ? `${slot}: ${sound.name || sound.origin}` : `${slot} starts as a copy; edit it, and switch with Q`);
     this.studio.showMarks();
   }
 

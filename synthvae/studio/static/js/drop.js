@@ -34,7 +34,7 @@ export function acceptDrops(veil, one, many, fail) {
       /** @type {{file: File, label: string}[]} */
       const found = folders ? (await Promise.all(entries.map((entry) => (entry ? within(entry, "") : [])))).flat() : loose.map((file) => ({ file, label: "" }));
       const sounds = found.filter(({ file }) => SOUNDS.test(file.name) || file.type.startsWith("audio/"));
-      if (!sounds.length) throw new Error("There is no sound among these files; drop a WAV, or a folder of them");
+      if (!sounds.length) throw new Error("These files contain no sound; drop a WAV, or a folder of them");
       if (sounds.length === 1 && !folders) one(sounds[0].file);
       else many(sounds);
     } catch (error) {

@@ -43,7 +43,7 @@ export class Keyboard {
           el("button", { type: "button", class: "button", id: "octave-down", "aria-label": "An octave lower (Z)", title: "An octave lower (Z)", onclick: () => this.shift(-1) }, "−"),
           this.range,
           el("button", { type: "button", class: "button", id: "octave-up", "aria-label": "An octave higher (X)", title: "An octave higher (X)", onclick: () => this.shift(1) }, "+")),
-        el("label", { class: "check", title: "Letters play notes and switch tools" }, letters, "letters"),
+        el("label", { class: "check", title: "Letter keys play notes and switch tools" }, letters, "letters"),
         this.midi),
       this.keys);
     this.#draw();

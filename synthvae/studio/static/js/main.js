@@ -143,7 +143,7 @@ class Studio {
     map.addEventListener("select", (event) => {
       const ids = /** @type {CustomEvent} */ (event).detail;
       this.select(ids.length ? ids : null, "selected");
-      if (!ids.length) this.status.say("Nothing lies in there");
+      if (!ids.length) this.status.say("No sounds in this area");
     });
     map.addEventListener("path", (event) => this.path.draw(store.get("view"), /** @type {CustomEvent} */ (event).detail));
     map.addEventListener("hover", (event) => this.#readout(/** @type {CustomEvent} */ (event).detail));
@@ -156,7 +156,7 @@ class Studio {
       if (fragment) history.replaceState(null, "", fragment);
     }, 400);
     store.on("described", (sound) => {
-      this.status.say([sound.name, sound.origin, sound.inside ? "" : "outside the map: the nearest sound"].filter(Boolean).join(", "));
+      this.status.say([sound.name, sound.origin, sound.inside ? "" : "outside the map: nearest sound"].filter(Boolean).join(", "));
       link(sound);
     });
     window.addEventListener("hashchange", () => void this.#opened());
@@ -360,7 +360,7 @@ class Studio {
     }
     const near = phase === "down" ? this.#import(place) : null;
     const at = `${plain(place[0])}, ${plain(place[1])}`;
-    let sound = makeSound({ place: { view, x: place[0], y: place[1] } }, { origin: `the place ${at}` });
+    let sound = makeSound({ place: { view, x: place[0], y: place[1] } }, { origin: `position ${at}` });
     if (near) sound = makeSound({ latent: near.latent }, { origin: `your recording, ${near.label || "no folder"}`, name: near.name, places: near.place });
     else if (point !== null) {
       const positions = this.map.view?.positions ?? [];
@@ -416,7 +416,7 @@ class Studio {
         this.tabs.show("blend");
         await this.blend.blend();
       } }, "Blend"),
-      el("button", { type: "button", class: "icon-button", "aria-label": "Let go of the selection", title: "Let go (Esc)", onclick: () => this.escape() }, closeIcon()));
+      el("button", { type: "button", class: "icon-button", "aria-label": "Clear the selection", title: "Clear the selection (Esc)", onclick: () => this.escape() }, closeIcon()));
     this.status.say(`${counted(ids.length, "sound")} ${name === "selected" ? "selected" : `for ${name}`}`);
   }
 
@@ -432,7 +432,7 @@ class Studio {
     this.map.use(tool);
     for (const button of byId("tools").children) button.setAttribute("aria-checked", String(button.dataset.tool === tool));
     rove(byId("tools"));
-    const said = /** @type {Record<string, string>} */ ({ play: "Press anywhere to hear it", pen: "Draw a line over the map to hear it as a morph", box: "Drag a box around sounds", lasso: "Draw around sounds" });
+    const said = /** @type {Record<string, string>} */ ({ play: "Click anywhere to play a sound", pen: "Draw a line on the map to play it as a morph", box: "Drag a box around sounds", lasso: "Draw around sounds" });
     this.status.say(said[tool]);
   }
 
@@ -479,7 +479,7 @@ class Studio {
     this.#making("", 1);
     this.#legend();
     this.showMarks();
-    if (refused.length) this.status.fail(new Error(`${counted(refused.length, "file")} left out. ${refused[0]}`));
+    if (refused.length) this.status.fail(new Error(`${counted(refused.length, "file")} skipped. ${refused[0]}`));
     this.status.say(`${counted(done - refused.length, "recording")} on the map`);
   }
 

@@ -6,19 +6,19 @@ import { byId, el, fill } from "./dom.js";
 
 /** @type {[string, string][]} */
 export const HELP = [
-  ["click, drag", "hear what is there"],
-  ["wheel, pinch", "zoom; right button or space bar and drag move the map"],
-  ["arrows, Enter", "on the map: move a cross, hear what is under it"],
-  ["space bar", "hear the current sound again, or stop it"],
-  ["A W S E D F …", "play it on keys; Z and X change the octave"],
-  ["1 … 9 0", "the neighbours that Vary made; with Shift 11 to 16"],
+  ["click, drag", "play the sound at that position"],
+  ["wheel, pinch", "zoom; drag with the right button or the space bar to pan"],
+  ["arrows, Enter", "on the map: move a cursor, play the sound under it"],
+  ["space bar", "play or stop the current sound"],
+  ["A W S E D F …", "play notes; Z and X change the octave"],
+  ["1 … 9 0", "variations 1 to 10; with Shift 11 to 16"],
   ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
-  ["Q", "change over between A and B"],
+  ["Q", "switch between A and B"],
   ["V M B N", "tools: play, path, box, lasso"],
-  ["Shift or Alt click", "add to, take from, the sounds of Blend"],
-  ["R", "somewhere else"],
+  ["Shift or Alt click", "add a sound to, subtract one from, the blend"],
+  ["R", "random position"],
   ["/", "find a sound"],
-  ["Esc", "let go of the selection"],
+  ["Esc", "clear the selection"],
 ];
 
 const TOOLS = /** @type {Record<string, string>} */ ({ v: "play", m: "pen", b: "box", n: "lasso" });
@@ -76,9 +76,9 @@ export function listenForKeys(studio) {
 /** The list of keys behind the question mark. @param {HTMLElement} panel @param {HTMLElement} button */
 export function helpPanel(panel, button) {
   fill(panel,
-    el("h2", {}, "Every place on the map is a sound"),
+    el("h2", {}, "Keys and mouse"),
     el("dl", {}, HELP.map(([keys, what]) => [el("dt", {}, keys), el("dd", {}, what)])),
-    el("p", {}, "Drop a WAV on the page to find the preset that sounds like it, or a folder of WAVs to see them on the map. What you keep is in the bank, on this computer."));
+    el("p", {}, "Drop a WAV on the page to find the preset that sounds like it, or a folder of WAVs to see them on the map. Saved sounds are in the bank, on this computer."));
   const toggle = (/** @type {boolean} */ open) => {
     panel.hidden = !open;
     button.setAttribute("aria-expanded", String(open));

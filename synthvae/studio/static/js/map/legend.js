@@ -21,7 +21,7 @@ export function showLegend(root, { column, values, how, classes, view, labels, c
   const { median, null: without } = view.roundTrip ?? {};
   if (Number.isFinite(median)) {
     const beside = Number.isFinite(without) ? ` (two random sounds: ${plain(without, 2)} dB)` : "";
-    parts.push(el("p", { class: "trust" }, `Brighter ground: the map knows better what is there. There and back, a sound changes by ${plain(median, 2)} dB${beside}.`));
+    parts.push(el("p", { class: "trust" }, `Brighter background: smaller round-trip error. Decoding and encoding again changes a sound by ${plain(median, 2)} dB (median)${beside}.`));
   }
   const open = root.querySelector("details")?.open ?? window.innerWidth > 820;
   const unit = how.classes ? ` ${new Set(values.filter((value) => value >= 0)).size}` : column.unit ? ` ${column.unit}${how.octaves ? ", by octaves" : ""}` : "";

@@ -165,7 +165,7 @@ function cursor(/** @type {CanvasRenderingContext2D} */ context, /** @type {impo
     context.beginPath();
     for (const turn of [-1, 1]) context.moveTo(from[0] - 4, from[1] - 4 * turn), context.lineTo(from[0] + 4, from[1] + 4 * turn);
     context.stroke();
-    label(context, "outside the map: the nearest sound", from[0], from[1] - 14, camera.width);
+    label(context, "outside the map: nearest sound", from[0], from[1] - 14, camera.width);
   }
   const age = (now - scene.played) / RIPPLE;
   if (age >= 0 && age < 1 && !scene.still) {

@@ -38,7 +38,7 @@ export class BankPanel {
     this.count.textContent = this.entries.length ? String(this.entries.length) : "";
     for (const tag of this.tags.children) tag.setAttribute("aria-pressed", String(tag.textContent === this.filter.value));
     if (!shown.length) {
-      fill(this.list, el("li", { class: "empty" }, this.entries.length ? "Nothing by that name." : "Sounds you keep appear here, and stay."));
+      fill(this.list, el("li", { class: "empty" }, this.entries.length ? "No sound of that name." : "Saved sounds are listed here."));
       return;
     }
     this.seen.disconnect();
@@ -64,7 +64,7 @@ export class BankPanel {
       el("div", { class: "entry-text" }, name, tags),
       el("div", { class: "entry-tools" },
         iconButton("edit", `Rename ${entry.name}`, () => this.#edit(row, entry)),
-        iconButton("bin", `Take ${entry.name} out of the bank`, () => void this.#remove(entry))));
+        iconButton("bin", `Remove ${entry.name} from the bank`, () => void this.#remove(entry))));
     return row;
   }
 
@@ -87,7 +87,7 @@ export class BankPanel {
         try {
           await this.studio.api.change(entry.id, change);
           await this.studio.refreshBank();
-          this.studio.status.say(`Now called ${change.name}`);
+          this.studio.status.say(`Renamed to ${change.name}`);
         } catch (error) {
           this.studio.status.fail(error);
         }
@@ -102,8 +102,8 @@ export class BankPanel {
     try {
       await this.studio.api.remove(entry.id);
       await this.studio.refreshBank();
-      this.studio.status.say(`Took ${entry.name} out of the bank`);
-      const back = el("li", { class: "empty" }, `${entry.name} is out. `, el("button", {
+      this.studio.status.say(`Removed ${entry.name} from the bank`);
+      const back = el("li", { class: "empty" }, `Removed ${entry.name}. `, el("button", {
         type: "button", class: "button",
         onclick: async () => {
           try {
@@ -113,7 +113,7 @@ export class BankPanel {
             this.studio.status.fail(error);
           }
         },
-      }, "Put back"));
+      }, "Restore"));
       this.list.prepend(back);
     } catch (error) {
       this.studio.status.fail(error);

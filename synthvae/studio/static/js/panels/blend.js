@@ -10,13 +10,13 @@ export class BlendPanel {
     /** @type {{sound: import("../sound.js").Sound, weight: number}[]} */
     this.picked = [];
     this.list = el("ul", { class: "chips", "aria-label": "Picked sounds" });
-    this.make = /** @type {HTMLButtonElement} */ (el("button", { type: "button", class: "button main", id: "blend-make", disabled: true, onclick: () => this.blend() }, "Hear the result"));
+    this.make = /** @type {HTMLButtonElement} */ (el("button", { type: "button", class: "button main", id: "blend-make", disabled: true, onclick: () => this.blend() }, "Play the blend"));
     fill(root,
       el("div", { class: "bar" },
         el("button", { type: "button", class: "button", id: "blend-plus", onclick: () => this.add(null, 1) }, "+ this sound"),
         el("button", { type: "button", class: "button", id: "blend-minus", onclick: () => this.add(null, -1) }, "− this sound"),
         el("button", { type: "button", class: "button", onclick: () => this.clear() }, "Clear")),
-      el("p", { class: "note" }, "On the map: Shift and click adds a sound, Alt and click takes one away. Bright − dark + yours: what is bright about the first, on yours."),
+      el("p", { class: "note" }, "On the map: Shift+click adds a sound, Alt+click subtracts one. Bright − dark + yours adds the difference of the first two to yours."),
       this.list, el("div", { class: "bar" }, this.make));
     this.#show();
   }
@@ -26,7 +26,7 @@ export class BlendPanel {
     const added = sound ? await this.studio.sounds.describe(sound) : await this.studio.sounds.ready();
     if (!added || !added.described) return;
     this.picked.push({ sound: added, weight });
-    this.#changed(`${weight > 0 ? "Added" : "Taken away"}: ${added.name}`);
+    this.#changed(`${weight > 0 ? "Added" : "Subtracted"}: ${added.name}`);
   }
 
   clear() {
@@ -54,7 +54,7 @@ export class BlendPanel {
       });
       return el("li", { class: "chip" }, sign, weight,
         el("button", { type: "button", class: "chip-name", title: "Play", onclick: () => this.studio.sounds.hear(pick.sound) }, pick.sound.name),
-        iconButton("close", `Leave out ${pick.sound.name}`, () => { this.picked.splice(i, 1); this.#changed(`Left out ${pick.sound.name}`); }));
+        iconButton("close", `Remove ${pick.sound.name}`, () => { this.picked.splice(i, 1); this.#changed(`Removed ${pick.sound.name}`); }));
     }));
   }
 

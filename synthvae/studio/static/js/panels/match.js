@@ -103,7 +103,7 @@ export class MatchPanel {
 /** @param {any} state */
 function told(state) {
   const tried = state.renders ? `, ${counted(state.renders, "sound")} tried` : "";
-  if (state.state === "waiting") return "Waiting for its turn…";
+  if (state.state === "waiting") return "Queued…";
   if (state.state === "running") return `Searching: ${Math.round(100 * state.progress)} %${tried}`;
   if (state.state === "failed") return state.error || "The search failed.";
   const sure = state.confidence === null || state.confidence === undefined ? "" : `, confidence ${Math.round(100 * state.confidence)} %`;

@@ -28,7 +28,7 @@ export class PathPanel {
     fill(root,
       el("div", { class: "bar" }, button("path-draw", "Draw on the map", () => studio.useTool("pen")), button("path-stop", "Add this sound", () => void this.addStop())),
       this.about, this.steps.root, this.gap.root,
-      el("label", { class: "check" }, this.even, "Steps that are heard as equally wide"),
+      el("label", { class: "check" }, this.even, "Perceptually equal steps"),
       el("div", { class: "bar" }, this.playing));
     this.#show();
   }
@@ -92,8 +92,8 @@ export class PathPanel {
   #show() {
     for (const button of this.playing) /** @type {HTMLButtonElement} */ (button).disabled = !this.ready && button.id !== "path-clear";
     this.about.textContent = this.drawn
-      ? "A drawn path. It plays as a morph; draw another one to replace it."
-      : this.stops.length ? `${counted(this.stops.length, "sound")}: ${this.stops.map((stop) => stop.name).join(", ")}` : "Draw a line over the map with the pen, or add sounds one by one.";
+      ? "A drawn path, played as a morph; draw another one to replace it."
+      : this.stops.length ? `${counted(this.stops.length, "sound")}: ${this.stops.map((stop) => stop.name).join(", ")}` : "Draw a line on the map with the pen, or add sounds one by one.";
     this.showLine();
   }
 
@@ -115,7 +115,7 @@ export class PathPanel {
     const key = JSON.stringify(request);
     if (this.made?.key === key) return this.made;
     try {
-      this.studio.status.say("Walking along the path…");
+      this.studio.status.say("Rendering the path…");
       const bytes = await this.studio.api.pathAudio(request);
       this.made = { key, bytes, buffer: await this.studio.audio.decode(bytes.slice(0)) };
       return this.made;

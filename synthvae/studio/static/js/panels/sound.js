@@ -10,9 +10,9 @@ const ROWS = 128;
 const SHOWN = ["pitch", "brightness", "attack", "decay", "loudness", "noisiness", "vibrato", "tremolo"];
 const FORMATS = [
   ["wav", "WAV", "the sound"],
-  ["flac", "FLAC", "the sound, smaller"],
+  ["flac", "FLAC", "the sound, compressed without loss"],
   ["json", "JSON", "the preset"],
-  ["sfz", "SFZ", "an instrument of many notes"],
+  ["sfz", "SFZ", "a multi-sampled instrument"],
   ["torchsynth", "torchsynth", "the preset for torchsynth"],
 ];
 
@@ -22,7 +22,7 @@ export class SoundPanel {
     const { store, sounds, audio } = studio;
     this.studio = studio;
     this.title = el("h2", { class: "sound-name" }, "No sound yet");
-    this.origin = el("p", { class: "sound-origin" }, "Press anywhere on the map");
+    this.origin = el("p", { class: "sound-origin" }, "Click anywhere on the map");
     this.play = el("button", { type: "button", class: "play", "aria-label": "Play (space bar)", title: "Play (space bar)", disabled: true, onclick: () => this.#toggle() }, icon("play"));
     this.spectrogram = /** @type {HTMLCanvasElement} */ (el("canvas", { class: "scope-spectrogram", role: "img", "aria-label": "Spectrogram, low notes at the bottom" }));
     this.waveform = /** @type {HTMLCanvasElement} */ (el("canvas", { class: "scope-waveform", role: "img", "aria-label": "Waveform" }));
@@ -32,7 +32,7 @@ export class SoundPanel {
     this.files = el("div", { class: "files", id: "files", hidden: true, role: "group", "aria-label": "Download" }, FORMATS
       .filter(([to]) => store.get("session").can.export.includes(to))
       .map(([to, label, what]) => el("button", { type: "button", class: "button", title: what, onclick: () => this.#export(to) }, icon("down"), label)));
-    this.keep = el("button", { type: "button", class: "button main", id: "keep", "aria-expanded": "false", "aria-controls": "keep-form", onclick: () => this.#open("keep") }, icon("keep"), "Keep");
+    this.keep = el("button", { type: "button", class: "button main", id: "keep", "aria-expanded": "false", "aria-controls": "keep-form", onclick: () => this.#open("keep") }, icon("keep"), "Save");
     this.down = el("button", { type: "button", class: "button", id: "download", "aria-expanded": "false", "aria-controls": "files", onclick: () => this.#open("files") }, icon("down"), "Download");
     this.share = el("button", { type: "button", class: "button", id: "share", onclick: () => this.#share() }, icon("link"), "Link");
     const scope = el("div", { class: "scope" }, this.spectrogram, this.waveform, this.head,
@@ -61,7 +61,7 @@ export class SoundPanel {
     this.play.removeAttribute("disabled");
     this.title.textContent = sound.name || "…";
     const parts = [sound.origin];
-    if (!sound.inside) parts.push("outside the map: the nearest sound");
+    if (!sound.inside) parts.push("outside the map: nearest sound");
     if (sound.confidence !== null && sound.inside) parts.push(`confidence ${Math.round(100 * sound.confidence)} %`);
     this.origin.textContent = parts.filter(Boolean).join(" · ");
     if (!sound.descriptors) return;
@@ -128,7 +128,7 @@ export class SoundPanel {
       el("label", {}, el("span", {}, "Name"), el("input", { type: "text", name: "name", maxlength: 200, autocomplete: "off" })),
       el("label", {}, el("span", {}, "Tags"), el("input", { type: "text", name: "tags", placeholder: "warm, pad", autocomplete: "off", list: "tags-known" })),
       tags,
-      el("button", { type: "submit", class: "button main" }, "Into the bank"));
+      el("button", { type: "submit", class: "button main" }, "Save to the bank"));
   }
 
   /** @param {string[]} names */
@@ -150,7 +150,7 @@ export class SoundPanel {
       this.keep.focus();
       if (entry.new) sound.name = entry.name;
       this.studio.store.set("current", sound);
-      this.studio.status.say(entry.new ? `Kept ${entry.name}` : `It is in the bank already, as ${entry.name}`);
+      this.studio.status.say(entry.new ? `Saved ${entry.name}` : `Already in the bank as ${entry.name}`);
       await this.studio.refreshBank();
     } catch (error) {
       this.studio.status.fail(error);
@@ -179,9 +179,9 @@ export class SoundPanel {
     history.replaceState(null, "", fragment);
     try {
       await navigator.clipboard.writeText(address);
-      this.studio.status.say("The link to this sound is on the clipboard");
+      this.studio.status.say("Link copied to the clipboard");
     } catch {
-      this.studio.status.say("The address of this page is now the link to this sound");
+      this.studio.status.say("The address of this page is now a link to this sound");
     }
   }
 }

@@ -21,17 +21,17 @@ export class VaryPanel {
     this.amount.addEventListener("input", () => this.#amount());
     this.amount.addEventListener("change", () => this.found.length && this.make(false));
     this.said = el("output", {}, "");
-    this.grid = el("div", { class: "vary-grid", role: "group", "aria-label": "Neighbours" });
+    this.grid = el("div", { class: "vary-grid", role: "group", "aria-label": "Variations" });
     const groups = grouped(studio.store.get("session").parameters);
     this.kept = groups.map(({ module, title }) => ({ module, box: /** @type {HTMLInputElement} */ (el("input", { type: "checkbox" })), title }));
     fill(root,
       el("div", { class: "bar" },
         el("button", { type: "button", class: "button main", id: "vary-make", onclick: () => this.make(true) }, "Vary this sound"),
-        el("button", { type: "button", class: "button", onclick: () => { this.seed++; void this.make(false); } }, "Others")),
+        el("button", { type: "button", class: "button", onclick: () => { this.seed++; void this.make(false); } }, "New draw")),
       el("label", { class: "line" }, el("span", {}, "Amount"), this.amount, this.said),
       this.grid,
-      el("p", { class: "note" }, "Keys 1 to 0, with Shift for the rest. Each becomes the current sound; undo goes back."),
-      el("details", { class: "fold" }, el("summary", {}, el("span", {}, "Keep as it is")),
+      el("p", { class: "note" }, "Keys 1 to 0, with Shift for the rest. Each becomes the current sound; undo to return."),
+      el("details", { class: "fold" }, el("summary", {}, el("span", {}, "Keep unchanged")),
         el("div", { class: "checks" }, this.kept.map(({ box, title }) => el("label", {}, box, title)))));
     this.#amount();
     this.#empty();
@@ -54,7 +54,7 @@ export class VaryPanel {
     const run = ++this.run;
     const keep = this.kept.filter(({ box }) => box.checked).map(({ module }) => module);
     try {
-      this.studio.status.say("Listening for neighbours…");
+      this.studio.status.say("Rendering variations…");
       this.grid.setAttribute("aria-busy", "true");
       const answer = await this.studio.api.vary(this.base.spec, { amount: this.amount.valueAsNumber, count: COUNT, seed: this.seed, keep });
       if (run !== this.run) return;
