@@ -1,1 +1,1 @@
-"""The thesis's fifteen cases and our own: running them at any scale, and reporting what came out beside the thesis."""
+"""The thesis's fifteen cases and our own: running them at any scale, and reporting them with the thesis's results."""

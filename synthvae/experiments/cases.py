@@ -1,4 +1,4 @@
-"""The cases: one TOML file each, settings over a base, with a table ``[case]`` that says what it is for."""
+"""Experiment cases: one TOML file each, settings over a base, with a table ``[case]`` that describes it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ INSTALLED = Path(__file__).parent / "overlays"
 #: Presets of the thesis: 100,000 for training, 20,000 each for validation and test.
 FULL_SIZE = 140_000
 LEAST_SIZE = 70
-#: Below full scale a loss that is heard through the Voice compares every so manieth frame of a sound in a step.
+#: Below full scale a loss through the Voice compares every n-th frame of a sound per step, with this n.
 FRAME_STEP = 4
 LEAST_BATCH, LEAST_VALIDATION = 8, 200
 
@@ -43,7 +43,7 @@ class Case:
     Attributes:
         name: of its file, such as ``exp2-scl``.
         overlay: the file and those below it, read.
-        about: what it is, in a line.
+        about: description in a line.
         thesis: its row in the tables of the thesis, or empty where it has none.
         eps: radius of DBSCAN on its latent map.
         group: the experiment that it belongs to, such as ``exp2`` or ``exp2-500``.
@@ -71,7 +71,7 @@ class Case:
 
 
 def list_cases(directory: Path | None = None) -> list[Case]:
-    """All cases of a directory, by name; files without a table ``[case]`` are none.
+    """All cases of a directory, by name; files without a table ``[case]`` are skipped.
 
     Args:
         directory: where the files lie; the ones that come with synthvae by default.
@@ -120,7 +120,7 @@ def select_cases(names: Sequence[str], directory: Path | None = None) -> list[Ca
 
 
 def _case(overlay: Overlay) -> Case:
-    """The case of a file, with what its bases say of cases."""
+    """The case of a file, merged with the tables ``[case]`` of its bases."""
     path, case = overlay.path, overlay.case
     refuse_unknown(case, ("about", "thesis", "eps", "group"), str(path), "case.")
     eps = case.get("eps", EPS)
@@ -148,7 +148,7 @@ def dataset_size(scale: float) -> int:
 
 
 def scale_label(scale: float) -> str:
-    """The scale as directories and tables name it."""
+    """Name of the scale in directories and tables."""
     return f"scale-{scale:g}"
 
 
@@ -183,7 +183,7 @@ def _scaled(phase: TrainConfig, scale: float) -> TrainConfig:
 
 
 def _moving(phase: TrainConfig, scale: float) -> dict[str, Any]:
-    """The settings of a phase that follow the scale."""
+    """The settings of a phase that depend on the scale."""
     time = scale ** (2 / 3)
 
     def epochs(full: int) -> int:

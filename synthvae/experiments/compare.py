@@ -1,4 +1,4 @@
-"""Measures of several seeds on the same presets, compared or averaged, with intervals over both."""
+"""Comparison and average of several seeds' measures on the same presets, with confidence intervals over both."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Interval:
 
     @property
     def side(self) -> str:
-        """``lower`` or ``higher`` where the whole interval is, else ``undecided``: of these trained models."""
+        """``lower`` or ``higher`` if the whole interval is, else ``undecided``; for these trained models."""
         return "lower" if self.high < self.null else "higher" if self.low > self.null else "undecided"
 
     @property

@@ -1,4 +1,4 @@
-"""What follows from the measures: each of the thesis's questions, asked as a comparison with an interval."""
+"""Conclusions: each of the thesis's questions as paired comparisons with confidence intervals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Answer", "Comparison", "answers", "answers_frame", "group_tests"]
 LOSSES = ("lmsl", "scl", "logsl", "lslp", "sclp", "logslp")
 #: A loss and its phase-aware twin.
 TWINS = (("lmsl", "lslp"), ("scl", "sclp"), ("logsl", "logslp"))
-#: What is heard, and what most losses compare.
+#: Features on which cases are compared: the perceptual one, and the one of most losses.
 JUDGES = ("logmel", "stft")
 #: How the judges are called in a sentence, where not by their own name.
 JUDGE_NAMES = {
@@ -39,9 +39,9 @@ class Comparison:
     Attributes:
         case: the case.
         other: what it is compared with.
-        feature: which judges: the mean squared error on a feature, one of `PHASE_JUDGES`, or ``level_slope``.
+        feature: the measure: the mean squared error on a feature, one of `PHASE_JUDGES`, or ``level_slope``.
         interval: ratio of the errors, below 1 the case is better; or the rise of the level in dB/s.
-        to_null: whether the other is a null model, about which other seeds say nothing.
+        to_null: whether the other is a null model, which does not depend on the seed.
     """
 
     case: str
@@ -58,13 +58,13 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Answer:
-    """A question of the thesis and what came out.
+    """A question of the thesis and its answer.
 
     Attributes:
         name: in a word, for files.
-        question: in words.
-        sentences: the answer in words, one per judge.
-        comparisons: what it rests on.
+        question: the question as a sentence.
+        sentences: the answer, one sentence per feature or measure.
+        comparisons: the comparisons behind it.
     """
 
     name: str
@@ -74,37 +74,37 @@ class Answer:
 
 
 def answers(results: Results) -> list[Answer]:
-    """All questions that the cases at hand can answer."""
+    """Answers to all questions for which there are cases."""
     twins = [(f"{e}-{phase}", f"{e}-{magnitude}") for e in ("exp1", "exp2") for magnitude, phase in TWINS]
     questions = (
         (
             "gradient",
             "Does the gradient of the spectral term through the synthesizer help?",
-            "sending the gradient through the Voice (exp2 against exp1)",
+            "back-propagating through the Voice (exp2 against exp1)",
             [(f"exp2-{loss}", f"exp1-{loss}") for loss in LOSSES],
         ),
         (
             "phase",
-            "Do phase-aware losses do better than their twins on magnitudes?",
-            "comparing phases too",
+            "Are phase-aware losses better than their magnitude-only counterparts?",
+            "a phase-aware loss",
             twins,
             (*JUDGES, *PHASE_JUDGES),
         ),
         (
             "feature",
-            "Does MFCC or CQT in place of the STFT do better?",
+            "Is MFCC or CQT better than the STFT?",
             "the other feature",
             [("exp3-mfcc", "exp3-stft"), ("exp3-cqt", "exp3-stft")],
         ),
         (
             "sounds-alone",
-            "Does training on sounds alone improve on what was learned from parameters?",
+            "Does further training on sounds alone improve a model trained on parameters?",
             "the second phase of experiment 3",
             [(f"exp3-{feature}", "exp3-phase1") for feature in THESIS_FEATURES],
         ),
         (
             "set-up",
-            "Does the thesis's second set-up (500 or 250 epochs with rate drops) do better than early stopping?",
+            "Is the thesis's second set-up (500 or 250 epochs with rate drops) better than early stopping?",
             "training for a fixed number of epochs with rate drops",
             [(f"{e}-{loss}-500", f"{e}-{loss}") for e in ("exp1", "exp2") for loss in LOSSES]
             + [(f"exp3-{feature}-250", f"exp3-{feature}") for feature in THESIS_FEATURES],
@@ -117,7 +117,7 @@ def answers(results: Results) -> list[Answer]:
 
 
 def answers_frame(found: Sequence[Answer]) -> pd.DataFrame:
-    """Every comparison with its verdict: what has to come out again when the experiments are repeated."""
+    """Every comparison with its verdict, to be compared when the experiments are repeated."""
     return pd.DataFrame(
         {
             "question": answer.question,
@@ -176,7 +176,7 @@ def _compare_cases(
 
 
 def _with_levels_of_phase(results: Results, answer: Answer) -> Answer:
-    """The same with what the judges that hear phase say of all of its cases: whether any aligns waveforms."""
+    """The answer extended by the phase-sensitive measures of all of its cases: whether any aligns waveforms."""
     cases = list(dict.fromkeys(name for c in answer.comparisons for name in (c.case, c.other)))
     if not cases:
         return answer
@@ -187,7 +187,7 @@ def _with_levels_of_phase(results: Results, answer: Answer) -> Answer:
     sentence = (
         f"On the complex STFT the errors of these cases are {min(r.value for r in ratios):.3g} to "
         f"{max(r.value for r in ratios):.3g} of silence's, and {below} of {len(cases)} "
-        "are below it (a sound with a phase of its own has on average twice silence's error); at the best lag they "
+        "are below it (the original with random phases has on average twice silence's error); at the best lag they "
         f"correlate with {min(correlations):.3g} to {max(correlations):.3g}, where the mean preset has "
         f"{nulls['mean_preset']:.3g} and a random preset {nulls['random_preset']:.3g}."
     )
@@ -195,7 +195,7 @@ def _with_levels_of_phase(results: Results, answer: Answer) -> Answer:
 
 
 def _level_rises(results: Results) -> Answer:
-    """Whether reconstructions rise against the originals (section 6.1 of the thesis), and more than the mean preset."""
+    """Level slope of the reconstructions against the originals (section 6.1 of the thesis) and the mean preset."""
     comparisons = [
         Comparison(case.name, "the originals", LEVEL, results.level_slope(case.name), True) for case in results.cases
     ]
@@ -209,12 +209,12 @@ def _level_rises(results: Results) -> Answer:
     nulls = {name: np.mean(found) for name, found in results.nulls.waveforms[LEVEL].items()}
     sentence = (
         f"The level of the reconstructions rises against the originals in {len(rise)} of {len(comparisons)} cases, "
-        f"falls in {len(fall)} and leaves {len(comparisons) - len(rise) - len(fall)} undecided (slopes from "
-        f"{min(values):.3g} to {max(values):.3g} dB/s); that of the mean preset rises by {nulls['mean_preset']:.3g} "
-        f"dB/s, less than which {less} cases rise and more than which {more}; that of a random preset by 0 on average, "
-        f"and silence by {nulls['silence']:.3g} dB/s."
+        f"falls in {len(fall)} and is undecided in {len(comparisons) - len(rise) - len(fall)} (slopes from "
+        f"{min(values):.3g} to {max(values):.3g} dB/s). The slope of the mean preset is {nulls['mean_preset']:.3g} "
+        f"dB/s; {less} cases have a smaller and {more} a larger one. The slope of a random preset is 0 on average, "
+        f"that of silence {nulls['silence']:.3g} dB/s."
     )
-    question = "Do the levels of reconstructions rise towards the end (section 6.1 of the thesis)?"
+    question = "Does the level of reconstructions rise towards the end (section 6.1 of the thesis)?"
     return Answer("level", question, (sentence,), (*comparisons, *to_mean))
 
 
@@ -245,7 +245,7 @@ def _beats_nulls(results: Results) -> Answer:
             f"The Fréchet distances of reconstructions (log-mel embedding) are {np.min(distances) / floor:.3g} to "
             f"{np.max(distances) / floor:.3g} times the floor; that of the mean preset is {constant / floor:.3g} times."
         )
-    return Answer("nulls", "What beats its null?", tuple(sentences), tuple(comparisons))
+    return Answer("nulls", "Which cases are better than the null models?", tuple(sentences), tuple(comparisons))
 
 
 def _clusters_lead(results: Results, case: str, null: str) -> bool:
@@ -261,6 +261,6 @@ def _count(what: str, measured: str, comparisons: Sequence[Comparison]) -> str:
     values = [c.interval.value for c in comparisons]
     span = f"ratios from {min(values):.3g} to {max(values):.3g}" if len(values) > 1 else f"ratio {values[0]:.3g}"
     return (
-        f"{what} lowers {measured} in {lower} of {len(comparisons)} comparisons, raises it in {higher} and leaves "
-        f"{undecided} undecided ({span})."
+        f"{what} lowers {measured} in {lower} of {len(comparisons)} comparisons, raises it in {higher} and is "
+        f"undecided in {undecided} ({span})."
     )

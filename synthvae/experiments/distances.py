@@ -81,7 +81,7 @@ class Reference:
         test_sounds: how many test sounds.
         train_sounds: how many training sounds.
         floor: distance between these two sets, which differ only by chance; in the usual splits their sizes are equal.
-        mean_preset: distance of the mean preset, answered every time, to the test sounds.
+        mean_preset: distance of the mean preset for every target, to the test sounds.
         mean_preset_train: the same to the training sounds.
     """
 
@@ -145,7 +145,7 @@ def plan_comparison(
 
 
 def measure_reference(task: tuple[Path, str, SetComparison]) -> None:
-    """Embed the sounds of a dataset where that was not done; for a process pool.
+    """Embed the sounds of a dataset unless cached; for a process pool.
 
     Args:
         task: the dataset, the embedding and the comparison.
@@ -160,7 +160,7 @@ def measure_reference(task: tuple[Path, str, SetComparison]) -> None:
 
 
 def measure_run_distances(task: tuple[Job, SetComparison]) -> None:
-    """Measure a finished run in every embedding where that was not done; for a process pool.
+    """Measure a finished run in every embedding unless cached; for a process pool.
 
     Args:
         task: the run and the comparison.
@@ -177,7 +177,7 @@ def measure_run_distances(task: tuple[Job, SetComparison]) -> None:
 
 
 def read_distances(jobs: Sequence[Job], comparison: SetComparison) -> dict[str, EmbeddingDistances]:
-    """What was measured of runs, by embedding; what is missing is measured here.
+    """Distances of runs by embedding; missing ones are computed here.
 
     Args:
         jobs: runs of one scale.
@@ -243,7 +243,7 @@ def _store(data: Path) -> Store:
 
 @lru_cache(maxsize=2)
 def _embedding(name: str, sample_rate: int, weights_dir: Path | None) -> Embedding:
-    """An embedding, which a process keeps for its next run."""
+    """An embedding, cached in the process."""
     return build_embedding(name, sample_rate, weights_dir)
 
 

@@ -1,6 +1,6 @@
-"""Clusters of the latent maps of runs, and of the nulls that runs of one network and radius share.
+"""Clusters of the latent maps of runs, and of their nulls, shared by runs of one network and radius.
 
-Everything is kept beside the dataset by what it depends on, so that a report with one more run maps only that one.
+Results are cached next to the dataset by what they depend on, so a report with one more run maps only that one.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ SEED = 0
 
 @dataclass(frozen=True)
 class MapNull:
-    """What the maps of one null hold.
+    """Clusters of the maps of one null.
 
     Attributes:
         name: of the null.
         widths: of the collapsed encoder; of noise only the last counts, the latent size.
         eps: DBSCAN's radius.
-        qualities: what the clusters of each map are worth, by seed.
+        qualities: quality of the clusters of each map, by seed.
     """
 
     name: str
@@ -61,7 +61,7 @@ class MapNull:
 
     @property
     def noise_share(self) -> Expected | None:
-        """Share of the points in no cluster."""
+        """Fraction of the points in no cluster."""
         return expected_clusters(self.qualities)[1]
 
     @property
@@ -87,7 +87,7 @@ class _Map:
 
 
 def case_clusters(job: Job, run: Run, presets: int) -> ClusterQuality:
-    """What the clusters on a run's map are worth, with the radius of its case.
+    """Quality of the clusters on a run's map, with the radius of its case.
 
     Args:
         job: the run's.
@@ -130,7 +130,7 @@ def plan_nulls(jobs: Sequence[Job], presets: int, seeds: int) -> list[NullTask]:
 
 
 def measure_null(task: NullTask) -> None:
-    """Map a null and cluster it where that was not done; for a process pool.
+    """Map a null and cluster it unless cached; for a process pool.
 
     Args:
         task: the map.
@@ -145,7 +145,7 @@ def measure_null(task: NullTask) -> None:
 
 
 def read_null_maps(jobs: Sequence[Job], presets: int, seeds: int) -> dict[str, dict[str, MapNull]]:
-    """The nulls of each case by its name, then by that of the null; what is missing is measured here.
+    """The nulls of each case by its name, then by that of the null; missing ones are computed here.
 
     Args:
         jobs: as for `plan_nulls`.

@@ -1,4 +1,4 @@
-"""What is measured of each run, kept beside its weights, and of the nulls, kept beside the dataset."""
+"""Measures of each run, stored next to its weights, and of the nulls, stored next to the dataset."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PerPreset = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class CaseMeasures:
-    """Everything the tables say of one run.
+    """All measures of one run that the tables use.
 
     Attributes:
         key: of the weights, the presets and the version of the measures; another key is measured again.
@@ -51,7 +51,7 @@ class CaseMeasures:
         seconds: of training.
         mse: mean squared error of each test preset by feature, in the feature's unit squared.
         l1: mean absolute error of each test preset by feature.
-        waveforms: measures of each test preset that hear phase, and of its level
+        waveforms: phase-sensitive measures of each test preset, and of its level
             (`synthvae.metrics.waveforms.WaveformErrors`).
         parameter: squared parameter error of each test preset.
         fad_test: Fréchet distance of reconstructions of test presets, log-mel embedding; None where there are too few.
@@ -79,17 +79,17 @@ class CaseMeasures:
 
 @dataclass(frozen=True)
 class NullMeasures:
-    """What needs no model, on the same test presets.
+    """Measures of the null models on the same test presets.
 
     Attributes:
         key: of the presets and the version of the measures.
         presets: test presets.
         mse: mean squared error of each preset by feature, of each null model.
         l1: mean absolute error, likewise.
-        waveforms: measures that hear phase, and of the level, of each preset by measure and null model.
+        waveforms: phase-sensitive measures, and of the level, of each preset by measure and null model.
         fad_floor: Fréchet distance between two halves of the test sounds; None where there are too few.
-        fad_mean_preset: of the mean preset, answered every time.
-        parameter: squared parameter error of each preset where 0.5 is answered every time.
+        fad_mean_preset: of the mean preset for every target.
+        parameter: squared parameter error of each preset for the constant answer 0.5.
     """
 
     key: str
@@ -103,7 +103,7 @@ class NullMeasures:
 
 
 def measure_job(task: tuple[Job, int, int]) -> None:
-    """Measure a finished run where that was not done, and the nulls where those were not; for a process pool.
+    """Measure a finished run and the nulls unless stored; for a process pool.
 
     Args:
         task: the run, how many test presets to use at most, and how many presets to map.
@@ -141,7 +141,7 @@ def read_nulls(job: Job) -> NullMeasures:
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Write a document of plain values and numbers of nine digits, which is more than any of them is good for."""
+    """Write a document of plain values; numbers have nine significant digits."""
     atomic_write(path, orjson.dumps(_rounded(document)))
 
 
@@ -167,7 +167,7 @@ def _is_current(path: Path, key: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _tests(data: Path, limit: int) -> tuple[TestSounds, TestMeasures]:
-    """The test sounds, which a process keeps for its next run."""
+    """The test sounds, cached in the process."""
     dataset, voice = dataset_and_voice(data)
     sounds = render_tests(voice, dataset, limit)
     return sounds, measure_tests(sounds, SEED, lambda what: None)

@@ -1,4 +1,4 @@
-"""The report of the experiments at one scale: Markdown, CSV tables and figures in a folder."""
+"""Report of the experiments at one scale: Markdown, CSV tables and figures in a folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from synthvae.experiments.distances import SetComparison, read_distances
 from synthvae.experiments.maps import MapNull, read_null_maps
 from synthvae.experiments.measures import read_case, read_nulls
 from synthvae.experiments.runner import Job, dataset_and_voice, is_done, plan
-from synthvae.experiments.tables import THESIS_FEATURES, Results, Table, heard_table, thesis_tables
+from synthvae.experiments.tables import THESIS_FEATURES, Results, Table, audible_error_table, thesis_tables
 from synthvae.maps.nulls import NULL_SEEDS
 from synthvae.report.document import write_csv
 from synthvae.report.figures import BLUE, CYCLE, INK, QUIET, STYLE, error_distributions, png_bytes, waveform_overlays
@@ -87,7 +87,7 @@ def ratio_chart(
 PAGE = "report.md"
 #: Which embedding a Fréchet distance is of.
 FAD = (
-    "FAD and Fréchet distance are those of the log-mel embedding of 64 dimensions, in dB², where no other embedding is",
+    "FAD and Fréchet distance are those of the log-mel embedding of 64 dimensions, in dB², unless another embedding is",
     "named. VGGish and PANNs are measured with `--embedding vggish,panns`.",
 )
 
@@ -118,7 +118,7 @@ def finished_jobs(scale: float, runs: Path) -> list[Job]:
 
 @dataclass(frozen=True)
 class Example:
-    """One test sound, as every case reconstructs it.
+    """One test sound and its reconstruction by every case.
 
     Attributes:
         number: of the test preset in the dataset.
@@ -132,7 +132,7 @@ class Example:
 
 
 def draw_example(jobs: Sequence[Job], limit: int, example: int | None = None) -> Example:
-    """Draw a test sound over its reconstruction by the first seed of each case.
+    """Plot a test sound and its reconstruction by the first seed of each case.
 
     Args:
         jobs: finished runs of one scale.
@@ -172,7 +172,7 @@ def write_report(
 
     Args:
         jobs: finished and measured runs of one scale.
-        out: the report lands in ``out/thesis/scale-S``.
+        out: the report is written to ``out/thesis/scale-S``.
         command: that made it, for the report.
         comparison: Fréchet distances in pretrained embeddings that were measured; none by default.
         example: a test sound and its reconstructions; none by default.
@@ -180,7 +180,7 @@ def write_report(
         nulls: maps of each null.
 
     Returns:
-        The page; ``tables/``, ``figures/`` and ``conclusions.csv`` lie beside it.
+        The Markdown file; ``tables/``, ``figures/`` and ``conclusions.csv`` are in the same directory.
 
     Raises:
         UserError: if the directory cannot be written to.
@@ -188,7 +188,7 @@ def write_report(
     scale = jobs[0].scale
     directory = ensure_directory(out / "thesis" / scale_label(scale))
     results = _results(jobs, comparison, read_null_maps(jobs, mapped, nulls))
-    tables = [heard_table(results), *thesis_tables(results)]
+    tables = [audible_error_table(results), *thesis_tables(results)]
     found = answers(results)
     for old in ("tables", "figures"):
         shutil.rmtree(directory / old, ignore_errors=True)
@@ -212,7 +212,7 @@ def _results(jobs: list[Job], comparison: SetComparison | None, null_maps: dict[
 
 
 def _place(case: Case) -> tuple[bool, str, int, str]:
-    """Where a case stands in tables: those of the thesis first, by experiment."""
+    """Sort key of a case in tables: those of the thesis first, by experiment."""
     return (not case.thesis, case.group, _order(case), case.name)
 
 
@@ -242,7 +242,7 @@ def _figures(results: Results, found: list[Answer]) -> dict[str, bytes]:
             rise = float(np.mean(results.nulls.waveforms["level_slope"]["mean_preset"]))
             lines = {"originals": 0.0, "mean preset": rise}
             slopes = {c.case: c.interval for c in answer.comparisons if c.other == "the originals"}
-            chart = ratio_chart({"level": slopes}, "rise of the level (dB/s)", lines, logarithmic=False)
+            chart = ratio_chart({"level": slopes}, "level slope (dB/s)", lines, logarithmic=False)
             images[answer.name] = png_bytes(chart)
             continue
         images[answer.name] = png_bytes(ratio_chart(series, "ratio of errors", {"no difference": 1.0}))
@@ -286,7 +286,7 @@ def _page(
         "",
         f"Scale {scale:g}: {size:,} presets of dataset seed 0 ({results.nulls.presets:,} test presets measured), "
         f"{' to '.join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1])))} training seed(s) a case. Intervals are "
-        "95 % of Student's t over seeds and presets. A case is *lower* or *higher* only where its whole interval is.",
+        "95 % of Student's t over seeds and presets. A case is *lower* or *higher* only if its whole interval is.",
         "",
     ]
     if scale < 1:
@@ -295,23 +295,23 @@ def _page(
             f"Epochs shrink with the scale to the power 2/3 ({jobs[0].case.name}: {full.epochs:,} to "
             f"{small.epochs:,}), the batch with 1/3 ({full.batch_size} to {small.batch_size}), the learning rate grows "
             f"with 1/3 ({full.lr:.3g} to {small.lr:.3g}), and losses through the Voice compare every fourth "
-            "frame in a step. At this scale models learn less than the thesis's; what is "
-            "compared here is what the same effort brings.",
+            "frame per step. At this scale models are trained less than the thesis's; the cases are compared at equal "
+            "training effort.",
             "",
         ]
-    lines += ["## What was asked, and what came out", ""]
+    lines += ["## Questions and results", ""]
     for answer in found:
         lines += [f"**{answer.question}**", "", *(f"- {sentence}" for sentence in answer.sentences), ""]
     tests = group_tests(results)
     if tests:
         lines += [
-            "**Do the cases of an experiment differ at all?** (Kruskal-Wallis; each seed of a case is one value)",
+            "**Do the cases of an experiment differ?** (Kruskal-Wallis; each seed of a case is one value)",
             "",
         ]
         lines += [f"- {experiment}: {test.sentence}" for (experiment, _), test in tests.items()]
         lines += [
             "",
-            "Networks of one seed have the same initial weights, which the test does not use; the pairs above do.",
+            "Networks of one seed have the same initial weights; the pairs above use that, this test does not.",
             "",
         ]
     lines += ["[conclusions.csv](conclusions.csv) has every comparison with its interval.", ""]
@@ -328,17 +328,16 @@ def _page(
     if example:
         shown = ", ".join(str(seed) for seed in sorted(set(example.seeds.values())))
         lines += [
-            "## One sound by every case",
+            "## One test sound, all cases",
             "",
-            f"Test preset {example.number}, chosen before anything was measured (the first, unless another was asked "
-            f"for), and its reconstruction by the first seed of each case ({shown}). Where the peaks of both lie on "
-            "one another the phase is right too.",
+            f"Test preset {example.number}, fixed before any measurement (the first by default), and its "
+            f"reconstruction by the first seed of each case ({shown}). Where peaks coincide the phase is right too.",
             "",
             "![waveforms](figures/waveforms.png)",
             "",
         ]
     lines += [
-        "## How it was made",
+        "## Commands and versions",
         "",
         f"    {_run_command(results, scale, max(seeds))}",
         f"    {command}",

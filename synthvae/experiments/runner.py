@@ -1,4 +1,4 @@
-"""Running cases: one run per case and seed, whatever is done skipped, whatever is not gone on with."""
+"""Running cases: one run per case and seed; finished runs are skipped, interrupted ones resumed."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ class Job:
 
     @property
     def label(self) -> str:
-        """The run in a few letters."""
+        """Label of the run."""
         return f"{self.case.name} seed {self.seed}"
 
     @property
     def epochs(self) -> int:
-        """Epochs at most, in all phases."""
+        """Maximum epochs of all phases."""
         return sum(phase.epochs for phase in self.config.phases)
 
 
@@ -72,14 +72,14 @@ def plan(
         cases: the cases.
         seeds: how many of each, counted from 0.
         scale: fraction of the thesis's presets.
-        out: runs land in ``out/scale-S/CASE/seed-K``, the dataset in ``out/scale-S/dataset.json``.
+        out: runs are written to ``out/scale-S/CASE/seed-K``, the dataset in ``out/scale-S/dataset.json``.
         overrides: settings over the cases' own, such as the device.
 
     Returns:
-        All cases with seed 0, then all with seed 1, and so on: whoever stops early has every case.
+        All cases with seed 0, then all with seed 1, and so on, so that a partial result has every case.
 
     Raises:
-        UserError: for a scale or a number of seeds that cannot be.
+        UserError: for an invalid scale or number of seeds.
     """
     dataset_size(scale)
     if seeds < 1:
@@ -95,7 +95,7 @@ def plan(
 
 
 def is_done(job: Job) -> bool:
-    """Whether the run is there, finished, with these settings."""
+    """Whether there is a finished run with these settings."""
     if not (job.directory / "run.json").exists():
         return False
     document = read_description(job.directory)
@@ -105,11 +105,11 @@ def is_done(job: Job) -> bool:
 
 
 def prepare_data(jobs: Sequence[Job], progress: Callable[[str, int, int], object]) -> Path:
-    """Make the dataset of the runs where it is missing, and its metric where a run needs one.
+    """Generate the dataset of the runs if missing, and its metric if a run needs one.
 
     Args:
         jobs: of one scale.
-        progress: told what is done, how much of it, and of how much.
+        progress: called with the task, the amount done and the total.
 
     Returns:
         The dataset's file.
@@ -153,7 +153,7 @@ def run_jobs(
     """Train every run.
 
     Args:
-        jobs: runs that are not done; one that was begun is gone on with.
+        jobs: unfinished runs; interrupted ones are resumed.
         workers: processes at once.
         on_epochs: called with a run's label and the epochs it has done.
         on_done: called with each run that is finished.
@@ -175,12 +175,12 @@ def train_job(job: Job) -> None:
         UserError: if it cannot be made.
     """
     dataset, voice = dataset_and_voice(Path(job.config.data))
-    told = False
+    announced = False
 
     def on_step(epoch: int, step: int, steps: int) -> None:
-        nonlocal told
-        if stop_requested() and not told:
-            told = True
+        nonlocal announced
+        if stop_requested() and not announced:
+            announced = True
             signal.raise_signal(signal.SIGINT)  # the trainer ends after this step, and saves
 
     with contextlib.suppress(Interrupted):
@@ -195,6 +195,6 @@ def train_job(job: Job) -> None:
 
 @lru_cache(maxsize=1)
 def dataset_and_voice(path: Path) -> tuple[Dataset, Voice]:
-    """The dataset and its Voice, which a process keeps for its next run."""
+    """The dataset and its Voice, cached in the process."""
     dataset = read_dataset(path)
     return dataset, Voice(dataset.parameters, **dataset.header.settings.to_dict())

@@ -1,4 +1,4 @@
-"""The thesis's tables 5.1 to 5.12 with our figures, the nulls and the thesis's in one row, as Markdown and as CSV."""
+"""The thesis's tables 5.1 to 5.12 with our results, the nulls and the thesis's values, as Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from synthvae.maps.nulls import Expected
 from synthvae.metrics.waveforms import MAX_LAG, PHASE_JUDGES
 from synthvae.report.document import format_number
 
-__all__ = ["Results", "Table", "heard_table", "thesis_tables"]
+__all__ = ["Results", "Table", "audible_error_table", "thesis_tables"]
 
 #: Features of the thesis's tables; the log-mel, ours, stands beside them.
 THESIS_FEATURES = ("stft", "mfcc", "cqt")
@@ -44,7 +44,7 @@ class Table:
         title: with number and unit.
         columns: headings.
         rows: a cell per column.
-        note: what has to be known to read it.
+        note: remarks on its interpretation.
     """
 
     name: str
@@ -124,18 +124,18 @@ class Results:
         return relative_error(first, second)
 
     def level_slope(self, case: str, null: str | None = None) -> Interval:
-        """How fast the level of a case's reconstructions rises against the originals', or a null model's, in dB/s."""
+        """Slope of the level of a case's reconstructions minus that of the originals, or of a null model, in dB/s."""
         other = np.array(self.nulls.waveforms["level_slope"][null]) if null else 0.0
         return mean_value([np.array(m.waveforms["level_slope"]) - other for m in self.of(case)])
 
 
 def _errors_of(measures: CaseMeasures, judge: str) -> list[float]:
-    """Errors of each preset: of the waveform by what hears phase, mean squares on any other feature."""
+    """Errors of each preset: phase-sensitive waveform errors, mean squared errors on any other feature."""
     return measures.waveforms[judge] if judge in PHASE_JUDGES else measures.mse[judge]
 
 
 def thesis_tables(results: Results) -> list[Table]:
-    """Tables 5.1 to 5.12, as far as their cases were run."""
+    """Tables 5.1 to 5.12 of the cases that were run."""
     tables = []
     for experiment, first in FIRST_TABLE.items():
         cases = [case for case in results.cases if case.group == experiment]
@@ -145,8 +145,8 @@ def thesis_tables(results: Results) -> list[Table]:
     return tables
 
 
-def heard_table(results: Results) -> Table:
-    """What each case is worth on what is heard, beside the nulls: the table for cases of any kind."""
+def audible_error_table(results: Results) -> Table:
+    """Audible errors of each case and of the nulls (log-mel, FAD): the table for cases of any kind."""
     rows: list[tuple[Cell, ...]] = []
     for case in results.cases:
         seeds = results.of(case.name)
@@ -190,7 +190,7 @@ def heard_table(results: Results) -> Table:
         f"spectrogram's {np.mean(results.nulls.mse['logmel']['mean_spectrogram']) / mean:.3g} of it. Parameter error "
         "is the squared distance in the unit cube, to that of 0.5 everywhere."
     )
-    return Table("heard", "What is heard (log-mel, 95 % intervals)", columns, tuple(rows), note)
+    return Table("heard", "Audible errors (log-mel, 95 % intervals)", columns, tuple(rows), note)
 
 
 def _table(
@@ -276,7 +276,7 @@ def _over_seeds(results: Results, cases: Sequence[Case], measured: EmbeddingDist
 
 
 def _distances_note(results: Results) -> str:
-    """Which embedding each figure is of, how many sounds it rests on, and what cannot be compared."""
+    """Notes on embeddings, numbers of sounds, and comparability."""
     sentences = [
         "Log-mel: our embedding of 64 dimensions, in dB²; its floor is the distance between two halves of the test "
         "sounds. The thesis's embeddings are VGGish and PANNs."
@@ -325,10 +325,10 @@ def _errors(results: Results, cases: Sequence[Case], number: int) -> Table:
     rows += [_null_row(results, null) for null in ("mean_preset", "mean_spectrogram", "random_preset", "silence")]
     note = (
         "The scaling of the thesis's transforms is not known: its figures can be compared with each other only. Below "
-        "1 is better than answering every time with the mean preset. The complex STFT, the waveform (L1) and the "
-        f"correlation (the largest over lags up to {1000 * MAX_LAG:g} ms) hear phase: a sound like the original with a "
-        "phase of its own has on average twice the error of silence on the complex STFT. The rise of the level is the "
-        "mean slope of the level of the reconstruction minus that of the original."
+        "1 is better than the mean preset for every target. The complex STFT, the waveform (L1) and the correlation "
+        f"(the largest over lags up to {1000 * MAX_LAG:g} ms) depend on phase: the original with random phases has on "
+        "average twice the error of silence on the complex STFT. The rise of the level is the mean slope of the level "
+        "of the reconstruction minus that of the original."
     )
     return Table(
         f"table-5.{number:02d}",
@@ -339,7 +339,7 @@ def _errors(results: Results, cases: Sequence[Case], number: int) -> Table:
     )
 
 
-#: Judges that hear phase, each with the null model that it is told against.
+#: Phase-sensitive measures, each with the null model it is compared with.
 WAVEFORM_RATIOS = (("complex_stft", "mean_preset"), ("complex_stft", "silence"), ("waveform", "silence"))
 WAVEFORM_COLUMNS = (
     "complex STFT / mean preset", "complex STFT / silence", "waveform L1 / silence", "correlation",
@@ -348,7 +348,7 @@ WAVEFORM_COLUMNS = (
 
 
 def _null_row(results: Results, null: str) -> tuple[Cell, ...]:
-    """A null model in the table of errors; empty where it has no such measure."""
+    """Row of a null model in the table of errors; empty cells for measures it lacks."""
     mse, waveforms = results.nulls.mse, results.nulls.waveforms
     row: list[Cell] = [f"*{null.replace('_', ' ')}*"]
 
@@ -370,7 +370,7 @@ def _null_row(results: Results, null: str) -> tuple[Cell, ...]:
 
 
 def _clusters(results: Results, cases: Sequence[Case], number: int) -> Table:
-    """Cases in rows, then the nulls at each radius with their intervals; and who leads them, in words."""
+    """Cases in rows, then the nulls at each radius with their intervals; the note says which cases lead them."""
     columns = (
         _ours("clusters", lambda m: m.map["clusters"]),
         _ours("noise share", lambda m: m.map["noise_share"]),
@@ -388,9 +388,9 @@ def _clusters(results: Results, cases: Sequence[Case], number: int) -> Table:
         rows.append((f"*{label}*", *found, "", None, None, None))
     note = [
         f"{points:,} latents on each map; the thesis mapped {THESIS_LATENTS:,}. Nulls: means over several "
-        "maps, each of a draw of its own, with the 95 % interval in which one more map would lie. A collapsed "
-        "encoder is a network of the same widths trained with the KL weight 1 that the thesis prints. A DBCV leads a "
-        "null where it is above 0 and above that interval, and a case where every seed does.",
+        "maps, each of a separate draw, with the 95 % prediction interval of one more map. A collapsed encoder is "
+        "a network of the same widths trained with the thesis's KL weight 1. A DBCV leads a null if it is above 0 and "
+        "above that interval, and a case leads if every seed does.",
         *_leads(results, cases),
     ]
     table = _table(results, cases, number, "clusters of the latent map", columns, " ".join(note))
@@ -398,7 +398,7 @@ def _clusters(results: Results, cases: Sequence[Case], number: int) -> Table:
 
 
 def _leads(results: Results, cases: Sequence[Case]) -> list[str]:
-    """Which of our cases, and of the thesis's, lead the nulls: sentences for each radius and network."""
+    """Sentences on which of our cases, and of the thesis's, lead the nulls, for each radius and network."""
     groups: dict[tuple[str, ...], list[Case]] = {}
     for case in cases:
         groups.setdefault(tuple(null.label for null in results.null_maps.get(case.name, {}).values()), []).append(case)

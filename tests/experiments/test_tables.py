@@ -10,7 +10,7 @@ import pytest
 from synthvae.analysis.thesis import thesis_figures
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.distances import EmbeddingDistances, Gaussian, Reference, RunDistances
-from synthvae.experiments.tables import Table, heard_table, thesis_tables
+from synthvae.experiments.tables import Table, audible_error_table, thesis_tables
 from tests.experiments.synthetic import results
 
 
@@ -132,8 +132,8 @@ def test_measures_that_are_not_defined_leave_a_gap():
     assert read(clusters)[0]["DBCV"] == ""
 
 
-def test_what_is_heard_is_told_of_every_case():
-    table = heard_table(results({"best-16": 0.1, "exp1-scl": 0.9}))
+def test_audible_errors_are_reported_for_every_case():
+    table = audible_error_table(results({"best-16": 0.1, "exp1-scl": 0.9}))
     row = read(table)[0]
     assert float(row["log-mel MSE / mean preset"]) == pytest.approx(0.1)
     assert float(row["log-mel MSE / mean spectrogram"]) == pytest.approx(0.2)
@@ -145,7 +145,7 @@ def test_what_is_heard_is_told_of_every_case():
 
 
 def test_markdown_has_a_cell_for_every_column():
-    for table in [*thesis_tables(results({"exp1-scl": 0.9})), heard_table(results({"exp1-scl": 0.9}))]:
+    for table in [*thesis_tables(results({"exp1-scl": 0.9})), audible_error_table(results({"exp1-scl": 0.9}))]:
         lines = [line for line in table.markdown().splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in lines}) == 1
         assert len(lines) == len(table.rows) + 2
