@@ -1,4 +1,4 @@
-"""Whether runs differ: the seed is the unit where a method was trained with several, else the preset."""
+"""Tests of differences between runs; the unit is the seed if a method was trained with several, else the preset."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def compare_runs(runs: Sequence[RunResults], null: NDArray[np.float64]) -> Compa
 
 
 def _methods(runs: Sequence[RunResults]) -> dict[str, list[RunResults]]:
-    """Runs by what they have in common but the seed, each group under a name of its own."""
+    """Runs grouped by all settings but the seed, each group with a unique name."""
     alike: dict[object, list[RunResults]] = {}
     for run in runs:
         config = run.run.config

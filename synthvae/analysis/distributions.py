@@ -1,4 +1,4 @@
-"""How far a run's sounds are from the test sounds as a whole, in one embedding, by every distance between sets."""
+"""Distances between a run's sounds and the test sounds as sets, in one embedding."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class SetDistances:
-    """A set of sounds against the test sounds; each distance None where it is not defined.
+    """Distances of a set of sounds to the test sounds; each None if undefined.
 
     Attributes:
         frechet: FAD of as many sounds as there are.
@@ -44,7 +44,7 @@ class SetDistances:
 
 @dataclass(frozen=True)
 class SetNulls:
-    """What distances between sets read without any model; each None where it is not defined.
+    """Distances between sets without any model; each None if undefined.
 
     Attributes:
         floor: FAD between two halves of the test sounds.
@@ -116,7 +116,7 @@ def measure_set(
 def measure_nulls(
     test: NDArray[np.float64], mean_preset: NDArray[np.float64], seed: int, per_sound: bool = True
 ) -> SetNulls:
-    """What distances read where there is no difference, and for one answer to everything.
+    """Distances between equal distributions, and of one preset for every target.
 
     Args:
         test: embedding of the test sounds ``(N, D)``.

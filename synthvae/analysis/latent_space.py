@@ -1,4 +1,4 @@
-"""What the latent space is good for: near sounds near, paths are even, and parameters have their place."""
+"""Latent-space neighbourhoods, path smoothness and disentanglement."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Neighbourhoods:
-    """Whether what is near in the latent space belongs together.
+    """Neighbourhood statistics of the latent space.
 
     Attributes:
         trust: whether near latents sound near; None where there are too few.
@@ -65,7 +65,7 @@ class Neighbourhoods:
 
 @dataclass(frozen=True)
 class Movement:
-    """What happens along the latent space.
+    """Scores of latent paths, and effects of parameters.
 
     Attributes:
         straight: scores of straight latent paths against plain interpolation of the parameters; empty where no
@@ -89,7 +89,7 @@ def measure_neighbourhoods(
     survey: SpaceSurvey,
     seed: int,
 ) -> Neighbourhoods:
-    """Compare neighbourhoods of latents with what is heard, and with the map.
+    """Compare neighbourhoods of latents with those of sounds, and of the map.
 
     Args:
         latents: of the test presets ``(N, D)``.
@@ -138,7 +138,7 @@ def measure_movement(
         unit: test presets ``(N, P)``.
         descriptors: of their sounds ``(N, K)``.
         seed: draws the pairs.
-        tell: told what is being done.
+        tell: called with the current step.
     """
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(unit))
@@ -171,7 +171,7 @@ def measure_movement(
 
 
 def walk(run: Run, first: Tensor, last: Tensor, kind: str, steps: int) -> Tensor:
-    """Presets ``(N, steps, P)`` on the way between presets ``(N, P)``.
+    """Presets ``(N, steps, P)`` on latent paths between presets ``(N, P)``.
 
     Args:
         run: the model.

@@ -1,4 +1,4 @@
-"""How far clusters on a map are the settings' doing: the same latents over a grid of DBSCAN's radius and UMAP's view.
+"""Sensitivity of clusters to settings: the same latents over a grid of DBSCAN's eps and UMAP's n_neighbors.
 
 The thesis says (section 6.2) that UMAP and DBSCAN are sensitive to their settings; a grid says how sensitive, and the
 nulls at the same settings say whether there are any at which the latents lead them.
@@ -26,11 +26,11 @@ GRID_NEIGHBOURS = (15, 50, 200)
 
 @dataclass(frozen=True)
 class GridCell:
-    """The clusters at one place of the grid.
+    """The clusters at one cell of the grid.
 
     Attributes:
         settings: of maps and clusters there.
-        qualities: what the clusters are worth, map by map.
+        qualities: cluster quality, map by map.
     """
 
     settings: MapSettings
@@ -63,7 +63,7 @@ def measure_grid(
     workers: int = 1,
     progress: Callable[[str], object] = lambda what: None,
 ) -> MapGrid:
-    """Map and cluster at every place of the grid; one map serves all radii.
+    """Map and cluster at every cell of the grid; one map serves all radii.
 
     Args:
         draws: latents ``(N, D)`` by the seed of their map.
@@ -71,7 +71,7 @@ def measure_grid(
         settings: in whose middle the grid lies.
         maps: those that are drawn already with `settings`, by seed.
         workers: processes at once.
-        progress: told what has been done.
+        progress: called with the finished step.
 
     Raises:
         UserError: as `synthvae.maps.stability.survey_latents`.

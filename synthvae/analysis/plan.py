@@ -1,4 +1,4 @@
-"""The steps of an analysis: what each computes, what it depends on, and how long it takes."""
+"""The steps of an analysis, with their dependencies and estimated durations."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ LATENTS = "latents"
 
 @dataclass(frozen=True)
 class MapPlan:
-    """What is mapped, how, and beside how many maps of each null.
+    """Settings of the latent maps and of their nulls.
 
     Attributes:
         settings: of maps and clusters.
@@ -118,12 +118,12 @@ class MapPlan:
 
 
 def usual_workers() -> int:
-    """Processes for what takes long."""
+    """Default number of worker processes."""
     return min(os.cpu_count() or 1, MOST_WORKERS)
 
 
 class Work:
-    """Everything that `analyze` measures of some runs, as steps that are done once and kept."""
+    """All measurements of `analyze` on some runs, as cached steps."""
 
     def __init__(
         self,
@@ -278,7 +278,7 @@ class Work:
         return MappedSounds(self.embed(logmel, render_all(voice, self.mapped, BATCH), tell))
 
     def results(self) -> Results:
-        """Do what is not done, and hand everything over."""
+        """Compute the missing steps and return all results."""
         self.agenda.run()
         runs = tuple(work.results() for work in self.of_runs)
         return Results(
@@ -414,13 +414,13 @@ class _RunWork:
 
     @cached_property
     def latents(self) -> Latents:
-        """Where presets lie; made in no time."""
+        """Posterior means of presets; not cached."""
         test = self.work.dataset.split("test")[: self.work.tested]
         encoded, mapped = (self.run.encode(unit).double().numpy() for unit in (test, self.work.mapped))
         return Latents(encoded, mapped)
 
     def results(self) -> RunResults:
-        """Hand everything over; what was not computed is."""
+        """Return all results, computing the missing ones."""
         return RunResults(
             self.run,
             self.sounds.result,
@@ -471,5 +471,5 @@ class _RunWork:
 
 
 def cache_directory(out: Path) -> Path:
-    """Where the results of an analysis that writes to `out` are kept: beside it, for the next analysis there."""
+    """Cache directory of an analysis that writes to `out`, next to it."""
     return out.parent / ".cache"

@@ -1,4 +1,4 @@
-"""Everything an analysis measures, as the report takes it."""
+"""Results of an analysis, as read by the report."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Latents:
 
 @dataclass(frozen=True)
 class CollapsedDraws:
-    """What collapsed encoders give (`synthvae.maps.nulls.collapsed_encoder`).
+    """Latents of collapsed encoders (`synthvae.maps.nulls.collapsed_encoder`).
 
     Attributes:
         latents: posterior means of the mapped presets ``(M, D)`` by seed.
@@ -121,7 +121,7 @@ class RunSets:
 
 @dataclass(frozen=True)
 class RunResults:
-    """What is measured of one run.
+    """Measurements of one run.
 
     Attributes:
         run: the run.
@@ -155,13 +155,13 @@ class RunResults:
 
     @property
     def name(self) -> str:
-        """Of the run."""
+        """Name of the run."""
         return self.run.name
 
 
 @dataclass(frozen=True)
 class Results:
-    """What is measured of all runs, and of what they are compared with.
+    """Measurements of all runs and of the null models.
 
     Attributes:
         tests: the test sounds.

@@ -1,4 +1,4 @@
-"""A finished analysis, read back from its directory."""
+"""Read access to a finished analysis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TYPES = {"preset": int, "dimension": int, "parameter": str}
 
 @dataclass(frozen=True)
 class SavedAnalysis:
-    """What ``synthvae analyze`` wrote.
+    """The output of ``synthvae analyze``.
 
     Attributes:
         path: the directory.

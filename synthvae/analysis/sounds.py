@@ -1,4 +1,4 @@
-"""Measuring one run: what it makes of test presets and of the prior, beside what needs no model."""
+"""Measurements of a run's sounds: reconstructions of test presets and prior samples, with null models."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class TestSounds:
 
     @property
     def sample_rate(self) -> int:
-        """Of the sounds, in Hz."""
+        """Sample rate of the sounds, in Hz."""
         return self.features["logmel"].sample_rate
 
 
@@ -106,7 +106,7 @@ class Frechet:
 
 @dataclass(frozen=True)
 class TestMeasures:
-    """What every run is compared with.
+    """Measurements of the null models and of the test sounds.
 
     Attributes:
         nulls: errors of the null models by feature.
@@ -114,7 +114,7 @@ class TestMeasures:
         train_embedding: of the training sounds.
         floor: Fréchet distance between two halves of the test sounds, or why there is none.
         mean_preset_distance: Fréchet distance of the mean preset, answered every time.
-        waveforms: the null models by measures that hear phase, and their levels.
+        waveforms: the null models by phase-sensitive measures, and their levels.
     """
 
     nulls: dict[str, Nulls]
@@ -127,7 +127,7 @@ class TestMeasures:
 
 @dataclass(frozen=True)
 class RunMeasures:
-    """What is measured of the sounds of one run.
+    """Measurements of the sounds of one run.
 
     Attributes:
         unit: reconstructed presets ``(N, P)``.
@@ -139,7 +139,7 @@ class RunMeasures:
         kl: mean KL divergence of each latent dimension over the test presets, in nats.
         embedding: log-mel embedding of the reconstructions.
         prior_embedding: of the draws of the prior.
-        waveforms: the reconstructions by measures that hear phase, and their levels.
+        waveforms: the reconstructions by phase-sensitive measures, and their levels.
     """
 
     unit: Tensor
@@ -212,7 +212,7 @@ def train_part(dataset: Dataset, limit: int | None = None) -> int:
 
 
 def example_index(numbers: range, example: int | None) -> int:
-    """Which of the test presets is shown of all runs.
+    """Index of the test preset that is shown for all runs.
 
     Args:
         numbers: of the test presets in the dataset.
@@ -239,7 +239,7 @@ def measure_tests(sounds: TestSounds, seed: int, progress: Progress) -> TestMeas
     Args:
         sounds: from `render_tests`.
         seed: of the null models.
-        progress: told what is being done.
+        progress: called with the current step.
 
     Returns:
         See `TestMeasures`.
@@ -268,7 +268,7 @@ def measure_run(run: Run, sounds: TestSounds, tests: TestMeasures, seed: int, pr
         sounds: from `render_tests`.
         tests: from `measure_tests`.
         seed: of the draws of the prior.
-        progress: told what is being done.
+        progress: called with the current step.
 
     Returns:
         See `RunMeasures`.
@@ -305,7 +305,7 @@ def measure_train_nulls(sounds: TestSounds, seed: int, progress: Progress) -> Tr
     Args:
         sounds: from `render_tests`.
         seed: of the null models.
-        progress: told what is being done.
+        progress: called with the current step.
     """
     return TrainNulls(_nulls(sounds, sounds.train_audio[:TRAIN_LIMIT], seed, progress))
 
@@ -316,7 +316,7 @@ def measure_train(run: Run, sounds: TestSounds, progress: Progress) -> ErrorTabl
     Args:
         run: the run.
         sounds: from `render_tests`.
-        progress: told what is being done.
+        progress: called with the current step.
     """
     target = sounds.train_unit[:TRAIN_LIMIT]
     unit = run.decode(run.encode(target))
@@ -325,7 +325,7 @@ def measure_train(run: Run, sounds: TestSounds, progress: Progress) -> ErrorTabl
 
 
 def presets_to_map(dataset: Dataset, count: int = MAPPED) -> Tensor:
-    """The presets whose latents are mapped: the first of the training split, then further ones where it has fewer.
+    """The presets whose latents are mapped: the first of the training split, then further ones if it has fewer.
 
     The further ones are drawn as the dataset's own were, with a seed that no dataset can have (its own and
     `MAPPED_SEED`); synth1B1, which has no seed, goes on after the dataset's last sound. So they are in no split, and
@@ -339,7 +339,7 @@ def presets_to_map(dataset: Dataset, count: int = MAPPED) -> Tensor:
         ``(count, P)`` float32 in [0, 1].
 
     Raises:
-        UserError: if the training split has fewer and nobody knows how its presets were drawn.
+        UserError: if the training split has fewer and the source of its presets is unknown.
     """
     train, header = dataset.split("train")[:count], dataset.header
     missing = count - len(train)

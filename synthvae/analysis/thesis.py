@@ -1,4 +1,4 @@
-"""What the thesis prints, and whether its clusters lead the nulls measured here."""
+"""The thesis's published figures, and their comparison with the nulls measured here."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def thesis_figures() -> dict[str, dict[str, float]]:
 
 
 def thesis_settings(case: str) -> MapSettings:
-    """How the thesis mapped and clustered one of its cases."""
+    """The thesis's map and cluster settings of one of its cases."""
     radius = RADII.get(case.partition("-")[0])
     return MapSettings() if radius is None else MapSettings(eps=radius)
 
 
 def thesis_clusters(settings: MapSettings, points: int, dimension: int, nulls: Mapping[str, Expected | None]) -> str:
-    """Whether the DBCVs that the thesis prints lead nulls that were measured as it measured them, in words.
+    """Sentence on whether the thesis's DBCVs lead nulls measured with its settings.
 
     Args:
         settings: of the nulls' maps.
@@ -48,11 +48,11 @@ def thesis_clusters(settings: MapSettings, points: int, dimension: int, nulls: M
     if not printed or (points, dimension) != (MAPPED, THESIS_DIMENSIONS):
         return ""
     span = f"{min(printed.values()):.2f} to {max(printed.values()):.2f}"
-    return f"The thesis prints DBCVs of {span} at eps {settings.eps:g}: {lead_in_words(printed, nulls)}."
+    return f"The thesis reports DBCVs of {span} at eps {settings.eps:g}: {lead_in_words(printed, nulls)}."
 
 
 def lead_in_words(dbcvs: Mapping[str, float | None], nulls: Mapping[str, Expected | None]) -> str:
-    """How many of some DBCVs lead each null, which do not, and what the null has.
+    """Sentence on how many DBCVs lead each null, which do not, and the null's DBCV.
 
     Args:
         dbcvs: by name.
@@ -70,5 +70,9 @@ def lead_in_words(dbcvs: Mapping[str, float | None], nulls: Mapping[str, Expecte
 def _words(null: Expected | None) -> str:
     if null is None:
         return "no DBCV"
-    span = "" if null.low is None or null.high is None else f", {null.low:.2f} to {null.high:.2f} for one more map"
+    span = (
+        ""
+        if null.low is None or null.high is None
+        else f", {null.low:.2f} to {null.high:.2f} predicted for one more map"
+    )
     return f"{null.mean:.2f}{span}"

@@ -56,7 +56,7 @@ class MapNull:
 
     @property
     def clusters(self) -> Expected | None:
-        """How many clusters."""
+        """Number of clusters."""
         return expected_clusters(self.qualities)[0]
 
     @property

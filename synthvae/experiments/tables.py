@@ -292,7 +292,7 @@ def _distances_note(results: Results) -> str:
         if min(reference.test.n, reference.train.n) <= dimension:
             sentences.append(
                 f"With no more sounds than dimensions the covariances of {label} do not have full rank, and the bias "
-                "of a finite set is most of each figure: read it beside the floor only."
+                "of a finite set is most of each figure: compare it with the floor only."
             )
     if "vggish" not in results.distances or "panns" not in results.distances:
         sentences.append("Figures of different embeddings cannot be compared, only the order of cases.")

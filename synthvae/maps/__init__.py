@@ -1,1 +1,1 @@
-"""Maps of latent points: projections to the plane, clusters, how stable they are, and which points are nearest."""
+"""Maps of latent points: two-dimensional projections, clusters and their stability, and nearest points."""

@@ -1,4 +1,4 @@
-"""Maps of the latent space, clusters on them and in the space itself, and what a clustering is worth.
+"""Maps of the latent space, clusters on them and in the space itself, and cluster validity.
 
 The thesis's recipe: UMAP to two dimensions, DBSCAN on the map, DBCV as the verdict. UMAP tears any cloud into
 islands, so the same recipe on standard normal noise of the same shape stands beside every result. PCA shows what
@@ -64,7 +64,7 @@ LEAST = 3
 
 @dataclass(frozen=True)
 class MapSettings:
-    """How a map is drawn and clustered; by default as in the thesis.
+    """Settings of maps and clustering; by default the thesis's.
 
     Attributes:
         eps: DBSCAN's radius on the map; the thesis has 0.05 in its experiment 3.
@@ -96,7 +96,7 @@ class MapSettings:
 
 @dataclass(frozen=True)
 class ClusterQuality:
-    """What a clustering is worth.
+    """Quality of a clustering.
 
     Attributes:
         points: how many points were clustered.
@@ -302,7 +302,7 @@ def map_latents(
     eps: float = EPS,
     min_samples: int = MIN_SAMPLES,
 ) -> LatentMap:
-    """The whole recipe: UMAP map, DBSCAN on it, and what the clusters are worth.
+    """UMAP map, DBSCAN on it, and the validity of the clusters.
 
     Args:
         latents: shape (N, D), at least 4 points.
@@ -332,7 +332,7 @@ def noise_null(
     eps: float = EPS,
     min_samples: int = MIN_SAMPLES,
 ) -> LatentMap:
-    """The same recipe on standard normal noise: how many clusters there are where there are none.
+    """The same procedure on standard normal noise: clusters found by chance.
 
     Args:
         n: points, as many as there are latents.
@@ -379,14 +379,14 @@ def _density_validity(
     with np.errstate(all="ignore"):  # the result is checked below
         scores = cluster_scores(position, identity, len(kept))
     if not np.isfinite(scores).all():
-        return None, "DBCV is not finite here: distances within a cluster are too small beside the whole"
+        return None, "DBCV is not finite here: distances within a cluster are too small relative to the whole"
     sizes = np.bincount(identity, weights=counts[selected], minlength=len(kept))
     return float((scores * sizes).sum() / len(points)), note
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """Which points of the map belong together.
+    """Cluster labels of the points of a map.
 
     Attributes:
         labels: ``(N,)``, from 0; -1 for points in none.
@@ -420,7 +420,7 @@ def find_clusters(points: NDArray[np.floating], seed: int = 0) -> Clusters:
 
 
 def name_clusters(labels: NDArray[np.int64], names: Sequence[str | None], pitches: NDArray[np.floating]) -> list[str]:
-    """What to call each group, from the names of its sounds.
+    """Names of groups, from the names of their sounds.
 
     The noun is the one most typical of the group; before it stand the adjectives that are common in it and more so
     than elsewhere, after it its median note where its pitches lie together.

@@ -1,9 +1,9 @@
-"""A map of latents that answers for any of its places at once: a grid of latents, and how far to trust it.
+"""Continuous inverse of a two-dimensional map: a grid of latents, with its measured round-trip error.
 
 UMAP's own inverse takes seconds a call and fails between its islands. Here every node of a grid holds a weighted mean
 of the latents that lie nearest to it, computed once; a place is interpolated between four nodes, in microseconds. What
-that loses is measured by ear: points of the map are found again from their place alone (each without its own help),
-rendered, and compared with themselves; beside it stands the null, another point drawn at random.
+that loses is measured as audible distance: points of the map are reconstructed from their position alone (each left
+out of the mean), rendered, and compared with themselves; the null is another point drawn at random.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from scipy.spatial import cKDTree
 
 from synthvae.metrics.logmel_distance import paired
 
-__all__ = ["Atlas", "Hear", "Spot", "build_atlas"]
+__all__ = ["Atlas", "Render", "Spot", "build_atlas"]
 
 Floats = NDArray[np.float32]
-Hear = Callable[[Floats], Floats]
+Render = Callable[[Floats], Floats]
 
 #: Nodes along the longer side of the grid.
 NODES = 160
@@ -42,7 +42,7 @@ _CERTAIN = 255
 
 
 class Spot(NamedTuple):
-    """What a map says of one of its places.
+    """The value of a map at one position: latent, and whether it is inside the map.
 
     Attributes:
         latent: ``(D,)``.
@@ -88,7 +88,7 @@ class Atlas:
     centre: Floats
 
     def at(self, x: float, y: float) -> Spot:
-        """What sounds at a place; anywhere, and always."""
+        """The latent at any position."""
         x, y = self._sane(x, y)
         distance, nearest = self._tree.query((x, y))
         inside = bool(distance <= self.radius)
@@ -148,14 +148,14 @@ class Atlas:
 
 
 def build_atlas(
-    points: NDArray[np.floating], latents: Floats, hear: Hear, linear: bool = False, seed: int = 0
+    points: NDArray[np.floating], latents: Floats, render: Render, linear: bool = False, seed: int = 0
 ) -> Atlas:
-    """Lay a grid over a map and measure what it is worth.
+    """Build the grid over a map and measure its round-trip error.
 
     Args:
         points: ``(N, 2)``, at least one.
         latents: ``(N, D)``.
-        hear: from latents ``(B, D)`` to what is heard, ``(B, ...)`` in dB.
+        render: from latents ``(B, D)`` to spectrograms ``(B, ...)`` in dB.
         linear: whether the map is linear in the latents.
         seed: of the points that are found again, and of their nulls.
 
@@ -171,7 +171,7 @@ def build_atlas(
     grid = np.stack([x.ravel(), y.ravel()], axis=1)
     nearest = np.asarray(tree.query(grid)[0]).reshape(rows, columns)
     nodes = _mean_latents(tree, latents, grid, radius, skip=0)
-    trust, median, null = _measure(tree, latents, grid, radius, hear, np.random.default_rng(seed))
+    trust, median, null = _measure(tree, latents, grid, radius, render, np.random.default_rng(seed))
     trust = np.where(nearest <= radius + step, trust.reshape(rows, columns), 0)
     centre = latents.mean(axis=0)
     directions = None
@@ -192,7 +192,7 @@ def build_atlas(
 
 
 def _extent(places: Floats, tree: cKDTree) -> tuple[float, float, Floats]:
-    """How far the hull reaches beyond a point, the step of the grid, and the bounds, which hold the hull whole."""
+    """Radius of the hull around a point, the step of the grid, and the bounds, which contain the hull."""
     low, high = places.min(axis=0), places.max(axis=0)
     span = float((high - low).max()) or 1.0
     step = span / NODES
@@ -229,16 +229,16 @@ def _measure(
     latents: Floats,
     grid: NDArray[np.floating],
     radius: float,
-    hear: Hear,
+    render: Render,
     generator: np.random.Generator,
 ) -> tuple[NDArray[np.floating], float, float]:
     """Trust at each of ``(B, 2)`` places, 0 to 255; the median round trip and the median null, in dB."""
     chosen = generator.permutation(len(latents))[:SAMPLED]
     own = tree.data[chosen]
     others = latents[(chosen + generator.integers(1, max(2, len(latents)), len(chosen))) % len(latents)]
-    heard = torch.from_numpy(hear(latents[chosen]))
-    error = paired(heard, torch.from_numpy(hear(_mean_latents(tree, latents, own, radius, skip=1))))
-    other = paired(heard, torch.from_numpy(hear(others)))
+    sounds = torch.from_numpy(render(latents[chosen]))
+    error = paired(sounds, torch.from_numpy(render(_mean_latents(tree, latents, own, radius, skip=1))))
+    other = paired(sounds, torch.from_numpy(render(others)))
     median, null = float(np.median(error)), float(np.median(other))
     certain = np.clip(1.0 - error / null, 0.0, 1.0) if null > 0 else np.ones(len(error))
     count = min(TRUSTED, len(chosen))
@@ -249,7 +249,7 @@ def _measure(
 def _rings(
     x: NDArray[np.floating], y: NDArray[np.floating], nearest: NDArray[np.floating], radius: float
 ) -> tuple[Floats, ...]:
-    """Where the distance to the nearest point is the radius."""
+    """Outlines at which the distance to the nearest point is the radius."""
     from contourpy import contour_generator
 
     lines = contour_generator(x, y, nearest).lines(radius)

@@ -1,4 +1,4 @@
-"""What clusters on a map are compared with: maps of latents that say nothing of presets.
+"""Null models of clusters on a map: maps of latents without information on presets.
 
 Two nulls. *Noise*: standard normal draws, as many and of as many dimensions as the latents. A *collapsed encoder*: the
 posterior means of a VAE whose posterior has fallen onto the prior, as it does with the weight of 1 that the thesis
@@ -46,7 +46,7 @@ ALPHA, KL_WEIGHT = 100.0, 1.0
 
 @dataclass(frozen=True)
 class Expected:
-    """What a null gives: the mean over its maps, and where one more map of it would lie.
+    """Value of a null model: mean over its maps, with the prediction interval of one more map.
 
     Attributes:
         mean: over maps.
@@ -102,7 +102,7 @@ def expected_clusters(
 
 @dataclass(frozen=True)
 class CollapsedEncoder:
-    """The latents that a collapsed encoder gives.
+    """The latents of a collapsed encoder.
 
     Attributes:
         latents: posterior means ``(N, D)`` of the presets.

@@ -35,7 +35,7 @@ class PcaMap:
 def umap_map(
     latents: ArrayLike, seed: int = 0, neighbours: int = NEIGHBOURS, min_distance: float = MIN_DISTANCE
 ) -> NDArray[np.float64]:
-    """Lay latents out in two dimensions with UMAP (McInnes, Healy and Melville 2018, arXiv:1802.03426).
+    """Project latents to two dimensions with UMAP (McInnes, Healy and Melville 2018, arXiv:1802.03426).
 
     Takes about 45 s for 10,000 points, on one core (a seeded UMAP is sequential).
 
@@ -72,7 +72,7 @@ def umap_map(
 
 
 def pca_map(latents: ArrayLike) -> PcaMap:
-    """Lay latents out along their first two principal components (Hotelling 1933).
+    """Project latents on their first two principal components (Hotelling 1933).
 
     The only map here that is linear: distances on it are distances in the space, less what the other directions
     hold, and `explained` says how much that is. Signs are such that the largest coefficient of each is positive.
@@ -100,7 +100,7 @@ def pca_map(latents: ArrayLike) -> PcaMap:
 
 
 def tsne_map(latents: ArrayLike, seed: int = 0, perplexity: float = PERPLEXITY) -> NDArray[np.float64]:
-    """Lay latents out in two dimensions with t-SNE (van der Maaten and Hinton 2008, JMLR 9:2579).
+    """Project latents to two dimensions with t-SNE (van der Maaten and Hinton 2008, JMLR 9:2579).
 
     Starts from the principal components, which keeps the large-scale order (Kobak and Berens 2019, Nature
     Communications 10:5416).

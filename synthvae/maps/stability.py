@@ -1,4 +1,4 @@
-"""Does the latent space have clusters? Several maps, two methods, the space itself, and noise beside all of it.
+"""Stability of clusters in the latent space over maps and methods, compared with null models.
 
 One UMAP picture is an anecdote: another seed moves the islands, and noise has islands too. The survey repeats the
 thesis's recipe over seeds, adds HDBSCAN, which needs no radius, clusters the latents where they live as well as on
@@ -124,7 +124,7 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class NullClusters:
-    """What one kind of clustering finds in the maps of a null, and whether the latents lead it.
+    """Results of one kind of clustering on the maps of a null, and whether the latents lead it.
 
     Attributes:
         clusters: how many.
@@ -197,7 +197,7 @@ class LatentSurvey:
 
 
 def leads(dbcv: float | None, null: Expected | None) -> bool:
-    """Whether a DBCV is above 0 and above what one more map of a null would have, with 95 % confidence.
+    """Whether a DBCV is above 0 and above the 95 % prediction interval of one more map of a null.
 
     Args:
         dbcv: of latents; None leads nothing.
@@ -233,7 +233,7 @@ def survey_latents(
         seeds: of the maps, all different.
         settings: of the maps and of DBSCAN on them; the thesis's by default.
         workers: processes at once; 1 computes here.
-        progress: told what has been done.
+        progress: called with the finished step.
         noise: an earlier survey of noise with the same shape and settings, instead of computing it again with `seeds`.
         collapsed: a survey of what collapsed encoders give, with the same settings, as a second null.
 
@@ -284,7 +284,7 @@ def survey_noise(
         seeds: of the maps and of the noise.
         settings: as for `survey_latents`.
         workers: processes at once; 1 computes here.
-        progress: told what has been done.
+        progress: called with the finished step.
 
     Returns:
         All clusterings of noise.
@@ -304,14 +304,14 @@ def survey_draws(
     workers: int = 1,
     progress: Progress = lambda what: None,
 ) -> SpaceSurvey:
-    """Cluster several draws of a null, each on a map of its own and in its space.
+    """Cluster several draws of a null, each on a separate map and in its space.
 
     Args:
         draws: shape (N, D) each, by the seed of its map; at least one.
         name: of the null, to tell what has been done.
         settings: as for `survey_latents`.
         workers: processes at once; 1 computes here.
-        progress: told what has been done.
+        progress: called with the finished step.
 
     Returns:
         All clusterings.
@@ -328,7 +328,7 @@ def survey_draws(
 
 
 class _Task(NamedTuple):
-    """What one process does: a map and its clusterings, or (seed None) the clusterings of the space."""
+    """Task of one process: a map and its clusterings, or (seed None) the clusterings of the space."""
 
     name: str
     points: NDArray[np.float64]
@@ -392,9 +392,9 @@ def run_tasks(compute: Callable[[Task], Found], tasks: Sequence[Task], workers: 
 
     Args:
         compute: of a task, which can be pickled, as can its result.
-        tasks: with a `name`, which `progress` is told.
+        tasks: with a `name`, which is passed to `progress`.
         workers: processes at once; 1 computes here.
-        progress: told what has been done.
+        progress: called with the finished step.
 
     Returns:
         Results in the order of the tasks.
@@ -474,8 +474,8 @@ def _verdict(nulls: Mapping[str, NullClusters]) -> str:
         return f"The latents are clustered better than {' and '.join(f'the {name}' for name in led)}."
     better = f"better than the {led[0]} but " if led else ""
     return (
-        f"The latents are {better}not clustered better than {' or '.join(f'the {name}' for name in rest)}: what looks "
-        "like clusters can be the method's doing."
+        f"The latents are {better}not clustered better than {' or '.join(f'the {name}' for name in rest)}: apparent "
+        "clusters can be artefacts of the method."
     )
 
 

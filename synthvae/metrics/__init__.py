@@ -1,1 +1,1 @@
-"""Metrics: arrays in, numbers out. They know nothing of runs, files or synths."""
+"""Metrics as functions from arrays to numbers, independent of runs, files and synthesizers."""

@@ -1,4 +1,4 @@
-"""The validity of clusters by density (DBCV), compiled, in memory that grows with the points and not with their pairs.
+"""Density-based cluster validity (DBCV), compiled, with memory linear in the number of points.
 
 `hdbscan.validity` keeps every distance of a cluster several times over: 4 GiB and 15 s for a cluster of 10,000 points,
 which one map in three has. Distances here are computed where they are needed, and again where they are needed again.

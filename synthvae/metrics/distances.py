@@ -1,7 +1,7 @@
-"""How far a reconstruction sounds from its target, by measures that are blind to different things.
+"""Distances between the sounds of reconstructions and targets, with different invariances.
 
-No single one will do: bin by bin a tone a semitone off is as wrong as an octave off, transport does not hear level,
-warped cepstra do not hear timing, and the fundamental frequency hears nothing else. The set holds that of Hayes,
+No single distance suffices: bin by bin a tone a semitone off is as wrong as an octave off, transport is invariant to
+level, warped cepstra to timing, and the fundamental frequency to everything else. The set holds that of Hayes,
 Saitis and Fazekas, "Audio synthesizer inversion in symmetric parameter spaces with approximately equivariant flow
 matching", ISMIR 2025 (multi-resolution spectra, warped MFCC, spectral transport, envelope similarity), the two oldest
 spectral distances, and the error in pitch.
@@ -147,7 +147,7 @@ def warped_mfcc(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Mea
 def envelope_similarity(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
     """Cosine of the angle between RMS envelopes (2048 samples every 512).
 
-    It does not hear how loud a sound is. Two silent sounds have 1, silence and a sound have 0. As envelopes are never
+    It is invariant to level. Two silent sounds have 1, silence and a sound have 0. As envelopes are never
     negative the cosine of two that have nothing to do with each other is far from 0: of 300 uniform presets of
     `VOICE_63` (torch's generator, seed 1), each against the one before, the median is 0.71.
     """

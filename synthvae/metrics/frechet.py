@@ -1,4 +1,4 @@
-"""Fréchet Audio Distance from running statistics, its floor, its limit, and an embedding that needs no download.
+"""Fréchet Audio Distance from running statistics, its floor, and its extrapolation to infinitely many sounds.
 
 FAD compares two sets of sounds as Gaussians in an embedding (Kilgour et al. 2019, Interspeech). It is biased
 upwards at finite N, so a distance means nothing without N, the dimension, and the floor beside it; the bias falls
@@ -38,7 +38,7 @@ SMALL = 256
 
 @dataclass(frozen=True)
 class FrechetDistance:
-    """A distance that cannot be quoted without what it depends on.
+    """A Fréchet distance with the numbers of sounds and the embedding it depends on.
 
     Attributes:
         value: the distance, in the embedding's unit squared, never negative.
@@ -55,7 +55,7 @@ class FrechetDistance:
 
 @dataclass(frozen=True)
 class ExtrapolatedDistance:
-    """The distance of infinitely many sounds, and how far it can be trusted.
+    """The Fréchet distance extrapolated to infinitely many sounds, with the quality of the fit.
 
     Attributes:
         intercept: what the fit says, in the embedding's unit squared; noise makes it negative where the sets hardly
@@ -246,10 +246,10 @@ def frechet_distance(
 def frechet_floor(
     embeddings: ArrayLike, seed: int = 0, allow_small: bool = False, name: str = "embedding"
 ) -> FrechetDistance:
-    """Fréchet distance between two random halves of one set: what FAD reads where there is no difference.
+    """Fréchet distance between two random halves of one set: the value of FAD without any difference.
 
     The bias falls as 1 / N, so the floor of halves lies above the floor at the N of the whole set: a distance
-    below it cannot be told from none.
+    below it is not distinguishable from none.
 
     Args:
         embeddings: shape (N, D).

@@ -1,4 +1,4 @@
-"""Kernel audio distance: how far two sets of embeddings lie apart, without taking them for Gaussians.
+"""Kernel audio distance: maximum mean discrepancy between two sets of embeddings, without a Gaussian assumption.
 
 KAD (Chung et al. 2025, arXiv 2502.15602) is the squared maximum mean discrepancy with a Gaussian kernel, in its
 unbiased form (Gretton et al. 2012, J. Machine Learning Research 13:723). It needs fewer sounds than a Fréchet distance,
@@ -28,7 +28,7 @@ MEDIAN_SOUNDS = 4096
 
 @dataclass(frozen=True)
 class KernelDistance:
-    """A squared maximum mean discrepancy, with what it depends on.
+    """A squared maximum mean discrepancy, with the settings it depends on.
 
     Attributes:
         value: between 0 and 2 in expectation; negative by chance where the sets hardly differ, and kept so.
@@ -52,12 +52,12 @@ class KernelDistance:
 
 @dataclass(frozen=True)
 class KernelFloor:
-    """What the distance reads between random halves of one set: where there is no difference.
+    """Kernel distance between random halves of one set: its value without any difference.
 
     Attributes:
         mean: over the divisions, close to 0.
         deviation: standard deviation over the divisions.
-        high: above which 5 % of the divisions lie: a distance below it cannot be told from none.
+        high: above which 5 % of the divisions lie: a distance below it is not distinguishable from none.
         bandwidth: of the kernel, in the embedding's unit.
         n: sounds in each half.
         draws: divisions.
@@ -146,7 +146,7 @@ def kernel_distance(
 def kernel_floor(
     embeddings: ArrayLike, seed: int = 0, draws: int = 200, bandwidth: float | None = None, name: str = "embedding"
 ) -> KernelFloor:
-    """What the distance reads between two random halves of one set.
+    """Kernel distance between two random halves of one set.
 
     The spread falls as 1 / N, so that of halves is about twice that of two sets as large as the whole.
 

@@ -43,7 +43,7 @@ class LogMelDistance:
 
     @staticmethod
     def capacity(spectrograms: Tensor) -> int:
-        """How many sounds like these, ``(N, F)``, are held at once."""
+        """Number of spectrograms like these, ``(N, F)``, held in memory at once."""
         return max(FEWEST_SOUNDS, MOST_NUMBERS // spectrograms.shape[1])
 
 

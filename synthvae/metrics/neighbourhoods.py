@@ -1,7 +1,6 @@
-"""Is near in the latent space near in sound? And what do the clusters sound like?
+"""Agreement of latent-space and audio neighbourhoods, and the sounds of clusters.
 
-Every score has beside it what it would be if latents said nothing of sounds: random labels, random neighbours,
-shuffled maps.
+Every score comes with its value for latents unrelated to the sounds: random labels, random neighbours, shuffled maps.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ _BLOCK = 1 << 22  # distances computed in one go
 
 @dataclass(frozen=True)
 class CosineSimilarity:
-    """How far latents, or sounds, of one cluster point the same way.
+    """Cosine similarity of latents, or of sounds, within and across clusters.
 
     Attributes:
         within: mean cosine over pairs in the same cluster, -1 to 1; None where no cluster has two latents.
@@ -69,7 +68,7 @@ class CosineSimilarity:
 
 @dataclass(frozen=True)
 class NeighbourhoodTrust:
-    """Whether latents that are near sound near.
+    """Agreement of latent-space and audio neighbourhoods.
 
     Attributes:
         spearman: rank correlation of latent and sound distances over random pairs, 1 for the same order; None where
@@ -100,7 +99,7 @@ class NeighbourhoodTrust:
 
 @dataclass(frozen=True)
 class MapTrust:
-    """Whether a map keeps neighbourhoods.
+    """Preservation of neighbourhoods by a map: trustworthiness and continuity.
 
     Attributes:
         trustworthiness: 1 where no point is near on the map that is far in the space.
@@ -119,7 +118,7 @@ class MapTrust:
 
 @dataclass(frozen=True)
 class ClusterExample:
-    """A cluster and members to listen to.
+    """A cluster and a sample of its members.
 
     Attributes:
         label: of the cluster.
@@ -183,7 +182,7 @@ def neighbourhood_trust(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> NeighbourhoodTrust:
-    """Compare Euclidean distances of latents with those of what is heard.
+    """Compare Euclidean distances of latents with those of audio features.
 
     Pairs of one preset share it, so the interval of the correlation comes from drawing presets, not pairs: a pair
     counts as often as its two presets were drawn together (the vertex bootstrap of Snijders and Borgatti 1999,
@@ -191,7 +190,7 @@ def neighbourhood_trust(
 
     Args:
         latents: shape (N, D).
-        features: shape (N, F), what is heard of each preset, in units that may be compared (a log-mel embedding, or
+        features: shape (N, F), audio features of each preset, in comparable units (a log-mel embedding, or
             standardised descriptors).
         neighbours: how many nearest to look at, below N.
         pairs: random pairs for the correlation; all of them where there are fewer.
@@ -205,9 +204,9 @@ def neighbourhood_trust(
         ValueError: if the lengths differ, or `neighbours` is not between 1 and N - 1.
         UserError: if there are fewer than three presets, or a value is not finite.
     """
-    near, heard = finite_matrix(latents, "latents"), finite_matrix(features, "features")
-    if len(near) != len(heard):
-        raise ValueError(f"{len(near)} latents for {len(heard)} presets' features")
+    near, sounds = finite_matrix(latents, "latents"), finite_matrix(features, "features")
+    if len(near) != len(sounds):
+        raise ValueError(f"{len(near)} latents for {len(sounds)} presets' features")
     n = len(near)
     if n < 3:
         raise UserError(f"latents: {n} points, 3 at least have a nearest one; analyse a larger share")
@@ -215,13 +214,13 @@ def neighbourhood_trust(
         raise ValueError(f"neighbours is {neighbours}, it has to be from 1 to {n - 1}")
     generator = np.random.default_rng(seed)
     order = generator.permutation(n)  # so that equal distances favour nobody
-    near, heard = near[order], heard[order]
+    near, sounds = near[order], sounds[order]
     within = max(neighbours, round(NEAR_SHARE * (n - 1)))
-    hits = np.array(list(_hits(near, heard, neighbours, within)))
+    hits = np.array(list(_hits(near, sounds, neighbours, within)))
     first, second = _pairs(n, pairs, generator)
     correlation = _rank_correlation(
         np.linalg.norm(near[first] - near[second], axis=1),
-        np.linalg.norm(heard[first] - heard[second], axis=1),
+        np.linalg.norm(sounds[first] - sounds[second], axis=1),
         (first, second),
         n,
         generator,
@@ -357,13 +356,13 @@ def _mean_cosines(unit: NDArray[np.float64], owner: NDArray[np.intp], clusters: 
 
 
 def _hits(
-    near: NDArray[np.float64], heard: NDArray[np.float64], neighbours: int, within: int
+    near: NDArray[np.float64], sounds: NDArray[np.float64], neighbours: int, within: int
 ) -> Iterator[tuple[int, int]]:
     """For each point, how many of its nearest latents are among as many, and among `within`, nearest in sound."""
     n = len(near)
     for part in _blocks(n, n):
         rows = np.arange(n)[part]
-        by_latent, by_sound = cdist(near[rows], near), cdist(heard[rows], heard)
+        by_latent, by_sound = cdist(near[rows], near), cdist(sounds[rows], sounds)
         for distances in (by_latent, by_sound):
             distances[np.arange(len(rows)), rows] = -1.0  # the point itself comes first, and is left out
         nearest = np.argsort(by_latent, axis=1, kind="stable")[:, 1 : neighbours + 1]

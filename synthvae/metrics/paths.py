@@ -1,9 +1,8 @@
-"""Does the sound move evenly when the latent does? Paths between presets, and what each parameter moves.
+"""Smoothness of sounds along paths between presets, and effects of single parameters on the latent.
 
-A walk through a good latent space is heard as a walk: every descriptor of timbre goes from one end to the other
-without detours. The score is that of SPINVAE (Le Vaillant and Dutoit 2023, "Synthesizer Preset Interpolation using
-Transformer Auto-Encoders", ICASSP; evaluation/interpbase.py of github.com/gwendal-lv/spinvae), against the same walk
-through the parameters themselves.
+Along a path in a good latent space every descriptor of timbre changes smoothly from one end to the other. The score is
+that of SPINVAE (Le Vaillant and Dutoit 2023, "Synthesizer Preset Interpolation using Transformer Auto-Encoders",
+ICASSP; evaluation/interpbase.py of github.com/gwendal-lv/spinvae), relative to interpolation of the parameters.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _RESOLUTION = 1e-9  # standard deviations: less is rounding
 
 @dataclass(frozen=True)
 class PathScores:
-    """How evenly each descriptor moves along each path; 0 is a straight line, the best there is.
+    """Smoothness and nonlinearity of each descriptor along each path; 0, a straight line, is best.
 
     Attributes:
         smoothness: shape (N, K), RMS second derivative along the path (from 0 to 1), in standard deviations of the
@@ -103,7 +102,7 @@ class PathComparison:
 
 @dataclass(frozen=True)
 class ParameterEffects:
-    """What each parameter moves in the latent space when it alone goes over its range.
+    """Movement of the latent when each parameter alone is moved over its range.
 
     Attributes:
         movement: shape (P, D), largest minus smallest value of the latent, mean over presets, in the latent's unit
@@ -131,7 +130,7 @@ class ParameterEffects:
 
     @property
     def linearity_by_chance(self) -> float:
-        """What a latent would have on average that has nothing to do with the parameter: lines fit noise as well.
+        """Expected linearity of a latent that is independent of the parameter.
 
         Of V random values a line with two free numbers leaves V - 2 of V - 1 degrees of freedom.
         """
@@ -158,7 +157,7 @@ def interpolate(start: ArrayLike, end: ArrayLike, steps: int) -> NDArray[np.floa
 
 
 def slerp(start: ArrayLike, end: ArrayLike, steps: int) -> NDArray[np.float64]:
-    """Points on the arc between two points, turning evenly about the origin, both included.
+    """Spherical linear interpolation between two points, both included.
 
     sin((1 - t) w) / sin(w) start + sin(t w) / sin(w) end with the angle w between them (Shoemake 1985, SIGGRAPH). A
     straight line between draws of a normal prior of many dimensions passes through the middle, where the prior
@@ -217,7 +216,7 @@ def traverse(latent: ArrayLike, dimension: int, values: ArrayLike) -> NDArray[np
 
 
 def path_scores(descriptors: ArrayLike, spread: ArrayLike, ends: ArrayLike | None = None) -> PathScores:
-    """SPINVAE's scores of how evenly descriptors move along paths.
+    """SPINVAE's scores of the smoothness of descriptors along paths.
 
     With x a descriptor in standard deviations at steps of h = 1 / (S - 1): smoothness is the RMS of
     (x_(i-1) - 2 x_i + x_(i+1)) / h^2 over the inner steps (the name is the paper's: lower is smoother), nonlinearity
@@ -290,7 +289,7 @@ def compare_paths(
 def parameter_effects(
     encode: Callable[[Tensor], Tensor], unit: Tensor, values: int = 9, batch: int = BATCH
 ) -> ParameterEffects:
-    """Vary one parameter at a time over its range, from each of some presets, and see where the latent goes.
+    """Vary one parameter at a time over its range, from each of some presets, and measure the movement of the latent.
 
     Encodes N P V presets: 64 presets of 63 parameters at 9 values are 36,288.
 

@@ -1,4 +1,4 @@
-"""How far the reconstruction of a preset sounds from the preset, beside what needs no model at all.
+"""Reconstruction errors of presets on audio features, with null models that need no training.
 
 Errors are per preset; summaries carry percentile-bootstrap intervals over presets (they say how much the
 number would move with other presets, not with another training seed).
@@ -46,7 +46,7 @@ class PresetErrors:
 
 @dataclass(frozen=True)
 class Nulls:
-    """The errors of three answers that need no model, on the same targets.
+    """The errors of the three null models on the same targets.
 
     Attributes:
         mean_preset: the sound of 0.5 in every unit parameter, for every target.
@@ -61,7 +61,7 @@ class Nulls:
 
 @dataclass(frozen=True)
 class Summary:
-    """A distribution in a few numbers, in the unit of its values.
+    """Summary statistics of a distribution, in the unit of its values.
 
     Attributes:
         n: how many values.
@@ -102,7 +102,7 @@ class Ratio:
 
     @property
     def beats_null(self) -> bool:
-        """Whether the whole interval lies below 1; a ratio without interval beats nothing."""
+        """Whether the whole interval is below 1; False without an interval."""
         return self.high is not None and self.high < 1.0
 
 
@@ -184,7 +184,7 @@ def concatenate(parts: Sequence[PresetErrors]) -> PresetErrors:
 
 
 def derangement(n: int, seed: int = 0) -> NDArray[np.intp]:
-    """Another index for every index: a random cycle through all of them, so none meets itself.
+    """A random cyclic permutation, which has no fixed point.
 
     Args:
         n: how many, at least 2.

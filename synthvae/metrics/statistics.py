@@ -1,6 +1,6 @@
-"""Whether runs differ, how much, and what that means in words.
+"""Statistical tests between groups, with effect sizes and a sentence for each result.
 
-What is compared has to be independent: many presets heard through one trained network are one training, not many.
+Observations must be independent: many presets through one trained network are one training, not many.
 Where there are several seeds, `by_seed` makes the seed the unit before anything is tested.
 """
 
@@ -64,7 +64,7 @@ class PairTest:
 
 
 def share_lower(first: ArrayLike, second: ArrayLike) -> float:
-    """How often a value of one group lies below one of another: P(X < Y) + P(X = Y) / 2.
+    """Probability of superiority of one group over another: P(X < Y) + P(X = Y) / 2.
 
     The probability of superiority A of Vargha and Delaney (2000, J. Educational and Behavioral Statistics 25:101),
     which is Mann-Whitney's U divided by the number of pairs.
@@ -164,10 +164,10 @@ def _dunn_sentence(measure: str, first: str, second: str, p_value: float, share:
     often = f"{better} has the lower {measure} in {100 * max(share, 1 - share):.0f} of 100 draws of one value from each"
     size = f"{effect} effect, {p_text(p_value)} after Holm"
     if p_value >= 0.05:
-        return f"{first} and {second} cannot be told apart: {often} ({size})."
+        return f"{first} and {second} do not differ significantly: {often} ({size})."
     if effect == "negligible":
-        return f"{better} and {worse} differ too little to guide a choice: {often} ({size})."
-    return f"{better} beats {worse}: {often} ({size})."
+        return f"{better} and {worse} differ significantly but negligibly: {often} ({size})."
+    return f"{better} is better than {worse}: {often} ({size})."
 
 
 #: Values above which Shapiro-Wilk's p is not accurate (Royston 1995, Applied Statistics 44:547).
@@ -178,7 +178,7 @@ _LEAST_SHAPIRO = 3
 
 @dataclass(frozen=True)
 class NormalityTest:
-    """Whether values could come from a normal distribution.
+    """A test of normality.
 
     Attributes:
         statistic: Shapiro-Wilk W, 1 for a perfect bell; None where it is not defined.
@@ -199,7 +199,7 @@ class NormalityTest:
 
 @dataclass(frozen=True)
 class SpreadTest:
-    """Whether groups scatter alike.
+    """A test of equal variances.
 
     Attributes:
         statistic: Levene's W about the medians; None where it is not defined.
@@ -217,7 +217,7 @@ class SpreadTest:
 
 
 def p_text(p_value: float) -> str:
-    """A p value as sentences show it."""
+    """A p value as text."""
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
 
 
@@ -251,11 +251,11 @@ def shapiro_wilk(values: ArrayLike, name: str) -> NormalityTest:
     size = f"W = {w:.3f}, skewness {skewness:.2g}, {p_text(p_value)}"
     size += f", a sample of {len(tested):,} of {n:,} values" if len(tested) < n else f", {n:,} values"
     if p_value >= 0.05:
-        sentence = f"{name}: could be bell-shaped ({size})."
+        sentence = f"{name}: compatible with a normal distribution ({size})."
     else:
         tail = "large" if skewness > 0 else "small"
         shape = f"a long tail of {tail} values" if abs(skewness) >= 1 else "without a long tail to one side"
-        sentence = f"{name}: not bell-shaped, {shape} ({size}); medians and ranks say more than means."
+        sentence = f"{name}: not normal, {shape} ({size}); prefer medians and ranks to means."
     return NormalityTest(w, p_value, skewness, n, len(tested), sentence)
 
 
@@ -294,9 +294,9 @@ def levene(groups: Mapping[str, ArrayLike], measure: str) -> SpreadTest:
     times = "infinitely many" if ratio is None else f"{ratio:.2g}"
     size = f"{times} times as widely as {narrowest}, Levene {p_text(p_value)}"
     if p_value >= 0.05:
-        sentence = f"The groups scatter alike in {measure} ({widest} {size})."
+        sentence = f"The groups have equal variances in {measure} ({widest} {size})."
     else:
-        sentence = f"{measure} scatters most in {widest} ({size}): how it does depends more on the sound."
+        sentence = f"{measure} varies most in {widest} ({size}): its error depends more on the sound."
     return SpreadTest(statistic, p_value, ratio, spreads, sentence)
 
 
@@ -349,7 +349,7 @@ class GroupTest:
 
 @dataclass(frozen=True)
 class GroupComparison:
-    """Everything worth knowing of groups of values where less is better.
+    """All tests of groups of values, lower being better.
 
     Attributes:
         normality: Shapiro-Wilk of each group.
@@ -371,7 +371,7 @@ class GroupComparison:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """All results in plain words, the difference first."""
+        """The sentences of all results, the difference first."""
         pairs = (pair.sentence for pair in self.pairs)
         shapes = (test.sentence for test in self.normality.values())
         return (self.difference.sentence, *pairs, self.spread.sentence, *shapes)
@@ -431,7 +431,7 @@ def kruskal_wallis(groups: Mapping[str, ArrayLike], measure: str = "error") -> G
     = H (N + 1) / (N^2 - 1) = H / (N - 1) (Tomczak and Tomczak 2014, Trends in Sport Sciences 1(21):19). Where
     all values are equal H is 0 and p is 1.
 
-    The test takes the groups as independent. The same test presets heard through several runs are not, and
+    The test takes the groups as independent. The same test presets through several runs are not, and
     thousands of presets make any difference significant: read the effect size first.
 
     Args:
@@ -549,7 +549,7 @@ def compare_counts(table: Mapping[str, Mapping[str, int]], measure: str) -> Coun
     effect = effect_size(v**2)  # the bands of Rea and Parker are those of V, squared
     size = f"{effect} effect, Cramér's V {v:.2g}, {p_text(p_value)}"
     if p_value >= 0.05:
-        sentence = f"The {len(table)} groups cannot be told apart by {measure} ({size})."
+        sentence = f"The {len(table)} groups do not differ significantly by {measure} ({size})."
     elif effect == "negligible":
         sentence = f"The {len(table)} groups differ in {measure} by more than chance, but hardly ({size})."
     else:
@@ -560,7 +560,7 @@ def compare_counts(table: Mapping[str, Mapping[str, int]], measure: str) -> Coun
 
 
 def by_seed(groups: Mapping[str, Sequence[ArrayLike]]) -> dict[str, NDArray[np.float64]]:
-    """Make the seed the unit: the mean of each seed's values.
+    """Means per seed, which makes the seed the unit of observation.
 
     A run is a draw of the training's randomness, and its presets share that draw: thousands of presets of one seed
     say what that network does, only other seeds say what the loss does. Testing presets as if they were independent
@@ -651,7 +651,7 @@ def _sentence(
         size += f" where chance gives {by_chance:.2g}"
     size += f", {p_text(p_value)}"
     if p_value >= 0.05:
-        return f"The {len(medians)} {noun} cannot be told apart by {measure} ({size})."
+        return f"The {len(medians)} {noun} do not differ significantly by {measure} ({size})."
     if effect == "negligible":
         return (
             f"The {len(medians)} {noun} differ in {measure} by more than chance, but so little that it should "

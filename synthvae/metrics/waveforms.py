@@ -1,9 +1,9 @@
-"""How far a reconstruction is from its target as a waveform, phase included, and how its level moves over time.
+"""Phase-sensitive waveform errors of reconstructions, and the slope of their level over time.
 
-Log-mel and STFT magnitudes do not hear phase. The complex STFT and the waveform do, and are stern: two sines of one
-level and frequency with phases that have nothing to do with each other differ on average by twice the power of either,
+Log-mel and STFT magnitudes are independent of phase. The complex STFT and the waveform are not: two sines of one
+level and frequency with independent random phases differ on average by twice the power of either,
 so that a good reconstruction without the phase is worse than silence. Silence is therefore one of the null models. The
-correlation at the best lag forgives a delay of the whole sound, and its level.
+correlation at the best lag is invariant to a delay of the whole sound, and to its level.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class WaveformErrors:
 
 @dataclass(frozen=True)
 class WaveformNulls:
-    """The same of three answers that need no model.
+    """The same measures of the three null models.
 
     Attributes:
         mean_preset: the sound of 0.5 in every unit parameter, for every target.

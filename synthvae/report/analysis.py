@@ -75,9 +75,9 @@ def plan_analysis(
             f"{LEAST_TRAINED}: make a larger dataset"
         )
     rate = dataset.header.settings.sample_rate
-    heard = [build_embedding(name, rate, weights_dir) for name in dict.fromkeys(["logmel", *embeddings])]
+    spaces = [build_embedding(name, rate, weights_dir) for name in dict.fromkeys(["logmel", *embeddings])]
     store = Store(cache_directory(out))
-    return Work(runs, dataset, limit, seed, store, workers or usual_workers(), heard, maps)
+    return Work(runs, dataset, limit, seed, store, workers or usual_workers(), spaces, maps)
 
 
 def analyze_runs(work: Work, out: Path, command: str, example: int = 0) -> Path:

@@ -700,7 +700,7 @@ def _planar(points: ArrayLike) -> NDArray[np.float64]:
 
 
 def point_density(points: NDArray[np.float64], cells: int = 192) -> NDArray[np.float64]:
-    """How crowded a map is at each of its points, as a share of where it is most.
+    """Point density of a map at each of its points, relative to its maximum.
 
     Points are counted in `cells` by `cells` squares and blurred, wider where there are fewer points.
 
@@ -882,7 +882,7 @@ def value_map(points: ArrayLike, values: ArrayLike, label: str, axes_name: str =
 def effect_heatmap(
     values: ArrayLike, names: Sequence[str], label: str, signed: bool = False, strength: ArrayLike | None = None
 ) -> Figure:
-    """What each parameter does to each latent dimension: parameters in rows, the strongest first.
+    """Heat map of the effect of each parameter on each latent dimension: parameters in rows, the strongest first.
 
     Rows are sorted by the root sum of squares of `strength` over dimensions, columns by that over parameters, so that
     what matters is at the top left, and figures of one strength can be compared cell by cell.
@@ -939,7 +939,7 @@ def effect_heatmap(
 
 
 def interpolation_chart(comparisons: Mapping[str, PathComparison]) -> Figure:
-    """How much smoother and straighter each descriptor moves than along the reference.
+    """Change of each descriptor's smoothness and nonlinearity relative to the reference.
 
     One panel per score, one bar per descriptor: the change of the mean as a share of the reference's, solid where it
     is significant, faint where it is not. Left of 0 is better. Bars beyond 100 % are cut and their change is written.

@@ -645,7 +645,7 @@ def _markdown(text: str) -> str:
 
 
 def _value(hint: Any) -> tuple[str, str, type | None]:  # noqa: ANN401
-    """What follows the key, the kind of value in words, and the dataclass of it, if it is one."""
+    """The suffix of the key, the kind of value in words, and its dataclass, if it is one."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         (present,) = (part for part in inner if part is not type(None))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from synthvae.core.store import Store
 from synthvae.maps.clusters import Clusters, find_clusters
-from synthvae.maps.nearest import Atlas, Hear, build_atlas
+from synthvae.maps.nearest import Atlas, Render, build_atlas
 from synthvae.maps.projection import pca_map, tsne_map, umap_map
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError
@@ -19,7 +19,7 @@ from synthvae.studio.jobs.process import Worker
 from synthvae.synths.rendering import Renderer
 from synthvae.training.run import Run
 
-__all__ = ["VIEWS", "Maps", "hearing", "make_layout"]
+__all__ = ["VIEWS", "Maps", "latent_renderer", "make_layout"]
 
 Floats = NDArray[np.float32]
 
@@ -92,7 +92,7 @@ class Maps:
         return self._clusters
 
     def building(self) -> dict[str, float]:
-        """How far the views are that are being made, 0 to 1."""
+        """Progress of the views that are being computed, 0 to 1."""
         return {view: self.progress(view) for view, worker in self._workers.items() if worker.running}
 
     def progress(self, view: str) -> float:
@@ -121,7 +121,7 @@ class Maps:
 def make_pca(run: Run, collection: Collection, renderer: Renderer) -> Atlas:
     """The linear view, in a second."""
     points = _few(collection.latents) if len(collection) < 4 else pca_map(collection.latents).points
-    return build_atlas(points, collection.latents, hearing(run, renderer), linear=True)
+    return build_atlas(points, collection.latents, latent_renderer(run, renderer), linear=True)
 
 
 def make_layout(run: Run, collection: Collection, renderer: Renderer, view: str, store: Store) -> None:
@@ -130,12 +130,12 @@ def make_layout(run: Run, collection: Collection, renderer: Renderer, view: str,
 
     def make() -> Atlas:
         if len(latents) < 4:
-            return build_atlas(_few(latents), latents, hearing(run, renderer))
+            return build_atlas(_few(latents), latents, latent_renderer(run, renderer))
         part = latents[:LAID_OUT]
         points = umap_map(part, 0, UMAP_NEIGHBOURS, UMAP_DISTANCE) if view == "umap" else tsne_map(part)
         if len(latents) > LAID_OUT:
             points = np.concatenate([points, _between(part, points.astype(np.float32), latents[LAID_OUT:])])
-        atlas = build_atlas(points, latents, hearing(run, renderer))
+        atlas = build_atlas(points, latents, latent_renderer(run, renderer))
         if view == "umap":
             map_clusters(store, collection, atlas)
         return atlas
@@ -148,8 +148,8 @@ def map_clusters(store: Store, collection: Collection, atlas: Atlas) -> Clusters
     return store.get(Clusters, CLUSTERS_VERSION, (collection.key,), lambda: find_clusters(atlas.points))
 
 
-def hearing(run: Run, renderer: Renderer) -> Hear:
-    """How latents sound: `build_atlas` measures with it."""
+def latent_renderer(run: Run, renderer: Renderer) -> Render:
+    """Spectrograms of latents, the `render` of `build_atlas`."""
 
     def hear(latents: Floats) -> Floats:
         with torch.inference_mode():

@@ -81,7 +81,7 @@ def test_noise_does_not_beat_noise(quick_map: None) -> None:
     assert result.rows[3].dbcv.low > 0
     for row in result.rows:
         assert not row.beats_nulls
-        assert "the method's doing" in row.sentence
+        assert "artefacts of the method" in row.sentence
 
 
 def test_noise_can_be_shared_and_a_foreign_one_is_refused(quick_map: None) -> None:

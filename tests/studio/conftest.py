@@ -19,7 +19,7 @@ from synthvae.maps.nearest import Atlas, build_atlas
 from synthvae.maps.projection import pca_map
 from synthvae.studio.app import create_app
 from synthvae.studio.collection import from_dataset
-from synthvae.studio.maps import CLUSTERS_VERSION, VERSIONS, hearing
+from synthvae.studio.maps import CLUSTERS_VERSION, VERSIONS, latent_renderer
 from synthvae.studio.measured import measure_parts
 from synthvae.studio.security import Access
 from synthvae.studio.session import Session
@@ -40,7 +40,7 @@ def studio_cache(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
             Atlas,
             VERSIONS[view],
             (collection.key,),
-            lambda: build_atlas(layout, collection.latents, hearing(run, renderer)),
+            lambda: build_atlas(layout, collection.latents, latent_renderer(run, renderer)),
         )
     labels = np.arange(64) % 4 - 1
     store.get(Clusters, CLUSTERS_VERSION, (collection.key,), lambda: Clusters(labels.astype(np.int64), "density"))

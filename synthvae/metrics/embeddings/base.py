@@ -1,4 +1,4 @@
-"""What an embedding is, and how sounds reach it."""
+"""Base type of audio embeddings, and their application to sounds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Embedding:
-    """A map from sounds to points whose distances mean something to a listener.
+    """A map from sounds to vectors whose distances are perceptually meaningful.
 
     Attributes:
         name: one of `EMBEDDINGS`.

@@ -56,7 +56,7 @@ class WeightFile:
 
 @dataclass(frozen=True)
 class PackageModel:
-    """How the package makes a model.
+    """Construction of a model by the package.
 
     Attributes:
         name: the package's name for the model.

@@ -174,7 +174,7 @@ def _read(name: str, wanted: Checkpoint, path: Path) -> dict[str, Any]:
 
 
 def _mismatch(expected: dict[str, Tensor], state: dict[str, Any], wanted: Checkpoint) -> str:
-    """What keeps a state dict from being the network's, in words; empty if nothing does."""
+    """Reason why a state dict does not fit the network; empty if it does."""
     needed = [key for key in expected if not key.endswith(COUNTER)]
     missing = [key for key in needed if not isinstance(state.get(key), Tensor)]
     if missing:
