@@ -1,4 +1,4 @@
-"""Walks through the latent space: points to presets and sounds, presets to points, and the ways between presets."""
+"""Latent-space exploration: decoding, encoding, morphs between presets, and variations."""
 
 from synthvae.audio.joining import write_joined
 from synthvae.data.writing import write_presets

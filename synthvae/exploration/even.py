@@ -1,4 +1,4 @@
-"""Walks of even steps: which points of a path to stop at, so that each sounds as far from the next as all others do.
+"""Perceptually uniform resampling of paths.
 
 Every continuous path can be divided into any number of chords of one length, so even steps are a matter of where to
 stop, whatever the path. *Chords*: dividing the sum of the distances of a fine sampling evenly is not the same thing.
@@ -31,7 +31,7 @@ REACH = 3.0
 
 
 def unevenness(chords: NDArray[np.float64]) -> float:
-    """The largest chord over the mean, 1 at best; 1 as well where nothing moves.
+    """The largest chord over the mean, 1 at best; 1 also for a constant sound.
 
     Args:
         chords: ``(S - 1,)`` distances.
@@ -43,7 +43,7 @@ def unevenness(chords: NDArray[np.float64]) -> float:
 def choose_stops(
     distance: NDArray[np.float64], position: NDArray[np.float64], steps: int, required: Sequence[int]
 ) -> NDArray[np.intp]:
-    """Choose the stops of a walk.
+    """Choose the points of a path with the most equal distances.
 
     Args:
         distance: ``(M, M)`` between all points of the path, in its order.
@@ -80,7 +80,7 @@ def choose_stops(
             score = unevenness(distance[stops[:-1], stops[1:]])
             if best is None or score < best[0]:
                 best = score, stops
-    assert best is not None, "the least cap admits a walk"
+    assert best is not None, "the least cap admits a path"
     return best[1]
 
 

@@ -1,4 +1,4 @@
-"""The shortest way under the metric of what is heard, from one preset to another.
+"""Shortest path between presets under the log-mel distance.
 
 A path x_0, ..., x_K with fixed ends has the energy
 
@@ -67,11 +67,11 @@ def shorten(
     Returns:
         The path; never one of more energy.
     """
-    heard = metric.spectrograms(nodes)
-    energy = before = _energy(heard)
+    spectra = metric.spectrograms(nodes)
+    energy = before = _energy(spectra)
     damping, inner = DAMPING, len(nodes) - 2
     for _ in range(ITERATIONS if inner else 0):
-        matrix, gradient = _normal_equations(voice, metric, nodes, heard)
+        matrix, gradient = _normal_equations(voice, metric, nodes, spectra)
         # On a face of the cube, pushed against it: that parameter is done.
         held = ((nodes[1:-1] <= 0.0) & (gradient > 0.0)) | ((nodes[1:-1] >= 1.0) & (gradient < 0.0))
         free = (~held | circular).flatten()
@@ -83,29 +83,29 @@ def shorten(
             step[free] = torch.linalg.solve(matrix + damping * torch.diag(scale), downhill)
             move = step.view(inner, -1).float().clamp(-LONGEST_STEP, LONGEST_STEP)
             moved = torch.cat((nodes[:1], within(nodes[1:-1] + move, circular), nodes[-1:]))
-            heard_there = metric.spectrograms(moved)
-            gained = energy - _energy(heard_there)
+            moved_spectra = metric.spectrograms(moved)
+            gained = energy - _energy(moved_spectra)
             damping *= 0.1 if gained > 0.0 else 10.0
         progress()
         if gained <= 0.0:
             break
-        nodes, heard, energy = moved, heard_there, energy - gained
+        nodes, spectra, energy = moved, moved_spectra, energy - gained
         damping = max(damping, LEAST_DAMPING)
         if gained < ENOUGH * energy:
             break
     return Geodesic(nodes, before, energy)
 
 
-def _energy(heard: Tensor) -> float:
-    return float((heard[1:] - heard[:-1]).double().square().sum()) / heard.shape[1]
+def _energy(spectra: Tensor) -> float:
+    return float((spectra[1:] - spectra[:-1]).double().square().sum()) / spectra.shape[1]
 
 
-def _normal_equations(voice: Voice, metric: LogMelDistance, nodes: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+def _normal_equations(voice: Voice, metric: LogMelDistance, nodes: Tensor, spectra: Tensor) -> tuple[Tensor, Tensor]:
     """Half the Gauss-Newton Hessian, ``(I P, I P)`` float64, and half the gradient, ``(I, P)``, of I inner nodes."""
     inner, width = len(nodes) - 2, nodes.shape[1]
     matrix = torch.zeros(inner, width, inner, width, dtype=torch.float64)
     gradient = torch.zeros(inner, width)
-    n = heard.shape[1]
+    n = spectra.shape[1]
     last: Tensor | None = None
     for k in range(inner):
         jacobian = voice.jacobian(nodes[k + 1 : k + 2], metric.feature)[0].flatten(1)
@@ -113,6 +113,6 @@ def _normal_equations(voice: Voice, metric: LogMelDistance, nodes: Tensor, heard
         if last is not None:
             across = -(last @ jacobian.T).double() / n
             matrix[k - 1, :, k], matrix[k, :, k - 1] = across, across.T
-        gradient[k] = jacobian @ (2.0 * heard[k + 1] - heard[k] - heard[k + 2]) / n
+        gradient[k] = jacobian @ (2.0 * spectra[k + 1] - spectra[k] - spectra[k + 2]) / n
         last = jacobian
     return matrix.view(inner * width, inner * width), gradient

@@ -1,4 +1,4 @@
-"""Latent points in files: presets encoded, and points to decode, from anywhere."""
+"""Latent points in files, and resolution of run and preset arguments."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def decode_to_files(
     sample_format: str = "float",
     progress: Callable[[int], object] = lambda done: None,
 ) -> list[Path]:
-    """Decode latents and write preset and sound of each, named after what is heard (`synthvae.naming`).
+    """Decode latents and write preset and sound of each, named after its descriptors (`synthvae.naming`).
 
     Args:
         run: the model.
@@ -200,7 +200,7 @@ def decode_to_files(
 def find_run(
     given: Path | None = None, folder: Path = RUNS, option: str = "--run", needs: str = PARAMETERS
 ) -> tuple[Path, str]:
-    """The run that is meant, where none is named: the one that was trained last.
+    """Resolve a run argument; by default the run that was trained last.
 
     Args:
         given: the run's directory, or None.
@@ -227,7 +227,7 @@ def find_run(
 
 
 def find_dataset(given: Path | None = None, usual: Path = DATASET) -> tuple[Path, str]:
-    """The dataset that is meant: where none is named, the default one or the newest beside it.
+    """Resolve a dataset argument; by default the default dataset or the newest in its directory.
 
     Args:
         given: the file, or None.

@@ -1,4 +1,4 @@
-"""Walks from preset to preset in steps that sound equally long."""
+"""Morphs between presets in perceptually equal steps."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ WAYS = ("latent", "metric", "parameters")
 #: Largest over mean step of a walk that counts as even.
 BAR = 1.5
 MOST_STEPS = 128
-#: Points of a path that are heard before its stops are chosen: at least so many, and so many for each step.
+#: Points of a path that are rendered before its stops are chosen: a minimum, and a number per step.
 POINTS, POINTS_PER_STEP = 257, 6
 #: And where they are nodes of a geodesic to be.
 GEODESIC_POINTS = 129
-#: Rounds in which the stretches that are too coarse to choose from are heard twice as finely.
+#: Rounds in which the stretches that are too coarse to choose from are rendered twice as finely.
 REFINEMENTS = 4
-#: Points beyond which no stretch is heard more finely: the choice takes time by their square.
+#: Points beyond which no stretch is rendered more finely: the choice takes time by their square.
 MOST_POINTS = 769
 #: Steps may be this much longer or shorter than the mean before a finer look is worth its time.
 FINE = 1.25
@@ -50,11 +50,11 @@ LARGEST_WEIGHT = 10.0
 
 @dataclass(frozen=True)
 class Walk:
-    """A walk through presets.
+    """A morph: presets with their positions and audible distances.
 
     Attributes:
         unit: the stops, ``(S, P)`` unit parameters.
-        latent: ``(S, D)``, their points of the latent path; the encoder's answer where the way is another.
+        latent: ``(S, D)``, their points of the latent path; the encoder's output for other paths.
         position: ``(S,)`` float64, rising: 0 at the first preset, 1 at the last, the others evenly between; below 0
             and above 1 beyond the ends.
         distances: ``(S - 1,)`` float64, from each stop to the next in dB: root mean square difference of log-mel
@@ -84,12 +84,12 @@ class Walk:
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """Points of a path in its order, with what they sound like."""
+class _PathPoints:
+    """Points of a path in its order, with their spectrograms."""
 
     position: Tensor
     unit: Tensor
-    heard: Tensor
+    spectra: Tensor
 
 
 def morph(
@@ -101,7 +101,7 @@ def morph(
     extrapolate: float = 0.0,
     progress: Progress = lambda share: None,
 ) -> Walk:
-    """Walk through presets, in their order, in steps that sound equally long.
+    """Morph through presets, in their order, in perceptually equal steps.
 
     The given presets are stops of the walk, to the bit, although the autoencoder reproduces none of them: what it
     leaves out is carried along in the space of parameters, blended from each preset's to the next's
@@ -118,7 +118,7 @@ def morph(
         run: the model.
         unit: N presets ``(N, P)``, at least two.
         steps: S, stops in all, at least N (and two more with `extrapolate`), at most 128.
-        way: ``latent``, straight through the latent space; ``metric``, a geodesic of what is heard
+        way: ``latent``, straight through the latent space; ``metric``, a geodesic of the log-mel distance
             (`synthvae.exploration.geodesic`): the shortest walk, which fades sounds out and in where the others slide
             their pitch, and some seconds of work; ``parameters``, straight through the parameters.
         even: whether steps are equal for the ear; else in position, the given presets being stops only where that
@@ -143,8 +143,8 @@ def morph(
     direct = consecutive(metric.spectrograms(unit))
     remark = ""
     if even:
-        heard, stops, remark = _stops(metric, path, unit, given, beyond, steps)
-        position, rows, sounds = heard.position[stops], heard.unit[stops], heard.heard[stops]
+        points, stops, remark = _stops(metric, path, unit, given, beyond, steps)
+        position, rows, sounds = points.position[stops], points.unit[stops], points.spectra[stops]
     else:
         position = torch.linspace(-beyond, 1.0 + beyond, steps, dtype=torch.float64)
         rows = _exactly(path(position), position, unit, given)
@@ -221,7 +221,7 @@ def _geodesic(run: Run, metric: LogMelDistance, ends: Tensor, tell: Callable[[],
     def spread(path: Curve) -> tuple[float, Tensor]:
         whole = torch.tensor([0.0, 1.0], dtype=torch.float64)
         found, stops, _ = _stops(metric, path, ends, whole, 0.0, INTERVALS + 1, GEODESIC_POINTS)
-        return float(consecutive(found.heard[stops]).sum()), found.unit[stops]
+        return float(consecutive(found.spectra[stops]).sum()), found.unit[stops]
 
     best = min((spread(path) for path in (LatentPath(run, ends), ParameterPath(run, ends))), key=lambda walk: walk[0])
     nodes = best[1]
@@ -235,28 +235,28 @@ def _geodesic(run: Run, metric: LogMelDistance, ends: Tensor, tell: Callable[[],
 
 def _stops(
     metric: LogMelDistance, path: Curve, unit: Tensor, given: Tensor, beyond: float, steps: int, least: int = POINTS
-) -> tuple[_Heard, NDArray[np.intp], str]:
-    """Points of a path, which of them to stop at, and what there is to say about it."""
-    points = max(least, POINTS_PER_STEP * steps)
-    capacity = min(metric.capacity(metric.spectrograms(unit[:1])), max(MOST_POINTS, points))
-    heard = _hear(metric, path, unit, given, _grid(given, beyond, max(min(points, capacity // 2), 2 * steps)))
+) -> tuple[_PathPoints, NDArray[np.intp], str]:
+    """Points of a path, the indices of its stops, and a remark."""
+    count = max(least, POINTS_PER_STEP * steps)
+    capacity = min(metric.capacity(metric.spectrograms(unit[:1])), max(MOST_POINTS, count))
+    points = _render_points(metric, path, unit, given, _grid(given, beyond, max(min(count, capacity // 2), 2 * steps)))
     for refinement in range(REFINEMENTS + 1):
-        distance = pairwise(heard.heard)
+        distance = pairwise(points.spectra)
         if distance.max() < SAME:
             even = np.linspace(0, len(distance) - 1, steps).round().astype(np.intp)
-            return heard, even, "the presets sound the same, and so does all between them"
-        required = [k for k, at in enumerate(heard.position.tolist()) if at in given.tolist()]
+            return points, even, "the presets and all points between them sound the same"
+        required = [k for k, at in enumerate(points.position.tolist()) if at in given.tolist()]
         required = sorted({0, *required, len(distance) - 1})
-        stops = choose_stops(distance, heard.position.numpy(), steps, required)
+        stops = choose_stops(distance, points.position.numpy(), steps, required)
         chords = distance[stops[:-1], stops[1:]]
         # What lies between two neighbouring points cannot be chosen; it matters where it is much of a step.
         coarse = np.diagonal(distance, 1) > (FINE - 1.0) * chords.mean()
         room = capacity - len(distance)
         if unevenness(chords) <= FINE or not coarse.any() or room < coarse.sum() or refinement == REFINEMENTS:
             break
-        middle = 0.5 * (heard.position[:-1] + heard.position[1:])[torch.from_numpy(coarse)]
-        heard = _merge(heard, _hear(metric, path, unit, given, middle))
-    return heard, stops, _remark(distance, stops, heard.position.numpy())
+        middle = 0.5 * (points.position[:-1] + points.position[1:])[torch.from_numpy(coarse)]
+        points = _merge(points, _render_points(metric, path, unit, given, middle))
+    return points, stops, _remark(distance, stops, points.position.numpy())
 
 
 def _remark(distance: NDArray[np.float64], stops: NDArray[np.intp], position: NDArray[np.float64]) -> str:
@@ -270,8 +270,8 @@ def _remark(distance: NDArray[np.float64], stops: NDArray[np.intp], position: ND
     if leaps[leap] > 0.5 * chords[largest]:
         width = position[first + leap + 1] - position[first + leap]
         return (
-            f"step {largest + 1} is {chords[largest]:.1f} dB because the sound leaps by {leaps[leap]:.1f} dB within "
-            f"{width:.1g} of the way: nothing to stop at lies between"
+            f"step {largest + 1} is {chords[largest]:.1f} dB because the sound jumps by {leaps[leap]:.1f} dB within "
+            f"{width:.1g} of the path, without sounds in between"
         )
     return (
         f"step {largest + 1} is {chords[largest]:.1f} dB where the mean is {chords.mean():.1f}: the given presets are "
@@ -292,9 +292,9 @@ def _grid(given: Tensor, beyond: float, points: int) -> Tensor:
     return torch.cat(parts).sort().values
 
 
-def _hear(metric: LogMelDistance, path: Curve, unit: Tensor, given: Tensor, position: Tensor) -> _Heard:
+def _render_points(metric: LogMelDistance, path: Curve, unit: Tensor, given: Tensor, position: Tensor) -> _PathPoints:
     rows = _exactly(path(position), position, unit, given)
-    return _Heard(position, rows, metric.spectrograms(rows))
+    return _PathPoints(position, rows, metric.spectrograms(rows))
 
 
 def _exactly(rows: Tensor, position: Tensor, unit: Tensor, given: Tensor) -> Tensor:
@@ -304,9 +304,11 @@ def _exactly(rows: Tensor, position: Tensor, unit: Tensor, given: Tensor) -> Ten
     return rows
 
 
-def _merge(first: _Heard, second: _Heard) -> _Heard:
+def _merge(first: _PathPoints, second: _PathPoints) -> _PathPoints:
     position, order = torch.cat((first.position, second.position)).sort()
-    return _Heard(position, torch.cat((first.unit, second.unit))[order], torch.cat((first.heard, second.heard))[order])
+    return _PathPoints(
+        position, torch.cat((first.unit, second.unit))[order], torch.cat((first.spectra, second.spectra))[order]
+    )
 
 
 def blend(run: Run, unit: Tensor, weights: Tensor) -> Tensor:

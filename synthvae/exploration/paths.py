@@ -77,12 +77,12 @@ class ParameterPath:
         return within(_along(self.nodes, position, self.at), self.circular)
 
     def latent(self, position: Tensor) -> Tensor:
-        """See `Curve`: what the encoder makes of the presets."""
+        """See `Curve`: the presets, encoded."""
         return self.run.encode(self(position))
 
 
 def residual(run: Run, unit: Tensor, latent: Tensor) -> Tensor:
-    """What decoding ``(N, D)`` leaves out of presets ``(N, P)``."""
+    """Residual of presets ``(N, P)`` after decoding ``(N, D)``."""
     return unit - run.decode(latent)
 
 
@@ -111,7 +111,7 @@ def straight_line(ends: Tensor, steps: int) -> Tensor:
 
 
 def _along(points: Tensor, position: Tensor, at: Tensor | None = None) -> Tensor:
-    """Where straight lines through ``(N, K)`` points are at positions ``(M,)``; beyond an end its line goes on."""
+    """Points of straight lines through ``(N, K)`` points at positions ``(M,)``, extrapolated beyond the ends."""
     knots = torch.linspace(0.0, 1.0, len(points), dtype=position.dtype) if at is None else at.to(position.dtype)
     leg = torch.searchsorted(knots, position.contiguous(), right=True).sub(1).clamp(0, len(points) - 2)
     share = (position - knots[leg]) / (knots[leg + 1] - knots[leg])

@@ -1,4 +1,4 @@
-"""Neighbours of a preset in the latent space, near ones and far ones, ordered by how far they sound.
+"""Variations of a preset from its latent neighbourhood, ordered by audible distance.
 
 From the preset's latent z a ray goes to a draw e of the prior,
 
@@ -7,9 +7,9 @@ From the preset's latent z a ray goes to a draw e of the prior,
 so that every point of it is as likely as the preset itself, and its end has forgotten the preset. What the autoencoder
 leaves out of the preset is carried along (`synthvae.exploration.paths`), so that s = 0 is the preset to the bit.
 
-How far along the ray is no measure for the ear: one ray leaves a sound's pitch at once and another never. So amount is
-a share of a distance that is heard, 1 being the median distance of the preset from draws of the prior, which is as far
-as a sound that has nothing to do with it; and each neighbour is looked for where its ray first sounds that far away.
+The position on a ray is no perceptual measure: one ray changes the pitch at once and another never. So amount is a
+fraction of an audible distance, 1 being the median distance of the preset from prior samples, which is that of an
+unrelated sound; each variation is the first point of its ray at the wanted distance.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ __all__ = ["MOST", "Variations", "vary"]
 
 MOST = 256
 #: Draws of the prior whose median distance is the amount 1, and their seed: the yardstick does not move.
-STRANGERS, STRANGER_SEED = 64, 0
+REFERENCE_SAMPLES, REFERENCE_SEED = 64, 0
 #: Rays drawn for each neighbour, of which the one that sounds least like the others is taken.
 RAYS = 3
-#: Where each ray is heard first: geometric, for pitch is left within a hundredth of the way.
+#: Where each ray is rendered first: geometric, for pitch is left within a hundredth of the way.
 SCALES = np.geomspace(1e-3, 1.0, 20)
 BISECTIONS = 6
 
 
 @dataclass(frozen=True)
 class Variations:
-    """Neighbours of a preset, the nearest first.
+    """Variations of a preset, the nearest first.
 
     Attributes:
         unit: ``(C, P)`` unit parameters.
@@ -84,7 +84,7 @@ class _Rays:
 def vary(
     run: Run, unit: Tensor, amount: float = 0.2, count: int = 16, keep: Sequence[str] = (), seed: int = 0
 ) -> Variations:
-    """Draw neighbours of a preset.
+    """Sample variations of a preset.
 
     The distances of the neighbours are spread evenly from ``amount / count`` to ``amount``, in units of the amount 1
     (see the module), as far as their rays go; no two lie on one ray, and of several rays the ones that sound least
@@ -103,7 +103,7 @@ def vary(
 
     Raises:
         UserError: for an amount or a count out of range, an unknown name to keep, a preset that is none, or where what
-            is kept leaves nothing to be heard.
+            is fixed leaves no audible change.
     """
     if not (math.isfinite(amount) and 0.0 <= amount <= 1.0):
         raise UserError(f"--amount is {amount:g}; give a number from 0 (the preset itself) to 1 (any sound)")
@@ -114,11 +114,11 @@ def vary(
     check_presets(run, unit[None], 1)
     held = columns_of(run.parameters, keep)
     if bool(held.all()):
-        raise UserError("--keep holds every parameter, so there is nothing to vary; keep less")
+        raise UserError("--keep fixes every parameter, so there is nothing to vary; keep less")
     metric = LogMelDistance(run.voice, run.settings.sample_rate)
     origin = metric.spectrograms(unit[None])
-    strangers = run.sample(STRANGERS, STRANGER_SEED)
-    reach = float(np.median(pairwise(origin, metric.spectrograms(strangers))))
+    references = run.sample(REFERENCE_SAMPLES, REFERENCE_SEED)
+    reach = float(np.median(pairwise(origin, metric.spectrograms(references))))
     if amount == 0.0:
         same = unit.expand(count, -1).clone()
         return Variations(same, run.encode(same), np.zeros(count), reach, "amount 0 is the preset itself")
@@ -128,7 +128,7 @@ def vary(
     grid = np.arange(len(ends)).repeat(len(SCALES))
     distance = _distances(metric, origin, rays.at(grid, np.tile(SCALES, len(ends)))).reshape(len(ends), -1)
     if distance.max() < SAME:
-        raise UserError(f"what --keep leaves moves the sound by less than {SAME:g} dB; keep less")
+        raise UserError(f"the parameters that --keep leaves change the sound by less than {SAME:g} dB; keep less")
     targets = amount * reach * np.arange(1, count + 1) / count
     chosen, scales = _choose(metric, origin, rays, distance, targets)
     rows = rays.at(chosen, scales)
@@ -138,7 +138,7 @@ def vary(
     remark = ""
     if short:
         remark = f"{short} of {count} stay nearer than asked for: the model moves this preset no further"
-        remark += ", with what is kept" if keep else ""
+        remark += ", with the fixed parameters" if keep else ""
     rows = rows[torch.from_numpy(order)]
     return Variations(rows, run.encode(rows), distances[order], reach, remark)
 
@@ -152,14 +152,14 @@ def _distances(metric: LogMelDistance, origin: Tensor, unit: Tensor) -> NDArray[
 def _choose(
     metric: LogMelDistance, origin: Tensor, rays: _Rays, distance: NDArray[np.float64], targets: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """A ray for each target, and the scale at which it first sounds that far from the preset.
+    """A ray for each target distance, and the first scale at which it is that far from the preset.
 
     The furthest targets choose first, for the fewest rays go so far.
     """
     reaches = np.maximum.accumulate(distance, axis=1)
     free = np.ones(len(distance), dtype=bool)
     chosen = np.zeros(len(targets), dtype=np.intp)
-    heard: list[Tensor] = []
+    chosen_sounds: list[Tensor] = []
     for number in np.argsort(-targets):
         able = free & (reaches[:, -1] >= targets[number])
         pool = np.flatnonzero(able)[:RAYS]
@@ -168,10 +168,10 @@ def _choose(
             pool = left[np.argsort(-reaches[left, -1])[:1]]
         scale = SCALES[np.minimum((reaches[pool] < targets[number]).sum(axis=1), len(SCALES) - 1)]
         sounds = metric.spectrograms(rays.at(pool, scale))
-        apart = pairwise(sounds, torch.stack(heard)).min(axis=1) if heard else np.zeros(len(pool))
+        apart = pairwise(sounds, torch.stack(chosen_sounds)).min(axis=1) if chosen_sounds else np.zeros(len(pool))
         best = int(apart.argmax())
         chosen[number], free[pool[best]] = pool[best], False
-        heard.append(sounds[best])
+        chosen_sounds.append(sounds[best])
     crossing = (reaches[chosen] < targets[:, None]).sum(axis=1)
     far = crossing == len(SCALES)
     high = SCALES[np.minimum(crossing, len(SCALES) - 1)]

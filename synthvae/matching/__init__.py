@@ -1,4 +1,4 @@
-"""From a recording to presets that sound like it: a network that guesses, and searches that go on."""
+"""Preset matching: find presets that sound like a recording, by audio encoder and search."""
 
 from synthvae.matching.engine import Candidate, MatchResult, Progress, match
 from synthvae.matching.target import Target, prepare_target, read_target

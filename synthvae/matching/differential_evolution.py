@@ -1,4 +1,4 @@
-"""Evolution over presets: it needs no gradient, so it sees what gradients cannot, pitch first of all."""
+"""Gradient-free search over presets: differential evolution, basin hopping and CMA-ES, which also find pitch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor
 from synthvae.core.errors import UserError
 from synthvae.matching.objective import Objective
 
-__all__ = ["Population", "adapt_covariance", "hop", "mix"]
+__all__ = ["Population", "adapt_covariance", "basin_hopping", "differential_evolution"]
 
 #: Share of the population towards which differential evolution moves.
 ELITE = 0.12
 #: Shares of the parameters that cross over.
 CROSSED = (0.05, 0.1, 0.3, 0.6, 0.9)
-#: Presets of a hop, and shares of the parameters that are drawn anew in it.
+#: Presets per basin-hopping step, and shares of the parameters that are drawn anew in it.
 HOPS, REDRAWN = 96, (0.02, 0.05, 0.1)
 #: CMA-ES wants its start inside the bounds.
 INSIDE = 1e-3
@@ -40,12 +40,12 @@ class Population(NamedTuple):
         return Population(torch.cat([self.unit, unit]), torch.cat([self.distance, distance]))
 
     def best(self, count: int) -> Population:
-        """So many of the closest, fewer where there are fewer."""
+        """The `count` closest, or all if there are fewer."""
         order = self.distance.argsort(stable=True)[:count]
         return Population(self.unit[order], self.distance[order])
 
     def apart(self, count: int, least: float) -> Tensor:
-        """The closest presets that are unlike each other, at most `count`.
+        """The closest presets that are dissimilar to each other, at most `count`.
 
         Args:
             count: how many.
@@ -60,7 +60,9 @@ class Population(NamedTuple):
         return torch.stack(chosen)
 
 
-def mix(objective: Objective, population: Population, generator: np.random.Generator, until: int) -> Population:
+def differential_evolution(
+    objective: Objective, population: Population, generator: np.random.Generator, until: int
+) -> Population:
     """Differential evolution, "current to one of the best" with factors drawn anew each time.
 
     Zhang and Sanderson, "JADE", IEEE Trans. Evolutionary Computation 13:945, 2009, without its memory.
@@ -95,8 +97,8 @@ def mix(objective: Objective, population: Population, generator: np.random.Gener
     return Population(torch.from_numpy(points).float(), torch.from_numpy(values).float())
 
 
-def hop(objective: Objective, unit: Tensor, generator: np.random.Generator) -> Population:
-    """Presets like one, each with some of its parameters drawn anew over their whole range.
+def basin_hopping(objective: Objective, unit: Tensor, generator: np.random.Generator) -> Population:
+    """Basin hopping: copies of a preset, each with some of its parameters redrawn over their whole range.
 
     Wales and Doye, "Global optimization by basin-hopping", J. Phys. Chem. A 101:5111, 1997.
 

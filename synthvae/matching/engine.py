@@ -1,4 +1,4 @@
-"""From a recording to presets that sound like it."""
+"""Preset matching: search for the presets closest to a recording."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from synthvae.training.run import Run
 __all__ = ["BUDGET", "Candidate", "MatchResult", "Progress", "budget_for", "match"]
 
 BUDGET = 32_000
-"""Renders unless told otherwise, for a target of a second; longer ones get fewer, so that all take as long."""
+"""Default number of renders for a target of a second; longer ones get fewer, so that all take as long."""
 
 FEWEST = 200
 #: Presets that are remembered to choose the answers from.
@@ -40,7 +40,7 @@ NULL_SEED = 2**61 + 7
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a match is.
+    """Progress of a match.
 
     Attributes:
         renders: sounds so far.
@@ -67,7 +67,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An answer.
+    """A matched preset.
 
     Attributes:
         preset: it, with the settings it was rendered with and where it came from.
@@ -84,7 +84,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class MatchResult:
-    """What was found.
+    """Result of a match.
 
     Attributes:
         target: what was to be matched.
@@ -106,7 +106,7 @@ class MatchResult:
 
     @property
     def confidence(self) -> float:
-        """How much of the way from a random preset to the target the best answer went, 0 to 1.
+        """One minus the ratio of the best distance to that of a random preset, 0 to 1.
 
         1 - d / r, with d its distance and r the median distance of random presets. Targets that the Voice itself made
         reach 0.8 to 0.95; `python -m benchmarks match` prints what other sounds reach.
@@ -116,7 +116,7 @@ class MatchResult:
     @property
     def verdict(self) -> str:
         """The confidence in words."""
-        steps = ((0.85, "hardly to be told apart"), (0.7, "close"), (0.5, "related"), (0.3, "a distant relative"))
+        steps = ((0.85, "nearly indistinguishable"), (0.7, "close"), (0.5, "related"), (0.3, "distantly related"))
         return next((words for least, words in steps if self.confidence >= least), "not a sound of this synthesizer")
 
 
@@ -186,7 +186,7 @@ def match(
             spent = time.monotonic() - begun
             progress(Progress(state.renders, budget, spent, seconds, state.best.unit, state.best.distance))
 
-    objective.told = tell
+    objective.on_progress = tell
     null = Population(*_null(objective, len(parameters)))
     archive = _Archive(null)
     objective.keep = archive.add
@@ -216,7 +216,7 @@ def match(
 
 
 class _Archive:
-    """The closest presets that were met, each unlike all others: of those that are alike, the closest."""
+    """The closest presets found, all dissimilar: of similar ones the closest."""
 
     def __init__(self, population: Population) -> None:
         self.unit, self.distance = population.best(KEPT)
@@ -236,7 +236,7 @@ class _Archive:
 
 
 def _null(objective: Objective, parameters: int) -> tuple[Tensor, Tensor]:
-    """Random presets and their distances: what any answer is judged by, and the first that are tried.
+    """Random presets and their distances: the null of every match, and its first candidates.
 
     Raises:
         UserError: if it was stopped before there was anything to answer with.
@@ -245,7 +245,7 @@ def _null(objective: Objective, parameters: int) -> tuple[Tensor, Tensor]:
     try:
         return unit, objective(unit)
     except Stopped:
-        raise UserError("match: stopped before anything was heard; give it more --seconds") from None
+        raise UserError("match: stopped before any sound was rendered; give more --seconds") from None
 
 
 def _starts(target: Target, run: Run | None, index: SoundIndex | None, budget: int, seed: int) -> Tensor | None:

@@ -1,6 +1,6 @@
-"""An index of rendered presets: which of many thousand known sounds lie near a recording, without rendering any.
+"""Index of rendered presets for nearest-neighbour search by sound.
 
-The presets are drawn by number, so that only what was heard of them is kept: 64 numbers each, their places among
+The presets are drawn by number, so that only their embeddings are stored: 64 numbers each, their places among
 sounds (`synthvae.metrics.embeddings.logmel.logmel_embedding`).
 """
 
@@ -38,7 +38,7 @@ BATCH = 128
 
 @dataclass(frozen=True)
 class SoundIndex:
-    """Sounds that are known.
+    """An index of rendered sounds.
 
     Attributes:
         parameters: of the presets.
@@ -51,7 +51,7 @@ class SoundIndex:
     embedding: NDArray[np.float32]
 
     def nearest(self, audio: Tensor, count: int) -> Tensor:
-        """The presets that sound most like a recording, the likeliest first.
+        """The presets most similar to a recording, the closest first.
 
         Args:
             audio: ``(T,)`` at the index's sample rate; what is longer than its sounds is left out.
@@ -61,8 +61,8 @@ class SoundIndex:
             Unit parameters ``(count, P)``.
         """
         samples = round(self.settings.seconds * self.settings.sample_rate)
-        heard = F.pad(audio[:samples], (0, max(0, samples - len(audio))))
-        point = _embed(heard[None], self.settings.sample_rate)[0]
+        sound = F.pad(audio[:samples], (0, max(0, samples - len(audio))))
+        point = _embed(sound[None], self.settings.sample_rate)[0]
         far = np.square(self.embedding - point).sum(axis=1)
         order = np.argsort(far, kind="stable")[:count]
         rows = [uniform_unit(SEED, int(number), 1, len(self.parameters))[0] for number in order]
@@ -70,7 +70,7 @@ class SoundIndex:
 
 
 def index_path(parameters: ParameterSpace, settings: RenderSettings, presets: int = PRESETS) -> Path:
-    """Where an index is kept: ``synthvae`` in ``$XDG_CACHE_HOME`` or ``~/.cache``, named by what it holds."""
+    """Path of an index: ``synthvae`` in ``$XDG_CACHE_HOME`` or ``~/.cache``, named by what it holds."""
     cache = os.environ.get("XDG_CACHE_HOME", "")
     folder = (Path(cache) if os.path.isabs(cache) else Path.home() / ".cache") / "synthvae"
     how = f"{settings.sample_rate}-{settings.seconds:g}-{settings.control_rate}"
@@ -84,7 +84,7 @@ def open_index(
     path: Path | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> SoundIndex:
-    """The index of a parameter space; made, and kept, where there is none.
+    """The index of a parameter space; computed and stored if missing.
 
     Args:
         parameters: of the presets.

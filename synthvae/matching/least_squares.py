@@ -1,9 +1,9 @@
-"""Least squares on the spectrogram: every parameter is tried a little, and one step is made of all that was heard.
+"""Levenberg-Marquardt on spectrograms with finite-difference Jacobians.
 
 Sixty renders say how each band of each frame moves with each parameter, thousands of numbers where a gradient has one a
 parameter. From them comes the step of Levenberg and Marquardt, damped, within the cube, on absolute differences by
-iterative reweighting. The differences span a share of a parameter's range rather than nothing, so that they see past
-the ripples that pitch makes in a spectrogram, where a derivative, right for a few cents, does not.
+iterative reweighting. The differences span a fraction of a parameter's range, so that they smooth over the ripples that
+pitch makes in a spectrogram, where a derivative is only valid for a few cents.
 
 Sources: Levenberg 1944, Quart. Appl. Math. 2:164; Marquardt 1963, J. SIAM 11:431; Holland and Welsch 1977, Commun.
 Statist. A 6:813.
@@ -35,7 +35,7 @@ ROUNDS = 5
 def least_squares(
     objective: Objective, unit: Tensor, until: int, span: float = 0.02, seed: int = 0, patience: int = 4
 ) -> Found:
-    """Go down from a preset until it is at the bottom, or the renders are spent.
+    """Minimise the distance from a preset until convergence, or until the renders are spent.
 
     Args:
         objective: distance to the target.

@@ -1,4 +1,4 @@
-"""Searches for the preset that sounds like a target.
+"""Search strategies for the preset closest to a target.
 
 None of the known ways is enough alone. The gradient through the Voice says where levels, envelopes and waveforms of a
 whole preset have to go at once, but it is blind to pitch: a spectrogram is flat a few cents away from the right one.
@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthvae.matching.differential_evolution import Population, adapt_covariance, hop, mix
+from synthvae.matching.differential_evolution import Population, adapt_covariance, basin_hopping, differential_evolution
 from synthvae.matching.least_squares import least_squares
 from synthvae.matching.objective import GRADIENT_COST, Objective, Stopped
 
-__all__ = ["SEARCHES", "climb", "combined_search", "evolution_search", "random_search"]
+__all__ = ["SEARCHES", "adam_refine", "combined_search", "evolution_search", "random_search"]
 
 #: Steps begin so large, as a share of a parameter's range, and end at a tenth.
 STEP, LAST = 0.03, 0.1
@@ -29,11 +29,11 @@ LONGEST = 30.0
 MEMORY, SQUARE_MEMORY, FLAT = 0.9, 0.98, 1e-3
 
 
-def climb(objective: Objective, unit: Tensor, steps: int) -> Population:
-    """Adam with phases held (`synthvae.synths.voice.Voice.forward`), each preset's gradient clipped.
+def adam_refine(objective: Objective, unit: Tensor, steps: int) -> Population:
+    """Adam with phases held constant (`synthvae.synths.voice.Voice.forward`) and per-preset gradient clipping.
 
     Kingma and Ba, arXiv:1412.6980. Dividing by the root mean square of a parameter's own slope gives each parameter a
-    step of its own, as large where it is hardly heard as where it is heard most.
+    step of its own, as large for a hardly audible parameter as for the most audible one.
 
     Args:
         objective: distance to the target.
@@ -68,7 +68,7 @@ POPULATION = 48
 CLIMBERS, CLIMBS = 4, 40
 #: The best that go down by least squares first, how unlike each other, and the share of the budget for each.
 VALLEYS, UNLIKE, DESCENT = 3, 0.05, 0.1
-#: Spans of the differences in turn, and the share of the budget that a hop's descent may take.
+#: Spans of the differences in turn, and the share of the budget that a basin-hopping step's descent may take.
 SPANS, RETRY = (0.02, 0.05, 0.1), 0.04
 #: Least renders of a descent: a few rounds.
 ROUNDS = 300
@@ -111,7 +111,7 @@ def evolution_search(objective: Objective, parameters: int, seed: int, starts: T
 
 
 def combined_search(objective: Objective, parameters: int, seed: int, starts: Tensor | None = None) -> None:
-    """All of the module's ways in turn, until the budget is spent.
+    """All searches of the module in turn, until the budget is spent.
 
     Arguments as of `random_search`. The ways divide what the objective's budget leaves, or 10,000 renders.
     """
@@ -122,17 +122,17 @@ def combined_search(objective: Objective, parameters: int, seed: int, starts: Te
     try:
         tried = draws if starts is None else torch.cat([starts, draws])
         population = Population(tried, objective(tried)).best(POPULATION)
-        population = mix(objective, population, generator, begun + round(MIXED * budget))
+        population = differential_evolution(objective, population, generator, begun + round(MIXED * budget))
         steps = min(CLIMBS, round(CLIMBED * budget) // (GRADIENT_COST * CLIMBERS))
         if steps:
-            climbed = climb(objective, population.apart(CLIMBERS, UNLIKE), steps)
-            population = population.with_more(*climbed)
+            refined = adam_refine(objective, population.apart(CLIMBERS, UNLIKE), steps)
+            population = population.with_more(*refined)
         for unit in population.apart(VALLEYS, UNLIKE):
             least_squares(objective, unit, objective.renders + max(ROUNDS, round(DESCENT * budget)), seed=seed)
         turn = 0
         while objective.best is not None:
             turn += 1
-            nearest = hop(objective, objective.best.unit, generator).best(1).unit[0]
+            nearest = basin_hopping(objective, objective.best.unit, generator).best(1).unit[0]
             until = objective.renders + max(ROUNDS, round(RETRY * budget))
             least_squares(objective, nearest, until, SPANS[turn % len(SPANS)], seed + turn, patience=2)
     except Stopped:

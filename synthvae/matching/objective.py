@@ -1,4 +1,4 @@
-"""How far presets sound from a target, how that changes with every parameter, and how many sounds it took."""
+"""Objective of matching: distance of presets to a target, its gradient, and a count of renders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAR = 1e3
 
 
 class Stopped(Exception):  # noqa: N818 - no error: the budget is spent
-    """The budget is spent, or someone asked to stop."""
+    """The budget is spent, or a stop was requested."""
 
 
 class Found(NamedTuple):
@@ -37,7 +37,7 @@ class Found(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """Presets' distances, and where in time and pitch they lie.
+    """Distances of presets, and the spectrogram differences behind them.
 
     Attributes:
         distance: ``(B,)`` in dB.
@@ -54,14 +54,14 @@ class Objective:
     Attributes:
         renders: sounds rendered so far; one with its gradient counts as `GRADIENT_COST`.
         best: the closest preset so far.
-        told: called after every batch with the objective itself.
+        on_progress: called after every batch with the objective itself.
         keep: called after every batch with the presets ``(B, P)`` and their distances ``(B,)``.
     """
 
     def __init__(
         self, voice: Voice, target: Tensor, stop: Callable[[], bool] = lambda: False, budget: int | None = None
     ) -> None:
-        """Begin with nothing rendered.
+        """Start with no renders.
 
         Args:
             voice: renders as long as the target is.
@@ -77,7 +77,7 @@ class Objective:
         self.share = torch.cat([torch.full((t.numel(),), 1.0 / (len(self.target) * t.numel())) for t in self.target])
         self.renders = 0
         self.best: Found | None = None
-        self.told: Callable[[Objective], object] = lambda objective: None
+        self.on_progress: Callable[[Objective], object] = lambda objective: None
         self.keep: Callable[[Tensor, Tensor], object] = lambda unit, distance: None
 
     @property
@@ -111,8 +111,8 @@ class Objective:
         if self._allow(1) < len(unit):
             raise Stopped
         with torch.no_grad():
-            heard = self.spectra.spectrograms(self.voice(unit))
-            difference = torch.cat([(a - b).flatten(1) for a, b in zip(heard, self.target, strict=True)], 1)
+            spectra = self.spectra.spectrograms(self.voice(unit))
+            difference = torch.cat([(a - b).flatten(1) for a, b in zip(spectra, self.target, strict=True)], 1)
             distance = difference.abs() @ self.share
         distance = torch.where(distance.isfinite(), distance, FAR)
         self._note(unit, distance, len(unit))
@@ -137,7 +137,7 @@ class Objective:
         return torch.where(distance.isfinite(), distance, FAR)
 
     def _allow(self, cost: int) -> int:
-        """How many presets may be rendered at this cost."""
+        """Number of presets that may be rendered at this cost."""
         if self.stop():
             raise Stopped
         allowed = max(0, self.left) // cost
@@ -151,4 +151,4 @@ class Objective:
         if self.best is None or distance[nearest] < self.best.distance:
             self.best = Found(unit[nearest].detach().clone(), float(distance[nearest]))
         self.keep(unit.detach(), distance)
-        self.told(self)
+        self.on_progress(self)

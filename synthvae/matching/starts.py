@@ -1,4 +1,4 @@
-"""Where a search begins: with presets that are known to sound alike, and with what a network hears in the recording."""
+"""Starting points of a search: neighbours in the index, and outputs of the audio encoder."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def starts_of_index(target: Target, index: SoundIndex, budget: int) -> Tensor:
 
 
 def starts_of_encoder(target: Target, run: Run, encoder: AudioEncoder, budget: int, seed: int) -> Tensor:
-    """What an encoder answers, decoded: its mean, and draws from its Gaussian, ``(S, P)``.
+    """The encoder's output, decoded: its mean, and draws from its Gaussian, ``(S, P)``.
 
     Raises:
         ValueError: if the target has another sample rate than the encoder's.
     """
     if target.sample_rate != encoder.sample_rate:
-        raise ValueError(f"the encoder hears {encoder.sample_rate} Hz, the target has {target.sample_rate} Hz")
+        raise ValueError(f"the encoder takes {encoder.sample_rate} Hz, the target has {target.sample_rate} Hz")
     count = min(MOST, max(4, round(OF_ENCODER * budget)))
     audio = F.pad(target.audio, (0, max(0, encoder.samples - len(target.audio))))
     mean, deviation = encoder.encode(audio[None])

@@ -1,4 +1,4 @@
-"""A recording as something to be matched: mono, trimmed, resampled, at a level the Voice has."""
+"""Preparation of a recording as target of a match: mono, trimmed, resampled, at a level of the Voice."""
 
 from __future__ import annotations
 

@@ -9,7 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from synthvae.matching.differential_evolution import HOPS, Population, adapt_covariance, hop, mix
+from synthvae.matching.differential_evolution import (
+    HOPS,
+    Population,
+    adapt_covariance,
+    basin_hopping,
+    differential_evolution,
+)
 from synthvae.matching.objective import Stopped
 
 WANTED = torch.tensor([0.3, 0.8, 0.5, 0.1, 0.95])
@@ -47,7 +53,7 @@ def test_a_mixed_population_gets_nearer_and_never_worse():
     bowl = Bowl(10**6)
     unit = start(24)
     before = Population(unit, bowl(unit))
-    after = mix(bowl, before, np.random.default_rng(0), until=2500)
+    after = differential_evolution(bowl, before, np.random.default_rng(0), until=2500)
     assert (after.distance <= before.distance).all()
     assert float(after.distance.min()) < 0.05 < float(before.distance.min())
     assert torch.allclose(after.distance, (after.unit - WANTED).norm(dim=1), atol=1e-6)
@@ -56,13 +62,13 @@ def test_a_mixed_population_gets_nearer_and_never_worse():
 def test_three_presets_cannot_mix():
     bowl = Bowl(10)
     population = Population(start(3), bowl(start(3)))
-    assert mix(bowl, population, np.random.default_rng(0), until=10**6) is population
+    assert differential_evolution(bowl, population, np.random.default_rng(0), until=10**6) is population
 
 
 def test_a_hop_changes_some_parameters_and_leaves_the_others():
     bowl = Bowl(10**6)
     unit = torch.full((5,), 0.5)
-    found = hop(bowl, unit, np.random.default_rng(0))
+    found = basin_hopping(bowl, unit, np.random.default_rng(0))
     changed = (found.unit != unit).sum(1)
     assert len(found.unit) == HOPS
     assert changed.min() >= 1

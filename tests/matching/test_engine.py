@@ -120,7 +120,7 @@ def test_a_sound_of_the_index_is_matched_at_once(small_voice: Voice, tmp_path: P
     result = match(Target("known", small_voice(known)[0], 16000, ()), VOICE_63, index=index, budget=300)
     assert result.candidates[0].distance < 1e-3
     assert result.confidence > 0.99
-    assert result.verdict == "hardly to be told apart"
+    assert result.verdict == "nearly indistinguishable"
 
 
 def test_a_longer_target_gets_fewer_renders():

@@ -7,7 +7,7 @@ import statistics
 import pytest
 import torch
 
-from synthvae.matching.local import SEARCHES, climb
+from synthvae.matching.local import SEARCHES, adam_refine
 from synthvae.matching.objective import Objective
 from synthvae.synths.voice.voice import Voice
 
@@ -55,13 +55,13 @@ def test_the_combined_search_beats_random_draws(small_voice: Voice):
     assert statistics.median(ratios) < 0.75
 
 
-def test_climbing_gets_nearer(small_voice: Voice):
+def test_adam_refinement_reduces_the_distance(small_voice: Voice):
     generator = torch.Generator().manual_seed(3)
     wanted = 0.2 + 0.6 * torch.rand(63, generator=generator)
     objective = Objective(small_voice, small_voice(wanted[None])[0])
     start = (wanted + 0.08 * torch.randn(3, 63, generator=generator)).clamp(0.0, 1.0)
     before = objective(start)
-    after = climb(objective, start, 25)
+    after = adam_refine(objective, start, 25)
     assert (after.distance <= before + 1e-4).all()
     assert float(after.distance.mean()) < 0.9 * float(before.mean())
     assert torch.allclose(objective(after.unit), after.distance, atol=1e-4)

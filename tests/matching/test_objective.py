@@ -61,7 +61,7 @@ def test_the_best_is_kept_and_everyone_is_told(small_voice: Voice, target: Tenso
     objective = Objective(small_voice, target)
     told: list[int] = []
     kept: list[Tensor] = []
-    objective.told = lambda state: told.append(state.renders)
+    objective.on_progress = lambda state: told.append(state.renders)
     objective.keep = lambda unit, distance: kept.append(distance)
     unit = torch.rand(100, 63, generator=torch.Generator().manual_seed(2))
     distance = objective(unit)
