@@ -1,11 +1,11 @@
-"""What a sound is like, in numbers with names: brightness, noisiness, movement, envelope, pitch.
+"""Audio descriptors: brightness, noisiness, modulation, envelope, pitch.
 
 The set follows Peeters, Giordano, Susini, Misdariis and McAdams, "The Timbre Toolbox", JASA 130:2902, 2011: of a
 descriptor that moves, the median and the interquartile range over frames. Only loud frames count
-(`synthvae.audio.pitch.loud_frames`): a spectrum nobody hears has no timbre. Where frequency is an axis it is in
-octaves, as in MPEG-7's AudioSpectrumCentroid and AudioSpectrumSpread (ISO/IEC 15938-4), because that is how it is
-heard. A sound is taken without its mean and its spectrum without the two lowest bins, where a mean that drifts would
-lie (below 43 Hz at 44.1 kHz): neither is heard, and both would rule the moments.
+(`synthvae.audio.pitch.loud_frames`): an inaudible spectrum has no timbre. Where frequency is an axis it is in
+octaves, a perceptual scale, as in MPEG-7's AudioSpectrumCentroid and AudioSpectrumSpread (ISO/IEC 15938-4). The mean
+of a sound and the two lowest bins of its spectrum (below 43 Hz at 44.1 kHz), where a drifting mean would be, are left
+out: they are inaudible, and would dominate the moments.
 
 Skewness and kurtosis are compressed: of a tone with a trace of noise they run into the hundreds and ten thousands, and
 any comparison by standard deviations would be of such tones alone.
@@ -69,7 +69,7 @@ def change(values: Array) -> float:
 
 
 def wavering(values: Array, seconds: float, shallowest: float, band: tuple[float, float]) -> float | None:
-    """How deep a regular modulation is.
+    """Depth of a periodic modulation.
 
     The peaks that stand out by at least `shallowest` (their prominence, as `scipy.signal.find_peaks` has it) have to
     be three or more and evenly spaced. A decay or a glide, however steep, has no such peaks, which a spectrum of the
@@ -144,7 +144,7 @@ EFFECTIVE = 0.4
 TREMOLO = (4.0, 20.0)
 """Rates of a tremolo in Hz: slower, a spectrum cannot tell a modulation from a decay; 20 is the fastest LFO."""
 
-#: Where there is no frequency the middle of what is heard stands for it, 1 kHz, so as to be far from nothing.
+#: Where there is no frequency the middle of the audible part stands for it, 1 kHz, so as to be far from nothing.
 NEUTRAL = math.log2(1000.0)
 
 #: Silence, in dB.
@@ -156,7 +156,7 @@ _BATCH = 8  # sounds at a time: a spectrogram of a second is 0.7 MB
 Array = NDArray[np.float64]
 #: The envelope falls by 20 dB in its decay; so much is the shortest that ISO 3382-1 takes a reverberation from (T20).
 DECAY = 20.0
-#: dB below the envelope's maximum that are heard beside it, as in `synthvae.audio.pitch.loud_frames`.
+#: dB below the envelope's maximum that are audible next to it, as in `synthvae.audio.pitch.loud_frames`.
 HEARD = 40.0
 #: Depth from which there is a vibrato, in semitones, and a tremolo, in dB.
 SHALLOWEST_VIBRATO, SHALLOWEST_TREMOLO = 0.3, 3.0
@@ -348,9 +348,9 @@ def _crossings(audio: Tensor, sample_rate: int) -> Tensor:
 
 def _over_frames(values: Tensor, loud: Tensor) -> Tensor:
     """Median and interquartile range over frames of ``(B, F, C)``, in turn, ``(B, 2 C)``."""
-    heard = torch.where(loud[..., None], values, torch.nan)
+    loud_values = torch.where(loud[..., None], values, torch.nan)
     quarters = torch.tensor([0.25, 0.5, 0.75], dtype=values.dtype)
-    low, middle, high = heard.nanquantile(quarters, dim=1)
+    low, middle, high = loud_values.nanquantile(quarters, dim=1)
     return torch.stack((middle, high - low), 2).flatten(1)
 
 
@@ -428,7 +428,7 @@ PRESET_DESCRIPTORS: dict[str, Descriptor] = {
         Descriptor("pitch", "Hz", "median fundamental frequency, none where most of the sound has no pitch from 30 Hz"),
         Descriptor("note", "MIDI", "the note nearest to the pitch, 60 is C4"),
         Descriptor("cents", "cents", "from that note up to the pitch, -50 to 50"),
-        Descriptor("brightness", "Hz", "centre of the spectrum, median over what is heard"),
+        Descriptor("brightness", "Hz", "centre of the spectrum, median over the audible part"),
         Descriptor("noisiness", "", "aperiodicity: noise's share of the power, 0 to 1"),
         Descriptor("attack", "s", "time from 10 % to 90 % of the envelope's maximum"),
         Descriptor("decay", "s", "time from the envelope's maximum until it is 20 dB below for good, none where never"),
@@ -454,17 +454,17 @@ class Measures:
 
     Attributes:
         descriptors: a value for each of `PRESET_DESCRIPTORS`.
-        heard: whether it is not silent.
+        audible: whether it is not silent.
         flatness: of the spectrum, in dB, near 0 for noise.
         spread: of the power around its centre, in octaves.
-        unsteadiness: interquartile range of the level over what is heard, in dB.
-        fall: from the envelope's maximum to the last fifth of what is heard, in dB.
+        unsteadiness: interquartile range of the level over the audible part, in dB.
+        fall: from the envelope's maximum to the last fifth of the audible part, in dB.
         span: range of the pitch, 5th to 95th percentile, in semitones; 0 where not pitched.
         subsonic: whether it is periodic at a frequency too low to be a pitch.
     """
 
     descriptors: dict[str, float | None]
-    heard: bool
+    audible: bool
     flatness: float = 0.0
     spread: float = 0.0
     unsteadiness: float = 0.0
@@ -495,8 +495,8 @@ def _measure(sound: Tensor, sample_rate: int, pitch: Pitch, row: int, timbres: A
     envelopes, seconds = power_envelope(still[None], sample_rate)
     power = envelopes[0].numpy()
     envelope = 10.0 * np.log10(np.maximum(power / power.max(), 1e-30))
-    heard = np.flatnonzero(envelope >= -HEARD)
-    loud = envelope[heard[0] : heard[-1] + 1]
+    audible = np.flatnonzero(envelope >= -HEARD)
+    loud = envelope[audible[0] : audible[-1] + 1]
     pitched = bool(pitch.pitched[row])
     noisiness, subsonic = column["aperiodicity"], False
     if not pitched:
@@ -557,7 +557,7 @@ def _decay(envelope: Array, seconds: float) -> float | None:
 
 
 def _brightness_track(still: Tensor, sample_rate: int) -> Array:
-    """Centre of the power over log2 of the frequency in Hz, of every frame that is heard, ``(F,)``: none of silence."""
+    """Centre of the power over log2 of the frequency in Hz, of every audible frame, ``(F,)``: none of silence."""
     bins = stft(still[None])[0, LOWEST_BIN:].abs().square().T
     power = bins.sum(1)
     loud = loud_frames(power[None] * (2.0 / (N_FFT * WINDOW_POWER)))[0]

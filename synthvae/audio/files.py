@@ -1,4 +1,4 @@
-"""WAV and FLAC files that samplers read: exact samples, loop points, and a stamp that says what they were made from."""
+"""WAV and FLAC files for samplers: exact samples, loop points, and a stamp with their origin."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _BITS = {"int16": 16, "int24": 24}
 _STAMP = re.compile(r"synthvae export, made from ([0-9a-f]{16}), samples ([0-9a-f]{16})")
 
 _LOOP_FORWARD = 0
-_NEAR = 0.05  # semitones, which are not heard
+_NEAR = 0.05  # semitones, which are inaudible
 
 
 SAMPLE_FORMATS = ("float", "int16")
@@ -46,7 +46,7 @@ SAMPLE_FORMATS = ("float", "int16")
 
 @dataclass(frozen=True)
 class SamplerData:
-    """What a sampler wants to know of a sample, in a WAV's ``smpl`` chunk.
+    """Sampler metadata of a WAV's ``smpl`` chunk.
 
     Attributes:
         pitch: of the sample, a MIDI number with its fraction.
@@ -59,7 +59,7 @@ class SamplerData:
 
 @dataclass(frozen=True)
 class Stamp:
-    """What is written into a file besides its samples.
+    """Metadata written into a file besides its samples.
 
     Attributes:
         title: of the sound, for people.
@@ -140,7 +140,7 @@ def check_flac(sample_rate: int, sample_format: str) -> None:
 
 
 def has_stamp(path: Path, source: str) -> bool:
-    """Whether a file was made from `source` and nobody has changed its samples since.
+    """Whether a file was made from `source` and its samples are unchanged.
 
     Args:
         path: a WAV or FLAC file, or whatever lies under that name.
@@ -150,7 +150,7 @@ def has_stamp(path: Path, source: str) -> bool:
 
 
 def read_stamp(path: Path) -> str | None:
-    """What a file was made from; None where it is not one of ours, or its samples have been changed since."""
+    """The origin of a file; None if it has no stamp, or its samples have been changed."""
     try:
         with soundfile.SoundFile(path) as file:
             stamp = _STAMP.search(file.comment)

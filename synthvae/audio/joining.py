@@ -1,4 +1,4 @@
-"""Sounds one after the other, as one."""
+"""Concatenation of sounds with silence in between."""
 
 from __future__ import annotations
 

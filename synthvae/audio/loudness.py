@@ -1,4 +1,4 @@
-"""How loud a sound is: Recommendation ITU-R BS.1770-4, on which EBU R 128 rests, by the package pyloudnorm.
+"""Integrated loudness: Recommendation ITU-R BS.1770-4, on which EBU R 128 rests, by the package pyloudnorm.
 
 Ours only adds what a bank of presets meets and a broadcaster does not: sounds shorter than a block, and low rates.
 """

@@ -1,4 +1,4 @@
-"""The fundamental frequency of sounds, and whether they have one: YIN with its aperiodicity.
+"""Fundamental frequency of sounds, by YIN with its aperiodicity.
 
 With d(l) the squared difference between a window and itself l samples later, summed over the window, a sound of
 period P has d(P) = 0. YIN divides d by its mean over shorter lags, d'(l) = d(l) / mean of d over (0, l], and takes the
@@ -47,10 +47,10 @@ DEEP = 0.1
 up: noise raises all troughs, and above a threshold that stands still the deepest of all decides, at any multiple."""
 
 QUIET = 1e-8
-"""Mean square of -80 dB, the floor of the log-mel spectrogram: quieter frames are not heard."""
+"""Mean square of -80 dB, the floor of the log-mel spectrogram: quieter frames are inaudible."""
 
 RANGE = 1e-4
-"""Frames more than 40 dB below the loudest of their sound are not heard beside it."""
+"""Frames more than 40 dB below the loudest of their sound are masked by it."""
 
 STEP = 0.02
 """Seconds between frames."""
@@ -155,7 +155,7 @@ def track_pitch(audio: NDArray[np.floating] | Tensor, sample_rate: int) -> Pitch
 
 
 def f0_error_cents(target: Pitch, reconstruction: Pitch) -> Measured:
-    """How far the fundamental frequency of each reconstruction is from its target's.
+    """Error of the fundamental frequency of each reconstruction, in cents.
 
     Args:
         target: of N sounds.
@@ -176,7 +176,7 @@ def f0_error_cents(target: Pitch, reconstruction: Pitch) -> Measured:
 
 
 def loud_frames(power: Tensor) -> Tensor:
-    """Which frames of a sound are heard: above -80 dB, and within 40 dB of the loudest.
+    """Mask of the audible frames of a sound: above -80 dB, and within 40 dB of the loudest.
 
     Args:
         power: mean squares ``(N, F)``.

@@ -1,4 +1,4 @@
-"""Recordings from outside: any rate, any number of channels, any format that libsndfile reads, or one clear line."""
+"""Reading of recordings: any rate, number of channels and format that libsndfile supports."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FORMATS = "WAV, FLAC, OGG, MP3 or AIFF"
 
 
 class Recording(NamedTuple):
-    """A sound from outside, known to be finite and not silent where it was read or mixed here.
+    """A recording, checked to be finite and not silent.
 
     Attributes:
         audio: ``(T,)``, full scale is 1.

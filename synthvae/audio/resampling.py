@@ -1,4 +1,4 @@
-"""Another sample rate, by the library soxr with the filter that librosa takes by default."""
+"""Resampling by the library soxr, with librosa's default filter."""
 
 from __future__ import annotations
 

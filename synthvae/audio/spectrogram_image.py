@@ -1,4 +1,4 @@
-"""Small pictures of sounds."""
+"""Spectrogram thumbnails."""
 
 from __future__ import annotations
 

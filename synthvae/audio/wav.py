@@ -1,4 +1,4 @@
-"""WAV files: the bytes that every writer here shares.
+"""WAV file format: RIFF chunks.
 
 Ours, because SciPy's writer has neither 24 bits nor chunks beside the samples, and libsndfile puts the time of day into
 files of floats, so that the same sound would never be the same file twice. The chunks are those of "Multimedia

@@ -1,4 +1,4 @@
-"""A bank of presets that people search by word, by number and by ear: one SQLite file."""
+"""Preset bank in one SQLite file, with text, descriptor and audio-similarity search."""
 
 from synthvae.bank.bank import Bank
 from synthvae.bank.database import default_path

@@ -1,4 +1,4 @@
-"""What a bank keeps of a preset's sound: its name and descriptors, a picture, and a point among other sounds."""
+"""Analysis of a preset's sound for the bank: name, descriptors, thumbnail and embedding."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from synthvae.synths.settings import RenderSettings
 from synthvae.synths.voice.parameters import VOICE_78
 from synthvae.synths.voice.voice import Voice
 
-__all__ = ["EMBEDDED", "LONGEST", "Heard", "distances", "embed", "hear"]
+__all__ = ["EMBEDDED", "LONGEST", "Analysed", "analyse", "distances", "embed"]
 
 Array = NDArray[np.float64]
 
@@ -42,8 +42,8 @@ LONGEST = 60.0
 _RENDERING = threading.Lock()  # a Voice of many presets wants all cores as it is
 
 
-class Heard(NamedTuple):
-    """What was made of one sound.
+class Analysed(NamedTuple):
+    """Result of the analysis of one sound.
 
     Attributes:
         name: see `synthvae.naming`.
@@ -58,7 +58,7 @@ class Heard(NamedTuple):
     embedding: Array
 
 
-def hear(presets: list[Preset]) -> list[Heard]:
+def analyse(presets: list[Preset]) -> list[Analysed]:
     """Render presets and measure their sounds.
 
     Args:
@@ -68,18 +68,18 @@ def hear(presets: list[Preset]) -> list[Heard]:
     unit = np.stack([VOICE_78.normalise(_all_values(preset)) for preset in presets])
     with _RENDERING, torch.inference_mode():
         audio = _voice(settings)(torch.from_numpy(unit.astype(np.float32)))
-    heard = []
+    analysed = []
     with threadpool_limits(1, "openmp"):  # as name_sounds does
         for row, named in zip(audio, name_sounds(audio, settings.sample_rate), strict=True):
             sound = Recording(row.numpy(), settings.sample_rate)
-            heard.append(
-                Heard(named.name, named.descriptors, spectrogram_png(sound.audio, sound.sample_rate), embed(sound))
+            analysed.append(
+                Analysed(named.name, named.descriptors, spectrogram_png(sound.audio, sound.sample_rate), embed(sound))
             )
-    return heard
+    return analysed
 
 
 def embed(sound: Recording) -> Array:
-    """A point among sounds, by `synthvae.metrics.embeddings.logmel.logmel_embedding` of its log-mel.
+    """Embedding of a sound by `synthvae.metrics.embeddings.logmel.logmel_embedding` of its log-mel.
 
     The sound is taken at 44.1 kHz, without the silence before and after it, at one level, and without what lies 50 dB
     below its loudest point: a recording, whatever its gain, its pauses and its noise, lies where the sound itself lies.

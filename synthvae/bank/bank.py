@@ -1,4 +1,4 @@
-"""The bank: presets in, presets out by word, by number and by ear."""
+"""Preset bank with text, descriptor and audio-similarity search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.audio.recordings import Recording
-from synthvae.bank.analysis import EMBEDDED, LONGEST, Heard, distances, embed, hear
+from synthvae.bank.analysis import EMBEDDED, LONGEST, Analysed, analyse, distances, embed
 from synthvae.bank.database import Database
 from synthvae.bank.entries import Entry, all_values, bank_name, checked_tags, content_hash
 from synthvae.bank.queries import Added, Row, find_hash, find_number, insert, order, read_embedding, read_entries, where
@@ -57,7 +57,7 @@ class Bank:
     # -- adding --------------------------------------------------------------------------------------
 
     def add(self, preset: Preset, name: str | None = None, tags: Iterable[str] = ()) -> Added:
-        """Render a preset at its settings, measure it, and keep it.
+        """Render a preset at its settings, analyse it, and store it.
 
         Args:
             preset: any preset of the Voice.
@@ -110,15 +110,17 @@ class Bank:
 
     def _add_batch(self, rows: list[Row]) -> list[Added]:
         """Render and measure what is not there yet, outside the transaction, which others wait for; then write."""
-        heard: dict[str, Heard] = {}
+        analysed: dict[str, Analysed] = {}
         while True:  # again if another process removed what was there
             with self._database.read() as connection:
                 wanted = {row.hash: row.preset for row in rows if not find_hash(connection, row.hash)}
-            wanted = {digest: preset for digest, preset in wanted.items() if digest not in heard}
-            heard |= zip(wanted, hear(list(wanted.values())), strict=True) if wanted else ()
+            wanted = {digest: preset for digest, preset in wanted.items() if digest not in analysed}
+            analysed |= zip(wanted, analyse(list(wanted.values())), strict=True) if wanted else ()
             with self._database.write() as connection:
-                if all(row.hash in heard or find_hash(connection, row.hash) for row in rows):
-                    return [find_hash(connection, row.hash) or insert(connection, row, heard[row.hash]) for row in rows]
+                if all(row.hash in analysed or find_hash(connection, row.hash) for row in rows):
+                    return [
+                        find_hash(connection, row.hash) or insert(connection, row, analysed[row.hash]) for row in rows
+                    ]
 
     # -- finding -------------------------------------------------------------------------------------
 
@@ -145,7 +147,7 @@ class Bank:
         limit: int | None = None,
         sort: str | None = None,
     ) -> tuple[Entry, ...]:
-        """Presets that fit everything that is asked for.
+        """Presets that match all given conditions.
 
         Args:
             text: words that each occur in the name or in a tag, in any order and whatever their capitals.
@@ -196,7 +198,7 @@ class Bank:
         return bytes(row[0])
 
     def embedding(self, which: int | str) -> Array:
-        """A preset's place among sounds, ``(64,)``; see `synthvae.bank.analysis.embed`.
+        """A preset's embedding, ``(64,)``; see `synthvae.bank.analysis.embed`.
 
         Raises:
             UserError: as `get`.
@@ -218,7 +220,7 @@ class Bank:
     # -- changing ------------------------------------------------------------------------------------
 
     def tag(self, which: int | str, *tags: str) -> Entry:
-        """Give a preset tags; those it has already it keeps.
+        """Add tags to a preset.
 
         Returns:
             The preset as it is now.
@@ -229,7 +231,7 @@ class Bank:
         return self.retag(which, add=tags)
 
     def untag(self, which: int | str, *tags: str) -> Entry:
-        """Take tags from a preset; those it has not do not matter.
+        """Remove tags from a preset; missing ones are ignored.
 
         Returns:
             The preset as it is now.
@@ -240,7 +242,7 @@ class Bank:
         return self.retag(which, remove=tags)
 
     def retag(self, which: int | str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Entry:
-        """Give and take tags at once.
+        """Add and remove tags in one transaction.
 
         Raises:
             UserError: as `tag`.
@@ -255,7 +257,7 @@ class Bank:
             return read_entries(connection, [number])[0]
 
     def rename(self, which: int | str, name: str) -> Entry:
-        """Give a preset another name.
+        """Rename a preset.
 
         Returns:
             The preset as it is now.
@@ -270,7 +272,7 @@ class Bank:
             return read_entries(connection, [number])[0]
 
     def remove(self, *which: int | str) -> tuple[Entry, ...]:
-        """Take presets out, all or, if one of them is not there, none.
+        """Remove presets; none if one of them is missing.
 
         Returns:
             What they were.
@@ -338,14 +340,14 @@ def _point(like: Recording | Preset | Array | None) -> Array | None:
     if isinstance(like, Recording):
         return embed(like)
     if isinstance(like, Preset):
-        return hear([_row(like, (), "--like").preset])[0].embedding
+        return analyse([_row(like, (), "--like").preset])[0].embedding
     if like.shape != (EMBEDDED,):
         raise ValueError(f"expected an embedding of shape ({EMBEDDED},), got {like.shape}; give a Recording otherwise")
     return like
 
 
 def _row(preset: Preset, tags: Iterable[str], source: str) -> Row:
-    """A preset ready to be kept, known to be one that can be.
+    """A validated preset, ready to be stored.
 
     Raises:
         UserError: see `Bank.add_all`.

@@ -1,4 +1,4 @@
-"""The bank's file: what it has to be to be opened, its tables, and reads and writes that share it in peace.
+"""The bank's SQLite file: format check, tables, and concurrent reads and writes.
 
 SQLite in WAL mode: readers never wait, and writers wait for each other. A write begins with ``BEGIN IMMEDIATE``, so
 that it waits before it has read anything; one that began as a reader could not wait, its picture being out of date.
@@ -57,7 +57,7 @@ TABLES = (
 
 
 def default_path() -> Path:
-    """Where the bank is if nobody says otherwise.
+    """Default path of the bank.
 
     ``$SYNTHVAE_BANK``, else ``synthvae/bank.sqlite`` in ``$XDG_DATA_HOME`` or ``~/.local/share``.
     """
@@ -68,7 +68,7 @@ def default_path() -> Path:
 
 
 class Database:
-    """A bank's file, known to be one.
+    """A bank's file, checked to be one.
 
     Args:
         path: the file.
@@ -91,7 +91,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one picture of the bank, whatever is written meanwhile."""
+        """A read connection with a consistent snapshot of the bank."""
         with self._told(), closing(self._connect("rw")) as connection:
             connection.execute("BEGIN")
             self._check(connection)
@@ -100,7 +100,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """A connection whose changes are made together when the block ends, and not at all if it fails."""
+        """A write connection; changes are committed when the block ends, and rolled back if it fails."""
         with self._told(), closing(self._connect("rw")) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -178,6 +178,6 @@ def _marks(connection: sqlite3.Connection) -> tuple[int, int]:
 
 
 def _is_blank(connection: sqlite3.Connection) -> bool:
-    """Whether nobody has made anything of the file yet."""
+    """Whether the file is empty."""
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     return tables == 0 and _marks(connection) == (0, 0)

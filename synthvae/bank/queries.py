@@ -1,4 +1,4 @@
-"""What a bank asks its file: SQL, and entries made of the answers."""
+"""SQL queries of the bank, and entries from their rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
-from synthvae.bank.analysis import Heard
+from synthvae.bank.analysis import Analysed
 from synthvae.bank.entries import COLUMNS, Entry
 from synthvae.core.checks import is_number, shown
 from synthvae.core.errors import UserError
@@ -45,7 +45,7 @@ class UnknownPresetError(UserError):
 
 
 class Row(NamedTuple):
-    """A preset to be kept.
+    """A preset to be stored.
 
     Attributes:
         preset: its name may be empty.
@@ -61,7 +61,7 @@ class Row(NamedTuple):
 
 
 class Added(NamedTuple):
-    """What became of a preset that was added.
+    """Result of adding a preset.
 
     Attributes:
         id: its number in the bank.
@@ -75,7 +75,7 @@ class Added(NamedTuple):
 
 
 def find_number(connection: Connection, which: int | str, path: Path) -> int:
-    """The number of the one preset that is meant.
+    """Resolve a number or name to the number of one preset.
 
     Raises:
         UnknownPresetError: if there is none; names the bank at `path`.
@@ -105,19 +105,19 @@ def find_hash(connection: Connection, digest: str) -> Added | None:
     return Added(row[0], row[1], False) if row else None
 
 
-def insert(connection: Connection, row: Row, heard: Heard) -> Added:
-    """Keep a preset and what was made of its sound."""
-    name = row.preset.name or heard.name
+def insert(connection: Connection, row: Row, analysed: Analysed) -> Added:
+    """Store a preset and the analysis of its sound."""
+    name = row.preset.name or analysed.name
     columns = {
         "hash": row.hash,
         "name": name,
         "values": json.dumps(row.values),
-        "descriptors": json.dumps(heard.descriptors),
+        "descriptors": json.dumps(analysed.descriptors),
         **row.preset.settings.to_dict(),
         "origin": json.dumps(dict(row.preset.origin)),
         "added": datetime.now(UTC).isoformat(timespec="seconds"),
-        "thumbnail": heard.thumbnail,
-        "embedding": heard.embedding.astype("<f4").tobytes(),
+        "thumbnail": analysed.thumbnail,
+        "embedding": analysed.embedding.astype("<f4").tobytes(),
     }
     names, places = ", ".join(f'"{column}"' for column in columns), ", ".join("?" * len(columns))
     cursor = connection.execute(f"INSERT INTO presets ({names}) VALUES ({places})", tuple(columns.values()))
@@ -148,7 +148,7 @@ def read_entries(connection: Connection, numbers: Sequence[int]) -> list[Entry]:
 def where(
     text: str | None, ranges: Mapping[str, tuple[float | None, float | None]], tags: Sequence[str]
 ) -> tuple[str, list[object]]:
-    """The ``WHERE`` of a search, and what its places hold."""
+    """The ``WHERE`` clause of a search, and its parameters."""
     conditions: list[str] = []
     values: list[object] = []
     for word in (text or "").casefold().split():

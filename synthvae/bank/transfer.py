@@ -1,4 +1,4 @@
-"""Banks as JSON: one document that another bank can take in."""
+"""Export and import of banks as JSON."""
 
 from __future__ import annotations
 

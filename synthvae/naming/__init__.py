@@ -1,4 +1,4 @@
-"""Names and descriptors that are measured of sounds: what a preset is called when nobody has named it."""
+"""Automatic names of presets from descriptors of their sounds."""
 
 from synthvae.naming.sounds import Named, name_sounds
 

@@ -1,4 +1,4 @@
-"""Sounds in, names and descriptors out."""
+"""Names and descriptors of sounds."""
 
 from __future__ import annotations
 

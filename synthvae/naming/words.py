@@ -1,4 +1,4 @@
-"""Measures to words.
+"""Words for descriptors.
 
 Every threshold is read off 1,024 uniform presets of `VOICE_63` (`synthvae.data.sampling.uniform_unit`, seed 1, one
 second at 44.1 kHz) so that a word tells some of them from the rest; the percentile it stands at is noted beside it.
@@ -44,7 +44,7 @@ HISS, RUMBLE, LOW = 3000.0, 300.0, 100.0
 
 
 def name_of(sound: Measures) -> str:
-    """What to call a sound: loudness, brightness, texture and movement, then what it is, then its note.
+    """Name of a sound: loudness, brightness, texture and movement, then its kind, then its note.
 
     Args:
         sound: what was measured of it.
@@ -52,7 +52,7 @@ def name_of(sound: Measures) -> str:
     Returns:
         At most `LONGEST` characters; of too many words, loudness goes first, then texture.
     """
-    if not sound.heard:
+    if not sound.audible:
         return "silence"
     noun = _noun(sound)
     words = [_loudness(sound), _brightness(sound), _texture(sound, noun), _movement(sound, noun), noun]
@@ -135,7 +135,7 @@ def _noun(sound: Measures) -> str:
 
 
 def _is_noise(sound: Measures) -> bool:
-    """Whether there is nothing but noise to hear."""
+    """Whether the sound is noise only."""
     return sound.descriptors["pitch"] is None and sound.flatness > NOISE and not sound.subsonic
 
 

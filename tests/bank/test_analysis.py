@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from synthvae.audio.recordings import Recording
-from synthvae.bank.analysis import EMBEDDED, distances, embed, hear
+from synthvae.bank.analysis import EMBEDDED, analyse, distances, embed
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset
 from synthvae.synths.settings import RenderSettings
@@ -67,7 +67,7 @@ def test_what_is_no_sound_has_no_place():
 )
 def test_every_setting_is_heard(settings: RenderSettings, small_presets: list[Preset]):
     presets = [dataclasses.replace(preset, settings=settings) for preset in small_presets[:3]]
-    for heard in hear(presets):
-        assert heard.name
-        assert Image.open(io.BytesIO(heard.thumbnail)).size == (96, 64)
-        assert np.isfinite(heard.embedding).all()
+    for analysed in analyse(presets):
+        assert analysed.name
+        assert Image.open(io.BytesIO(analysed.thumbnail)).size == (96, 64)
+        assert np.isfinite(analysed.embedding).all()

@@ -296,17 +296,17 @@ def test_remove_takes_all_or_none_and_no_number_comes_again(small_bank: Bank, sm
 
 def test_another_process_may_remove_what_was_being_added(small_bank: Bank, small_presets: list[Preset], monkeypatch):
     """Found in the bank, so not rendered; gone when it is to be written: rendered after all."""
-    heard, hear = [], module.hear
+    analysed, analyse = [], module.analyse
 
     def remove_first(presets: list[Preset]):
-        heard.append(len(presets))
-        if len(heard) == 1:
+        analysed.append(len(presets))
+        if len(analysed) == 1:
             Bank(small_bank.path).remove(1)
-        return hear(presets)
+        return analyse(presets)
 
-    monkeypatch.setattr(module, "hear", remove_first)
+    monkeypatch.setattr(module, "analyse", remove_first)
     added = small_bank.add_all([small_presets[0], small_presets[12]], [(), ()])
-    assert heard == [1, 1]
+    assert analysed == [1, 1]
     assert [(one.id, one.new) for one in added] == [(13, True), (14, True)]
 
 
