@@ -1,1 +1,1 @@
-"""Training a VAE through the Voice, and what a training run leaves behind."""
+"""Training of a VAE through the Voice, and the files of a training run."""

@@ -1,4 +1,4 @@
-"""Everything a training run needs to go on as if it had never stopped, in one file."""
+"""Checkpoints: the complete state of a training run in one file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Position", "read_position", "restore_checkpoint", "save_checkpoint"]
 
 @dataclass
 class Position:
-    """How far a run got.
+    """Position of a run: phase, epoch, and best epoch.
 
     Attributes:
         phase: which phase is under way, from 0.
@@ -73,7 +73,7 @@ def save_checkpoint(
 
 
 def read_position(path: Path) -> Position:
-    """How far the run of a checkpoint got."""
+    """The position of a checkpoint's run."""
     return Position(**load_tensors(path)[1])
 
 

@@ -1,4 +1,4 @@
-"""Limiting what one preset can say: its gradient is clipped where it leaves the Voice."""
+"""Per-sample gradient clipping at the input of the Voice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _ClipRows(torch.autograd.Function):
 
 
 def clip_gradient_per_preset(unit: Tensor, limit: float) -> Tensor:
-    """Pass `unit` on; on the way back scale each row's gradient down to at most `limit`.
+    """Identity whose backward pass clips the norm of each row's gradient to `limit`.
 
     Gradients through pitch are huge: on spectral losses the norms of single presets span four orders of
     magnitude, and one of them would decide a whole step.

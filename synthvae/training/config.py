@@ -72,7 +72,7 @@ class TrainConfig(Settings):
     )
     loss: str = setting("sclp", "The loss between sounds or between parameters.", LOSS, choices=_losses)
     synth_layer: bool = setting(False, "Back-propagate the spectral term through the Voice into the network.", LOSS)
-    hold_phases: bool = setting(False, "Omit the gradient of oscillator phases with respect to pitch.", LOSS)
+    hold_phases: bool = setting(False, "Treat oscillator phases as constants in that gradient.", LOSS)
     feature: str = setting("auto", "Feature that the loss compares; auto: the loss's default.", LOSS, choices=_features)
     frame_step: int = setting(
         1, "Compare every n-th frame of the feature, from a random offset per step.", LOSS, above=0

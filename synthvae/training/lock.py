@@ -1,4 +1,4 @@
-"""Who may write into a run's directory, and how Ctrl-C ends a run."""
+"""Run-directory lock and SIGINT handling."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOCK = ".lock"
 
 
 def check_out(out: Path, task: Task[Any], resume: bool) -> bool:
-    """Whether `out` holds a run to go on with; refuse a directory that holds anything else.
+    """Whether `out` holds a run to resume; refuse a directory that holds anything else.
 
     Raises:
         UserError: naming what is there.
@@ -59,7 +59,7 @@ def _is_leftover(path: Path) -> bool:
 
 @contextmanager
 def alone_in(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock, which the operating system frees with the process, however that ends.
+    """Hold the directory's lock, which the operating system frees at the end of the process.
 
     Raises:
         UserError: if another process holds it.
@@ -81,7 +81,7 @@ def alone_in(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def stop_on_sigint() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a flag, so that a step is never cut in half; the second one stops at once."""
+    """Turn the first SIGINT into a flag, so that the current step is completed; the second one stops at once."""
     asked: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""A training run on disk, and back: self-describing, and never unpickled.
+"""Training runs on disk: self-describing directories, read without unpickling.
 
 ===========================  ==========================================================================
 ``run.json``                 settings, parameter table, dataset and its hash, versions, hardware, state
@@ -69,7 +69,7 @@ def write_description(directory: Path, task: Task[Any], state: Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A trained model with everything needed to use it; needs no synthesizer until `voice` is asked for.
+    """A trained model with its settings and parameters; needs no synthesizer until `voice` is used.
 
     What it can be asked for depends on its task: `parameters` and everything that has to do with presets is refused
     with a `UserError` where the task has no such ability.
@@ -110,7 +110,7 @@ class Run:
 
     @cached_property
     def settings(self) -> RenderSettings:
-        """How its presets are rendered."""
+        """Render settings of its presets."""
         self.require(PARAMETERS)
         return RenderSettings.from_header(dict(self.description), str(self.path / "run.json"))
 
@@ -220,7 +220,7 @@ class Run:
 
     @cached_property
     def weights_hash(self) -> str:
-        """SHA-256 of the weights, in hexadecimal: what was made of their latents fits no others."""
+        """SHA-256 of the weights, in hexadecimal, which identifies their latents."""
         return hashlib.sha256((self.path / WEIGHTS).read_bytes()).hexdigest()
 
     @cached_property
@@ -256,7 +256,7 @@ def task_name(document: Mapping[str, Any]) -> str:
 
 
 def has_ability(directory: Path, ability: str) -> bool:
-    """Whether a directory holds a run that can be asked for something; one that cannot be read is of presets."""
+    """Whether a directory's run has an ability; one that cannot be read counts as a run on presets."""
     try:
         return ability in find_task(task_name(orjson.loads((directory / "run.json").read_bytes())), "").abilities
     except (OSError, orjson.JSONDecodeError, AttributeError):

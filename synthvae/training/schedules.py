@@ -1,4 +1,4 @@
-"""How weights move with the progress of training."""
+"""Schedules of the KL weight and of the learning rate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEEPNESS = 10.0
 
 
 def kl_factor(schedule: str, epoch: float, warmup: float) -> float:
-    """The share of the KL weight that counts.
+    """Factor of the KL weight.
 
     linear, cosine and logistic rise once, from 0 at the start to 1 after `warmup` epochs (Bowman et al., "Generating
     Sentences from a Continuous Space", CoNLL 2016, has the logistic one); cyclical rises linearly over the first half
@@ -44,7 +44,7 @@ def kl_factor(schedule: str, epoch: float, warmup: float) -> float:
 def learning_rate_factor(
     schedule: str, epoch: float, epochs: int, drop_after: int, drop_every: int, drop_factor: float
 ) -> float:
-    """The share of the learning rate that counts.
+    """Factor of the learning rate.
 
     Args:
         schedule: ``constant``, ``drop`` or ``cosine``, which falls from 1 to 0 over all epochs.

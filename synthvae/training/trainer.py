@@ -1,4 +1,4 @@
-"""The training loop: devices, optimiser, schedule, phases, checkpoints, the lock, the log and Ctrl-C.
+"""The training loop: devices, optimiser, schedule, phases, checkpoints, the lock, the log and SIGINT.
 
 Lightning Fabric carries device, precision and several GPUs; its Trainer is not used because a run that is
 killed in the middle of an epoch and resumed must repeat, bit for bit, what a run never killed does, which
@@ -192,7 +192,7 @@ class Trainer:
         self._save()
 
     def _may_continue(self) -> bool:
-        """Whether a finished run has more to do under settings that were raised since."""
+        """Whether a finished run continues under increased limits."""
         patient = not self.phase.patience or self.position.waited < self.phase.patience
         return self._epoch < self.phase.epochs and patient
 
@@ -238,7 +238,7 @@ class Trainer:
         return self.task.terms(self.forward, batch, place), size
 
     def measure_epoch(self) -> float:
-        """How long an epoch of the phase under way takes, in seconds.
+        """Estimated duration of an epoch of the current phase, in seconds.
 
         Measured on one training step and some validation items after a step that loads what they need; the run is left
         as it was.

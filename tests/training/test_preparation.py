@@ -101,5 +101,5 @@ def test_every_form_of_the_metric_is_the_matrix_it_says(measured: Dataset):
 def test_matrices_of_single_presets_must_have_been_kept(measured: Dataset):
     metric = prepared(settings(measured, loss="pnp"), measured, None).metric
     config = settings(measured, loss="pnp", metric="preset")
-    with pytest.raises(UserError, match="x: keeps no single presets' matrices.*--keep"):
+    with pytest.raises(UserError, match="x: has no single-preset matrices.*--keep"):
         perceptual_loss(config, dataclasses.replace(metric, presets=metric.presets[:0]), "x")

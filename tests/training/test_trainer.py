@@ -485,7 +485,7 @@ def test_phases_are_held_where_the_gradient_runs_and_only_if_asked(
         assert all(options == ({"hold_phases": True} if hold else {}) for options in flowing)
 
 
-def test_every_so_manieth_frame_is_compared_in_training_and_all_in_validation(
+def test_every_nth_frame_is_compared_in_training_and_all_in_validation(
     small_dataset: Dataset, small_voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen = []

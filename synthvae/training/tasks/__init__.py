@@ -1,1 +1,1 @@
-"""What training runs are about: one module per kind."""
+"""Training tasks, one module per kind."""

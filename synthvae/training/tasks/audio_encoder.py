@@ -54,7 +54,7 @@ class AudioEncoderSettings(Settings):
 
 
 class AudioEncoderTask(Task[AudioEncoderSettings]):
-    """An `AudioEncoder` whose Gaussian shall hold the posterior mean that a run's own encoder has for the preset."""
+    """An `AudioEncoder` trained to predict the posterior mean of a run's own encoder from the preset's sound."""
 
     name = "audio-encoder"
     settings_type = AudioEncoderSettings
@@ -130,7 +130,7 @@ class AudioEncoderTask(Task[AudioEncoderSettings]):
 
 @dataclass(frozen=True)
 class EncoderReport:
-    """What an encoder is worth on presets it has not seen.
+    """Quality of an encoder on unseen presets.
 
     Attributes:
         path: its file.
@@ -152,7 +152,7 @@ class EncoderReport:
 
 
 def encoder_run(run: Run) -> Path:
-    """Where the training of a run's audio encoder keeps its own run directory."""
+    """Run directory of the training of a run's audio encoder."""
     return run.path / "audio-encoder"
 
 

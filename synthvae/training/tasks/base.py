@@ -1,4 +1,4 @@
-"""What a training run is about: everything that the trainer does not know."""
+"""Interface between the trainer and a training task: data, network, loss and validation."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Validation:
-    """What a model is worth on validation items.
+    """Measures of a model on validation items.
 
     Attributes:
         terms: one number per term, float64; they decide which epoch is the best.
@@ -98,7 +98,7 @@ class Task(ABC, Generic[S]):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """What run.json shall say of the data, as JSON; enough for `build`."""
+        """Description of the data for run.json; sufficient for `build`."""
 
     def record(self) -> dict[str, Any]:
         """The settings as run.json shall have them."""
@@ -134,7 +134,7 @@ class Task(ABC, Generic[S]):
     # What happens once.
 
     def prepare(self, progress: Callable[[int], object] = lambda done: None) -> None:
-        """Find out once what the training needs; a second call does nothing.
+        """Compute once the statistics that the training needs; a second call does nothing.
 
         Args:
             progress: called with the number of parts done, of `preparation_parts`.
@@ -142,11 +142,11 @@ class Task(ABC, Generic[S]):
 
     @property
     def preparation_parts(self) -> int:
-        """How many parts `prepare` reports; 0 where it takes no time."""
+        """Number of parts that `prepare` reports; 0 if it is fast."""
         return 0
 
     def adopt(self, model: nn.Module) -> None:
-        """Set up the new network by what `prepare` found out; a resumed run's weights replace it."""
+        """Set up the new network with the results of `prepare`; a resumed run's weights replace it."""
 
     def begin(self, phase: S) -> None:
         """Set up `phase`, `items` and `validation_items`, and the modules of the phase on `device`."""
@@ -154,7 +154,7 @@ class Task(ABC, Generic[S]):
 
     @property
     def modules(self) -> dict[str, nn.Module]:
-        """What a checkpoint keeps besides the network, by name."""
+        """Modules stored in a checkpoint besides the network, by name."""
         return {}
 
     # Each step.
@@ -176,7 +176,7 @@ class Task(ABC, Generic[S]):
 
     @abstractmethod
     def weigh(self, terms: Mapping[str, Tensor], progress: float) -> Tensor:
-        """What is minimised, a scalar: the one place where terms of items are weighted."""
+        """The minimised scalar: the one place where terms of items are weighted."""
 
     # Each epoch.
 
@@ -210,5 +210,5 @@ class Task(ABC, Generic[S]):
 
     @property
     def remedy(self) -> str:
-        """What may help where the loss is not finite."""
+        """Advice for a loss that is not finite."""
         return f"lower --lr (now {self.phase.lr:g})"

@@ -1,4 +1,4 @@
-"""Training a network on presets: what it has to know of them, what is minimised, and by what epochs are compared.
+"""Training task on presets: statistics computed before training, loss terms, and validation.
 
 Total = parameter weight * parameter error + alpha * clamp + beta * (spectral or perceptual) + kl_weight * KL.
 """
@@ -46,7 +46,7 @@ HEARD = "logmel"
 
 @dataclass(frozen=True)
 class Preparation:
-    """What was found out of a dataset before the training.
+    """Statistics computed before training: perceptual metric and sensitivities.
 
     Attributes:
         effect: how much each parameter changes the sound over its range, ``(P,)`` in dB²; None where nothing asks.
@@ -171,7 +171,7 @@ class PresetTask(Task[TrainConfig]):
 
     @property
     def prepared(self) -> Preparation:
-        """What `prepare` found out."""
+        """The results of `prepare`."""
         assert self.preparation is not None, "prepare was not called"
         return self.preparation
 
@@ -264,7 +264,7 @@ class PresetTask(Task[TrainConfig]):
         return Weights(phase.alpha, self.beta.beta, warm * phase.kl_weight, phase.parameter_weight)
 
     def weigh(self, terms: Mapping[str, Tensor], progress: float) -> Tensor:
-        """The weighted sum of the means, with nothing to gain below the free nats."""
+        """The weighted sum of the means, with free bits."""
         means = {name: value.mean() for name, value in terms.items() if name in TERMS}
         if ABOVE_FREE in terms:
             means["kl"] = terms[ABOVE_FREE].mean()
@@ -300,7 +300,7 @@ class PresetTask(Task[TrainConfig]):
 
     @property
     def remedy(self) -> str:
-        """What may help where the loss is not finite."""
+        """Advice for a loss that is not finite."""
         return f"{super().remedy} or --gradient-clip (now {self.phase.gradient_clip:g})"
 
 
@@ -371,7 +371,7 @@ class Objective(nn.Module):
             gradient_clip: largest norm of one preset's gradient where it leaves the Voice; 0 for none. It bounds
                 the preset's own, weighted term: the caller is expected to average over the rows.
             hold_phases: whether that gradient leaves out what pitch does.
-            perceptual: compares parameters as they are heard; None for no such term.
+            perceptual: perceptual loss between parameters; None for no such term.
         """
         super().__init__()
         self.voice, self.spectral, self.perceptual = voice, spectral, perceptual
@@ -427,7 +427,7 @@ class Objective(nn.Module):
 
 
 def perceptual_loss(config: TrainConfig, metric: PerceptualMetric, source: str) -> PnpLoss:
-    """The loss ``pnp`` as a phase's settings want it.
+    """The loss ``pnp`` with a phase's settings.
 
     Args:
         config: of the phase.
@@ -446,7 +446,7 @@ def perceptual_loss(config: TrainConfig, metric: PerceptualMetric, source: str) 
         return PnpLoss(mean, config.damping)
     if not len(metric.presets):
         raise UserError(
-            f"{source}: keeps no single presets' matrices; make it again with 'synthvae metric DATASET --keep 10000 "
+            f"{source}: has no single-preset matrices; compute it again with 'synthvae metric DATASET --keep 10000 "
             "--overwrite', or choose another --metric"
         )
     return PnpLoss(mean, config.damping, metric.limited_presets if config.metric_limited else metric.presets)
