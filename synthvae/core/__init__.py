@@ -1,1 +1,1 @@
-"""What other packages stand on: errors, files, checks, randomness, memory, threads, executor, store."""
+"""Foundations: errors, files, checks, randomness, memory, threads, executor, store."""

@@ -1,4 +1,4 @@
-"""One place that says whether an array may be analysed."""
+"""Checks of arrays and values from files."""
 
 from __future__ import annotations
 

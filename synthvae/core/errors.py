@@ -1,4 +1,4 @@
-"""The one exception that users see as a line instead of a traceback."""
+"""The exception that is printed as one line instead of a traceback."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["UserError"]
 
 
 class UserError(ValueError):
-    """Bad input, told in one line that names the file, the field, the value and the remedy.
+    """Bad input, reported in one line that names the file, the field, the value and the remedy.
 
     The command line prints the message behind ``error:`` and exits with code 2.
     """

@@ -1,4 +1,4 @@
-"""Work on many sounds, a part on each core.
+"""Parallel execution on threads and processes.
 
 PyTorch shares out single operations, and its threads wait busily for the next: with tensors of a few megabytes, and
 Python between them, two threads take longer than one. So each thread takes a part of its own and shares nothing out.
@@ -140,8 +140,8 @@ def run_tasks(
                         failed.append((task, error))
                     except BrokenProcessPool:
                         raise UserError(
-                            "a process was killed, most likely for want of memory; call again with --jobs 1: what is "
-                            "done is kept"
+                            "a process was killed, most likely out of memory; run again with --jobs 1: finished work "
+                            "is stored"
                         ) from None
                     on_done(task)
                 time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Where numbers come from: versions of packages and the machine, alike in runs, analyses and benchmarks."""
+"""Provenance of numbers: versions of packages, and hardware."""
 
 from __future__ import annotations
 

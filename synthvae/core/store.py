@@ -29,7 +29,7 @@ Progress = Callable[[float, str], object]
 
 
 class _MismatchError(TypeError):
-    """What is in a file does not have the form of the dataclass, as in a file of another version."""
+    """The content of a file does not have the form of the dataclass, as in a file of another version."""
 
 
 class Store:
@@ -204,7 +204,7 @@ class Step(Generic[Result]):
 
     @property
     def result(self) -> Result:
-        """What came out; computed now where it is not there."""
+        """The result, computed if missing."""
         if self._result is None:
             tell, kept = self._agenda.tell, self.kept
             tell(self.label)

@@ -57,7 +57,7 @@ def over_rows(size: int, work: Callable[[int, int], None], at_once: int) -> None
 
 @lru_cache(maxsize=1)
 def openmp_team() -> _Team | None:
-    """How to run a function on PyTorch's OpenMP threads, or None where it does not use GNU's OpenMP."""
+    """A runner on PyTorch's OpenMP threads, or None if PyTorch does not use GNU's OpenMP."""
     library: Any = None
     for path in (Path(torch.__file__).parent / "lib").glob("libgomp*.so*"):
         try:

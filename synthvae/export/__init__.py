@@ -1,4 +1,4 @@
-"""From presets to what other programs play: samples, SFZ instruments, torchsynth's parameters, and loudspeakers."""
+"""Export of presets: samples, SFZ instruments, torchsynth parameters, and playback."""
 
 from synthvae.export.instrument import Exported, described, export_presets
 from synthvae.export.options import TARGETS, ExportOptions

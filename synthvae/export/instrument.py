@@ -129,7 +129,7 @@ def _move_in(stage: Path, folder: Path, names: list[str]) -> None:
 
 
 def _remove_old(folder: Path, files: Mapping[str, bytes], is_ours: Callable[[Path], bool]) -> None:
-    """From the folders that files were written to, not from folders that somebody else made in them."""
+    """Remove old files from the folders that files were written to, not from subfolders of other origin."""
     for place in {(folder / name).parent for name in files}:
         for path in place.iterdir():
             if path.is_file() and path.relative_to(folder).as_posix() not in files and is_ours(path):
@@ -147,7 +147,7 @@ _ENDS_QUIETLY = 1e-3  # of full scale
 
 @dataclass(frozen=True)
 class Exported:
-    """What became of one preset.
+    """Result of exporting one preset.
 
     Attributes:
         path: of its file, or of the SFZ file of its folder.

@@ -1,4 +1,4 @@
-"""A part of a held sound that can be repeated for as long as a key is down, without being heard to repeat.
+"""Inaudible sustain loops of held sounds.
 
 The end of the loop is laid into the late part of the held sound, and cross-correlation finds every earlier place where
 the sound is the same for a while: whole periods of the oscillators, of their beating and of an LFO, whatever there is.
@@ -57,7 +57,7 @@ _SILENT = 1e-3  # RMS of the sound without noise over that with it, below which 
 
 @dataclass(frozen=True)
 class Loop:
-    """What is repeated.
+    """A sustain loop.
 
     Attributes:
         start: first sample.
@@ -130,7 +130,7 @@ def make_seamless(sound: Array, loop: Loop, sample_rate: int) -> NDArray[np.floa
 
 
 def play_loop(sound: Array, loop: Loop, samples: int) -> Array:
-    """What is heard of a looped sample once the loop is reached, ``(samples,)``."""
+    """The output of a looped sample from the start of the loop, ``(samples,)``."""
     return np.resize(sound[loop.start : loop.end], samples)
 
 
@@ -146,7 +146,7 @@ def _seam_errors(tone: Array, first: int, count: int, end: int, half: int) -> Ar
 
 
 def _drift(sound: Array, starts: NDArray[np.int64], ends: NDArray[np.int64], sample_rate: int) -> Array:
-    """How fast the level rises or falls from the start of a loop to its end, in dB a second."""
+    """Slope of the level from the start of a loop to its end, in dB/s."""
     half = round(LEVEL * sample_rate / 2)
     energy = np.concatenate([[0.0], np.cumsum(sound.astype(np.float64) ** 2)])
 

@@ -1,4 +1,4 @@
-"""What is asked of an export, checked before anything is rendered."""
+"""Options of an export, checked before rendering."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TARGETS = ("wav", "flac", "sfz", "json", "torchsynth")
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How presets are exported.
+    """Options of an export.
 
     Attributes:
         sample_format: of WAV and FLAC: ``float`` (WAV alone), ``int16`` or ``int24``.

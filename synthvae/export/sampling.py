@@ -1,4 +1,4 @@
-"""A preset played on keys: one sample for each, in tune, looped where it stays the same.
+"""Sampling of a preset over keys: one tuned sample each, looped if it sustains.
 
 What sounds is not ``keyboard.midi_f0``: both oscillators are tuned away from it, modulation bends them, and which of
 them is the pitch is a matter of hearing. So the pitch that a few keys really have is measured
@@ -229,16 +229,16 @@ def sample_keys(
     """
     wanted = np.asarray(keys, dtype=np.float64)
     probes = np.unique(np.linspace(0, len(keys) - 1, PROBES).round().astype(int))
-    offset = _heard(_play(preset, wanted[probes], seconds)) - wanted[probes]
+    offset = _pitches_held(_play(preset, wanted[probes], seconds)) - wanted[probes]
     progress()
     midi = wanted
     if np.isfinite(offset).mean() >= MOSTLY:
         midi = np.clip(wanted - np.nanmedian(offset), 0.0, HIGHEST_KEY)
     played = _play(preset, midi, seconds)
-    heard = _heard(played)
+    measured = _pitches_held(played)
     progress()
-    if np.isfinite(heard).mean() >= MOSTLY:
-        pitches = midi + _believed(heard - midi)
+    if np.isfinite(measured).mean() >= MOSTLY:
+        pitches = midi + _believed(measured - midi)
         samples = [
             Sample(key, sound, pitch, loop)
             for key, (sound, loop), pitch in zip(keys, played.sounds, pitches.tolist(), strict=True)
@@ -309,7 +309,7 @@ def _on_keys(preset: Preset, midi: Array) -> NDArray[np.float32]:
     return render_rows(human, preset.parameters, preset.settings)
 
 
-def _heard(played: _Played) -> Array:
+def _pitches_held(played: _Played) -> Array:
     """The pitch of each key while it is held: of its loop, or of its first second. NaN where it has none."""
     rate = played.sample_rate
     held = round(max(SHORT, min(HELD, played.seconds)) * rate)
@@ -348,14 +348,14 @@ def _follows(sounds: NDArray[np.float32]) -> float:
 
 
 def _trimmed(sound: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The sound up to where it is heard last."""
-    heard = np.flatnonzero(np.abs(sound) > _SILENT)
-    return sound[: int(heard[-1]) + 1] if len(heard) else sound[:1]
+    """The sound without inaudible samples at its end."""
+    loud = np.flatnonzero(np.abs(sound) > _SILENT)
+    return sound[: int(loud[-1]) + 1] if len(loud) else sound[:1]
 
 
 @dataclass(frozen=True)
 class Level:
-    """What has to be done to a sound, or to sounds that belong together.
+    """Gain of a sound, or of sounds that belong together.
 
     Attributes:
         gain: to multiply samples by.

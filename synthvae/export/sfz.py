@@ -1,4 +1,4 @@
-"""A preset as an SFZ instrument: a text that says which sample sounds on which key, and how.
+"""SFZ instruments: mapping of samples to keys as text.
 
 Only opcodes of SFZ 1.0 and the switches between lengths, so that every player reads it: samplers that know no loops in
 WAV files find them here too. The Voice has no velocity, so layers of velocity would be one recording at several
@@ -84,7 +84,7 @@ def instrument_files(
 
 
 def has_instrument(path: Path, source: str) -> bool:
-    """Whether an SFZ file and all its samples were made from `source` and nobody has changed them since.
+    """Whether an SFZ file and all its samples were made from `source` and are unchanged.
 
     Args:
         path: the SFZ file, or whatever lies under that name.

@@ -28,7 +28,7 @@ USAGE = (
 
 
 def torchsynth_parameters(preset: Preset) -> dict[tuple[str, str], Tensor]:
-    """What ``torchsynth.synth.Voice.set_parameters`` takes unchanged, of a Voice with a batch of one.
+    """Argument for ``torchsynth.synth.Voice.set_parameters``, for a Voice with a batch of one.
 
     Example:
         >>> from synthvae.export import torchsynth_parameters

@@ -1,4 +1,4 @@
-"""What every feature is: a transform of audio, one row at a time, without state of its own."""
+"""Base class of features: stateless transforms of audio, one row at a time."""
 
 from __future__ import annotations
 

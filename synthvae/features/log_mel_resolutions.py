@@ -1,6 +1,6 @@
-"""What a match is measured by: log-mel spectrograms at three resolutions.
+"""Log-mel spectrograms at three resolutions, the feature of matching.
 
-Long windows hear pitch, short ones attacks; each alone is deaf to what the others hear. A spectrogram of 2048 samples
+Long windows resolve pitch, short ones attacks; each alone misses what the others resolve. A spectrogram of 2048 samples
 is that of `synthvae.features.mel`; the others follow the same definition, a full-scale sine reading 0 dB and silence
 -80.
 """

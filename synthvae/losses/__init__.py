@@ -1,4 +1,4 @@
-"""What training minimises: losses on sound by name, the other terms, and the weight between them."""
+"""Losses on sound by name, the other loss terms, and the weight of the spectral term."""
 
 from synthvae.losses.balance import BetaController
 from synthvae.losses.base import AudioLoss

@@ -1,4 +1,4 @@
-"""What every loss on sound is: two batches of audio to one number per example."""
+"""Base class of losses on sound: two batches of audio to one number per example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loudness over time, and nothing else."""
+"""Envelope loss: difference of levels over time."""
 
 from __future__ import annotations
 

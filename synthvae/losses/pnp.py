@@ -1,4 +1,4 @@
-"""The perceptual-neural-physical loss: what an error of the parameters is worth to the ear, without rendering.
+"""Perceptual-neural-physical loss: perceptually weighted parameter error, without rendering.
 
     PNP(x^, x) = (x^ - x)^T (M(x) + lambda I) (x^ - x),
 

@@ -1,11 +1,11 @@
-"""Transport over frequency: how far energy has to move, rather than how much differs bin by bin.
+"""Spectral optimal transport: distance over which energy moves in frequency, instead of differences per bin.
 
 Between the power spectra of two frames, each normalised to sum 1, taken as distributions u and v over frequency:
 
     W_2^2(u, v) = integral over r from 0 to 1 of (F_u^-1(r) - F_v^-1(r))^2,
 
 with frequency from 0 to 1 across the bins and F^-1 the quantile functions. Its gradient moves energy towards where
-it belongs from any distance, where bin-by-bin losses only see overlap. It does not hear loudness. Source: Torres,
+it belongs from any distance, where bin-by-bin losses only see overlap. It is invariant to loudness. Source: Torres,
 Peeters and Richard, "Unsupervised Harmonic Parameter Estimation Using Differentiable DSP and Spectral Optimal
 Transport", ICASSP 2024 (arXiv:2312.14507). Ours, because the authors' package ``sot-loss`` needs torchaudio, which
 has to be of PyTorch's own release and is not published for all of them.
@@ -37,10 +37,10 @@ def spectral_transport(estimate: Tensor, target: Tensor) -> Tensor:
     """
     powers = [spectrum.square().transpose(1, 2) for spectrum in (estimate, target)]  # (B, N, F)
     totals = [power.sum(2, keepdim=True) for power in powers]
-    heard = ((totals[0] > SILENT_POWER) & (totals[1] > SILENT_POWER)).squeeze(2)
+    audible = ((totals[0] > SILENT_POWER) & (totals[1] > SILENT_POWER)).squeeze(2)
     ends = [torch.cumsum(power / total.clamp_min(SILENT_POWER), 2) for power, total in zip(powers, totals, strict=True)]
-    distance = _between_quantiles(*(end.flatten(0, 1) for end in ends)).view(heard.shape)
-    return torch.where(heard, distance, 0.0).mean(1)
+    distance = _between_quantiles(*(end.flatten(0, 1) for end in ends)).view(audible.shape)
+    return torch.where(audible, distance, 0.0).mean(1)
 
 
 def _between_quantiles(first: Tensor, second: Tensor) -> Tensor:

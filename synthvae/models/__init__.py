@@ -1,4 +1,4 @@
-"""Networks between presets and latent points. They know nothing of synthesizers."""
+"""Networks between presets and latent points, independent of synthesizers."""
 
 from synthvae.models.base import LatentModel, VAEOutput
 from synthvae.models.mlp import OUTPUTS, VAE

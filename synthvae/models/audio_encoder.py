@@ -1,4 +1,4 @@
-"""From a sound to a latent point at once: a network that hears, trained on rendered presets.
+"""Audio encoder: log-mel spectrogram to a latent Gaussian.
 
 It answers with a Gaussian for every latent dimension, since many presets sound alike: its mean is the answer, its draws
 are places to start a search from.
@@ -32,11 +32,11 @@ LOG_VARIANCE = (-8.0, 4.0)
 
 
 class AudioEncoder(nn.Module):
-    """Log-mel spectrogram, four convolutions that halve it, and what is left over time and pitch into a Gaussian.
+    """Log-mel spectrogram, four convolutions of stride 2, and a linear layer to a Gaussian.
 
     Args:
         latent_size: D.
-        sample_rate: of the sounds it hears, in Hz.
+        sample_rate: of its input sounds, in Hz.
         samples: of their length; others are cut or filled up.
     """
 
@@ -64,7 +64,7 @@ class AudioEncoder(nn.Module):
         )
 
     def spectrogram(self, audio: Tensor) -> Tensor:
-        """What it hears of audio ``(B, T)``: ``(B, bands, frames)``, -1 for silence and about 1 for full scale."""
+        """Input spectrogram of audio ``(B, T)``: ``(B, bands, frames)``, -1 for silence and about 1 for full scale."""
         audio = F.pad(audio, (0, max(0, self.samples - audio.shape[1])))[:, : self.samples]
         transform = torch.stft(audio, WINDOW, HOP, window=self.window, pad_mode="constant", return_complex=True)
         bands = transform.abs().transpose(1, 2) @ self.weights
@@ -103,7 +103,7 @@ def write_encoder(path: Path, encoder: AudioEncoder, state: dict[str, Any]) -> N
 
 
 def read_encoder(path: Path, weights_hash: str | None = None) -> AudioEncoder:
-    """Read an encoder, ready to hear.
+    """Read an encoder, in evaluation mode.
 
     Args:
         path: the file.

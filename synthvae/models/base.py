@@ -1,4 +1,4 @@
-"""What every network is: unit parameters to a Gaussian in the latent space, and latent points to unit parameters."""
+"""Base class of networks: encoder to a Gaussian in the latent space, and decoder to unit parameters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["LatentModel", "VAEOutput", "bounded"]
 
 
 class VAEOutput(NamedTuple):
-    """What one pass returns.
+    """Output of one forward pass.
 
     Attributes:
         raw: decoder output ``(B, P)``, before it is clamped to [0, 1].

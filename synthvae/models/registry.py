@@ -14,7 +14,7 @@ __all__ = ["ARCHITECTURES", "NETWORKS", "build_model", "parse_architecture"]
 #: Every legal `--network`.
 NETWORKS = {
     "mlp": "a fully connected variational autoencoder, as in the thesis",
-    "selective": "one whose latents begin as the parameters that are heard most",
+    "selective": "latents initialised as the most audible parameters",
 }
 
 

@@ -1,4 +1,4 @@
-"""An autoencoder whose latents begin as the parameters that are heard most.
+"""An autoencoder whose latents are initialised as the most audible parameters.
 
 With g = Phi^-1(u), the normal scores of unit parameters (Phi the normal distribution function; of presets that are
 drawn uniformly, every g is standard normal, as the prior has it):
@@ -69,14 +69,14 @@ class SelectiveVAE(LatentModel):
         self.register_buffer("kept", torch.arange(latent))
         self.register_buffer("held", torch.zeros(parameters, dtype=torch.bool))
 
-    def select(self, heard: Tensor, held: Sequence[int]) -> None:
+    def select(self, sensitivity: Tensor, held: Sequence[int]) -> None:
         """Choose the parameters that the latents begin as.
 
         Args:
-            heard: how much each parameter is heard, ``(P,)``; the D largest are kept, the most heard first.
+            sensitivity: of each parameter, ``(P,)``; the D largest are selected, in decreasing order.
             held: columns that are not corrected.
         """
-        self.kept.copy_(heard.argsort(descending=True)[: self.latent_size])
+        self.kept.copy_(sensitivity.argsort(descending=True)[: self.latent_size])
         self.held.zero_()
         self.held[list(held)] = True
 
