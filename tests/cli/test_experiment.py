@@ -52,8 +52,8 @@ def test_run_skips_what_is_done_and_report_writes_tables(run: Command, tmp_path:
     page = (folder / "report.md").read_text()
     assert "# The thesis's experiments at scale 0.0005" in page
     assert "Does the gradient of the spectral term through the synthesizer help?" in page
-    assert "Do the levels of reconstructions rise towards the end" in page
-    assert "Test preset 60, chosen before anything was measured" in page
+    assert "Does the level of reconstructions rise towards the end" in page
+    assert "Test preset 60, fixed before any measurement" in page
     assert "![waveforms](figures/waveforms.png)" in page
     assert "![exp1-waveform](figures/exp1-waveform.png)" in page
     for line in page.splitlines():
