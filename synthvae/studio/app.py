@@ -33,7 +33,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     )
 }
 _DESCRIPTION = """
-Sounds of a trained run, by their place on a map: render, describe, walk, vary, match, keep.
+Sounds of a trained run, by their position on a map: render, describe, morph, vary, match, save.
 
 Parameters are in human units and named as the run names them. A **spec** says which sound is meant: a point of the
 map, a place on it, a latent, values, or a preset of the bank. Refusals are `{"error": "..."}`.

@@ -86,7 +86,7 @@ def export_all(presets: Sequence[Preset], names: Sequence[str], renderer: Render
 
 
 def _written(write: Callable[[Path], object]) -> list[tuple[str, bytes]]:
-    """What a function writes to a folder: paths in it, and contents."""
+    """Files that a function writes to a folder: relative paths and contents."""
     with tempfile.TemporaryDirectory(prefix="synthvae-") as folder:
         try:
             write(Path(folder))

@@ -1,4 +1,4 @@
-"""The presets that are on the map, and their latents; kept beside the run, found again by what they depend on."""
+"""The presets on the map and their latents, cached next to the run under a hash of what they depend on."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def from_bank(run: Run, bank: Bank, most: int, cache: Path) -> tuple[Collection,
 
 
 def read_collection(cache: Path, key: str) -> Collection | None:
-    """What is kept under a key, if it is there and whole."""
+    """The collection stored under a key, if it exists and is complete."""
     try:
         kept, _ = load_tensors(_file(cache, key))
         return Collection(key, *(kept[name].numpy() for name in ("unit", "latents", "bank_ids")))

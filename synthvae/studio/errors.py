@@ -21,11 +21,11 @@ class Problem(Strict):
 
 
 class NotFoundError(UserError):
-    """What was asked for is not there."""
+    """The requested object does not exist."""
 
 
 class ConflictError(UserError):
-    """What was asked for cannot be had as things are now."""
+    """The requested object is not available at present."""
 
 
 def refusal(status: int, message: str) -> JSONResponse:

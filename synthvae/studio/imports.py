@@ -1,4 +1,4 @@
-"""Recordings on the map: heard by the run's audio encoder, kept for as long as the studio runs."""
+"""Recordings on the map, encoded by the run's audio encoder and kept while the studio runs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Imported:
 
 
 class Imports:
-    """Recordings that came in, and the encoder that hears them.
+    """Imported recordings and their encoder.
 
     Args:
         run: the model; its encoder is read when it is first needed.
@@ -101,7 +101,7 @@ class Imports:
         with torch.inference_mode():
             latent = encoder.encode(target.audio[None])[0][0].float().numpy()
         if not np.isfinite(latent).all():
-            raise UserError(f"{name}: the encoder has no finite answer; train it again with synthvae train-encoder")
+            raise UserError(f"{name}: the encoder's output is not finite; train it again with synthvae train-encoder")
         with self._lock:
             if len(self.all) >= MOST:
                 raise ConflictError(f"{MOST:,} recordings are on the map already; restart synthvae explore")

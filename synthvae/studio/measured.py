@@ -32,7 +32,7 @@ NICENESS = 15
 
 
 class Measured:
-    """What is known of a collection's sounds so far.
+    """Measurements of a collection's sounds so far.
 
     Args:
         run_path: of the run.
@@ -125,7 +125,7 @@ def measure_parts(
     share: tuple[int, int],
     progress: Callable[[int], object] = lambda part: None,
 ) -> None:
-    """Measure every so manieth part that is not there yet, and keep each.
+    """Measure every n-th missing part, and store each.
 
     Args:
         collection: the sounds.

@@ -1,4 +1,4 @@
-"""Who may ask, and how much at once: hosts, origins, tokens and sizes, before any route sees a request.
+"""Access control: hosts, origins, tokens and body sizes, checked before any route is called.
 
 A page of another site can make a browser send requests to this machine. It cannot read the answers, but it could start
 work, and with a name that first resolves to its own server and then to 127.0.0.1 it could read them too (DNS
@@ -44,7 +44,7 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Access:
-    """Who may ask.
+    """Access control of requests.
 
     Attributes:
         token: that every request to the API has to bring; None for no token.

@@ -39,7 +39,7 @@ NEAREST = 8
 
 @dataclass(frozen=True)
 class Sound:
-    """What a spec means.
+    """A resolved spec.
 
     Attributes:
         unit: ``(P,)`` in [0, 1].
@@ -55,7 +55,7 @@ class Sound:
 
 
 class Session:
-    """What all requests share.
+    """State shared by all requests.
 
     Args:
         run: the model.
@@ -227,7 +227,7 @@ class Session:
     # -- the state of things -------------------------------------------------------------------------
 
     def can(self) -> dict[str, Any]:
-        """What this studio can do besides rendering."""
+        """Abilities of this studio besides rendering."""
         return {
             "match": find_spec("synthvae.matching.engine") is not None,
             "encode_audio": self.imports.possible,
@@ -235,7 +235,7 @@ class Session:
         }
 
     def building(self) -> dict[str, float]:
-        """How far everything is that is being made, 0 to 1, by the name of a view, or ``columns``."""
+        """Progress of running computations, 0 to 1, by the name of a view, or ``columns``."""
         done = self.measured.progress
         return self.maps.building() | ({} if done == 1.0 else {"columns": round(done, 3)})
 

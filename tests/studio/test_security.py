@@ -1,4 +1,4 @@
-"""Who may ask, and how much at once."""
+"""Access control: hosts, origins, tokens and sizes."""
 
 from __future__ import annotations
 

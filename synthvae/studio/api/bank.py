@@ -29,7 +29,7 @@ class KeepRequest(Strict):
 
 
 class ChangeRequest(Strict):
-    """What to change of a preset in the bank."""
+    """Changes to a preset in the bank."""
 
     name: Name | None = None
     add: Tags = Field([])
@@ -80,7 +80,7 @@ def routes(session: Session) -> APIRouter:
 
     @router.delete("/{number}", summary="Remove a preset")
     def remove(number: Number) -> dict[str, Any]:
-        """What it was, so that it can be put back."""
+        """The removed preset, so that it can be restored."""
         entry = session.entry(number)
         session.bank.remove(number)
         return _entries(session, [entry])[0]

@@ -40,7 +40,7 @@ class PathRequest(Strict):
     places: Annotated[list[Point], Field(min_length=2, max_length=2048)] | None = None
     view: View | None = None
     steps: Annotated[int, Field(ge=2, le=64)] = 16
-    even: Annotated[bool, Field(description="Whether all steps are heard as equally wide.")] = True
+    even: Annotated[bool, Field(description="Whether steps are perceptually equal.")] = True
 
     @model_validator(mode="after")
     def _one_kind(self) -> PathRequest:
@@ -52,7 +52,7 @@ class PathRequest(Strict):
 
 
 class PathAudioRequest(PathRequest):
-    """A walk to be heard."""
+    """A path to render."""
 
     gap: Annotated[
         float,

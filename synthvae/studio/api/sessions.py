@@ -1,4 +1,4 @@
-"""What the page has to know at first: the run, its parameters, the views and the columns."""
+"""Session data of the page: the run, its parameters, the views and the columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sound: heard at once, and described."""
+"""Rendering and description of sounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WAV: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/wav": {}}, "de
 
 
 class RenderRequest(Strict):
-    """A sound to be heard."""
+    """A sound to render."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"spec": {"point": 3}, "note": 60, "hold": 0.5}]})
 

@@ -1,4 +1,4 @@
-"""What requests may say, checked before anything is computed: types, finite numbers, sizes."""
+"""Request models, validated before anything is computed: types, finite numbers, sizes."""
 
 from __future__ import annotations
 

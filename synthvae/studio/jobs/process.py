@@ -30,23 +30,23 @@ class Worker:
 
     Args:
         arguments: for `synthvae.studio.jobs.worker`.
-        heard: called, on a thread of its own, with each message.
+        on_message: called, on a thread of its own, with each message.
         niceness: how far it stands back; the server has 0.
         threads: that its libraries use; all there are where None.
-        ended: called once when it has ended and all has been heard.
+        on_end: called once when it has ended and all messages are read.
     """
 
     def __init__(
         self,
         *arguments: str,
-        heard: Callable[[dict[str, Any]], object] = lambda message: None,
+        on_message: Callable[[dict[str, Any]], object] = lambda message: None,
         niceness: int = 5,
         threads: int | None = 1,
-        ended: Callable[[], object] = lambda: None,
+        on_end: Callable[[], object] = lambda: None,
     ) -> None:
         limits = {} if threads is None else dict.fromkeys(_LIMITS, str(threads))
         self.started = time.monotonic()
-        self._heard, self._ended = heard, ended
+        self._on_message, self._on_end = on_message, on_end
         self._complaints: deque[str] = deque(maxlen=_KEPT)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "synthvae.studio.jobs.worker", f"--nice={niceness}", *arguments],
@@ -95,7 +95,7 @@ class Worker:
                 self._process.stdin.close()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it has ended and all has been heard; whether it has."""
+        """Wait until the process has ended and all messages are read; return whether it has."""
         self._threads[0].join(seconds)
         return not self._threads[0].is_alive()
 
@@ -107,9 +107,9 @@ class Worker:
             except ValueError:
                 continue  # something that a library printed
             if isinstance(message, dict):
-                self._heard(message)
+                self._on_message(message)
         self._process.wait()
-        self._ended()
+        self._on_end()
 
     def _collect(self) -> None:
         assert self._process.stderr is not None

@@ -1,4 +1,4 @@
-"""Matching: one recording at a time, in a process of its own, with its progress for whoever listens."""
+"""Matching queue: one recording at a time in a separate process, with progress events."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PATIENCE = 10.0
 
 
 class Recording(Protocol):
-    """What a job needs of `synthvae.matching.target.Target`."""
+    """Metadata of a job's `synthvae.matching.target.Target`."""
 
     @property
     def name(self) -> str:
@@ -184,14 +184,19 @@ class Jobs:
             return
         if self._worker is None or not self._worker.running:
             self._worker = Worker(
-                "match", *self._arguments, heard=self._heard, ended=self._ended, niceness=NICENESS, threads=_threads()
+                "match",
+                *self._arguments,
+                on_message=self._read,
+                on_end=self._ended,
+                niceness=NICENESS,
+                threads=_threads(),
             )
         job = self._current = self._queue.pop(0)
         job.state, self._stop_at = "running", None
         job.version += 1
         self._worker.tell({"job": job.id, "file": str(self._file(job)), "seconds": job.seconds_asked})
 
-    def _heard(self, message: dict[str, Any]) -> None:
+    def _read(self, message: dict[str, Any]) -> None:
         with self._lock:
             job = self._current
             if job is None or message.get("job") != job.id:

@@ -1,4 +1,4 @@
-"""What the studio does in processes of its own, started by `synthvae.studio.jobs.process`."""
+"""Worker processes of the studio, started by `synthvae.studio.jobs.process`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _make(given: argparse.Namespace) -> None:
 
 
 def _match_all(given: argparse.Namespace, inbox: _Inbox) -> None:
-    """One recording after the other, until nobody asks any more."""
+    """Match one recording after the other until standard input is closed."""
     from synthvae.training.run import load_run
 
     run = load_run(given.run, needs="parameters")
@@ -105,7 +105,7 @@ def _warm(run: Run) -> None:
 
 
 def _known_sounds(run: Run) -> SoundIndex | None:
-    """The index that ``synthvae match`` made, if it has: making one takes too long for somebody who waits."""
+    """The index of ``synthvae match``, if it exists: computing one takes too long for an interactive request."""
     from synthvae.matching.index import index_path, open_index
     from synthvae.synths.settings import RenderSettings
 
@@ -156,7 +156,7 @@ def _found(candidate: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 class _Inbox:
-    """What the server says on standard input: jobs, and which one to stop. When it is gone, so is this process."""
+    """Messages of the server on standard input: jobs and stop requests; the process ends with the server."""
 
     def __init__(self) -> None:
         self.jobs: queue.Queue[dict[str, Any]] = queue.Queue()

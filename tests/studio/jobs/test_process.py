@@ -88,7 +88,7 @@ def test_clusters_are_found_again_where_their_file_is_gone(small_run: Path, stud
 def test_a_worker_that_fails_says_why(small_run: Path, tmp_path: Path):
     ended = []
     worker = Worker(
-        "layout", "--run", str(small_run), "--cache", str(tmp_path), "--key", "none", ended=lambda: ended.append(1)
+        "layout", "--run", str(small_run), "--cache", str(tmp_path), "--key", "none", on_end=lambda: ended.append(1)
     )
     assert worker.wait(PATIENCE)
     assert "the presets of the map are gone" in worker.complaint

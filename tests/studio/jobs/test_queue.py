@@ -28,16 +28,16 @@ class Puppet:
 
     made: list[Puppet]
 
-    def __init__(self, *arguments: str, heard: Any, ended: Any, **rest: object) -> None:
-        self.heard, self.ended, self.told, self.running, self.complaint = heard, ended, [], True, ""
+    def __init__(self, *arguments: str, on_message: Any, on_end: Any, **rest: object) -> None:
+        self.on_message, self.on_end, self.sent, self.running, self.complaint = on_message, on_end, [], True, ""
         self.made.append(self)
 
     def tell(self, message: dict[str, Any]) -> None:
-        self.told.append(message)
+        self.sent.append(message)
 
     def end(self) -> None:
         self.running = False
-        self.ended()
+        self.on_end()
 
 
 @pytest.fixture
@@ -60,14 +60,14 @@ def test_one_at_a_time_in_the_order_they_came(queue: Jobs, workers: list[Puppet]
     first, second = queue.submit(TARGET, 5.0), queue.submit(TARGET, 5.0)
     assert (first.state, second.state) == ("running", "waiting")
     (worker,) = workers
-    assert [message["job"] for message in worker.told] == [first.id]
-    assert Path(worker.told[0]["file"]).exists()
-    worker.heard({"job": first.id, "progress": 0.5, "renders": 100, "seconds": 2.5, "best": found(3.0)})
+    assert [message["job"] for message in worker.sent] == [first.id]
+    assert Path(worker.sent[0]["file"]).exists()
+    worker.on_message({"job": first.id, "progress": 0.5, "renders": 100, "seconds": 2.5, "best": found(3.0)})
     assert (first.progress, first.renders, first.best.distance) == (0.5, 100, 3.0)
     np.testing.assert_array_equal(first.best.unit, np.array([0.5, 0.25], np.float32))
-    worker.heard({"job": first.id, "state": "done", "results": [found(1.0), found(2.0)], "confidence": 0.9})
+    worker.on_message({"job": first.id, "state": "done", "results": [found(1.0), found(2.0)], "confidence": 0.9})
     assert (first.state, first.best.distance, len(first.results), first.progress) == ("done", 1.0, 2, 1.0)
-    assert not Path(worker.told[0]["file"]).exists()
+    assert not Path(worker.sent[0]["file"]).exists()
     assert second.state == "running"
     assert len(workers) == 1
 
@@ -76,7 +76,7 @@ def test_every_change_is_a_new_version(queue: Jobs, workers: list[Puppet]):
     job = queue.submit(TARGET, 5.0)
     seen = {job.version}
     for message in ({"progress": 0.1}, {"best": found(1.0)}, {"state": "done"}):
-        workers[0].heard({"job": job.id, **message})
+        workers[0].on_message({"job": job.id, **message})
         assert job.version not in seen
         seen.add(job.version)
 
@@ -84,10 +84,10 @@ def test_every_change_is_a_new_version(queue: Jobs, workers: list[Puppet]):
 def test_stopping_keeps_the_best(queue: Jobs, workers: list[Puppet]):
     job, waiting = queue.submit(TARGET, 5.0), queue.submit(TARGET, 5.0)
     assert queue.stop(waiting.id).state == "stopped"
-    workers[0].heard({"job": job.id, "best": found(3.0)})
+    workers[0].on_message({"job": job.id, "best": found(3.0)})
     queue.stop(job.id)
-    assert workers[0].told[-1] == {"stop": job.id}
-    workers[0].heard({"job": job.id, "state": "stopped"})
+    assert workers[0].sent[-1] == {"stop": job.id}
+    workers[0].on_message({"job": job.id, "state": "stopped"})
     assert job.state == "stopped"
     assert [result.distance for result in job.results] == [3.0]
 
@@ -113,7 +113,7 @@ def test_a_worker_that_dies_fails_its_job_and_the_next_has_another(queue: Jobs, 
     assert job.state == "failed"
     assert "MemoryError" in job.error
     assert following.state == "running"
-    assert [message["job"] for message in workers[1].told] == [following.id]
+    assert [message["job"] for message in workers[1].sent] == [following.id]
 
 
 def test_the_queue_is_bounded(queue: Jobs):

@@ -1,6 +1,6 @@
-/** The server's API, `/api/v1`, one function a route. Nothing else in the page knows an address. */
+/** Client of the server's API, `/api/v1`: one function per route. The only module with addresses. */
 
-/** An answer that is none: `message` is one line that people can act on. */
+/** An error response: `message` is one line that says what to change. */
 export class ApiError extends Error {
   /** @param {string} message @param {number} status 0 where nothing answered */
   constructor(message, status) {

@@ -1,5 +1,5 @@
 /**
- * What is heard. One sound at a time is auditioned, each new one crossfaded over the last; keys are voices of their own.
+ * Audio output. One sound at a time is auditioned, each new one crossfaded over the last; keys are separate voices.
  *
  * @typedef {{buffer: AudioBuffer, source: AudioBufferSourceNode, gain: GainNode, started: number}} Playing
  */

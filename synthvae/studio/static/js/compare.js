@@ -1,4 +1,4 @@
-/** Two slots for sounds, of which one is heard and changed: A against B. */
+/** A/B comparison: two slots for sounds, one of which is active. */
 
 export class Compare {
   /** @param {HTMLElement} a @param {HTMLElement} b @param {any} studio */

@@ -1,4 +1,4 @@
-/** Numbers as people read them. */
+/** Formatting of numbers and units. */
 
 const NOTES = ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"];
 

@@ -1,5 +1,5 @@
 /**
- * The current sound at other pitches: a row of keys for the hand, two rows of letters, and whatever MIDI sends.
+ * The current sound at other pitches: a piano keyboard on the page, two rows of letter keys, and MIDI input.
  *
  * A key that goes down asks for the sound with the key held for as long as the Voice can; when it goes up, for the sound
  * with the key held until then. Both are the same up to that moment, so the second takes over where the first is.

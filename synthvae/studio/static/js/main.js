@@ -1,4 +1,4 @@
-/** Puts the page together: what the map, the panels and the keys tell each other goes through here. */
+/** Connects the map, the panels and the keys of the page. */
 import { Api, takeToken } from "./api.js";
 import { AudioEngine } from "./audio.js";
 import { classColour, colouring, css, paint, spreadClasses } from "./colour.js";

@@ -1,4 +1,4 @@
-/** Keys of MIDI instruments, once the person at the page allows it. */
+/** MIDI keyboard input, after the user's permission. */
 
 const NOTE_OFF = 0x80;
 const NOTE_ON = 0x90;

@@ -1,4 +1,4 @@
-/** The line that finds sounds: by words of their names, or by tags. Enter plays one after the other. */
+/** Search field: finds sounds by words of their names, or by tags. Enter plays one after the other. */
 import { byId, settled } from "./dom.js";
 import { counted } from "./format.js";
 import { makeSound } from "./sound.js";

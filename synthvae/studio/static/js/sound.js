@@ -1,8 +1,8 @@
 /**
- * The current sound: what is asked for, heard, described, and gone back to.
+ * The current sound: requests, playback, description, and undo.
  *
- * A sound is asked for twice. First to be heard (POST /render, the short way), then to be described (POST /sounds:
- * name, values, places), when the hand rests. Everything that changes the current sound goes through `hear`.
+ * A sound is requested twice: first to be played (POST /render), then to be described (POST /sounds: name, values,
+ * places), when the pointer rests. Everything that changes the current sound goes through `hear`.
  */
 import { settled } from "./dom.js";
 

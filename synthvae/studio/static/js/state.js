@@ -1,5 +1,5 @@
 /**
- * What the page knows, in one place: panels write here and listen here, and never to each other.
+ * Shared state of the page: panels write to it and subscribe to it, never to each other.
  */
 
 /** A store of named values. Listeners are called after every change of the names they gave. */

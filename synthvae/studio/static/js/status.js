@@ -1,4 +1,4 @@
-/** What the page says: one quiet line that screen readers read out, and errors where nobody overlooks them. */
+/** Status line, announced by screen readers, and error messages. */
 import { byId } from "./dom.js";
 
 /** Milliseconds for which an error stays. */

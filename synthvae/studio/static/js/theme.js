@@ -1,4 +1,4 @@
-/** Light or dark: as the system says until somebody says otherwise here. */
+/** Light or dark theme: the system's until another is chosen on the page. */
 
 const KEY = "synthvae.theme";
 

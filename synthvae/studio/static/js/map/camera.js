@@ -1,4 +1,4 @@
-/** Where the window looks on the map: a centre and a scale, the same across and up, so that no distance is bent. */
+/** Visible part of the map: a centre and one scale for both axes, so that distances are not distorted. */
 
 export class Camera {
   constructor() {

@@ -1,4 +1,4 @@
-/** What the colours mean; classes are buttons that select their points. */
+/** Legend of the colours; classes are buttons that select their points. */
 import { at, classColour, css } from "../colour.js";
 import { el, fill } from "../dom.js";
 import { plain, withUnit } from "../format.js";

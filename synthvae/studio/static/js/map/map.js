@@ -1,5 +1,5 @@
 /**
- * The map as an instrument: a touch anywhere is a sound. Holds the camera, what is drawn, and what the hand and the
+ * The interactive map: a click anywhere plays a sound. Holds the camera, what is drawn, and what the hand and the
  * keyboard do; what follows from that is told to whoever listens.
  *
  * Tools: `play` plays what is under the hand, `box` and `lasso` select, `pen` draws a path. With any of them the

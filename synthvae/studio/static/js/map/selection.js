@@ -1,4 +1,4 @@
-/** Which points lie in a shape, and which one lies nearest. */
+/** Points in a shape, and the nearest point. */
 
 /**
  * @param {Float32Array} positions x and y of every point

@@ -1,4 +1,4 @@
-/** What was kept, at the side of the map: a list with pictures, to be heard, renamed, tagged and taken out. */
+/** Bank panel: a list of saved sounds with spectrograms, to play, rename, tag and remove. */
 import { el, fill, icon, iconButton } from "../dom.js";
 
 import { makeSound } from "../sound.js";

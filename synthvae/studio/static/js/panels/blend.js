@@ -1,4 +1,4 @@
-/** Arithmetic on sounds: chips with a sign and a weight, and what they make. */
+/** Blend panel: weighted sums and differences of sounds. */
 import { el, fill, iconButton } from "../dom.js";
 import { parseNumber, plain } from "../format.js";
 import { makeSound } from "../sound.js";

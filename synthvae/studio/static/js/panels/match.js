@@ -1,4 +1,4 @@
-/** A recording that came in: a preset is searched that sounds like it, in front of whoever waits. */
+/** Match panel: searches presets that sound like a recording, with progress. */
 import { el, fill, icon } from "../dom.js";
 import { counted, plain } from "../format.js";
 import { makeSound } from "../sound.js";

@@ -1,4 +1,4 @@
-/** A line over the map as a morph: played in steps, taken home as one WAV or as presets. */
+/** Path panel: a line on the map as a morph, played in steps, downloaded as one WAV or as presets. */
 import { download, el, fill } from "../dom.js";
 import { counted, plain } from "../format.js";
 

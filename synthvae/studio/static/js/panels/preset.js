@@ -1,4 +1,4 @@
-/** All parameters as sliders in human units. A slider moves evenly in the unit cube; its number is what it means. */
+/** All parameters as sliders in human units. A slider is linear in the unit cube; its number is in human units. */
 import { el, fill } from "../dom.js";
 import { noteName, parseNumber, plain, SHORT_UNITS, withUnit } from "../format.js";
 import { grouped, middle, shortLabel, toHuman, toUnit } from "../parameters.js";

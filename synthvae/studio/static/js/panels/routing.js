@@ -1,4 +1,4 @@
-/** What moves what: sources left, targets right, a line as thick as the route is strong. */
+/** Modulation routing: sources left, targets right, line width by depth. */
 import { el, svg } from "../dom.js";
 import { plain } from "../format.js";
 import { words } from "../parameters.js";

@@ -1,4 +1,4 @@
-/** The current sound at the head of the dock: its name, its picture, what was measured, and what can be done with it. */
+/** Sound panel: name, spectrogram and descriptors of the current sound, and its actions. */
 import { download, el, fill, icon, sharpContext } from "../dom.js";
 import { noteName, plain, slug, withUnit } from "../format.js";
 import { toFragment } from "../share.js";

@@ -1,4 +1,4 @@
-/** Sixteen neighbours of the current sound, the nearest first, under sixteen keys. */
+/** Vary panel: sixteen variations of the current sound, the nearest first, on sixteen keys. */
 import { el, fill } from "../dom.js";
 import { plain } from "../format.js";
 import { grouped } from "../parameters.js";
