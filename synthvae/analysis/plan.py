@@ -65,8 +65,7 @@ from synthvae.metrics.distances import measure_distances
 from synthvae.metrics.embeddings.base import Embedding
 from synthvae.metrics.reconstruction import derangement
 from synthvae.models import parse_architecture
-from synthvae.synths.rendering import render_all
-from synthvae.synths.voice.voice import Voice
+from synthvae.synths.rendering import build_synth, render_all
 from synthvae.training.run import Run
 
 __all__ = ["SURVEY_SEEDS", "MapPlan", "Work", "cache_directory", "usual_workers"]
@@ -184,7 +183,7 @@ class Work:
         """The test sounds, rendered when they are first needed."""
         self.agenda.tell("rendering the test presets")
         settings = self.dataset.header.settings
-        return render_tests(Voice(self.dataset.parameters, **settings.to_dict()), self.dataset, self.limit)
+        return render_tests(build_synth(self.dataset.parameters, settings), self.dataset, self.limit)
 
     @cached_property
     def mapped(self) -> Tensor:
@@ -273,7 +272,7 @@ class Work:
 
     def _embed_mapped(self, tell: Callable[[str], object]) -> MappedSounds:
         settings = self.dataset.header.settings
-        voice = Voice(self.dataset.parameters, **settings.to_dict())
+        voice = build_synth(self.dataset.parameters, settings)
         logmel = next(embedding for embedding in self.embeddings if embedding.name == "logmel")
         return MappedSounds(self.embed(logmel, render_all(voice, self.mapped, BATCH), tell))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -14,14 +12,13 @@ from threadpoolctl import threadpool_limits
 from synthvae.audio.recordings import Recording
 from synthvae.audio.resampling import resample
 from synthvae.audio.spectrogram_image import spectrogram_png
+from synthvae.bank.entries import bank_space
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset
 from synthvae.features.mel import log_mel
 from synthvae.metrics.embeddings.logmel import logmel_embedding
 from synthvae.naming import name_sounds
-from synthvae.synths.settings import RenderSettings
-from synthvae.synths.voice.parameters import VOICE_78
-from synthvae.synths.voice.voice import Voice
+from synthvae.synths.rendering import render_rows
 
 __all__ = ["EMBEDDED", "LONGEST", "Analysed", "analyse", "distances", "embed"]
 
@@ -39,7 +36,6 @@ STEP = 2.0**-14
 REST = 0.01
 #: Seconds of the longest sound; its spectrogram takes 1.4 MB a second.
 LONGEST = 60.0
-_RENDERING = threading.Lock()  # a Voice of many presets wants all cores as it is
 
 
 class Analysed(NamedTuple):
@@ -65,9 +61,7 @@ def analyse(presets: list[Preset]) -> list[Analysed]:
         presets: all with the same settings.
     """
     settings = presets[0].settings
-    unit = np.stack([VOICE_78.normalise(_all_values(preset)) for preset in presets])
-    with _RENDERING, torch.inference_mode():
-        audio = _voice(settings)(torch.from_numpy(unit.astype(np.float32)))
+    audio = torch.from_numpy(render_rows(np.stack([_all_values(preset) for preset in presets]), bank_space(), settings))
     analysed = []
     with threadpool_limits(1, "openmp"):  # as name_sounds does
         for row, named in zip(audio, name_sounds(audio, settings.sample_rate), strict=True):
@@ -115,10 +109,5 @@ def distances(point: Array, points: Array) -> Array:
     return np.sqrt(np.mean((points - point) ** 2, axis=1))
 
 
-@lru_cache(maxsize=4)
-def _voice(settings: RenderSettings) -> Voice:
-    return Voice(VOICE_78, **settings.to_dict())
-
-
 def _all_values(preset: Preset) -> Array:
-    return VOICE_78.from_dict(preset.parameters.to_dict(preset.human))
+    return bank_space().from_dict(preset.parameters.to_dict(preset.human))

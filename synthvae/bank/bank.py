@@ -37,7 +37,7 @@ class Bank:
 
     Example:
         >>> bank = Bank(Path("bank.sqlite"))  # doctest: +SKIP
-        >>> bank.add(read_preset(Path("pluck.json"), VOICE_78), tags=["keeper"])  # doctest: +SKIP
+        >>> bank.add(read_preset(Path("pluck.json")), tags=["keeper"])  # doctest: +SKIP
         Added(id=1, name='bright pluck, A3', new=True)
         >>> bank.search("pluck", ranges={"pitch": (200, 500)}, tags=["keeper"])  # doctest: +SKIP
 

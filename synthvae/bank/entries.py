@@ -14,10 +14,11 @@ from typing import Any
 from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset, check_name, round_significant
+from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.registry import DEFAULT, synth_kind
 from synthvae.synths.settings import RenderSettings
-from synthvae.synths.voice.parameters import VOICE_78
 
-__all__ = ["COLUMNS", "Entry", "all_values", "bank_name", "checked_tags", "content_hash"]
+__all__ = ["COLUMNS", "Entry", "all_values", "bank_name", "bank_space", "checked_tags", "content_hash"]
 
 #: Of a row, without the picture and the embedding.
 COLUMNS = 'id, hash, name, "values", descriptors, sample_rate, seconds, control_rate, origin, added'
@@ -55,9 +56,10 @@ class Entry:
 
     @cached_property
     def preset(self) -> Preset:
-        """The preset itself, with its name and descriptors, in `VOICE_78`."""
-        human = VOICE_78.from_dict(self.values, f"preset {self.id}")
-        return Preset(VOICE_78, human, self.settings, self.origin, self.name, self.descriptors)
+        """The preset itself, with its name and descriptors, in `bank_space`."""
+        space = bank_space()
+        human = space.from_dict(self.values, f"preset {self.id}")
+        return Preset(space, human, self.settings, self.origin, self.name, self.descriptors)
 
     @classmethod
     def from_row(cls, row: sqlite3.Row | tuple[Any, ...], tags: Iterable[str], distance: float | None = None) -> Entry:
@@ -92,14 +94,24 @@ class Entry:
         }
 
 
+def bank_space() -> ParameterSpace:
+    """The parameters of a bank's presets: all that the default synth has. The file has no column for another one."""
+    return synth_kind(DEFAULT).every
+
+
 def all_values(preset: Preset, source: str = "preset") -> dict[str, float]:
-    """A preset's 78 human values by name, in the order of `VOICE_78` and rounded as they are in files.
+    """A preset's 78 human values by name, in the order of `bank_space` and rounded as they are in files.
 
     Raises:
-        UserError: if one is missing, not finite or outside its range.
+        UserError: if one is missing, not finite or outside its range, or if it is a preset of another synth.
     """
-    human = VOICE_78.from_dict(preset.parameters.to_dict(preset.human), source)
-    return VOICE_78.to_dict(round_significant(human) + 0.0)  # no -0.0
+    if preset.settings.synth != DEFAULT:
+        raise UserError(
+            f"{source}: is of {preset.settings.synth}, and a bank holds presets of {DEFAULT} alone; keep it as a file"
+        )
+    space = bank_space()
+    human = space.from_dict(preset.parameters.to_dict(preset.human), source)
+    return space.to_dict(round_significant(human) + 0.0)  # no -0.0
 
 
 def content_hash(values: Mapping[str, float]) -> str:

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from synthvae.bank.entries import Entry, bank_name, checked_tags
+from synthvae.bank.entries import Entry, bank_name, bank_space, checked_tags
 from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory
@@ -17,9 +17,9 @@ from synthvae.core.json import check_target, dump_json, load_json
 from synthvae.data.names import slug
 from synthvae.data.preset import Preset
 from synthvae.data.writing import write_sounds
-from synthvae.synths.settings import SYNTH, RenderSettings, check_format
-from synthvae.synths.voice.parameters import VOICE_78
-from synthvae.synths.voice.voice import Voice
+from synthvae.synths.registry import DEFAULT, synth_kind
+from synthvae.synths.rendering import build_synth
+from synthvae.synths.settings import RenderSettings, check_format
 
 __all__ = ["FORMAT", "Imported", "file_names", "read_bank_json", "write_bank_json", "write_files"]
 
@@ -49,9 +49,8 @@ def write_bank_json(path: Path, entries: Sequence[Entry]) -> None:
     for entry in entries:
         document = entry.to_dict()
         presets.append({key: document[key] for key in document if key not in ("id", "distance")})
-    atomic_write(
-        path, dump_json({"format": FORMAT, "version": VERSION, "synth": SYNTH, "presets": presets}, path) + "\n"
-    )
+    document = {"format": FORMAT, "version": VERSION, "synth": synth_kind(DEFAULT).header, "presets": presets}
+    atomic_write(path, dump_json(document, path) + "\n")
 
 
 def file_names(entries: Sequence[Entry]) -> list[str]:
@@ -89,7 +88,7 @@ def write_files(
     written: list[Path] = []
     for settings, group in groupby(named, key=lambda pair: pair[1].settings):
         names, alike = zip(*group, strict=True)
-        voice = Voice(VOICE_78, **settings.to_dict())
+        voice = build_synth(bank_space(), settings)
         advance = partial(_advance, progress, len(written))
         written += write_sounds(directory, names, [entry.preset for entry in alike], voice, progress=advance)
     return written
@@ -129,6 +128,6 @@ def _imported(entry: Any, source: str) -> Imported:  # noqa: ANN401
     if not isinstance(name, str):
         raise UserError(f"{source}: name is {shown(name)}, not a text; give it one")
     settings = RenderSettings.from_header(entry, source)
-    human = VOICE_78.from_dict(values, source)
+    human = bank_space().from_dict(values, source)
     kept = origin if isinstance(origin, dict) else {}
-    return Imported(Preset(VOICE_78, human, settings, kept, bank_name(name, source)), checked_tags(tags, source))
+    return Imported(Preset(bank_space(), human, settings, kept, bank_name(name, source)), checked_tags(tags, source))

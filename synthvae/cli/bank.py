@@ -81,9 +81,8 @@ def add(
 
     from synthvae.bank.entries import bank_name, checked_tags
     from synthvae.data.preset import read_presets
-    from synthvae.synths.voice.parameters import VOICE_78
 
-    found = [pair for path in presets for pair in read_presets(path, VOICE_78)]
+    found = [pair for path in presets for pair in read_presets(path)]
     if name is not None:
         if len(found) > 1:
             raise UserError(f"--name is {name!r}, but there are {len(found)} presets; name one at a time")
@@ -369,11 +368,10 @@ def _like(bank: Bank, text: str) -> tuple[Recording | Preset | NDArray[np.float6
     from synthvae.audio.recordings import read_recording
     from synthvae.bank.analysis import LONGEST
     from synthvae.data.preset import read_preset
-    from synthvae.synths.voice.parameters import VOICE_78
 
     path = Path(text)
     if path.suffix.lower() == ".json":
-        return read_preset(path, VOICE_78), None
+        return read_preset(path), None
     if path.suffix.lower() in RECORDINGS or path.exists():
         return read_recording(path, LONGEST), None
     entry = bank.get(text)

@@ -96,7 +96,6 @@ def print_entry(entry: Entry, values: bool) -> None:
     """Print a preset's fields, one per line; with `values` all its parameters."""
     from synthvae.audio.descriptors import PRESET_DESCRIPTORS
     from synthvae.audio.notes import note_name
-    from synthvae.synths.voice.parameters import VOICE_78
 
     settings = entry.settings
     print(f"#{entry.id} {entry.name}")
@@ -113,7 +112,9 @@ def print_entry(entry: Entry, values: bool) -> None:
     print(f"added       {entry.added}")
     print(f"hash        {entry.hash}")
     if values:
-        units = {parameter.name: parameter.unit for parameter in VOICE_78}
+        from synthvae.bank.entries import bank_space
+
+        units = {parameter.name: parameter.unit for parameter in bank_space()}
         for key, value in entry.values.items():
             print(f"{key:32} {value:.6g} {units.get(key, '')}".rstrip())
 

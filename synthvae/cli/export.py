@@ -68,7 +68,6 @@ def export(
     from synthvae.data.preset import check_name, read_presets
     from synthvae.export import ExportOptions, described, export_presets
     from synthvae.export.sampling import parse_key
-    from synthvae.synths.voice.parameters import VOICE_78
 
     options = ExportOptions(
         sample_format,
@@ -81,7 +80,7 @@ def export(
         overwrite,
     )
     options.check(to)
-    found = [preset for path in presets for _, preset in read_presets(path, VOICE_78)]
+    found = [preset for path in presets for _, preset in read_presets(path)]
     if name is not None:
         if len(found) > 1:
             raise UserError(f"--name is {name!r}, but there are {len(found)} presets; name one at a time")

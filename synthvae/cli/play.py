@@ -31,10 +31,9 @@ def play(
     from synthvae.data.preset import read_preset, render_preset
     from synthvae.export.sampling import LOUDNESS, common_level, on_key, parse_key, whole_sound
     from synthvae.export.sfz import play_sound
-    from synthvae.synths.voice.parameters import VOICE_78
 
     key = None if note is None else parse_key(note, "--note")
-    chosen = read_preset(preset, VOICE_78)
+    chosen = read_preset(preset)
     if key is not None:
         chosen = on_key(chosen, key)
     rate = chosen.settings.sample_rate

@@ -124,14 +124,14 @@ def train(
     settings = resolve_config(overlay, {**flags, "then": {"loss": then, "epochs": then_epochs}})
     from synthvae.data.presets import read_dataset
     from synthvae.losses import LOSSES
-    from synthvae.synths.voice.voice import Voice
+    from synthvae.synths.rendering import build_synth
     from synthvae.training.tasks.presets import PresetTask
     from synthvae.training.trainer import Interrupted, Trainer
 
     dataset = read_dataset(Path(settings.data))
     through = "-synth" if settings.synth_layer else ""
     directory = out or Path(f"experiments/runs/{settings.loss}-{settings.feature}{through}-{settings.seed}")
-    task = PresetTask(settings, dataset, Voice(dataset.parameters, **dataset.header.settings.to_dict()))
+    task = PresetTask(settings, dataset, build_synth(dataset.parameters, dataset.header.settings))
     if parts := task.preparation_parts:
         with progress_bar("measuring parameter sensitivity", parts) as update:
             task.prepare(lambda done: update(done, ""))

@@ -17,8 +17,9 @@ from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write
 from synthvae.core.json import dump_json, load_json
 from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.registry import synth_kind
 from synthvae.synths.rendering import render_rows
-from synthvae.synths.settings import FEWEST_CONTROL_POINTS, SYNTH, RenderSettings, check_format
+from synthvae.synths.settings import FEWEST_CONTROL_POINTS, RenderSettings, check_format
 
 __all__ = [
     "LATENTS_FORMAT",
@@ -119,7 +120,7 @@ def preset_json(preset: Preset, path: Path) -> str:
     document = {
         "format": FORMAT,
         "version": VERSION,
-        "synth": SYNTH,
+        "synth": synth_kind(preset.settings.synth).header,
         **({"name": check_name(preset.name, str(path))} if preset.name else {}),
         **({"descriptors": check_descriptors(preset.descriptors, str(path))} if preset.descriptors else {}),
         **preset.settings.to_dict(),
@@ -130,12 +131,13 @@ def preset_json(preset: Preset, path: Path) -> str:
     return dump_json(document, path) + "\n"
 
 
-def read_preset(path: Path, parameters: ParameterSpace) -> Preset:
+def read_preset(path: Path, parameters: ParameterSpace | None = None) -> Preset:
     """Read a preset into a given set of parameters.
 
     Args:
         path: the file.
-        parameters: the columns wanted; a preset with other routes open is refused by name.
+        parameters: the columns wanted; a preset with other routes open is refused by name. By default all that its
+            synth has.
 
     Returns:
         The preset, every value checked.
@@ -154,13 +156,15 @@ def _load(path: Path) -> Any:  # noqa: ANN401
     return load_json(content, str(path), "write the preset again")
 
 
-def _preset(document: Any, path: Path, parameters: ParameterSpace) -> Preset:  # noqa: ANN401
+def _preset(document: Any, path: Path, parameters: ParameterSpace | None) -> Preset:  # noqa: ANN401
     document = check_format(document, FORMAT, VERSION, str(path))
     values, origin = document.get("values"), document.get("origin")
     if not isinstance(values, dict):
         raise UserError(f"{path}: values is {shown(values)}, not an object of numbers by name; write the preset again")
-    human = parameters.from_dict(values, str(path))
     settings = RenderSettings.from_header(document, str(path))
+    if parameters is None:
+        parameters = synth_kind(settings.synth).every
+    human = parameters.from_dict(values, str(path))
     return Preset(
         parameters,
         human,
@@ -209,7 +213,7 @@ def check_descriptors(descriptors: object, source: str) -> dict[str, float | Non
     return {name: None if value is None else float(value) for name, value in descriptors.items()}
 
 
-def read_presets(path: Path, parameters: ParameterSpace) -> list[tuple[Path, Preset]]:
+def read_presets(path: Path, parameters: ParameterSpace | None = None) -> list[tuple[Path, Preset]]:
     """Read one preset, or every ``*.json`` of a directory in the order of their names.
 
     Files of latents in the directory and presets for torchsynth are passed over, so that `encode` and `export` can
@@ -235,17 +239,17 @@ def render_preset(preset: Preset) -> NDArray[np.float32]:
     return render_rows(preset.human[None], preset.parameters, preset.settings)[0]
 
 
-def with_values(preset: Preset, seconds: float | None = None, **values: float) -> Preset:
+def with_values(preset: Preset, values: Mapping[str, float] | None = None, seconds: float | None = None) -> Preset:
     """The preset with other values.
 
     Args:
         preset: what is changed.
+        values: human values by name.
         seconds: length of its sound, or what two control points last if that is more; its own where None.
-        values: human values by name, ``__`` standing for the dot.
     """
     human = preset.human.copy()
-    for name, value in values.items():
-        human[preset.parameters.index(name.replace("__", "."))] = value
+    for name, value in (values or {}).items():
+        human[preset.parameters.index(name)] = value
     settings = preset.settings
     if seconds is not None:
         least = FEWEST_CONTROL_POINTS / settings.control_rate

@@ -21,7 +21,8 @@ from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_open
 from synthvae.core.json import dump_json, load_json
 from synthvae.synths.parameters import ParameterSpace
-from synthvae.synths.settings import SYNTH, RenderSettings, check_format
+from synthvae.synths.registry import synth_kind
+from synthvae.synths.settings import RenderSettings, check_format
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "Dataset", "DatasetHeader", "is_dataset", "read_dataset", "write_dataset"]
 
@@ -106,7 +107,7 @@ def write_dataset(path: Path, header: DatasetHeader, chunks: Iterable[NDArray[np
     document = {
         "format": FORMAT,
         "version": VERSION,
-        "synth": SYNTH,
+        "synth": synth_kind(header.settings.synth).header,
         **header.settings.to_dict(),
         "source": header.source,
         "seed": header.seed,

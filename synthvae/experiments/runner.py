@@ -18,9 +18,10 @@ from synthvae.data.presets import Dataset, read_dataset
 from synthvae.experiments.cases import Case, dataset_size, scale_label, scaled
 from synthvae.features import build_feature
 from synthvae.losses import LOSSES
+from synthvae.synths.base import Synth
+from synthvae.synths.registry import DEFAULT, synth_kind
+from synthvae.synths.rendering import build_synth
 from synthvae.synths.sensitivity import compute_metric, effect_on_dataset, metric_path, write_metric
-from synthvae.synths.voice.parameters import VOICE_63
-from synthvae.synths.voice.voice import Voice
 from synthvae.training.config import TrainConfig
 from synthvae.training.run import read_description
 from synthvae.training.tasks.presets import PresetTask
@@ -120,12 +121,14 @@ def prepare_data(jobs: Sequence[Job], progress: Callable[[str, int, int], object
     path = Path(jobs[0].config.data)
     size = dataset_size(jobs[0].scale)
     if not path.exists():
-        generate_dataset(path, VOICE_63, size, DATASET_SEED, progress=lambda done: progress("presets", done, size))
+        generate_dataset(
+            path, synth_kind(DEFAULT).space(), size, DATASET_SEED, progress=lambda done: progress("presets", done, size)
+        )
     wanted = [p for job in jobs for p in job.config.phases if LOSSES[p.loss].needs_metric or p.network == "selective"]
     if not wanted or metric_path(path).exists():
         return path
     dataset = read_dataset(path)
-    voice = Voice(dataset.parameters, **dataset.header.settings.to_dict())
+    voice = build_synth(dataset.parameters, dataset.header.settings)
     feature = build_feature("logmel", dataset.header.settings.sample_rate)
     width = len(dataset.parameters)
     effect = effect_on_dataset(voice, feature, dataset, lambda done: progress("effects of parameters", done, width))
@@ -194,7 +197,7 @@ def train_job(job: Job) -> None:
 
 
 @lru_cache(maxsize=1)
-def dataset_and_voice(path: Path) -> tuple[Dataset, Voice]:
-    """The dataset and its Voice, cached in the process."""
+def dataset_and_voice(path: Path) -> tuple[Dataset, Synth]:
+    """The dataset and its synth, cached in the process."""
     dataset = read_dataset(path)
-    return dataset, Voice(dataset.parameters, **dataset.header.settings.to_dict())
+    return dataset, build_synth(dataset.parameters, dataset.header.settings)

@@ -14,10 +14,8 @@ from synthvae.exploration.latent_files import (
 from synthvae.exploration.morph import WAYS, Walk, blend, morph
 from synthvae.exploration.paths import straight_line
 from synthvae.exploration.vary import Variations, vary
-from synthvae.synths.voice.groups import GROUPS
 
 __all__ = [
-    "GROUPS",
     "WAYS",
     "Latents",
     "Variations",

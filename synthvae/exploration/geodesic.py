@@ -25,7 +25,7 @@ from torch import Tensor
 
 from synthvae.exploration.paths import within
 from synthvae.metrics.logmel_distance import LogMelDistance
-from synthvae.synths.voice.voice import Voice
+from synthvae.synths.base import Synth
 
 __all__ = ["Geodesic", "shorten"]
 
@@ -53,7 +53,7 @@ class Geodesic(NamedTuple):
 
 
 def shorten(
-    voice: Voice, metric: LogMelDistance, nodes: Tensor, circular: Tensor, progress: Callable[[], object] = lambda: None
+    voice: Synth, metric: LogMelDistance, nodes: Tensor, circular: Tensor, progress: Callable[[], object] = lambda: None
 ) -> Geodesic:
     """Move the inner nodes of a path so that its energy falls.
 
@@ -100,7 +100,7 @@ def _energy(spectra: Tensor) -> float:
     return float((spectra[1:] - spectra[:-1]).double().square().sum()) / spectra.shape[1]
 
 
-def _normal_equations(voice: Voice, metric: LogMelDistance, nodes: Tensor, spectra: Tensor) -> tuple[Tensor, Tensor]:
+def _normal_equations(voice: Synth, metric: LogMelDistance, nodes: Tensor, spectra: Tensor) -> tuple[Tensor, Tensor]:
     """Half the Gauss-Newton Hessian, ``(I P, I P)`` float64, and half the gradient, ``(I, P)``, of I inner nodes."""
     inner, width = len(nodes) - 2, nodes.shape[1]
     matrix = torch.zeros(inner, width, inner, width, dtype=torch.float64)

@@ -28,7 +28,8 @@ from synthvae.core.errors import UserError
 from synthvae.exploration.morph import SAME, check_presets
 from synthvae.exploration.paths import angles, residual, within
 from synthvae.metrics.logmel_distance import LogMelDistance, pairwise
-from synthvae.synths.voice.groups import columns_of
+from synthvae.synths.groups import columns_of
+from synthvae.synths.registry import synth_kind
 from synthvae.training.run import Run
 
 __all__ = ["MOST", "Variations", "vary"]
@@ -95,7 +96,7 @@ def vary(
         unit: the preset ``(P,)``.
         amount: how far the furthest sounds from the preset: 0 is the preset itself, 1 as far as a random sound.
         count: C, how many, 1 to 256.
-        keep: groups (`synthvae.synths.voice.groups`) or parameters that keep the preset's values to the bit.
+        keep: groups (of the synth's `SynthKind`) or parameters that keep the preset's values to the bit.
         seed: of the draws.
 
     Returns:
@@ -112,7 +113,7 @@ def vary(
     check_seed(seed)
     unit = unit.detach().float()
     check_presets(run, unit[None], 1)
-    held = columns_of(run.parameters, keep)
+    held = columns_of(run.parameters, synth_kind(run.settings.synth).groups, keep)
     if bool(held.all()):
         raise UserError("--keep fixes every parameter, so there is nothing to vary; keep less")
     metric = LogMelDistance(run.voice, run.settings.sample_rate)

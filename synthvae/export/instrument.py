@@ -41,7 +41,7 @@ from synthvae.export.sampling import Level, common_level, sample_keys, sampled_k
 from synthvae.export.sfz import has_instrument, instrument_files
 from synthvae.export.torchsynth_format import torchsynth_document
 from synthvae.naming import name_sounds
-from synthvae.synths.voice.parameters import VOICE_78
+from synthvae.synths.registry import synth_kind
 
 __all__ = ["Exported", "described", "export_presets", "file_stems", "without_note", "write_folder"]
 
@@ -190,6 +190,8 @@ def export_presets(
     """
     options = options or ExportOptions()
     options.check(to)
+    for synth in sorted({preset.settings.synth for preset in presets}):
+        options.check(to, synth)
     if len(presets) != len(names):
         raise ValueError(f"{len(presets)} presets and {len(names)} names")
     if to == "flac":
@@ -309,7 +311,8 @@ class _Job:
     def _write_instrument(self) -> str:
         options = self.options
         keys = sampled_keys(options.lowest, options.highest, options.every)
-        lengths = options.held(self.preset.parameters.to_dict(self.preset.human)["keyboard.duration"])
+        hold = synth_kind(self.preset.settings.synth).require_hold()
+        lengths = options.held(self.preset.parameters.to_dict(self.preset.human)[hold])
         articulations = [sample_keys(self.preset, keys, seconds) for seconds in lengths]
         files, level = instrument_files(
             self.preset,
@@ -326,9 +329,9 @@ class _Job:
 
 
 def _in_all(preset: Preset) -> Preset:
-    """The preset with all 78 parameters as columns, so that each can be changed."""
-    human = VOICE_78.from_dict(preset.parameters.to_dict(preset.human))
-    return dataclasses.replace(preset, parameters=VOICE_78, human=human)
+    """The preset with every parameter of its synth as a column, so that each can be changed."""
+    space = synth_kind(preset.settings.synth).every
+    return dataclasses.replace(preset, parameters=space, human=space.from_dict(preset.parameters.to_dict(preset.human)))
 
 
 def _faded(sound: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from synthvae.audio.files import SAMPLER_FORMATS
 from synthvae.core.errors import UserError
 from synthvae.export.sampling import HIGHEST_KEY, LOUDNESS, check_loudness, sampled_keys, switch_keys
-from synthvae.synths.voice.parameters import VOICE_78
+from synthvae.synths.registry import DEFAULT, synth_kind
 
 __all__ = ["TARGETS", "ExportOptions", "length_name"]
 
@@ -39,11 +39,12 @@ class ExportOptions:
     lengths: tuple[float | None, ...] = (None, 2.0)
     overwrite: bool = False
 
-    def check(self, to: str) -> None:
+    def check(self, to: str, synth: str = DEFAULT) -> None:
         """Refuse what cannot be exported.
 
         Args:
             to: one of `TARGETS`.
+            synth: of the presets.
 
         Raises:
             UserError: naming the option, its value and what to give.
@@ -57,20 +58,27 @@ class ExportOptions:
         if self.loudness is not None:
             check_loudness(self.loudness)
         if to == "sfz":
-            self._check_keys()
+            self._check_keys(synth)
+        if to == "torchsynth" and synth != DEFAULT:
+            raise UserError(
+                f"--to is 'torchsynth', and the preset is of {synth}; choose one of {', '.join(TARGETS[:-1])}"
+            )
 
-    def _check_keys(self) -> None:
+    def _check_keys(self, synth: str) -> None:
+        kind = synth_kind(synth)
+        kind.require_note("--to sfz")
+        held = kind.require_hold("--to sfz")
         for option, key in (("--lowest", self.lowest), ("--highest", self.highest)):
             if not 0 <= key <= HIGHEST_KEY:
                 raise UserError(f"{option} is {key}; give a MIDI number from 0 to {HIGHEST_KEY}")
         sampled_keys(self.lowest, self.highest, self.every)
-        duration = VOICE_78.parameters[VOICE_78.index("keyboard.duration")]
+        duration = kind.every.parameters[kind.every.index(held)]
         if not self.lengths:
             raise UserError("--lengths is empty; give at least one length in seconds, or own")
         for length in self.lengths:
             if length is not None and not (math.isfinite(length) and duration.minimum <= length <= duration.maximum):
                 limits = f"{duration.minimum:g} to {duration.maximum:g} s"
-                raise UserError(f"--lengths has {length:g}; the Voice holds a key for {limits}, give such a length")
+                raise UserError(f"--lengths has {length:g}; {kind.name} holds a key for {limits}, give such a length")
         if len(set(self.lengths)) > 1:
             switch_keys(len(set(self.lengths)), self.lowest, self.highest)
 

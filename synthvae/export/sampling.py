@@ -1,7 +1,7 @@
 """Sampling of a preset over keys: one tuned sample each, looped if it sustains.
 
-What sounds is not ``keyboard.midi_f0``: both oscillators are tuned away from it, modulation bends them, and which of
-them is the pitch is a matter of hearing. So the pitch that a few keys really have is measured
+What sounds is not the note that is played: the Voice's oscillators are tuned away from it, modulation bends them, and
+which of them is the pitch is a matter of hearing. So the pitch that a few keys really have is measured
 (`synthvae.audio.pitch.track_pitch`), and the keyboard moved by what is missing: the Voice adds in semitones, so
 what is missing on one key is missing on all. Then every key is measured, and what is still missing, cents as a rule,
 is left to the sampler. Where a key's own pitch is more than a semitone from what the other keys make of it, the
@@ -27,8 +27,8 @@ from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset, render_preset, with_values
 from synthvae.export.loops import Loop, find_loop, make_seamless, play_loop
+from synthvae.synths.registry import synth_kind
 from synthvae.synths.rendering import render_rows
-from synthvae.synths.voice.tail import rise_seconds, tail_seconds
 
 __all__ = [
     "CEILING",
@@ -224,7 +224,7 @@ def sample_keys(
         progress: called twice, when the keyboard is moved and when the keys are played.
 
     Returns:
-        The samples. An unpitched preset is played with ``keyboard.midi_f0`` at the key itself, and has one sample
+        The samples. An unpitched preset is played with its note at the key itself, and has one sample
         alone where nothing of it moves with the key.
     """
     wanted = np.asarray(keys, dtype=np.float64)
@@ -257,23 +257,32 @@ def on_key(preset: Preset, key: int) -> Preset:
     """The preset moved so that its own sound, at its own length, has the pitch of a key.
 
     Args:
-        preset: what is played; one without pitch is played with ``keyboard.midi_f0`` at the key.
+        preset: what is played; one without pitch is played with its note at the key.
         key: MIDI number.
+
+    Raises:
+        UserError: if its synth plays no notes.
     """
+    note = synth_kind(preset.settings.synth).require_note("note")
     midi = float(key)
     for _ in range(CORRECTIONS):
-        offset = _pitches([render_preset(with_values(preset, keyboard__midi_f0=midi))], preset.settings.sample_rate)
+        offset = _pitches([render_preset(with_values(preset, {note: midi}))], preset.settings.sample_rate)
         if not np.isfinite(offset[0]):
             break
         midi = float(np.clip(midi + key - offset[0], 0.0, HIGHEST_KEY))
-    return with_values(preset, keyboard__midi_f0=midi)
+    return with_values(preset, {note: midi})
 
 
 def whole_sound(preset: Preset) -> NDArray[np.float32]:
-    """The preset's sound until it has rung out, ``(T,)``, however long its own settings let it sound."""
+    """The preset's sound until it has rung out, ``(T,)``, however long its own settings let it sound.
+
+    Raises:
+        UserError: if its synth holds no keys, so that nobody knows when a sound has rung out.
+    """
+    kind = synth_kind(preset.settings.synth)
     values = preset.parameters.to_dict(preset.human)
-    seconds = values["keyboard.duration"] + max(tail_seconds(values), _LEAST_TAIL)
-    return _trimmed(render_preset(with_values(preset, seconds)))
+    seconds = values[kind.require_hold("whole")] + max(kind.tail(values), _LEAST_TAIL)
+    return _trimmed(render_preset(with_values(preset, seconds=seconds)))
 
 
 @dataclass(frozen=True)
@@ -287,12 +296,13 @@ class _Played:
 def _play(preset: Preset, midi: Array, seconds: float) -> _Played:
     """Render keys and find their loops: on all of them or on none, or some notes of a chord would stop."""
     values = preset.parameters.to_dict(preset.human)
-    tail = max(tail_seconds(values), _LEAST_TAIL)
-    held = with_values(preset, seconds + tail, keyboard__duration=seconds)
+    kind = synth_kind(preset.settings.synth)
+    tail = max(kind.tail(values), _LEAST_TAIL)
+    held = with_values(preset, {kind.require_hold(): seconds}, seconds + tail)
     rate = held.settings.sample_rate
     whole = _on_keys(held, midi)
-    tone = _on_keys(with_values(held, mixer__noise=0.0), midi) if values["mixer.noise"] else whole
-    first, last = round(rise_seconds(values) * rate), round(seconds * rate)
+    tone = _on_keys(with_values(held, {kind.noise: 0.0}), midi) if kind.noise and values[kind.noise] else whole
+    first, last = round(kind.rise(values) * rate), round(seconds * rate)
     loops: list[Loop] = []
     for sound, pure in zip(whole, tone, strict=True):
         loop = find_loop(pure, sound, first, last, rate)
@@ -305,7 +315,7 @@ def _play(preset: Preset, midi: Array, seconds: float) -> _Played:
 
 def _on_keys(preset: Preset, midi: Array) -> NDArray[np.float32]:
     human = np.repeat(preset.human[None], len(midi), axis=0)
-    human[:, preset.parameters.index("keyboard.midi_f0")] = midi
+    human[:, preset.parameters.index(synth_kind(preset.settings.synth).require_note())] = midi
     return render_rows(human, preset.parameters, preset.settings)
 
 

@@ -26,7 +26,7 @@ from synthvae.data.names import slug
 from synthvae.data.preset import Preset
 from synthvae.export.options import length_name
 from synthvae.export.sampling import Articulation, Level, Sample, common_level, key_name, switch_keys
-from synthvae.synths.voice.tail import release_seconds
+from synthvae.synths.registry import synth_kind
 
 __all__ = ["SAMPLES", "has_instrument", "instrument_files", "play_sound"]
 
@@ -68,7 +68,8 @@ def instrument_files(
     """
     rate = preset.settings.sample_rate
     level = common_level([sample.sound for one in articulations for sample in one.samples], rate, loudness)
-    release = max(release_seconds(preset.parameters.to_dict(preset.human)), LEAST_RELEASE)
+    kind = synth_kind(preset.settings.synth)
+    release = max(kind.release(preset.parameters.to_dict(preset.human)), LEAST_RELEASE)
     files: dict[str, bytes] = {}
     groups = []
     for articulation in articulations:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from synthvae.data.preset import TORCHSYNTH_FORMAT, Preset, round_significant
-from synthvae.synths.settings import SYNTH
+from synthvae.synths.voice.kind import KIND
 from synthvae.synths.voice.parameters import VOICE_78
 
 __all__ = ["torchsynth_document", "torchsynth_parameters"]
@@ -62,7 +62,7 @@ def torchsynth_document(preset: Preset, title: str) -> dict[str, Any]:
     return {
         "format": TORCHSYNTH_FORMAT,
         "version": VERSION,
-        "synth": SYNTH,
+        "synth": KIND.header,
         "name": title,
         "usage": list(USAGE),
         "config": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,8 +19,8 @@ from synthvae.matching.objective import Objective, Stopped
 from synthvae.matching.starts import encoder_of, starts_of_encoder, starts_of_index
 from synthvae.matching.target import Target
 from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.rendering import build_synth
 from synthvae.synths.settings import RenderSettings
-from synthvae.synths.voice.voice import Voice
 from synthvae.training.run import Run
 
 __all__ = ["BUDGET", "Candidate", "MatchResult", "Progress", "budget_for", "match"]
@@ -131,6 +131,7 @@ def match(
     *,
     run: Run | None = None,
     index: SoundIndex | None = None,
+    settings: RenderSettings | None = None,
     budget: int | None = None,
     seconds: float | None = None,
     top: int = 5,
@@ -149,6 +150,8 @@ def match(
         parameters: of the presets.
         run: a model with these parameters whose audio encoder, if it has one, proposes starts.
         index: whose nearest sounds are tried first.
+        settings: how presets are rendered, but for rate and length, which are the target's; by default those of the
+            run, or else of the index.
         budget: renders; `budget_for` the target's length unless `seconds` is given.
         seconds: limit of time.
         top: answers at most, unlike each other; no more than 64.
@@ -170,9 +173,10 @@ def match(
         run.require_parameters(parameters, target.name)
     if budget is None and seconds is None:
         budget = budget_for(target.seconds)
-    rendered = run.settings if run is not None else index.settings if index is not None else RenderSettings()
-    settings = RenderSettings(target.sample_rate, target.seconds, rendered.control_rate)
-    voice = Voice(parameters, **settings.to_dict())
+    if settings is None:
+        settings = run.settings if run is not None else index.settings if index is not None else RenderSettings()
+    settings = replace(settings, sample_rate=target.sample_rate, seconds=target.seconds)
+    voice = build_synth(parameters, settings)
     begun = time.monotonic()
     interrupted = False
 

@@ -19,12 +19,14 @@ from torch.nn import functional as F
 
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
+from synthvae.data.names import slug
 from synthvae.data.sampling import uniform_unit
 from synthvae.features.mel import log_mel
 from synthvae.metrics.embeddings.logmel import logmel_embedding
 from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.registry import DEFAULT
+from synthvae.synths.rendering import build_synth
 from synthvae.synths.settings import RenderSettings
-from synthvae.synths.voice.voice import Voice
 
 __all__ = ["PRESETS", "SoundIndex", "index_path", "open_index"]
 
@@ -73,8 +75,9 @@ def index_path(parameters: ParameterSpace, settings: RenderSettings, presets: in
     """Path of an index: ``synthvae`` in ``$XDG_CACHE_HOME`` or ``~/.cache``, named by what it holds."""
     cache = os.environ.get("XDG_CACHE_HOME", "")
     folder = (Path(cache) if os.path.isabs(cache) else Path.home() / ".cache") / "synthvae"
+    synth = "" if settings.synth == DEFAULT else f"{slug(settings.synth)}-"
     how = f"{settings.sample_rate}-{settings.seconds:g}-{settings.control_rate}"
-    return folder / f"sounds-{parameters.hash}-{how}-{presets}.safetensors"
+    return folder / f"sounds-{synth}{parameters.hash}-{how}-{presets}.safetensors"
 
 
 def open_index(
@@ -98,6 +101,7 @@ def open_index(
     """
     path = path or index_path(parameters, settings, presets)
     wanted = {"parameter_hash": parameters.hash, "presets": presets, **settings.to_dict()}
+    wanted |= {} if settings.synth == DEFAULT else {"synth": settings.synth}
     if path.exists():
         try:
             tensors, state = load_tensors(path)
@@ -107,7 +111,7 @@ def open_index(
                 return SoundIndex(parameters, settings, embedding.numpy())
         except (UserError, KeyError):
             pass  # damaged: made again
-    voice = Voice(parameters, **settings.to_dict())
+    voice = build_synth(parameters, settings)
     parts = []
     for first in range(0, presets, BATCH):
         unit = uniform_unit(SEED, first, min(BATCH, presets - first), len(parameters)).astype(np.float32)

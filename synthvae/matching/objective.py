@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from synthvae.features.log_mel_resolutions import MultiResolutionLogMel
-from synthvae.synths.voice.voice import Voice
+from synthvae.synths.base import Synth
 
 __all__ = ["GRADIENT_COST", "Compared", "Found", "Objective", "Stopped"]
 
@@ -59,7 +59,7 @@ class Objective:
     """
 
     def __init__(
-        self, voice: Voice, target: Tensor, stop: Callable[[], bool] = lambda: False, budget: int | None = None
+        self, voice: Synth, target: Tensor, stop: Callable[[], bool] = lambda: False, budget: int | None = None
     ) -> None:
         """Start with no renders.
 
@@ -119,7 +119,7 @@ class Objective:
         return Compared(distance, torch.nan_to_num(difference, FAR, FAR, FAR))
 
     def gradient(self, unit: Tensor, hold_phases: bool) -> tuple[Tensor, Tensor]:
-        """Distances ``(B,)`` and their gradients ``(B, P)``; arguments and errors as of `Voice.forward` and a call.
+        """Distances ``(B,)`` and their gradients ``(B, P)``; arguments and errors as of `Synth.forward` and a call.
 
         Raises:
             Stopped: when the budget does not reach.
@@ -133,8 +133,14 @@ class Objective:
         return distance.detach(), torch.nan_to_num(slope, 0.0, 0.0, 0.0)
 
     def _distance(self, unit: Tensor, hold_phases: bool) -> Tensor:
-        distance = self.spectra.distance(self.target, self.voice(unit, hold_phases))
+        distance = self.spectra.distance(self.target, self._render(unit, hold_phases))
         return torch.where(distance.isfinite(), distance, FAR)
+
+    def _render(self, unit: Tensor, hold_phases: bool) -> Tensor:
+        """The sounds; a synth without phases to hold has none that would lead astray."""
+        held = hold_phases and self.voice.holds_phases
+        audio: Tensor = self.voice(unit, hold_phases=True) if held else self.voice(unit)
+        return audio
 
     def _allow(self, cost: int) -> int:
         """Number of presets that may be rendered at this cost."""

@@ -18,7 +18,7 @@ from synthvae.data.preset import write_preset
 from synthvae.matching.engine import MatchResult
 from synthvae.naming import Named, name_sounds
 from synthvae.report.html import data_uri, render_template
-from synthvae.synths.settings import SYNTH
+from synthvae.synths.registry import synth_kind
 
 __all__ = ["render_page", "write_match"]
 
@@ -101,7 +101,7 @@ def _document(result: MatchResult, names: Sequence[Named], stems: Sequence[str],
     return {
         "format": FORMAT,
         "version": VERSION,
-        "synth": SYNTH,
+        "synth": synth_kind(result.candidates[0].preset.settings.synth).header,
         "target": result.target.name,
         "seconds": result.target.seconds,
         "done_to_the_target": list(result.target.notes),

@@ -6,6 +6,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -15,12 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from synthvae.features.mel import log_mel
+from synthvae.synths.base import Synth
 from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.registry import synth_kind
 from synthvae.synths.settings import RenderSettings
-from synthvae.synths.voice.tail import tail_seconds
-from synthvae.synths.voice.voice import Voice
 
-__all__ = ["LONGEST", "Renderer", "render_all", "render_rows"]
+__all__ = ["LONGEST", "Renderer", "build_synth", "render_all", "render_rows"]
 
 Floats = NDArray[np.float32]
 
@@ -40,6 +41,19 @@ _MOST_KEPT = 8
 _RENDERING = threading.Lock()  # a Voice of many presets wants all cores as it is
 
 
+def build_synth(parameters: ParameterSpace, settings: RenderSettings) -> Synth:
+    """The synth that renders presets as their settings say.
+
+    Args:
+        parameters: the columns.
+        settings: how.
+
+    Raises:
+        UserError: if the settings name no synth that is known, or the parameters are not those of that synth.
+    """
+    return synth_kind(settings.synth).build(parameters, **settings.to_dict())
+
+
 class HasVoice(Protocol):
     """What presets are rendered with; a run is one."""
 
@@ -52,7 +66,7 @@ class HasVoice(Protocol):
         """How presets are rendered."""
 
     @property
-    def voice(self) -> Voice:
+    def voice(self) -> Synth:
         """For sounds of that length."""
 
 
@@ -65,7 +79,7 @@ class Renderer:
 
     def __init__(self, run: HasVoice) -> None:
         self._run = run
-        self._voices: OrderedDict[float, Voice] = OrderedDict({run.settings.seconds: run.voice})
+        self._voices: OrderedDict[float, Synth] = OrderedDict({run.settings.seconds: run.voice})
         self._lock = threading.Lock()
 
     @property
@@ -74,7 +88,7 @@ class Renderer:
         return self._run.settings.sample_rate
 
     @property
-    def voice(self) -> Voice:
+    def voice(self) -> Synth:
         """For sounds of the run's length."""
         return self._run.voice
 
@@ -104,20 +118,24 @@ class Renderer:
 
         Returns:
             ``(T,)``.
+
+        Raises:
+            UserError: if the synth plays no notes, or holds none.
         """
         if note is None and hold is None:
             return self.samples(unit[None])[0]
         space = self._run.parameters
         human = space.denormalise(unit.astype(np.float64))
         seconds = None
-        for name, value in (("keyboard.midi_f0", note), ("keyboard.duration", hold)):
+        kind = synth_kind(self._run.settings.synth)
+        for value, find in ((note, kind.require_note), (hold, kind.require_hold)):
             if value is not None:
-                column = space.index(name)
+                column = space.index(find())
                 parameter = space.parameters[column]
                 human[column] = min(max(value, parameter.minimum), parameter.maximum)
         if hold is not None:
             values = space.to_dict(human)
-            length = values["keyboard.duration"] + tail_seconds(values) + 0.02
+            length = values[kind.require_hold()] + kind.tail(values) + 0.02
             seconds = min(LONGEST, STEP * math.ceil(max(length, self._run.settings.seconds) / STEP))
         return self.samples(space.normalise(human)[None].astype(np.float32), seconds)[0]
 
@@ -130,11 +148,11 @@ class Renderer:
                 parts.append(log_mel(audio, self.sample_rate).numpy())
         return np.concatenate(parts)
 
-    def _voice(self, seconds: float) -> Voice:
+    def _voice(self, seconds: float) -> Synth:
         with self._lock:
             voice = self._voices.pop(seconds, None)
             if voice is None:
-                voice = Voice(self._run.parameters, **self._run.settings.to_dict() | {"seconds": seconds})
+                voice = build_synth(self._run.parameters, replace(self._run.settings, seconds=seconds))
             self._voices[seconds] = voice
             while len(self._voices) > _KEPT:
                 self._voices.popitem(last=False)
@@ -177,10 +195,10 @@ def render_rows(
     """
     unit = torch.from_numpy(parameters.normalise(human).astype(np.float32))
     with _RENDERING, torch.inference_mode():
-        audio = _voice(parameters, settings)(unit)
+        audio = _synth(parameters, settings)(unit)
     return audio.numpy()
 
 
 @lru_cache(maxsize=_MOST_KEPT)
-def _voice(parameters: ParameterSpace, settings: RenderSettings) -> Voice:
-    return Voice(parameters, **settings.to_dict())
+def _synth(parameters: ParameterSpace, settings: RenderSettings) -> Synth:
+    return build_synth(parameters, settings)

@@ -11,11 +11,9 @@ import numpy as np
 
 from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
+from synthvae.synths.registry import DEFAULT, known_synth
 
-__all__ = ["SYNTH", "RenderSettings", "check_format"]
-
-#: The synthesizer that all files are for: torchsynth's Voice, its default curves, its noise seed.
-SYNTH = {"name": "torchsynth.Voice", "nebula": "default", "noise_seed": 13}
+__all__ = ["RenderSettings", "check_format"]
 
 SAMPLE_RATES = (1_000, 384_000)
 LONGEST = 3600.0
@@ -25,28 +23,30 @@ FEWEST_CONTROL_POINTS = 2
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """What a Voice needs to know besides the parameters.
+    """Which synth renders a preset, and what it needs to know besides the parameters.
 
     Attributes:
         sample_rate: Hz.
         seconds: length of a sound.
         control_rate: rate of envelopes and LFOs in Hz.
+        synth: the name of its kind, see `synthvae.synths.registry`.
     """
 
     sample_rate: int = 44100
     seconds: float = 1.0
     control_rate: int = 441
+    synth: str = DEFAULT
 
     def to_dict(self) -> dict[str, Any]:
-        """As header fields; also the keyword arguments of `synthvae.synths.voice.Voice`."""
-        return asdict(self)
+        """As header fields; also the keyword arguments of a `Synth`. The field ``synth`` holds more than the name."""
+        return {name: value for name, value in asdict(self).items() if name != "synth"}
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any], source: str) -> RenderSettings:
-        """Read and check the fields of a file's header.
+        """Read and check the fields of a file's header; without ``synth``, it is of the default one.
 
         Raises:
-            UserError: if one is missing, no number, or refused by `check`.
+            UserError: if one is missing, no number, or refused by `check`, or if the synth is not known.
         """
         values: dict[str, Any] = {}
         for name, kind in (("sample_rate", int), ("seconds", float), ("control_rate", int)):
@@ -58,12 +58,12 @@ class RenderSettings:
             if kind is int and value != int(value):
                 raise UserError(f"{source}: {name} is {value}, not a whole number of Hz; repair the header")
             values[name] = kind(value)
-        settings = cls(**values)
+        settings = cls(**values, synth=known_synth(header["synth"], source).name if "synth" in header else DEFAULT)
         settings.check(source)
         return settings
 
     def check(self, source: str | None = None) -> None:
-        """Refuse settings that no Voice can render.
+        """Refuse settings that no synth can render.
 
         Args:
             source: name of the file they are from; None where they are options of the command line.
@@ -110,7 +110,7 @@ def check_format(
         The document, known to be an object.
 
     Raises:
-        UserError: for another format, version or synthesizer.
+        UserError: for another format, version or a synthesizer that is not known.
     """
     found = header.get("format") if isinstance(header, dict) else None
     if found != wanted:
@@ -120,8 +120,6 @@ def check_format(
             f"{source}: version is {shown(header.get('version'))}, this synthvae reads version {version}; "
             "write the file again with this synthvae, or install the one that wrote it"
         )
-    if synth and header.get("synth") != SYNTH:
-        raise UserError(
-            f"{source}: synth is {shown(header.get('synth'))}, not {SYNTH['name']}; presets of it do not fit"
-        )
+    if synth:
+        known_synth(header.get("synth"), source)
     return dict(header)

@@ -28,9 +28,10 @@ from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, load_tensors
 from synthvae.core.provenance import hardware, versions
 from synthvae.data.presets import Dataset
+from synthvae.synths.base import Synth
 from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.rendering import build_synth
 from synthvae.synths.settings import RenderSettings, check_format
-from synthvae.synths.voice.voice import Voice
 from synthvae.training.log import read_metrics
 from synthvae.training.tasks.base import PARAMETERS, Task
 from synthvae.training.tasks.registry import PRESETS, find_task
@@ -224,9 +225,9 @@ class Run:
         return hashlib.sha256((self.path / WEIGHTS).read_bytes()).hexdigest()
 
     @cached_property
-    def voice(self) -> Voice:
-        """The Voice of the run's presets: ``run.voice(run.sample(8))`` is audio ``(8, T)``."""
-        return Voice(self.parameters, **self.settings.to_dict())
+    def voice(self) -> Synth:
+        """The synth of the run's presets: ``run.voice(run.sample(8))`` is audio ``(8, T)``."""
+        return build_synth(self.parameters, self.settings)
 
 
 def read_description(directory: Path) -> dict[str, Any]:

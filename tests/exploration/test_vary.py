@@ -7,7 +7,8 @@ import torch
 from synthvae.core.errors import UserError
 from synthvae.exploration.vary import vary
 from synthvae.metrics.logmel_distance import LogMelDistance, pairwise
-from synthvae.synths.voice.groups import GROUPS, columns_of
+from synthvae.synths.groups import columns_of
+from synthvae.synths.voice.kind import GROUPS
 from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
 
 
@@ -49,7 +50,7 @@ def test_more_is_further_and_a_seed_is_repeated(run, preset):
 @pytest.mark.parametrize("keep", [["pitch", "duration"], ["envelope"], ["mixer.noise", "modulation"]])
 def test_what_is_kept_is_kept_to_the_bit(run, preset, keep):
     found = vary(run, preset, 0.4, 5, keep)
-    held = columns_of(run.parameters, keep)
+    held = columns_of(run.parameters, GROUPS, keep)
     assert held.any()
     assert torch.equal(found.unit[:, held], preset[held].expand(5, -1))
     assert (found.unit[:, ~held] != preset[~held]).any(dim=0).float().mean() > 0.9
@@ -63,7 +64,7 @@ def test_amounts_beyond_the_model_are_told(run, preset):
 
 def test_groups_cover_what_their_names_say():
     def names(group, space):
-        return {name for name, inside in zip(space.names, columns_of(space, [group]), strict=True) if inside}
+        return {name for name, inside in zip(space.names, columns_of(space, GROUPS, [group]), strict=True) if inside}
 
     assert names("pitch", VOICE_63) == {
         "keyboard.midi_f0",

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd import forward_ad
 
 from synthvae.core.errors import UserError
 from synthvae.features.mel import LogMel
+from synthvae.synths.base import Synth, tangent
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.voice.kernels.layout import NAMES
 from synthvae.synths.voice.reference import render
@@ -18,44 +19,14 @@ from synthvae.synths.voice.reference import render
 if TYPE_CHECKING:
     from synthvae.synths.voice.fast import FastVoice
 
-__all__ = ["NOISE_SEED", "Voice", "control_points", "jacobian", "noise_signal"]
-
-#: Most directions that plain PyTorch is asked for at once; each holds every intermediate signal of a sound.
-_DIRECTIONS = 16
-
-
-def jacobian(voice: Voice, unit: Tensor, feature: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-    """See `synthvae.synths.voice.voice.Voice.jacobian`."""
-    unit = unit.detach()
-    if not voice.is_fast(unit.dtype, unit.device):
-        return torch.stack([_by_definition(voice, row, feature) for row in unit])
-    if type(feature) is LogMel:
-        return voice.fast().log_mel_jacobian(unit, feature.sample_rate)
-    if feature is None:
-        return voice.fast().tangents(unit)[1]
-    return torch.stack([_through(feature, *voice.fast().tangents(row[None])) for row in unit])
+__all__ = ["NOISE_SEED", "Voice", "control_points", "noise_signal"]
 
 
 def _through(feature: Callable[[Tensor], Tensor], audio: Tensor, tangents: Tensor) -> Tensor:
     """Derivatives of a feature of one sound ``(1, T)``, from those of its samples ``(1, P, T)``."""
     with forward_ad.dual_level():
         dual = forward_ad.make_dual(audio.expand(tangents.shape[1], -1).contiguous(), tangents[0].contiguous())
-        return _tangent(feature(dual))
-
-
-def _by_definition(voice: Voice, row: Tensor, feature: Callable[[Tensor], Tensor] | None) -> Tensor:
-    """Derivatives by the parameters of one row ``(P,)``, by PyTorch's own forward mode."""
-    parts = []
-    for directions in torch.eye(len(row), dtype=row.dtype, device=row.device).split(_DIRECTIONS):
-        with forward_ad.dual_level():
-            audio = voice(forward_ad.make_dual(row.expand(len(directions), -1).contiguous(), directions))
-            parts.append(_tangent(audio if feature is None else feature(audio)))
-    return torch.cat(parts)
-
-
-def _tangent(dual: Tensor) -> Tensor:
-    value, tangent = forward_ad.unpack_dual(dual)
-    return torch.zeros_like(value) if tangent is None else tangent
+        return tangent(feature(dual))
 
 
 #: The seed of torchsynth's Voice; the noise of every sound is the first of the signals it draws.
@@ -73,7 +44,7 @@ def noise_signal(samples: int) -> Tensor:
     return torch.empty(samples).uniform_(-1.0, 1.0, generator=generator)
 
 
-class Voice(nn.Module):
+class Voice(Synth):
     """torchsynth's Voice, a pure and differentiable function of each row of unit parameters.
 
     The same preset gives the same samples alone, in any batch, at any position and in any process, and every
@@ -92,6 +63,7 @@ class Voice(nn.Module):
     """
 
     noise: Tensor
+    holds_phases = True
 
     def __init__(
         self,
@@ -114,7 +86,6 @@ class Voice(nn.Module):
             ValueError: if a rate or the length is not positive or too short for two control points.
             UserError: if the parameters are not those of torchsynth's Voice.
         """
-        super().__init__()
         if parameters is None:
             from synthvae.synths.voice import parameters as voice  # needs torchsynth; nothing else here does
 
@@ -126,12 +97,8 @@ class Voice(nn.Module):
                 f"parameter {wrong} is {'unknown to' if wrong in given else 'missing for'} torchsynth's Voice; "
                 "a parameter set and its fixed values must name its 78 parameters, each once"
             )
-        self.parameter_space = parameters
-        self.sample_rate, self.seconds, self.control_rate = sample_rate, seconds, control_rate
+        super().__init__(parameters, sample_rate, seconds, control_rate)
         self.exact = exact
-        self.samples = round(seconds * sample_rate)
-        if sample_rate <= 0 or control_rate <= 0 or self.samples <= 0:
-            raise ValueError(f"rates and length must be positive: {sample_rate=}, {control_rate=}, {seconds=}")
         self.control_size = control_points(self.samples, sample_rate, control_rate)
         if self.control_size < 2:
             raise ValueError(f"{seconds} s at a control rate of {control_rate} Hz has fewer than two control points")
@@ -182,7 +149,7 @@ class Voice(nn.Module):
         Raises:
             ValueError: if the shape is not ``(B, P)``.
         """
-        self._check(unit)
+        self.check(unit)
         if self.is_fast(unit.dtype, unit.device):
             return self.fast()(unit, hold_phases)
         human = self.parameter_space.denormalise(unit)
@@ -193,30 +160,20 @@ class Voice(nn.Module):
         return render(values, *setting, hold_phases)
 
     def jacobian(self, unit: Tensor, feature: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """Derivatives of a feature of the audio by every parameter, in forward mode.
+        """Derivatives of a feature of the audio by every parameter, in forward mode; see `Synth.jacobian`.
 
         All P directional derivatives of one preset share what they have in common: on a CPU in float32, those of a
         log-mel spectrogram (`synthvae.features.mel.LogMel`) take a small part of the time of P renders.
-
-        Args:
-            unit: unit parameters ``(B, P)`` in [0, 1].
-            feature: of audio ``(B, T)``, each row a function of that row alone, made of operations that PyTorch
-                differentiates in forward mode; the audio itself by default.
-
-        Returns:
-            ``(B, P, ...)``, with the feature's own dimensions, or T, last. Parameters may lie innermost in memory.
-
-        Raises:
-            ValueError: if the shape of `unit` is not ``(B, P)``.
         """
-        self._check(unit)
-        return jacobian(self, unit, feature)
-
-    def _check(self, unit: Tensor) -> None:
-        if unit.ndim != 2:
-            raise ValueError(f"expected unit parameters (B, {len(self.parameter_space)}), got {tuple(unit.shape)}")
-        if unit.shape[1] != len(self.parameter_space):
-            raise ValueError(f"expected {len(self.parameter_space)} columns, got shape {tuple(unit.shape)}")
+        self.check(unit)
+        unit = unit.detach()
+        if not self.is_fast(unit.dtype, unit.device):
+            return super().jacobian(unit, feature)
+        if type(feature) is LogMel:
+            return self.fast().log_mel_jacobian(unit, feature.sample_rate)
+        if feature is None:
+            return self.fast().tangents(unit)[1]
+        return torch.stack([_through(feature, *self.fast().tangents(row[None])) for row in unit])
 
     def extra_repr(self) -> str:
         """The settings, for ``print(voice)``."""

@@ -17,7 +17,7 @@ from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors
 from synthvae.features.log_mel_resolutions import MultiResolutionLogMel
 from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, write_encoder
-from synthvae.synths.voice.voice import Voice
+from synthvae.synths.rendering import build_synth
 from synthvae.training.lock import alone_in
 from synthvae.training.run import WEIGHTS, Run, has_ability
 from synthvae.training.settings import DATA, Settings, setting
@@ -101,7 +101,7 @@ class AudioEncoderTask(Task[AudioEncoderSettings]):
         self.validation_unit = _draw(self.run, VALIDATION, VALIDATION_SEED, 0)
         # Of its own, so that the run stays on its device.
         self.model = copy.deepcopy(self.run.model).to(self.device)
-        self.voice = Voice(self.run.parameters, **self.run.settings.to_dict()).to(self.device)
+        self.voice = build_synth(self.run.parameters, self.run.settings).to(self.device)
 
     def batch(self, place: Place) -> dict[str, Tensor]:
         """Uniform presets, other ones in every step of the run."""

@@ -21,9 +21,9 @@ from synthvae.features import EVERY_FRAME, Frames, build_feature
 from synthvae.losses import LOSSES, AudioLoss, BetaController, PnpLoss, build_loss
 from synthvae.losses.terms import clamp_penalty, free_bits, kl_divergence, parameter_error
 from synthvae.models import LatentModel, SelectiveVAE, VAEOutput, build_model, parse_architecture
+from synthvae.synths.base import Synth
+from synthvae.synths.registry import synth_kind
 from synthvae.synths.sensitivity import PerceptualMetric, effect_on_dataset, metric_path, read_metric
-from synthvae.synths.settings import SYNTH
-from synthvae.synths.voice.parameters import heard_as_pitch
 from synthvae.training.clipping import clip_gradient_per_preset
 from synthvae.training.config import TrainConfig, resolve_config
 from synthvae.training.schedules import kl_factor
@@ -95,7 +95,7 @@ class PresetTask(Task[TrainConfig]):
         """The synth and its settings, the dataset, and the parameter table."""
         header, parameters = self.dataset.header, self.dataset.parameters
         return {
-            "synth": SYNTH,
+            "synth": synth_kind(header.settings.synth).header,
             **header.settings.to_dict(),
             "dataset_hash": self.dataset.hash,
             "dataset": {"source": header.source, "seed": header.seed, "train": list(header.splits["train"])},
@@ -159,7 +159,8 @@ class PresetTask(Task[TrainConfig]):
         if not selective:
             self.preparation = Preparation(metric=metric)
             return
-        held = tuple(dataset.parameters.index(name) for name in heard_as_pitch(dataset.parameters))
+        kind = synth_kind(dataset.header.settings.synth)
+        held = tuple(dataset.parameters.index(name) for name in kind.pitch_only(dataset.parameters))
         if metric is not None:
             effect = metric.effect
         elif self.voice is None:
@@ -468,6 +469,10 @@ def _check_phase(phase: TrainConfig, dataset: Dataset, voice: nn.Module | None) 
         raise UserError(
             f"--synth-layer with --loss {phase.loss}: there is no gradient to send through the Voice; name a loss "
             "that compares sounds"
+        )
+    if phase.hold_phases and isinstance(voice, Synth) and not voice.holds_phases:
+        raise UserError(
+            f"--hold-phases: {dataset.header.settings.synth} has no phases that could be held; leave it out"
         )
     if phase.hold_phases and not phase.synth_layer:
         raise UserError(

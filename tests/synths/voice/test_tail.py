@@ -14,7 +14,7 @@ def values(preset):
 
 
 def test_after_the_tail_there_is_silence_and_before_it_there_is_not(make_preset):
-    preset = with_values(make_preset(adsr_1__release=0.4, adsr_1__alpha=1.0), 1.0, keyboard__duration=0.2)
+    preset = with_values(make_preset(adsr_1__release=0.4, adsr_1__alpha=1.0), {"keyboard.duration": 0.2}, 1.0)
     assert release_seconds(values(preset)) == tail_seconds(values(preset)) == 0.4
     sound = np.abs(render_preset(preset))
     assert sound[round(0.62 * 16000) :].max() == 0.0
@@ -39,7 +39,7 @@ def test_a_level_that_is_off_has_no_release(make_preset):
 
 
 def test_after_the_rise_the_level_stands(make_preset):
-    preset = with_values(make_preset(adsr_1__attack=0.3), 1.0, keyboard__duration=1.0)
+    preset = with_values(make_preset(adsr_1__attack=0.3), {"keyboard.duration": 1.0}, 1.0)
     assert rise_seconds(values(preset)) == 0.3
     level = np.abs(render_preset(preset)).reshape(20, -1).max(1)
     assert level[7:].min() == pytest.approx(level[7:].max(), rel=0.01)

@@ -1,0 +1,202 @@
+"""What everything else knows of a synthesizer: a module from unit parameters to audio, and a description of its kind.
+
+A new synth is a subclass of `Synth` and a `SynthKind` that is handed to `synthvae.synths.registry.register_synth`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from synthvae.core.errors import UserError
+from synthvae.synths.parameters import ParameterSpace
+
+__all__ = ["Synth", "SynthKind", "tangent"]
+
+Values = Mapping[str, float]
+
+#: Most directions that are differentiated at once; each holds every intermediate signal of a sound.
+_DIRECTIONS = 16
+
+
+class Synth(nn.Module):
+    """A pure function of each row: unit parameters ``(B, P)`` in [0, 1] to audio ``(B, T)`` in [-1, 1].
+
+    The same preset gives the same samples alone, in any batch and at any position. A subclass defines `forward`, of
+    operations that PyTorch differentiates, in forward mode too where `jacobian` is not overridden.
+
+    Attributes:
+        parameter_space: the columns of the input.
+        sample_rate: Hz.
+        seconds: length of every sound.
+        control_rate: rate of what changes slowly, in Hz, where the synth computes that apart.
+        samples: T.
+    """
+
+    #: Whether `forward` takes ``hold_phases``, which makes the phases of oscillators constants on the way back.
+    holds_phases: ClassVar[bool] = False
+
+    def __init__(
+        self, parameters: ParameterSpace, sample_rate: int = 44100, seconds: float = 1.0, control_rate: int = 441
+    ) -> None:
+        """Keep the settings.
+
+        Args:
+            parameters: the columns.
+            sample_rate: Hz.
+            seconds: length of every sound.
+            control_rate: in Hz.
+
+        Raises:
+            ValueError: if a rate or the length is not positive.
+        """
+        super().__init__()
+        self.parameter_space = parameters
+        self.sample_rate, self.seconds, self.control_rate = sample_rate, seconds, control_rate
+        self.samples = round(seconds * sample_rate)
+        if sample_rate <= 0 or control_rate <= 0 or self.samples <= 0:
+            raise ValueError(f"rates and length must be positive: {sample_rate=}, {control_rate=}, {seconds=}")
+
+    def jacobian(self, unit: Tensor, feature: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Derivatives of a feature of the audio by every parameter, in forward mode.
+
+        Args:
+            unit: unit parameters ``(B, P)`` in [0, 1].
+            feature: of audio ``(B, T)``, each row a function of that row alone, made of operations that PyTorch
+                differentiates in forward mode; the audio itself by default.
+
+        Returns:
+            ``(B, P, ...)``, with the feature's own dimensions, or T, last. Parameters may lie innermost in memory.
+
+        Raises:
+            ValueError: if the shape of `unit` is not ``(B, P)``.
+        """
+        self.check(unit)
+        return torch.stack([self._derivatives(row, feature) for row in unit.detach()])
+
+    def check(self, unit: Tensor) -> None:
+        """Refuse what is no batch of presets.
+
+        Raises:
+            ValueError: if the shape of `unit` is not ``(B, P)``.
+        """
+        if unit.ndim != 2:
+            raise ValueError(f"expected unit parameters (B, {len(self.parameter_space)}), got {tuple(unit.shape)}")
+        if unit.shape[1] != len(self.parameter_space):
+            raise ValueError(f"expected {len(self.parameter_space)} columns, got shape {tuple(unit.shape)}")
+
+    def _derivatives(self, row: Tensor, feature: Callable[[Tensor], Tensor] | None) -> Tensor:
+        """Derivatives by the parameters of one row ``(P,)``, by PyTorch's own forward mode."""
+        parts = []
+        for directions in torch.eye(len(row), dtype=row.dtype, device=row.device).split(_DIRECTIONS):
+            with forward_ad.dual_level():
+                audio = self(forward_ad.make_dual(row.expand(len(directions), -1).contiguous(), directions))
+                parts.append(tangent(audio if feature is None else feature(audio)))
+        return torch.cat(parts)
+
+
+def tangent(dual: Tensor) -> Tensor:
+    """The tangent of a dual tensor; zeros where it has none."""
+    value, found = forward_ad.unpack_dual(dual)
+    return torch.zeros_like(value) if found is None else found
+
+
+def _silent(values: Values) -> float:
+    return 0.0
+
+
+def _none(parameters: ParameterSpace) -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True)
+class SynthKind:
+    """A kind of synthesizer, under the name that files give it.
+
+    The functions may import what they need when they are called: a file's header is checked without any synthesizer.
+
+    Attributes:
+        name: as in files and of ``--synth``.
+        build: a `Synth` of a parameter space and, as keyword arguments, ``sample_rate``, ``seconds``, ``control_rate``.
+        spaces: its parameter spaces, no two of one size: the default one first, one with every parameter last.
+        setup: what files say of it besides its name: whatever else would change the sound of a preset.
+        note: the parameter that is the played note, a MIDI number; None where no note is played.
+        hold: the parameter that is the time for which a key is held, in seconds; None where nothing is held.
+        tail: seconds from the key's being let go until there is silence, of all human values by name.
+        release: the same until the sound is 20 dB down.
+        rise: seconds from the key's being pressed until the last envelope has finished its attack.
+        noise: the parameter that is the level of noise, None where there is none.
+        pitch_only: columns that reach the sound through the phases of oscillators alone.
+        groups: patterns of parameters' names by a word for what they are for.
+    """
+
+    name: str
+    build: Callable[..., Synth]
+    spaces: Callable[[], Sequence[ParameterSpace]]
+    setup: Mapping[str, Any] = field(default_factory=dict)
+    note: str | None = None
+    hold: str | None = None
+    tail: Callable[[Values], float] = _silent
+    release: Callable[[Values], float] = _silent
+    rise: Callable[[Values], float] = _silent
+    noise: str | None = None
+    pitch_only: Callable[[ParameterSpace], Sequence[str]] = _none
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """The field ``synth`` of its files."""
+        return {"name": self.name, **self.setup}
+
+    @property
+    def every(self) -> ParameterSpace:
+        """The space with every parameter as a column."""
+        return self.spaces()[-1]
+
+    def space(self, count: int | None = None, option: str = "--parameters") -> ParameterSpace:
+        """A parameter space by the number of its columns.
+
+        Args:
+            count: the number; None for the default space.
+            option: that the number was given to, for the message.
+
+        Raises:
+            UserError: if there is none with so many.
+        """
+        spaces = self.spaces()
+        for space in spaces:
+            if count is None or len(space) == count:
+                return space
+        choices = " or ".join(str(len(space)) for space in spaces)
+        raise UserError(f"{option} is {count}; choose {choices}, the parameters that {self.name} has")
+
+    def require_note(self, source: str = "note") -> str:
+        """The parameter that is the played note.
+
+        Args:
+            source: what asks for it, for the message.
+
+        Raises:
+            UserError: if the synth plays no notes.
+        """
+        if self.note is None:
+            raise UserError(f"{source}: {self.name} plays no notes; leave the note out, or use a synth that has them")
+        return self.note
+
+    def require_hold(self, source: str = "hold") -> str:
+        """The parameter that is the time for which a key is held.
+
+        Args:
+            source: what asks for it, for the message.
+
+        Raises:
+            UserError: if the synth holds no keys.
+        """
+        if self.hold is None:
+            raise UserError(f"{source}: {self.name} holds no keys; leave the length out, or use a synth that has one")
+        return self.hold

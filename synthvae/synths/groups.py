@@ -1,0 +1,49 @@
+"""Parameters by what they are for, so that people can name what shall stay as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor
+
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
+from synthvae.synths.parameters import ParameterSpace
+
+__all__ = ["columns_of"]
+
+
+def columns_of(
+    parameters: ParameterSpace, groups: Mapping[str, Sequence[str]], names: Iterable[str], option: str = "--keep"
+) -> Tensor:
+    """The columns of groups and parameters.
+
+    Args:
+        parameters: the columns there are.
+        groups: patterns of names by their groups, those of `synthvae.synths.base.SynthKind`.
+        names: of `groups`, or whole names of parameters.
+        option: that they were given to, for the message.
+
+    Returns:
+        ``(P,)`` bool.
+
+    Raises:
+        UserError: for a name that is neither.
+    """
+    chosen = torch.zeros(len(parameters), dtype=torch.bool)
+    for name in names:
+        if name in groups:
+            inside = [any(fnmatchcase(column, pattern) for pattern in groups[name]) for column in parameters.names]
+            chosen |= torch.tensor(inside)
+        elif name in parameters.names:
+            chosen[parameters.index(name)] = True
+        else:
+            import difflib
+
+            near = difflib.get_close_matches(name, [*groups, *parameters.names], n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            choices = f"groups ({', '.join(groups)}) or parameters" if groups else "parameters"
+            raise UserError(f"{option} names {shown(name)}; {hint}give {choices} by their names")
+    return chosen

@@ -1,0 +1,88 @@
+"""The kinds of synthesizers by the names that files give them.
+
+A package brings a synth of its own by an entry point of the group ``synthvae.synths``, whose name is the synth's and
+whose object is its `SynthKind`: every process of ours finds it then, those that the studio starts too. A program that
+calls the library may call `register_synth` instead.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import entry_points
+from typing import Any
+
+from synthvae.core.checks import shown
+from synthvae.core.errors import UserError
+from synthvae.synths.base import SynthKind
+
+__all__ = ["DEFAULT", "known_synth", "register_synth", "synth_kind", "synth_names"]
+
+#: The synth of commands that name none.
+DEFAULT = "torchsynth.Voice"
+#: The modules that define a ``KIND``, imported when it is first asked for.
+_MODULES = {DEFAULT: "synthvae.synths.voice.kind"}
+_KINDS: dict[str, SynthKind] = {}
+_GROUP = "synthvae.synths"
+
+
+def register_synth(kind: SynthKind) -> None:
+    """Add a kind of synthesizer, so that commands, files and the studio know it by its name.
+
+    Raises:
+        ValueError: if the name is taken by another one.
+    """
+    if kind.name in _MODULES or _KINDS.get(kind.name, kind) is not kind:
+        raise ValueError(f"there is a synth {kind.name!r} already; give this one another name")
+    _KINDS[kind.name] = kind
+
+
+def synth_names() -> tuple[str, ...]:
+    """The names of all kinds, in order."""
+    return tuple(sorted({*_MODULES, *_KINDS, *entry_points(group=_GROUP).names}))
+
+
+def synth_kind(name: str, source: str = "--synth") -> SynthKind:
+    """The kind of a name.
+
+    Args:
+        name: of the synth.
+        source: what names it, for the message.
+
+    Raises:
+        UserError: if there is none of that name.
+    """
+    if name not in _KINDS:
+        if name in _MODULES:
+            _KINDS[name] = importlib.import_module(_MODULES[name]).KIND
+        elif name in (found := entry_points(group=_GROUP)).names:
+            _KINDS[name] = found[name].load()
+        else:
+            raise UserError(
+                f"{source} is {shown(name)}; choose one of {', '.join(synth_names())}, or install what brings it"
+            )
+    return _KINDS[name]
+
+
+def known_synth(header: Any, source: str) -> SynthKind:  # noqa: ANN401
+    """The kind that the field ``synth`` of a file names.
+
+    Args:
+        header: the field.
+        source: file name for messages.
+
+    Raises:
+        UserError: if it names none, one that is not registered, or one that was set up otherwise.
+    """
+    name = header.get("name") if isinstance(header, dict) else None
+    if not isinstance(name, str) or not (name in _KINDS or name in synth_names()):
+        raise UserError(
+            f"{source}: synth is {shown(header)}, none of {', '.join(synth_names())}; presets of it do not fit, "
+            "install what brings it or give another file"
+        )
+    kind = synth_kind(name)
+    if header != kind.header:
+        raise UserError(
+            f"{source}: synth is {shown(header)}, not {shown(kind.header)}; presets of it do not fit, make the file "
+            "again with this version"
+        )
+    return kind
