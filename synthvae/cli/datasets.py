@@ -28,9 +28,11 @@ def generate_dataset(
     splits: Annotated[
         str | None, typer.Option(help="Presets for train, validation and test.  [default: 5/7, 1/7, 1/7 of the size]")
     ] = None,
+    synth: Annotated[str | None, typer.Option(help="Synthesizer of the presets.  [default: torchsynth.Voice]")] = None,
     parameters: Annotated[
-        int, typer.Option(help="63: the thesis's set. 78: all parameters of torchsynth's Voice.")
-    ] = 63,
+        int | None,
+        typer.Option(help="Number of parameters; of the Voice 63, the thesis's set, or all 78.  [default: 63]"),
+    ] = None,
     source: Annotated[
         str,
         typer.Option(
@@ -47,27 +49,27 @@ def generate_dataset(
 
     Example: `synthvae generate-dataset --size 140000 --seed 0 --out datasets/presets.json`
     """
-    if parameters not in (63, 78):
-        raise UserError(f"--parameters is {parameters}; choose 63 (the thesis's set) or 78 (all)")
     from synthvae.core.json import check_target
     from synthvae.data import generation
+    from synthvae.synths.registry import DEFAULT, synth_kind
     from synthvae.synths.settings import RenderSettings
-    from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
 
+    kind = synth_kind(synth or DEFAULT)
+    space = kind.space(parameters)
     check_target(out, overwrite)
     with progress_bar("drawing presets", size) as update:
         header = generation.generate_dataset(
             out,
-            VOICE_63 if parameters == 63 else VOICE_78,
+            space,
             size,
             seed,
             source,
             splits,
-            RenderSettings(sample_rate, seconds, control_rate),
+            RenderSettings(sample_rate, seconds, control_rate, kind.name),
             lambda done: update(done, ""),
         )
     counts = ", ".join(f"{end - first:,} {name}" for name, (first, end) in header.splits.items())
-    print(f"{out}: {size:,} presets of {parameters} parameters ({counts}), {out.stat().st_size / 1e6:.1f} MB")
+    print(f"{out}: {size:,} presets of {len(space)} parameters ({counts}), {out.stat().st_size / 1e6:.1f} MB")
 
 
 def render(
@@ -86,7 +88,7 @@ def render(
     from synthvae.data.preset import Preset
     from synthvae.data.presets import read_dataset
     from synthvae.naming import name_sounds
-    from synthvae.synths.voice.voice import Voice
+    from synthvae.synths.rendering import build_synth
 
     check_sample_format(sample_format)
     data = read_dataset(dataset)
@@ -95,7 +97,7 @@ def render(
     settings = data.header.settings
     origin = {"dataset": dataset.name, "dataset_hash": data.hash}
     presets = [Preset(data.parameters, data.values[i], settings, {**origin, "index": i}) for i in numbers]
-    voice = Voice(data.parameters, **settings.to_dict())
+    voice = build_synth(data.parameters, settings)
     width = max(6, len(str(max(numbers))))
     names = [f"preset_{i:0{width}d}" for i in numbers]
     with progress_bar("rendering", len(numbers)) as update:
@@ -114,7 +116,7 @@ def metric(
 ) -> None:
     """Measure the sensitivity of the sound to each parameter.
 
-    Two measures: the perceptual metric, local slopes from the Voice's Jacobian, and the effect of each parameter over
+    Two measures: the perceptual metric, local slopes from the synth's Jacobian, and the effect of each parameter over
     its whole range. Writes the metric beside the dataset, with a table (CSV) and a figure (PNG) of both. After an
     interruption, the same command continues.
 
@@ -129,14 +131,14 @@ def metric(
     from synthvae.report.document import write_csv
     from synthvae.report.figures import save_figure, sensitivity_chart
     from synthvae.synths import sensitivity
-    from synthvae.synths.voice.voice import Voice
+    from synthvae.synths.rendering import build_synth
 
     data = read_dataset(dataset)
     path = sensitivity.metric_path(dataset, feature)
     measured = build_feature(feature, data.header.settings.sample_rate)
     if path.exists() and not overwrite:
         raise UserError(f"{path}: exists; add --overwrite to compute it again")
-    voice = Voice(data.parameters, **data.header.settings.to_dict())
+    voice = build_synth(data.parameters, data.header.settings)
     count = min(limit, len(data.split("train")))
     names = data.parameters.names
     with progress_bar("exchanging values", len(names)) as update:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -33,8 +34,11 @@ def match(
     seconds: Annotated[float | None, typer.Option(help="Search time in seconds, instead of --budget.")] = None,
     top: Annotated[int, typer.Option(help="Number of dissimilar presets to return.")] = 5,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    synth: Annotated[
+        str | None, typer.Option(help="Synthesizer of the presets, without --run.  [default: torchsynth.Voice]")
+    ] = None,
     parameters: Annotated[
-        int | None, typer.Option(help="Parameter set, 63 or 78, without --run.  [default: 63]")
+        int | None, typer.Option(help="Parameter set, of the Voice 63 or 78, without --run.  [default: 63]")
     ] = None,
     index: Annotated[
         bool, typer.Option("--index/--no-index", help="Start from the nearest of 30,000 sounds, rendered once.")
@@ -54,8 +58,8 @@ def match(
         raise UserError("match: --budget and --seconds are both limits; give one of them")
     if run is not None and parameters is not None:
         raise UserError("match: --parameters are given by --run; leave one of them out")
-    if parameters not in (None, 63, 78):
-        raise UserError(f"--parameters is {parameters}; choose 63 or 78")
+    if run is not None and synth is not None:
+        raise UserError("match: --synth is given by --run; leave one of them out")
     from synthvae.matching.local import SEARCHES
 
     if search not in SEARCHES:
@@ -65,18 +69,20 @@ def match(
     from synthvae.matching.index import PRESETS, index_path, open_index
     from synthvae.matching.target import read_target
     from synthvae.report.match import write_match
+    from synthvae.synths.registry import DEFAULT, synth_kind
     from synthvae.synths.settings import RenderSettings
-    from synthvae.synths.voice import parameters as spaces
     from synthvae.training.run import load_run
 
     check_sample_format(sample_format)
+    space = synth_kind(synth or DEFAULT).space(parameters)
     model = load_run(run, needs="parameters") if run is not None else None
-    rate = model.settings.sample_rate if model is not None else RenderSettings().sample_rate
-    sound = read_target(target, rate)
-    space = model.parameters if model is not None else spaces.VOICE_78 if parameters == 78 else spaces.VOICE_63
+    settings = RenderSettings(synth=synth or DEFAULT)
+    if model is not None:
+        settings = replace(settings, sample_rate=model.settings.sample_rate, synth=model.settings.synth)
+        space = model.parameters
+    sound = read_target(target, settings.sample_rate)
     known = None
     if index:
-        settings = RenderSettings(sample_rate=rate)
         made = not index_path(space, settings).exists()
         with progress_bar("rendering the index, once", PRESETS) as update:
             known = open_index(space, settings, progress=lambda done: update(done, ""))
@@ -93,6 +99,7 @@ def match(
             space,
             run=model,
             index=known,
+            settings=settings if model is None else None,
             budget=budget,
             seconds=seconds,
             top=top,

@@ -14,6 +14,7 @@ from synthvae.data.preset import round_significant
 from synthvae.data.presets import SPLITS, DatasetHeader, write_dataset
 from synthvae.data.sampling import SYNTH1B1_WIDTH, synth1b1_unit, uniform_unit
 from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.registry import DEFAULT
 from synthvae.synths.rendering import CHUNK, Progress
 from synthvae.synths.settings import RenderSettings
 
@@ -92,6 +93,8 @@ def generate_dataset(
     settings.check()
     if source not in SOURCES:
         raise UserError(f"--source is {source!r}; choose one of {', '.join(SOURCES)}")
+    if source == "synth1b1" and settings.synth != DEFAULT:
+        raise UserError(f"--source is {source!r}, and --synth {settings.synth}; choose {' or '.join(SOURCES[:-1])}")
     if source == "synth1b1" and len(parameters) != SYNTH1B1_WIDTH:
         raise UserError(f"--parameters is {len(parameters)}; synth1b1 draws all {SYNTH1B1_WIDTH}: use --parameters 78")
     header = DatasetHeader(parameters, settings, source, seed, size, parse_splits(splits, size))

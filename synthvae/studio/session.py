@@ -26,6 +26,7 @@ from synthvae.studio.imports import Imports
 from synthvae.studio.jobs.queue import Jobs
 from synthvae.studio.maps import Maps
 from synthvae.studio.measured import Measured
+from synthvae.synths.registry import synth_kind
 from synthvae.synths.rendering import Renderer
 from synthvae.training.run import Run
 
@@ -86,7 +87,8 @@ class Session:
     def warm(self) -> None:
         """Render once, so that the first click does not wait for the kernels to load."""
         middle = np.full((1, len(self.run.parameters)), 0.5, np.float32)
-        self.renderer.played(middle[0], None, 0.5)
+        held = synth_kind(self.run.settings.synth).hold
+        self.renderer.played(middle[0], None, 0.5 if held else None)
         self.described(Sound(middle[0], None, None, {}))
         self.decode(self.encode(middle))
 

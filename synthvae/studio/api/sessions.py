@@ -63,8 +63,8 @@ def _routes(session: Session) -> list[dict[str, Any]]:
     space = session.run.parameters
     found = []
     for name in (*space.names, *space.fixed):
-        if name.startswith("mod_matrix."):
-            source, target = name.removeprefix("mod_matrix.").split("->")
+        source, arrow, target = name.split(".", 1)[1].partition("->")
+        if arrow:
             column = name if name in space.names else None
             found.append({"source": source, "target": target, "parameter": column, "value": space.fixed.get(name)})
     return found

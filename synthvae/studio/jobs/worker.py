@@ -109,7 +109,7 @@ def _known_sounds(run: Run) -> SoundIndex | None:
     from synthvae.matching.index import index_path, open_index
     from synthvae.synths.settings import RenderSettings
 
-    settings = RenderSettings(sample_rate=run.settings.sample_rate)
+    settings = RenderSettings(sample_rate=run.settings.sample_rate, synth=run.settings.synth)
     return open_index(run.parameters, settings) if index_path(run.parameters, settings).exists() else None
 
 
