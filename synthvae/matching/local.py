@@ -30,7 +30,7 @@ MEMORY, SQUARE_MEMORY, FLAT = 0.9, 0.98, 1e-3
 
 
 def adam_refine(objective: Objective, unit: Tensor, steps: int) -> Population:
-    """Adam with phases held constant (`synthvae.synths.voice.Voice.forward`) and per-preset gradient clipping.
+    """Adam with phases held constant (`synthvae.synths.base.Synth.holds_phases`) and per-preset gradient clipping.
 
     Kingma and Ba, arXiv:1412.6980. Dividing by the root mean square of a parameter's own slope gives each parameter a
     step of its own, as large for a hardly audible parameter as for the most audible one.

@@ -179,7 +179,7 @@ def test_a_limited_sound_says_so(make_preset, tmp_path: Path):
         ("flac", {"sample_format": "float"}, "FLAC holds whole numbers"),
         ("wav", {"loudness": 3.0}, "--loudness is 3"),
         ("sfz", {"lengths": ()}, "--lengths is empty"),
-        ("sfz", {"lengths": (5.0,)}, "--lengths has 5; the Voice holds a key for 0.01 to 4 s"),
+        ("sfz", {"lengths": (5.0,)}, "--lengths has 5; torchsynth.Voice holds a key for 0.01 to 4 s"),
         ("sfz", {"lengths": (float("nan"),)}, "--lengths has nan"),
         ("sfz", {"every": 0}, "--every is 0"),
         ("sfz", {"lowest": 90, "highest": 60}, "--lowest"),

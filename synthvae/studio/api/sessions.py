@@ -11,6 +11,7 @@ from synthvae.studio.api.maps import columns
 from synthvae.studio.maps import VIEWS
 from synthvae.studio.session import Session
 from synthvae.synths.parameters import Parameter
+from synthvae.synths.registry import synth_kind
 
 __all__ = ["routes"]
 
@@ -23,6 +24,7 @@ def routes(session: Session) -> APIRouter:
     def describe() -> dict[str, Any]:
         """Everything a page needs before it asks for the map."""
         run = session.run
+        kind = synth_kind(run.settings.synth)
         return {
             "version": 1,
             "run": {"name": run.name, "latent_size": run.latent_size},
@@ -30,6 +32,7 @@ def routes(session: Session) -> APIRouter:
             "parameters": [_parameter(parameter) for parameter in run.parameters],
             "fixed": dict(run.parameters.fixed),
             "routes": _routes(session),
+            "played": {"note": kind.note, "hold": kind.hold},
             "views": list(VIEWS),
             "columns": columns(session),
             "descriptors": [

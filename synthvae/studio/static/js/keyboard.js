@@ -20,8 +20,10 @@ export class Keyboard {
     this.on = true;
     /** The spec that the held sounds are of. @type {any} */
     this.of = null;
-    const duration = studio.store.get("session").parameters.find((/** @type {any} */ p) => p.name === "keyboard.duration");
-    this.longest = duration?.maximum ?? 4;
+    const { parameters, played } = studio.store.get("session");
+    const duration = parameters.find((/** @type {any} */ p) => p.name === played.hold);
+    /** Seconds that a key can be held; undefined where the synth holds none. @type {number | undefined} */
+    this.longest = played.hold === null ? undefined : (duration?.maximum ?? 4);
     /** @type {Map<number, {down: number, velocity: number, voice: any, up: boolean}>} */
     this.held = new Map();
     /** @type {Map<string, number>} letters that are down, and their notes */
@@ -157,6 +159,7 @@ export class Keyboard {
   async #letGo(note, key, sound, seconds) {
     const { api, audio } = this.studio;
     if (!key.voice) return; // let go before it could be heard
+    if (this.longest === undefined) return; // it ends of itself, however long its key is down
     const hold = Math.min(this.longest, Math.max(0.01, seconds));
     if (hold >= this.longest) return; // it has let go of itself
     try {
