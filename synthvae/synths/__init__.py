@@ -1,7 +1,7 @@
-"""The parameter vector: what its columns are called, mean and range over.
+"""Synthesizers: what all of them have in common, their registry, their parameters, and how presets are rendered.
 
-`space` holds the object and needs no synthesizer; `voice` reads torchsynth's Voice and defines the two
-sets this project uses, `VOICE_63` and `VOICE_78`.
+`base` says what a synth is and `registry` knows them by name; `parameters` holds the parameter vector and needs no
+synthesizer. `voice` is torchsynth's Voice, and defines the two sets of its parameters, `VOICE_63` and `VOICE_78`.
 """
 
 from synthvae.synths.parameters import Parameter, ParameterSpace
