@@ -176,13 +176,13 @@ def test_a_process_that_is_killed_loses_its_batch_and_nothing_else(small_presets
     assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-@pytest.mark.parametrize("place", ["hear", "insert"])
+@pytest.mark.parametrize("place", ["analyse", "insert"])
 def test_who_stops_keeps_what_is_done(
     place: str, small_presets: list[Preset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Ctrl-C while the second batch is rendered, and while it is written."""
     bank, work, calls = Bank(tmp_path / "b.sqlite"), getattr(module, place), 0
-    allowed = {"hear": 1, "insert": module.BATCH + 3}[place]
+    allowed = {"analyse": 1, "insert": module.BATCH + 3}[place]
 
     def interrupted(*arguments):
         nonlocal calls

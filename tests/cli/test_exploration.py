@@ -83,12 +83,12 @@ def test_blend_takes_weights_in_the_order_of_the_presets(run, small_run: Path, p
     assert code == 0, err
     rows = {line.split()[0]: float(line.split()[1]) for line in out.splitlines()[1:4]}
     assert rows == {str(preset): 1.0, "3": -0.5, "4": 0.25}
-    from synthvae.exploration import find_preset, morph
+    from synthvae.exploration import blend, find_preset
 
     model = load_run(small_run)
     unit = torch.stack([find_preset(model, text) for text in (str(preset), "3", "4")])
     mixed = read_preset(tmp_path / "b/blend.json", VOICE_63).unit
-    expected = morph(model, unit, torch.tensor([1.0, -0.5, 0.25]))
+    expected = blend(model, unit, torch.tensor([1.0, -0.5, 0.25]))
     torch.testing.assert_close(torch.from_numpy(mixed).float(), expected, atol=1e-6, rtol=0)
     assert run("blend", "--plus", preset, "--run", small_run, "--out", "one", "--name", "same")[0] == 0
     assert values(tmp_path / "one/same.json") == values(preset)
