@@ -86,15 +86,15 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(
 ):
     for number, preset in enumerate(small_presets[:20]):
         write_preset(tmp_path / f"p/{number:02d}.json", preset)
-    hear, calls = module.hear, []
+    analyse, calls = module.analyse, []
 
     def interrupted(presets: list[Preset]):
         calls.append(len(presets))
         if len(calls) > 1:
             raise KeyboardInterrupt
-        return hear(presets)
+        return analyse(presets)
 
-    monkeypatch.setattr(module, "hear", interrupted)
+    monkeypatch.setattr(module, "analyse", interrupted)
     code, out, err = run("bank", "add", "p", "--bank", "b.sqlite")
     assert (code, out) == (130, "")
     assert err.splitlines()[0] == "16 of 20 presets are in the bank; run the same command again to add the rest"
