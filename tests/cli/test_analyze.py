@@ -170,7 +170,7 @@ def test_targets_that_are_all_alike(run, small_run: Path, small_dataset: Dataset
     (tmp_path / "alike.json").write_text(json.dumps(document))
     shutil.copytree(small_run, tmp_path / "constant")
     change_weights(tmp_path / "constant", 0.0)
-    found = analysed(run, tmp_path, small_run, "constant", "--data", "alike.json")
+    found = analysed(run, tmp_path, small_run, "constant", "--data", "alike.json", "--map-presets", 40)
     for name in ("small", "constant"):
         of_run = found["runs"][name]
         assert of_run["test"]["features"]["logmel"]["mse_relative_to_mean_spectrogram"]["value"] is None

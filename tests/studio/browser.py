@@ -133,7 +133,7 @@ class Visit:
             for problem in self.problems
             if not ((found := noted.search(problem)) and int(found.group(1)) in self.expected)
         ]
-        assert unexpected == []
+        assert unexpected == [], unexpected
         assert [url for url in self.requests if not url.startswith((self.address, "blob:" + self.address))] == []
 
 
