@@ -202,8 +202,9 @@ class SpreadTest:
     """A test of equal variances.
 
     Attributes:
-        statistic: Levene's W about the medians; None where it is not defined.
-        p_value: of the F distribution; None where the statistic is.
+        statistic: Levene's W about the medians; None where it is not defined, or infinite (deviations that are equal
+            within every group, but not between groups).
+        p_value: of the F distribution; None where the statistic is not defined, 0 where it is infinite.
         ratio: the largest spread over the smallest; None where the smallest is 0 and the largest is not.
         spreads: mean absolute deviation from the median of each group, in the unit of the values.
         sentence: the result in plain words.
@@ -270,7 +271,8 @@ def levene(groups: Mapping[str, ArrayLike], measure: str) -> SpreadTest:
         measure: what the values are, for the sentence and messages.
 
     Returns:
-        The test. Where no group has two values it is not defined, and the sentence says so.
+        The test. Where no group has three values it is not defined (two values always deviate equally from their
+        median), and the sentence says so.
 
     Raises:
         UserError: if there are fewer than two groups, or a group is empty or not finite.
@@ -282,15 +284,19 @@ def levene(groups: Mapping[str, ArrayLike], measure: str) -> SpreadTest:
     widest, narrowest = max(spreads, key=lambda g: spreads[g]), min(spreads, key=lambda g: spreads[g])
     high, low = spreads[widest], spreads[narrowest]
     ratio = high / low if low > 0.0 else (1.0 if high == 0.0 else None)
-    if max(len(values) for values in arrays.values()) < 2:
-        return SpreadTest(None, None, ratio, spreads, f"{measure}: one value per group has no spread to compare.")
+    if max(len(values) for values in arrays.values()) < 3:
+        few = f"{measure}: a test of equal variances needs 3 values in a group."
+        return SpreadTest(None, None, ratio, spreads, few)
+    statistic: float | None
     statistic, p_value = 0.0, 1.0
     if high > 0.0:
         with np.errstate(divide="ignore", invalid="ignore"):  # deviations that are equal within groups: see below
             result = stats.levene(*arrays.values(), center="median")
         statistic, p_value = float(result.statistic), float(result.pvalue)
-    if np.isnan(statistic):  # deviations that are equal in all groups: no difference, over no spread
-        statistic, p_value = 0.0, 1.0
+        if np.isnan(statistic):  # deviations that are equal in all groups: no difference, over no spread
+            statistic, p_value = 0.0, 1.0
+        elif np.isinf(statistic):
+            statistic = None
     times = "infinitely many" if ratio is None else f"{ratio:.2g}"
     size = f"{times} times as widely as {narrowest}, Levene {p_text(p_value)}"
     if p_value >= 0.05:

@@ -107,7 +107,7 @@ def test_train_from_flags_and_toml(run, small_dataset: Dataset, tmp_path: Path):
     (tmp_path / "c.toml").write_text(f'data = "{small_dataset.path}"\nepochs = 9\nbatch_size = 32\n')
     code, out, err = run("train", "--config", "c.toml", "--epochs", 1, "--loss", "scl", "--out", "r")
     assert code == 0, err
-    assert "no gradient (--synth-layer sends it)" in out
+    assert "no gradient (add --synth-layer for that)" in out
     assert "all 1 epochs done" in out
     config = json.loads((tmp_path / "r/run.json").read_text())["config"]
     assert (config["epochs"], config["batch_size"], config["loss"]) == (1, 32, "scl")

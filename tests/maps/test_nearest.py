@@ -130,4 +130,4 @@ def test_a_place_takes_nothing_of_the_size_of_the_map():
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < len(points), "less than a byte a point"
+    assert peak < 4 * len(points), "less than one float32 a point"

@@ -352,10 +352,14 @@ def test_constant_and_single_groups_are_defined() -> None:
         assert one_constant.p_value < 0.001
         assert "infinitely many times" in one_constant.sentence
         infinite = levene({"a": np.ones(4), "b": [0.0, 0.0, 2.0, 2.0]}, "x")
-        assert (infinite.statistic, infinite.p_value) == (np.inf, 0.0)
-        alike = levene({"a": [0.0, 2.0], "b": [10.0, 12.0]}, "x")
+        assert (infinite.statistic, infinite.p_value) == (None, 0.0)
+        alike = levene({"a": [0.0, 0.0, 2.0, 2.0], "b": [10.0, 10.0, 12.0, 12.0]}, "x")
         assert (alike.statistic, alike.p_value, alike.ratio) == (0.0, 1.0, 1.0)
-    assert levene({"a": [1.0], "b": [5.0]}, "x").statistic is None
+    # Two values deviate equally from their median, whatever they are: W would be infinite or 0.
+    for few in ({"a": [1.0], "b": [5.0]}, {"a": [1.0, 1.5], "b": [5.0, 8.0]}):
+        test = levene(few, "x")
+        assert (test.statistic, test.p_value) == (None, None)
+        assert "needs 3 values" in test.sentence
 
 
 def test_bad_groups_and_p() -> None:
