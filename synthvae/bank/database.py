@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 
 __all__ = ["VERSION", "Database", "default_path"]
 

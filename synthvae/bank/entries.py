@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 from synthvae.data.preset import Preset, check_name, round_significant
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.registry import DEFAULT, synth_kind

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.bank.analysis import Analysed
 from synthvae.bank.entries import COLUMNS, Entry
-from synthvae.core.checks import is_number, shown
-from synthvae.core.errors import UserError
+from synthvae.core.checks import is_number
+from synthvae.core.errors import UserError, shown
 from synthvae.data.preset import Preset
 
 __all__ = [

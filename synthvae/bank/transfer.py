@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from synthvae.bank.entries import Entry, bank_name, bank_space, checked_tags
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import check_target, dump_json, load_json
 from synthvae.data.names import slug
@@ -83,8 +82,8 @@ def write_files(
     named = sorted(zip(file_names(entries), entries, strict=True), key=lambda pair: repr(pair[1].settings))
     for name, _ in named:
         for ending in ("json", "wav"):
-            check_target(directory / f"{name}.{ending}", overwrite, "OUT")
-    ensure_directory(directory, "OUT")
+            check_target(directory / f"{name}.{ending}", overwrite)
+    ensure_directory(directory)
     written: list[Path] = []
     for settings, group in groupby(named, key=lambda pair: pair[1].settings):
         names, alike = zip(*group, strict=True)

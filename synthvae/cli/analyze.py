@@ -72,11 +72,11 @@ def analyze(
     of how clusters depend on their settings.
     """
     if not 0 <= seed < 2**32:
-        raise UserError(f"--seed is {seed}; give a number from 0 to 4294967295")
+        raise UserError("seed", seed, "give a number from 0 to 4294967295")
     if limit < 2:
-        raise UserError(f"--limit is {limit}; give at least 2 test presets")
+        raise UserError("limit", limit, "give at least 2 test presets")
     if workers is not None and workers < 1:
-        raise UserError(f"--workers is {workers}; give 1 or more")
+        raise UserError("workers", workers, "give 1 or more")
     check_maps(map_presets, map_nulls)
     from synthvae.exploration.latent_files import find_run
     from synthvae.maps.clusters import MapSettings
@@ -121,9 +121,9 @@ def check_maps(presets: int, nulls: int) -> None:
         UserError: naming the option.
     """
     if presets < 4:
-        raise UserError(f"--map-presets is {presets}; give 4 or more, such as the thesis's 10000")
+        raise UserError("map_presets", presets, "give 4 or more, such as the thesis's 10000")
     if nulls < 1:
-        raise UserError(f"--map-nulls is {nulls}; give 1 or more, 2 or more for an interval")
+        raise UserError("map_nulls", nulls, "give 1 or more, 2 or more for an interval")
 
 
 def _print_plan(agenda: Agenda) -> None:

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 from synthvae.core.files import atomic_write
 from synthvae.core.json import dump_json, load_json
 from synthvae.synths.parameters import ParameterSpace

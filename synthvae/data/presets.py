@@ -16,8 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 from synthvae.core.files import atomic_open
 from synthvae.core.json import dump_json, load_json
 from synthvae.synths.parameters import ParameterSpace

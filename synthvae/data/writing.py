@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from synthvae.audio.files import check_sample_format, wav_bytes, write_wav
-from synthvae.core.checks import is_number, shown
-from synthvae.core.errors import UserError
+from synthvae.core.checks import is_number
+from synthvae.core.errors import UserError, shown
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.data.names import earlier_files, slug
 from synthvae.data.preset import Preset, write_preset

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from synthvae.audio.files import check_sample_format
-from synthvae.core.checks import is_number, shown
-from synthvae.core.errors import UserError
+from synthvae.core.checks import is_number
+from synthvae.core.errors import UserError, shown
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import dump_json, load_json
 from synthvae.data.preset import LATENTS_FORMAT, Preset, read_preset

@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 from synthvae.exploration.even import choose_stops, unevenness
 from synthvae.exploration.geodesic import ITERATIONS, shorten
 from synthvae.exploration.paths import Curve, LatentPath, ParameterPath, angles, residual, unwrapped, within

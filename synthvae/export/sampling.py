@@ -23,8 +23,7 @@ from synthvae.audio.loudness import GATE, integrated_loudness
 from synthvae.audio.notes import midi_number, note_name, parse_note
 from synthvae.audio.pitch import track_pitch
 from synthvae.audio.resampling import resample
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 from synthvae.data.preset import Preset, render_preset, with_values
 from synthvae.export.loops import Loop, find_loop, make_seamless, play_loop
 from synthvae.synths.registry import synth_kind

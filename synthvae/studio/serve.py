@@ -131,7 +131,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _cache(chosen: Path | None, run: Path, say: Callable[[str], object]) -> Path:
     folder = chosen or run / ".cache"
     try:
-        ensure_directory(folder, "--cache")
+        ensure_directory(folder, "cache")
         if not os.access(folder, os.W_OK):
             raise UserError(f"{folder}: cannot write there; choose another --cache")
     except UserError as error:

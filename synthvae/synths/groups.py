@@ -8,8 +8,7 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 from synthvae.synths.parameters import ParameterSpace
 
 __all__ = ["columns_of"]

@@ -27,8 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 
 __all__ = ["Parameter", "ParameterSpace"]
 

@@ -11,8 +11,7 @@ import importlib
 from importlib.metadata import entry_points
 from typing import Any
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 from synthvae.synths.base import SynthKind
 
 __all__ = ["DEFAULT", "known_synth", "register_synth", "synth_kind", "synth_names"]

@@ -9,8 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 from synthvae.synths.registry import DEFAULT, known_synth
 
 __all__ = ["RenderSettings", "check_format"]

@@ -132,5 +132,5 @@ def test_workers_end_with_a_parent_that_is_terminated(tmp_path: Path):
 
 
 def test_a_killed_worker_is_said():
-    with pytest.raises(UserError, match="a process was killed.*--jobs 1"):
+    with pytest.raises(UserError, match="a process was killed.*`jobs` 1"):
         run_tasks(die, [1], 1, lambda name, value: None)
