@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from synthvae.cli.latents import _numbered
-from synthvae.core.errors import UserError
 from synthvae.core.json import check_target
 from synthvae.data.presets import Dataset
 from synthvae.training.run import load_run
+from tests.errors import user_error
 
 Command = Callable[..., tuple[int, str, str]]
 SIZE = 16
@@ -142,7 +142,7 @@ def test_encode_replaces_nothing_unasked(
 
 
 def test_a_target_whose_name_is_too_long(tmp_path: Path):
-    with pytest.raises(UserError, match="choose another --out"):
+    with user_error(tmp_path / ("x" * 300), match="choose another `out`"):
         check_target(tmp_path / ("x" * 300), overwrite=False)
 
 
