@@ -52,7 +52,7 @@ def analyze(
     ] = 0.04,
     min_samples: Annotated[int, typer.Option(help="DBSCAN's min_samples: neighbours that make a core point.")] = 4,
     neighbours: Annotated[int, typer.Option(help="UMAP's n_neighbors.")] = 50,
-    min_dist: Annotated[float, typer.Option(help="UMAP's min_dist.")] = 0.0,
+    min_distance: Annotated[float, typer.Option("--min-dist", help="UMAP's min_dist.")] = 0.0,
     map_grid: Annotated[
         bool, typer.Option("--map-grid", help="Also cluster over a grid of eps and n_neighbors.")
     ] = False,
@@ -82,7 +82,7 @@ def analyze(
     from synthvae.maps.clusters import MapSettings
     from synthvae.training.run import load_run
 
-    settings = MapSettings(eps, min_samples, neighbours, min_dist)
+    settings = MapSettings(eps, min_samples, neighbours, min_distance)
     settings.check()
     if not runs:
         newest, choice = find_run(option="RUNS")

@@ -86,7 +86,7 @@ def export(
             raise UserError("name", name, "name one at a time", why=f"but there are {len(found)} presets")
         if not name.strip():
             raise UserError("name", name, "give a name or leave it out")
-        found = [replace(found[0], name=check_name(name.strip(), "--name"))]
+        found = [replace(found[0], name=check_name(name.strip()))]
     with progress_bar("naming", len(found)) as update:
         found = described(found, lambda done: update(done, ""))
     done: list[Exported] = []

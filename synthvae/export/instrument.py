@@ -198,7 +198,7 @@ def export_presets(
         for rate in sorted({preset.settings.sample_rate for preset in presets}):
             check_flac(rate, options.sample_format)
     whole = [_in_all(preset) for preset in presets]
-    titles = [check_name(without_note(name) if to == "sfz" else name, "export").strip() or "preset" for name in names]
+    titles = [check_name(without_note(name) if to == "sfz" else name).strip() or "preset" for name in names]
     ensure_directory(directory)
     jobs = [
         _Job(preset, title, stem, directory, to, options)

@@ -213,7 +213,7 @@ def test_bad_arguments_are_refused_in_one_line(run, small_run: Path, small_datas
     refused(run("generate-dataset", "--size", "many"), "many")
     refused(run("generate-dataset", "--size", 9, "--parameters", 64, "--out", "x.json"), "64", "63", "78")
     refused(run("generate-dataset", "--size", 9, "--splits", "9,0,0", "--out", "x.json"), "--splits", "at least 1")
-    refused(run("generate-dataset", "--size", 9, "--seconds", -1, "--out", "x.json"), "--seconds -1")
+    refused(run("generate-dataset", "--size", 9, "--seconds", -1, "--out", "x.json"), "--seconds is -1.0")
     refused(run("generate-dataset", "--size", 9, "--out", "/proc/x/y.json"), "/proc/x", "cannot write")
     refused(run("render", "cut.json", "--index", 1, "--out", "s"), "cut.json", "not a whole JSON document")
     refused(run("render", data, "--index", 64, "--out", "s"), "no preset 64", "0 to 63")

@@ -176,11 +176,11 @@ def test_presets_that_are_no_numbers(refused: Callable[..., None], small_run: Pa
 
 def test_settings_that_cannot_be_rendered(refused: Callable[..., None]):
     make = ("generate-dataset", "--size", 9, "--out", "x.json")
-    refused((*make, "--seconds", 0.001), "--seconds 0.001", "at least")
-    refused((*make, "--seconds", "nan"), "--seconds nan")
-    refused((*make, "--sample-rate", 999), "--sample-rate 999", "1000 to 384000 Hz")
-    refused((*make, "--sample-rate", 10**40), "--sample-rate 1000", "1000 to 384000 Hz")
-    refused((*make, "--control-rate", 44101), "--control-rate 44101", "1 to 44100 Hz")
+    refused((*make, "--seconds", 0.001), "--seconds is 0.001", "at least")
+    refused((*make, "--seconds", "nan"), "--seconds is nan")
+    refused((*make, "--sample-rate", 999), "--sample-rate is 999", "1000 to 384000 Hz")
+    refused((*make, "--sample-rate", 10**40), "--sample-rate is 1000", "1000 to 384000 Hz")
+    refused((*make, "--control-rate", 44101), "--control-rate is 44101", "1 to 44100 Hz")
 
 
 def test_a_preset_with_a_wrong_name_is_refused_with_its_file(
