@@ -327,7 +327,7 @@ def test_the_studio_plays_keeps_to_and_matches_a_synth_of_ones_own(sine_run: Pat
         played = wavfile.read(io.BytesIO(answer.content))[1]
         np.testing.assert_allclose(played, session.run.voice(tuned)[0].numpy(), atol=2e-3)
         answer = client.post(f"{api}/render", json={"spec": {"point": 3}, "hold": 0.5})
-        assert (answer.status_code, "tests.Sine holds no keys" in answer.text) == (422, True), answer.text
+        assert (answer.status_code, "'tests.Sine', which holds no keys" in answer.text) == (422, True), answer.text
         answer = client.post(f"{api}/bank", json={"spec": {"point": 3}, "name": "three"})
         assert (answer.status_code, "a bank holds presets of torchsynth.Voice alone" in answer.text) == (422, True)
         wav = io.BytesIO()
@@ -353,12 +353,15 @@ def test_what_such_a_synth_cannot_do_is_refused_in_one_line(
         (["generate-dataset", "--synth", "tests.Cosine"], "--synth is 'tests.Cosine'; choose one of tests.Sine, torch"),
         (["generate-dataset", "--synth", "tests.Sine", "--parameters", 63], "--parameters is 63; choose 3"),
         (["generate-dataset", "--synth", "tests.Sine", "--source", "synth1b1"], "--source is 'synth1b1'"),
-        (["export", sounds, "--to", "sfz", "--out", tmp_path / "x"], "--to sfz: tests.Sine holds no keys"),
+        (["export", sounds, "--to", "sfz", "--out", tmp_path / "x"], "'tests.Sine', which holds no keys"),
         (["export", sounds, "--to", "torchsynth", "--out", tmp_path / "x"], "--to is 'torchsynth'"),
-        (["export", sounds, "--to", "wav", "--whole", "--out", tmp_path / "x"], "whole: tests.Sine holds no keys"),
+        (["export", sounds, "--to", "wav", "--whole", "--out", tmp_path / "x"], "'tests.Sine', which holds no keys"),
         (["bank", "add", sounds, "--bank", tmp_path / "b"], "a bank holds presets of torchsynth.Voice alone"),
         (["train", "--data", data, "--synth-layer", "--loss", "sclp", "--hold-phases"], "--hold-phases: tests.Sine"),
-        (["match", "x.wav", "--synth", "tests.Sine", "--run", sine_run], "--synth is given by --run"),
+        (
+            ["match", "x.wav", "--synth", "tests.Sine", "--run", sine_run],
+            "which is given by --run",
+        ),
     ):
         assert call(*arguments) == 2, arguments
         error = capsys.readouterr().err

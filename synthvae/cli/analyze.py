@@ -85,7 +85,7 @@ def analyze(
     settings = MapSettings(eps, min_samples, neighbours, min_distance)
     settings.check()
     if not runs:
-        newest, choice = find_run(option="RUNS")
+        newest, choice = find_run(argument="runs")
         print(choice)
         runs = [newest]
     models = [load_run(path, needs="parameters") for path in runs]

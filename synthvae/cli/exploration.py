@@ -145,7 +145,7 @@ def vary(
     check_sample_format(sample_format)
     kept = [name.strip() for name in keep.split(",")] if keep.strip() else []
     model, notes = _load(run)
-    given = exploration.find_presets(model, [preset], data)
+    given = exploration.find_presets(model, [preset], data, "preset")
     notes += _settings_notes(model, [preset], given)
     found = exploration.vary(model, units(given)[0], amount, count, kept, seed)
     names = _numbered("variation", count)
@@ -204,7 +204,7 @@ def blend(
     factors = _weights(weights, len(texts))
     signed = [-w if option == "--minus" else w for w, option in zip(factors, options, strict=True)]
     model, notes = _load(run)
-    given = exploration.find_presets(model, texts, data, options)
+    given = exploration.find_presets(model, texts, data, [option.strip("-") for option in options])
     notes += _settings_notes(model, texts, given)
     unit = units(given)
     mixed = exploration.blend(model, unit, torch.tensor(signed))[None]

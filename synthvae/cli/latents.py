@@ -110,8 +110,8 @@ def interpolate(
     from synthvae.training.run import load_run
 
     model = load_run(run, needs="parameters")
-    chosen = (("--from", start), ("--to", end))
-    ends = torch.stack([exploration.find_preset(model, text, data, option) for option, text in chosen])
+    chosen = (("start", start), ("end", end))
+    ends = torch.stack([exploration.find_preset(model, text, data, argument) for argument, text in chosen])
     latents = exploration.straight_line(model.encode(ends), steps)
     stems = [text if is_number(text) else Path(text).stem[:LONGEST_STEM] for text in (start, end)]
     names = _numbered(f"from_{stems[0]}_to_{stems[1]}_step", steps, 3)
