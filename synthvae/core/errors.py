@@ -32,9 +32,7 @@ class UserError(ValueError):
         remedy: what to do about it.
     """
 
-    def __init__(
-        self, argument: object, value: object = None, remedy: str = "", problem: str = "", why: str = ""
-    ) -> None:
+    def __init__(self, argument: object, value: object, remedy: str, problem: str = "", why: str = "") -> None:
         """Keep the parts; other arguments that they name stand in backticks.
 
         Args:
@@ -51,5 +49,4 @@ class UserError(ValueError):
 
     def __str__(self) -> str:
         """The one line."""
-        message = f"{self.argument}{self._problem}; {self.remedy}" if self.remedy else self.argument
-        return " ".join(message.split())
+        return " ".join(f"{self.argument}{self._problem}; {self.remedy}".split())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 import typer
 
+import synthvae
 from synthvae.cli import in_flags
 from synthvae.core.errors import UserError, shown
 
@@ -79,3 +83,53 @@ def command() -> object:
 )
 def test_the_command_line_names_its_own_flags(command: object, error: UserError, message: str) -> None:
     assert in_flags(error, command) == message
+
+
+#: A long flag, unless it is part of a command in quotation marks, which is something to type in any interface.
+FLAG = re.compile(r"(?<![\w-])--[a-z]")
+COMMAND = re.compile(r"'synthvae [^']*'|`synthvae [^`]*`|^synthvae .*")
+LIBRARY = [path for path in Path(synthvae.__file__).parent.rglob("*.py") if "cli" not in path.parts]
+
+
+def texts(source: str) -> Iterator[str]:
+    """The literal texts of a module, what is put in as ``{}``: no docstrings, no help of a setting, no single word."""
+    tree = ast.parse(source)
+    left_out = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) or (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setting")
+        for inner in ast.walk(node)
+        if isinstance(node, ast.Call) or inner is getattr(node, "value", None)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            left_out |= {id(piece) for piece in node.values}
+            text = "".join(str(piece.value) if isinstance(piece, ast.Constant) else "{}" for piece in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+        else:
+            continue
+        if id(node) not in left_out and " " in text:
+            yield text
+
+
+def with_flags(source: str) -> list[str]:
+    """Texts that name a flag outside of a command."""
+    return [text for text in texts(source) if FLAG.search(COMMAND.sub("", text))]
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: "/".join(path.parts[-2:]))
+def test_no_text_of_the_library_names_a_flag(path: Path) -> None:
+    assert not with_flags(path.read_text("utf-8"))
+
+
+def test_flags_in_texts_are_found() -> None:
+    source = """
+def f():
+    'Give --out.'
+    remedy = f"choose another --out than {c}"
+    run([f"--key={key}", "--run"], "make it with 'synthvae metric DATASET --overwrite'")
+    lr: float = setting(1.0, "Rate; see --config.")
+    raise UserError("out", c, "leave out --out", f"{a} {'with --out'}")
+"""
+    assert with_flags(source) == ["choose another --out than {}", "leave out --out", "with --out"]
