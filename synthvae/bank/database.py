@@ -148,7 +148,7 @@ class Database:
             raise UserError(self.path, self.path, "choose another `bank`", "an SQLite file, but no preset bank")
         if version != VERSION:
             raise UserError(
-                f"{self.path}: its version",
+                f"{self.path}: version",
                 version,
                 "install the synthvae that made it, or choose another `bank`",
                 why=f"this synthvae reads version {VERSION}",

@@ -99,7 +99,7 @@ class Run:
         """
         if ability not in self.task.abilities:
             raise UserError(
-                f"{self.path}: its task",
+                f"{self.path}: task",
                 self.task.name,
                 "name a run that has (those of 'synthvae train' have parameters)",
                 why=f"which has no {ability}",

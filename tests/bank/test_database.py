@@ -57,7 +57,7 @@ FOREIGN = {
     "other application": (lambda path: write_other_database(path, 12345), "an SQLite file, but no preset bank"),
     "newer": (
         lambda path: write_other_database(path, database.APPLICATION, database.VERSION + 1),
-        f"its version is {database.VERSION + 1}, this synthvae reads version {database.VERSION}",
+        f"version is {database.VERSION + 1}, this synthvae reads version {database.VERSION}",
     ),
 }
 

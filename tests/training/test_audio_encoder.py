@@ -81,9 +81,9 @@ def test_training_teaches_it(run: Run):
     assert (own.task.name, own.latent_size, own.config.presets) == ("audio-encoder", run.latent_size, 4800)
     weights = own.model.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in encoder.state_dict().items())
-    with pytest.raises(UserError, match="its task is audio-encoder, which has no parameters"):
+    with pytest.raises(UserError, match="task is 'audio-encoder', which has no parameters"):
         load_run(encoder_run(run), needs="parameters")
-    with pytest.raises(UserError, match="its task is audio-encoder, which has no parameters"):
+    with pytest.raises(UserError, match="task is 'audio-encoder', which has no parameters"):
         own.sample(2)
     assert find_run(None, run.path.parent)[0] == run.path
     assert find_run(None, run.path.parent, needs="audio")[0] == encoder_run(run)
