@@ -9,7 +9,7 @@ import typer
 
 from synthvae.cli.bank_output import print_files
 from synthvae.cli.progress import progress_bar
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 
 __all__ = ["register"]
 
@@ -41,9 +41,9 @@ def decode(
     Example: `synthvae decode experiments/runs/first --random 8 --seed 1 --out sounds`
     """
     if (random is None) == (z is None):
-        raise UserError("decode: give either --random N or --z FILE")
+        raise UserError("random", random, "give one of the two", why=f"and `z` is {shown(z)}")
     if random is not None and random < 1:
-        raise UserError(f"--random is {random}; give at least 1")
+        raise UserError("random", random, "give at least 1")
     from synthvae import exploration
     from synthvae.core.checks import check_seed
     from synthvae.data.names import numbered
@@ -103,7 +103,7 @@ def interpolate(
     Example: `synthvae interpolate experiments/runs/first --from 12 --to 88 --steps 5 --out walk`
     """
     if steps < 2:
-        raise UserError(f"--steps is {steps}; give at least 2")
+        raise UserError("steps", steps, "give at least 2")
     import torch
 
     from synthvae import exploration
@@ -112,8 +112,8 @@ def interpolate(
     from synthvae.training.run import load_run
 
     model = load_run(run, needs="parameters")
-    chosen = (("--from", start), ("--to", end))
-    ends = torch.stack([exploration.find_preset(model, text, data, option) for option, text in chosen])
+    chosen = (("start", start), ("end", end))
+    ends = torch.stack([exploration.find_preset(model, text, data, argument) for argument, text in chosen])
     latents = exploration.straight_line(model.encode(ends), steps)
     stems = [text if is_number(text) else Path(text).stem[:LONGEST_STEM] for text in (start, end)]
     names = numbered(f"from_{stems[0]}_to_{stems[1]}_step", steps)

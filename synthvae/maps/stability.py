@@ -423,7 +423,10 @@ def run_tasks(compute: Callable[[Task], Found], tasks: Sequence[Task], workers: 
                     done(futures[future], future.result())
             except BrokenProcessPool:
                 raise UserError(
-                    "survey: a process was killed, most likely for want of memory; use one worker or fewer latents"
+                    "workers",
+                    workers,
+                    "use one worker or fewer latents",
+                    "a process was killed, most likely for want of memory",
                 ) from None
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -441,7 +444,7 @@ def _assemble(
 
 def _check_seeds(seeds: Sequence[int]) -> None:
     if not seeds or len(set(seeds)) < len(seeds):
-        raise UserError(f"survey: seeds are {list(seeds)}; give at least one, all different")
+        raise UserError("seeds", list(seeds), "give at least one, all different")
 
 
 def _row(latents: Sequence[Clustering], nulls: Mapping[str, Sequence[Clustering]]) -> SurveyRow:

@@ -154,7 +154,9 @@ class GaussianStatistics:
             UserError: if fewer than two rows were seen.
         """
         if self._n < 2:
-            raise UserError(f"covariance: {self._n} sound(s), at least 2 are needed; analyse a larger split")
+            raise UserError(
+                "covariance", self._n, "analyse a larger split", f"{self._n} sound(s), at least 2 are needed"
+            )
         return self._scatter / (self._n - 1)
 
     def update(self, embeddings: ArrayLike, name: str = "embedding") -> None:
@@ -235,9 +237,11 @@ def frechet_distance(
     smaller = min(first.n, second.n)
     if smaller <= first.dimension and not allow_small:
         raise UserError(
-            f"Fréchet distance: {smaller} sounds in {first.dimension} dimensions, at least "
-            f"{first.dimension + 1} are needed for a covariance of full rank; analyse a larger split or an "
-            "embedding of fewer dimensions"
+            "Fréchet distance",
+            smaller,
+            "analyse a larger split or an embedding of fewer dimensions",
+            f"{smaller} sounds in {first.dimension} dimensions, at least {first.dimension + 1} are needed "
+            "for a covariance of full rank",
         )
     value = gaussian_distance(first.mean, first.covariance, second.mean, second.covariance)
     return FrechetDistance(value, first.n, second.n, first.dimension)
@@ -266,7 +270,9 @@ def frechet_floor(
     rows = finite_matrix(embeddings, name)
     half = len(rows) // 2
     if half < 2:
-        raise UserError(f"{name}: {len(rows)} sounds make no two halves, at least 4 are needed; analyse more")
+        raise UserError(
+            name, len(rows), "analyse more", f"{len(rows)} sounds make no two halves, at least 4 are needed"
+        )
     order = np.random.default_rng(seed).permutation(len(rows))
     first = GaussianStatistics.of(rows[order[:half]], name)
     second = GaussianStatistics.of(rows[order[half : 2 * half]], name)
@@ -325,9 +331,11 @@ def frechet_extrapolated(
     if parts < 2 or (fixed_first and len(rows) <= dimension):
         needed = -(-2 * (dimension + 1) * groups // (groups - 1)) + 1
         raise UserError(
-            f"FAD-infinity: {len(rows)} and {len(others)} sounds in {dimension} dimensions, at least {needed} of each "
-            "are needed for halves with a covariance of full rank; analyse a larger split or an embedding of fewer "
-            "dimensions"
+            "FAD-infinity",
+            min(len(rows), len(others)),
+            "analyse a larger split or an embedding of fewer dimensions",
+            f"{len(rows)} and {len(others)} sounds in {dimension} dimensions, at least {needed} of each "
+            "are needed for halves with a covariance of full rank",
         )
     generator = np.random.default_rng((seed, 1))
     group = generator.permutation(len(others)) % groups

@@ -149,7 +149,7 @@ def waveform_overlays(
         UserError: if there is no reconstruction, or a sound is empty or not finite.
     """
     if not reconstructions:
-        raise UserError("waveforms: 0 reconstructions to draw; name at least one run")
+        raise UserError("waveforms", [], "name at least one run", "0 reconstructions to draw")
     first = finite_values(target, "target audio", "sample")
     answers = {name: finite_values(audio, f"audio of {name}", "sample") for name, audio in reconstructions.items()}
     peak = 1.05 * max(1e-3, *(float(np.abs(sound).max()) for sound in (first, *answers.values())))
@@ -196,7 +196,7 @@ def path_grid(
         UserError: if there is no sound, or one is empty or not finite.
     """
     if not sounds:
-        raise UserError("path: 0 sounds to draw; give at least one")
+        raise UserError("path", [], "give at least one", "0 sounds to draw")
     waves = [finite_values(sound, "audio", "sample") for sound in sounds]
     images = [finite_matrix(spectrogram, "spectrogram", "band") for spectrogram in spectrograms]
     centres = finite_values(frequencies, "frequencies", "band")
@@ -418,7 +418,7 @@ def error_distributions(
         UserError: if there is no group, or a group is empty or not finite.
     """
     if not groups:
-        raise UserError(f"{label}: 0 runs to draw; name at least one")
+        raise UserError(label, 0, "name at least one", "0 runs to draw")
     arrays = {name: finite_values(values, f"{label} of {name}") for name, values in groups.items()}
     lines = dict(nulls or {})
     everything = np.concatenate([*arrays.values(), np.array(list(lines.values()), dtype=np.float64)])
@@ -469,9 +469,9 @@ def loss_curves(
     chosen = dict(panels) if panels is not None else _panels_by_term([name for name in columns if name != x])
     for name in [x, *(column for names in chosen.values() for column in names)]:
         if name not in columns:
-            raise UserError(f"{path}: no column {name!r}; it has {', '.join(columns)}")
+            raise UserError(path, path, f"it has {', '.join(columns)}", f"no column {name!r}")
     if not chosen:
-        raise UserError(f"{path}: no column but {x!r}; there is nothing to draw")
+        raise UserError(path, path, "there is nothing to draw", f"no column but {x!r}")
     wide = min(2, len(chosen))
     rows = -(-len(chosen) // wide)
     with matplotlib.rc_context(STYLE):
@@ -777,11 +777,11 @@ def _read_columns(path: Path) -> dict[str, NDArray[np.float64]]:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
-        raise UserError(f"{path}: cannot read it ({error.strerror}); give the metrics CSV of a run") from None
+        raise UserError(path, path, "give the metrics CSV of a run", f"cannot read it ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}: not UTF-8 text; give the metrics CSV of a run") from None
+        raise UserError(path, path, "give the metrics CSV of a run", "not UTF-8 text") from None
     if not rows:
-        raise UserError(f"{path}: no rows; train for at least one epoch first")
+        raise UserError(path, path, "train for at least one epoch first", "no rows")
     columns: dict[str, NDArray[np.float64]] = {}
     for name in rows[0]:
         cells = [row.get(name) for row in rows]
@@ -908,7 +908,7 @@ def effect_heatmap(
     known = np.where(np.isnan(table), 0.0, table)
     finite_matrix(known, label, "parameter")
     if np.isnan(table).all():
-        raise UserError(f"{label}: no parameter moves anything; there is nothing to draw")
+        raise UserError(label, label, "there is nothing to draw", "no parameter moves anything")
     sorting = known if strength is None else finite_matrix(strength, "strength", "parameter")
     if sorting.shape != table.shape:
         raise ValueError(f"{label}: values {table.shape} sorted by {sorting.shape}")
@@ -955,7 +955,7 @@ def interpolation_chart(comparisons: Mapping[str, PathComparison]) -> Figure:
         UserError: if there is none.
     """
     if not comparisons:
-        raise UserError("interpolation: 0 scores to draw; compare paths first")
+        raise UserError("interpolation", [], "compare paths first", "0 scores to draw")
     first = next(iter(comparisons.values()))
     names = [change.descriptor for change in first.changes]
     for comparison in comparisons.values():
@@ -1006,7 +1006,7 @@ def cluster_spectra(spectra: Mapping[str, ArrayLike], frequencies: ArrayLike, sp
         UserError: if there is no cluster, a level is not finite, or no bin lies above 20 Hz.
     """
     if not spectra:
-        raise UserError("spectra: 0 clusters to draw; name at least one")
+        raise UserError("spectra", [], "name at least one", "0 clusters to draw")
     hertz = finite_values(frequencies, "frequencies", "bin")
     levels = {name: finite_values(values, f"spectrum of {name}", "bin") for name, values in spectra.items()}
     for name, level in levels.items():
@@ -1073,7 +1073,7 @@ def _bands(hertz: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[int]]:
     """Bands of a twelfth of an octave, or of one bin where bins are wider: centres, and the first bin of each."""
     audible = np.flatnonzero(hertz >= _LOWEST_HERTZ)
     if not len(audible):
-        raise UserError(f"spectra: the highest frequency is {hertz[-1]:g} Hz, bins above {_LOWEST_HERTZ:g} are needed")
+        raise UserError("hertz", float(hertz[-1]), f"give bins above {_LOWEST_HERTZ:g}", why="the highest frequency")
     band = np.floor(_BANDS_PER_OCTAVE * np.log2(hertz[audible] / _LOWEST_HERTZ))
     starts = audible[np.concatenate([[True], np.diff(band) > 0])]
     ends = np.append(starts[1:], len(hertz))

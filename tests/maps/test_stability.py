@@ -24,6 +24,7 @@ from synthvae.maps.stability import (
     survey_latents,
     survey_noise,
 )
+from tests.errors import user_error
 
 
 @pytest.fixture
@@ -168,9 +169,9 @@ def test_the_map_of_noise_is_that_of_the_null(quick_map: None) -> None:
 
 def test_bad_surveys_are_one_line(quick_map: None) -> None:
     latents = three_blobs()
-    with pytest.raises(UserError, match=r"seeds are \[1, 1\]"):
+    with user_error("seeds", [1, 1]):
         survey_latents(latents, seeds=(1, 1))
-    with pytest.raises(UserError, match=r"seeds are \[\]"):
+    with user_error("seeds", []):
         survey_noise(50, 4, seeds=())
     with pytest.raises(ValueError, match="workers is 0"):
         survey_latents(latents, workers=0)
