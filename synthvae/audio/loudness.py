@@ -29,6 +29,11 @@ reads 0.2 dB too much at 8 kHz and 0.03 dB here."""
 def integrated_loudness(sound: NDArray[np.floating], sample_rate: int) -> float:
     """Integrated loudness of one channel.
 
+    Example:
+        >>> sine = np.sin(2 * np.pi * 997 * np.arange(48000) / 48000)
+        >>> round(integrated_loudness(sine, 48000), 2)  # the recommendation's own check: -3.01 LUFS
+        -3.01
+
     Args:
         sound: ``(T,)``, full scale is 1.
         sample_rate: in Hz.

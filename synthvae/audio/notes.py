@@ -24,6 +24,11 @@ def midi_number(hz: float) -> float:
 def note_name(hz: float) -> tuple[str, float]:
     """The nearest note of equal temperament at A4 = 440 Hz, and how far above it a frequency lies.
 
+    Example:
+        >>> name, cents = note_name(445.0)
+        >>> name, round(cents, 2)
+        ('A4', 19.56)
+
     Args:
         hz: the frequency.
 
@@ -39,7 +44,12 @@ def note_name(hz: float) -> tuple[str, float]:
 
 
 def parse_note(text: str) -> int | None:
-    """The MIDI number of a note as `note_name` writes it, or with a flat: ``A4``, ``c#3``, ``Bb2``; None for others."""
+    """The MIDI number of a note as `note_name` writes it, or with a flat: ``A4``, ``c#3``, ``Bb2``; None for others.
+
+    Example:
+        >>> parse_note("Bb2")
+        46
+    """
     match = re.fullmatch(r"([A-Ga-g])([#♯b♭]?)(-?\d{1,2})", text.strip())
     if not match:
         return None

@@ -36,10 +36,15 @@ class Bank:
     """A preset bank in an SQLite file, safe under several threads and several processes at once.
 
     Example:
-        >>> bank = Bank(Path("bank.sqlite"))  # doctest: +SKIP
-        >>> bank.add(read_preset(Path("pluck.json")), tags=["keeper"])  # doctest: +SKIP
-        Added(id=1, name='bright pluck, A3', new=True)
-        >>> bank.search("pluck", ranges={"pitch": (200, 500)}, tags=["keeper"])  # doctest: +SKIP
+        >>> import tempfile
+        >>> from synthvae import VOICE_63
+        >>> from synthvae.synths.settings import RenderSettings
+        >>> bank = Bank(Path(tempfile.mkdtemp()) / "bank.sqlite")
+        >>> preset = Preset(VOICE_63, VOICE_63.denormalise(np.full(63, 0.5)), RenderSettings(seconds=0.5))
+        >>> bank.add(preset, name="middle of everything", tags=["keeper"])
+        Added(id=1, name='middle of everything', new=True)
+        >>> [entry.name for entry in bank.search("middle", ranges={"pitch": (200, 500)}, tags=["keeper"])]
+        ['middle of everything']
 
     Args:
         path: the file.

@@ -17,10 +17,14 @@ LONGEST_SLUG = 80
 
 
 def slug(name: str) -> str:
-    """A name as a file name without ending: ``bright noisy pluck, C#3`` becomes ``bright-noisy-pluck_Cs3``.
+    """A name as a file name without ending.
 
     Only letters and digits of ASCII and single ``-`` and ``_`` remain, so that it is one word in any shell and a file
     in any file system; a comma becomes ``_``, a sharp ``s``. Different names can have the same slug.
+
+    Example:
+        >>> slug("bright noisy pluck, C#3")
+        'bright-noisy-pluck_Cs3'
 
     Args:
         name: any text.

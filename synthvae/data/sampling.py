@@ -21,6 +21,10 @@ def uniform_unit(seed: int, first: int, count: int, width: int) -> NDArray[np.fl
     set to where preset `first` begins, so any shard can be made alone and every size is a prefix of a larger
     one. NumPy guarantees the stream of raw words, and the arithmetic on them is exact.
 
+    Example:
+        >>> bool((uniform_unit(7, 0, 10, 63)[4:6] == uniform_unit(7, 4, 2, 63)).all())
+        True
+
     Args:
         seed: of the dataset.
         first: number of the first preset.

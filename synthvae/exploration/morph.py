@@ -109,11 +109,6 @@ def morph(
     distances from stop to stop are equal (`synthvae.exploration.even`), and the path is sampled more finely where it
     moves too fast to choose.
 
-    Example:
-        >>> walk = morph(run, dataset.unit[[12, 88]], steps=9)  # doctest: +SKIP
-        >>> walk.unevenness <= 1.5  # doctest: +SKIP
-        True
-
     Args:
         run: the model.
         unit: N presets ``(N, P)``, at least two.

@@ -31,8 +31,11 @@ def torchsynth_parameters(preset: Preset) -> dict[tuple[str, str], Tensor]:
     """Argument for ``torchsynth.synth.Voice.set_parameters``, for a Voice with a batch of one.
 
     Example:
-        >>> from synthvae.export import torchsynth_parameters
-        >>> voice.set_parameters(torchsynth_parameters(preset))  # doctest: +SKIP
+        >>> import numpy as np
+        >>> from synthvae.synths.settings import RenderSettings
+        >>> preset = Preset(VOICE_78, VOICE_78.denormalise(np.full(78, 0.5)), RenderSettings())
+        >>> torchsynth_parameters(preset)["keyboard", "midi_f0"]
+        tensor([63.5000])
 
     Args:
         preset: any; the parameters that it holds fixed are among the result.

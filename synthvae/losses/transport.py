@@ -28,6 +28,12 @@ def spectral_transport(estimate: Tensor, target: Tensor) -> Tensor:
 
     Frames in which either sound is silent count as 0.
 
+    Example:
+        >>> low, high = torch.zeros(2, 1, 5, 1)  # one frame of five bins
+        >>> low[0, 0], high[0, 2] = 1.0, 1.0
+        >>> spectral_transport(low, high)  # half the bandwidth, squared
+        tensor([0.2500])
+
     Args:
         estimate: magnitudes ``(B, F, N)``.
         target: magnitudes ``(B, F, N)``.

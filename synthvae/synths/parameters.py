@@ -195,6 +195,11 @@ class ParameterSpace:
     def denormalise(self, unit: Tensor | Array) -> Tensor | Array:
         """Unit values in [0, 1] to human units.
 
+        Example:
+            >>> space = ParameterSpace((Parameter("filter.cutoff", 20.0, 20020.0, curve=0.5, unit="Hz"),))
+            >>> space.denormalise(np.array([0.5]))
+            array([5020.])
+
         Args:
             unit: ``(..., P)``, a tensor (any float type, differentiable) or a float64 array.
 
