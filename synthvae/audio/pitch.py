@@ -59,7 +59,7 @@ _HALVES = 2  # d is known at this many places per sample
 _MARGIN = 32  # samples faded at both ends of a frame, where interpolation would ring
 _LONG_ENOUGH = 128  # samples: a lag measured to a tenth of a sample, the worst, is good to 1.4 cents
 _ROUNDING = 1e-5  # of the energy of a frame: more than single precision leaves of a difference that should be zero
-_FRAMES = 64  # at a time: an array of their differences is 750 kB and stays in the cache
+FRAMES = 64  # at a time: an array of their differences is 750 kB and stays in the cache
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def track_pitch(audio: NDArray[np.floating] | Tensor, sample_rate: int) -> Pitch
         # Single precision is good to 0.1 cents, and half the work.
         centred = (sound - sound.mean()).float()
         padded = torch.nn.functional.pad(centred, (0, max(0, length - len(centred))))
-        parts = [_analyse(frames, longest) for frames in padded.unfold(0, length, step).split(_FRAMES)]
+        parts = [_analyse(frames, longest) for frames in padded.unfold(0, length, step).split(FRAMES)]
         return [torch.cat(values).double() for values in zip(*parts, strict=True)]
 
     rows = zip(*on_threads(analyse, sounds), strict=True)

@@ -83,6 +83,7 @@ def morph(
     from synthvae import exploration
     from synthvae.audio.files import check_sample_format
     from synthvae.audio.joining import check_gap
+    from synthvae.data.names import numbered
     from synthvae.exploration.latent_files import units
 
     check_sample_format(sample_format)
@@ -96,7 +97,7 @@ def morph(
             model, unit, steps, way, even, extrapolate, lambda share: update(round(100 * share), "")
         )
     plain = exploration.morph(model, unit, steps, "parameters", even=False, extrapolate=extrapolate)
-    names = _numbered("step", len(walk.unit))
+    names = numbered("step", len(walk.unit))
     origins: list[dict[str, object]] = [
         {"morph": list(presets), "way": way, "step": number, "position": float(at)}
         for number, at in enumerate(walk.position)
@@ -140,6 +141,7 @@ def vary(
     """
     from synthvae import exploration
     from synthvae.audio.files import check_sample_format
+    from synthvae.data.names import numbered
     from synthvae.exploration.latent_files import units
 
     check_sample_format(sample_format)
@@ -148,7 +150,7 @@ def vary(
     given = exploration.find_presets(model, [preset], data)
     notes += _settings_notes(model, [preset], given)
     found = exploration.vary(model, units(given)[0], amount, count, kept, seed)
-    names = _numbered("variation", count)
+    names = numbered("variation", count)
     origins: list[dict[str, object]] = [
         {"vary": preset, "amount": amount, "keep": kept, "seed": seed, "distance": float(distance)}
         for distance in found.distances
@@ -296,9 +298,3 @@ def _print_lines(lines: Sequence[str]) -> None:
     for line in lines:
         if line:
             print(line)
-
-
-def _numbered(stem: str, count: int) -> list[str]:
-    """File names whose alphabetical order is that of their numbers."""
-    width = max(3, len(str(count - 1)))
-    return [f"{stem}_{i:0{width}d}" for i in range(count)]

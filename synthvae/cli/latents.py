@@ -46,6 +46,7 @@ def decode(
         raise UserError(f"--random is {random}; give at least 1")
     from synthvae import exploration
     from synthvae.core.checks import check_seed
+    from synthvae.data.names import numbered
     from synthvae.training.run import load_run
 
     check_seed(seed)
@@ -58,7 +59,7 @@ def decode(
         latents, known = exploration.read_latents(z, model)
         origins = [{"file": z.name, "name": name} for name in known] if known else [{"file": z.name}] * len(latents)
         stem = "latent"
-    names = _numbered(stem, len(latents), 4)
+    names = numbered(stem, len(latents), 4)
     with progress_bar("rendering", len(names)) as update:
         paths = exploration.decode_to_files(
             model, latents, names, out, origins, sample_format, lambda done: update(done, "")
@@ -107,6 +108,7 @@ def interpolate(
 
     from synthvae import exploration
     from synthvae.core.checks import is_number
+    from synthvae.data.names import numbered
     from synthvae.training.run import load_run
 
     model = load_run(run, needs="parameters")
@@ -114,7 +116,7 @@ def interpolate(
     ends = torch.stack([exploration.find_preset(model, text, data, option) for option, text in chosen])
     latents = exploration.straight_line(model.encode(ends), steps)
     stems = [text if is_number(text) else Path(text).stem[:LONGEST_STEM] for text in (start, end)]
-    names = _numbered(f"from_{stems[0]}_to_{stems[1]}_step", steps, 3)
+    names = numbered(f"from_{stems[0]}_to_{stems[1]}_step", steps)
     with progress_bar("rendering", steps) as update:
         paths = exploration.decode_to_files(
             model,
@@ -126,9 +128,3 @@ def interpolate(
             lambda done: update(done, ""),
         )
     print_files(out, paths, "steps")
-
-
-def _numbered(stem: str, count: int, digits: int) -> list[str]:
-    """File names in the order of their numbers: padded to `digits`, or to the largest number if that is longer."""
-    width = max(digits, len(str(count - 1)))
-    return [f"{stem}_{i:0{width}d}" for i in range(count)]

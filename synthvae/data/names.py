@@ -10,7 +10,7 @@ from pathlib import Path
 
 from synthvae.data.preset import FORMAT
 
-__all__ = ["earlier_files", "slug"]
+__all__ = ["earlier_files", "numbered", "slug"]
 
 #: Of a file name, ending excluded: every file system takes so many.
 LONGEST_SLUG = 80
@@ -35,6 +35,22 @@ def slug(name: str) -> str:
     plain = unicodedata.normalize("NFKD", re.sub(r"(?<=[A-G])[#♯](?=-?\d)", "s", name.replace(",", "_")))
     words = re.sub(r"[^A-Za-z0-9_]+", "-", plain.encode("ascii", "ignore").decode())
     return re.sub(r"-*_[-_]*", "_", words).strip("-_")[:LONGEST_SLUG].strip("-_") or "preset"
+
+
+def numbered(stem: str, count: int, digits: int = 3) -> list[str]:
+    """File names whose alphabetical order is that of their numbers.
+
+    Example:
+        >>> numbered("step", 2)
+        ['step_000', 'step_001']
+
+    Args:
+        stem: what each begins with.
+        count: how many.
+        digits: of a number; more where the largest number needs them.
+    """
+    width = max(digits, len(str(count - 1)))
+    return [f"{stem}_{i:0{width}d}" for i in range(count)]
 
 
 def earlier_files(directory: Path, stems: Iterable[str]) -> dict[str, list[Path]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthvae.data.names import LONGEST_SLUG, earlier_files, slug
+from synthvae.data.names import LONGEST_SLUG, earlier_files, numbered, slug
 from synthvae.data.preset import Preset, write_preset
 from synthvae.synths.settings import RenderSettings
 from synthvae.synths.voice.parameters import VOICE_63
@@ -31,6 +31,14 @@ PRESET = Preset(VOICE_63, VOICE_63.denormalise(np.full(63, 0.5)), RenderSettings
 )
 def test_slugs(name: str, expected: str):
     assert slug(name) == expected
+
+
+def test_numbered_names_sort_like_their_numbers():
+    assert numbered("a", 2, 4) == ["a_0000", "a_0001"]
+    for count in (1000, 1001, 10001):
+        names = numbered("a", count, 3)
+        assert names == sorted(names)
+        assert len(set(names)) == count
 
 
 def test_only_files_with_names_that_were_given_to_them_are_earlier(tmp_path: Path):
