@@ -1,0 +1,29 @@
+"""Damped step of Gauss and Newton for functions on the unit cube.
+
+Sources: Levenberg 1944, Quart. Appl. Math. 2:164; Marquardt 1963, J. SIAM 11:431.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["damped_step"]
+
+
+def damped_step(hessian: Tensor, slope: Tensor, damping: Tensor, free: Tensor, longest: float) -> Tensor:
+    """The step -(H + diag(d))^-1 g of the free coordinates; the others stay.
+
+    Args:
+        hessian: H, of Gauss and Newton's approximation, ``(P, P)`` float64.
+        slope: g, ``(P,)`` float64.
+        damping: d, ``(P,)`` float64.
+        free: ``(P,)`` bool.
+        longest: no coordinate moves further.
+
+    Returns:
+        ``(P,)`` float32.
+    """
+    step = torch.zeros_like(slope)
+    step[free] = torch.linalg.solve(hessian[free][:, free] + damping[free].diag(), -slope[free])
+    return step.clamp(-longest, longest).float()
