@@ -17,8 +17,9 @@ import math
 
 import numpy as np
 
+from synthvae.core.compile import inlined, plain, summing
 from synthvae.synths.voice.kernels.arithmetic import cos_turns, exp2, exponential_ratio_slope, sin_turns, tanh_parts
-from synthvae.synths.voice.kernels.compile import inlined, plain, summing, wide
+from synthvae.synths.voice.kernels.compile import wide
 from synthvae.synths.voice.kernels.control import TARGET
 from synthvae.synths.voice.kernels.layout import (
     AMP_1,

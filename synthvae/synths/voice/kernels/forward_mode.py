@@ -6,17 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from synthvae.core.compile import cached, plain
 from synthvae.features.fourier import HOP, N_FFT
 from synthvae.synths.voice.kernels.audio import trace_oscillators
-from synthvae.synths.voice.kernels.compile import (
-    aligned,
-    cached,
-    flush_denormals,
-    plain,
-    restore_denormals,
-    sources,
-    wide,
-)
+from synthvae.synths.voice.kernels.compile import aligned, flush_denormals, restore_denormals, sources, wide
 from synthvae.synths.voice.kernels.control import control, denormalise
 from synthvae.synths.voice.kernels.layout import N_TARGETS, PITCH_1, PITCH_2
 from synthvae.synths.voice.kernels.spectrum import (

@@ -20,6 +20,7 @@ import math
 
 import numpy as np
 
+from synthvae.core.compile import inlined, plain
 from synthvae.synths.voice.kernels.arithmetic import (
     exp2,
     exp2m1,
@@ -27,7 +28,7 @@ from synthvae.synths.voice.kernels.arithmetic import (
     exponential_ratio_slope_64,
     nearest,
 )
-from synthvae.synths.voice.kernels.compile import inlined, plain, wide
+from synthvae.synths.voice.kernels.compile import wide
 from synthvae.synths.voice.kernels.vector import LANES, load, store
 
 __all__ = [

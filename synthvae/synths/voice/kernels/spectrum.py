@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from synthvae.core.compile import inlined, plain
 from synthvae.features.fourier import HOP, N_FFT
-from synthvae.synths.voice.kernels.compile import inlined, plain
 from synthvae.synths.voice.kernels.vector import LANES, load, root, splat, store
 
 __all__ = [

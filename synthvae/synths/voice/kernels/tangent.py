@@ -17,6 +17,7 @@ import math
 
 import numpy as np
 
+from synthvae.core.compile import plain
 from synthvae.synths.voice.kernels.arithmetic import exponential_ratio_slope, exponential_ratio_slope_64
 from synthvae.synths.voice.kernels.audio import (
     COS_1,
@@ -33,7 +34,7 @@ from synthvae.synths.voice.kernels.audio import (
     steepness,
     waves,
 )
-from synthvae.synths.voice.kernels.compile import plain, wide
+from synthvae.synths.voice.kernels.compile import wide
 from synthvae.synths.voice.kernels.control import RAW, TARGET, TURNS, source_row
 from synthvae.synths.voice.kernels.envelope import envelope_tangent
 from synthvae.synths.voice.kernels.layout import (
