@@ -6,6 +6,8 @@ levels; ``amp_veltrack`` is the same without the files.
 
 A loop goes on while the key is released, under the release of the envelopes that made the sound; a sample without one
 rings out as the Voice played it, and is cut by the same release where its key is let go earlier.
+
+Ours, because SFZ is lines of text, and no maintained library writes them.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ from synthvae.synths.voice.kernels.voice import Grid, Space, backward, forward
 __all__ = ["FastVoice"]
 
 Floats = NDArray[np.float32]
+#: What `FastVoice.render` gives.
+Rendered = tuple[Floats, Floats, NDArray[np.int64]]
 
 #: Most rows that a thread takes at a time.
 _ROWS = 16
@@ -88,28 +90,20 @@ class FastVoice:
         """
         return _Render.apply(unit, self, hold_phases)
 
-    def render(self, unit: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    def render(self, unit: Floats) -> Rendered:
         """Sounds ``(B, T)``, and for each the factor that normalised it and where its peak was, or -1."""
         size = unit.shape[0]
         # NumPy asks for huge pages for large arrays; PyTorch does not, and a fresh page every 4 KiB costs as much
         # time as the samples on it.
         out = np.empty((size, self.samples), dtype=np.float32)
         gains, wheres = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.int64)
-        over_rows(size, lambda low, high: forward(unit, low, high, *self._setting, out, gains, wheres), _ROWS)
+        over_rows(size, lambda low, high: forward(unit, low, high, self._setting, out, gains, wheres), _ROWS)
         return out, gains, wheres
 
-    def pull_back(
-        self,
-        unit: Floats,
-        out: Floats,
-        gains: Floats,
-        wheres: NDArray[np.int64],
-        grad: Floats,
-        hold_phases: bool = False,
-    ) -> Floats:
+    def vjp(self, unit: Floats, found: Rendered, grad: Floats, hold_phases: bool = False) -> Floats:
         """Derivatives by unit parameters ``(B, P)``, from those by samples ``(B, T)`` and what `render` gave."""
         result = np.empty_like(unit)
-        given = (*self._setting, out, gains, wheres, grad, result, hold_phases)
+        given = (self._setting, found, grad, result, hold_phases)
         over_rows(unit.shape[0], lambda low, high: backward(unit, low, high, *given), _ROWS)
         return result
 
@@ -124,11 +118,10 @@ class FastVoice:
         """
         rows = unit.detach().contiguous().numpy()
         size, width = rows.shape[0], -(-rows.shape[1] // LANES) * LANES
-        out, gains, wheres = self.render(rows)
+        found = self.render(rows)
         result = np.empty((size, self.samples, width), dtype=np.float32)
-        found = (out, gains, wheres)
-        over_rows(size, lambda low, high: tangents(rows, low, high, *self._setting, *found, result), 1)
-        return torch.from_numpy(out), torch.from_numpy(result)[..., : rows.shape[1]].transpose(1, 2)
+        over_rows(size, lambda low, high: tangents(rows, low, high, self._setting, found, result), 1)
+        return torch.from_numpy(found[0]), torch.from_numpy(result)[..., : rows.shape[1]].transpose(1, 2)
 
     def log_mel_jacobian(self, unit: Tensor, sample_rate: int) -> Tensor:
         """Derivatives of `synthvae.features.mel.LogMel` by every parameter.
@@ -143,7 +136,7 @@ class FastVoice:
         """
         rows = unit.detach().contiguous().numpy()
         size, groups = rows.shape[0], -(-rows.shape[1] // LANES)
-        constants, filters = _mel_tables(sample_rate)
+        tables = _mel_tables(sample_rate)
         found, floor = self.render(rows), np.float32(FLOOR * FULL_SCALE)
         result = np.empty((size, BANDS, self.samples // HOP + 1, groups * LANES), dtype=np.float32)
         # A few presets are not enough work for all threads: their parameters are shared out too.
@@ -154,7 +147,7 @@ class FastVoice:
             for task in range(low, high):
                 row, part = divmod(task, parts)
                 share = edges[part], edges[part + 1]
-                mel_jacobian(rows, row, row + 1, *self._setting, *found, constants, filters, floor, *share, result)
+                mel_jacobian(rows, row, row + 1, self._setting, found, tables, floor, share, result)
 
         over_rows(size * parts, work, at_once=1)
         return torch.from_numpy(result)[..., : rows.shape[1]].permute(0, 3, 1, 2)
@@ -176,7 +169,7 @@ class _Render(torch.autograd.Function):
         unit, audio = ctx.saved_tensors
         found = audio.detach().numpy(), ctx.gains, ctx.wheres
         samples = grad.detach().contiguous().numpy()
-        return torch.from_numpy(ctx.voice.pull_back(unit.numpy(), *found, samples, ctx.hold_phases)), None, None
+        return torch.from_numpy(ctx.voice.vjp(unit.numpy(), found, samples, ctx.hold_phases)), None, None
 
 
 @lru_cache(maxsize=8)

@@ -194,47 +194,28 @@ def waves(low, high, tables, kinds, first, offset, step, sample_rate, q, shape, 
 
 
 @summing
-def mix_backward(
-    human,
-    signals,
-    tables,
-    kinds,
-    grid,
-    chunks,
-    sample_rate,
-    noise,
-    grad,
-    where,
-    share,
-    lanes,
-    slopes,
-    grads,
-    grad_human,
-    hold_phases,
-):
+def mix_backward(human, arrays, grid, chunks, sample_rate, noise, grad, peak, slopes, grads, grad_human, hold_phases):
     """From d / d(mix) ``(T,)`` to d / d(modulation signals), in ``grads[TARGET:]``, and d / d(human values).
 
     Computes the waves again, with their derivatives: nothing at audio rate is kept from the forward pass.
 
     Args:
         human: ``(78,)``.
-        signals: ``(ROWS, C)``.
-        tables: both oscillators'.
-        kinds: both oscillators'.
+        arrays: of `workspace`, with the signals and both oscillators' tables and kinds.
         grid: the blocks.
         chunks: the blocks' chunks.
         sample_rate: Hz.
         noise: ``(T + BLOCK,)``.
         grad: ``(T,)``.
-        where: a sample to whose derivative `share` is to be added; negative for none.
-        share: see `where`.
-        lanes: workspace.
+        peak: a sample, negative for none, and what is added to its derivative.
         slopes: workspace, ``(2, T)``.
         grads: result, ``(ROWS, C)``.
         grad_human: result, added to.
         hold_phases: whether both oscillators' phases count as constants.
     """
     wide()
+    signals, tables, kinds, lanes, _ = arrays
+    where, share = peak
     before, first, offset, _, step = grid
     steep, d_steep = steepness(human)
     q, shape = np.float32(steep), np.float32(human[VCO_2 + 3])

@@ -119,9 +119,11 @@ def _normalise(out, gain, where, result):
 def _kernels(sources: str) -> tuple[Any, Any]:
     # See `cached` about `sources`.
 
-    def tangents(unit, low, high, space, grid, chunks, rates, control_size, noise, out, gains, wheres, result):
+    def tangents(unit, low, high, setting, found, result):
         sources  # noqa: B018
         denormals = flush_denormals()
+        space, grid, chunks, rates, control_size, noise = setting
+        out, gains, wheres = found
         before, first, width = grid[0], grid[1], result.shape[2]
         arrays = workspace(control_size, before.shape[0], TANGENT_SECTIONS)
         signals, tables, kinds, lanes, _ = arrays
@@ -146,32 +148,17 @@ def _kernels(sources: str) -> tuple[Any, Any]:
             _normalise(out[r], gains[r], wheres[r], result[r])
         restore_denormals(denormals)
 
-    def mel_jacobian(
-        unit,
-        low,
-        high,
-        space,
-        grid,
-        chunks,
-        rates,
-        control_size,
-        noise,
-        out,
-        gains,
-        wheres,
-        constants,
-        filters,
-        floor,
-        group_low,
-        group_high,
-        result,
-    ):
+    def mel_jacobian(unit, low, high, setting, found, mel_tables, floor, groups, result):
         sources  # noqa: B018
         denormals = flush_denormals()
+        space, grid, chunks, rates, control_size, noise = setting
+        out, gains, wheres = found
+        constants, filters = mel_tables
+        group_low, group_high = groups
         before, first = grid[0], grid[1]
         samples, bands, frames = out.shape[1], result.shape[1], result.shape[2]
         lanes_of_result = result.shape[3]
-        width, groups = -(-unit.shape[1] // LANES) * LANES, (group_low, group_high)
+        width = -(-unit.shape[1] // LANES) * LANES
         arrays = workspace(control_size, before.shape[0], TANGENT_SECTIONS)
         signals, tables, kinds, lanes, _ = arrays
         human, slope = space[6].copy(), np.empty(unit.shape[1])
@@ -219,13 +206,11 @@ def _kernels(sources: str) -> tuple[Any, Any]:
     return cached(tangents), cached(mel_jacobian)
 
 
-#: Arguments start as those of `synthvae.synths.voice.kernels.voice.forward`, and what that found: `out`, `gains`,
-#: `wheres`.
+#: Arguments start as those of `synthvae.synths.voice.kernels.voice.backward`.
 #:
 #: ``tangents(..., result)`` writes all derivatives of every sample, `result` ``(B, T, lanes)``, with parameters
 #: filled up to a multiple of 16 lanes.
 #:
-#: ``mel_jacobian(..., constants, filters, floor, group_low, group_high, result)`` writes the derivatives of
-#: `20 log10(mel + floor)` by the groups of sixteen parameters from `group_low` to `group_high`, into `result`
-#: ``(B, bands, frames, lanes)``.
+#: ``mel_jacobian(..., mel_tables, floor, groups, result)`` writes the derivatives of `20 log10(mel + floor)` by the
+#: groups of sixteen parameters from the first of `groups` up to the second, `result` ``(B, bands, frames, lanes)``.
 tangents, mel_jacobian = _kernels(sources())
