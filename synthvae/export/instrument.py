@@ -11,8 +11,8 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,9 +105,11 @@ def write_folder(folder: Path, files: Mapping[str, bytes], is_ours: Callable[[Pa
         UserError: if it cannot be written.
     """
     ensure_directory(folder.parent)
-    stage = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
+    stage = (
+        folder.parent / f".{folder.name}.{secrets.token_hex(4)}.part"
+    )  # not mkdtemp's, which only the owner can read
     try:
-        stage.chmod(folder.parent.stat().st_mode & 0o777)  # mkdtemp makes folders that only the owner can read
+        stage.mkdir()
         for name, content in files.items():
             atomic_write(stage / name, content)
         if folder.exists():
