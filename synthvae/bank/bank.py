@@ -224,33 +224,14 @@ class Bank:
 
     # -- changing ------------------------------------------------------------------------------------
 
-    def tag(self, which: int | str, *tags: str) -> Entry:
-        """Add tags to a preset.
+    def retag(self, which: int | str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Entry:
+        """Add and remove tags in one transaction; of those to remove, missing ones are ignored.
 
         Returns:
             The preset as it is now.
 
         Raises:
             UserError: as `get`, or for a tag that is not a single word.
-        """
-        return self.retag(which, add=tags)
-
-    def untag(self, which: int | str, *tags: str) -> Entry:
-        """Remove tags from a preset; missing ones are ignored.
-
-        Returns:
-            The preset as it is now.
-
-        Raises:
-            UserError: as `tag`.
-        """
-        return self.retag(which, remove=tags)
-
-    def retag(self, which: int | str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Entry:
-        """Add and remove tags in one transaction.
-
-        Raises:
-            UserError: as `tag`.
         """
         more, fewer = checked_tags(add, "tag"), checked_tags(remove, "tag")
         with self._database.write() as connection:

@@ -170,48 +170,44 @@ def _without_aliases(kind: Any) -> Any:  # noqa: ANN401
     return _without_aliases(alias.__value__[tuple(given[name] for name in free)] if free else alias.__value__)
 
 
+@dataclasses.dataclass(eq=False)
 class Step(Generic[Result]):
     """One thing that is measured.
 
     Attributes:
+        agenda: to which it belongs.
+        kind: the dataclass that comes out.
+        name: of what is computed, with the version of how.
         label: what it is, for people.
+        inputs: everything the result depends on (`Store.get`).
         seconds: how long it takes on two cores, roughly.
+        compute: makes it; is given a function to tell what is being done.
     """
 
-    def __init__(
-        self, agenda: Agenda, kind: type[Result], name: str, label: str, inputs: Sequence[object], seconds: float,
-        compute: Callable[[Callable[[str], object]], Result],
-    ) -> None:  # fmt: skip
-        """Describe it; nothing is computed.
-
-        Args:
-            agenda: to which it belongs.
-            kind: the dataclass that comes out.
-            name: of what is computed, with the version of how.
-            label: see above.
-            inputs: everything the result depends on (`Store.get`).
-            seconds: see above.
-            compute: makes it; is given a function to tell what is being done.
-        """
-        self.label, self.seconds = label, seconds
-        self._agenda, self._kind, self._name, self._inputs, self._compute = agenda, kind, name, inputs, compute
-        self._result: Result | None = None
+    agenda: Agenda
+    kind: type[Result]
+    name: str
+    label: str
+    inputs: Sequence[object]
+    seconds: float
+    compute: Callable[[Callable[[str], object]], Result]
+    _result: Result | None = None
 
     @property
     def kept(self) -> bool:
         """Whether it needs no computation."""
-        return self._result is not None or self._agenda.store.has(self._name, self._inputs)
+        return self._result is not None or self.agenda.store.has(self.name, self.inputs)
 
     @property
     def result(self) -> Result:
         """The result, computed if missing."""
         if self._result is None:
-            tell, kept = self._agenda.tell, self.kept
+            tell, kept = self.agenda.tell, self.kept
             tell(self.label)
-            self._result = self._agenda.store.get(
-                self._kind, self._name, self._inputs, lambda: self._compute(lambda what: tell(f"{self.label}: {what}"))
+            self._result = self.agenda.store.get(
+                self.kind, self.name, self.inputs, lambda: self.compute(lambda what: tell(f"{self.label}: {what}"))
             )
-            self._agenda.finish(self, 0.0 if kept else self.seconds)
+            self.agenda.finish(self, 0.0 if kept else self.seconds)
         return self._result
 
 

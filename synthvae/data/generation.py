@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,13 @@ from synthvae.data.presets import SPLITS, DatasetHeader, write_dataset
 from synthvae.data.sampling import SYNTH1B1_WIDTH, synth1b1_unit, uniform_unit
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.registry import DEFAULT
-from synthvae.synths.rendering import CHUNK, Progress
 from synthvae.synths.settings import RenderSettings
 
 __all__ = ["SOURCES", "draw_presets", "generate_dataset", "parse_splits"]
+
+#: Presets drawn at a time.
+CHUNK = 8192
+Progress = Callable[[int], object]
 
 #: Distributions of presets: uniform in torchsynth's unit cube, uniform in human units (seconds, hertz, ...), or the
 #: parameter sets of synth1B1.

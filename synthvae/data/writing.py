@@ -112,9 +112,6 @@ def write_sounds(
     return paths
 
 
-#: Seconds in which a sound that is cut off fades, so that what follows does not click.
-FADE = 0.005
-
 Progress = Callable[[int], object]
 
 

@@ -89,9 +89,9 @@ def htk_filterbank(sample_rate: int, bands: int = BANDS, lowest: float = LOWEST,
     return np.maximum(0.0, np.minimum(rising, falling))
 
 
-def mel_centres(sample_rate: int, bands: int = BANDS, lowest: float = LOWEST) -> np.ndarray:
-    """The frequency in Hz at which each band of `htk_filterbank` peaks, `(bands,)`, rising."""
-    return _corners(sample_rate, bands, lowest)[1:-1]
+def mel_centres(sample_rate: int) -> np.ndarray:
+    """The frequency in Hz at which each band of `LogMel` peaks, `(128,)`, rising."""
+    return _corners(sample_rate, BANDS, LOWEST)[1:-1]
 
 
 def _corners(sample_rate: int, bands: int, lowest: float) -> np.ndarray:

@@ -71,9 +71,7 @@ def read_target(path: Path | BinaryIO, sample_rate: int = 44100, name: str | Non
     return _prepare(read_recording(path, name=name), title, sample_rate)
 
 
-def prepare_target(
-    samples: NDArray[np.float64], rate: int, name: str, sample_rate: int = 44100, source: str = ""
-) -> Target:
+def prepare_target(samples: NDArray[np.float64], rate: int, name: str, sample_rate: int = 44100) -> Target:
     """Make a target of samples.
 
     Channels are averaged, or the loudest is taken where they cancel each other; silence before and after is cut;
@@ -84,7 +82,6 @@ def prepare_target(
         rate: their rate in Hz.
         name: what to call the sound.
         sample_rate: wanted, in Hz.
-        source: for messages; `name` by default.
 
     Returns:
         The target, `SHORTEST` to `LONGEST` seconds long.
@@ -92,7 +89,7 @@ def prepare_target(
     Raises:
         UserError: if there is no sample, one is not finite, or all are silent.
     """
-    return _prepare(mix_down(samples, rate, source or name), name, sample_rate)
+    return _prepare(mix_down(samples, rate, name), name, sample_rate)
 
 
 def _prepare(recording: Recording, name: str, sample_rate: int) -> Target:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
@@ -33,11 +33,6 @@ _KEPT = 8
 _BATCH = 128
 
 
-CHUNK = 8192
-Progress = Callable[[int], object]
-
-
-_MOST_KEPT = 8
 _RENDERING = threading.Lock()  # a Voice of many presets wants all cores as it is
 
 
@@ -159,16 +154,13 @@ class Renderer:
             return voice
 
 
-def render_all(
-    voice: nn.Module, unit: Tensor, batch_size: int = 128, progress: Progress = lambda done: None
-) -> Iterator[Tensor]:
+def render_all(voice: nn.Module, unit: Tensor, batch_size: int) -> Iterator[Tensor]:
     """Render presets batch by batch without gradients.
 
     Args:
         voice: a module from ``(B, P)`` to ``(B, T)``.
         unit: ``(N, P)``.
         batch_size: rows at a time.
-        progress: called with the number of sounds done.
 
     Yields:
         Audio ``(B, T)``.
@@ -177,7 +169,6 @@ def render_all(
         with torch.inference_mode():
             audio = voice(unit[first : first + batch_size])
         yield audio
-        progress(min(first + batch_size, len(unit)))
 
 
 def render_rows(
@@ -199,6 +190,6 @@ def render_rows(
     return audio.numpy()
 
 
-@lru_cache(maxsize=_MOST_KEPT)
+@lru_cache(maxsize=_KEPT)
 def _synth(parameters: ParameterSpace, settings: RenderSettings) -> Synth:
     return build_synth(parameters, settings)

@@ -62,11 +62,7 @@ class Presets(Protocol):
 
 
 def total_effect(
-    voice: nn.Module,
-    feature: nn.Module,
-    unit: Tensor,
-    seed: int = 0,
-    progress: Callable[[int], object] = lambda done: None,
+    voice: nn.Module, feature: nn.Module, unit: Tensor, progress: Callable[[int], object] = lambda done: None
 ) -> Tensor:
     """Mean squared change of a feature when one parameter alone is drawn anew.
 
@@ -78,7 +74,6 @@ def total_effect(
         voice: unit parameters ``(B, P)`` to audio ``(B, T)``.
         feature: of the audio, real.
         unit: presets ``(N, P)``, at least two; the new values of a parameter are those of the other presets.
-        seed: of the pairing.
         progress: called with the number of parameters done.
 
     Returns:
@@ -89,7 +84,7 @@ def total_effect(
     """
     if len(unit) < 2:
         raise ValueError(f"need at least two presets to exchange values between, got {len(unit)}")
-    order = torch.randperm(len(unit), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(unit), generator=torch.Generator().manual_seed(0))
     partner = torch.empty_like(order)
     partner[order] = order.roll(1)  # one cycle: nobody is its own partner
     before = _features(voice, feature, unit)
@@ -121,7 +116,7 @@ def effect_on_dataset(
     unit = dataset.split("train")[:EFFECT_PRESETS]
     if len(unit) < 2:
         raise UserError(f"{dataset.path}: one training preset; what a parameter does takes at least 2 to exchange")
-    return total_effect(voice, feature, unit, progress=progress)
+    return total_effect(voice, feature, unit, progress)
 
 
 class DifferentiableVoice(Protocol):
