@@ -106,13 +106,7 @@ def pitch_track(frequencies: Array) -> Array:
 
 
 def level_track(power: Array, seconds: float, depth: float) -> Array:
-    """Mean squares ``(E,)`` as a smooth level in dB, nothing lower than `depth` dB below the highest.
-
-    Args:
-        power: mean squares of a sound that is not silent.
-        seconds: between two of them.
-        depth: in dB.
-    """
+    """Mean squares ``(E,)`` as a smooth level in dB, nothing lower than `depth` dB below the highest."""
     count = max(1, round(SMOOTH / seconds))
     for _ in range(2):
         padded = np.pad(power, (count // 2, count - 1 - count // 2), "edge")
@@ -474,12 +468,7 @@ class Measures:
 
 
 def measure(sounds: Tensor, sample_rate: int) -> list[Measures]:
-    """Measure a few sounds; each one's values are a function of it alone.
-
-    Args:
-        sounds: ``(N, T)``, finite, full scale is 1.
-        sample_rate: in Hz.
-    """
+    """Measure a few sounds ``(N, T)``, finite, full scale 1; each one's values are a function of it alone."""
     pitch = track_pitch(sounds, sample_rate)
     table = describe(sounds, sample_rate, pitch)
     return [_measure(sound, sample_rate, pitch, row, table[row]) for row, sound in enumerate(sounds)]

@@ -55,11 +55,7 @@ class Analysed(NamedTuple):
 
 
 def analyse(presets: list[Preset]) -> list[Analysed]:
-    """Render presets and measure their sounds.
-
-    Args:
-        presets: all with the same settings.
-    """
+    """Render presets, all with the same settings, and measure their sounds."""
     settings = presets[0].settings
     audio = torch.from_numpy(render_rows(np.stack([_all_values(preset) for preset in presets]), bank_space(), settings))
     analysed = []

@@ -225,10 +225,7 @@ class Bank:
     # -- changing ------------------------------------------------------------------------------------
 
     def retag(self, which: int | str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Entry:
-        """Add and remove tags in one transaction; of those to remove, missing ones are ignored.
-
-        Returns:
-            The preset as it is now.
+        """Add and remove tags in one transaction, missing ones ignored, and return the preset as it is now.
 
         Raises:
             UserError: as `get`, or for a tag that is not a single word.
@@ -243,10 +240,7 @@ class Bank:
             return read_entries(connection, [number])[0]
 
     def rename(self, which: int | str, name: str) -> Entry:
-        """Rename a preset.
-
-        Returns:
-            The preset as it is now.
+        """Rename a preset, and return it as it is now.
 
         Raises:
             UserError: as `get`, or if the name is empty or not one line.
@@ -258,10 +252,7 @@ class Bank:
             return read_entries(connection, [number])[0]
 
     def remove(self, *which: int | str) -> tuple[Entry, ...]:
-        """Remove presets; none if one of them is missing.
-
-        Returns:
-            What they were.
+        """Remove presets, and return what they were; none is removed if one of them is missing.
 
         Raises:
             UserError: as `get`.
@@ -275,14 +266,7 @@ class Bank:
     # -- exchange ------------------------------------------------------------------------------------
 
     def export_json(self, path: Path, which: Iterable[int | str] | None = None) -> int:
-        """Write presets with their names, tags and descriptors to one JSON file.
-
-        Args:
-            path: the file; one that is there is replaced.
-            which: numbers or names; all by default.
-
-        Returns:
-            How many.
+        """Write presets, all by default, with their names, tags and descriptors to a JSON file; returns how many.
 
         Raises:
             UserError: as `get`, or if `path` cannot be written.
@@ -312,11 +296,7 @@ class Bank:
         return self.add_all(presets, tags, lambda done: progress(done, len(found)), sources)
 
     def list(self, limit: int | None = None) -> tuple[Entry, ...]:
-        """Presets in the order of their numbers.
-
-        Args:
-            limit: most presets.
-        """
+        """Presets in the order of their numbers, the first `limit` of them."""
         return self.search(limit=limit)
 
 

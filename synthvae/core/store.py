@@ -39,11 +39,7 @@ class Store:
     """
 
     def __init__(self, directory: Path | None) -> None:
-        """Open the folder; it is made when something is kept.
-
-        Args:
-            directory: where; None keeps nothing.
-        """
+        """Open the folder, which is made when something is kept; None keeps nothing."""
         self.directory = directory
 
     def has(self, name: str, inputs: Sequence[object]) -> bool:
@@ -51,12 +47,7 @@ class Store:
         return self.directory is not None and self._path(self.directory, name, inputs).exists()
 
     def find(self, kind: type[Result], name: str, inputs: Sequence[object]) -> Result | None:
-        """A result from its file; None if there is no file, it is damaged, or it has other fields than the dataclass.
-
-        Args:
-            kind: its dataclass.
-            name: as for `get`.
-            inputs: as for `get`.
+        """A result from its file; None if there is no file, it is damaged, or it has other fields than `kind`.
 
         Raises:
             TypeError: if a field of the dataclass has a type that no file can be read as.
@@ -221,11 +212,7 @@ class Agenda:
     """
 
     def __init__(self, store: Store) -> None:
-        """Begin with no step.
-
-        Args:
-            store: where results are kept.
-        """
+        """Begin with no step; results are kept in `store`."""
         self.store = store
         self.steps: list[Step[Any]] = []
         self.progress: Progress = lambda seconds, what: None

@@ -38,16 +38,11 @@ def slug(name: str) -> str:
 
 
 def numbered(stem: str, count: int, digits: int = 3) -> list[str]:
-    """File names whose alphabetical order is that of their numbers.
+    """File names of at least so many digits, whose alphabetical order is that of their numbers.
 
     Example:
         >>> numbered("step", 2)
         ['step_000', 'step_001']
-
-    Args:
-        stem: what each begins with.
-        count: how many.
-        digits: of a number; more where the largest number needs them.
     """
     width = max(digits, len(str(count - 1)))
     return [f"{stem}_{i:0{width}d}" for i in range(count)]

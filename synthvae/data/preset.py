@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
@@ -32,6 +34,7 @@ __all__ = [
     "read_presets",
     "render_preset",
     "round_significant",
+    "units",
     "with_values",
     "write_preset",
 ]
@@ -95,6 +98,11 @@ class Preset:
         return self.parameters.normalise(self.human)
 
 
+def units(presets: Sequence[Preset]) -> Tensor:
+    """Unit parameters ``(N, P)`` float32 of presets."""
+    return torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))
+
+
 def write_preset(path: Path, preset: Preset) -> None:
     """Write `preset_json` to a file.
 
@@ -105,11 +113,7 @@ def write_preset(path: Path, preset: Preset) -> None:
 
 
 def preset_json(preset: Preset, path: Path) -> str:
-    """A preset as JSON, the fixed parameters included, so that any tool can use it alone.
-
-    Args:
-        preset: what is written.
-        path: of the file, for messages.
+    """A preset as JSON for the file `path`, the fixed parameters included, so that any tool can use it alone.
 
     Raises:
         UserError: if a value is not finite, or the name is not one line.
@@ -240,13 +244,7 @@ def render_preset(preset: Preset) -> NDArray[np.float32]:
 
 
 def with_values(preset: Preset, values: Mapping[str, float] | None = None, seconds: float | None = None) -> Preset:
-    """The preset with other values.
-
-    Args:
-        preset: what is changed.
-        values: human values by name.
-        seconds: length of its sound, or what two control points last if that is more; its own where None.
-    """
+    """The preset with other human values by name, and another length, at least that of two control points."""
     human = preset.human.copy()
     for name, value in (values or {}).items():
         human[preset.parameters.index(name)] = value

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from synthvae.audio.files import check_sample_format, wav_bytes, write_wav
+from synthvae.audio.files import check_sample_format, write_wav
 from synthvae.core.checks import is_number, shown
 from synthvae.core.errors import UserError
-from synthvae.core.files import atomic_write, ensure_directory
+from synthvae.core.files import ensure_directory
 from synthvae.data.names import earlier_files, slug
-from synthvae.data.preset import Preset, write_preset
+from synthvae.data.preset import Preset, units, write_preset
 from synthvae.synths.rendering import HasVoice, render_all
 
 if TYPE_CHECKING:
@@ -89,10 +88,9 @@ def write_sounds(
     Raises:
         UserError: if the directory cannot be written to.
     """
-    unit = torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))
     earlier = earlier_files(directory, names) if naming else {}
     paths: list[Path] = []
-    for audio in render_all(voice, unit, 64):
+    for audio in render_all(voice, units(presets), 64):
         first = len(paths)
         measured = naming(audio, presets[first].settings.sample_rate) if naming else ()
         for number, row in enumerate(audio.numpy()):
@@ -180,15 +178,12 @@ def write_presets(
         Preset(run.parameters, row, run.settings, {"run": run.path.name, **origin})
         for row, origin in zip(human, origins, strict=True)
     ]
-    exact = torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))
-    audio = np.concatenate([part.numpy() for part in render_all(run.voice, exact, 64)])
+    audio = np.concatenate([part.numpy() for part in render_all(run.voice, units(presets), 64)])
     named = name_sounds(audio, run.settings.sample_rate, progress)
     paths = []
     for name, preset, sound, label in zip(names, presets, audio, named, strict=True):
-        described = Preset(
-            preset.parameters, preset.human, preset.settings, preset.origin, label.name, label.descriptors
-        )
+        described = replace(preset, name=label.name, descriptors=label.descriptors)
         write_preset(directory / f"{name}.json", described)
         paths.append(directory / f"{name}.wav")
-        atomic_write(paths[-1], wav_bytes(sound, run.settings.sample_rate, sample_format))
+        write_wav(paths[-1], sound, run.settings.sample_rate, sample_format)
     return Written(paths, named, audio)

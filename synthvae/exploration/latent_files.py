@@ -17,7 +17,7 @@ from synthvae.core.checks import is_number, shown
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import dump_json, load_json
-from synthvae.data.preset import LATENTS_FORMAT, Preset, read_preset
+from synthvae.data.preset import LATENTS_FORMAT, Preset, read_preset, units
 from synthvae.data.presets import Dataset, is_dataset, read_dataset
 from synthvae.data.writing import write_sounds
 from synthvae.naming import name_sounds
@@ -35,7 +35,6 @@ __all__ = [
     "find_presets",
     "find_run",
     "read_latents",
-    "units",
     "write_latents",
 ]
 
@@ -65,25 +64,18 @@ class Latents(NamedTuple):
 
 
 def write_latents(path: Path, run: Run, names: Sequence[str], presets: Sequence[Preset]) -> None:
-    """Encode presets and write their latents as JSON.
-
-    Args:
-        path: the file.
-        run: the model.
-        names: what to call the presets.
-        presets: as many presets with the run's parameters.
+    """Encode presets that have the run's parameters, and write their latents under their names as JSON.
 
     Raises:
         UserError: if `path` cannot be written or a latent is not finite.
     """
-    unit = torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))
     document = {
         "format": LATENTS_FORMAT,
         "version": VERSION,
         "run": run.path.name,
         "parameter_hash": run.parameters.hash,
         "names": list(names),
-        "latents": run.encode(unit).tolist(),
+        "latents": run.encode(units(presets)).tolist(),
     }
     atomic_write(path, dump_json(document, path) + "\n")
 
@@ -297,8 +289,3 @@ def find_presets(
 def find_preset(run: Run, text: str, data: Path | None = None, option: str = "--from") -> Tensor:
     """Unit parameters ``(P,)`` of one preset; see `find_presets`."""
     return units(find_presets(run, [text], data, option))[0]
-
-
-def units(presets: Sequence[Preset]) -> Tensor:
-    """Unit parameters ``(N, P)`` float32 of presets."""
-    return torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))

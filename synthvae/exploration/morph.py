@@ -152,11 +152,6 @@ def morph(
 def check_presets(run: Run, unit: Tensor, least: int) -> None:
     """Refuse what is not a batch of a run's presets.
 
-    Args:
-        run: the model.
-        unit: presets.
-        least: how many there have to be.
-
     Raises:
         UserError: if the shape is not ``(N, P)`` with N at least `least`, or a value is outside 0 to 1 or not finite.
     """

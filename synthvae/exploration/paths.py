@@ -38,12 +38,7 @@ class LatentPath:
     """Straight lines through the latent space; see the module."""
 
     def __init__(self, run: Run, unit: Tensor) -> None:
-        """Encode the presets.
-
-        Args:
-            run: the model.
-            unit: presets ``(N, P)``, at least two.
-        """
+        """Encode presets ``(N, P)``, at least two."""
         self.run, self.circular = run, angles(run.parameters)
         self.points = run.encode(unit)
         self.residuals = unwrapped(residual(run, unit, self.points), self.circular)

@@ -49,12 +49,7 @@ _NOTE = re.compile(r", [A-G]#?-?\d+$")
 
 
 def described(presets: Sequence[Preset], progress: Callable[[int], object] = lambda done: None) -> list[Preset]:
-    """Presets with a name and descriptors: their own where they have them, else measured (`synthvae.naming`).
-
-    Args:
-        presets: any.
-        progress: called with the number of presets done.
-    """
+    """Presets with a name and descriptors: their own where they have them, else measured (`synthvae.naming`)."""
     found = []
     for preset in presets:
         if not (preset.name and preset.descriptors):

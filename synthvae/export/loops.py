@@ -110,12 +110,7 @@ def find_loop(tone: Array, sound: Array, first: int, last: int, sample_rate: int
 
 
 def make_seamless(sound: Array, loop: Loop, sample_rate: int) -> NDArray[np.float32]:
-    """The sound up to the end of its loop, its last samples faded into those before the loop's start.
-
-    Args:
-        sound: ``(T,)``.
-        loop: from `find_loop`.
-        sample_rate: in Hz.
+    """The sound ``(T,)`` up to the end of its loop, its last samples faded into those before the loop's start.
 
     Returns:
         ``(loop.end + GUARD,)``; after the end come the first samples of the loop once more.

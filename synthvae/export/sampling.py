@@ -96,15 +96,7 @@ def key_name(key: int) -> str:
 
 
 def sampled_keys(lowest: int, highest: int, every: int) -> list[int]:
-    """The keys that get a sample of their own, from `lowest` up.
-
-    Args:
-        lowest: first key that plays.
-        highest: last key that plays.
-        every: semitones from one sample to the next.
-
-    Returns:
-        Keys, at least one.
+    """The keys that get a sample of their own, every so many semitones from `lowest` up; at least one.
 
     Raises:
         UserError: if the range is backwards or the step is not positive.
@@ -256,9 +248,7 @@ def sample_keys(
 def on_key(preset: Preset, key: int) -> Preset:
     """The preset moved so that its own sound, at its own length, has the pitch of a key.
 
-    Args:
-        preset: what is played; one without pitch is played with its note at the key.
-        key: MIDI number.
+    One without pitch is played with its note at the key, a MIDI number.
 
     Raises:
         UserError: if its synth plays no notes.
@@ -402,10 +392,7 @@ def true_peak(sound: Samples) -> float:
 def common_level(sounds: Sequence[Samples], sample_rate: int, loudness: float | None) -> Level:
     """One gain that brings the middle one of the sounds to a loudness, none of them above the ceiling.
 
-    Args:
-        sounds: each ``(T,)``; they keep their levels among each other.
-        sample_rate: in Hz.
-        loudness: LUFS, or None to leave samples as they are.
+    Sounds ``(T,)`` keep their levels among each other; without a loudness, in LUFS, they are left as they are.
 
     Returns:
         The gain and what is to be said about it.

@@ -158,11 +158,7 @@ def _digest(text: str) -> str:
 
 
 def play_sound(sound: NDArray[np.float32], sample_rate: int) -> None:
-    """Play a sound on the default output and wait until it has ended.
-
-    Args:
-        sound: ``(T,)``, full scale is 1.
-        sample_rate: in Hz.
+    """Play a sound ``(T,)``, full scale 1, on the default output and wait until it has ended.
 
     Raises:
         UserError: if the package or the library that plays is missing, or the machine has no output for sound, or

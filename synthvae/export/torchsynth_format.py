@@ -51,11 +51,7 @@ def torchsynth_parameters(preset: Preset) -> dict[tuple[str, str], Tensor]:
 
 
 def torchsynth_document(preset: Preset, title: str) -> dict[str, Any]:
-    """The same as a document for a JSON file.
-
-    Args:
-        preset: any.
-        title: of the sound, for people.
+    """The same as a document for a JSON file, titled for people.
 
     Returns:
         ``parameters`` by ``module.name``, ``config`` as keyword arguments of ``torchsynth.config.SynthConfig``, and

@@ -101,14 +101,7 @@ def _overlapping_windows(count: int, step: int, dtype: torch.dtype, device: torc
 
 
 def real_fft(signal: Tensor) -> Tensor:
-    """`torch.fft.rfft` over the last axis, of even length.
-
-    Args:
-        signal: `(..., n)`, real, `n` even.
-
-    Returns:
-        `(..., n // 2 + 1)`, complex.
-    """
+    """`torch.fft.rfft` over the last axis, of even length: `(..., n)` to `(..., n // 2 + 1)`."""
     return _RealFft.apply(signal)
 
 

@@ -55,15 +55,7 @@ class LogMel(StftFamily):
 
 
 def log_mel(audio: Tensor, sample_rate: int) -> Tensor:
-    """Log-mel spectrogram in dB; see `LogMel`.
-
-    Args:
-        audio: `(B, T)`, full scale is 1.
-        sample_rate: in Hz.
-
-    Returns:
-        `(B, 128, T // 512 + 1)` in dB, from -80 up.
-    """
+    """Log-mel spectrogram of `audio` `(B, T)`, `(B, 128, T // 512 + 1)` in dB, from -80 up; see `LogMel`."""
     return LogMel(sample_rate)(audio)
 
 

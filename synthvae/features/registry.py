@@ -18,14 +18,7 @@ FEATURES: dict[str, str] = {name: kind.description for name, kind in _CLASSES.it
 
 
 def build_feature(name: str, sample_rate: int) -> Feature:
-    """Make a feature by name.
-
-    Args:
-        name: one of `FEATURES`.
-        sample_rate: in Hz.
-
-    Returns:
-        The feature; it needs no `.to(device)`.
+    """Make a feature by name, one of `FEATURES`; it needs no `.to(device)`.
 
     Raises:
         UserError: if there is no such feature.

@@ -9,26 +9,14 @@ __all__ = ["clamp_penalty", "free_bits", "kl_divergence", "parameter_error"]
 
 
 def parameter_error(x_hat: Tensor, x: Tensor) -> Tensor:
-    """Squared L2 distance of normalised parameters, `sum_p (x^_p - x_p)^2`.
-
-    Args:
-        x_hat: `(B, P)`, the reconstruction.
-        x: `(B, P)`, the target.
-
-    Returns:
-        `(B,)`.
-    """
+    """Squared L2 distance of normalised parameters `(B, P)`, `sum_p (x^_p - x_p)^2`, `(B,)`."""
     return (x_hat - x).square().sum(1)
 
 
 def clamp_penalty(raw: Tensor) -> Tensor:
     """Squared distance of a linear output from the unit cube, `sum_p max(0, raw_p - 1, -raw_p)^2`.
 
-    Args:
-        raw: `(B, P)`, before it is clamped to [0, 1].
-
-    Returns:
-        `(B,)`, zero inside the cube and on its faces.
+    `(B, P)` to `(B,)`, zero inside the cube and on its faces.
     """
     return (raw - raw.clamp(0.0, 1.0)).square().sum(1)
 

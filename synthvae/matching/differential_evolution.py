@@ -45,12 +45,7 @@ class Population(NamedTuple):
         return Population(self.unit[order], self.distance[order])
 
     def apart(self, count: int, least: float) -> Tensor:
-        """The closest presets that are dissimilar to each other, at most `count`.
-
-        Args:
-            count: how many.
-            least: mean difference of their parameters, as a share of the range.
-        """
+        """At most `count` of the closest presets, whose parameters all differ by `least` of the range, in the mean."""
         chosen: list[Tensor] = []
         for row in self.unit[self.distance.argsort(stable=True)]:
             if all(float((row - other).abs().mean()) >= least for other in chosen):
@@ -98,14 +93,9 @@ def differential_evolution(
 
 
 def basin_hopping(objective: Objective, unit: Tensor, generator: np.random.Generator) -> Population:
-    """Basin hopping: copies of a preset, each with some of its parameters redrawn over their whole range.
+    """Basin hopping: copies of a preset ``(P,)``, each with some of its parameters redrawn over their whole range.
 
     Wales and Doye, "Global optimization by basin-hopping", J. Phys. Chem. A 101:5111, 1997.
-
-    Args:
-        objective: distance to the target.
-        unit: the one, ``(P,)``.
-        generator: of the draws.
 
     Raises:
         Stopped: from the objective.

@@ -53,14 +53,9 @@ class SoundIndex:
     embedding: NDArray[np.float32]
 
     def nearest(self, audio: Tensor, count: int) -> Tensor:
-        """The presets most similar to a recording, the closest first.
+        """The `count` presets most similar to a recording, the closest first, ``(count, P)``.
 
-        Args:
-            audio: ``(T,)`` at the index's sample rate; what is longer than its sounds is left out.
-            count: how many.
-
-        Returns:
-            Unit parameters ``(count, P)``.
+        What is longer than the index's sounds of ``(T,)``, at its sample rate, is left out.
         """
         samples = round(self.settings.seconds * self.settings.sample_rate)
         sound = F.pad(audio[:samples], (0, max(0, samples - len(audio))))

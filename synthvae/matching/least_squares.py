@@ -86,11 +86,7 @@ def _signs(here: Tensor, span: float, generator: torch.Generator) -> Tensor:
 def _candidates(here: Tensor, slopes: Tensor, difference: Tensor, share: Tensor) -> Tensor:
     """A step's end for every damping, ``(dampings, P)``.
 
-    Args:
-        here: ``(P,)``.
-        slopes: of every entry by every parameter, ``(P, E)``.
-        difference: to the target, ``(E,)``.
-        share: what an entry counts for, ``(E,)``.
+    From here ``(P,)``, with the slopes ``(P, E)`` of all entries' differences ``(E,)``, which count by their share.
     """
     weight = share / (difference.square() + SMALL**2).sqrt()
     weighted = slopes * weight

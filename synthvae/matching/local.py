@@ -79,13 +79,9 @@ USUAL = 10_000
 
 
 def random_search(objective: Objective, parameters: int, seed: int, starts: Tensor | None = None) -> None:
-    """Draw presets until the budget is spent: the null of every search.
+    """Draw presets until the budget, which there must be, is spent: the null of every search.
 
-    Args:
-        objective: counts, and keeps the best; must have a budget or stop by itself.
-        parameters: P.
-        seed: of the draws.
-        starts: presets ``(S, P)`` to try first.
+    Presets ``(S, P)`` to start from are tried first.
     """
     generator = torch.Generator().manual_seed(seed)
     try:

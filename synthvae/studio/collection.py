@@ -74,13 +74,7 @@ def from_dataset(run: Run, path: Path, own: bool, most: int, cache: Path) -> Col
 
 
 def from_bank(run: Run, bank: Bank, most: int, cache: Path) -> tuple[Collection, int]:
-    """The presets of a bank that the run's parameters can express.
-
-    Args:
-        run: the model.
-        bank: where they are.
-        most: presets to take.
-        cache: the folder that keeps them.
+    """At most so many presets of a bank that the run's parameters can express, kept in the folder `cache`.
 
     Returns:
         The presets, and how many were left out because the run holds a parameter of theirs at another value.

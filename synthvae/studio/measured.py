@@ -119,14 +119,7 @@ def part_path(cache: Path, key: str, part: int) -> Path:
 
 
 def measure_parts(collection: Collection, renderer: Renderer, cache: Path, share: tuple[int, int]) -> None:
-    """Measure every n-th missing part, and store each.
-
-    Args:
-        collection: the sounds.
-        renderer: of the run.
-        cache: the folder that keeps the parts.
-        share: which of how many workers this is.
-    """
+    """Measure every n-th missing part, and store each in `cache`; `share` is which of how many workers this is."""
     number, workers = share
     for part in range(number, -(-len(collection) // PART), workers):
         path = part_path(cache, collection.key, part)

@@ -39,10 +39,6 @@ _RENDERING = threading.Lock()  # a Voice of many presets wants all cores as it i
 def build_synth(parameters: ParameterSpace, settings: RenderSettings) -> Synth:
     """The synth that renders presets as their settings say.
 
-    Args:
-        parameters: the columns.
-        settings: how.
-
     Raises:
         UserError: if the settings name no synth that is known, or the parameters are not those of that synth.
     """
@@ -88,15 +84,7 @@ class Renderer:
         return self._run.voice
 
     def samples(self, unit: Floats, seconds: float | None = None) -> Floats:
-        """Sounds.
-
-        Args:
-            unit: ``(B, P)`` in [0, 1].
-            seconds: length; the run's by default.
-
-        Returns:
-            ``(B, T)``.
-        """
+        """Sounds ``(B, T)`` of unit parameters ``(B, P)``, of the run's length by default."""
         voice = self._run.voice if seconds is None else self._voice(seconds)
         with torch.inference_mode():
             return voice(torch.from_numpy(np.ascontiguousarray(unit, np.float32))).numpy()
@@ -155,16 +143,7 @@ class Renderer:
 
 
 def render_all(voice: nn.Module, unit: Tensor, batch_size: int) -> Iterator[Tensor]:
-    """Render presets batch by batch without gradients.
-
-    Args:
-        voice: a module from ``(B, P)`` to ``(B, T)``.
-        unit: ``(N, P)``.
-        batch_size: rows at a time.
-
-    Yields:
-        Audio ``(B, T)``.
-    """
+    """Render presets ``(N, P)`` batch by batch without gradients: audio ``(B, T)``."""
     for first in range(0, len(unit), batch_size):
         with torch.inference_mode():
             audio = voice(unit[first : first + batch_size])
@@ -174,16 +153,7 @@ def render_all(voice: nn.Module, unit: Tensor, batch_size: int) -> Iterator[Tens
 def render_rows(
     human: NDArray[np.float64], parameters: ParameterSpace, settings: RenderSettings
 ) -> NDArray[np.float32]:
-    """Render presets.
-
-    Args:
-        human: ``(B, P)`` in human units.
-        parameters: the columns.
-        settings: how.
-
-    Returns:
-        ``(B, T)``.
-    """
+    """Render presets ``(B, P)`` in human units: ``(B, T)``."""
     unit = torch.from_numpy(parameters.normalise(human).astype(np.float32))
     with _RENDERING, torch.inference_mode():
         audio = _synth(parameters, settings)(unit)

@@ -186,14 +186,9 @@ def metric_path(dataset: Path, feature: str = "logmel") -> Path:
 
 
 def limit_slopes(matrices: Tensor, ceiling: Tensor) -> Tensor:
-    """Scale rows and columns of matrices so that no diagonal entry exceeds `ceiling`.
+    """Scale rows and columns of matrices so that no diagonal entry exceeds `ceiling` ``(P,)``.
 
-    Args:
-        matrices: ``(..., P, P)``, positive semi-definite; the result is too.
-        ceiling: ``(P,)``.
-
-    Returns:
-        ``(..., P, P)``.
+    Matrices ``(..., P, P)`` are positive semi-definite; the result is too.
     """
     diagonal = matrices.diagonal(dim1=-2, dim2=-1).clamp_min(torch.finfo(matrices.dtype).tiny)
     scale = (ceiling / diagonal).sqrt().clamp_max(1.0)

@@ -118,11 +118,7 @@ class Jobs:
         self._lock = threading.RLock()
 
     def submit(self, recording: Recording, seconds: float) -> Job:
-        """Queue a recording.
-
-        Args:
-            recording: prepared for the engine.
-            seconds: that the search may take.
+        """Queue a recording that is prepared for the engine; the search may take so many seconds.
 
         Raises:
             ConflictError: if too many wait already.

@@ -79,14 +79,9 @@ class FastVoice:
         self._setting = (self._space, self._grid, chunks(first), rates, control_size, padded)
 
     def __call__(self, unit: Tensor, hold_phases: bool = False) -> Tensor:
-        """Render unit parameters, differentiable once.
+        """Render unit parameters ``(B, P)``, float32 on the CPU, to ``(B, T)``; differentiable once.
 
-        Args:
-            unit: ``(B, P)`` in [0, 1], float32 on the CPU. A row with a NaN gives a row of NaN.
-            hold_phases: whether the oscillators' phases count as constants on the way back.
-
-        Returns:
-            Audio ``(B, T)``.
+        A row with a NaN gives a row of NaN. With `hold_phases` the oscillators' phases are constants on the way back.
         """
         return _Render.apply(unit, self, hold_phases)
 
@@ -110,9 +105,6 @@ class FastVoice:
     def tangents(self, unit: Tensor) -> tuple[Tensor, Tensor]:
         """Sounds and all their derivatives by forward-mode differentiation.
 
-        Args:
-            unit: ``(B, P)`` in [0, 1], float32 on the CPU.
-
         Returns:
             Audio ``(B, T)`` and d audio / d unit ``(B, P, T)``, a view with parameters innermost in memory.
         """
@@ -124,11 +116,7 @@ class FastVoice:
         return torch.from_numpy(found[0]), torch.from_numpy(result)[..., : rows.shape[1]].transpose(1, 2)
 
     def log_mel_jacobian(self, unit: Tensor, sample_rate: int) -> Tensor:
-        """Derivatives of `synthvae.features.mel.LogMel` by every parameter.
-
-        Args:
-            unit: ``(B, P)`` in [0, 1], float32 on the CPU.
-            sample_rate: the feature's.
+        """Derivatives of `synthvae.features.mel.LogMel`, at its own sample rate, by every parameter.
 
         Returns:
             In dB per unit, ``(B, P, 128, frames)``, a view with parameters innermost in memory, in which bands and

@@ -68,14 +68,7 @@ def import_torchsynth(name: str) -> ModuleType:
 
 
 def torchsynth_modules(config: SynthConfig) -> dict[str, SynthModule]:
-    """Torchsynth's own modules, unwired, named and set up as its Voice does, the nebula applied.
-
-    Args:
-        config: torchsynth's configuration; all modules share it.
-
-    Returns:
-        Modules by name, in the order in which torchsynth's Voice registers them.
-    """
+    """Torchsynth's own modules by name, unwired, in the order and as set up by its Voice, the nebula applied."""
     m = import_torchsynth("module")
     kinds: list[tuple[str, Any, dict[str, Any]]] = [
         ("keyboard", m.MonophonicKeyboard, {}),

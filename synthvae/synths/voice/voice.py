@@ -111,12 +111,7 @@ class Voice(Synth):
         return self.path_of(torch.float32, self.noise.device)
 
     def path_of(self, dtype: torch.dtype, device: torch.device | str) -> str:
-        """Which path an input takes, in words: the kernels or the reference, the type and the device.
-
-        Args:
-            dtype: of the input.
-            device: of the input.
-        """
+        """Which path an input takes, in words: the kernels or the reference, the type and the device."""
         device = torch.device(device)
         way = "compiled kernels" if self.is_fast(dtype, device) else "reference"
         return f"{way}, {str(dtype).removeprefix('torch.')} on {device.type}"

@@ -79,11 +79,7 @@ def blocks(samples: int, control_size: int) -> tuple[NDArray[np.int64], NDArray[
 def chunks(first: NDArray[np.int64]) -> NDArray[np.int64]:
     """Gather blocks into chunks of at most CHUNK samples.
 
-    Args:
-        first: first samples of all blocks and, last, T.
-
-    Returns:
-        The first block of every chunk and, last, the number of blocks.
+    The first samples of all blocks and, last, T, to the first block of every chunk and, last, the number of blocks.
     """
     found = [0]
     for b in range(1, len(first)):
