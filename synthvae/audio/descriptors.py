@@ -69,20 +69,11 @@ def change(values: Array) -> float:
 
 
 def wavering(values: Array, seconds: float, shallowest: float, band: tuple[float, float]) -> float | None:
-    """Depth of a periodic modulation.
+    """Depth of a periodic modulation of values ``(F,)``, the median prominence, peak to trough, or None.
 
     The peaks that stand out by at least `shallowest` (their prominence, as `scipy.signal.find_peaks` has it) have to
-    be three or more and evenly spaced. A decay or a glide, however steep, has no such peaks, which a spectrum of the
-    values could not tell.
-
-    Args:
-        values: ``(F,)``.
-        seconds: between two values.
-        shallowest: depth from which there is one, in the unit of the values.
-        band: lowest and highest rate in Hz.
-
-    Returns:
-        The median prominence, peak to trough; None where there is no modulation.
+    be three or more and evenly spaced, at a rate within `band`, in Hz. A decay or a glide, however steep, has no such
+    peaks, which a spectrum of the values could not tell.
     """
     peaks, found = find_peaks(values, prominence=shallowest)
     if len(peaks) < FEWEST_PEAKS:

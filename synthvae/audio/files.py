@@ -75,11 +75,7 @@ class Stamp:
 
 
 def quantise(audio: NDArray[np.floating], sample_format: str) -> NDArray[np.generic]:
-    """Samples as a file holds them.
-
-    Args:
-        audio: ``(T,)``, full scale is 1.
-        sample_format: ``float``, ``int16`` or ``int24``.
+    """Samples ``(T,)``, full scale 1, as a file of the format holds them.
 
     Returns:
         ``(T,)`` float32; or int32 with whole steps of 2^-15 or 2^-23, rounded to the nearest, without dither, so that

@@ -22,18 +22,12 @@ def midi_number(hz: float) -> float:
 
 
 def note_name(hz: float) -> tuple[str, float]:
-    """The nearest note of equal temperament at A4 = 440 Hz, and how far above it a frequency lies.
+    """The nearest note of equal temperament at A4 = 440 Hz, and how far above it a frequency lies, -50 to 50 cents.
 
     Example:
         >>> name, cents = note_name(445.0)
         >>> name, round(cents, 2)
         ('A4', 19.56)
-
-    Args:
-        hz: the frequency.
-
-    Returns:
-        The name, middle C being C4, and the distance in cents, from -50 to 50.
 
     Raises:
         ValueError: if `hz` is not positive and finite.

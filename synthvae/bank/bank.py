@@ -278,14 +278,7 @@ class Bank:
     def import_json(self, path: Path, progress: Callable[[int, int], object] = lambda done, of: None) -> list[Added]:
         """Add the presets of a file that `export_json` wrote; doing it twice changes nothing.
 
-        They are rendered and measured again; names and tags are the file's.
-
-        Args:
-            path: the file.
-            progress: called with the numbers of presets done and in all.
-
-        Returns:
-            What became of each; of one whose values are in the bank already, name and tags stay what they are there.
+        They are rendered and measured again; names and tags are the file's, of what is in the bank the bank's.
 
         Raises:
             UserError: if the file is not one, or a preset in it is not whole; then nothing is added.

@@ -25,14 +25,11 @@ inlined = njit(forceinline=True, **_OPTIONS)
 
 
 def cached(kernel: Callable[..., None]) -> Any:  # noqa: ANN401
-    """Compile a kernel on first use, and keep it on disk: next to its source or in the user's cache.
+    """Compile a kernel on first use, to run without the interpreter's lock, and keep it on disk.
 
     numba watches the file that the kernel stands in, not those of the functions that it calls. But what a kernel
     closes over is part of the key under which it is kept: one that calls functions of other files closes over a hash
     of them.
-
-    Args:
-        kernel: a function; it runs without the interpreter's lock.
     """
     options: dict[str, Any] = {**_OPTIONS, "nogil": True}
     try:

@@ -38,14 +38,9 @@ Task = TypeVar("Task")
 
 
 def on_threads(function: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
-    """Apply a function to parts on as many threads as PyTorch uses.
+    """Apply a function to independent parts, on as many threads as PyTorch uses, and yield results in their order.
 
-    Args:
-        function: of one part, independent of the others; may itself call this, and is then on one thread.
-        parts: of what is to be done.
-
-    Yields:
-        What the function gives, in the order of the parts.
+    The function may itself call this, and is then on one thread.
 
     Raises:
         BaseException: what the function raises for the first part that fails; what has not begun is left.

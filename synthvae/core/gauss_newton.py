@@ -12,17 +12,9 @@ __all__ = ["damped_step"]
 
 
 def damped_step(hessian: Tensor, slope: Tensor, damping: Tensor, free: Tensor, longest: float) -> Tensor:
-    """The step -(H + diag(d))^-1 g of the free coordinates; the others stay.
+    """The step -(H + diag(d))^-1 g of the free coordinates, none longer than `longest`; the others stay.
 
-    Args:
-        hessian: H, of Gauss and Newton's approximation, ``(P, P)`` float64.
-        slope: g, ``(P,)`` float64.
-        damping: d, ``(P,)`` float64.
-        free: ``(P,)`` bool.
-        longest: no coordinate moves further.
-
-    Returns:
-        ``(P,)`` float32.
+    The Hessian H ``(P, P)`` by Gauss and Newton, the slope g and the damping d ``(P,)`` are float64, the step float32.
     """
     step = torch.zeros_like(slope)
     step[free] = torch.linalg.solve(hessian[free][:, free] + damping[free].diag(), -slope[free])

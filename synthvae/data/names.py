@@ -17,7 +17,7 @@ LONGEST_SLUG = 80
 
 
 def slug(name: str) -> str:
-    """A name as a file name without ending.
+    """A name as a file name without ending, of 1 to 80 characters.
 
     Only letters and digits of ASCII and single ``-`` and ``_`` remain, so that it is one word in any shell and a file
     in any file system; a comma becomes ``_``, a sharp ``s``. Different names can have the same slug.
@@ -25,12 +25,6 @@ def slug(name: str) -> str:
     Example:
         >>> slug("bright noisy pluck, C#3")
         'bright-noisy-pluck_Cs3'
-
-    Args:
-        name: any text.
-
-    Returns:
-        At most 80 characters, at least one.
     """
     plain = unicodedata.normalize("NFKD", re.sub(r"(?<=[A-G])[#♯](?=-?\d)", "s", name.replace(",", "_")))
     words = re.sub(r"[^A-Za-z0-9_]+", "-", plain.encode("ascii", "ignore").decode())
@@ -49,17 +43,10 @@ def numbered(stem: str, count: int, digits: int = 3) -> list[str]:
 
 
 def earlier_files(directory: Path, stems: Iterable[str]) -> dict[str, list[Path]]:
-    """Presets that were written to a directory under a stem and another name, or none.
+    """JSON files of presets by the stem under which they were written to a directory, and under another name or none.
 
     A file counts only if it is a preset and its name is what was given to it: ``STEM.json``, or ``STEM_SLUG.json`` with
     the slug of the preset's own name. One that somebody has renamed does not.
-
-    Args:
-        directory: where they are.
-        stems: what their names begin with.
-
-    Returns:
-        The JSON files by stem; stems without any are left out.
     """
     wanted, found = set(stems), dict[str, list[Path]]()
     for path in sorted(directory.glob("*.json")):

@@ -45,16 +45,10 @@ _SCALES = np.array([float(f"1e{k}") for k in range(0, 301)])
 
 
 def round_significant(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Round to nine significant digits, alike on every machine.
+    """Round to nine significant digits, alike on every machine; magnitudes below 1e-290 are returned as they are.
 
     The decade is found by comparing with a table and the rounding is one multiplication and one division, all
     of which IEEE 754 fixes to the bit; a logarithm would be at the mercy of the mathematics library.
-
-    Args:
-        values: any shape, finite.
-
-    Returns:
-        The same shape; magnitudes below 1e-290 are returned as they are.
     """
     decade = np.searchsorted(_POWERS, np.abs(values), side="right") - 324
     shift = DIGITS - 1 - decade

@@ -56,17 +56,9 @@ class Geodesic(NamedTuple):
 def shorten(
     voice: Synth, metric: LogMelDistance, nodes: Tensor, circular: Tensor, progress: Callable[[], object] = lambda: None
 ) -> Geodesic:
-    """Move the inner nodes of a path so that its energy falls.
+    """Move the inner nodes of a path ``(K + 1, P)`` in the cube so that its energy falls; never a path of more energy.
 
-    Args:
-        voice: has ``jacobian``.
-        metric: between its sounds.
-        nodes: ``(K + 1, P)`` in the cube.
-        circular: ``(P,)``, which parameters are angles.
-        progress: called after every iteration.
-
-    Returns:
-        The path; never one of more energy.
+    `circular` ``(P,)`` says which parameters are angles; `progress` is called after every iteration.
     """
     spectra = metric.spectrograms(nodes)
     energy = before = _energy(spectra)

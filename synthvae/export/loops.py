@@ -73,7 +73,7 @@ class Loop:
 
 
 def find_loop(tone: Array, sound: Array, first: int, last: int, sample_rate: int) -> Loop | None:
-    """The longest loop whose seam is nearly as good as the best one's.
+    """The longest loop whose seam is nearly as good as the best one's; None where the sound is not steady so long.
 
     Args:
         tone: ``(T,)``, the sound without its noise, at any level.
@@ -81,9 +81,6 @@ def find_loop(tone: Array, sound: Array, first: int, last: int, sample_rate: int
         first: sample at which the sound has risen.
         last: sample at which it is let go.
         sample_rate: in Hz.
-
-    Returns:
-        The loop, or None where the sound does not stay the same for long enough.
     """
     half, margin = round(MATCH * sample_rate / 2), round(max(MATCH, LEVEL) * sample_rate / 2)
     shortest = round(SHORTEST * sample_rate)

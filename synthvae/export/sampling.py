@@ -111,17 +111,9 @@ def sampled_keys(lowest: int, highest: int, every: int) -> list[int]:
 
 
 def switch_keys(count: int, lowest: int, highest: int) -> list[int]:
-    """Keys that choose between `count` articulations, outside of those that play.
+    """`count` keys in a row that choose between articulations, outside of those that play.
 
     They start on the last C that leaves room for all of them below the lowest key, or right above the highest one.
-
-    Args:
-        count: how many.
-        lowest: first key that plays.
-        highest: last key that plays.
-
-    Returns:
-        `count` keys in a row.
 
     Raises:
         UserError: if there is no room.
@@ -207,13 +199,9 @@ class Articulation:
 def sample_keys(
     preset: Preset, keys: Sequence[int], seconds: float, progress: Callable[[], object] = lambda: None
 ) -> Articulation:
-    """Play a preset on keys, each held for one length, and let it ring out.
+    """Play a preset on keys, MIDI numbers, each held for `seconds`, 0.01 to 4, and let it ring out.
 
-    Args:
-        preset: what is played.
-        keys: MIDI numbers, ascending.
-        seconds: for which a key is down, 0.01 to 4.
-        progress: called twice, when the keyboard is moved and when the keys are played.
+    `progress` is called twice, when the keyboard is moved and when the keys are played.
 
     Returns:
         The samples. An unpitched preset is played with its note at the key itself, and has one sample

@@ -30,18 +30,14 @@ USAGE = (
 def torchsynth_parameters(preset: Preset) -> dict[tuple[str, str], Tensor]:
     """Argument for ``torchsynth.synth.Voice.set_parameters``, for a Voice with a batch of one.
 
+    All 78 parameters, those that the preset holds fixed included, float32 ``(1,)`` in human units, by module and name.
+
     Example:
         >>> import numpy as np
         >>> from synthvae.synths.settings import RenderSettings
         >>> preset = Preset(VOICE_78, VOICE_78.denormalise(np.full(78, 0.5)), RenderSettings())
         >>> torchsynth_parameters(preset)["keyboard", "midi_f0"]
         tensor([63.5000])
-
-    Args:
-        preset: any; the parameters that it holds fixed are among the result.
-
-    Returns:
-        All 78 parameters, float32 ``(1,)`` in human units, by module and name.
     """
     return {
         (module, name): torch.tensor([value])

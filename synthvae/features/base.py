@@ -72,17 +72,10 @@ class Feature(nn.Module):
         return frobenius(self.spectrum(audio, frames))
 
     def forward(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
-        """Transform `audio` to real numbers.
+        """Transform `audio` `(B, T)` to real numbers `(B, F, N)`, or as many frames as are asked for.
 
         The magnitude is `torch.abs`, exact everywhere; its gradient at a zero is zero (the subgradient of
         smallest norm), so silence needs no offset that would move ordinary values.
-
-        Args:
-            audio: `(B, T)`.
-            frames: which of the N frames to compute.
-
-        Returns:
-            `(B, F, N)`, real; with fewer frames, as many as were asked for.
         """
         spectrum = self.spectrum(audio, frames)
         return spectrum.abs() if self.complex else spectrum
@@ -113,18 +106,11 @@ def check_audio(audio: Tensor) -> None:
 
 
 def pad_centred(audio: Tensor, amount: int) -> Tensor:
-    """Pad both ends so that frames can be centred on their samples.
+    """Pad `amount` samples at both ends of `(B, T)` so that frames can be centred on their samples.
 
     The ends are mirrored about the first and last sample. Audio of `amount` samples or fewer is too short
     to mirror and gets zeros instead. (Not `torch.nn.functional.pad`: its reflecting backward is not
     deterministic on CUDA.)
-
-    Args:
-        audio: `(B, T)`.
-        amount: samples to add at either end.
-
-    Returns:
-        `(B, T + 2 * amount)`.
     """
     if amount >= audio.shape[1]:
         return nn.functional.pad(audio, (amount, amount))

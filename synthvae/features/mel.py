@@ -65,12 +65,6 @@ def htk_filterbank(sample_rate: int, bands: int = BANDS, lowest: float = LOWEST,
     Band b rises from corner b to corner b + 1 and falls to corner b + 2, straight in Hz; the `bands + 2`
     corners go from `lowest` to Nyquist. Reference: S. Young et al., The HTK Book, section 5.4.
 
-    Args:
-        sample_rate: in Hz.
-        bands: how many.
-        lowest: first corner in Hz.
-        n_fft: length of the transform.
-
     Returns:
         `(bands, n_fft // 2 + 1)`, float64: the weight of every bin of the STFT in every band.
     """

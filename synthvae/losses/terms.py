@@ -22,17 +22,10 @@ def clamp_penalty(raw: Tensor) -> Tensor:
 
 
 def kl_divergence(mu: Tensor, log_variance: Tensor) -> Tensor:
-    """Divergence of a diagonal Gaussian from the standard normal, dimension by dimension.
+    """Divergence `(B, D)` of a diagonal Gaussian from the standard normal, whose sum is the KL term of an example.
 
     `KL_j = (mu_j^2 + sigma_j^2 - log sigma_j^2 - 1) / 2` nats. Reference: Kingma and Welling, Auto-Encoding
     Variational Bayes, 2014, appendix B.
-
-    Args:
-        mu: `(B, D)`, means.
-        log_variance: `(B, D)`, `log sigma^2`.
-
-    Returns:
-        `(B, D)`; its sum over dimensions is the KL term of an example.
     """
     return 0.5 * (mu.square() + log_variance.exp() - log_variance - 1.0)
 

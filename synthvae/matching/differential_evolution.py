@@ -58,15 +58,10 @@ class Population(NamedTuple):
 def differential_evolution(
     objective: Objective, population: Population, generator: np.random.Generator, until: int
 ) -> Population:
-    """Differential evolution, "current to one of the best" with factors drawn anew each time.
+    """Differential evolution, "current to one of the best" with factors drawn anew each time, until so many renders.
 
-    Zhang and Sanderson, "JADE", IEEE Trans. Evolutionary Computation 13:945, 2009, without its memory.
-
-    Args:
-        objective: distance to the target.
-        population: where it begins; fewer than four presets cannot mix and come back as they are.
-        generator: of the draws.
-        until: no generation begins after so many renders.
+    Zhang and Sanderson, "JADE", IEEE Trans. Evolutionary Computation 13:945, 2009, without its memory. Fewer than four
+    presets cannot mix and come back as they are.
 
     Raises:
         Stopped: from the objective.

@@ -35,13 +35,8 @@ def adam_refine(objective: Objective, unit: Tensor, steps: int) -> Population:
     Kingma and Ba, arXiv:1412.6980. Dividing by the root mean square of a parameter's own slope gives each parameter a
     step of its own, as large for a hardly audible parameter as for the most audible one.
 
-    Args:
-        objective: distance to the target.
-        unit: presets ``(B, P)``.
-        steps: how many.
-
     Returns:
-        The best place of each, ``(B, P)``.
+        The best place of each preset, ``(B, P)``.
 
     Raises:
         Stopped: from the objective.

@@ -72,19 +72,10 @@ def read_target(path: Path | BinaryIO, sample_rate: int = 44100, name: str | Non
 
 
 def prepare_target(samples: NDArray[np.float64], rate: int, name: str, sample_rate: int = 44100) -> Target:
-    """Make a target of samples.
+    """Make a target, `SHORTEST` to `LONGEST` seconds long, of samples ``(T,)`` or ``(T, channels)``, full scale 1.
 
     Channels are averaged, or the loudest is taken where they cancel each other; silence before and after is cut;
     what is beyond `LONGEST` is faded out; the rate is changed; the peak is set to -1 dB.
-
-    Args:
-        samples: ``(T,)`` or ``(T, channels)``, full scale is 1.
-        rate: their rate in Hz.
-        name: what to call the sound.
-        sample_rate: wanted, in Hz.
-
-    Returns:
-        The target, `SHORTEST` to `LONGEST` seconds long.
 
     Raises:
         UserError: if there is no sample, one is not finite, or all are silent.

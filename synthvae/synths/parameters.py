@@ -193,18 +193,12 @@ class ParameterSpace:
     @overload
     def denormalise(self, unit: Array) -> Array: ...
     def denormalise(self, unit: Tensor | Array) -> Tensor | Array:
-        """Unit values in [0, 1] to human units.
+        """Unit values ``(..., P)`` in [0, 1] to human units, as tensors (differentiable) or float64 arrays.
 
         Example:
             >>> space = ParameterSpace((Parameter("filter.cutoff", 20.0, 20020.0, curve=0.5, unit="Hz"),))
             >>> space.denormalise(np.array([0.5]))
             array([5020.])
-
-        Args:
-            unit: ``(..., P)``, a tensor (any float type, differentiable) or a float64 array.
-
-        Returns:
-            Human values of the same shape and kind.
 
         Raises:
             ValueError: if the last dimension is not P.
@@ -217,14 +211,9 @@ class ParameterSpace:
     @overload
     def normalise(self, human: Array) -> Array: ...
     def normalise(self, human: Tensor | Array) -> Tensor | Array:
-        """Human units to unit values in [0, 1], the inverse of `denormalise`.
+        """Human units ``(..., P)`` to unit values in [0, 1], the inverse of `denormalise`.
 
-        Args:
-            human: ``(..., P)``, a tensor (differentiable; the gradient, infinite where the curve starts, is
-                set to 0 there) or a float64 array.
-
-        Returns:
-            Unit values of the same shape and kind.
+        The gradient, infinite where the curve starts, is set to 0 there.
 
         Raises:
             ValueError: if the last dimension is not P.

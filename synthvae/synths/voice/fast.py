@@ -43,15 +43,7 @@ class FastVoice:
     def __init__(
         self, parameters: ParameterSpace, noise: Tensor, control_size: int, sample_rate: float, control_rate: float
     ) -> None:
-        """Lay out a Voice for the kernels.
-
-        Args:
-            parameters: the columns of the input and the values of all other parameters.
-            noise: ``(T,)`` white noise, the same for every preset.
-            control_size: number of control points.
-            sample_rate: Hz.
-            control_rate: Hz.
-        """
+        """Lay out a Voice for the kernels, with white noise ``(T,)`` that is the same for every preset."""
         table = list(parameters)
         minimum = np.array([p.minimum for p in table])
         maximum = np.array([p.maximum for p in table])

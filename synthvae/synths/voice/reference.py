@@ -73,16 +73,7 @@ def render(
 
 
 def control_signals(values: Values, size: int, rate: float) -> dict[str, Tensor]:
-    """Envelopes, LFOs and the modulation matrix.
-
-    Args:
-        values: as for `render`.
-        size: number of control points, C.
-        rate: Hz.
-
-    Returns:
-        The five modulation signals by target name, each ``(B, C)``.
-    """
+    """Envelopes, LFOs and the modulation matrix: the five modulation signals ``(B, C)`` by target name."""
     envelope = {
         name: _adsr(values, name, size, rate)
         for name in (
@@ -120,13 +111,9 @@ def _adsr(values: Values, name: str, size: int, rate: float) -> Tensor:
 
 
 def _ramp(elapsed: Tensor, duration: Tensor, alpha: Tensor, inverse: bool = False) -> Tensor:
-    """min((elapsed + eps)/duration + eps, 1)^alpha, or 1 minus the minimum; 1 where the duration is 0.
+    """min((elapsed + eps)/duration + eps, 1)^alpha, or 1 minus that if inverse; 1 where the duration is 0.
 
-    Args:
-        elapsed: control points since the ramp's start, ``(B, C)``.
-        duration: control points, ``(B, 1)``.
-        alpha: exponent, ``(B, 1)``.
-        inverse: fall from 1 to 0 instead of rising.
+    Control points ``(B, C)`` since the ramp's start, of a duration ``(B, 1)``.
     """
     # Past its end a ramp is flat: its slope there is 0 even where the quotient's own is infinite.
     running = elapsed + EPSILON < duration

@@ -63,12 +63,7 @@ class AudioEncoderTask(Task[AudioEncoderSettings]):
     gradient_norm = 1.0
 
     def __init__(self, settings: AudioEncoderSettings, run: Run) -> None:
-        """Set up.
-
-        Args:
-            settings: of the training.
-            run: whose latents the encoder shall answer with.
-        """
+        """Set up the training of an encoder that answers with the latents of `run`."""
         super().__init__(settings)
         run.require("parameters")
         self.run = run

@@ -329,18 +329,11 @@ class Weights:
 
 
 def typical(terms: Mapping[str, Tensor], heavy_tailed: bool = True) -> dict[str, Tensor]:
-    """One number per term for a batch: the mean, but of a spectral term with a heavy tail the median.
+    """Scalars by name for terms ``(B,)`` of a batch: the mean, but of a spectral term with a heavy tail the median.
 
     A quiet target divides by little: at the start of training the mean of a convergence loss over presets is six
     times its median, and single presets reach a thousand times it. What sets weights or stops a run has to speak of
     most presets; in the gradient each preset's share is clipped instead.
-
-    Args:
-        terms: per preset, ``(B,)``.
-        heavy_tailed: whether the spectral term is such a loss (`synthvae.losses.LossSpec`).
-
-    Returns:
-        Scalars by name.
     """
     return {
         name: value.median() if name == "spectral" and heavy_tailed else value.mean() for name, value in terms.items()

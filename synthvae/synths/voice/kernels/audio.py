@@ -139,14 +139,7 @@ def mix(human, signals, tables, kinds, grid, chunks, sample_rate, noise, lanes, 
 
 @inlined
 def amplitude_backward(total, total_n, offset, step):
-    """Through `amplitude`, but for the level: derivatives by `left` and `right`.
-
-    Args:
-        total: sum over the block of the derivative by the amplitude.
-        total_n: sum of the same times n.
-        offset: as for `amplitude`.
-        step: as for `amplitude`.
-    """
+    """Derivatives by `left` and `right` of `amplitude`, from a block's sums of those by it and of the same times n."""
     right = (offset - step) * total + step * total_n
     return total - right, right
 

@@ -63,20 +63,9 @@ def _prepare(unit, space, grid, rates, arrays, human, slope, controls, phases, d
 def _write(b, i, at, count, groups, sizes, weights, lanes, out, out_group, row, rows, out_step):
     """`block_tangents` for several groups of parameters, into a ring of rows.
 
-    Args:
-        b: the block.
-        i: the control point before it.
-        at: the first sample's place in the sections of `lanes`.
-        count: number of samples.
-        groups: first and last but one group.
-        sizes: as for `block_tangents`.
-        weights: the flat arrays from `_weights`.
-        lanes: holds the basis.
-        out: result, flat.
-        out_group: distance from one group to the next.
-        row: where the first sample goes; `rows` wraps around to 0.
-        rows: number of rows.
-        out_step: distance from one row to the next.
+    Block b lies after control point i and has `count` samples, from `at` on in the sections of `lanes`. `groups` are
+    the first and the last but one, `out_group` apart in the flat `out`; `weights` the flat arrays from `_weights`.
+    The first sample goes to `row`; `rows` wraps around to 0, and rows are `out_step` apart.
     """
     controls, phases, direct = weights
     head = min(count, rows - row)

@@ -226,16 +226,9 @@ def _irregular_basis(table, b, first, offset, step, sample_rate, lanes, out):
 
 @plain
 def phase_tangents(table, kind, grid, sample_rate, pitch_tangents, start, out):
-    """Derivatives of an oscillator's phase at the start of every block.
+    """Derivatives ``(N, lanes)`` of an oscillator's phase at the start of every block, to `out`.
 
-    Args:
-        table: the oscillator's.
-        kind: the oscillator's.
-        grid: the blocks.
-        sample_rate: Hz.
-        pitch_tangents: ``(C, lanes)``.
-        start: derivatives of the initial phase, ``(lanes,)``.
-        out: result, ``(N, lanes)``.
+    From those of its pitch ``(C, lanes)`` and of the initial phase, `start` ``(lanes,)``.
     """
     wide()
     before, _, offset, count, step = grid
