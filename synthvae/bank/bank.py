@@ -88,11 +88,7 @@ class Bank:
     ) -> list[Added]:
         """Add presets, at most 16 at a time: those that are done stay if the rest is stopped.
 
-        Args:
-            presets: as for `add`; a name is the preset's own or measured.
-            tags: of each preset.
-            progress: called with the number of presets done.
-            sources: what to call each in a message.
+        `progress` is called with the number of presets done; `sources` are what to call each in a message.
 
         Returns:
             What became of each.

@@ -71,7 +71,7 @@ class Store:
 
         Raises:
             UserError: if the folder cannot be written to.
-            TypeError: if the result could not be read back: a value or a field's type is not one that is stored.
+            TypeError: if the result could not be read back.
         """
         if (found := self.find(kind, name, inputs)) is not None:
             return found

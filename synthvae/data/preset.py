@@ -130,15 +130,9 @@ def preset_json(preset: Preset, path: Path) -> str:
 
 
 def read_preset(path: Path, parameters: ParameterSpace | None = None) -> Preset:
-    """Read a preset into a given set of parameters.
+    """Read a preset into a given set of parameters, by default all that its synth has, and check every value.
 
-    Args:
-        path: the file.
-        parameters: the columns wanted; a preset with other routes open is refused by name. By default all that its
-            synth has.
-
-    Returns:
-        The preset, every value checked.
+    A preset with other routes open than `parameters` has is refused by name.
 
     Raises:
         UserError: if the file is missing, cut short, not a preset, or a value is missing, unknown or wrong.

@@ -160,9 +160,6 @@ def write_presets(
         sample_format: ``float`` or ``int16``.
         progress: called with the number of sounds done.
 
-    Returns:
-        What was written.
-
     Raises:
         UserError: for an unknown format or an unwritable directory.
     """

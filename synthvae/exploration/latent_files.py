@@ -81,14 +81,7 @@ def write_latents(path: Path, run: Run, names: Sequence[str], presets: Sequence[
 
 
 def read_latents(path: Path, run: Run) -> Latents:
-    """Read latents: what `write_latents` wrote, a plain JSON array of rows, or CSV without a header.
-
-    Args:
-        path: the file; CSV where its name ends so, in small letters or capitals.
-        run: the model that shall decode them.
-
-    Returns:
-        Points and, from `write_latents`, their names.
+    """Read latents: what `write_latents` wrote, a plain JSON array of rows, or CSV, by its ending, without a header.
 
     Raises:
         UserError: if the file cannot be read, belongs to a run with other parameters, or a row does not hold D
@@ -162,19 +155,9 @@ def decode_to_files(
     sample_format: str = "float",
     progress: Callable[[int], object] = lambda done: None,
 ) -> list[Path]:
-    """Decode latents and write preset and sound of each, named after its descriptors (`synthvae.naming`).
+    """Decode latents ``(N, D)``, write preset and sound of each, named after its descriptors, and return the WAV files.
 
-    Args:
-        run: the model.
-        latents: ``(N, D)``.
-        names: N beginnings of file names.
-        directory: where to.
-        origins: N times where a latent came from, kept in its preset.
-        sample_format: ``float`` or ``int16``.
-        progress: called with the number of sounds done.
-
-    Returns:
-        The WAV files.
+    `names` begin those of the files; `origins` say where each latent came from, which is kept in its preset.
 
     Raises:
         UserError: for an unknown format or an unwritable directory.

@@ -54,16 +54,10 @@ def instrument_files(
     sample_format: str,
     loudness: float | None,
 ) -> tuple[dict[str, bytes], Level]:
-    """An instrument's files.
+    """An instrument's files from one articulation for each length, the shortest first.
 
-    Args:
-        preset: what was sampled.
-        articulations: one for each length, the shortest first.
-        keys: the lowest and the highest key that plays.
-        stem: of the file names.
-        stamp: title and source.
-        sample_format: of the WAV files.
-        loudness: LUFS that the middle sample is brought to, or None for the Voice's own level.
+    `keys` are the lowest and the highest key that plays; `loudness` is what the middle sample is brought to, in LUFS,
+    or None for the Voice's own level.
 
     Returns:
         Contents by file name within the instrument's folder, the SFZ file last, and what was done to the level.

@@ -31,18 +31,11 @@ def kl_divergence(mu: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def free_bits(kl: Tensor, floor: float) -> Tensor:
-    """The KL term with a floor for each dimension, below which nothing is gained by making it smaller.
+    """The KL term `(B,)` with a floor for each dimension, below which nothing is gained by making it smaller.
 
-    `sum_j max(mean over the batch of KL_j, floor)`, written per example: a dimension whose mean is below the
+    `sum_j max(mean over the batch of KL_j, floor)` in nats, written per example: a dimension whose mean is below the
     floor counts as the floor, without gradient. Reference: Kingma et al., "Improved Variational Inference with Inverse
     Autoregressive Flow", NeurIPS 2016, appendix C.8.
-
-    Args:
-        kl: `(B, D)`, nats, from `kl_divergence`.
-        floor: nats that each dimension has for nothing.
-
-    Returns:
-        `(B,)`, whose mean is the term.
     """
     above = kl.detach().mean(0) > floor
     return torch.where(above, kl, floor).sum(1)

@@ -103,16 +103,10 @@ def basin_hopping(objective: Objective, unit: Tensor, generator: np.random.Gener
 
 
 def adapt_covariance(objective: Objective, start: np.ndarray, spread: float, seed: int, restart: bool) -> None:
-    """CMA-ES until it has converged, or, restarted, until the objective stops it.
+    """CMA-ES until it has converged, or, restarted from random places, until the objective stops it.
 
-    Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv:1604.00772, as the package `cma` does it.
-
-    Args:
-        objective: keeps the best.
-        start: ``(P,)``.
-        spread: of the first generation, as a share of a parameter's range.
-        seed: of the draws.
-        restart: begin anew from a random place whenever it has converged.
+    Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv:1604.00772, as the package `cma` does it. `spread` is that
+    of the first generation, as a share of a parameter's range.
 
     Raises:
         Stopped: from the objective.

@@ -82,14 +82,7 @@ def open_index(
     path: Path | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> SoundIndex:
-    """The index of a parameter space; computed and stored if missing.
-
-    Args:
-        parameters: of the presets.
-        settings: how to render them.
-        presets: how many.
-        path: the file; by default `index_path`.
-        progress: called with presets done, while it is made.
+    """The index of a parameter space, of so many presets; computed and stored at `path`, or `index_path`, if missing.
 
     Raises:
         UserError: if the file cannot be written.

@@ -35,18 +35,15 @@ ROUNDS = 5
 def least_squares(
     objective: Objective, unit: Tensor, until: int, span: float = 0.02, seed: int = 0, patience: int = 4
 ) -> Found:
-    """Minimise the distance from a preset until convergence, or until the renders are spent.
+    """Minimise the distance from a preset ``(P,)`` until convergence, or until so many renders have been counted.
 
     Args:
         objective: distance to the target.
-        unit: where to start, ``(P,)``.
-        until: stop when so many renders have been counted.
+        unit: where to start.
+        until: the renders.
         span: of the differences, as a share of a parameter's range.
         seed: of their signs.
         patience: rounds without gain before it ends.
-
-    Returns:
-        Where it ended.
 
     Raises:
         Stopped: from the objective.

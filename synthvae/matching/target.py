@@ -55,14 +55,6 @@ class Target:
 def read_target(path: Path | BinaryIO, sample_rate: int = 44100, name: str | None = None) -> Target:
     """Read a recording of any rate, length and number of channels that libsndfile reads, and prepare it.
 
-    Args:
-        path: the file, or one that is open.
-        sample_rate: wanted, in Hz.
-        name: what to call the sound; by default the file's name.
-
-    Returns:
-        The target; see `prepare_target`.
-
     Raises:
         UserError: if the file is missing, is no audio, is longer than ten minutes, empty, silent, or holds samples that
             are not finite.

@@ -14,19 +14,12 @@ STEEPNESS = 10.0
 
 
 def kl_factor(schedule: str, epoch: float, warmup: float) -> float:
-    """Factor of the KL weight.
+    """Factor of the KL weight, 0 to 1, after so many epochs, the part of the one under way included.
 
     linear, cosine and logistic rise once, from 0 at the start to 1 after `warmup` epochs (Bowman et al., "Generating
     Sentences from a Continuous Space", CoNLL 2016, has the logistic one); cyclical rises linearly over the first half
     of every `warmup` epochs and stays at 1 for the second (Fu et al., "Cyclical Annealing Schedule", NAACL 2019).
-
-    Args:
-        schedule: one of `KL_SCHEDULES`.
-        epoch: epochs done, with the part of the one under way.
-        warmup: epochs of the rise or of a cycle; 0 for the full weight from the start.
-
-    Returns:
-        Between 0 and 1.
+    Without `warmup` it is 1.
     """
     if schedule == "constant" or warmup <= 0:
         return 1.0

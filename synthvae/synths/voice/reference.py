@@ -42,7 +42,7 @@ def render(
     control_rate: float,
     hold_phases: bool = False,
 ) -> Tensor:
-    """Render presets.
+    """Render presets to audio ``(B, T)`` in [-1, 1].
 
     Args:
         values: all 78 parameters of torchsynth's Voice by name, each ``(B, 1)``, in human units.
@@ -51,9 +51,6 @@ def render(
         sample_rate: Hz.
         control_rate: Hz.
         hold_phases: whether the phases of both oscillators count as constants on the way back.
-
-    Returns:
-        Audio ``(B, T)`` in [-1, 1].
     """
     modulation = control_signals(values, control_size, control_rate)
     upsampled = {name: _upsample(signal, noise.shape[0]) for name, signal in modulation.items()}

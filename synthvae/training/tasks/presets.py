@@ -76,11 +76,8 @@ class PresetTask(Task[TrainConfig]):
     ) -> None:
         """Check settings against each other.
 
-        Args:
-            settings: of the run.
-            dataset: the presets; its metric is looked for beside it.
-            voice: renders unit parameters ``(B, P)`` to audio ``(B, T)``; not needed where no loss compares sounds.
-            preparation: what `prepare` would find out, where it is known.
+        The metric is looked for beside the dataset. `voice` renders ``(B, P)`` to ``(B, T)``, and is not needed where
+        no loss compares sounds; `preparation` is what `prepare` would find out, where it is known.
 
         Raises:
             UserError: for settings that name nothing or contradict each other.

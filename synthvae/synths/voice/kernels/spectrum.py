@@ -108,10 +108,7 @@ def transform() -> Transform:
 
 
 def bands(weights: NDArray[np.float64]) -> Bands:
-    """Arrange a filterbank of triangles.
-
-    Args:
-        weights: ``(number, 1025)``.
+    """Arrange a filterbank of triangles ``(number, 1025)``.
 
     Raises:
         ValueError: if a bin is heard in more than two bands or in two that are not neighbours.

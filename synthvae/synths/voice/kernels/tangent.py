@@ -146,17 +146,10 @@ def _through_lfo(human, i, part, slope, lane, rate, signals, envelope_row, row, 
 
 @plain
 def control_tangents(human, slope, columns, rate, points, signals, tangents, direct):
-    """Derivatives at control rate by every column.
+    """Derivatives at control rate by every column, whose places among the human values are `columns`.
 
-    Args:
-        human: ``(78,)``.
-        slope: d human / d unit of every column, ``(P,)``.
-        columns: places of the columns among the human values.
-        rate: control points per second.
-        points: 0, 1, 2..., ``(C,)``.
-        signals: ``(ROWS, C)``.
-        tangents: result, ``(5, C, lanes)``: of both pitches and of the three amplitudes.
-        direct: result, ``(DIRECT, lanes)``.
+    To `tangents` ``(5, C, lanes)`` go those of both pitches and of the three amplitudes, to `direct` ``(DIRECT,
+    lanes)`` the others; `slope` ``(P,)`` is d human / d unit.
     """
     size = points.shape[0]
     row, other, ones = np.empty(size), np.zeros(size), np.ones(size)
