@@ -90,9 +90,6 @@ class Bank:
 
         `progress` is called with the number of presets done; `sources` are what to call each in a message.
 
-        Returns:
-            What became of each.
-
         Raises:
             UserError: as `add`, for any of them, before anything is added.
         """

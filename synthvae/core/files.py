@@ -21,14 +21,11 @@ __all__ = ["atomic_open", "atomic_write", "ensure_directory", "load_tensors", "s
 
 
 def ensure_directory(path: Path, option: str = "--out") -> Path:
-    """Make `path` a writable directory, or say why it cannot be one.
+    """Make `path` a writable directory and return it, or say why it cannot be one.
 
     Args:
         path: the directory; parents are made too.
         option: the name of the setting that chose it, for the message.
-
-    Returns:
-        `path` itself.
 
     Raises:
         UserError: if it cannot be made or written to.

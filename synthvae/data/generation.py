@@ -70,7 +70,7 @@ def generate_dataset(
     settings: RenderSettings | None = None,
     progress: Progress = lambda done: None,
 ) -> DatasetHeader:
-    """Draw presets and write them as a dataset.
+    """Draw presets, write them as a dataset, and return its header.
 
     Args:
         path: the file.
@@ -81,9 +81,6 @@ def generate_dataset(
         splits: see `parse_splits`.
         settings: how the presets are meant to be rendered.
         progress: called with the number of presets done.
-
-    Returns:
-        The header that was written.
 
     Raises:
         UserError: for a size below 3, a seed outside its range, an unknown source, splits that do not fit, settings
@@ -113,7 +110,7 @@ def generate_dataset(
 
 
 def draw_presets(parameters: ParameterSpace, source: str, seed: int, first: int, count: int) -> NDArray[np.float64]:
-    """Draw presets ``first`` to ``first + count - 1`` of a source, as a dataset holds them.
+    """Presets ``first`` to ``first + count - 1`` of a source, ``(count, P)`` in human units, as a dataset holds them.
 
     Args:
         parameters: the columns.
@@ -121,9 +118,6 @@ def draw_presets(parameters: ParameterSpace, source: str, seed: int, first: int,
         seed: of the draw; synth1B1 has none.
         first: number of the first preset.
         count: how many.
-
-    Returns:
-        ``(count, P)`` in human units.
     """
     low, high = (np.array([getattr(p, bound) for p in parameters]) for bound in ("minimum", "maximum"))
     if source == "synth1b1":

@@ -29,15 +29,12 @@ Naming = Callable[[Tensor, int], Sequence[tuple[str, Mapping[str, float | None]]
 
 
 def parse_indices(text: str, size: int, source: str) -> list[int]:
-    """Turn ``3,17,20-25`` into numbers.
+    """Turn ``3,17,20-25`` into numbers, in the order given, each once.
 
     Args:
         text: numbers and ranges, comma-separated.
         size: number of presets there are.
         source: file name for messages.
-
-    Returns:
-        The numbers, in the order given, each once.
 
     Raises:
         UserError: if a part is no number or range, a range is backwards, or there is no such preset.
@@ -68,7 +65,7 @@ def write_sounds(
     progress: Progress = lambda done: None,
     naming: Naming | None = None,
 ) -> list[Path]:
-    """Write each preset as ``NAME.json`` and its sound as ``NAME.wav``.
+    """Write each preset as ``NAME.json`` and its sound as ``NAME.wav``; returns the latter.
 
     With `naming` the presets get what it measures as their names and descriptors, and the files are called
     ``NAME_bright-pluck_A3``; they then replace those that an earlier call left under another measured name.
@@ -81,9 +78,6 @@ def write_sounds(
         sample_format: ``float`` or ``int16``.
         progress: called with the number of sounds done.
         naming: names sounds; without it presets keep the names and descriptors they have.
-
-    Returns:
-        The WAV files.
 
     Raises:
         UserError: if the directory cannot be written to.

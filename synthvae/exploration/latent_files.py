@@ -231,16 +231,13 @@ def find_dataset(given: Path | None = None, usual: Path = DATASET) -> tuple[Path
 def find_presets(
     run: Run, texts: Sequence[str], data: Path | None = None, options: Sequence[str] | str = "PRESET"
 ) -> list[Preset]:
-    """Presets by their numbers in a dataset, or by their files.
+    """Presets by their numbers in a dataset, or by their files, in order.
 
     Args:
         run: the model they shall fit.
         texts: numbers, or paths of presets' JSON files.
         data: the dataset; the run's own where None.
         options: that the texts were given to, for the message.
-
-    Returns:
-        The presets, in order.
 
     Raises:
         UserError: if there is no such preset, it has other parameters, or the run's dataset has been replaced.

@@ -121,9 +121,6 @@ def morph(
         extrapolate: how far to go on beyond both ends, as a share of the way between two presets, 0 to 1.
         progress: called with the share of the work that is done.
 
-    Returns:
-        The walk.
-
     Raises:
         UserError: for an unknown way, too few or too many steps, fewer than two presets, or values that are no unit
             parameters.
@@ -302,7 +299,7 @@ def _merge(first: _PathPoints, second: _PathPoints) -> _PathPoints:
 
 
 def blend(run: Run, unit: Tensor, weights: Tensor) -> Tensor:
-    """Add and subtract presets.
+    """Add and subtract presets: unit parameters ``(P,)``.
 
     With z the latents of the presets and r what the autoencoder leaves out of them,
 
@@ -315,9 +312,6 @@ def blend(run: Run, unit: Tensor, weights: Tensor) -> Tensor:
         run: the model.
         unit: presets ``(N, P)``.
         weights: ``(N,)``, of any sign.
-
-    Returns:
-        Unit parameters ``(P,)``.
 
     Raises:
         UserError: if there are not as many weights as presets, one is not finite or beyond 10, all are 0, or a preset

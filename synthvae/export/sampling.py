@@ -63,14 +63,11 @@ _OVERSAMPLING = 8  # BS.1770-4 asks for 4 at least, which reads up to 0.7 dB too
 
 
 def parse_key(text: str, option: str) -> int:
-    """A note's key.
+    """A note's key, a MIDI number from 0 to 127.
 
     Args:
         text: a letter, a sharp or a flat, an octave, as ``A4``, ``F#3`` or ``Bb-1``; or the key's number, 0 to 127.
         option: that `text` was given to, for the message.
-
-    Returns:
-        MIDI number, 0 to 127.
 
     Raises:
         UserError: if it is neither, or no key has that note.
@@ -381,9 +378,6 @@ def common_level(sounds: Sequence[Samples], sample_rate: int, loudness: float | 
     """One gain that brings the middle one of the sounds to a loudness, none of them above the ceiling.
 
     Sounds ``(T,)`` keep their levels among each other; without a loudness, in LUFS, they are left as they are.
-
-    Returns:
-        The gain and what is to be said about it.
     """
     measured = [value for value in (integrated_loudness(sound, sample_rate) for sound in sounds) if value > GATE]
     if not measured:

@@ -51,15 +51,12 @@ class LossSpec:
 
 
 def build_loss(name: str, sample_rate: int, feature: str = "auto") -> AudioLoss:
-    """Make a loss on sound by name.
+    """Make a loss on sound, a module without weights, by name.
 
     Args:
         name: one of `LOSSES` that does not compare parameters.
         sample_rate: in Hz.
         feature: the transform to compare, one of `FEATURES`; `auto` for the loss's usual one.
-
-    Returns:
-        The loss, a module without weights.
 
     Raises:
         UserError: if there is no such loss or feature, or they do not go together.

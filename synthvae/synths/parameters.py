@@ -249,14 +249,11 @@ class ParameterSpace:
         return {**dict(zip(self.names, (float(v) for v in human), strict=True)), **self.fixed}
 
     def from_dict(self, values: Mapping[str, Any], source: str = "preset") -> Array:
-        """The inverse of `to_dict`, checked.
+        """The inverse of `to_dict`, checked: ``(P,)`` human values.
 
         Args:
             values: human values by name; fixed parameters may be left out.
             source: file name for messages.
-
-        Returns:
-            ``(P,)`` human values.
 
         Raises:
             UserError: if a name is missing, unknown, fixed at another value, or a value is no number in range.

@@ -90,7 +90,7 @@ class Renderer:
             return voice(torch.from_numpy(np.ascontiguousarray(unit, np.float32))).numpy()
 
     def played(self, unit: Floats, note: float | None, hold: float | None) -> Floats:
-        """One sound at another pitch, or held for another time and then let go.
+        """One sound ``(T,)`` at another pitch, or held for another time and then let go.
 
         Args:
             unit: ``(P,)``.
@@ -98,9 +98,6 @@ class Renderer:
                 away. The preset's own tuning stays, as on an instrument.
             hold: seconds for which the key is down, within the range of the keyboard's duration. The sound is then as
                 long as its release takes.
-
-        Returns:
-            ``(T,)``.
 
         Raises:
             UserError: if the synth plays no notes, or holds none.

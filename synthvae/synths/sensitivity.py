@@ -64,7 +64,7 @@ class Presets(Protocol):
 def total_effect(
     voice: nn.Module, feature: nn.Module, unit: Tensor, progress: Callable[[int], object] = lambda done: None
 ) -> Tensor:
-    """Mean squared change of a feature when one parameter alone is drawn anew.
+    """Mean squared change of a feature when one parameter alone is drawn anew, ``(P,)`` float64.
 
     Jansen's estimator of the total effect (Jansen, "Analysis of variance designs for model output", Computer
     Physics Communications 117, 1999), without its division by twice the variance, so that it is in the feature's
@@ -75,9 +75,6 @@ def total_effect(
         feature: of the audio, real.
         unit: presets ``(N, P)``, at least two; the new values of a parameter are those of the other presets.
         progress: called with the number of parameters done.
-
-    Returns:
-        ``(P,)`` float64.
 
     Raises:
         ValueError: if there are fewer than two presets.
@@ -216,9 +213,6 @@ def compute_metric(
         keep: how many single matrices to keep, from the first preset on.
         resume_from: file of an unfinished computation; written as it goes on, and read first if it is there.
         progress: called with the number of presets done.
-
-    Returns:
-        The metric.
 
     Raises:
         UserError: if a Jacobian is not finite.

@@ -166,9 +166,6 @@ def resolve_config(overlay: Overlay | Path | None, flags: Mapping[str, Any], sou
         flags: settings by name; None where a flag was not given. ``then`` is a mapping of such.
         source: where the flags come from, for messages.
 
-    Returns:
-        The settings, checked.
-
     Raises:
         UserError: if the file cannot be read, or a setting is unknown or out of range.
     """

@@ -37,7 +37,7 @@ def kl_factor(schedule: str, epoch: float, warmup: float) -> float:
 def learning_rate_factor(
     schedule: str, epoch: float, epochs: int, drop_after: int, drop_every: int, drop_factor: float
 ) -> float:
-    """Factor of the learning rate.
+    """Factor of the learning rate, between 0 and 1.
 
     Args:
         schedule: ``constant``, ``drop`` or ``cosine``, which falls from 1 to 0 over all epochs.
@@ -46,9 +46,6 @@ def learning_rate_factor(
         drop_after: with ``drop``, epochs at the full rate.
         drop_every: with ``drop``, then it is multiplied by `drop_factor` once per so many epochs.
         drop_factor: with ``drop``, see above.
-
-    Returns:
-        Between 0 and 1.
     """
     if schedule == "cosine":
         return 0.5 + 0.5 * math.cos(math.pi * min(1.0, epoch / epochs))

@@ -159,7 +159,7 @@ VOICE_63 = _voice_63()
 
 
 def heard_as_pitch(parameters: ParameterSpace) -> list[str]:
-    """The columns that reach the sound through the oscillators' phases alone.
+    """Names of the columns, in order, that reach the sound through the oscillators' phases alone.
 
     They are the pitch of the keyboard, tuning, depth and initial phase of the oscillators, the routes to pitch, and
     whatever belongs to a source of the modulation matrix from which no route to an amplitude is open. For them the
@@ -168,9 +168,6 @@ def heard_as_pitch(parameters: ParameterSpace) -> list[str]:
 
     Args:
         parameters: of torchsynth's Voice. A route is open if it is a column or fixed at another value than 0.
-
-    Returns:
-        Names, in the order of the columns.
     """
     open_routes = {name for name in parameters.names if name.startswith("mod_matrix.")}
     open_routes |= {name for name, value in parameters.fixed.items() if name.startswith("mod_matrix.") and value != 0}

@@ -170,9 +170,6 @@ def train_encoder(
         resume: go on with a training that was stopped; without, one that is there is replaced.
         progress: called with presets done and a few words.
 
-    Returns:
-        What it is worth.
-
     Raises:
         UserError: for fewer presets than a batch, an unwritable directory, or a training with other settings.
         Interrupted: after Ctrl-C, the checkpoint written.
