@@ -176,10 +176,7 @@ _OVER_FRAMES = (
     Descriptor("crest", "dB", "largest over mean power of a bin", 0.0),
     Descriptor("slope", "dB/octave", "straight line through the level over log frequency, octaves counting alike", 0.0),
     Descriptor(
-        "decrease",
-        "",
-        "mean slope of the magnitude from the lowest bin, over its sum: below 0 for a low tone",
-        0.0,
+        "decrease", "", "mean slope of the magnitude from the lowest bin, over its sum: below 0 for a low tone", 0.0
     ),
     Descriptor("flux", "", "1 minus the correlation of magnitudes with the frame before, 0 to 1", 0.0),
     Descriptor("zero_crossings", "Hz", "changes of sign in a second", 0.0),
@@ -190,12 +187,7 @@ _OF_THE_SOUND = (
     Descriptor("log_attack_time", "log10 s", "time from 10 % to 90 % of the envelope's maximum", math.log10(STEP)),
     Descriptor("temporal_centroid", "s", "centre of the envelope over time", 0.0),
     Descriptor("effective_duration", "s", "time for which the envelope is above 40 % of its maximum", 0.0),
-    Descriptor(
-        "modulation",
-        "",
-        "depth of the strongest modulation of the envelope from 4 to 20 Hz",
-        0.0,
-    ),
+    Descriptor("modulation", "", "depth of the strongest modulation of the envelope from 4 to 20 Hz", 0.0),
     Descriptor("rms", "dB", "RMS level of the whole sound, a full-scale sine reads -3", FLOOR),
     Descriptor("aperiodicity", "", "noise's share of the power, median over frames: noisiness, 0 to 1", 1.0),
     Descriptor("pitched", "", "share of loud frames that are periodic, 0 to 1", 0.0),
@@ -422,9 +414,7 @@ PRESET_DESCRIPTORS: dict[str, Descriptor] = {
         Descriptor("glide", "semitones", "pitch at the end over pitch at the start, none where not pitched"),
         Descriptor("vibrato", "semitones", "depth of a regular movement of pitch, peak to trough, none where none"),
         Descriptor(
-            "tremolo",
-            "dB",
-            "depth of a regular movement of level at 4 to 20 Hz, peak to trough, none where none",
+            "tremolo", "dB", "depth of a regular movement of level at 4 to 20 Hz, peak to trough, none where none"
         ),
         Descriptor("sweep", "octaves", "brightness at the end over brightness at the start"),
     )

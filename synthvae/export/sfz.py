@@ -98,11 +98,7 @@ def has_instrument(path: Path, source: str) -> bool:
 
 
 def _text(groups: Sequence[str], articulations: Sequence[Articulation], keys: tuple[int, int], stamp: Stamp) -> str:
-    lines = [
-        "// The Voice has no velocity: it sets the level alone.",
-        "<global>",
-        "amp_veltrack=100",
-    ]
+    lines = ["// The Voice has no velocity: it sets the level alone.", "<global>", "amp_veltrack=100"]
     if len(articulations) > 1:
         switches = switch_keys(len(articulations), *keys)
         lengths = [

@@ -89,11 +89,7 @@ LOSSES: dict[str, LossSpec] = {
     for spec in (
         LossSpec("scl", "|| |S| - |S^| ||_F / || |S| ||_F", _ARIK, _OWN_SCL, function=spectral.convergence),
         LossSpec(
-            "logsl",
-            "|| log(|S| + eps) - log(|S^| + eps) ||_1",
-            _ARIK,
-            _AURALOSS,
-            function=spectral.log_magnitude,
+            "logsl", "|| log(|S| + eps) - log(|S^| + eps) ||_1", _ARIK, _AURALOSS, function=spectral.log_magnitude
         ),
         LossSpec("lmsl", "|| |S| - |S^| ||_1", _ARIK, _AURALOSS, function=spectral.linear_magnitude),
         LossSpec("sclp", "|| S - S^ ||_F / || S ||_F", _KORKMAZ, _OWN_PHASE, function=spectral.convergence, phase=True),

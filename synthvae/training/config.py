@@ -84,10 +84,7 @@ class TrainConfig(Settings):
         choices=METRICS,
     )
     metric_limited: bool = setting(
-        True,
-        "Limit each slope to the parameter's total effect (`synthvae.synths.sensitivity`).",
-        LOSS,
-        flag=False,
+        True, "Limit each slope to the parameter's total effect (`synthvae.synths.sensitivity`).", LOSS, flag=False
     )
     damping: float = setting(0.0, "Damping of pnp's metric, in dB².", LOSS, least=0)
     parameter_weight: float = setting(1.0, "Weight of the parameter error.", LOSS, least=0, flag=False)

@@ -96,11 +96,7 @@ def torchsynth_modules(config: SynthConfig) -> dict[str, SynthModule]:
         ("vco_2", m.SquareSawVCO, {}),
         ("noise", m.Noise, {"seed": 13}),
         ("vca", m.VCA, {}),
-        (
-            "mixer",
-            m.AudioMixer,
-            {"n_input": 3, "curves": [1.0, 1.0, 0.025], "names": ["vco_1", "vco_2", "noise"]},
-        ),
+        ("mixer", m.AudioMixer, {"n_input": 3, "curves": [1.0, 1.0, 0.025], "names": ["vco_1", "vco_2", "noise"]}),
     ]
     modules = {name: kind(config, device=torch.device("cpu"), **options) for name, kind, options in kinds}
     nebula = json.loads((resources.files("torchsynth") / "nebulae" / "voice" / f"{NEBULA}.json").read_text())
@@ -122,13 +118,7 @@ def _read_parameters() -> dict[str, Parameter]:
             if r.name == "mod_depth":
                 unit = "Hz" if module.startswith("lfo") else "semitones"
             found[name] = Parameter(
-                name,
-                float(r.minimum),
-                float(r.maximum),
-                float(r.curve),
-                bool(r.symmetric),
-                unit,
-                r.description or "",
+                name, float(r.minimum), float(r.maximum), float(r.curve), bool(r.symmetric), unit, r.description or ""
             )
     return found
 
@@ -139,13 +129,7 @@ _ALL = _read_parameters()
 VOICE_78 = ParameterSpace(tuple(_ALL.values()))
 
 #: The five routes of Korkmaz (2025), table 4.1: the only entries of the modulation matrix among the 63 parameters.
-ROUTES_63 = (
-    "adsr_1->vco_1_pitch",
-    "adsr_2->vco_2_pitch",
-    "lfo_1->vco_1_amp",
-    "lfo_2->vco_2_amp",
-    "adsr_1->noise_amp",
-)
+ROUTES_63 = ("adsr_1->vco_1_pitch", "adsr_2->vco_2_pitch", "lfo_1->vco_1_amp", "lfo_2->vco_2_amp", "adsr_1->noise_amp")
 
 
 def _voice_63() -> ParameterSpace:

@@ -35,12 +35,7 @@ Values = Mapping[str, Tensor]
 
 
 def render(
-    values: Values,
-    noise: Tensor,
-    control_size: int,
-    sample_rate: float,
-    control_rate: float,
-    hold_phases: bool = False,
+    values: Values, noise: Tensor, control_size: int, sample_rate: float, control_rate: float, hold_phases: bool = False
 ) -> Tensor:
     """Render presets to audio ``(B, T)`` in [-1, 1].
 
@@ -58,12 +53,7 @@ def render(
     phase_1, phase_2 = (phase.detach() for phase in phases) if hold_phases else phases
     vco_1, vco_2 = torch.cos(phase_1), _square_saw(values, phase_2)
     signals = torch.stack(
-        [
-            vco_1 * upsampled["vco_1_amp"],
-            vco_2 * upsampled["vco_2_amp"],
-            noise * upsampled["noise_amp"],
-        ],
-        dim=1,
+        [vco_1 * upsampled["vco_1_amp"], vco_2 * upsampled["vco_2_amp"], noise * upsampled["noise_amp"]], dim=1
     )
     levels = torch.stack([values[f"mixer.{name}"] for name in ("vco_1", "vco_2", "noise")], dim=2)
     return _normalise_if_clipping(_mix(levels, signals).squeeze(1))
@@ -73,14 +63,7 @@ def control_signals(values: Values, size: int, rate: float) -> dict[str, Tensor]
     """Envelopes, LFOs and the modulation matrix: the five modulation signals ``(B, C)`` by target name."""
     envelope = {
         name: _adsr(values, name, size, rate)
-        for name in (
-            "lfo_1_rate_adsr",
-            "lfo_2_rate_adsr",
-            "lfo_1_amp_adsr",
-            "lfo_2_amp_adsr",
-            "adsr_1",
-            "adsr_2",
-        )
+        for name in ("lfo_1_rate_adsr", "lfo_2_rate_adsr", "lfo_1_amp_adsr", "lfo_2_amp_adsr", "adsr_1", "adsr_2")
     }
     lfo_1 = _lfo(values, "lfo_1", envelope["lfo_1_rate_adsr"], rate) * envelope["lfo_1_amp_adsr"]
     lfo_2 = _lfo(values, "lfo_2", envelope["lfo_2_rate_adsr"], rate) * envelope["lfo_2_amp_adsr"]

@@ -68,11 +68,7 @@ class PresetTask(Task[TrainConfig]):
     changeable = Task.changeable | {"data"}
 
     def __init__(
-        self,
-        settings: TrainConfig,
-        dataset: Dataset,
-        voice: nn.Module | None,
-        preparation: Preparation | None = None,
+        self, settings: TrainConfig, dataset: Dataset, voice: nn.Module | None, preparation: Preparation | None = None
     ) -> None:
         """Check settings against each other.
 
