@@ -13,16 +13,20 @@ PYTHON_NEWEST ?= python3.13
 LOWEST_VENV ?= .venv-lowest
 NEWEST_VENV ?= .venv-newest
 
+# Empty where Node.js is not installed.
+NPM := $(shell command -v npm 2>/dev/null)
+
 DATASET := datasets/demo.json
 RUN := experiments/runs/demo
 REPORT := analysis/demo
 
-.PHONY: demo test test-browser test-fad test-lowest test-newest lint clean help
+.PHONY: demo test test-browser test-fad test-lowest test-newest lint types clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo   a dataset, a model trained through the Voice, a report and eight new sounds"
 	@echo "make test   every test but those of the lines below, the linters and the types"
+	@echo "make types  tsc --checkJs over the page's JavaScript; make test runs it where Node.js is installed"
 	@echo "make test-fad  VGGish and PANNs beside frechet-audio-distance, CLAP, EnCodec, in $(FAD_VENV), on drawn weights"
 	@echo "make test-browser  the report and the map in headless Chromium"
 	@echo "make test-lowest  the main job on Python 3.11 with the lowest versions allowed, in $(LOWEST_VENV)"
@@ -52,10 +56,19 @@ demo: $(VENV)/installed
 	@echo "report: $(abspath $(REPORT)/report.html)"
 	@echo "sounds: $(abspath $(REPORT)/sounds)"
 
-lint: $(VENV)/installed-dev
+lint: $(VENV)/installed-dev types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+node_modules/installed: package.json
+	@npm install --silent --no-package-lock --no-audit --no-fund \
+	  || { echo "error: 'npm install' could not fetch the package typescript that package.json names"; exit 2; }
+	@touch $@
+
+# The page runs as it is written and needs no build, so that a machine without Node.js has this check left out, not failed.
+types: $(if $(NPM),node_modules/installed)
+	$(if $(NPM),node_modules/.bin/tsc,@echo "skipped: the types of the page's JavaScript need Node.js (Debian: apt install nodejs npm)")
 
 test: lint
 	$(BIN)/python -m pytest -n 2 -m "not browser" --cov --cov-report=term:skip-covered

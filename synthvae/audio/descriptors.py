@@ -69,20 +69,11 @@ def change(values: Array) -> float:
 
 
 def wavering(values: Array, seconds: float, shallowest: float, band: tuple[float, float]) -> float | None:
-    """Depth of a periodic modulation.
+    """Depth of a periodic modulation of values ``(F,)``, the median prominence, peak to trough, or None.
 
     The peaks that stand out by at least `shallowest` (their prominence, as `scipy.signal.find_peaks` has it) have to
-    be three or more and evenly spaced. A decay or a glide, however steep, has no such peaks, which a spectrum of the
-    values could not tell.
-
-    Args:
-        values: ``(F,)``.
-        seconds: between two values.
-        shallowest: depth from which there is one, in the unit of the values.
-        band: lowest and highest rate in Hz.
-
-    Returns:
-        The median prominence, peak to trough; None where there is no modulation.
+    be three or more and evenly spaced, at a rate within `band`, in Hz. A decay or a glide, however steep, has no such
+    peaks, which a spectrum of the values could not tell.
     """
     peaks, found = find_peaks(values, prominence=shallowest)
     if len(peaks) < FEWEST_PEAKS:
@@ -106,13 +97,7 @@ def pitch_track(frequencies: Array) -> Array:
 
 
 def level_track(power: Array, seconds: float, depth: float) -> Array:
-    """Mean squares ``(E,)`` as a smooth level in dB, nothing lower than `depth` dB below the highest.
-
-    Args:
-        power: mean squares of a sound that is not silent.
-        seconds: between two of them.
-        depth: in dB.
-    """
+    """Mean squares ``(E,)`` as a smooth level in dB, nothing lower than `depth` dB below the highest."""
     count = max(1, round(SMOOTH / seconds))
     for _ in range(2):
         padded = np.pad(power, (count // 2, count - 1 - count // 2), "edge")
@@ -191,10 +176,7 @@ _OVER_FRAMES = (
     Descriptor("crest", "dB", "largest over mean power of a bin", 0.0),
     Descriptor("slope", "dB/octave", "straight line through the level over log frequency, octaves counting alike", 0.0),
     Descriptor(
-        "decrease",
-        "",
-        "mean slope of the magnitude from the lowest bin, over its sum: below 0 for a low tone",
-        0.0,
+        "decrease", "", "mean slope of the magnitude from the lowest bin, over its sum: below 0 for a low tone", 0.0
     ),
     Descriptor("flux", "", "1 minus the correlation of magnitudes with the frame before, 0 to 1", 0.0),
     Descriptor("zero_crossings", "Hz", "changes of sign in a second", 0.0),
@@ -205,12 +187,7 @@ _OF_THE_SOUND = (
     Descriptor("log_attack_time", "log10 s", "time from 10 % to 90 % of the envelope's maximum", math.log10(STEP)),
     Descriptor("temporal_centroid", "s", "centre of the envelope over time", 0.0),
     Descriptor("effective_duration", "s", "time for which the envelope is above 40 % of its maximum", 0.0),
-    Descriptor(
-        "modulation",
-        "",
-        "depth of the strongest modulation of the envelope from 4 to 20 Hz",
-        0.0,
-    ),
+    Descriptor("modulation", "", "depth of the strongest modulation of the envelope from 4 to 20 Hz", 0.0),
     Descriptor("rms", "dB", "RMS level of the whole sound, a full-scale sine reads -3", FLOOR),
     Descriptor("aperiodicity", "", "noise's share of the power, median over frames: noisiness, 0 to 1", 1.0),
     Descriptor("pitched", "", "share of loud frames that are periodic, 0 to 1", 0.0),
@@ -437,9 +414,7 @@ PRESET_DESCRIPTORS: dict[str, Descriptor] = {
         Descriptor("glide", "semitones", "pitch at the end over pitch at the start, none where not pitched"),
         Descriptor("vibrato", "semitones", "depth of a regular movement of pitch, peak to trough, none where none"),
         Descriptor(
-            "tremolo",
-            "dB",
-            "depth of a regular movement of level at 4 to 20 Hz, peak to trough, none where none",
+            "tremolo", "dB", "depth of a regular movement of level at 4 to 20 Hz, peak to trough, none where none"
         ),
         Descriptor("sweep", "octaves", "brightness at the end over brightness at the start"),
     )
@@ -474,12 +449,7 @@ class Measures:
 
 
 def measure(sounds: Tensor, sample_rate: int) -> list[Measures]:
-    """Measure a few sounds; each one's values are a function of it alone.
-
-    Args:
-        sounds: ``(N, T)``, finite, full scale is 1.
-        sample_rate: in Hz.
-    """
+    """Measure a few sounds ``(N, T)``, finite, full scale 1; each one's values are a function of it alone."""
     pitch = track_pitch(sounds, sample_rate)
     table = describe(sounds, sample_rate, pitch)
     return [_measure(sound, sample_rate, pitch, row, table[row]) for row, sound in enumerate(sounds)]

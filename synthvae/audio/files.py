@@ -75,11 +75,7 @@ class Stamp:
 
 
 def quantise(audio: NDArray[np.floating], sample_format: str) -> NDArray[np.generic]:
-    """Samples as a file holds them.
-
-    Args:
-        audio: ``(T,)``, full scale is 1.
-        sample_format: ``float``, ``int16`` or ``int24``.
+    """Samples ``(T,)``, full scale 1, as a file of the format holds them.
 
     Returns:
         ``(T,)`` float32; or int32 with whole steps of 2^-15 or 2^-23, rounded to the nearest, without dither, so that
@@ -94,18 +90,7 @@ def quantise(audio: NDArray[np.floating], sample_format: str) -> NDArray[np.gene
 def sampler_wav_bytes(
     samples: NDArray[np.generic], sample_rate: int, sample_format: str, stamp: Stamp, sampler: SamplerData | None = None
 ) -> bytes:
-    """A mono WAV file.
-
-    Args:
-        samples: from `quantise`.
-        sample_rate: in Hz.
-        sample_format: that they were quantised to.
-        stamp: title and source.
-        sampler: for a ``smpl`` chunk.
-
-    Returns:
-        The file's bytes, the same for the same arguments.
-    """
+    """A mono WAV file of samples from `quantise`; the same bytes for the same arguments."""
     entries = ((b"INAM", stamp.title), (b"ISFT", "synthvae"), (b"ICMT", stamp.comment(samples)))
     information = b"INFO" + b"".join(chunk(key, text.encode() + b"\0") for key, text in entries)
     chunks = [(b"smpl", _sampler_chunk(sampler, sample_rate))] if sampler else []
@@ -192,15 +177,7 @@ def check_sample_format(sample_format: str) -> None:
 
 
 def wav_bytes(audio: NDArray[np.floating], sample_rate: int, sample_format: str = "float") -> bytes:
-    """A mono WAV file.
-
-    Args:
-        audio: ``(T,)`` in [-1, 1].
-        sample_rate: Hz.
-        sample_format: ``float`` (32 bit) or ``int16``.
-
-    Returns:
-        The file's bytes, the same for the same samples.
+    """A mono WAV file of ``(T,)`` in [-1, 1], as ``float`` (32 bit) or ``int16``; the same bytes for the same samples.
 
     Raises:
         UserError: for an unknown sample format.

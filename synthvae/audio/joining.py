@@ -24,18 +24,10 @@ LONGEST_GAP = 60.0
 
 
 def joined(sounds: Floats, sample_rate: int, gap: float = 0.0) -> Floats:
-    """Sounds one after the other.
+    """Sounds ``(S, T)`` one after the other, ``(T',)``.
 
     Where they overlap the one fades out linearly while the other fades in, so that no sum is louder than the louder
-    of the two.
-
-    Args:
-        sounds: ``(S, T)``.
-        sample_rate: in Hz.
-        gap: seconds of silence between two; below 0 they overlap by so much, by half a sound at most.
-
-    Returns:
-        ``(T',)``.
+    of the two. `gap` is the silence between two in seconds; below 0 they overlap by so much, by half a sound at most.
     """
     count, length = sounds.shape
     step = max(length + round(gap * sample_rate), length - length // 2)
@@ -55,14 +47,7 @@ def joined(sounds: Floats, sample_rate: int, gap: float = 0.0) -> Floats:
 def write_joined(
     path: Path, audio: NDArray[np.float32], sample_rate: int, gap: float = 0.1, sample_format: str = "float"
 ) -> None:
-    """Write sounds one after the other into one WAV file, to listen to.
-
-    Args:
-        path: the file.
-        audio: ``(N, T)``.
-        sample_rate: Hz.
-        gap: seconds of silence between two.
-        sample_format: ``float`` or ``int16``.
+    """Write sounds ``(N, T)`` one after the other into one WAV file, with `gap` seconds of silence between two.
 
     Raises:
         UserError: if `path` cannot be written, the format is unknown, or the gap is negative or longer than a minute.

@@ -22,13 +22,12 @@ def midi_number(hz: float) -> float:
 
 
 def note_name(hz: float) -> tuple[str, float]:
-    """The nearest note of equal temperament at A4 = 440 Hz, and how far above it a frequency lies.
+    """The nearest note of equal temperament at A4 = 440 Hz, and how far above it a frequency lies, -50 to 50 cents.
 
-    Args:
-        hz: the frequency.
-
-    Returns:
-        The name, middle C being C4, and the distance in cents, from -50 to 50.
+    Example:
+        >>> name, cents = note_name(445.0)
+        >>> name, round(cents, 2)
+        ('A4', 19.56)
 
     Raises:
         ValueError: if `hz` is not positive and finite.
@@ -39,7 +38,12 @@ def note_name(hz: float) -> tuple[str, float]:
 
 
 def parse_note(text: str) -> int | None:
-    """The MIDI number of a note as `note_name` writes it, or with a flat: ``A4``, ``c#3``, ``Bb2``; None for others."""
+    """The MIDI number of a note as `note_name` writes it, or with a flat: ``A4``, ``c#3``, ``Bb2``; None for others.
+
+    Example:
+        >>> parse_note("Bb2")
+        46
+    """
     match = re.fullmatch(r"([A-Ga-g])([#♯b♭]?)(-?\d{1,2})", text.strip())
     if not match:
         return None

@@ -59,7 +59,7 @@ _HALVES = 2  # d is known at this many places per sample
 _MARGIN = 32  # samples faded at both ends of a frame, where interpolation would ring
 _LONG_ENOUGH = 128  # samples: a lag measured to a tenth of a sample, the worst, is good to 1.4 cents
 _ROUNDING = 1e-5  # of the energy of a frame: more than single precision leaves of a difference that should be zero
-_FRAMES = 64  # at a time: an array of their differences is 750 kB and stays in the cache
+FRAMES = 64  # at a time: an array of their differences is 750 kB and stays in the cache
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def track_pitch(audio: NDArray[np.floating] | Tensor, sample_rate: int) -> Pitch
         # Single precision is good to 0.1 cents, and half the work.
         centred = (sound - sound.mean()).float()
         padded = torch.nn.functional.pad(centred, (0, max(0, length - len(centred))))
-        parts = [_analyse(frames, longest) for frames in padded.unfold(0, length, step).split(_FRAMES)]
+        parts = [_analyse(frames, longest) for frames in padded.unfold(0, length, step).split(FRAMES)]
         return [torch.cat(values).double() for values in zip(*parts, strict=True)]
 
     rows = zip(*on_threads(analyse, sounds), strict=True)
@@ -155,14 +155,7 @@ def track_pitch(audio: NDArray[np.floating] | Tensor, sample_rate: int) -> Pitch
 
 
 def f0_error_cents(target: Pitch, reconstruction: Pitch) -> Measured:
-    """Error of the fundamental frequency of each reconstruction, in cents.
-
-    Args:
-        target: of N sounds.
-        reconstruction: of as many.
-
-    Returns:
-        Absolute differences in cents, 1200 to the octave; defined where both are pitched.
+    """Absolute errors of N fundamental frequencies in cents, 1200 to the octave; defined where both sounds are pitched.
 
     Raises:
         ValueError: if they are not equally many.
@@ -176,30 +169,19 @@ def f0_error_cents(target: Pitch, reconstruction: Pitch) -> Measured:
 
 
 def loud_frames(power: Tensor) -> Tensor:
-    """Mask of the audible frames of a sound: above -80 dB, and within 40 dB of the loudest.
+    """Mask of a sound's audible frames: above -80 dB, and within 40 dB of the loudest.
 
-    Args:
-        power: mean squares ``(N, F)``.
-
-    Returns:
-        ``(N, F)``, bool; all False for a silent sound.
+    Mean squares ``(N, F)`` to bool ``(N, F)``, all False for a silent sound.
     """
     return (power > QUIET) & (power >= RANGE * power.amax(1, keepdim=True))
 
 
 def check_sounds(audio: NDArray[np.floating] | Tensor, name: str) -> Tensor:
-    """Return sounds as a tensor, or say what is wrong with them.
-
-    Args:
-        audio: shape (N, T).
-        name: what they are, for messages.
-
-    Returns:
-        ``(N, T)``, float32 or float64, on the CPU and without gradient.
+    """Sounds ``(N, T)`` as a tensor, float32 or float64, on the CPU and without gradient.
 
     Raises:
         ValueError: if `audio` is not two-dimensional or not floating point.
-        UserError: if it is empty or not finite.
+        UserError: if it is empty or not finite; calls it `name`.
     """
     tensor = torch.as_tensor(audio).detach().cpu()
     if tensor.ndim != 2:

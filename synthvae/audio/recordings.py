@@ -52,15 +52,9 @@ class Recording(NamedTuple):
 
 
 def read_recording(file: Path | BinaryIO, longest: float = READ_AT_MOST, name: str | None = None) -> Recording:
-    """Read a recording.
+    """Read one channel (`mix_down`) of a recording from a path, or an open file that can be sought.
 
-    Args:
-        file: a path, or an open file that can be sought.
-        longest: seconds; a longer recording is refused before it is read.
-        name: what to call the file in a message; by default its path.
-
-    Returns:
-        One channel of it, see `mix_down`.
+    One of more than `longest` seconds is refused before it is read; messages call it `name`, by default its path.
 
     Raises:
         UserError: if the file is missing or no audio, lasts longer than `longest`, has more samples than fit a gigabyte

@@ -17,12 +17,11 @@ QUALITY = "HQ"
 
 
 def resample(audio: NDArray[Float], from_rate: int, to_rate: int) -> NDArray[Float]:
-    """Change the sample rate, with a linear-phase low-pass against aliasing.
+    """Change the sample rate of ``(T,)`` or ``(B, T)``, with a linear-phase low-pass against aliasing.
 
-    Args:
-        audio: shape (T,) or (B, T), float32 or float64.
-        from_rate: in Hz.
-        to_rate: in Hz.
+    Example:
+        >>> resample(np.zeros((2, 44100)), 44100, 16000).shape
+        (2, 16000)
 
     Returns:
         Shape (..., ceil(T to_rate / from_rate)) of the same type; the audio itself where the rates are equal.

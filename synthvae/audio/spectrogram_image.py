@@ -17,18 +17,10 @@ RANGE, FAINT = 70.0, 6.0
 
 
 def spectrogram_png(audio: NDArray[np.floating], sample_rate: int, width: int = 96, height: int = 64) -> bytes:
-    """A log-mel spectrogram, low notes at the bottom, bright where loud, relative to its loudest point.
+    """A PNG of the log-mel spectrogram of ``(T,)``, low notes at the bottom, bright where loud, black for silence.
 
-    Of a quiet sound there are fewer decibels than `RANGE` above the floor, and the floor is always dark.
-
-    Args:
-        audio: ``(T,)``, full scale is 1.
-        sample_rate: in Hz.
-        width: in pixels.
-        height: in pixels.
-
-    Returns:
-        A PNG; black for silence.
+    Loud is relative to the loudest point. Of a quiet sound there are fewer decibels than `RANGE` above the floor, and
+    the floor is always dark.
     """
     from matplotlib import colormaps
     from PIL import Image

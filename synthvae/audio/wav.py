@@ -21,16 +21,9 @@ _PCM, _FLOAT = 1, 3
 def riff_wave(
     samples: NDArray[np.generic], sample_rate: int, bits: int, chunks: Iterable[tuple[bytes, bytes]] = ()
 ) -> bytes:
-    """A mono WAV file.
+    """A mono WAV file of ``(T,)``, floats of 32 bits or whole steps of 16 or 24; the same bytes for the same arguments.
 
-    Args:
-        samples: ``(T,)``, floats of which the file holds 32 bits, or whole steps.
-        sample_rate: in Hz.
-        bits: of a whole step: 16, or 24; 32 for floats.
-        chunks: name and content of what follows the samples.
-
-    Returns:
-        The file's bytes, the same for the same arguments.
+    `chunks` are name and content of what follows the samples.
     """
     width, fact = bits // 8, b""
     form = struct.pack("<HHIIHH", _PCM, 1, sample_rate, sample_rate * width, width, bits)

@@ -55,11 +55,7 @@ class Analysed(NamedTuple):
 
 
 def analyse(presets: list[Preset]) -> list[Analysed]:
-    """Render presets and measure their sounds.
-
-    Args:
-        presets: all with the same settings.
-    """
+    """Render presets, all with the same settings, and measure their sounds."""
     settings = presets[0].settings
     audio = torch.from_numpy(render_rows(np.stack([_all_values(preset) for preset in presets]), bank_space(), settings))
     analysed = []
@@ -73,16 +69,10 @@ def analyse(presets: list[Preset]) -> list[Analysed]:
 
 
 def embed(sound: Recording) -> Array:
-    """Embedding of a sound by `synthvae.metrics.embeddings.logmel.logmel_embedding` of its log-mel.
+    """Embedding of a sound ``(64,)`` by `synthvae.metrics.embeddings.logmel.logmel_embedding` of its log-mel, in dB.
 
     The sound is taken at 44.1 kHz, without the silence before and after it, at one level, and without what lies 50 dB
     below its loudest point: a recording, whatever its gain, its pauses and its noise, lies where the sound itself lies.
-
-    Args:
-        sound: any; a silent one too.
-
-    Returns:
-        ``(64,)``, dB.
 
     Raises:
         UserError: if the sound has no sample, or one that is not finite.

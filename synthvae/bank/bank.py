@@ -36,10 +36,15 @@ class Bank:
     """A preset bank in an SQLite file, safe under several threads and several processes at once.
 
     Example:
-        >>> bank = Bank(Path("bank.sqlite"))  # doctest: +SKIP
-        >>> bank.add(read_preset(Path("pluck.json")), tags=["keeper"])  # doctest: +SKIP
-        Added(id=1, name='bright pluck, A3', new=True)
-        >>> bank.search("pluck", ranges={"pitch": (200, 500)}, tags=["keeper"])  # doctest: +SKIP
+        >>> import tempfile
+        >>> from synthvae import VOICE_63
+        >>> from synthvae.synths.settings import RenderSettings
+        >>> bank = Bank(Path(tempfile.mkdtemp()) / "bank.sqlite")
+        >>> preset = Preset(VOICE_63, VOICE_63.denormalise(np.full(63, 0.5)), RenderSettings(seconds=0.5))
+        >>> bank.add(preset, name="middle of everything", tags=["keeper"])
+        Added(id=1, name='middle of everything', new=True)
+        >>> [entry.name for entry in bank.search("middle", ranges={"pitch": (200, 500)}, tags=["keeper"])]
+        ['middle of everything']
 
     Args:
         path: the file.
@@ -83,14 +88,7 @@ class Bank:
     ) -> list[Added]:
         """Add presets, at most 16 at a time: those that are done stay if the rest is stopped.
 
-        Args:
-            presets: as for `add`; a name is the preset's own or measured.
-            tags: of each preset.
-            progress: called with the number of presets done.
-            sources: what to call each in a message.
-
-        Returns:
-            What became of each.
+        `progress` is called with the number of presets done; `sources` are what to call each in a message.
 
         Raises:
             UserError: as `add`, for any of them, before anything is added.
@@ -219,33 +217,11 @@ class Bank:
 
     # -- changing ------------------------------------------------------------------------------------
 
-    def tag(self, which: int | str, *tags: str) -> Entry:
-        """Add tags to a preset.
-
-        Returns:
-            The preset as it is now.
+    def retag(self, which: int | str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Entry:
+        """Add and remove tags in one transaction, missing ones ignored, and return the preset as it is now.
 
         Raises:
             UserError: as `get`, or for a tag that is not a single word.
-        """
-        return self.retag(which, add=tags)
-
-    def untag(self, which: int | str, *tags: str) -> Entry:
-        """Remove tags from a preset; missing ones are ignored.
-
-        Returns:
-            The preset as it is now.
-
-        Raises:
-            UserError: as `tag`.
-        """
-        return self.retag(which, remove=tags)
-
-    def retag(self, which: int | str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Entry:
-        """Add and remove tags in one transaction.
-
-        Raises:
-            UserError: as `tag`.
         """
         more, fewer = checked_tags(add), checked_tags(remove)
         with self._database.write() as connection:
@@ -257,10 +233,7 @@ class Bank:
             return read_entries(connection, [number])[0]
 
     def rename(self, which: int | str, new: str) -> Entry:
-        """Rename a preset.
-
-        Returns:
-            The preset as it is now.
+        """Rename a preset, and return it as it is now.
 
         Raises:
             UserError: as `get`, or if the name is empty or not one line.
@@ -272,10 +245,7 @@ class Bank:
             return read_entries(connection, [number])[0]
 
     def remove(self, *which: int | str) -> tuple[Entry, ...]:
-        """Remove presets; none if one of them is missing.
-
-        Returns:
-            What they were.
+        """Remove presets, and return what they were; none is removed if one of them is missing.
 
         Raises:
             UserError: as `get`.
@@ -289,14 +259,7 @@ class Bank:
     # -- exchange ------------------------------------------------------------------------------------
 
     def export_json(self, path: Path, which: Iterable[int | str] | None = None) -> int:
-        """Write presets with their names, tags and descriptors to one JSON file.
-
-        Args:
-            path: the file; one that is there is replaced.
-            which: numbers or names; all by default.
-
-        Returns:
-            How many.
+        """Write presets, all by default, with their names, tags and descriptors to a JSON file; returns how many.
 
         Raises:
             UserError: as `get`, or if `path` cannot be written.
@@ -308,14 +271,7 @@ class Bank:
     def import_json(self, path: Path, progress: Callable[[int, int], object] = lambda done, of: None) -> list[Added]:
         """Add the presets of a file that `export_json` wrote; doing it twice changes nothing.
 
-        They are rendered and measured again; names and tags are the file's.
-
-        Args:
-            path: the file.
-            progress: called with the numbers of presets done and in all.
-
-        Returns:
-            What became of each; of one whose values are in the bank already, name and tags stay what they are there.
+        They are rendered and measured again; names and tags are the file's, of what is in the bank the bank's.
 
         Raises:
             UserError: if the file is not one, or a preset in it is not whole; then nothing is added.
@@ -326,11 +282,7 @@ class Bank:
         return self.add_all(presets, tags, lambda done: progress(done, len(found)), sources)
 
     def list(self, limit: int | None = None) -> tuple[Entry, ...]:
-        """Presets in the order of their numbers.
-
-        Args:
-            limit: most presets.
-        """
+        """Presets in the order of their numbers, the first `limit` of them."""
         return self.search(limit=limit)
 
 

@@ -61,7 +61,7 @@ class Entry:
         return Preset(space, human, self.settings, self.origin, self.name, self.descriptors)
 
     @classmethod
-    def from_row(cls, row: sqlite3.Row | tuple[Any, ...], tags: Iterable[str], distance: float | None = None) -> Entry:
+    def from_row(cls, row: sqlite3.Row | tuple[Any, ...], tags: Iterable[str]) -> Entry:
         """An entry from the `COLUMNS` of a row and the tags beside it."""
         number, digest, name, values, descriptors, rate, seconds, control_rate, origin, added = row
         return cls(
@@ -74,7 +74,6 @@ class Entry:
             json.loads(origin),
             added,
             json.loads(values),
-            distance,
         )
 
     def to_dict(self) -> dict[str, Any]:

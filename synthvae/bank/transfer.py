@@ -65,16 +65,7 @@ def file_names(entries: Sequence[Entry]) -> list[str]:
 def write_files(
     directory: Path, entries: Sequence[Entry], overwrite: bool, progress: Callable[[int], object] = lambda done: None
 ) -> list[Path]:
-    """Write each preset as a JSON file with its name and descriptors, and its sound as WAV beside it.
-
-    Args:
-        directory: where to.
-        entries: the presets.
-        overwrite: whether files that are there may be replaced.
-        progress: called with the number of presets done.
-
-    Returns:
-        The WAV files.
+    """Write each preset as a JSON file with its name and descriptors, and its sound as WAV, which are returned.
 
     Raises:
         UserError: if one is there, before anything is written, or `directory` cannot be written to.

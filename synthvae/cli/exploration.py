@@ -84,7 +84,7 @@ def morph(
     from synthvae.audio.files import check_sample_format
     from synthvae.audio.joining import check_gap
     from synthvae.data.names import numbered
-    from synthvae.exploration.latent_files import units
+    from synthvae.data.preset import units
 
     check_sample_format(sample_format)
     check_gap(gap)
@@ -142,7 +142,7 @@ def vary(
     from synthvae import exploration
     from synthvae.audio.files import check_sample_format
     from synthvae.data.names import numbered
-    from synthvae.exploration.latent_files import units
+    from synthvae.data.preset import units
 
     check_sample_format(sample_format)
     kept = [name.strip() for name in keep.split(",")] if keep.strip() else []
@@ -195,7 +195,7 @@ def blend(
 
     from synthvae import exploration
     from synthvae.audio.files import check_sample_format
-    from synthvae.exploration.latent_files import units
+    from synthvae.data.preset import units
     from synthvae.metrics.logmel_distance import LogMelDistance, pairwise
 
     check_sample_format(sample_format)

@@ -19,15 +19,10 @@ MOST_DIGITS = 18
 
 
 def require_finite(array: NDArray[np.generic], name: str, entry: str = "preset") -> None:
-    """Refuse NaN and infinity.
-
-    Args:
-        array: real numbers of any shape, one entry along the first axis.
-        name: what the array is, for the message.
-        entry: what an entry is, for the message.
+    """Refuse NaN and infinity in real numbers of any shape, one entry along the first axis.
 
     Raises:
-        UserError: naming the first entry with a bad value.
+        UserError: naming the array and the first entry with a bad value.
     """
     rows = max(1, _BLOCK // max(1, array[:1].size))
     for start in range(0, len(array), rows):
@@ -45,15 +40,7 @@ def require_finite(array: NDArray[np.generic], name: str, entry: str = "preset")
 
 
 def finite_values(values: ArrayLike, name: str, entry: str = "preset") -> NDArray[np.float64]:
-    """Return `values` as float64 of shape (N,), or say what is wrong with them.
-
-    Args:
-        values: at least one real number.
-        name: what the numbers are, for the message.
-        entry: what a number belongs to, for the message.
-
-    Returns:
-        Shape (N,), float64.
+    """Return `values` as float64 of shape (N,), or say what is wrong with them by their name.
 
     Raises:
         ValueError: if `values` is not one-dimensional or not real.
@@ -69,15 +56,7 @@ def finite_values(values: ArrayLike, name: str, entry: str = "preset") -> NDArra
 
 
 def finite_matrix(rows: ArrayLike, name: str, entry: str = "preset") -> NDArray[np.float64]:
-    """Return `rows` as float64 of shape (N, D), or say what is wrong with them.
-
-    Args:
-        rows: at least one row and one column.
-        name: what the rows are, for the message.
-        entry: what a row belongs to, for the message.
-
-    Returns:
-        Shape (N, D), float64.
+    """Return `rows` as float64 of shape (N, D), or say what is wrong with them by their name.
 
     Raises:
         ValueError: if `rows` is not two-dimensional or not real.

@@ -6,6 +6,7 @@ Python between them, two threads take longer than one. So each thread takes a pa
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import queue
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 import torch
 
 from synthvae.core.errors import UserError
+from synthvae.core.memory import keep_freed_memory
 
 __all__ = ["Stopped", "on_threads", "report", "run_tasks", "stop_requested", "usual_jobs"]
 
@@ -36,14 +38,9 @@ Task = TypeVar("Task")
 
 
 def on_threads(function: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
-    """Apply a function to parts on as many threads as PyTorch uses.
+    """Apply a function to independent parts, on as many threads as PyTorch uses, and yield results in their order.
 
-    Args:
-        function: of one part, independent of the others; may itself call this, and is then on one thread.
-        parts: of what is to be done.
-
-    Yields:
-        What the function gives, in the order of the parts.
+    The function may itself call this, and is then on one thread.
 
     Raises:
         BaseException: what the function raises for the first part that fails; what has not begun is left.
@@ -83,8 +80,6 @@ _channel = _Channel()
 
 def usual_jobs() -> int:
     """One process per core, up to `MOST_JOBS`; a single one where a GPU does the work."""
-    import torch
-
     return 1 if torch.cuda.is_available() else min(os.cpu_count() or 1, MOST_JOBS)
 
 
@@ -147,32 +142,23 @@ def run_tasks(
                         ) from None
                     on_done(task)
                 time.sleep(POLL_SECONDS)
-        except KeyboardInterrupt:
+        except BaseException as error:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
-            raise Stopped("stopped") from None
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
+            if isinstance(error, KeyboardInterrupt):
+                raise Stopped("stopped") from None
             raise
     return failed
 
 
 def _drain(messages: Any, on_message: Callable[[str, int], object]) -> None:  # noqa: ANN401
-    while True:
-        try:
-            name, done = messages.get_nowait()
-        except queue.Empty:
-            return
-        on_message(name, done)
+    with contextlib.suppress(queue.Empty):
+        while True:
+            on_message(*messages.get_nowait())
 
 
 def _begin(threads: int, messages: Any, stop: Any) -> None:  # noqa: ANN401
     """Set a worker up: its share of the cores, and no Ctrl-C but the one that `stop_requested` passes on."""
-    import torch
-
-    from synthvae.core.memory import keep_freed_memory
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setsid"):
         os.setsid()

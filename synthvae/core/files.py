@@ -21,14 +21,11 @@ __all__ = ["atomic_open", "atomic_write", "ensure_directory", "load_tensors", "s
 
 
 def ensure_directory(path: Path, argument: str = "out") -> Path:
-    """Make `path` a writable directory, or say why it cannot be one.
+    """Make `path` a writable directory and return it, or say why it cannot be one.
 
     Args:
         path: the directory; parents are made too.
         argument: that chose it.
-
-    Returns:
-        `path` itself.
 
     Raises:
         UserError: if it cannot be made or written to.
@@ -44,13 +41,7 @@ def ensure_directory(path: Path, argument: str = "out") -> Path:
 
 @contextlib.contextmanager
 def atomic_open(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` that takes its name only when the block ends without an error.
-
-    Args:
-        path: where the finished file shall be.
-
-    Yields:
-        A binary file to write to.
+    """Open a temporary binary file beside `path` that takes its name only when the block ends without an error.
 
     Raises:
         UserError: if the directory cannot be written to.
@@ -78,11 +69,7 @@ def atomic_open(path: Path) -> Iterator[BinaryIO]:
 
 
 def atomic_write(path: Path, content: bytes | str) -> None:
-    """Write `content` to `path` whole, or not at all.
-
-    Args:
-        path: the file; its directory is made where missing.
-        content: bytes, or text that is written as UTF-8.
+    """Write bytes, or text as UTF-8, to `path` whole or not at all; its directory is made where missing.
 
     Raises:
         UserError: if the directory cannot be written to.

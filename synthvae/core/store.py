@@ -39,11 +39,7 @@ class Store:
     """
 
     def __init__(self, directory: Path | None) -> None:
-        """Open the folder; it is made when something is kept.
-
-        Args:
-            directory: where; None keeps nothing.
-        """
+        """Open the folder, which is made when something is kept; None keeps nothing."""
         self.directory = directory
 
     def has(self, name: str, inputs: Sequence[object]) -> bool:
@@ -51,12 +47,7 @@ class Store:
         return self.directory is not None and self._path(self.directory, name, inputs).exists()
 
     def find(self, kind: type[Result], name: str, inputs: Sequence[object]) -> Result | None:
-        """A result from its file; None if there is no file, it is damaged, or it has other fields than the dataclass.
-
-        Args:
-            kind: its dataclass.
-            name: as for `get`.
-            inputs: as for `get`.
+        """A result from its file; None if there is no file, it is damaged, or it has other fields than `kind`.
 
         Raises:
             TypeError: if a field of the dataclass has a type that no file can be read as.
@@ -80,7 +71,7 @@ class Store:
 
         Raises:
             UserError: if the folder cannot be written to.
-            TypeError: if the result could not be read back: a value or a field's type is not one that is stored.
+            TypeError: if the result could not be read back.
         """
         if (found := self.find(kind, name, inputs)) is not None:
             return found
@@ -170,48 +161,44 @@ def _without_aliases(kind: Any) -> Any:  # noqa: ANN401
     return _without_aliases(alias.__value__[tuple(given[name] for name in free)] if free else alias.__value__)
 
 
+@dataclasses.dataclass(eq=False)
 class Step(Generic[Result]):
     """One thing that is measured.
 
     Attributes:
+        agenda: to which it belongs.
+        kind: the dataclass that comes out.
+        name: of what is computed, with the version of how.
         label: what it is, for people.
+        inputs: everything the result depends on (`Store.get`).
         seconds: how long it takes on two cores, roughly.
+        compute: makes it; is given a function to tell what is being done.
     """
 
-    def __init__(
-        self, agenda: Agenda, kind: type[Result], name: str, label: str, inputs: Sequence[object], seconds: float,
-        compute: Callable[[Callable[[str], object]], Result],
-    ) -> None:  # fmt: skip
-        """Describe it; nothing is computed.
-
-        Args:
-            agenda: to which it belongs.
-            kind: the dataclass that comes out.
-            name: of what is computed, with the version of how.
-            label: see above.
-            inputs: everything the result depends on (`Store.get`).
-            seconds: see above.
-            compute: makes it; is given a function to tell what is being done.
-        """
-        self.label, self.seconds = label, seconds
-        self._agenda, self._kind, self._name, self._inputs, self._compute = agenda, kind, name, inputs, compute
-        self._result: Result | None = None
+    agenda: Agenda
+    kind: type[Result]
+    name: str
+    label: str
+    inputs: Sequence[object]
+    seconds: float
+    compute: Callable[[Callable[[str], object]], Result]
+    _result: Result | None = None
 
     @property
     def kept(self) -> bool:
         """Whether it needs no computation."""
-        return self._result is not None or self._agenda.store.has(self._name, self._inputs)
+        return self._result is not None or self.agenda.store.has(self.name, self.inputs)
 
     @property
     def result(self) -> Result:
         """The result, computed if missing."""
         if self._result is None:
-            tell, kept = self._agenda.tell, self.kept
+            tell, kept = self.agenda.tell, self.kept
             tell(self.label)
-            self._result = self._agenda.store.get(
-                self._kind, self._name, self._inputs, lambda: self._compute(lambda what: tell(f"{self.label}: {what}"))
+            self._result = self.agenda.store.get(
+                self.kind, self.name, self.inputs, lambda: self.compute(lambda what: tell(f"{self.label}: {what}"))
             )
-            self._agenda.finish(self, 0.0 if kept else self.seconds)
+            self.agenda.finish(self, 0.0 if kept else self.seconds)
         return self._result
 
 
@@ -225,11 +212,7 @@ class Agenda:
     """
 
     def __init__(self, store: Store) -> None:
-        """Begin with no step.
-
-        Args:
-            store: where results are kept.
-        """
+        """Begin with no step; results are kept in `store`."""
         self.store = store
         self.steps: list[Step[Any]] = []
         self.progress: Progress = lambda seconds, what: None

@@ -27,10 +27,7 @@ _Team = Callable[[Callable[[], None], int], None]
 def over_rows(size: int, work: Callable[[int, int], None], at_once: int) -> None:
     """Call ``work(low, high)`` for all of `size` rows, on as many threads as PyTorch uses, this one included.
 
-    Args:
-        size: number of rows.
-        work: takes rows low to high; it should let go of the interpreter's lock.
-        at_once: most rows of one call, if there are several threads.
+    `work` should let go of the interpreter's lock; with several threads it is given at most `at_once` rows.
 
     Raises:
         BaseException: what `work` raised first on any thread.

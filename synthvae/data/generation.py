@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,13 @@ from synthvae.data.presets import SPLITS, DatasetHeader, write_dataset
 from synthvae.data.sampling import SYNTH1B1_WIDTH, synth1b1_unit, uniform_unit
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.registry import DEFAULT
-from synthvae.synths.rendering import CHUNK, Progress
 from synthvae.synths.settings import RenderSettings
 
 __all__ = ["SOURCES", "draw_presets", "generate_dataset", "parse_splits"]
+
+#: Presets drawn at a time.
+CHUNK = 8192
+Progress = Callable[[int], object]
 
 #: Distributions of presets: uniform in torchsynth's unit cube, uniform in human units (seconds, hertz, ...), or the
 #: parameter sets of synth1B1.
@@ -69,7 +72,7 @@ def generate_dataset(
     settings: RenderSettings | None = None,
     progress: Progress = lambda done: None,
 ) -> DatasetHeader:
-    """Draw presets and write them as a dataset.
+    """Draw presets, write them as a dataset, and return its header.
 
     Args:
         path: the file.
@@ -80,9 +83,6 @@ def generate_dataset(
         splits: see `parse_splits`.
         settings: how the presets are meant to be rendered.
         progress: called with the number of presets done.
-
-    Returns:
-        The header that was written.
 
     Raises:
         UserError: for a size below 3, a seed outside its range, an unknown source, splits that do not fit, settings
@@ -112,7 +112,7 @@ def generate_dataset(
 
 
 def draw_presets(parameters: ParameterSpace, source: str, seed: int, first: int, count: int) -> NDArray[np.float64]:
-    """Draw presets ``first`` to ``first + count - 1`` of a source, as a dataset holds them.
+    """Presets ``first`` to ``first + count - 1`` of a source, ``(count, P)`` in human units, as a dataset holds them.
 
     Args:
         parameters: the columns.
@@ -120,9 +120,6 @@ def draw_presets(parameters: ParameterSpace, source: str, seed: int, first: int,
         seed: of the draw; synth1B1 has none.
         first: number of the first preset.
         count: how many.
-
-    Returns:
-        ``(count, P)`` in human units.
     """
     low, high = (np.array([getattr(p, bound) for p in parameters]) for bound in ("minimum", "maximum"))
     if source == "synth1b1":

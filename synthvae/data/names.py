@@ -17,16 +17,14 @@ LONGEST_SLUG = 80
 
 
 def slug(name: str) -> str:
-    """A name as a file name without ending: ``bright noisy pluck, C#3`` becomes ``bright-noisy-pluck_Cs3``.
+    """A name as a file name without ending, of 1 to 80 characters.
 
     Only letters and digits of ASCII and single ``-`` and ``_`` remain, so that it is one word in any shell and a file
     in any file system; a comma becomes ``_``, a sharp ``s``. Different names can have the same slug.
 
-    Args:
-        name: any text.
-
-    Returns:
-        At most 80 characters, at least one.
+    Example:
+        >>> slug("bright noisy pluck, C#3")
+        'bright-noisy-pluck_Cs3'
     """
     plain = unicodedata.normalize("NFKD", re.sub(r"(?<=[A-G])[#♯](?=-?\d)", "s", name.replace(",", "_")))
     words = re.sub(r"[^A-Za-z0-9_]+", "-", plain.encode("ascii", "ignore").decode())
@@ -34,29 +32,21 @@ def slug(name: str) -> str:
 
 
 def numbered(stem: str, count: int, digits: int = 3) -> list[str]:
-    """File names whose alphabetical order is that of their numbers: ``step_000``, ``step_001``...
+    """File names of at least so many digits, whose alphabetical order is that of their numbers.
 
-    Args:
-        stem: what they begin with.
-        count: how many.
-        digits: at least so many; more where the largest number has more.
+    Example:
+        >>> numbered("step", 2)
+        ['step_000', 'step_001']
     """
     width = max(digits, len(str(count - 1)))
-    return [f"{stem}_{number:0{width}d}" for number in range(count)]
+    return [f"{stem}_{i:0{width}d}" for i in range(count)]
 
 
 def earlier_files(directory: Path, stems: Iterable[str]) -> dict[str, list[Path]]:
-    """Presets that were written to a directory under a stem and another name, or none.
+    """JSON files of presets by the stem under which they were written to a directory, and under another name or none.
 
     A file counts only if it is a preset and its name is what was given to it: ``STEM.json``, or ``STEM_SLUG.json`` with
     the slug of the preset's own name. One that somebody has renamed does not.
-
-    Args:
-        directory: where they are.
-        stems: what their names begin with.
-
-    Returns:
-        The JSON files by stem; stems without any are left out.
     """
     wanted, found = set(stems), dict[str, list[Path]]()
     for path in sorted(directory.glob("*.json")):

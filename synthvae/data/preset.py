@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from synthvae.core.errors import UserError, shown
 from synthvae.core.files import atomic_write
@@ -31,6 +33,7 @@ __all__ = [
     "read_presets",
     "render_preset",
     "round_significant",
+    "units",
     "with_values",
     "write_preset",
 ]
@@ -41,16 +44,10 @@ _SCALES = np.array([float(f"1e{k}") for k in range(0, 301)])
 
 
 def round_significant(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Round to nine significant digits, alike on every machine.
+    """Round to nine significant digits, alike on every machine; magnitudes below 1e-290 are returned as they are.
 
     The decade is found by comparing with a table and the rounding is one multiplication and one division, all
     of which IEEE 754 fixes to the bit; a logarithm would be at the mercy of the mathematics library.
-
-    Args:
-        values: any shape, finite.
-
-    Returns:
-        The same shape; magnitudes below 1e-290 are returned as they are.
     """
     decade = np.searchsorted(_POWERS, np.abs(values), side="right") - 324
     shift = DIGITS - 1 - decade
@@ -94,6 +91,11 @@ class Preset:
         return self.parameters.normalise(self.human)
 
 
+def units(presets: Sequence[Preset]) -> Tensor:
+    """Unit parameters ``(N, P)`` float32 of presets."""
+    return torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))
+
+
 def write_preset(path: Path, preset: Preset) -> None:
     """Write `preset_json` to a file.
 
@@ -104,11 +106,7 @@ def write_preset(path: Path, preset: Preset) -> None:
 
 
 def preset_json(preset: Preset, path: Path) -> str:
-    """A preset as JSON, the fixed parameters included, so that any tool can use it alone.
-
-    Args:
-        preset: what is written.
-        path: of the file, for messages.
+    """A preset as JSON for the file `path`, the fixed parameters included, so that any tool can use it alone.
 
     Raises:
         UserError: if a value is not finite, or the name is not one line.
@@ -133,15 +131,9 @@ def preset_json(preset: Preset, path: Path) -> str:
 
 
 def read_preset(path: Path, parameters: ParameterSpace | None = None) -> Preset:
-    """Read a preset into a given set of parameters.
+    """Read a preset into a given set of parameters, by default all that its synth has, and check every value.
 
-    Args:
-        path: the file.
-        parameters: the columns wanted; a preset with other routes open is refused by name. By default all that its
-            synth has.
-
-    Returns:
-        The preset, every value checked.
+    A preset with other routes open than `parameters` has is refused by name.
 
     Raises:
         UserError: if the file is missing, cut short, not a preset, or a value is missing, unknown or wrong.
@@ -239,13 +231,7 @@ def render_preset(preset: Preset) -> NDArray[np.float32]:
 
 
 def with_values(preset: Preset, values: Mapping[str, float] | None = None, seconds: float | None = None) -> Preset:
-    """The preset with other values.
-
-    Args:
-        preset: what is changed.
-        values: human values by name.
-        seconds: length of its sound, or what two control points last if that is more; its own where None.
-    """
+    """The preset with other human values by name, and another length, at least that of two control points."""
     human = preset.human.copy()
     for name, value in (values or {}).items():
         human[preset.parameters.index(name)] = value

@@ -93,12 +93,7 @@ class Dataset:
 
 
 def write_dataset(path: Path, header: DatasetHeader, chunks: Iterable[NDArray[np.float64]]) -> None:
-    """Write a dataset, streaming; the file appears only when it is whole.
-
-    Args:
-        path: where to.
-        header: everything but the values.
-        chunks: arrays ``(n, P)`` in human units that together are the presets in order.
+    """Write a dataset, streaming chunks ``(n, P)`` in human units; the file appears only when it is whole.
 
     Raises:
         UserError: if `path` cannot be written, or a value is not finite or outside its range.
@@ -140,13 +135,7 @@ def is_dataset(path: Path) -> bool:
 
 
 def read_dataset(path: Path) -> Dataset:
-    """Read and check a dataset.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The dataset; every value is known to be a number within its parameter's range.
+    """Read a dataset and check that every value is a number within its parameter's range.
 
     Raises:
         UserError: if the file is missing, cut short, of another format, version or synthesizer, or if a field

@@ -15,17 +15,15 @@ WORDS_PER_STEP = 4
 
 
 def uniform_unit(seed: int, first: int, count: int, width: int) -> NDArray[np.float64]:
-    """Draw presets ``first`` to ``first + count - 1`` uniformly from the unit cube.
+    """Draw presets ``first`` to ``first + count - 1`` of a seed uniformly from the unit cube of `width` parameters.
 
     The counter of a Philox generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) is
     set to where preset `first` begins, so any shard can be made alone and every size is a prefix of a larger
     one. NumPy guarantees the stream of raw words, and the arithmetic on them is exact.
 
-    Args:
-        seed: of the dataset.
-        first: number of the first preset.
-        count: how many.
-        width: parameters per preset.
+    Example:
+        >>> bool((uniform_unit(7, 0, 10, 63)[4:6] == uniform_unit(7, 4, 2, 63)).all())
+        True
 
     Returns:
         ``(count, width)`` multiples of 2^-24 in [0, 1), which float32 holds exactly.
@@ -42,13 +40,8 @@ def synth1b1_unit(first: int, count: int, names: tuple[str, ...]) -> NDArray[np.
     torchsynth reseeds its generator with the number of the sound and assigns the draws to its parameters in
     the alphabetical order of their registered names (``AbstractSynth.randomize``; Turian et al., DAFx 2021).
 
-    Args:
-        first: number of the first sound.
-        count: how many.
-        names: the 78 parameter names in the order of the columns wanted.
-
     Returns:
-        ``(count, 78)`` values in [0, 1).
+        ``(count, 78)`` values in [0, 1), in the order of `names`.
 
     Raises:
         ValueError: if `names` are not 78.

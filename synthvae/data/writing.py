@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from synthvae.audio.files import check_sample_format, wav_bytes, write_wav
+from synthvae.audio.files import check_sample_format, write_wav
 from synthvae.core.checks import is_number
 from synthvae.core.errors import UserError, shown
-from synthvae.core.files import atomic_write, ensure_directory
+from synthvae.core.files import ensure_directory
 from synthvae.data.names import earlier_files, slug
-from synthvae.data.preset import Preset, write_preset
+from synthvae.data.preset import Preset, units, write_preset
 from synthvae.synths.rendering import HasVoice, render_all
 
 if TYPE_CHECKING:
@@ -30,15 +29,12 @@ Naming = Callable[[Tensor, int], Sequence[tuple[str, Mapping[str, float | None]]
 
 
 def parse_indices(text: str, size: int, source: str) -> list[int]:
-    """Turn ``3,17,20-25`` into numbers.
+    """Turn ``3,17,20-25`` into numbers, in the order given, each once.
 
     Args:
         text: numbers and ranges, comma-separated.
         size: number of presets there are.
         source: file name for messages.
-
-    Returns:
-        The numbers, in the order given, each once.
 
     Raises:
         UserError: if a part is no number or range, a range is backwards, or there is no such preset.
@@ -73,7 +69,7 @@ def write_sounds(
     progress: Progress = lambda done: None,
     naming: Naming | None = None,
 ) -> list[Path]:
-    """Write each preset as ``NAME.json`` and its sound as ``NAME.wav``.
+    """Write each preset as ``NAME.json`` and its sound as ``NAME.wav``; returns the latter.
 
     With `naming` the presets get what it measures as their names and descriptors, and the files are called
     ``NAME_bright-pluck_A3``; they then replace those that an earlier call left under another measured name.
@@ -87,16 +83,12 @@ def write_sounds(
         progress: called with the number of sounds done.
         naming: names sounds; without it presets keep the names and descriptors they have.
 
-    Returns:
-        The WAV files.
-
     Raises:
         UserError: if the directory cannot be written to.
     """
-    unit = torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))
     earlier = earlier_files(directory, names) if naming else {}
     paths: list[Path] = []
-    for audio in render_all(voice, unit, 64):
+    for audio in render_all(voice, units(presets), 64):
         first = len(paths)
         measured = naming(audio, presets[first].settings.sample_rate) if naming else ()
         for number, row in enumerate(audio.numpy()):
@@ -115,9 +107,6 @@ def write_sounds(
             progress(len(paths))
     return paths
 
-
-#: Seconds in which a sound that is cut off fades, so that what follows does not click.
-FADE = 0.005
 
 Progress = Callable[[int], object]
 
@@ -169,9 +158,6 @@ def write_presets(
         sample_format: ``float`` or ``int16``.
         progress: called with the number of sounds done.
 
-    Returns:
-        What was written.
-
     Raises:
         UserError: for an unknown format or an unwritable directory.
     """
@@ -187,15 +173,12 @@ def write_presets(
         Preset(run.parameters, row, run.settings, {"run": run.path.name, **origin})
         for row, origin in zip(human, origins, strict=True)
     ]
-    exact = torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))
-    audio = np.concatenate([part.numpy() for part in render_all(run.voice, exact, 64)])
+    audio = np.concatenate([part.numpy() for part in render_all(run.voice, units(presets), 64)])
     named = name_sounds(audio, run.settings.sample_rate, progress)
     paths = []
     for name, preset, sound, label in zip(names, presets, audio, named, strict=True):
-        described = Preset(
-            preset.parameters, preset.human, preset.settings, preset.origin, label.name, label.descriptors
-        )
+        described = replace(preset, name=label.name, descriptors=label.descriptors)
         write_preset(directory / f"{name}.json", described)
         paths.append(directory / f"{name}.wav")
-        atomic_write(paths[-1], wav_bytes(sound, run.settings.sample_rate, sample_format))
+        write_wav(paths[-1], sound, run.settings.sample_rate, sample_format)
     return Written(paths, named, audio)

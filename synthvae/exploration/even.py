@@ -43,16 +43,13 @@ def unevenness(chords: NDArray[np.float64]) -> float:
 def choose_stops(
     distance: NDArray[np.float64], position: NDArray[np.float64], steps: int, required: Sequence[int]
 ) -> NDArray[np.intp]:
-    """Choose the points of a path with the most equal distances.
+    """Choose the points of a path, ``(S,)`` rising numbers, with the most equal distances.
 
     Args:
         distance: ``(M, M)`` between all points of the path, in its order.
         position: ``(M,)`` rising, how far along the path each point lies.
         steps: S, at least the number of required points and at most M.
         required: points that are stops in any case, rising, the first and the last among them.
-
-    Returns:
-        ``(S,)`` rising numbers of points.
 
     Raises:
         ValueError: if there are more required points than steps, or more steps than points.

@@ -10,7 +10,7 @@ energy has equal steps (Cauchy-Schwarz). It is the discrete geodesic of the pull
 Workshops 2018). Its gradient by pitch is right within cents only and a step of gradient
 descent gets nowhere; Gauss-Newton with the Voice's Jacobian measures every parameter by what it does to the sound. The
 residuals are differences of neighbours, so J^T J of the whole path is block tridiagonal, and small: 63 (K - 1) squared.
-Levenberg and Marquardt's damping, diagonal scaling, active faces of the cube.
+The step is `synthvae.core.gauss_newton`'s, scaled by the diagonal, with the active faces of the cube held.
 
 The energy has many minima; descent finds the one near where it starts.
 """
@@ -23,6 +23,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from synthvae.core.gauss_newton import damped_step
 from synthvae.exploration.paths import within
 from synthvae.metrics.logmel_distance import LogMelDistance
 from synthvae.synths.base import Synth
@@ -55,17 +56,9 @@ class Geodesic(NamedTuple):
 def shorten(
     voice: Synth, metric: LogMelDistance, nodes: Tensor, circular: Tensor, progress: Callable[[], object] = lambda: None
 ) -> Geodesic:
-    """Move the inner nodes of a path so that its energy falls.
+    """Move the inner nodes of a path ``(K + 1, P)`` in the cube so that its energy falls; never a path of more energy.
 
-    Args:
-        voice: has ``jacobian``.
-        metric: between its sounds.
-        nodes: ``(K + 1, P)`` in the cube.
-        circular: ``(P,)``, which parameters are angles.
-        progress: called after every iteration.
-
-    Returns:
-        The path; never one of more energy.
+    `circular` ``(P,)`` says which parameters are angles; `progress` is called after every iteration.
     """
     spectra = metric.spectrograms(nodes)
     energy = before = _energy(spectra)
@@ -74,15 +67,12 @@ def shorten(
         matrix, gradient = _normal_equations(voice, metric, nodes, spectra)
         # On a face of the cube, pushed against it: that parameter is done.
         held = ((nodes[1:-1] <= 0.0) & (gradient > 0.0)) | ((nodes[1:-1] >= 1.0) & (gradient < 0.0))
-        free = (~held | circular).flatten()
-        matrix, downhill = matrix[free][:, free], -gradient.flatten()[free].double()
-        scale = matrix.diagonal() + 1e-9 * matrix.diagonal().max() + 1e-12
+        free, slope = (~held | circular).flatten(), gradient.flatten().double()
+        scale = matrix.diagonal() + 1e-9 * matrix.diagonal()[free].max() + 1e-12
         gained = 0.0
         while gained <= 0.0 and damping <= MOST_DAMPING:
-            step = torch.zeros(free.shape, dtype=torch.float64)
-            step[free] = torch.linalg.solve(matrix + damping * torch.diag(scale), downhill)
-            move = step.view(inner, -1).float().clamp(-LONGEST_STEP, LONGEST_STEP)
-            moved = torch.cat((nodes[:1], within(nodes[1:-1] + move, circular), nodes[-1:]))
+            step = damped_step(matrix, slope, damping * scale, free, LONGEST_STEP)
+            moved = torch.cat((nodes[:1], within(nodes[1:-1] + step.view(inner, -1), circular), nodes[-1:]))
             moved_spectra = metric.spectrograms(moved)
             gained = energy - _energy(moved_spectra)
             damping *= 0.1 if gained > 0.0 else 10.0

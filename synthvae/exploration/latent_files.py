@@ -17,7 +17,7 @@ from synthvae.core.checks import is_number
 from synthvae.core.errors import UserError, shown
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import dump_json, load_json
-from synthvae.data.preset import LATENTS_FORMAT, Preset, read_preset
+from synthvae.data.preset import LATENTS_FORMAT, Preset, read_preset, units
 from synthvae.data.presets import Dataset, is_dataset, read_dataset
 from synthvae.data.writing import write_sounds
 from synthvae.naming import name_sounds
@@ -35,7 +35,6 @@ __all__ = [
     "find_presets",
     "find_run",
     "read_latents",
-    "units",
     "write_latents",
 ]
 
@@ -65,38 +64,24 @@ class Latents(NamedTuple):
 
 
 def write_latents(path: Path, run: Run, names: Sequence[str], presets: Sequence[Preset]) -> None:
-    """Encode presets and write their latents as JSON.
-
-    Args:
-        path: the file.
-        run: the model.
-        names: what to call the presets.
-        presets: as many presets with the run's parameters.
+    """Encode presets that have the run's parameters, and write their latents under their names as JSON.
 
     Raises:
         UserError: if `path` cannot be written or a latent is not finite.
     """
-    unit = torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))
     document = {
         "format": LATENTS_FORMAT,
         "version": VERSION,
         "run": run.path.name,
         "parameter_hash": run.parameters.hash,
         "names": list(names),
-        "latents": run.encode(unit).tolist(),
+        "latents": run.encode(units(presets)).tolist(),
     }
     atomic_write(path, dump_json(document, path) + "\n")
 
 
 def read_latents(path: Path, run: Run) -> Latents:
-    """Read latents: what `write_latents` wrote, a plain JSON array of rows, or CSV without a header.
-
-    Args:
-        path: the file; CSV where its name ends so, in small letters or capitals.
-        run: the model that shall decode them.
-
-    Returns:
-        Points and, from `write_latents`, their names.
+    """Read latents: what `write_latents` wrote, a plain JSON array of rows, or CSV, by its ending, without a header.
 
     Raises:
         UserError: if the file cannot be read, belongs to a run with other parameters, or a row does not hold D
@@ -177,19 +162,9 @@ def decode_to_files(
     sample_format: str = "float",
     progress: Callable[[int], object] = lambda done: None,
 ) -> list[Path]:
-    """Decode latents and write preset and sound of each, named after its descriptors (`synthvae.naming`).
+    """Decode latents ``(N, D)``, write preset and sound of each, named after its descriptors, and return the WAV files.
 
-    Args:
-        run: the model.
-        latents: ``(N, D)``.
-        names: N beginnings of file names.
-        directory: where to.
-        origins: N times where a latent came from, kept in its preset.
-        sample_format: ``float`` or ``int16``.
-        progress: called with the number of sounds done.
-
-    Returns:
-        The WAV files.
+    `names` begin those of the files; `origins` say where each latent came from, which is kept in its preset.
 
     Raises:
         UserError: for an unknown format or an unwritable directory.
@@ -268,16 +243,13 @@ def find_dataset(given: Path | None = None, usual: Path = DATASET) -> tuple[Path
 def find_presets(
     run: Run, texts: Sequence[str], data: Path | None = None, arguments: Sequence[str] | str = "presets"
 ) -> list[Preset]:
-    """Presets by their numbers in a dataset, or by their files.
+    """Presets by their numbers in a dataset, or by their files, in order.
 
     Args:
         run: the model they shall fit.
         texts: numbers, or paths of presets' JSON files.
         data: the dataset; the run's own where None.
         arguments: that the texts were given to.
-
-    Returns:
-        The presets, in order.
 
     Raises:
         UserError: if there is no such preset, it has other parameters, or the run's dataset has been replaced.
@@ -312,8 +284,3 @@ def find_presets(
 def find_preset(run: Run, text: str, data: Path | None = None, argument: str = "preset") -> Tensor:
     """Unit parameters ``(P,)`` of one preset; see `find_presets`."""
     return units(find_presets(run, [text], data, argument))[0]
-
-
-def units(presets: Sequence[Preset]) -> Tensor:
-    """Unit parameters ``(N, P)`` float32 of presets."""
-    return torch.from_numpy(np.stack([preset.unit for preset in presets]).astype(np.float32))

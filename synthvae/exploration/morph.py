@@ -108,11 +108,6 @@ def morph(
     distances from stop to stop are equal (`synthvae.exploration.even`), and the path is sampled more finely where it
     moves too fast to choose.
 
-    Example:
-        >>> walk = morph(run, dataset.unit[[12, 88]], steps=9)  # doctest: +SKIP
-        >>> walk.unevenness <= 1.5  # doctest: +SKIP
-        True
-
     Args:
         run: the model.
         unit: N presets ``(N, P)``, at least two.
@@ -124,9 +119,6 @@ def morph(
             falls on them.
         extrapolate: how far to go on beyond both ends, as a share of the way between two presets, 0 to 1.
         progress: called with the share of the work that is done.
-
-    Returns:
-        The walk.
 
     Raises:
         UserError: for an unknown way, too few or too many steps, fewer than two presets, or values that are no unit
@@ -155,11 +147,6 @@ def morph(
 
 def check_presets(run: Run, unit: Tensor, least: int) -> None:
     """Refuse what is not a batch of a run's presets.
-
-    Args:
-        run: the model.
-        unit: presets.
-        least: how many there have to be.
 
     Raises:
         UserError: if the shape is not ``(N, P)`` with N at least `least`, or a value is outside 0 to 1 or not finite.
@@ -311,7 +298,7 @@ def _merge(first: _PathPoints, second: _PathPoints) -> _PathPoints:
 
 
 def blend(run: Run, unit: Tensor, weights: Tensor) -> Tensor:
-    """Add and subtract presets.
+    """Add and subtract presets: unit parameters ``(P,)``.
 
     With z the latents of the presets and r what the autoencoder leaves out of them,
 
@@ -324,9 +311,6 @@ def blend(run: Run, unit: Tensor, weights: Tensor) -> Tensor:
         run: the model.
         unit: presets ``(N, P)``.
         weights: ``(N,)``, of any sign.
-
-    Returns:
-        Unit parameters ``(P,)``.
 
     Raises:
         UserError: if there are not as many weights as presets, one is not finite or beyond 10, all are 0, or a preset

@@ -38,12 +38,7 @@ class LatentPath:
     """Straight lines through the latent space; see the module."""
 
     def __init__(self, run: Run, unit: Tensor) -> None:
-        """Encode the presets.
-
-        Args:
-            run: the model.
-            unit: presets ``(N, P)``, at least two.
-        """
+        """Encode presets ``(N, P)``, at least two."""
         self.run, self.circular = run, angles(run.parameters)
         self.points = run.encode(unit)
         self.residuals = unwrapped(residual(run, unit, self.points), self.circular)
@@ -62,13 +57,7 @@ class ParameterPath:
     """Straight lines through the cube of unit parameters, between any nodes."""
 
     def __init__(self, run: Run, unit: Tensor, at: Tensor | None = None) -> None:
-        """Take the nodes.
-
-        Args:
-            run: the model, for the latents of what lies on the path.
-            unit: nodes ``(N, P)``, at least two.
-            at: their positions ``(N,)``, rising; evenly from 0 to 1 by default.
-        """
+        """Take nodes ``(N, P)``, at least two, and their rising positions, evenly from 0 to 1 by default."""
         self.run, self.circular, self.at = run, angles(run.parameters), at
         self.nodes = unwrapped(unit, self.circular)
 

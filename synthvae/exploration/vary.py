@@ -99,9 +99,6 @@ def vary(
         keep: groups (of the synth's `SynthKind`) or parameters that keep the preset's values to the bit.
         seed: of the draws.
 
-    Returns:
-        The neighbours.
-
     Raises:
         UserError: for an amount or a count out of range, an unknown name to keep, a preset that is none, or where what
             is fixed leaves no audible change.

@@ -11,8 +11,8 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,12 +49,7 @@ _NOTE = re.compile(r", [A-G]#?-?\d+$")
 
 
 def described(presets: Sequence[Preset], progress: Callable[[int], object] = lambda done: None) -> list[Preset]:
-    """Presets with a name and descriptors: their own where they have them, else measured (`synthvae.naming`).
-
-    Args:
-        presets: any.
-        progress: called with the number of presets done.
-    """
+    """Presets with a name and descriptors: their own where they have them, else measured (`synthvae.naming`)."""
     found = []
     for preset in presets:
         if not (preset.name and preset.descriptors):
@@ -105,9 +100,11 @@ def write_folder(folder: Path, files: Mapping[str, bytes], is_ours: Callable[[Pa
         UserError: if it cannot be written.
     """
     ensure_directory(folder.parent)
-    stage = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
+    stage = (
+        folder.parent / f".{folder.name}.{secrets.token_hex(4)}.part"
+    )  # not mkdtemp's, which only the owner can read
     try:
-        stage.chmod(folder.parent.stat().st_mode & 0o777)  # mkdtemp makes folders that only the owner can read
+        stage.mkdir()
         for name, content in files.items():
             atomic_write(stage / name, content)
         if folder.exists():

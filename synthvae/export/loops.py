@@ -9,6 +9,8 @@ What does not repeat is noise. It is kept out of the comparison (the caller rend
 crossfaded: the last samples before the end become those before the start, so that the jump back is between neighbours.
 Gains keep the power whatever the two have in common (M. Fink, M. Holters and U. Zölzer, "Signal-matched
 power-complementary cross-fading and dry-wet mixing", DAFx 2016).
+
+Ours, because no library that we depend on finds loops.
 """
 
 from __future__ import annotations
@@ -71,7 +73,7 @@ class Loop:
 
 
 def find_loop(tone: Array, sound: Array, first: int, last: int, sample_rate: int) -> Loop | None:
-    """The longest loop whose seam is nearly as good as the best one's.
+    """The longest loop whose seam is nearly as good as the best one's; None where the sound is not steady so long.
 
     Args:
         tone: ``(T,)``, the sound without its noise, at any level.
@@ -79,9 +81,6 @@ def find_loop(tone: Array, sound: Array, first: int, last: int, sample_rate: int
         first: sample at which the sound has risen.
         last: sample at which it is let go.
         sample_rate: in Hz.
-
-    Returns:
-        The loop, or None where the sound does not stay the same for long enough.
     """
     half, margin = round(MATCH * sample_rate / 2), round(max(MATCH, LEVEL) * sample_rate / 2)
     shortest = round(SHORTEST * sample_rate)
@@ -108,12 +107,7 @@ def find_loop(tone: Array, sound: Array, first: int, last: int, sample_rate: int
 
 
 def make_seamless(sound: Array, loop: Loop, sample_rate: int) -> NDArray[np.float32]:
-    """The sound up to the end of its loop, its last samples faded into those before the loop's start.
-
-    Args:
-        sound: ``(T,)``.
-        loop: from `find_loop`.
-        sample_rate: in Hz.
+    """The sound ``(T,)`` up to the end of its loop, its last samples faded into those before the loop's start.
 
     Returns:
         ``(loop.end + GUARD,)``; after the end come the first samples of the loop once more.

@@ -62,14 +62,11 @@ _OVERSAMPLING = 8  # BS.1770-4 asks for 4 at least, which reads up to 0.7 dB too
 
 
 def parse_key(text: str, argument: str) -> int:
-    """A note's key.
+    """A note's key, a MIDI number from 0 to 127.
 
     Args:
         text: a letter, a sharp or a flat, an octave, as ``A4``, ``F#3`` or ``Bb-1``; or the key's number, 0 to 127.
         argument: that `text` was given to.
-
-    Returns:
-        MIDI number, 0 to 127.
 
     Raises:
         UserError: if it is neither, or no key has that note.
@@ -95,15 +92,7 @@ def key_name(key: int) -> str:
 
 
 def sampled_keys(lowest: int, highest: int, every: int) -> list[int]:
-    """The keys that get a sample of their own, from `lowest` up.
-
-    Args:
-        lowest: first key that plays.
-        highest: last key that plays.
-        every: semitones from one sample to the next.
-
-    Returns:
-        Keys, at least one.
+    """The keys that get a sample of their own, every so many semitones from `lowest` up; at least one.
 
     Raises:
         UserError: if the range is backwards or the step is not positive.
@@ -118,17 +107,9 @@ def sampled_keys(lowest: int, highest: int, every: int) -> list[int]:
 
 
 def switch_keys(count: int, lowest: int, highest: int) -> list[int]:
-    """Keys that choose between `count` articulations, outside of those that play.
+    """`count` keys in a row that choose between articulations, outside of those that play.
 
     They start on the last C that leaves room for all of them below the lowest key, or right above the highest one.
-
-    Args:
-        count: how many.
-        lowest: first key that plays.
-        highest: last key that plays.
-
-    Returns:
-        `count` keys in a row.
 
     Raises:
         UserError: if there is no room.
@@ -216,13 +197,9 @@ class Articulation:
 def sample_keys(
     preset: Preset, keys: Sequence[int], seconds: float, progress: Callable[[], object] = lambda: None
 ) -> Articulation:
-    """Play a preset on keys, each held for one length, and let it ring out.
+    """Play a preset on keys, MIDI numbers, each held for `seconds`, 0.01 to 4, and let it ring out.
 
-    Args:
-        preset: what is played.
-        keys: MIDI numbers, ascending.
-        seconds: for which a key is down, 0.01 to 4.
-        progress: called twice, when the keyboard is moved and when the keys are played.
+    `progress` is called twice, when the keyboard is moved and when the keys are played.
 
     Returns:
         The samples. An unpitched preset is played with its note at the key itself, and has one sample
@@ -257,9 +234,7 @@ def sample_keys(
 def on_key(preset: Preset, key: int) -> Preset:
     """The preset moved so that its own sound, at its own length, has the pitch of a key.
 
-    Args:
-        preset: what is played; one without pitch is played with its note at the key.
-        key: MIDI number.
+    One without pitch is played with its note at the key, a MIDI number.
 
     Raises:
         UserError: if its synth plays no notes.
@@ -403,13 +378,7 @@ def true_peak(sound: Samples) -> float:
 def common_level(sounds: Sequence[Samples], sample_rate: int, loudness: float | None) -> Level:
     """One gain that brings the middle one of the sounds to a loudness, none of them above the ceiling.
 
-    Args:
-        sounds: each ``(T,)``; they keep their levels among each other.
-        sample_rate: in Hz.
-        loudness: LUFS, or None to leave samples as they are.
-
-    Returns:
-        The gain and what is to be said about it.
+    Sounds ``(T,)`` keep their levels among each other; without a loudness, in LUFS, they are left as they are.
     """
     measured = [value for value in (integrated_loudness(sound, sample_rate) for sound in sounds) if value > GATE]
     if not measured:

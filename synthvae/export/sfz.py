@@ -6,6 +6,8 @@ levels; ``amp_veltrack`` is the same without the files.
 
 A loop goes on while the key is released, under the release of the envelopes that made the sound; a sample without one
 rings out as the Voice played it, and is cut by the same release where its key is let go earlier.
+
+Ours, because SFZ is lines of text, and no maintained library writes them.
 """
 
 from __future__ import annotations
@@ -52,16 +54,10 @@ def instrument_files(
     sample_format: str,
     loudness: float | None,
 ) -> tuple[dict[str, bytes], Level]:
-    """An instrument's files.
+    """An instrument's files from one articulation for each length, the shortest first.
 
-    Args:
-        preset: what was sampled.
-        articulations: one for each length, the shortest first.
-        keys: the lowest and the highest key that plays.
-        stem: of the file names.
-        stamp: title and source.
-        sample_format: of the WAV files.
-        loudness: LUFS that the middle sample is brought to, or None for the Voice's own level.
+    `keys` are the lowest and the highest key that plays; `loudness` is what the middle sample is brought to, in LUFS,
+    or None for the Voice's own level.
 
     Returns:
         Contents by file name within the instrument's folder, the SFZ file last, and what was done to the level.
@@ -102,11 +98,7 @@ def has_instrument(path: Path, source: str) -> bool:
 
 
 def _text(groups: Sequence[str], articulations: Sequence[Articulation], keys: tuple[int, int], stamp: Stamp) -> str:
-    lines = [
-        "// The Voice has no velocity: it sets the level alone.",
-        "<global>",
-        "amp_veltrack=100",
-    ]
+    lines = ["// The Voice has no velocity: it sets the level alone.", "<global>", "amp_veltrack=100"]
     if len(articulations) > 1:
         switches = switch_keys(len(articulations), *keys)
         lengths = [
@@ -156,11 +148,7 @@ def _digest(text: str) -> str:
 
 
 def play_sound(sound: NDArray[np.float32], sample_rate: int) -> None:
-    """Play a sound on the default output and wait until it has ended.
-
-    Args:
-        sound: ``(T,)``, full scale is 1.
-        sample_rate: in Hz.
+    """Play a sound ``(T,)``, full scale 1, on the default output and wait until it has ended.
 
     Raises:
         UserError: if the package or the library that plays is missing, or the machine has no output for sound, or

@@ -30,15 +30,14 @@ USAGE = (
 def torchsynth_parameters(preset: Preset) -> dict[tuple[str, str], Tensor]:
     """Argument for ``torchsynth.synth.Voice.set_parameters``, for a Voice with a batch of one.
 
+    All 78 parameters, those that the preset holds fixed included, float32 ``(1,)`` in human units, by module and name.
+
     Example:
-        >>> from synthvae.export import torchsynth_parameters
-        >>> voice.set_parameters(torchsynth_parameters(preset))  # doctest: +SKIP
-
-    Args:
-        preset: any; the parameters that it holds fixed are among the result.
-
-    Returns:
-        All 78 parameters, float32 ``(1,)`` in human units, by module and name.
+        >>> import numpy as np
+        >>> from synthvae.synths.settings import RenderSettings
+        >>> preset = Preset(VOICE_78, VOICE_78.denormalise(np.full(78, 0.5)), RenderSettings())
+        >>> torchsynth_parameters(preset)["keyboard", "midi_f0"]
+        tensor([63.5000])
     """
     return {
         (module, name): torch.tensor([value])
@@ -48,11 +47,7 @@ def torchsynth_parameters(preset: Preset) -> dict[tuple[str, str], Tensor]:
 
 
 def torchsynth_document(preset: Preset, title: str) -> dict[str, Any]:
-    """The same as a document for a JSON file.
-
-    Args:
-        preset: any.
-        title: of the sound, for people.
+    """The same as a document for a JSON file, titled for people.
 
     Returns:
         ``parameters`` by ``module.name``, ``config`` as keyword arguments of ``torchsynth.config.SynthConfig``, and

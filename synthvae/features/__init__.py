@@ -5,7 +5,7 @@ from synthvae.features.cqt import Cqt
 from synthvae.features.fourier import stft
 from synthvae.features.mel import LogMel, log_mel
 from synthvae.features.mfcc import Mfcc
-from synthvae.features.registry import FEATURES, build_feature, multi_feature
+from synthvae.features.registry import FEATURES, build_feature
 from synthvae.features.short_time import StftFamily, StftFeature
 
 __all__ = [
@@ -20,6 +20,5 @@ __all__ = [
     "StftFeature",
     "build_feature",
     "log_mel",
-    "multi_feature",
     "stft",
 ]

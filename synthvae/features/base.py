@@ -60,11 +60,7 @@ class Feature(nn.Module):
         self.sample_rate = sample_rate
 
     def spectrum(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
-        """Transform `audio`, phase or sign included.
-
-        Args:
-            audio: `(B, T)`.
-            frames: which of the N frames to compute.
+        """Transform `audio` `(B, T)`, phase or sign included.
 
         Returns:
             `(B, F, N)`, complex where `self.complex`; with fewer frames, as many as were asked for.
@@ -72,29 +68,14 @@ class Feature(nn.Module):
         raise NotImplementedError
 
     def norm(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
-        """The Frobenius norm of the spectrum.
-
-        Args:
-            audio: `(B, T)`.
-            frames: which of the N frames to compute.
-
-        Returns:
-            `(B,)`; its gradient where the norm is 0 is 0.
-        """
+        """The Frobenius norm of the spectrum of `audio` `(B, T)`, `(B,)`; its gradient where the norm is 0 is 0."""
         return frobenius(self.spectrum(audio, frames))
 
     def forward(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
-        """Transform `audio` to real numbers.
+        """Transform `audio` `(B, T)` to real numbers `(B, F, N)`, or as many frames as are asked for.
 
         The magnitude is `torch.abs`, exact everywhere; its gradient at a zero is zero (the subgradient of
         smallest norm), so silence needs no offset that would move ordinary values.
-
-        Args:
-            audio: `(B, T)`.
-            frames: which of the N frames to compute.
-
-        Returns:
-            `(B, F, N)`, real; with fewer frames, as many as were asked for.
         """
         spectrum = self.spectrum(audio, frames)
         return spectrum.abs() if self.complex else spectrum
@@ -114,9 +95,6 @@ def frobenius(spectrum: Tensor) -> Tensor:
 def check_audio(audio: Tensor) -> None:
     """Refuse what is not a batch of sounds.
 
-    Args:
-        audio: the tensor to check.
-
     Raises:
         ValueError: if it is not `(B, T)` with `T >= 1`.
         TypeError: if it is neither float32 nor float64.
@@ -128,18 +106,11 @@ def check_audio(audio: Tensor) -> None:
 
 
 def pad_centred(audio: Tensor, amount: int) -> Tensor:
-    """Pad both ends so that frames can be centred on their samples.
+    """Pad `amount` samples at both ends of `(B, T)` so that frames can be centred on their samples.
 
     The ends are mirrored about the first and last sample. Audio of `amount` samples or fewer is too short
     to mirror and gets zeros instead. (Not `torch.nn.functional.pad`: its reflecting backward is not
     deterministic on CUDA.)
-
-    Args:
-        audio: `(B, T)`.
-        amount: samples to add at either end.
-
-    Returns:
-        `(B, T + 2 * amount)`.
     """
     if amount >= audio.shape[1]:
         return nn.functional.pad(audio, (amount, amount))
@@ -149,17 +120,9 @@ def pad_centred(audio: Tensor, amount: int) -> Tensor:
 
 
 def as_constant(array: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Make a tensor that can be cached whatever mode the first caller was in.
+    """Make a contiguous tensor without gradient that can be cached whatever mode the first caller was in.
 
     A tensor born under `torch.inference_mode` could never take part in a later training step.
-
-    Args:
-        array: the values.
-        dtype: of the result.
-        device: of the result.
-
-    Returns:
-        A contiguous tensor without gradient.
     """
     with torch.inference_mode(False):
         return torch.from_numpy(np.ascontiguousarray(array)).to(device=device, dtype=dtype)

@@ -31,12 +31,8 @@ def stft(audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
     `S[k, n] = sum_t w[t] x[512 n + t - 1024] exp(-2 pi i k t / 2048)`; the ends are mirrored, or zero
     where the audio has 1024 samples or fewer.
 
-    Args:
-        audio: `(B, T)`, float32 or float64.
-        frames: which frames to compute.
-
     Returns:
-        `(B, 1025, N)`, complex, N = T // 512 + 1 where all frames are asked for.
+        `(B, 1025, N)`, complex, of `(B, T)`; N = T // 512 + 1 where all frames are asked for.
 
     Raises:
         ValueError: if `audio` is not `(B, T)` with `T >= 1`, or has no such frame.
@@ -101,14 +97,7 @@ def _overlapping_windows(count: int, step: int, dtype: torch.dtype, device: torc
 
 
 def real_fft(signal: Tensor) -> Tensor:
-    """`torch.fft.rfft` over the last axis, of even length.
-
-    Args:
-        signal: `(..., n)`, real, `n` even.
-
-    Returns:
-        `(..., n // 2 + 1)`, complex.
-    """
+    """`torch.fft.rfft` over the last axis, of even length: `(..., n)` to `(..., n // 2 + 1)`."""
     return _RealFft.apply(signal)
 
 

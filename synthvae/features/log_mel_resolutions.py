@@ -65,12 +65,7 @@ class MultiResolutionLogMel(nn.Module):
     def distance(self, target: list[Tensor], audio: Tensor) -> Tensor:
         """Mean absolute difference in dB, each resolution counting alike.
 
-        Args:
-            target: spectrograms of one sound, each ``(1, frames, bands)``, or of as many as there are.
-            audio: ``(B, T)``.
-
-        Returns:
-            ``(B,)`` in dB.
+        Spectrograms of one sound, each ``(1, frames, bands)``, or of B, and audio ``(B, T)`` to ``(B,)``.
         """
         parts = [(a - b).abs().mean((1, 2)) for a, b in zip(self.spectrograms(audio), target, strict=True)]
         return torch.stack(parts).mean(0)

@@ -55,15 +55,7 @@ class LogMel(StftFamily):
 
 
 def log_mel(audio: Tensor, sample_rate: int) -> Tensor:
-    """Log-mel spectrogram in dB; see `LogMel`.
-
-    Args:
-        audio: `(B, T)`, full scale is 1.
-        sample_rate: in Hz.
-
-    Returns:
-        `(B, 128, T // 512 + 1)` in dB, from -80 up.
-    """
+    """Log-mel spectrogram of `audio` `(B, T)`, `(B, 128, T // 512 + 1)` in dB, from -80 up; see `LogMel`."""
     return LogMel(sample_rate)(audio)
 
 
@@ -72,12 +64,6 @@ def htk_filterbank(sample_rate: int, bands: int = BANDS, lowest: float = LOWEST,
 
     Band b rises from corner b to corner b + 1 and falls to corner b + 2, straight in Hz; the `bands + 2`
     corners go from `lowest` to Nyquist. Reference: S. Young et al., The HTK Book, section 5.4.
-
-    Args:
-        sample_rate: in Hz.
-        bands: how many.
-        lowest: first corner in Hz.
-        n_fft: length of the transform.
 
     Returns:
         `(bands, n_fft // 2 + 1)`, float64: the weight of every bin of the STFT in every band.
@@ -89,9 +75,9 @@ def htk_filterbank(sample_rate: int, bands: int = BANDS, lowest: float = LOWEST,
     return np.maximum(0.0, np.minimum(rising, falling))
 
 
-def mel_centres(sample_rate: int, bands: int = BANDS, lowest: float = LOWEST) -> np.ndarray:
-    """The frequency in Hz at which each band of `htk_filterbank` peaks, `(bands,)`, rising."""
-    return _corners(sample_rate, bands, lowest)[1:-1]
+def mel_centres(sample_rate: int) -> np.ndarray:
+    """The frequency in Hz at which each band of `LogMel` peaks, `(128,)`, rising."""
+    return _corners(sample_rate, BANDS, LOWEST)[1:-1]
 
 
 def _corners(sample_rate: int, bands: int, lowest: float) -> np.ndarray:

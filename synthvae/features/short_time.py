@@ -17,14 +17,7 @@ class StftFamily(Feature):
     """A feature that is a function of the STFT, so that several of them can share one transform."""
 
     def from_stft(self, transform: Tensor) -> Tensor:
-        """Finish the feature from a transform that has been made already.
-
-        Args:
-            transform: `(B, 1025, N)`, complex, as `synthvae.features.stft` gives it.
-
-        Returns:
-            What `spectrum` returns for the audio behind `transform`.
-        """
+        """What `spectrum` returns, from the transform `(B, 1025, N)` that `synthvae.features.stft` gives."""
         raise NotImplementedError
 
     def spectrum(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:

@@ -54,11 +54,9 @@ class BetaController(nn.Module):
 
     @torch.no_grad()
     def update(self, parameter_error: Tensor, spectral: Tensor) -> None:
-        """Take in the terms of one batch; a batch in which either is not finite is passed over.
+        """Take in the terms of one batch, `(B,)` or their means; one in which either is not finite is passed over.
 
-        Args:
-            parameter_error: `(B,)`, or its mean; with several processes, the mean over all of them.
-            spectral: `(B,)`, or its mean, unweighted.
+        With several processes they are means over all of them; `spectral` is unweighted.
         """
         parameter = parameter_error.mean().to(self.parameter_sum)
         spectrum = spectral.mean().to(self.spectral_sum)

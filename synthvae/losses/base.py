@@ -24,15 +24,7 @@ class AudioLoss(nn.Module):
         self.formula = formula
 
     def forward(self, audio_hat: Tensor, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
-        """Compare reconstructions with their targets.
-
-        Args:
-            audio_hat: ``(B, T)``, differentiable.
-            audio: ``(B, T)``, the targets.
-            frames: which frames to compare; only losses on a feature can choose.
-
-        Returns:
-            ``(B,)``.
+        """Compare reconstructions ``(B, T)``, differentiable, with their targets ``(B, T)``: ``(B,)``.
 
         Raises:
             ValueError: if the shapes differ, or the loss cannot choose frames.

@@ -47,12 +47,7 @@ class MultiResolutionStftLoss(AudioLoss):
 def _magnitudes(resolution: Any, signal: Tensor) -> Tensor:  # noqa: ANN401 - auraloss has no types
     """`(B, F, N)`, as `auraloss.freq.STFTLoss.stft` has them."""
     spectrum = torch.stft(
-        signal,
-        resolution.fft_size,
-        resolution.hop_size,
-        resolution.win_length,
-        resolution.window,
-        return_complex=True,
+        signal, resolution.fft_size, resolution.hop_size, resolution.win_length, resolution.window, return_complex=True
     )
     return (spectrum.real.square() + spectrum.imag.square()).clamp(min=resolution.eps).sqrt()
 

@@ -35,15 +35,9 @@ class PnpLoss(nn.Module):
         self.register_buffer("presets", presets, persistent=False)
 
     def forward(self, unit_hat: Tensor, unit: Tensor, rows: Tensor | None = None) -> Tensor:
-        """Compare parameters.
+        """Compare reconstructions with targets, ``(B, P)`` each: ``(B,)``, in the feature's unit squared.
 
-        Args:
-            unit_hat: reconstructions ``(B, P)``, differentiable.
-            unit: targets ``(B, P)``.
-            rows: which of the single presets' matrices belong to the targets, ``(B,)``; without, the common one counts.
-
-        Returns:
-            ``(B,)``, in the feature's unit squared.
+        `rows` says which of the single presets' matrices belong to the targets; without it the common one counts.
         """
         error = unit_hat - unit
         if rows is not None and self.presets is not None:

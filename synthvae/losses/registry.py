@@ -51,15 +51,12 @@ class LossSpec:
 
 
 def build_loss(name: str, sample_rate: int, feature: str = "auto") -> AudioLoss:
-    """Make a loss on sound by name.
+    """Make a loss on sound, a module without weights, by name.
 
     Args:
         name: one of `LOSSES` that does not compare parameters.
         sample_rate: in Hz.
         feature: the transform to compare, one of `FEATURES`; `auto` for the loss's usual one.
-
-    Returns:
-        The loss, a module without weights.
 
     Raises:
         UserError: if there is no such loss or feature, or they do not go together.
@@ -92,11 +89,7 @@ LOSSES: dict[str, LossSpec] = {
     for spec in (
         LossSpec("scl", "|| |S| - |S^| ||_F / || |S| ||_F", _ARIK, _OWN_SCL, function=spectral.convergence),
         LossSpec(
-            "logsl",
-            "|| log(|S| + eps) - log(|S^| + eps) ||_1",
-            _ARIK,
-            _AURALOSS,
-            function=spectral.log_magnitude,
+            "logsl", "|| log(|S| + eps) - log(|S^| + eps) ||_1", _ARIK, _AURALOSS, function=spectral.log_magnitude
         ),
         LossSpec("lmsl", "|| |S| - |S^| ||_1", _ARIK, _AURALOSS, function=spectral.linear_magnitude),
         LossSpec("sclp", "|| S - S^ ||_F / || S ||_F", _KORKMAZ, _OWN_PHASE, function=spectral.convergence, phase=True),

@@ -8,6 +8,8 @@ subgradient zero is taken, and a target that is silent (below) is not divided by
 A real feature (MFCC, log-mel) is treated as a complex one with zero imaginary part. So phase-aware losses see
 its signed values, magnitude losses their absolute values, and in LogSLP a sign that differs is a phase
 difference of pi.
+
+Two of them are auraloss's; the others are in none of the libraries that we depend on.
 """
 
 from __future__ import annotations

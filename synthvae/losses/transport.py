@@ -26,14 +26,14 @@ SILENT_POWER = 1e-4
 def spectral_transport(estimate: Tensor, target: Tensor) -> Tensor:
     """Mean over frames of the squared 2-Wasserstein distance between power spectra.
 
-    Frames in which either sound is silent count as 0.
+    Magnitudes ``(B, F, N)`` to ``(B,)``, in squares of the bandwidth, between 0 and 1. Frames in which either sound
+    is silent count as 0.
 
-    Args:
-        estimate: magnitudes ``(B, F, N)``.
-        target: magnitudes ``(B, F, N)``.
-
-    Returns:
-        ``(B,)``, in squares of the bandwidth, between 0 and 1.
+    Example:
+        >>> low, high = torch.zeros(2, 1, 5, 1)  # one frame of five bins
+        >>> low[0, 0], high[0, 2] = 1.0, 1.0
+        >>> spectral_transport(low, high)  # half the bandwidth, squared
+        tensor([0.2500])
     """
     powers = [spectrum.square().transpose(1, 2) for spectrum in (estimate, target)]  # (B, N, F)
     totals = [power.sum(2, keepdim=True) for power in powers]

@@ -45,12 +45,7 @@ class Population(NamedTuple):
         return Population(self.unit[order], self.distance[order])
 
     def apart(self, count: int, least: float) -> Tensor:
-        """The closest presets that are dissimilar to each other, at most `count`.
-
-        Args:
-            count: how many.
-            least: mean difference of their parameters, as a share of the range.
-        """
+        """At most `count` of the closest presets, whose parameters all differ by `least` of the range, in the mean."""
         chosen: list[Tensor] = []
         for row in self.unit[self.distance.argsort(stable=True)]:
             if all(float((row - other).abs().mean()) >= least for other in chosen):
@@ -63,15 +58,10 @@ class Population(NamedTuple):
 def differential_evolution(
     objective: Objective, population: Population, generator: np.random.Generator, until: int
 ) -> Population:
-    """Differential evolution, "current to one of the best" with factors drawn anew each time.
+    """Differential evolution, "current to one of the best" with factors drawn anew each time, until so many renders.
 
-    Zhang and Sanderson, "JADE", IEEE Trans. Evolutionary Computation 13:945, 2009, without its memory.
-
-    Args:
-        objective: distance to the target.
-        population: where it begins; fewer than four presets cannot mix and come back as they are.
-        generator: of the draws.
-        until: no generation begins after so many renders.
+    Zhang and Sanderson, "JADE", IEEE Trans. Evolutionary Computation 13:945, 2009, without its memory. Fewer than four
+    presets cannot mix and come back as they are.
 
     Raises:
         Stopped: from the objective.
@@ -98,14 +88,9 @@ def differential_evolution(
 
 
 def basin_hopping(objective: Objective, unit: Tensor, generator: np.random.Generator) -> Population:
-    """Basin hopping: copies of a preset, each with some of its parameters redrawn over their whole range.
+    """Basin hopping: copies of a preset ``(P,)``, each with some of its parameters redrawn over their whole range.
 
     Wales and Doye, "Global optimization by basin-hopping", J. Phys. Chem. A 101:5111, 1997.
-
-    Args:
-        objective: distance to the target.
-        unit: the one, ``(P,)``.
-        generator: of the draws.
 
     Raises:
         Stopped: from the objective.
@@ -118,16 +103,10 @@ def basin_hopping(objective: Objective, unit: Tensor, generator: np.random.Gener
 
 
 def adapt_covariance(objective: Objective, start: np.ndarray, spread: float, seed: int, restart: bool) -> None:
-    """CMA-ES until it has converged, or, restarted, until the objective stops it.
+    """CMA-ES until it has converged, or, restarted from random places, until the objective stops it.
 
-    Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv:1604.00772, as the package `cma` does it.
-
-    Args:
-        objective: keeps the best.
-        start: ``(P,)``.
-        spread: of the first generation, as a share of a parameter's range.
-        seed: of the draws.
-        restart: begin anew from a random place whenever it has converged.
+    Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv:1604.00772, as the package `cma` does it. `spread` is that
+    of the first generation, as a share of a parameter's range.
 
     Raises:
         Stopped: from the objective.

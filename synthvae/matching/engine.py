@@ -160,9 +160,6 @@ def match(
         stop: asked before every batch; true ends the search.
         progress: called after every batch.
 
-    Returns:
-        The answers and what they are worth.
-
     Raises:
         UserError: for a budget too small to search with, a limit of time that is not positive, no answers, or a seed
             outside its range; if the run has other parameters.

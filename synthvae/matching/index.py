@@ -53,14 +53,9 @@ class SoundIndex:
     embedding: NDArray[np.float32]
 
     def nearest(self, audio: Tensor, count: int) -> Tensor:
-        """The presets most similar to a recording, the closest first.
+        """The `count` presets most similar to a recording, the closest first, ``(count, P)``.
 
-        Args:
-            audio: ``(T,)`` at the index's sample rate; what is longer than its sounds is left out.
-            count: how many.
-
-        Returns:
-            Unit parameters ``(count, P)``.
+        What is longer than the index's sounds of ``(T,)``, at its sample rate, is left out.
         """
         samples = round(self.settings.seconds * self.settings.sample_rate)
         sound = F.pad(audio[:samples], (0, max(0, samples - len(audio))))
@@ -87,14 +82,7 @@ def open_index(
     path: Path | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> SoundIndex:
-    """The index of a parameter space; computed and stored if missing.
-
-    Args:
-        parameters: of the presets.
-        settings: how to render them.
-        presets: how many.
-        path: the file; by default `index_path`.
-        progress: called with presets done, while it is made.
+    """The index of a parameter space, of so many presets; computed and stored at `path`, or `index_path`, if missing.
 
     Raises:
         UserError: if the file cannot be written.

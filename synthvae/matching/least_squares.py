@@ -1,12 +1,11 @@
 """Levenberg-Marquardt on spectrograms with finite-difference Jacobians.
 
 Sixty renders say how each band of each frame moves with each parameter, thousands of numbers where a gradient has one a
-parameter. From them comes the step of Levenberg and Marquardt, damped, within the cube, on absolute differences by
+parameter. From them comes the damped step (`synthvae.core.gauss_newton`), within the cube, on absolute differences by
 iterative reweighting. The differences span a fraction of a parameter's range, so that they smooth over the ripples that
 pitch makes in a spectrogram, where a derivative is only valid for a few cents.
 
-Sources: Levenberg 1944, Quart. Appl. Math. 2:164; Marquardt 1963, J. SIAM 11:431; Holland and Welsch 1977, Commun.
-Statist. A 6:813.
+Source of the weights: Holland and Welsch 1977, Commun. Statist. A 6:813.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from synthvae.core.gauss_newton import damped_step
 from synthvae.matching.objective import Found, Objective
 
 __all__ = ["least_squares"]
@@ -35,18 +35,15 @@ ROUNDS = 5
 def least_squares(
     objective: Objective, unit: Tensor, until: int, span: float = 0.02, seed: int = 0, patience: int = 4
 ) -> Found:
-    """Minimise the distance from a preset until convergence, or until the renders are spent.
+    """Minimise the distance from a preset ``(P,)`` until convergence, or until so many renders have been counted.
 
     Args:
         objective: distance to the target.
-        unit: where to start, ``(P,)``.
-        until: stop when so many renders have been counted.
+        unit: where to start.
+        until: the renders.
         span: of the differences, as a share of a parameter's range.
         seed: of their signs.
         patience: rounds without gain before it ends.
-
-    Returns:
-        Where it ended.
 
     Raises:
         Stopped: from the objective.
@@ -86,11 +83,7 @@ def _signs(here: Tensor, span: float, generator: torch.Generator) -> Tensor:
 def _candidates(here: Tensor, slopes: Tensor, difference: Tensor, share: Tensor) -> Tensor:
     """A step's end for every damping, ``(dampings, P)``.
 
-    Args:
-        here: ``(P,)``.
-        slopes: of every entry by every parameter, ``(P, E)``.
-        difference: to the target, ``(E,)``.
-        share: what an entry counts for, ``(E,)``.
+    From here ``(P,)``, with the slopes ``(P, E)`` of all entries' differences ``(E,)``, which count by their share.
     """
     weight = share / (difference.square() + SMALL**2).sqrt()
     weighted = slopes * weight
@@ -98,23 +91,17 @@ def _candidates(here: Tensor, slopes: Tensor, difference: Tensor, share: Tensor)
     slope = (weighted @ difference).double()
     diagonal = curvature.diagonal().clone()
     diagonal += RIDGE * diagonal.mean() + 1e-12
-    ends = []
-    for damping in DAMPINGS:
-        damped = curvature + (damping * diagonal).diag()
-        ends.append((here + _step_inside(here, damped, slope)).clamp(0.0, 1.0))
-    return torch.stack(ends)
+    steps = [_step_inside(here, curvature, slope, damping * diagonal) for damping in DAMPINGS]
+    return (here + torch.stack(steps)).clamp(0.0, 1.0)
 
 
-def _step_inside(here: Tensor, damped: Tensor, slope: Tensor) -> Tensor:
+def _step_inside(here: Tensor, curvature: Tensor, slope: Tensor, damping: Tensor) -> Tensor:
     """The step, with parameters that would leave the face they are on held there."""
     free = torch.ones(len(here), dtype=torch.bool)
-    step = torch.zeros_like(slope)
     for _ in range(ROUNDS):
-        places = free.nonzero()[:, 0]
-        step = torch.zeros_like(slope)
-        step[places] = torch.linalg.solve(damped[places][:, places], -slope[places])
+        step = damped_step(curvature, slope, damping, free, LONGEST)
         leaving = free & (((here <= 0.0) & (step < 0.0)) | ((here >= 1.0) & (step > 0.0)))
         if not leaving.any():
             break
         free &= ~leaving
-    return step.clamp(-LONGEST, LONGEST).float()
+    return step

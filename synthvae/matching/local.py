@@ -35,13 +35,8 @@ def adam_refine(objective: Objective, unit: Tensor, steps: int) -> Population:
     Kingma and Ba, arXiv:1412.6980. Dividing by the root mean square of a parameter's own slope gives each parameter a
     step of its own, as large for a hardly audible parameter as for the most audible one.
 
-    Args:
-        objective: distance to the target.
-        unit: presets ``(B, P)``.
-        steps: how many.
-
     Returns:
-        The best place of each, ``(B, P)``.
+        The best place of each preset, ``(B, P)``.
 
     Raises:
         Stopped: from the objective.
@@ -79,13 +74,9 @@ USUAL = 10_000
 
 
 def random_search(objective: Objective, parameters: int, seed: int, starts: Tensor | None = None) -> None:
-    """Draw presets until the budget is spent: the null of every search.
+    """Draw presets until the budget, which there must be, is spent: the null of every search.
 
-    Args:
-        objective: counts, and keeps the best; must have a budget or stop by itself.
-        parameters: P.
-        seed: of the draws.
-        starts: presets ``(S, P)`` to try first.
+    Presets ``(S, P)`` to start from are tried first.
     """
     generator = torch.Generator().manual_seed(seed)
     try:

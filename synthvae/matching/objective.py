@@ -61,13 +61,10 @@ class Objective:
     def __init__(
         self, voice: Synth, target: Tensor, stop: Callable[[], bool] = lambda: False, budget: int | None = None
     ) -> None:
-        """Start with no renders.
+        """Start with no renders of a voice that renders as long as the target ``(T,)`` is.
 
-        Args:
-            voice: renders as long as the target is.
-            target: audio ``(T,)``.
-            stop: asked before every batch; true ends the search.
-            budget: renders at most; a batch that would go beyond is cut, or refused where nothing of it is left.
+        `stop` is asked before every batch, and true ends the search; a batch that would go beyond the budget of renders
+        is cut, or refused where nothing of it is left.
         """
         self.voice, self.stop, self.budget = voice, stop, budget
         self.spectra = MultiResolutionLogMel(voice.sample_rate, voice.samples)

@@ -55,14 +55,6 @@ class Target:
 def read_target(path: Path | BinaryIO, sample_rate: int = 44100, name: str | None = None) -> Target:
     """Read a recording of any rate, length and number of channels that libsndfile reads, and prepare it.
 
-    Args:
-        path: the file, or one that is open.
-        sample_rate: wanted, in Hz.
-        name: what to call the sound; by default the file's name.
-
-    Returns:
-        The target; see `prepare_target`.
-
     Raises:
         UserError: if the file is missing, is no audio, is longer than ten minutes, empty, silent, or holds samples that
             are not finite.
@@ -71,28 +63,16 @@ def read_target(path: Path | BinaryIO, sample_rate: int = 44100, name: str | Non
     return _prepare(read_recording(path, name=name), title, sample_rate)
 
 
-def prepare_target(
-    samples: NDArray[np.float64], rate: int, name: str, sample_rate: int = 44100, source: str = ""
-) -> Target:
-    """Make a target of samples.
+def prepare_target(samples: NDArray[np.float64], rate: int, name: str, sample_rate: int = 44100) -> Target:
+    """Make a target, `SHORTEST` to `LONGEST` seconds long, of samples ``(T,)`` or ``(T, channels)``, full scale 1.
 
     Channels are averaged, or the loudest is taken where they cancel each other; silence before and after is cut;
     what is beyond `LONGEST` is faded out; the rate is changed; the peak is set to -1 dB.
 
-    Args:
-        samples: ``(T,)`` or ``(T, channels)``, full scale is 1.
-        rate: their rate in Hz.
-        name: what to call the sound.
-        sample_rate: wanted, in Hz.
-        source: for messages; `name` by default.
-
-    Returns:
-        The target, `SHORTEST` to `LONGEST` seconds long.
-
     Raises:
         UserError: if there is no sample, one is not finite, or all are silent.
     """
-    return _prepare(mix_down(samples, rate, source or name), name, sample_rate)
+    return _prepare(mix_down(samples, rate, name), name, sample_rate)
 
 
 def _prepare(recording: Recording, name: str, sample_rate: int) -> Target:

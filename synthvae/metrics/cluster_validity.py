@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from synthvae.synths.voice.kernels.compile import cached
+from synthvae.core.compile import cached
 
 __all__ = ["cluster_scores"]
 

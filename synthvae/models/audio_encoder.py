@@ -88,12 +88,7 @@ class AudioEncoder(nn.Module):
 
 
 def write_encoder(path: Path, encoder: AudioEncoder, state: dict[str, Any]) -> None:
-    """Write an encoder.
-
-    Args:
-        path: the file.
-        encoder: the network.
-        state: what else to keep: of which run it is, how it was trained.
+    """Write an encoder, and with it of which run it is and how it was trained.
 
     Raises:
         UserError: if `path` cannot be written.
@@ -103,14 +98,7 @@ def write_encoder(path: Path, encoder: AudioEncoder, state: dict[str, Any]) -> N
 
 
 def read_encoder(path: Path, weights_hash: str | None = None) -> AudioEncoder:
-    """Read an encoder, in evaluation mode.
-
-    Args:
-        path: the file.
-        weights_hash: of the run whose latents it is to answer with; not checked where None.
-
-    Returns:
-        The encoder in evaluation mode.
+    """Read an encoder, in evaluation mode, of the run whose weights have the hash; None checks none.
 
     Raises:
         UserError: if the file cannot be read, is none, or was trained for other weights.

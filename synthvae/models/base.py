@@ -56,15 +56,7 @@ class LatentModel(nn.Module):
         raise NotImplementedError
 
     def forward(self, unit: Tensor, noise: Tensor | None = None) -> VAEOutput:
-        """Encode, sample and decode.
-
-        Args:
-            unit: ``(B, P)`` in [0, 1].
-            noise: standard normal ``(B, D)``; without it the posterior mean is decoded.
-
-        Returns:
-            See `VAEOutput`.
-        """
+        """Encode ``(B, P)`` in [0, 1], add standard normal noise ``(B, D)`` if there is any, and decode."""
         mean, log_variance = self.encode(unit)
         latent = mean if noise is None else mean + noise * torch.exp(0.5 * log_variance)
         return VAEOutput(self.decode(latent), mean, log_variance, latent)

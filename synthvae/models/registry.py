@@ -27,7 +27,7 @@ INPUTS = (63, 78)
 def build_model(
     network: str, parameters: int, widths: Sequence[int], output: str = "linear", initialisation: str = "centred"
 ) -> LatentModel:
-    """Make a network by name.
+    """Make a network by name, its weights drawn from PyTorch's global generator.
 
     Args:
         network: one of `NETWORKS`.
@@ -35,9 +35,6 @@ def build_model(
         widths: encoder widths after the input; the last is the latent size D.
         output: of the ``mlp``: ``linear`` or ``sigmoid``.
         initialisation: of the ``mlp``: ``centred`` or ``default``.
-
-    Returns:
-        The network, its weights drawn from PyTorch's global generator.
 
     Raises:
         UserError: if there is no such network or output.
@@ -50,15 +47,12 @@ def build_model(
 
 
 def parse_architecture(text: str, parameters: int, latent: int = 0) -> tuple[int, ...]:
-    """Turn a setting ``architecture`` into the encoder's widths.
+    """Turn a setting ``architecture`` into the encoder's widths after the input; the last is the latent size.
 
     Args:
         text: a name of `ARCHITECTURES`, or widths such as ``63-256-64-16``; the input's may be left out.
         parameters: number of input columns, P.
         latent: the latent size, in place of the last width; 0 leaves that.
-
-    Returns:
-        Widths after the input; the last is the latent size.
 
     Raises:
         UserError: if it is neither.

@@ -72,11 +72,9 @@ class SelectiveVAE(LatentModel):
         self.register_buffer("held", torch.zeros(parameters, dtype=torch.bool))
 
     def select(self, sensitivity: Tensor, held: Sequence[int]) -> None:
-        """Choose the parameters that the latents begin as.
+        """Choose the parameters that the latents begin as: the D of largest sensitivity ``(P,)``, in decreasing order.
 
-        Args:
-            sensitivity: of each parameter, ``(P,)``; the D largest are selected, in decreasing order.
-            held: columns that are not corrected.
+        Columns that are held are not corrected.
         """
         self.kept.copy_(sensitivity.argsort(descending=True)[: self.latent_size])
         self.held.zero_()

@@ -38,21 +38,15 @@ class Named(NamedTuple):
 def name_sounds(
     audio: NDArray[np.floating] | Tensor, sample_rate: int, progress: Callable[[int], object] = lambda done: None
 ) -> list[Named]:
-    """Name and describe sounds by measuring them, 12 ms for a second at 44.1 kHz.
+    """Name and describe sounds ``(N, T)``, full scale 1, by measuring their first minute.
+
+    Each takes 12 ms for a second at 44.1 kHz and is a function of its sound alone.
 
     Example:
         >>> import torch
         >>> from synthvae.naming import name_sounds
         >>> name_sounds(torch.zeros(1, 44100), 44100)[0].name
         'silence'
-
-    Args:
-        audio: ``(N, T)``, full scale is 1; what is beyond a minute is not measured.
-        sample_rate: in Hz.
-        progress: called with the number of sounds done.
-
-    Returns:
-        N of them, each a function of its sound alone.
 
     Raises:
         ValueError: if `audio` is not (N, T) or not floating point.

@@ -46,11 +46,7 @@ HISS, RUMBLE, LOW = 3000.0, 300.0, 100.0
 def name_of(sound: Measures) -> str:
     """Name of a sound: loudness, brightness, texture and movement, then its kind, then its note.
 
-    Args:
-        sound: what was measured of it.
-
-    Returns:
-        At most `LONGEST` characters; of too many words, loudness goes first, then texture.
+    At most `LONGEST` characters; of too many words, loudness goes first, then texture.
     """
     if not sound.audible:
         return "silence"

@@ -41,12 +41,7 @@ map, a place on it, a latent, values, or a preset of the bank. Refusals are `{"e
 
 
 def create_app(session: Session, access: Access) -> ASGIApp:
-    """The studio as an ASGI application.
-
-    Args:
-        session: what it serves; closed when the application shuts down.
-        access: who may ask.
-    """
+    """The studio as an ASGI application; the session is closed when it shuts down."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

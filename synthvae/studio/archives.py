@@ -44,12 +44,7 @@ class Download(NamedTuple):
 
 
 def export(preset: Preset, name: str, to: str) -> Download:
-    """A preset in one format.
-
-    Args:
-        preset: the sound.
-        name: for the file; what cannot be in a file's name is left out.
-        to: one of `FORMATS`.
+    """A preset in one of `FORMATS`; its file is called `name` without what cannot be in the name of a file.
 
     Raises:
         UserError: if it cannot be written so.
@@ -69,14 +64,7 @@ def export(preset: Preset, name: str, to: str) -> Download:
 
 
 def export_all(presets: Sequence[Preset], names: Sequence[str], renderer: Renderer, name: str) -> Download:
-    """Presets as a ZIP of JSON and WAV files.
-
-    Args:
-        presets: the sounds.
-        names: of their files, without endings.
-        renderer: of the run.
-        name: of the archive.
-    """
+    """Presets as a ZIP, called `name`, of JSON and WAV files; `names` are without endings."""
     voice = renderer.voice
 
     def write(folder: Path) -> None:

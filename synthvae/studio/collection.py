@@ -46,14 +46,9 @@ class Collection:
 
 
 def from_dataset(run: Run, path: Path, own: bool, most: int, cache: Path) -> Collection:
-    """The first presets of a dataset.
+    """The first presets of a dataset, which, if `own`, has to be the one that the run was trained on.
 
-    Args:
-        run: the model.
-        path: of the dataset.
-        own: whether it has to be the one that the run was trained on.
-        most: presets to take.
-        cache: the folder that keeps them: the second time nothing but the file's hash is computed.
+    In the folder `cache` they are kept: the second time nothing but the file's hash is computed.
 
     Raises:
         UserError: if the dataset cannot be read, has other parameters, or is not the run's own where it has to be.
@@ -74,13 +69,7 @@ def from_dataset(run: Run, path: Path, own: bool, most: int, cache: Path) -> Col
 
 
 def from_bank(run: Run, bank: Bank, most: int, cache: Path) -> tuple[Collection, int]:
-    """The presets of a bank that the run's parameters can express.
-
-    Args:
-        run: the model.
-        bank: where they are.
-        most: presets to take.
-        cache: the folder that keeps them.
+    """At most so many presets of a bank that the run's parameters can express, kept in the folder `cache`.
 
     Returns:
         The presets, and how many were left out because the run holds a parameter of theirs at another value.

@@ -24,12 +24,7 @@ MOST_SAMPLES = 16_000_000
 
 
 def prepare(content: bytes, name: str, sample_rate: int) -> Target:
-    """A recording as the matching engine wants it.
-
-    Args:
-        content: of a file in any format that libsndfile reads.
-        name: what to call it.
-        sample_rate: wanted, in Hz.
+    """A recording, of any format that libsndfile reads, as the matching engine wants it.
 
     Raises:
         UserError: if it is empty, no audio, too long, silent, or not finite.
@@ -85,12 +80,7 @@ class Imports:
         return (self._run.path / ENCODER_FILE).exists()
 
     def add(self, content: bytes, name: str, label: str) -> Imported:
-        """Put a recording on the map.
-
-        Args:
-            content: its file's bytes.
-            name: of its file.
-            label: of its folder.
+        """Put a recording on the map, under the names of its file and its folder.
 
         Raises:
             ConflictError: if the run has no encoder that fits, or the studio is full.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -120,22 +120,8 @@ def part_path(cache: Path, key: str, part: int) -> Path:
     return cache / f"{VERSION}-{key}-{part:04d}.safetensors"
 
 
-def measure_parts(
-    collection: Collection,
-    renderer: Renderer,
-    cache: Path,
-    share: tuple[int, int],
-    progress: Callable[[int], object] = lambda part: None,
-) -> None:
-    """Measure every n-th missing part, and store each.
-
-    Args:
-        collection: the sounds.
-        renderer: of the run.
-        cache: the folder that keeps the parts.
-        share: which of how many workers this is.
-        progress: called with the number of each part that is done.
-    """
+def measure_parts(collection: Collection, renderer: Renderer, cache: Path, share: tuple[int, int]) -> None:
+    """Measure every n-th missing part, and store each in `cache`; `share` is which of how many workers this is."""
     number, workers = share
     for part in range(number, -(-len(collection) // PART), workers):
         path = part_path(cache, collection.key, part)
@@ -145,7 +131,6 @@ def measure_parts(
         named = name_sounds(renderer.samples(unit), renderer.sample_rate)
         values = np.array([[sound.descriptors[name] for name in PRESET_DESCRIPTORS] for sound in named], np.float32)
         save_tensors(path, {"values": torch.from_numpy(values)}, {"names": [sound.name for sound in named]})
-        progress(part)
 
 
 def _read_part(path: Path) -> tuple[Floats, list[str]] | None:

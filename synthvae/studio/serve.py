@@ -35,7 +35,7 @@ def open_session(
     cache: Path | None = None,
     say: Callable[[str], object] = print,
 ) -> Session:
-    """A run with its map and its bank.
+    """A run with its map and its bank; close it.
 
     Args:
         run_path: the run's directory.
@@ -45,9 +45,6 @@ def open_session(
         most: presets on the map.
         cache: the folder for what is made of the map; beside the run by default.
         say: what is worth knowing is said here.
-
-    Returns:
-        The session; close it.
 
     Raises:
         UserError: if something cannot be read, or does not fit together.

@@ -72,9 +72,6 @@ class Synth(nn.Module):
 
         Returns:
             ``(B, P, ...)``, with the feature's own dimensions, or T, last. Parameters may lie innermost in memory.
-
-        Raises:
-            ValueError: if the shape of `unit` is not ``(B, P)``.
         """
         self.check(unit)
         return torch.stack([self._derivatives(row, feature) for row in unit.detach()])

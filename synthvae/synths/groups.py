@@ -15,15 +15,12 @@ __all__ = ["columns_of"]
 
 
 def columns_of(parameters: ParameterSpace, groups: Mapping[str, Sequence[str]], names: Iterable[str]) -> Tensor:
-    """The columns of groups and parameters.
+    """The columns of groups and parameters, ``(P,)`` bool.
 
     Args:
         parameters: the columns there are.
         groups: patterns of names by their groups, those of `synthvae.synths.base.SynthKind`.
         names: of `groups`, or whole names of parameters.
-
-    Returns:
-        ``(P,)`` bool.
 
     Raises:
         UserError: for a name that is neither.

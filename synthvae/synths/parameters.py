@@ -194,13 +194,12 @@ class ParameterSpace:
     @overload
     def denormalise(self, unit: Array) -> Array: ...
     def denormalise(self, unit: Tensor | Array) -> Tensor | Array:
-        """Unit values in [0, 1] to human units.
+        """Unit values ``(..., P)`` in [0, 1] to human units, as tensors (differentiable) or float64 arrays.
 
-        Args:
-            unit: ``(..., P)``, a tensor (any float type, differentiable) or a float64 array.
-
-        Returns:
-            Human values of the same shape and kind.
+        Example:
+            >>> space = ParameterSpace((Parameter("filter.cutoff", 20.0, 20020.0, curve=0.5, unit="Hz"),))
+            >>> space.denormalise(np.array([0.5]))
+            array([5020.])
 
         Raises:
             ValueError: if the last dimension is not P.
@@ -213,14 +212,9 @@ class ParameterSpace:
     @overload
     def normalise(self, human: Array) -> Array: ...
     def normalise(self, human: Tensor | Array) -> Tensor | Array:
-        """Human units to unit values in [0, 1], the inverse of `denormalise`.
+        """Human units ``(..., P)`` to unit values in [0, 1], the inverse of `denormalise`.
 
-        Args:
-            human: ``(..., P)``, a tensor (differentiable; the gradient, infinite where the curve starts, is
-                set to 0 there) or a float64 array.
-
-        Returns:
-            Unit values of the same shape and kind.
+        The gradient, infinite where the curve starts, is set to 0 there.
 
         Raises:
             ValueError: if the last dimension is not P.
@@ -258,14 +252,11 @@ class ParameterSpace:
         return {**dict(zip(self.names, (float(v) for v in human), strict=True)), **self.fixed}
 
     def from_dict(self, values: Mapping[str, Any], source: str = "preset") -> Array:
-        """The inverse of `to_dict`, checked.
+        """The inverse of `to_dict`, checked: ``(P,)`` human values.
 
         Args:
             values: human values by name; fixed parameters may be left out.
             source: file name for messages.
-
-        Returns:
-            ``(P,)`` human values.
 
         Raises:
             UserError: if a name is missing, unknown, fixed at another value, or a value is no number in range.

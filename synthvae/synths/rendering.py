@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
@@ -33,20 +33,11 @@ _KEPT = 8
 _BATCH = 128
 
 
-CHUNK = 8192
-Progress = Callable[[int], object]
-
-
-_MOST_KEPT = 8
 _RENDERING = threading.Lock()  # a Voice of many presets wants all cores as it is
 
 
 def build_synth(parameters: ParameterSpace, settings: RenderSettings) -> Synth:
     """The synth that renders presets as their settings say.
-
-    Args:
-        parameters: the columns.
-        settings: how.
 
     Raises:
         UserError: if the settings name no synth that is known, or the parameters are not those of that synth.
@@ -93,21 +84,13 @@ class Renderer:
         return self._run.voice
 
     def samples(self, unit: Floats, seconds: float | None = None) -> Floats:
-        """Sounds.
-
-        Args:
-            unit: ``(B, P)`` in [0, 1].
-            seconds: length; the run's by default.
-
-        Returns:
-            ``(B, T)``.
-        """
+        """Sounds ``(B, T)`` of unit parameters ``(B, P)``, of the run's length by default."""
         voice = self._run.voice if seconds is None else self._voice(seconds)
         with torch.inference_mode():
             return voice(torch.from_numpy(np.ascontiguousarray(unit, np.float32))).numpy()
 
     def played(self, unit: Floats, note: float | None, hold: float | None) -> Floats:
-        """One sound at another pitch, or held for another time and then let go.
+        """One sound ``(T,)`` at another pitch, or held for another time and then let go.
 
         Args:
             unit: ``(P,)``.
@@ -115,9 +98,6 @@ class Renderer:
                 away. The preset's own tuning stays, as on an instrument.
             hold: seconds for which the key is down, within the range of the keyboard's duration. The sound is then as
                 long as its release takes.
-
-        Returns:
-            ``(T,)``.
 
         Raises:
             UserError: if the synth plays no notes, or holds none.
@@ -159,46 +139,24 @@ class Renderer:
             return voice
 
 
-def render_all(
-    voice: nn.Module, unit: Tensor, batch_size: int = 128, progress: Progress = lambda done: None
-) -> Iterator[Tensor]:
-    """Render presets batch by batch without gradients.
-
-    Args:
-        voice: a module from ``(B, P)`` to ``(B, T)``.
-        unit: ``(N, P)``.
-        batch_size: rows at a time.
-        progress: called with the number of sounds done.
-
-    Yields:
-        Audio ``(B, T)``.
-    """
+def render_all(voice: nn.Module, unit: Tensor, batch_size: int) -> Iterator[Tensor]:
+    """Render presets ``(N, P)`` batch by batch without gradients: audio ``(B, T)``."""
     for first in range(0, len(unit), batch_size):
         with torch.inference_mode():
             audio = voice(unit[first : first + batch_size])
         yield audio
-        progress(min(first + batch_size, len(unit)))
 
 
 def render_rows(
     human: NDArray[np.float64], parameters: ParameterSpace, settings: RenderSettings
 ) -> NDArray[np.float32]:
-    """Render presets.
-
-    Args:
-        human: ``(B, P)`` in human units.
-        parameters: the columns.
-        settings: how.
-
-    Returns:
-        ``(B, T)``.
-    """
+    """Render presets ``(B, P)`` in human units: ``(B, T)``."""
     unit = torch.from_numpy(parameters.normalise(human).astype(np.float32))
     with _RENDERING, torch.inference_mode():
         audio = _synth(parameters, settings)(unit)
     return audio.numpy()
 
 
-@lru_cache(maxsize=_MOST_KEPT)
+@lru_cache(maxsize=_KEPT)
 def _synth(parameters: ParameterSpace, settings: RenderSettings) -> Synth:
     return build_synth(parameters, settings)

@@ -62,13 +62,9 @@ class Presets(Protocol):
 
 
 def total_effect(
-    voice: nn.Module,
-    feature: nn.Module,
-    unit: Tensor,
-    seed: int = 0,
-    progress: Callable[[int], object] = lambda done: None,
+    voice: nn.Module, feature: nn.Module, unit: Tensor, progress: Callable[[int], object] = lambda done: None
 ) -> Tensor:
-    """Mean squared change of a feature when one parameter alone is drawn anew.
+    """Mean squared change of a feature when one parameter alone is drawn anew, ``(P,)`` float64.
 
     Jansen's estimator of the total effect (Jansen, "Analysis of variance designs for model output", Computer
     Physics Communications 117, 1999), without its division by twice the variance, so that it is in the feature's
@@ -78,18 +74,14 @@ def total_effect(
         voice: unit parameters ``(B, P)`` to audio ``(B, T)``.
         feature: of the audio, real.
         unit: presets ``(N, P)``, at least two; the new values of a parameter are those of the other presets.
-        seed: of the pairing.
         progress: called with the number of parameters done.
-
-    Returns:
-        ``(P,)`` float64.
 
     Raises:
         ValueError: if there are fewer than two presets.
     """
     if len(unit) < 2:
         raise ValueError(f"need at least two presets to exchange values between, got {len(unit)}")
-    order = torch.randperm(len(unit), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(unit), generator=torch.Generator().manual_seed(0))
     partner = torch.empty_like(order)
     partner[order] = order.roll(1)  # one cycle: nobody is its own partner
     before = _features(voice, feature, unit)
@@ -123,7 +115,7 @@ def effect_on_dataset(
         raise UserError(
             dataset.path, dataset.path, "what a parameter does takes at least 2 to exchange", "one training preset"
         )
-    return total_effect(voice, feature, unit, progress=progress)
+    return total_effect(voice, feature, unit, progress)
 
 
 class DifferentiableVoice(Protocol):
@@ -195,14 +187,9 @@ def metric_path(dataset: Path, feature: str = "logmel") -> Path:
 
 
 def limit_slopes(matrices: Tensor, ceiling: Tensor) -> Tensor:
-    """Scale rows and columns of matrices so that no diagonal entry exceeds `ceiling`.
+    """Scale rows and columns of matrices so that no diagonal entry exceeds `ceiling` ``(P,)``.
 
-    Args:
-        matrices: ``(..., P, P)``, positive semi-definite; the result is too.
-        ceiling: ``(P,)``.
-
-    Returns:
-        ``(..., P, P)``.
+    Matrices ``(..., P, P)`` are positive semi-definite; the result is too.
     """
     diagonal = matrices.diagonal(dim1=-2, dim2=-1).clamp_min(torch.finfo(matrices.dtype).tiny)
     scale = (ceiling / diagonal).sqrt().clamp_max(1.0)
@@ -230,9 +217,6 @@ def compute_metric(
         keep: how many single matrices to keep, from the first preset on.
         resume_from: file of an unfinished computation; written as it goes on, and read first if it is there.
         progress: called with the number of presets done.
-
-    Returns:
-        The metric.
 
     Raises:
         UserError: if a Jacobian is not finite.

@@ -95,7 +95,7 @@ def check_format(
     source: str,
     synth: bool = True,
 ) -> Mapping[str, Any]:
-    """Check that a parsed file is what it is read as.
+    """Check that a parsed file is what it is read as; it is then known to be an object.
 
     Args:
         header: the parsed JSON document.
@@ -103,9 +103,6 @@ def check_format(
         version: the value of its field ``version``.
         source: file name for messages.
         synth: whether the file says for which synthesizer it is.
-
-    Returns:
-        The document, known to be an object.
 
     Raises:
         UserError: for another format, version or a synthesizer that is not known.

@@ -57,14 +57,9 @@ def save_checkpoint(
     sums: dict[str, Tensor],
     position: Position,
 ) -> None:
-    """Write a checkpoint, atomically.
+    """Write a checkpoint, atomically, with running sums of the epoch under way, and how far the run got.
 
-    Args:
-        path: the file.
-        modules: by name; their state is kept.
-        optimiser: all of whose state are tensors, as Adam's are.
-        sums: running sums of the epoch under way.
-        position: how far the run got.
+    All of the optimiser's state are tensors, as Adam's are.
     """
     tensors = {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     tensors |= {key: value for key, _, _, value in _optimiser_tensors(optimiser)}
@@ -80,12 +75,7 @@ def read_position(path: Path) -> Position:
 def restore_checkpoint(
     path: Path, modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer
 ) -> tuple[Position, dict[str, Tensor]]:
-    """Load a checkpoint into modules and optimiser.
-
-    Args:
-        path: the file.
-        modules: as for `save_checkpoint`; changed in place.
-        optimiser: likewise.
+    """Load what `save_checkpoint` wrote into modules and optimiser.
 
     Returns:
         How far the run got, and the running sums of the epoch under way.

@@ -24,17 +24,10 @@ class _ClipRows(torch.autograd.Function):
 
 
 def clip_gradient_per_preset(unit: Tensor, limit: float) -> Tensor:
-    """Identity whose backward pass clips the norm of each row's gradient to `limit`.
+    """Identity on ``(B, P)`` whose backward pass clips the Euclidean norm of each row's gradient to `limit`.
 
     Gradients through pitch are huge: on spectral losses the norms of single presets span four orders of
     magnitude, and one of them would decide a whole step.
-
-    Args:
-        unit: ``(B, P)`` that goes into the Voice.
-        limit: largest Euclidean norm of a row's gradient.
-
-    Returns:
-        The same values.
     """
     clipped: Tensor = _ClipRows.apply(unit, limit)
     return clipped

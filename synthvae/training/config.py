@@ -83,10 +83,7 @@ class TrainConfig(Settings):
         choices=METRICS,
     )
     metric_limited: bool = setting(
-        True,
-        "Limit each slope to the parameter's total effect (`synthvae.synths.sensitivity`).",
-        LOSS,
-        flag=False,
+        True, "Limit each slope to the parameter's total effect (`synthvae.synths.sensitivity`).", LOSS, flag=False
     )
     damping: float = setting(0.0, "Damping of pnp's metric, in dB².", LOSS, least=0)
     parameter_weight: float = setting(1.0, "Weight of the parameter error.", LOSS, least=0, flag=False)
@@ -164,9 +161,6 @@ def resolve_config(overlay: Overlay | Path | None, flags: Mapping[str, Any], sou
         overlay: the file, if any, read or not.
         flags: settings by name; None where a flag was not given. ``then`` is a mapping of such.
         source: where the flags come from, if not from arguments, for messages.
-
-    Returns:
-        The settings, checked.
 
     Raises:
         UserError: if the file cannot be read, or a setting is unknown or out of range.

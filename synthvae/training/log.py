@@ -19,14 +19,9 @@ __all__ = ["MetricsLog", "read_metrics"]
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
-    """Read ``metrics.csv``.
+    """Read ``metrics.csv``: a row per epoch and a column per term, NaN where a phase had no such term.
 
-    Args:
-        path: the file.
-
-    Returns:
-        A row per epoch and a column per term; NaN where a phase had no such term. An absent file has no rows. A last
-        row without a line end, which a killed process leaves, is left out.
+    An absent file has no rows. A last row without a line end, which a killed process leaves, is left out.
 
     Raises:
         UserError: if the file is no table of numbers.
@@ -49,12 +44,7 @@ class MetricsLog:
     """Appends one row per epoch to ``metrics.csv`` and to ``tensorboard/``."""
 
     def __init__(self, directory: Path, first_epoch: int) -> None:
-        """Open the log.
-
-        Args:
-            directory: the run's.
-            first_epoch: rows of this epoch and later ones are dropped: they will be written again.
-        """
+        """Open the log of a run; rows of `first_epoch` and later ones are dropped: they will be written again."""
         self.path = directory / "metrics.csv"
         self._events = directory / "tensorboard"
         self._first = first_epoch

@@ -45,12 +45,7 @@ WEIGHTS = "weights.safetensors"
 
 
 def write_description(directory: Path, task: Task[Any], state: Mapping[str, Any]) -> None:
-    """Write ``run.json``.
-
-    Args:
-        directory: the run's.
-        task: what is trained.
-        state: how far the training got.
+    """Write ``run.json``: what is trained, and how far the training got.
 
     Raises:
         UserError: if the directory cannot be written to.
@@ -300,9 +295,6 @@ def load_run(path: str | Path, needs: str | None = None) -> Run:
     Args:
         path: the run's directory.
         needs: an ability that its task must have, such as ``parameters``.
-
-    Returns:
-        The run; see `Run`.
 
     Raises:
         UserError: if it is not a run directory, of another version, incomplete or changed, or lacks the ability.

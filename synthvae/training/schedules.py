@@ -14,19 +14,12 @@ STEEPNESS = 10.0
 
 
 def kl_factor(schedule: str, epoch: float, warmup: float) -> float:
-    """Factor of the KL weight.
+    """Factor of the KL weight, 0 to 1, after so many epochs, the part of the one under way included.
 
     linear, cosine and logistic rise once, from 0 at the start to 1 after `warmup` epochs (Bowman et al., "Generating
     Sentences from a Continuous Space", CoNLL 2016, has the logistic one); cyclical rises linearly over the first half
     of every `warmup` epochs and stays at 1 for the second (Fu et al., "Cyclical Annealing Schedule", NAACL 2019).
-
-    Args:
-        schedule: one of `KL_SCHEDULES`.
-        epoch: epochs done, with the part of the one under way.
-        warmup: epochs of the rise or of a cycle; 0 for the full weight from the start.
-
-    Returns:
-        Between 0 and 1.
+    Without `warmup` it is 1.
     """
     if schedule == "constant" or warmup <= 0:
         return 1.0
@@ -44,7 +37,7 @@ def kl_factor(schedule: str, epoch: float, warmup: float) -> float:
 def learning_rate_factor(
     schedule: str, epoch: float, epochs: int, drop_after: int, drop_every: int, drop_factor: float
 ) -> float:
-    """Factor of the learning rate.
+    """Factor of the learning rate, between 0 and 1.
 
     Args:
         schedule: ``constant``, ``drop`` or ``cosine``, which falls from 1 to 0 over all epochs.
@@ -53,9 +46,6 @@ def learning_rate_factor(
         drop_after: with ``drop``, epochs at the full rate.
         drop_every: with ``drop``, then it is multiplied by `drop_factor` once per so many epochs.
         drop_factor: with ``drop``, see above.
-
-    Returns:
-        Between 0 and 1.
     """
     if schedule == "cosine":
         return 0.5 + 0.5 * math.cos(math.pi * min(1.0, epoch / epochs))

@@ -133,13 +133,8 @@ def refuse_unknown(values: Iterable[str], known: Collection[str], source: str, t
 def checked(kind: type[S], values: Mapping[str, Any], sources: Mapping[str, str] | str) -> S:
     """The settings, defaults for those not given; each value of the right type and in its range.
 
-    Args:
-        kind: which settings.
-        values: by name.
-        sources: the file that each comes from, or all of them do; empty for arguments.
-
     Raises:
-        UserError: naming the source, the setting and the value.
+        UserError: naming the source, of each value or of all, the setting and the value.
     """
     fields = {f.name: f for f in dataclasses.fields(kind)}
     result = dict(values)

@@ -125,10 +125,7 @@ class Trainer:
         return Place(self.settings.seed, position.epoch, position.step, self._epoch + position.step / self.steps)
 
     def run(self) -> Position:
-        """Train, and leave a run directory.
-
-        Returns:
-            How far the run got, and why it ended.
+        """Train, leave a run directory, and say how far the run got and why it ended.
 
         Raises:
             UserError: if the directory cannot be written to, or the loss is not finite.

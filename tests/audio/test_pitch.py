@@ -174,7 +174,7 @@ def test_each_sound_is_on_its_own() -> None:
 def test_long_sounds_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     audio = np.concatenate([tone(300.0), tone(600.0)])[None]
     whole = track_pitch(audio, RATE)
-    monkeypatch.setattr(pitch, "_FRAMES", 7)
+    monkeypatch.setattr(pitch, "FRAMES", 7)
     np.testing.assert_allclose(track_pitch(audio, RATE).track, whole.track, rtol=1e-5)
     assert whole.times[0] == pytest.approx(0.5 / LOWEST + 32 / RATE)
     assert np.diff(whole.times) == pytest.approx(0.02)

@@ -26,7 +26,7 @@ def add_and_tag(path: Path, presets: Sequence[Preset], own: str, start: Barrier)
         bank.add_all(part, [(own,)] * len(part))
         bank.search(own, like=bank.embedding(1))
     for number in range(20):
-        bank.tag(1, f"{own}{number}")
+        bank.retag(1, add=[f"{own}{number}"])
 
 
 def be_killed_while_writing(path: Path, presets: Sequence[Preset], after: int) -> None:

@@ -122,7 +122,7 @@ def test_tags_are_single_words(tag: str, small_bank: Bank, small_presets: list[P
     with pytest.raises(UserError, match="not one word"):
         small_bank.add(small_presets[12], tags=[tag])
     with pytest.raises(UserError, match="not one word"):
-        small_bank.tag(1, "good", tag)
+        small_bank.retag(1, add=["good", tag])
     assert len(small_bank) == 12
     assert small_bank.get(1).tags == ("even",)
 
@@ -265,13 +265,13 @@ def test_thumbnails_are_pictures(small_bank: Bank):
 
 
 def test_retag(small_bank: Bank):
-    assert small_bank.tag(1, "Neu", "even").tags == ("even", "neu")
-    assert small_bank.untag(1, "even", "never-there").tags == ("neu",)
+    assert small_bank.retag(1, add=["Neu", "even"]).tags == ("even", "neu")
+    assert small_bank.retag(1, remove=["even", "never-there"]).tags == ("neu",)
     assert small_bank.retag(1, add=["a", "b"], remove=["neu", "a"]).tags == ("b",)
     assert small_bank.get(1).tags == ("b",)
     assert small_bank.get(2).tags == ("odd", "other")
     with pytest.raises(UserError, match="no preset 99"):
-        small_bank.tag(99, "x")
+        small_bank.retag(99, add=["x"])
 
 
 def test_rename(small_bank: Bank):
@@ -313,7 +313,7 @@ def test_another_process_may_remove_what_was_being_added(small_bank: Bank, small
 
 def test_text_and_limits_that_the_file_cannot_hold(small_bank: Bank):
     """A name in another encoding arrives from the command line with lone surrogates."""
-    for action in (small_bank.search, small_bank.get, lambda text: small_bank.tag(text, "x")):
+    for action in (small_bank.search, small_bank.get, lambda text: small_bank.retag(text, add=["x"])):
         with pytest.raises(UserError, match="is not text in UTF-8"):
             action("\udcff")
     with user_error("new"):

@@ -82,7 +82,7 @@ def test_a_damaged_bank_is_one_line(small_bank: Bank):
     content = bytearray(small_bank.path.read_bytes())
     content[4096:] = os.urandom(len(content) - 4096)
     small_bank.path.write_bytes(content)
-    for action in (len, Bank.list, Bank.tags, lambda bank: bank.search("x"), lambda bank: bank.tag(1, "x")):
+    for action in (len, Bank.list, Bank.tags, lambda bank: bank.search("x"), lambda bank: bank.retag(1, add=["x"])):
         with pytest.raises(UserError, match=r"bank\.sqlite: .*(malformed|not an SQLite file).*choose another `bank`"):
             action(small_bank)
     small_bank.path.write_bytes(content[:5000])
@@ -109,11 +109,11 @@ def test_who_waits_too_long_is_told_so(small_bank: Bank, monkeypatch: pytest.Mon
     other = sqlite3.connect(small_bank.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(UserError, match=r"in use by another process for 0\.2 s; try again"):
-        small_bank.tag(1, "x")
+        small_bank.retag(1, add=["x"])
     assert small_bank.get(1).tags == ("even",), "who reads does not wait"
     other.execute("COMMIT")
     other.close()
-    assert small_bank.tag(1, "x").tags == ("even", "x")
+    assert small_bank.retag(1, add=["x"]).tags == ("even", "x")
 
 
 def test_a_writer_waits_for_another(small_bank: Bank):

@@ -22,7 +22,7 @@ def without_time(bank: Bank) -> list[dict[str, object]]:
 
 def test_export_and_import_keep_everything(small_bank: Bank, tmp_path: Path):
     small_bank.rename(2, 'Ärger "mit" Zeichen\\')
-    small_bank.tag(2, "größe")
+    small_bank.retag(2, add=["größe"])
     path = tmp_path / "all.json"
     assert small_bank.export_json(path) == 12
     other, done = Bank(tmp_path / "other.sqlite"), []

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from synthvae.cli.latents import _numbered
 from synthvae.core.json import check_target
 from synthvae.data.presets import Dataset
 from synthvae.training.run import load_run
@@ -190,11 +189,3 @@ def test_a_preset_with_a_wrong_name_is_refused_with_its_file(
     preset = json.loads(path.read_text())
     path.write_text(json.dumps(preset | {"values": preset["values"] | {"adsr_1.atack": 1.0}}))
     refused(("encode", small_run, "a", "--out", "y.json"), path.name, "adsr_1.atack", "did you mean")
-
-
-def test_numbered_names_sort_like_their_numbers():
-    assert _numbered("a", 2, 4) == ["a_0000", "a_0001"]
-    for count in (1000, 1001, 10001):
-        names = _numbered("a", count, 3)
-        assert names == sorted(names)
-        assert len(set(names)) == count

@@ -33,6 +33,14 @@ def test_slugs(name: str, expected: str):
     assert slug(name) == expected
 
 
+def test_numbered_names_sort_like_their_numbers():
+    assert numbered("a", 2, 4) == ["a_0000", "a_0001"]
+    for count in (1000, 1001, 10001):
+        names = numbered("a", count, 3)
+        assert names == sorted(names)
+        assert len(set(names)) == count
+
+
 def test_only_files_with_names_that_were_given_to_them_are_earlier(tmp_path: Path):
     def write(stem: str, name: str = "") -> None:
         write_preset(tmp_path / f"{stem}.json", dataclasses.replace(PRESET, name=name))

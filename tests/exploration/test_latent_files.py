@@ -9,8 +9,9 @@ import torch
 
 from synthvae.core.errors import UserError
 from synthvae.data.generation import generate_dataset
+from synthvae.data.preset import units
 from synthvae.data.writing import write_presets
-from synthvae.exploration.latent_files import find_dataset, find_preset, find_presets, find_run, units
+from synthvae.exploration.latent_files import find_dataset, find_preset, find_presets, find_run
 from synthvae.synths.voice.parameters import VOICE_63
 from tests.errors import user_error
 

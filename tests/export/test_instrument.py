@@ -242,7 +242,14 @@ def is_wav(path: Path) -> bool:
 def test_a_folder_appears_with_everything_in_it(tmp_path: Path):
     write_folder(tmp_path / "deep/x", OLD, is_wav)
     assert content(tmp_path / "deep") == {f"x/{name}": data for name, data in OLD.items()}
-    assert (tmp_path / "deep/x").stat().st_mode == (tmp_path / "deep").stat().st_mode
+
+
+def test_a_folder_has_the_mode_that_mkdir_gives(tmp_path: Path):
+    tmp_path.chmod(0o700)
+    (tmp_path / "plain").mkdir()
+    write_folder(tmp_path / "x", OLD, is_wav)
+    assert (tmp_path / "x").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    assert (tmp_path / "x").stat().st_mode & 0o777 != 0o700
 
 
 def test_replacing_removes_what_is_ours_and_leaves_what_is_not(tmp_path: Path):

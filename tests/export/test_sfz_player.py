@@ -37,7 +37,7 @@ def play(path: Path, key: int, held: float, seconds: float, velocity: int = 127,
         assert synth.load_sfz_file(wrapper)
     finally:
         wrapper.unlink()
-    if switch is not None:
+    if switch is not None:  # pysfizz has no public way to press a second key
         synth._synth.note_on(0, switch, 100)
         synth._synth.render_block()
         synth._synth.note_off(0, switch, 0)

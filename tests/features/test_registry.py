@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from synthvae.core.errors import UserError
-from synthvae.features import FEATURES, Frames, build_feature, multi_feature, registry
-from synthvae.features import stft as transform
+from synthvae.features import FEATURES, Frames, build_feature
 
 
 def test_the_table_names_every_feature():
@@ -26,32 +25,6 @@ def test_an_unknown_name_lists_the_legal_ones():
 def test_a_sample_rate_is_positive(sample_rate):
     with pytest.raises(ValueError, match="sample_rate"):
         build_feature("stft", sample_rate)
-
-
-def test_several_features_cost_one_transform_and_are_the_same(monkeypatch):
-    calls = []
-
-    def counted(audio, *frames):
-        calls.append(audio)
-        return transform(audio, *frames)
-
-    monkeypatch.setattr(registry, "stft", counted)
-    monkeypatch.setattr("synthvae.features.short_time.stft", counted)
-    audio = torch.randn(2, 5000)
-    features = [build_feature(name, 16000) for name in FEATURES]
-    together = multi_feature(audio, features)
-    assert len(calls) == 1
-    assert list(together) == list(FEATURES)
-    for feature in features:
-        torch.testing.assert_close(together[feature.name], feature(audio), rtol=0, atol=0)
-    calls.clear()
-    multi_feature(audio, [build_feature("cqt", 16000)])
-    assert not calls
-
-
-def test_two_features_of_one_name_are_refused():
-    with pytest.raises(ValueError, match="must differ"):
-        multi_feature(torch.randn(1, 100), [build_feature("stft", 8000), build_feature("stft", 16000)])
 
 
 def test_importing_features_and_losses_leaves_heavy_packages_alone():

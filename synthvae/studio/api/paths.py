@@ -55,8 +55,7 @@ class PathAudioRequest(PathRequest):
     """A path to render."""
 
     gap: Annotated[
-        float,
-        Field(allow_inf_nan=False, ge=-2.0, le=2.0, description="Seconds between steps; below 0 they overlap."),
+        float, Field(allow_inf_nan=False, ge=-2.0, le=2.0, description="Seconds between steps; below 0 they overlap.")
     ] = 0.0
 
 

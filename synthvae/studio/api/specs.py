@@ -17,7 +17,6 @@ Whole = Annotated[int, Field(ge=0, le=2**53)]
 Note = Annotated[float, Field(allow_inf_nan=False, ge=0.0, le=127.0, description="MIDI number of a key; 60 is C4.")]
 Latent = Annotated[list[Number], Field(min_length=1, max_length=4096, description="A number per latent dimension.")]
 Point = Annotated[list[Number], Field(min_length=2, max_length=2, description="x and y on a map.")]
-Name = Annotated[str, Field(max_length=200)]
 
 
 class Strict(BaseModel):

@@ -10,16 +10,18 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from synthvae.core.files import save_tensors
 from synthvae.studio.errors import ConflictError, NotFoundError
 from synthvae.studio.jobs.process import Worker
+
+if TYPE_CHECKING:
+    from synthvae.matching.target import Target
 
 __all__ = ["Found", "Job", "Jobs"]
 
@@ -29,22 +31,6 @@ WAITING, REMEMBERED = 16, 64
 NICENESS = 2
 #: Seconds after which a job that was asked to stop is stopped.
 PATIENCE = 10.0
-
-
-class Recording(Protocol):
-    """Metadata of a job's `synthvae.matching.target.Target`."""
-
-    @property
-    def name(self) -> str:
-        """Of its file."""
-
-    @property
-    def audio(self) -> Tensor:
-        """``(T,)``."""
-
-    @property
-    def sample_rate(self) -> int:
-        """In Hz."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +103,8 @@ class Jobs:
         self._stop_at: float | None = None
         self._lock = threading.RLock()
 
-    def submit(self, recording: Recording, seconds: float) -> Job:
-        """Queue a recording.
-
-        Args:
-            recording: prepared for the engine.
-            seconds: that the search may take.
+    def submit(self, recording: Target, seconds: float) -> Job:
+        """Queue a recording that is prepared for the engine; the search may take so many seconds.
 
         Raises:
             ConflictError: if too many wait already.

@@ -27,6 +27,8 @@ from synthvae.synths.voice.kernels.voice import Grid, Space, backward, forward
 __all__ = ["FastVoice"]
 
 Floats = NDArray[np.float32]
+#: What `FastVoice.render` gives.
+Rendered = tuple[Floats, Floats, NDArray[np.int64]]
 
 #: Most rows that a thread takes at a time.
 _ROWS = 16
@@ -41,15 +43,7 @@ class FastVoice:
     def __init__(
         self, parameters: ParameterSpace, noise: Tensor, control_size: int, sample_rate: float, control_rate: float
     ) -> None:
-        """Lay out a Voice for the kernels.
-
-        Args:
-            parameters: the columns of the input and the values of all other parameters.
-            noise: ``(T,)`` white noise, the same for every preset.
-            control_size: number of control points.
-            sample_rate: Hz.
-            control_rate: Hz.
-        """
+        """Lay out a Voice for the kernels, with white noise ``(T,)`` that is the same for every preset."""
         table = list(parameters)
         minimum = np.array([p.minimum for p in table])
         maximum = np.array([p.maximum for p in table])
@@ -77,65 +71,44 @@ class FastVoice:
         self._setting = (self._space, self._grid, chunks(first), rates, control_size, padded)
 
     def __call__(self, unit: Tensor, hold_phases: bool = False) -> Tensor:
-        """Render unit parameters, differentiable once.
+        """Render unit parameters ``(B, P)``, float32 on the CPU, to ``(B, T)``; differentiable once.
 
-        Args:
-            unit: ``(B, P)`` in [0, 1], float32 on the CPU. A row with a NaN gives a row of NaN.
-            hold_phases: whether the oscillators' phases count as constants on the way back.
-
-        Returns:
-            Audio ``(B, T)``.
+        A row with a NaN gives a row of NaN. With `hold_phases` the oscillators' phases are constants on the way back.
         """
         return _Render.apply(unit, self, hold_phases)
 
-    def render(self, unit: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    def render(self, unit: Floats) -> Rendered:
         """Sounds ``(B, T)``, and for each the factor that normalised it and where its peak was, or -1."""
         size = unit.shape[0]
         # NumPy asks for huge pages for large arrays; PyTorch does not, and a fresh page every 4 KiB costs as much
         # time as the samples on it.
         out = np.empty((size, self.samples), dtype=np.float32)
         gains, wheres = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.int64)
-        over_rows(size, lambda low, high: forward(unit, low, high, *self._setting, out, gains, wheres), _ROWS)
+        over_rows(size, lambda low, high: forward(unit, low, high, self._setting, out, gains, wheres), _ROWS)
         return out, gains, wheres
 
-    def pull_back(
-        self,
-        unit: Floats,
-        out: Floats,
-        gains: Floats,
-        wheres: NDArray[np.int64],
-        grad: Floats,
-        hold_phases: bool = False,
-    ) -> Floats:
+    def vjp(self, unit: Floats, found: Rendered, grad: Floats, hold_phases: bool = False) -> Floats:
         """Derivatives by unit parameters ``(B, P)``, from those by samples ``(B, T)`` and what `render` gave."""
         result = np.empty_like(unit)
-        given = (*self._setting, out, gains, wheres, grad, result, hold_phases)
+        given = (self._setting, found, grad, result, hold_phases)
         over_rows(unit.shape[0], lambda low, high: backward(unit, low, high, *given), _ROWS)
         return result
 
     def tangents(self, unit: Tensor) -> tuple[Tensor, Tensor]:
         """Sounds and all their derivatives by forward-mode differentiation.
 
-        Args:
-            unit: ``(B, P)`` in [0, 1], float32 on the CPU.
-
         Returns:
             Audio ``(B, T)`` and d audio / d unit ``(B, P, T)``, a view with parameters innermost in memory.
         """
         rows = unit.detach().contiguous().numpy()
         size, width = rows.shape[0], -(-rows.shape[1] // LANES) * LANES
-        out, gains, wheres = self.render(rows)
+        found = self.render(rows)
         result = np.empty((size, self.samples, width), dtype=np.float32)
-        found = (out, gains, wheres)
-        over_rows(size, lambda low, high: tangents(rows, low, high, *self._setting, *found, result), 1)
-        return torch.from_numpy(out), torch.from_numpy(result)[..., : rows.shape[1]].transpose(1, 2)
+        over_rows(size, lambda low, high: tangents(rows, low, high, self._setting, found, result), 1)
+        return torch.from_numpy(found[0]), torch.from_numpy(result)[..., : rows.shape[1]].transpose(1, 2)
 
     def log_mel_jacobian(self, unit: Tensor, sample_rate: int) -> Tensor:
-        """Derivatives of `synthvae.features.mel.LogMel` by every parameter.
-
-        Args:
-            unit: ``(B, P)`` in [0, 1], float32 on the CPU.
-            sample_rate: the feature's.
+        """Derivatives of `synthvae.features.mel.LogMel`, at its own sample rate, by every parameter.
 
         Returns:
             In dB per unit, ``(B, P, 128, frames)``, a view with parameters innermost in memory, in which bands and
@@ -143,7 +116,7 @@ class FastVoice:
         """
         rows = unit.detach().contiguous().numpy()
         size, groups = rows.shape[0], -(-rows.shape[1] // LANES)
-        constants, filters = _mel_tables(sample_rate)
+        tables = _mel_tables(sample_rate)
         found, floor = self.render(rows), np.float32(FLOOR * FULL_SCALE)
         result = np.empty((size, BANDS, self.samples // HOP + 1, groups * LANES), dtype=np.float32)
         # A few presets are not enough work for all threads: their parameters are shared out too.
@@ -154,7 +127,7 @@ class FastVoice:
             for task in range(low, high):
                 row, part = divmod(task, parts)
                 share = edges[part], edges[part + 1]
-                mel_jacobian(rows, row, row + 1, *self._setting, *found, constants, filters, floor, *share, result)
+                mel_jacobian(rows, row, row + 1, self._setting, found, tables, floor, share, result)
 
         over_rows(size * parts, work, at_once=1)
         return torch.from_numpy(result)[..., : rows.shape[1]].permute(0, 3, 1, 2)
@@ -176,7 +149,7 @@ class _Render(torch.autograd.Function):
         unit, audio = ctx.saved_tensors
         found = audio.detach().numpy(), ctx.gains, ctx.wheres
         samples = grad.detach().contiguous().numpy()
-        return torch.from_numpy(ctx.voice.pull_back(unit.numpy(), *found, samples, ctx.hold_phases)), None, None
+        return torch.from_numpy(ctx.voice.vjp(unit.numpy(), found, samples, ctx.hold_phases)), None, None
 
 
 @lru_cache(maxsize=8)

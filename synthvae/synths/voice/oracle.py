@@ -31,17 +31,7 @@ class TorchsynthVoice:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Build the modules for one batch size.
-
-        Args:
-            parameters: columns of the unit vectors, a subset of `VOICE_78` plus fixed values.
-            batch_size: rows of every call.
-            sample_rate: Hz.
-            seconds: length of the sounds.
-            control_rate: Hz.
-            dtype: float32, or float64 for a reference.
-            device: where to render.
-        """
+        """Build the modules for one batch size; `parameters` is a subset of `VOICE_78` plus fixed values."""
         config = import_torchsynth("config").SynthConfig(
             batch_size=batch_size,
             sample_rate=sample_rate,

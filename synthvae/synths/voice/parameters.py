@@ -68,14 +68,7 @@ def import_torchsynth(name: str) -> ModuleType:
 
 
 def torchsynth_modules(config: SynthConfig) -> dict[str, SynthModule]:
-    """Torchsynth's own modules, unwired, named and set up as its Voice does, the nebula applied.
-
-    Args:
-        config: torchsynth's configuration; all modules share it.
-
-    Returns:
-        Modules by name, in the order in which torchsynth's Voice registers them.
-    """
+    """Torchsynth's own modules by name, unwired, in the order and as set up by its Voice, the nebula applied."""
     m = import_torchsynth("module")
     kinds: list[tuple[str, Any, dict[str, Any]]] = [
         ("keyboard", m.MonophonicKeyboard, {}),
@@ -103,11 +96,7 @@ def torchsynth_modules(config: SynthConfig) -> dict[str, SynthModule]:
         ("vco_2", m.SquareSawVCO, {}),
         ("noise", m.Noise, {"seed": 13}),
         ("vca", m.VCA, {}),
-        (
-            "mixer",
-            m.AudioMixer,
-            {"n_input": 3, "curves": [1.0, 1.0, 0.025], "names": ["vco_1", "vco_2", "noise"]},
-        ),
+        ("mixer", m.AudioMixer, {"n_input": 3, "curves": [1.0, 1.0, 0.025], "names": ["vco_1", "vco_2", "noise"]}),
     ]
     modules = {name: kind(config, device=torch.device("cpu"), **options) for name, kind, options in kinds}
     nebula = json.loads((resources.files("torchsynth") / "nebulae" / "voice" / f"{NEBULA}.json").read_text())
@@ -129,13 +118,7 @@ def _read_parameters() -> dict[str, Parameter]:
             if r.name == "mod_depth":
                 unit = "Hz" if module.startswith("lfo") else "semitones"
             found[name] = Parameter(
-                name,
-                float(r.minimum),
-                float(r.maximum),
-                float(r.curve),
-                bool(r.symmetric),
-                unit,
-                r.description or "",
+                name, float(r.minimum), float(r.maximum), float(r.curve), bool(r.symmetric), unit, r.description or ""
             )
     return found
 
@@ -146,13 +129,7 @@ _ALL = _read_parameters()
 VOICE_78 = ParameterSpace(tuple(_ALL.values()))
 
 #: The five routes of Korkmaz (2025), table 4.1: the only entries of the modulation matrix among the 63 parameters.
-ROUTES_63 = (
-    "adsr_1->vco_1_pitch",
-    "adsr_2->vco_2_pitch",
-    "lfo_1->vco_1_amp",
-    "lfo_2->vco_2_amp",
-    "adsr_1->noise_amp",
-)
+ROUTES_63 = ("adsr_1->vco_1_pitch", "adsr_2->vco_2_pitch", "lfo_1->vco_1_amp", "lfo_2->vco_2_amp", "adsr_1->noise_amp")
 
 
 def _voice_63() -> ParameterSpace:
@@ -166,7 +143,7 @@ VOICE_63 = _voice_63()
 
 
 def heard_as_pitch(parameters: ParameterSpace) -> list[str]:
-    """The columns that reach the sound through the oscillators' phases alone.
+    """Names of the columns, in order, that reach the sound through the oscillators' phases alone.
 
     They are the pitch of the keyboard, tuning, depth and initial phase of the oscillators, the routes to pitch, and
     whatever belongs to a source of the modulation matrix from which no route to an amplitude is open. For them the
@@ -175,9 +152,6 @@ def heard_as_pitch(parameters: ParameterSpace) -> list[str]:
 
     Args:
         parameters: of torchsynth's Voice. A route is open if it is a column or fixed at another value than 0.
-
-    Returns:
-        Names, in the order of the columns.
     """
     open_routes = {name for name in parameters.names if name.startswith("mod_matrix.")}
     open_routes |= {name for name, value in parameters.fixed.items() if name.startswith("mod_matrix.") and value != 0}

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["EPSILON", "LFO_EXPONENT", "LFO_SHAPES", "SOURCES", "TARGETS", "render"]
+__all__ = ["EPSILON", "LFO_EXPONENT", "LFO_SHAPES", "SOURCES", "TARGETS", "limit", "render"]
 
 SOURCES = ("adsr_1", "adsr_2", "lfo_1", "lfo_2")
 TARGETS = ("vco_1_pitch", "vco_1_amp", "vco_2_pitch", "vco_2_amp", "noise_amp")
@@ -35,14 +35,9 @@ Values = Mapping[str, Tensor]
 
 
 def render(
-    values: Values,
-    noise: Tensor,
-    control_size: int,
-    sample_rate: float,
-    control_rate: float,
-    hold_phases: bool = False,
+    values: Values, noise: Tensor, control_size: int, sample_rate: float, control_rate: float, hold_phases: bool = False
 ) -> Tensor:
-    """Render presets.
+    """Render presets to audio ``(B, T)`` in [-1, 1].
 
     Args:
         values: all 78 parameters of torchsynth's Voice by name, each ``(B, 1)``, in human units.
@@ -51,9 +46,6 @@ def render(
         sample_rate: Hz.
         control_rate: Hz.
         hold_phases: whether the phases of both oscillators count as constants on the way back.
-
-    Returns:
-        Audio ``(B, T)`` in [-1, 1].
     """
     modulation = control_signals(values, control_size, control_rate)
     upsampled = {name: _upsample(signal, noise.shape[0]) for name, signal in modulation.items()}
@@ -61,38 +53,17 @@ def render(
     phase_1, phase_2 = (phase.detach() for phase in phases) if hold_phases else phases
     vco_1, vco_2 = torch.cos(phase_1), _square_saw(values, phase_2)
     signals = torch.stack(
-        [
-            vco_1 * upsampled["vco_1_amp"],
-            vco_2 * upsampled["vco_2_amp"],
-            noise * upsampled["noise_amp"],
-        ],
-        dim=1,
+        [vco_1 * upsampled["vco_1_amp"], vco_2 * upsampled["vco_2_amp"], noise * upsampled["noise_amp"]], dim=1
     )
     levels = torch.stack([values[f"mixer.{name}"] for name in ("vco_1", "vco_2", "noise")], dim=2)
     return _normalise_if_clipping(_mix(levels, signals).squeeze(1))
 
 
 def control_signals(values: Values, size: int, rate: float) -> dict[str, Tensor]:
-    """Envelopes, LFOs and the modulation matrix.
-
-    Args:
-        values: as for `render`.
-        size: number of control points, C.
-        rate: Hz.
-
-    Returns:
-        The five modulation signals by target name, each ``(B, C)``.
-    """
+    """Envelopes, LFOs and the modulation matrix: the five modulation signals ``(B, C)`` by target name."""
     envelope = {
         name: _adsr(values, name, size, rate)
-        for name in (
-            "lfo_1_rate_adsr",
-            "lfo_2_rate_adsr",
-            "lfo_1_amp_adsr",
-            "lfo_2_amp_adsr",
-            "adsr_1",
-            "adsr_2",
-        )
+        for name in ("lfo_1_rate_adsr", "lfo_2_rate_adsr", "lfo_1_amp_adsr", "lfo_2_amp_adsr", "adsr_1", "adsr_2")
     }
     lfo_1 = _lfo(values, "lfo_1", envelope["lfo_1_rate_adsr"], rate) * envelope["lfo_1_amp_adsr"]
     lfo_2 = _lfo(values, "lfo_2", envelope["lfo_2_rate_adsr"], rate) * envelope["lfo_2_amp_adsr"]
@@ -111,27 +82,23 @@ def _adsr(values: Values, name: str, size: int, rate: float) -> Tensor:
     )
     note_on = values["keyboard.duration"]
     held_attack = torch.minimum(attack, note_on)
-    held_decay = torch.minimum(_limit(note_on - attack, low=0.0), decay)
+    held_decay = torch.minimum(limit(note_on - attack, low=0.0), decay)
     points = torch.arange(size, dtype=attack.dtype, device=attack.device).expand(attack.shape[0], size)
     rising = _ramp(points, held_attack * rate, alpha)
-    falling = _ramp(_limit(points - held_attack * rate, low=0.0), held_decay * rate, alpha, inverse=True)
-    releasing = _ramp(_limit(points - note_on * rate, low=0.0), release * rate, alpha, inverse=True)
+    falling = _ramp(limit(points - held_attack * rate, low=0.0), held_decay * rate, alpha, inverse=True)
+    releasing = _ramp(limit(points - note_on * rate, low=0.0), release * rate, alpha, inverse=True)
     return rising * ((1.0 - sustain) * falling + sustain) * releasing
 
 
 def _ramp(elapsed: Tensor, duration: Tensor, alpha: Tensor, inverse: bool = False) -> Tensor:
-    """min((elapsed + eps)/duration + eps, 1)^alpha, or 1 minus the minimum; 1 where the duration is 0.
+    """min((elapsed + eps)/duration + eps, 1)^alpha, or 1 minus that if inverse; 1 where the duration is 0.
 
-    Args:
-        elapsed: control points since the ramp's start, ``(B, C)``.
-        duration: control points, ``(B, 1)``.
-        alpha: exponent, ``(B, 1)``.
-        inverse: fall from 1 to 0 instead of rising.
+    Control points ``(B, C)`` since the ramp's start, of a duration ``(B, 1)``.
     """
     # Past its end a ramp is flat: its slope there is 0 even where the quotient's own is infinite.
     running = elapsed + EPSILON < duration
     quotient = (elapsed + EPSILON) / torch.where(running, duration, 1.0) + EPSILON
-    ramp = torch.where(running, _limit(quotient, high=1.0), 1.0)
+    ramp = torch.where(running, limit(quotient, high=1.0), 1.0)
     if inverse:
         ramp = torch.where(duration > 0.0, 1.0 - ramp, ramp)
     positive = ramp > 0.0
@@ -141,7 +108,7 @@ def _ramp(elapsed: Tensor, duration: Tensor, alpha: Tensor, inverse: bool = Fals
 def _lfo(values: Values, name: str, rate_envelope: Tensor, rate: float) -> Tensor:
     """A mixture of five shapes over one phase, the weights sharpened by a power and normalised to sum 1."""
     modulation = values[f"{name}.mod_depth"] * rate_envelope
-    frequency = _limit(values[f"{name}.frequency"] + modulation, low=0.0)
+    frequency = limit(values[f"{name}.frequency"] + modulation, low=0.0)
     phase = torch.cumsum(2 * math.pi * frequency / rate, dim=1) + values[f"{name}.initial_phase"]
     cosine = torch.cos(phase + math.pi)
     square = (torch.sign(cosine) + 1.0) / 2.0
@@ -169,14 +136,14 @@ def _upsample(control: Tensor, size: int) -> Tensor:
 def _phase(values: Values, name: str, pitch_modulation: Tensor, sample_rate: float) -> Tensor:
     """Phase in rad of an oscillator whose pitch, clamped to MIDI 0 to 127, follows a modulation signal."""
     base = values["keyboard.midi_f0"] + values[f"{name}.tuning"]
-    pitch = _limit(base + values[f"{name}.mod_depth"] * pitch_modulation, 0.0, 127.0)
+    pitch = limit(base + values[f"{name}.mod_depth"] * pitch_modulation, 0.0, 127.0)
     return torch.cumsum(2 * math.pi * _midi_to_hz(pitch) / sample_rate, dim=1) + values[f"{name}.initial_phase"]
 
 
 def _square_saw(values: Values, phase: Tensor) -> Tensor:
     """Square to saw by tanh waveshaping (Lazzarini and Timoney, Computer Music Journal 34(1), 2010)."""
     depth = values["vco_2.mod_depth"]
-    highest = values["keyboard.midi_f0"] + values["vco_2.tuning"] + _limit(depth, low=0.0)
+    highest = values["keyboard.midi_f0"] + values["vco_2.tuning"] + limit(depth, low=0.0)
     f0 = _midi_to_hz(highest)
     partials = 12000 / (f0 * torch.log10(f0))
     square = torch.tanh(math.pi * partials * torch.sin(phase) / 2)
@@ -184,7 +151,7 @@ def _square_saw(values: Values, phase: Tensor) -> Tensor:
     return (1 - shape / 2) * square * (1 + shape * torch.cos(phase))
 
 
-def _limit(signal: Tensor, low: float = -math.inf, high: float = math.inf) -> Tensor:
+def limit(signal: Tensor, low: float = -math.inf, high: float = math.inf) -> Tensor:
     """`torch.clamp` with derivative 1 at the limits as well, as it was before PyTorch 2.15 made it 0 there.
 
     Presets on faces of the cube are at the limits: with MIDI note 127 an oscillator would have no derivative by pitch.

@@ -19,14 +19,10 @@ _SEMITONES = 0.01  # a modulation that nobody hears
 
 
 def release_seconds(values: Values) -> float:
-    """How long the sound takes to end after its key is let go.
+    """How long the sound takes to end after its key is let go, of all 78 human values by name.
 
-    Args:
-        values: all 78 parameters by name, in human units.
-
-    Returns:
-        Seconds: the longest release of the envelopes that drive a level, those of LFOs included, where their share is
-        within 20 dB of the largest; 0 where nothing drives any.
+    The longest release of the envelopes that drive a level, those of LFOs included, where their share is within 20 dB
+    of the largest; 0 where nothing drives any.
     """
     return _longest_release(values, _AUDIBLE)
 
@@ -37,13 +33,9 @@ def tail_seconds(values: Values) -> float:
 
 
 def rise_seconds(values: Values) -> float:
-    """When the last envelope that is heard, in level or in pitch, has finished its attack.
+    """Seconds from the key's being pressed until the last envelope that is heard, in level or pitch, ends its attack.
 
-    Args:
-        values: all 78 parameters by name, in human units.
-
-    Returns:
-        Seconds from the key's being pressed; a key that is let go earlier cuts the attack short.
+    Of all 78 human values by name; a key that is let go earlier cuts the attack short.
     """
     level = _shares(values)
     most = max(level.values())

@@ -113,12 +113,7 @@ class Voice(Synth):
         return self.path_of(torch.float32, self.noise.device)
 
     def path_of(self, dtype: torch.dtype, device: torch.device | str) -> str:
-        """Which path an input takes, in words: the kernels or the reference, the type and the device.
-
-        Args:
-            dtype: of the input.
-            device: of the input.
-        """
+        """Which path an input takes, in words: the kernels or the reference, the type and the device."""
         device = torch.device(device)
         way = "compiled kernels" if self.is_fast(dtype, device) else "reference"
         return f"{way}, {str(dtype).removeprefix('torch.')} on {device.type}"
@@ -137,16 +132,13 @@ class Voice(Synth):
         return self._fast
 
     def forward(self, unit: Tensor, hold_phases: bool = False) -> Tensor:
-        """Render presets.
+        """Render presets to audio ``(B, T)`` in [-1, 1].
 
         Args:
             unit: unit parameters ``(B, P)`` in [0, 1], float32 or float64; the audio has the same type.
             hold_phases: whether the phases of both oscillators count as constants on the way back. The derivative
                 then says what levels, envelopes and waveforms do to the sound, and leaves out what pitch does: on
                 spectral losses that share is thousands of times larger and right only within a few cents.
-
-        Returns:
-            Audio ``(B, T)`` in [-1, 1].
 
         Raises:
             ValueError: if the shape is not ``(B, P)``.

@@ -63,12 +63,7 @@ class AudioEncoderTask(Task[AudioEncoderSettings]):
     gradient_norm = 1.0
 
     def __init__(self, settings: AudioEncoderSettings, run: Run) -> None:
-        """Set up.
-
-        Args:
-            settings: of the training.
-            run: whose latents the encoder shall answer with.
-        """
+        """Set up the training of an encoder that answers with the latents of `run`."""
         super().__init__(settings)
         run.require("parameters")
         self.run = run
@@ -174,9 +169,6 @@ def train_encoder(
         seed: of the presets and the weights.
         resume: go on with a training that was stopped; without, one that is there is replaced.
         progress: called with presets done and a few words.
-
-    Returns:
-        What it is worth.
 
     Raises:
         UserError: for fewer presets than a batch, an unwritable directory, or a training with other settings.

@@ -115,11 +115,7 @@ class Task(ABC, Generic[S]):
         """Make the network, for training and for loading, its weights drawn from PyTorch's generator."""
 
     def require_same(self, out: Path, description: Mapping[str, Any]) -> None:
-        """Refuse to go on with a run on other data.
-
-        Args:
-            out: the run's directory.
-            description: what `describe` said when it was begun, among other things.
+        """Refuse to go on with a run on other data than its description, from `describe`, says.
 
         Raises:
             UserError: naming what differs.
@@ -196,12 +192,9 @@ class Task(ABC, Generic[S]):
         return self.weigh(terms, float("inf"))
 
     def row(self, train: Mapping[str, Tensor], validation: Validation, progress: float) -> dict[str, float]:
-        """The numbers that describe an epoch, by their column in metrics.csv.
+        """The numbers that describe an epoch, by column of metrics.csv, from means of what `summarise` gave, and loss.
 
-        Args:
-            train: means of what `summarise` gave, and ``loss``.
-            validation: of the epoch.
-            progress: epochs finished in this phase before it.
+        `progress` is the number of epochs finished in this phase before it.
         """
         row: dict[str, float] = {}
         for split, means in (("train", train), ("validation", validation.terms)):

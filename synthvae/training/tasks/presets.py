@@ -68,19 +68,12 @@ class PresetTask(Task[TrainConfig]):
     changeable = Task.changeable | {"data"}
 
     def __init__(
-        self,
-        settings: TrainConfig,
-        dataset: Dataset,
-        voice: nn.Module | None,
-        preparation: Preparation | None = None,
+        self, settings: TrainConfig, dataset: Dataset, voice: nn.Module | None, preparation: Preparation | None = None
     ) -> None:
         """Check settings against each other.
 
-        Args:
-            settings: of the run.
-            dataset: the presets; its metric is looked for beside it.
-            voice: renders unit parameters ``(B, P)`` to audio ``(B, T)``; not needed where no loss compares sounds.
-            preparation: what `prepare` would find out, where it is known.
+        The metric is looked for beside the dataset. `voice` renders ``(B, P)`` to ``(B, T)``, and is not needed where
+        no loss compares sounds; `preparation` is what `prepare` would find out, where it is known.
 
         Raises:
             UserError: for settings that name nothing or contradict each other.
@@ -331,18 +324,11 @@ class Weights:
 
 
 def typical(terms: Mapping[str, Tensor], heavy_tailed: bool = True) -> dict[str, Tensor]:
-    """One number per term for a batch: the mean, but of a spectral term with a heavy tail the median.
+    """Scalars by name for terms ``(B,)`` of a batch: the mean, but of a spectral term with a heavy tail the median.
 
     A quiet target divides by little: at the start of training the mean of a convergence loss over presets is six
     times its median, and single presets reach a thousand times it. What sets weights or stops a run has to speak of
     most presets; in the gradient each preset's share is clipped instead.
-
-    Args:
-        terms: per preset, ``(B,)``.
-        heavy_tailed: whether the spectral term is such a loss (`synthvae.losses.LossSpec`).
-
-    Returns:
-        Scalars by name.
     """
     return {
         name: value.median() if name == "spectral" and heavy_tailed else value.mean() for name, value in terms.items()

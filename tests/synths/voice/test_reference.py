@@ -7,7 +7,7 @@ from torch import Tensor
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.voice.oracle import TorchsynthVoice
 from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
-from synthvae.synths.voice.reference import SOURCES, TARGETS, _limit, control_signals, render
+from synthvae.synths.voice.reference import SOURCES, TARGETS, control_signals, limit, render
 from synthvae.synths.voice.voice import control_points, noise_signal
 from tests.synths.voice.cube import corners, faces, interior
 
@@ -106,12 +106,12 @@ def test_gradient_against_finite_differences():
 
 def test_derivatives_at_the_limits_do_not_depend_on_pytorchs_release():
     signal = torch.tensor([-1.0, 0.0, 0.5, 127.0, 128.0], requires_grad=True)
-    limited = _limit(signal, 0.0, 127.0)
+    limited = limit(signal, 0.0, 127.0)
     torch.testing.assert_close(limited, signal.clamp(0.0, 127.0), rtol=0, atol=0)
     (slope,) = torch.autograd.grad(limited.sum(), signal)
     assert slope.tolist() == [0.0, 1.0, 1.0, 1.0, 0.0]
-    assert _limit(signal, low=0.0).tolist() == [0.0, 0.0, 0.5, 127.0, 128.0]
-    assert _limit(signal, high=0.5).tolist() == [-1.0, 0.0, 0.5, 0.5, 0.5]
+    assert limit(signal, low=0.0).tolist() == [0.0, 0.0, 0.5, 127.0, 128.0]
+    assert limit(signal, high=0.5).tolist() == [-1.0, 0.0, 0.5, 0.5, 0.5]
 
 
 def test_every_routed_parameter_changes_the_sound():

@@ -24,12 +24,12 @@ function furnish(element, attributes, children) {
 }
 
 /** @returns {HTMLElement} an HTML element with attributes, listeners and children. */
-export function el(/** @type {string} */ tag, /** @type {Record<string, any>} */ attributes = {}, .../** @type {any[]} */ children) {
+export function el(/** @type {string} */ tag, /** @type {Record<string, any>} */ attributes = {}, /** @type {any[]} */ ...children) {
   return /** @type {HTMLElement} */ (furnish(document.createElement(tag), attributes, children));
 }
 
 /** @returns {SVGElement} the same for SVG. */
-export function svg(/** @type {string} */ tag, /** @type {Record<string, any>} */ attributes = {}, .../** @type {any[]} */ children) {
+export function svg(/** @type {string} */ tag, /** @type {Record<string, any>} */ attributes = {}, /** @type {any[]} */ ...children) {
   return /** @type {SVGElement} */ (furnish(document.createElementNS(SVG, tag), attributes, children));
 }
 
@@ -53,7 +53,7 @@ export function byId(id) {
 }
 
 /** Replaces what an element holds. */
-export function fill(/** @type {Element} */ element, .../** @type {any[]} */ children) {
+export function fill(/** @type {Element} */ element, /** @type {any[]} */ ...children) {
   element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }

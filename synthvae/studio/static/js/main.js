@@ -36,6 +36,19 @@ const HINT = "synthvae.hint";
 const LISTENED = 16;
 
 class Studio {
+  // made by #panels, once the server has described the session
+  /** @type {Tabs} */ tabs;
+  /** @type {SoundPanel} */ soundPanel;
+  /** @type {PresetPanel} */ preset;
+  /** @type {VaryPanel} */ vary;
+  /** @type {BlendPanel} */ blend;
+  /** @type {PathPanel} */ path;
+  /** @type {MatchPanel} */ match;
+  /** @type {BankPanel} */ bank;
+  /** @type {Compare} */ compare;
+  /** @type {Keyboard} */ keyboard;
+  /** @type {Search} */ search;
+
   constructor() {
     this.status = new Status();
     this.api = new Api(takeToken());
@@ -276,7 +289,7 @@ class Studio {
     const column = session.columns.find((/** @type {any} */ one) => one.name === name);
     try {
       const label = column.label;
-      const values = this.coloured?.column === column ? this.coloured.values : await this.api.column(name,
+      const values = this.coloured && this.coloured.column === column ? this.coloured.values : await this.api.column(name,
         (progress, stage) => {
           if (serial !== this.colourSerial) return;
           this.#making(`colour by ${label}: ${stage}`, progress);

@@ -5,7 +5,7 @@
 
 /**
  * @param {ArrayBuffer} bytes
- * @returns {{rate: number, channels: Float32Array[]} | null} null where the format is none of 16-, 24- and 32-bit
+ * @returns {{rate: number, channels: Float32Array<ArrayBuffer>[]} | null} null where the format is none of 16-, 24- and 32-bit
  *     whole numbers and 32-bit floats
  */
 export function readWav(bytes) {

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from synthvae.synths.voice.kernels.compile import inlined
+from synthvae.core.compile import inlined
 
 __all__ = [
     "cos_turns",

@@ -17,8 +17,9 @@ import math
 
 import numpy as np
 
+from synthvae.core.compile import inlined, plain, summing
 from synthvae.synths.voice.kernels.arithmetic import cos_turns, exp2, exponential_ratio_slope, sin_turns, tanh_parts
-from synthvae.synths.voice.kernels.compile import inlined, plain, summing, wide
+from synthvae.synths.voice.kernels.compile import wide
 from synthvae.synths.voice.kernels.control import TARGET
 from synthvae.synths.voice.kernels.layout import (
     AMP_1,
@@ -138,14 +139,7 @@ def mix(human, signals, tables, kinds, grid, chunks, sample_rate, noise, lanes, 
 
 @inlined
 def amplitude_backward(total, total_n, offset, step):
-    """Through `amplitude`, but for the level: derivatives by `left` and `right`.
-
-    Args:
-        total: sum over the block of the derivative by the amplitude.
-        total_n: sum of the same times n.
-        offset: as for `amplitude`.
-        step: as for `amplitude`.
-    """
+    """Derivatives by `left` and `right` of `amplitude`, from a block's sums of those by it and of the same times n."""
     right = (offset - step) * total + step * total_n
     return total - right, right
 
@@ -193,47 +187,28 @@ def waves(low, high, tables, kinds, first, offset, step, sample_rate, q, shape, 
 
 
 @summing
-def mix_backward(
-    human,
-    signals,
-    tables,
-    kinds,
-    grid,
-    chunks,
-    sample_rate,
-    noise,
-    grad,
-    where,
-    share,
-    lanes,
-    slopes,
-    grads,
-    grad_human,
-    hold_phases,
-):
+def mix_backward(human, arrays, grid, chunks, sample_rate, noise, grad, peak, slopes, grads, grad_human, hold_phases):
     """From d / d(mix) ``(T,)`` to d / d(modulation signals), in ``grads[TARGET:]``, and d / d(human values).
 
     Computes the waves again, with their derivatives: nothing at audio rate is kept from the forward pass.
 
     Args:
         human: ``(78,)``.
-        signals: ``(ROWS, C)``.
-        tables: both oscillators'.
-        kinds: both oscillators'.
+        arrays: of `workspace`, with the signals and both oscillators' tables and kinds.
         grid: the blocks.
         chunks: the blocks' chunks.
         sample_rate: Hz.
         noise: ``(T + BLOCK,)``.
         grad: ``(T,)``.
-        where: a sample to whose derivative `share` is to be added; negative for none.
-        share: see `where`.
-        lanes: workspace.
+        peak: a sample, negative for none, and what is added to its derivative.
         slopes: workspace, ``(2, T)``.
         grads: result, ``(ROWS, C)``.
         grad_human: result, added to.
         hold_phases: whether both oscillators' phases count as constants.
     """
     wide()
+    signals, tables, kinds, lanes, _ = arrays
+    where, share = peak
     before, first, offset, _, step = grid
     steep, d_steep = steepness(human)
     q, shape = np.float32(steep), np.float32(human[VCO_2 + 3])

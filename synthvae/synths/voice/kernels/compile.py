@@ -1,43 +1,20 @@
-"""How the kernels are compiled."""
+"""What the kernels tell the compiler beyond numba's own options, and the hash of their sources."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = [
-    "aligned",
-    "cached",
-    "flush_denormals",
-    "inlined",
-    "plain",
-    "restore_denormals",
-    "sources",
-    "summing",
-    "wide",
-]
+from synthvae.core.compile import plain
 
-_log = logging.getLogger(__name__)
-
-#: Without checks for division by zero, which would stop the compiler from vectorising; with fused multiplication
-#: and addition, but without re-association, so that rounding tricks and exact zeros survive.
-_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "nsz"}}
-
-#: A function of its own.
-plain = njit(**_OPTIONS)
-#: For loops that sum, which the compiler may split over lanes; the same binary splits them the same way always.
-summing = njit(error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
-#: Copied into its caller, so that a loop around it can be vectorised. It keeps its own rules of rounding.
-inlined = njit(forceinline=True, **_OPTIONS)
+__all__ = ["aligned", "flush_denormals", "restore_denormals", "sources", "wide"]
 
 
 @intrinsic
@@ -114,24 +91,10 @@ def aligned(size):
 def sources() -> str:
     """A hash of all that the kernels are compiled from."""
     here = Path(__file__).parent
+    others = [
+        here.parents[2] / name for name in ("core/compile.py", "features/fourier.py", "synths/voice/reference.py")
+    ]
     digest = hashlib.sha256()
-    for path in [*sorted(here.glob("*.py")), here.parent / "reference.py", here.parents[2] / "features" / "fourier.py"]:
+    for path in [*sorted(here.glob("*.py")), *others]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def cached(kernel: Callable[..., None]) -> Any:
-    """Compile a kernel on first use, and keep it on disk: next to its source or in the user's cache.
-
-    numba watches the file that the kernel stands in, not those of the functions that it calls. But what a kernel
-    closes over is part of the key under which it is kept: every kernel closes over the hash from `sources`.
-
-    Args:
-        kernel: a function; it runs without the interpreter's lock.
-    """
-    options: dict[str, Any] = {**_OPTIONS, "nogil": True}
-    try:
-        return njit(cache=True, **options)(kernel)
-    except RuntimeError as error:  # no directory can be written
-        _log.warning("kernels are compiled anew in every process (%s); set NUMBA_CACHE_DIR to keep them", error)
-        return njit(**options)(kernel)

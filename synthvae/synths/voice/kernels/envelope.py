@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import math
 
+from synthvae.core.compile import plain, summing
 from synthvae.synths.voice.kernels.arithmetic import power
-from synthvae.synths.voice.kernels.compile import plain, summing, wide
+from synthvae.synths.voice.kernels.compile import wide
 from synthvae.synths.voice.kernels.layout import DURATION
 from synthvae.synths.voice.reference import EPSILON
 
@@ -217,15 +218,9 @@ def _cut_short(human, at, d_held_attack, d_held_decay, d_note, grad_human):
 
 @plain
 def envelope_tangent(human, at, part, rate, points, out):
-    """Write d envelope / d parameter into `out`.
+    """Write d envelope / d parameter ``(C,)`` into `out`.
 
-    Args:
-        human: ``(78,)``.
-        at: where the envelope's parameters start.
-        part: 0 to 4 for attack, decay, sustain, release and alpha, 5 for the note's duration.
-        rate: control points per second.
-        points: 0, 1, 2..., ``(C,)``.
-        out: result, ``(C,)``.
+    `part` is 0 to 4 for attack, decay, sustain, release and alpha, which start at `at`, and 5 for the note's duration.
     """
     wide()
     size = out.shape[0]

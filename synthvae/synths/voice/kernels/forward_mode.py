@@ -6,17 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from synthvae.core.compile import cached, plain
 from synthvae.features.fourier import HOP, N_FFT
 from synthvae.synths.voice.kernels.audio import trace_oscillators
-from synthvae.synths.voice.kernels.compile import (
-    aligned,
-    cached,
-    flush_denormals,
-    plain,
-    restore_denormals,
-    sources,
-    wide,
-)
+from synthvae.synths.voice.kernels.compile import aligned, flush_denormals, restore_denormals, sources, wide
 from synthvae.synths.voice.kernels.control import control, denormalise
 from synthvae.synths.voice.kernels.layout import N_TARGETS, PITCH_1, PITCH_2
 from synthvae.synths.voice.kernels.spectrum import (
@@ -70,20 +63,9 @@ def _prepare(unit, space, grid, rates, arrays, human, slope, controls, phases, d
 def _write(b, i, at, count, groups, sizes, weights, lanes, out, out_group, row, rows, out_step):
     """`block_tangents` for several groups of parameters, into a ring of rows.
 
-    Args:
-        b: the block.
-        i: the control point before it.
-        at: the first sample's place in the sections of `lanes`.
-        count: number of samples.
-        groups: first and last but one group.
-        sizes: as for `block_tangents`.
-        weights: the flat arrays from `_weights`.
-        lanes: holds the basis.
-        out: result, flat.
-        out_group: distance from one group to the next.
-        row: where the first sample goes; `rows` wraps around to 0.
-        rows: number of rows.
-        out_step: distance from one row to the next.
+    Block b lies after control point i and has `count` samples, from `at` on in the sections of `lanes`. `groups` are
+    the first and the last but one, `out_group` apart in the flat `out`; `weights` the flat arrays from `_weights`.
+    The first sample goes to `row`; `rows` wraps around to 0, and rows are `out_step` apart.
     """
     controls, phases, direct = weights
     head = min(count, rows - row)
@@ -126,9 +108,11 @@ def _normalise(out, gain, where, result):
 def _kernels(sources: str) -> tuple[Any, Any]:
     # See `cached` about `sources`.
 
-    def tangents(unit, low, high, space, grid, chunks, rates, control_size, noise, out, gains, wheres, result):
+    def tangents(unit, low, high, setting, found, result):
         sources  # noqa: B018
         denormals = flush_denormals()
+        space, grid, chunks, rates, control_size, noise = setting
+        out, gains, wheres = found
         before, first, width = grid[0], grid[1], result.shape[2]
         arrays = workspace(control_size, before.shape[0], TANGENT_SECTIONS)
         signals, tables, kinds, lanes, _ = arrays
@@ -153,32 +137,17 @@ def _kernels(sources: str) -> tuple[Any, Any]:
             _normalise(out[r], gains[r], wheres[r], result[r])
         restore_denormals(denormals)
 
-    def mel_jacobian(
-        unit,
-        low,
-        high,
-        space,
-        grid,
-        chunks,
-        rates,
-        control_size,
-        noise,
-        out,
-        gains,
-        wheres,
-        constants,
-        filters,
-        floor,
-        group_low,
-        group_high,
-        result,
-    ):
+    def mel_jacobian(unit, low, high, setting, found, mel_tables, floor, groups, result):
         sources  # noqa: B018
         denormals = flush_denormals()
+        space, grid, chunks, rates, control_size, noise = setting
+        out, gains, wheres = found
+        constants, filters = mel_tables
+        group_low, group_high = groups
         before, first = grid[0], grid[1]
         samples, bands, frames = out.shape[1], result.shape[1], result.shape[2]
         lanes_of_result = result.shape[3]
-        width, groups = -(-unit.shape[1] // LANES) * LANES, (group_low, group_high)
+        width = -(-unit.shape[1] // LANES) * LANES
         arrays = workspace(control_size, before.shape[0], TANGENT_SECTIONS)
         signals, tables, kinds, lanes, _ = arrays
         human, slope = space[6].copy(), np.empty(unit.shape[1])
@@ -226,13 +195,11 @@ def _kernels(sources: str) -> tuple[Any, Any]:
     return cached(tangents), cached(mel_jacobian)
 
 
-#: Arguments start as those of `synthvae.synths.voice.kernels.voice.forward`, and what that found: `out`, `gains`,
-#: `wheres`.
+#: Arguments start as those of `synthvae.synths.voice.kernels.voice.backward`.
 #:
 #: ``tangents(..., result)`` writes all derivatives of every sample, `result` ``(B, T, lanes)``, with parameters
 #: filled up to a multiple of 16 lanes.
 #:
-#: ``mel_jacobian(..., constants, filters, floor, group_low, group_high, result)`` writes the derivatives of
-#: `20 log10(mel + floor)` by the groups of sixteen parameters from `group_low` to `group_high`, into `result`
-#: ``(B, bands, frames, lanes)``.
+#: ``mel_jacobian(..., mel_tables, floor, groups, result)`` writes the derivatives of `20 log10(mel + floor)` by the
+#: groups of sixteen parameters from the first of `groups` up to the second, `result` ``(B, bands, frames, lanes)``.
 tangents, mel_jacobian = _kernels(sources())

@@ -54,13 +54,9 @@ CHUNK = 1024
 
 
 def blocks(samples: int, control_size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Cut a sound into runs of samples that lie between the same two control points.
+    """Cut T samples into runs that lie between the same two of C control points, at least 2.
 
     Sample n is at control position n (C - 1) / (T - 1): first and last points aligned.
-
-    Args:
-        samples: T.
-        control_size: C, at least 2.
 
     Returns:
         For each block: the control point before it, ``(N,)``; its first sample and, last, T, ``(N + 1,)``; and
@@ -79,11 +75,7 @@ def blocks(samples: int, control_size: int) -> tuple[NDArray[np.int64], NDArray[
 def chunks(first: NDArray[np.int64]) -> NDArray[np.int64]:
     """Gather blocks into chunks of at most CHUNK samples.
 
-    Args:
-        first: first samples of all blocks and, last, T.
-
-    Returns:
-        The first block of every chunk and, last, the number of blocks.
+    The first samples of all blocks and, last, T, to the first block of every chunk and, last, the number of blocks.
     """
     found = [0]
     for b in range(1, len(first)):

@@ -12,8 +12,9 @@ import math
 
 import numpy as np
 
+from synthvae.core.compile import plain, summing
 from synthvae.synths.voice.kernels.arithmetic import power, sincos_64
-from synthvae.synths.voice.kernels.compile import plain, summing, wide
+from synthvae.synths.voice.kernels.compile import wide
 from synthvae.synths.voice.reference import LFO_EXPONENT, LFO_SILENT
 
 __all__ = ["lfo", "lfo_backward", "lfo_tangent"]
@@ -125,19 +126,10 @@ def lfo_backward(human, at, envelope, rate, turns, grad, grad_envelope, grad_hum
 
 @plain
 def lfo_tangent(human, at, part, envelope, envelope_tangent, rate, turns, raw, out):
-    """Write d lfo / d parameter into `out`.
+    """Write d lfo / d parameter ``(C,)`` into `out`.
 
-    Args:
-        human: ``(78,)``.
-        at: where the oscillator's parameters start.
-        part: 0 to 7 for frequency, depth, initial phase and the five shares; -1 for a parameter of the envelope
-            of its rate.
-        envelope: of the rate, ``(C,)``.
-        envelope_tangent: derivative of that, used where `part` is -1.
-        rate: control points per second.
-        turns: the phase, ``(C,)``.
-        raw: the oscillator itself, ``(C,)``.
-        out: result, ``(C,)``.
+    `part` is 0 to 7 for frequency, depth, initial phase and the five shares, which start at `at`; -1 for a parameter of
+    the envelope of its rate, by `envelope_tangent`. `turns` is the phase and `raw` the oscillator itself.
     """
     wide()
     size = out.shape[0]

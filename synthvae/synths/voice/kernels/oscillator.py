@@ -20,6 +20,7 @@ import math
 
 import numpy as np
 
+from synthvae.core.compile import inlined, plain
 from synthvae.synths.voice.kernels.arithmetic import (
     exp2,
     exp2m1,
@@ -27,7 +28,7 @@ from synthvae.synths.voice.kernels.arithmetic import (
     exponential_ratio_slope_64,
     nearest,
 )
-from synthvae.synths.voice.kernels.compile import inlined, plain, wide
+from synthvae.synths.voice.kernels.compile import wide
 from synthvae.synths.voice.kernels.vector import LANES, load, store
 
 __all__ = [
@@ -78,17 +79,9 @@ def turns_per_sample(pitch, sample_rate):
 
 @plain
 def trace(base, depth, modulation, phase, grid, sample_rate, table, kind):
-    """Fill an oscillator's table for all blocks.
+    """Fill an oscillator's table ``(COLUMNS, N)`` and kinds ``(N,)`` for all blocks.
 
-    Args:
-        base: MIDI pitch without modulation.
-        depth: semitones per unit of modulation.
-        modulation: ``(C,)``.
-        phase: initial phase in turns.
-        grid: the blocks: control point before, first sample, position, count, and control points per sample.
-        sample_rate: Hz.
-        table: result, ``(COLUMNS, N)``.
-        kind: result, ``(N,)``.
+    Its pitch is `base` plus `depth` semitones per unit of `modulation` ``(C,)``; `phase` is the initial one in turns.
     """
     wide()
     before, first, offset, count, step = grid
@@ -166,18 +159,10 @@ def regular_phases(rate, bend, origin, lanes, ramp, at, travel_at, width):
 
 @plain
 def pitch_backward(table, kind, grid, sample_rate, slopes, grad_pitch):
-    """Add d / d(pitch at the control points) to `grad_pitch`, from the derivatives by phase.
+    """Add d / d(pitch at the control points) to `grad_pitch` ``(C,)``, from the derivatives by phase.
 
     A block's pitch acts on the phase of its own samples, through the sums in the table, and on all later ones
-    through its advance.
-
-    Args:
-        table: as `trace` filled it, with the sums over the samples of regular blocks.
-        kind: as `trace` filled it.
-        grid: as for `trace`.
-        sample_rate: Hz.
-        slopes: derivatives by phase of all samples, needed where a block is irregular.
-        grad_pitch: ``(C,)``.
+    through its advance. `slopes`, derivatives by phase of all samples, are needed where a block is irregular.
 
     Returns:
         The derivative by the initial phase: the sum of all.

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from synthvae.core.compile import inlined, plain
 from synthvae.features.fourier import HOP, N_FFT
-from synthvae.synths.voice.kernels.compile import inlined, plain
 from synthvae.synths.voice.kernels.vector import LANES, load, root, splat, store
 
 __all__ = [
@@ -108,10 +108,7 @@ def transform() -> Transform:
 
 
 def bands(weights: NDArray[np.float64]) -> Bands:
-    """Arrange a filterbank of triangles.
-
-    Args:
-        weights: ``(number, 1025)``.
+    """Arrange a filterbank of triangles ``(number, 1025)``.
 
     Raises:
         ValueError: if a bin is heard in more than two bands or in two that are not neighbours.
@@ -246,16 +243,10 @@ def frame_spectrum(ring, ring_at, place, taper, work, cosine, sine):
 
 @plain
 def magnitudes(audio, count, constants, filters, work, direction, mel):
-    """Spectrum of one sound, sixteen frames side by side.
+    """Spectrum of one sound ``(T,)``, sixteen frames side by side.
 
-    Args:
-        audio: ``(T,)``.
-        count: number of frames.
-        constants: a `Transform`.
-        filters: a `Bands`.
-        work: workspace.
-        direction: result, S / |S| (0 where S is), ``(groups, 2 * 1025 * 16)``: real parts, then imaginary ones.
-        mel: result, the filterbank applied to |S|, ``(groups, number * 16)``.
+    To `direction` goes S / |S| (0 where S is), ``(groups, 2 * 1025 * 16)``, real parts, then imaginary ones; to `mel`
+    the filterbank applied to |S|, ``(groups, number * 16)``.
     """
     window, cosine, sine, half_cosine, half_sine, spot = constants
     lower, first, low, high, number = filters
@@ -336,18 +327,10 @@ def decibels(heard, lane, mel, floor, gain, peak, peak_at, out, out_at, out_step
 
 @plain
 def mel_tangents(ring, ring_at, place, taper, weights, constants, filters, work, out):
-    """The mel bands' derivatives of one frame by sixteen parameters.
+    """The mel bands' derivatives of one frame by sixteen parameters, ``(number * 16,)``.
 
-    Args:
-        ring: derivatives of samples, flat.
-        ring_at: where its row 0 of these parameters stands; rows follow each other.
-        place: the frame's rows, from `places`.
-        taper: the frame's window, from `places`.
-        weights: from `mel_weights`.
-        constants: a `Transform`.
-        filters: a `Bands`.
-        work: workspace.
-        out: result, ``(number * 16,)``.
+    From derivatives of samples in a flat ring, where row 0 of these parameters stands at `ring_at`, with the frame's
+    rows and window from `places` and weights from `mel_weights`.
     """
     _, cosine, sine, _, _, spot = constants
     lower, first, low, high, number = filters

@@ -17,6 +17,7 @@ import math
 
 import numpy as np
 
+from synthvae.core.compile import plain
 from synthvae.synths.voice.kernels.arithmetic import exponential_ratio_slope, exponential_ratio_slope_64
 from synthvae.synths.voice.kernels.audio import (
     COS_1,
@@ -33,7 +34,7 @@ from synthvae.synths.voice.kernels.audio import (
     steepness,
     waves,
 )
-from synthvae.synths.voice.kernels.compile import plain, wide
+from synthvae.synths.voice.kernels.compile import wide
 from synthvae.synths.voice.kernels.control import RAW, TARGET, TURNS, source_row
 from synthvae.synths.voice.kernels.envelope import envelope_tangent
 from synthvae.synths.voice.kernels.layout import (
@@ -145,17 +146,10 @@ def _through_lfo(human, i, part, slope, lane, rate, signals, envelope_row, row, 
 
 @plain
 def control_tangents(human, slope, columns, rate, points, signals, tangents, direct):
-    """Derivatives at control rate by every column.
+    """Derivatives at control rate by every column, whose places among the human values are `columns`.
 
-    Args:
-        human: ``(78,)``.
-        slope: d human / d unit of every column, ``(P,)``.
-        columns: places of the columns among the human values.
-        rate: control points per second.
-        points: 0, 1, 2..., ``(C,)``.
-        signals: ``(ROWS, C)``.
-        tangents: result, ``(5, C, lanes)``: of both pitches and of the three amplitudes.
-        direct: result, ``(DIRECT, lanes)``.
+    To `tangents` ``(5, C, lanes)`` go those of both pitches and of the three amplitudes, to `direct` ``(DIRECT,
+    lanes)`` the others; `slope` ``(P,)`` is d human / d unit.
     """
     size = points.shape[0]
     row, other, ones = np.empty(size), np.zeros(size), np.ones(size)
@@ -225,16 +219,9 @@ def _irregular_basis(table, b, first, offset, step, sample_rate, lanes, out):
 
 @plain
 def phase_tangents(table, kind, grid, sample_rate, pitch_tangents, start, out):
-    """Derivatives of an oscillator's phase at the start of every block.
+    """Derivatives ``(N, lanes)`` of an oscillator's phase at the start of every block, to `out`.
 
-    Args:
-        table: the oscillator's.
-        kind: the oscillator's.
-        grid: the blocks.
-        sample_rate: Hz.
-        pitch_tangents: ``(C, lanes)``.
-        start: derivatives of the initial phase, ``(lanes,)``.
-        out: result, ``(N, lanes)``.
+    From those of its pitch ``(C, lanes)`` and of the initial phase, `start` ``(lanes,)``.
     """
     wide()
     before, _, offset, count, step = grid

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from synthvae.core.compile import cached, plain, summing
 from synthvae.synths.voice.kernels.audio import (
     BACKWARD_SECTIONS,
     FORWARD_SECTIONS,
@@ -19,16 +20,7 @@ from synthvae.synths.voice.kernels.audio import (
     mix_backward,
     trace_oscillators,
 )
-from synthvae.synths.voice.kernels.compile import (
-    aligned,
-    cached,
-    flush_denormals,
-    plain,
-    restore_denormals,
-    sources,
-    summing,
-    wide,
-)
+from synthvae.synths.voice.kernels.compile import aligned, flush_denormals, restore_denormals, sources, wide
 from synthvae.synths.voice.kernels.control import ROWS, control, control_backward, denormalise
 from synthvae.synths.voice.kernels.layout import BLOCK
 from synthvae.synths.voice.kernels.oscillator import COLUMNS
@@ -148,9 +140,10 @@ def workspace(control_size, blocks, sections):
 def _kernels(sources: str) -> tuple[Any, Any]:
     # See `cached` about `sources`.
 
-    def forward(unit, low, high, space, grid, chunks, rates, control_size, noise, out, gains, wheres):
+    def forward(unit, low, high, setting, out, gains, wheres):
         sources  # noqa: B018
         denormals = flush_denormals()
+        space, grid, chunks, rates, control_size, noise = setting
         columns, minimum, span, power, symmetric, linear, fixed = space
         control_rate, sample_rate = rates
         signals, tables, kinds, lanes, points = workspace(control_size, grid[0].shape[0], FORWARD_SECTIONS)
@@ -168,28 +161,15 @@ def _kernels(sources: str) -> tuple[Any, Any]:
             gains[r], wheres[r] = _normalise(row, bits, out[r])
         restore_denormals(denormals)
 
-    def backward(
-        unit,
-        low,
-        high,
-        space,
-        grid,
-        chunks,
-        rates,
-        control_size,
-        noise,
-        out,
-        gains,
-        wheres,
-        grad,
-        grad_unit,
-        hold_phases,
-    ):
+    def backward(unit, low, high, setting, found, grad, grad_unit, hold_phases):
         sources  # noqa: B018
         denormals = flush_denormals()
+        space, grid, chunks, rates, control_size, noise = setting
+        out, gains, wheres = found
         columns, minimum, span, power, symmetric, linear, fixed = space
         control_rate, sample_rate = rates
-        signals, tables, kinds, lanes, points = workspace(control_size, grid[0].shape[0], BACKWARD_SECTIONS)
+        arrays = workspace(control_size, grid[0].shape[0], BACKWARD_SECTIONS)
+        signals, tables, kinds, _, points = arrays
         human, slope, grad_human = fixed.copy(), np.empty(unit.shape[1]), np.empty(fixed.shape[0])
         grads, slopes = np.empty((ROWS, control_size)), np.empty((2, out.shape[1]), np.float32)
         for r in range(low, high):
@@ -204,23 +184,9 @@ def _kernels(sources: str) -> tuple[Any, Any]:
             where, share = wheres[r], np.float32(0.0)
             if where >= 0:
                 share = np.float32(-_dot(grad[r], out[r]) * np.sign(out[r, where]))
+            peak = where, share
             mix_backward(
-                human,
-                signals,
-                tables,
-                kinds,
-                grid,
-                chunks,
-                sample_rate,
-                noise,
-                grad[r],
-                where,
-                share,
-                lanes,
-                slopes,
-                grads,
-                grad_human,
-                hold_phases,
+                human, arrays, grid, chunks, sample_rate, noise, grad[r], peak, slopes, grads, grad_human, hold_phases
             )
             control_backward(human, control_rate, points, signals, grads, grad_human)
             for c in range(columns.shape[0]):
@@ -230,11 +196,11 @@ def _kernels(sources: str) -> tuple[Any, Any]:
     return cached(forward), cached(backward)
 
 
-#: ``forward(unit, low, high, space, grid, chunks, rates, control_size, noise, out, gains, wheres)`` renders rows
-#: low to high of `unit` ``(B, P)`` into `out` ``(B, T)``, and notes the factor that normalised each and where its
-#: peak was. `rates` are the control and the sample rate; `noise` has BLOCK more places than there are samples.
+#: ``forward(unit, low, high, setting, out, gains, wheres)`` renders rows low to high of `unit` ``(B, P)`` into `out`
+#: ``(B, T)``, and notes the factor that normalised each and where its peak was. `setting` is a `Space`, a `Grid`, its
+#: chunks, control and sample rate, the number of control points, and noise with BLOCK more places than samples.
 #:
-#: ``backward(..., out, gains, wheres, grad, grad_unit, hold_phases)``, from the same arguments and what `forward`
-#: found, turns derivatives by samples, `grad` ``(B, T)``, into derivatives by unit parameters, `grad_unit`
+#: ``backward(unit, low, high, setting, found, grad, grad_unit, hold_phases)``, with `found` the three results of
+#: `forward`, turns derivatives by samples, `grad` ``(B, T)``, into derivatives by unit parameters, `grad_unit`
 #: ``(B, P)``; with `hold_phases` the phases of the oscillators count as constants.
 forward, backward = _kernels(sources())

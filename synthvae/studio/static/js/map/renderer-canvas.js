@@ -13,10 +13,13 @@ export class CanvasRenderer {
     this.canvas = canvas;
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false }));
     this.palette = palette;
+    /** @type {Float32Array} */
     this.before = new Float32Array();
+    /** @type {Float32Array} */
     this.after = new Float32Array();
-    /** A pixel of each point, as the image holds it. */
+    /** A pixel of each point, as the image holds it. @type {Uint32Array} */
     this.colours = new Uint32Array();
+    /** @type {Uint8Array} */
     this.states = new Uint8Array();
     this.raised = false;
     /** @type {HTMLCanvasElement | null} */

@@ -1,0 +1,21 @@
+"""Damped step of Gauss and Newton for functions on the unit cube.
+
+Sources: Levenberg 1944, Quart. Appl. Math. 2:164; Marquardt 1963, J. SIAM 11:431.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["damped_step"]
+
+
+def damped_step(hessian: Tensor, slope: Tensor, damping: Tensor, free: Tensor, longest: float) -> Tensor:
+    """The step -(H + diag(d))^-1 g of the free coordinates, none longer than `longest`; the others stay.
+
+    The Hessian H ``(P, P)`` by Gauss and Newton, the slope g and the damping d ``(P,)`` are float64, the step float32.
+    """
+    step = torch.zeros_like(slope)
+    step[free] = torch.linalg.solve(hessian[free][:, free] + damping[free].diag(), -slope[free])
+    return step.clamp(-longest, longest).float()
