@@ -18,7 +18,7 @@ from torch.autograd import Function
 
 from synthvae.features.base import EVERY_FRAME, Frames, as_constant, check_audio, pad_centred
 
-__all__ = ["HOP", "N_FFT", "real_fft", "stft", "stft_isometry"]
+__all__ = ["HOP", "N_FFT", "check_frames", "real_fft", "stft", "stft_isometry"]
 
 N_FFT = 2048
 HOP = 512
@@ -78,12 +78,22 @@ def stft_isometry(audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
     return torch.cat((covered * weights, sums.flatten(1) * 0.5**0.5), 1)
 
 
-def _padded(audio: Tensor, frames: Frames) -> Tensor:
+def check_frames(audio: Tensor, frames: Frames) -> None:
+    """Refuse what is not a batch of sounds, or has no such frame.
+
+    Raises:
+        ValueError: as `stft`.
+        TypeError: as `stft`.
+    """
     check_audio(audio)
     first, step = frames
     if not (0 <= first <= audio.shape[1] // HOP and step >= 1):
         raise ValueError(f"no frame {first} (step {step}) among {audio.shape[1] // HOP + 1}")
-    return pad_centred(audio, N_FFT // 2)[:, first * HOP :]
+
+
+def _padded(audio: Tensor, frames: Frames) -> Tensor:
+    check_frames(audio, frames)
+    return pad_centred(audio, N_FFT // 2)[:, frames.first * HOP :]
 
 
 @lru_cache(maxsize=64)

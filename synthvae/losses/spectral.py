@@ -19,6 +19,7 @@ from functools import cache
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from synthvae.features import Feature, Frames
 from synthvae.features.base import frobenius
@@ -70,10 +71,24 @@ class SpectralLoss(AudioLoss):
         """Transform both and compare; see `AudioLoss.forward`."""
         if self.function is nothing:
             return nothing(audio_hat, audio)
+        if kernel := self._kernel(audio_hat, audio):
+            from synthvae.losses.fused import fused  # loads numba
+
+            derive = torch.is_grad_enabled() and _has_derivative(audio_hat)
+            limits = LOG_OFFSET, POLE, SILENCE
+            return fused(kernel, audio_hat, audio, frames, self.feature.sample_rate, limits, derive)
         if self.function is convergence and self.phase and self.feature.linear:
             # The spectrum of the difference, which is one transform in place of two and none for the STFT.
             return self.feature.norm(audio - audio_hat, frames) / _not_silent(self.feature.norm(audio, frames))
         return self.function(self._represent(audio_hat, frames), self._represent(audio, frames))
+
+    def _kernel(self, audio_hat: Tensor, audio: Tensor) -> str | None:
+        """Which kernel compares these sounds, if one does: float32 on a CPU, and a target without derivatives."""
+        if audio.device.type != "cpu" or {audio.dtype, audio_hat.dtype} != {torch.float32}:
+            return None
+        if _has_derivative(audio) or (self.function is convergence and self.phase):
+            return None
+        return _KERNELS.get((self.feature.name, self.function))
 
     def _represent(self, audio: Tensor, frames: Frames) -> Tensor:
         spectrum = self.feature.spectrum(audio, frames)
@@ -142,3 +157,18 @@ def _auraloss_l1(log: bool) -> nn.Module:
     from auraloss.freq import STFTMagnitudeLoss
 
     return STFTMagnitudeLoss(log=log, distance="L1", reduction="none")
+
+
+def _has_derivative(audio: Tensor) -> bool:
+    return audio.requires_grad or forward_ad.unpack_dual(audio).tangent is not None
+
+
+#: Comparisons that `synthvae.losses.kernels` has, by feature.
+_KERNELS: dict[tuple[str, Comparison], str] = {
+    ("stft", convergence): "CONVERGENCE",
+    ("stft", linear_magnitude): "LINEAR",
+    ("stft", log_magnitude): "LOG",
+    ("stft", linear_phase): "LINEAR_PHASE",
+    ("stft", log_phase): "LOG_PHASE",
+    ("logmel", mean_square): "LOG_MEL",
+}

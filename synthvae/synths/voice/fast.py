@@ -17,11 +17,12 @@ from torch.autograd.function import once_differentiable
 
 from synthvae.core.threads import over_rows
 from synthvae.features.fourier import HOP
+from synthvae.features.kernels.fourier import Transform, transform
+from synthvae.features.kernels.mel import Bands, bands
 from synthvae.features.mel import BANDS, FLOOR, FULL_SCALE, htk_filterbank
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.voice.kernels.forward_mode import mel_jacobian, tangents
 from synthvae.synths.voice.kernels.layout import BLOCK, LANES, NAMES, blocks, chunks
-from synthvae.synths.voice.kernels.spectrum import Bands, Transform, bands, transform
 from synthvae.synths.voice.kernels.voice import Grid, Space, backward, forward
 
 __all__ = ["FastVoice"]

@@ -10,9 +10,10 @@ import pytest
 import torch
 from numba import njit
 
-from synthvae.synths.voice.kernels import arithmetic, compile, spectrum
+from synthvae.features.kernels import fourier
+from synthvae.features.kernels.vector import load, root, splat, store
+from synthvae.synths.voice.kernels import arithmetic, sources, spectrum
 from synthvae.synths.voice.kernels.layout import BLOCK, CHUNK, LANES, NAMES, blocks, chunks
-from synthvae.synths.voice.kernels.vector import load, root, splat, store
 from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
 from synthvae.synths.voice.voice import Voice
 from tests.synths.voice.cube import interior
@@ -108,37 +109,43 @@ def test_vectors():
 
 
 def test_transform_equals_numpys():
-    constants = spectrum.transform()
+    constants = fourier.transform()
     rng = np.random.default_rng(1)
     ring = rng.normal(size=spectrum.RING * LANES).astype(np.float32)
-    work = np.empty(spectrum.WORK, np.float32)
-    place, taper = np.empty(2 * spectrum.HALF, np.int64), np.empty(2 * spectrum.HALF, np.float32)
-    spectrum.places(0, 2000, -1, place, taper, constants.window)
-    spectrum.frame_spectrum(ring, 0, place, taper, work, constants.cosine, constants.sine)
-    frame = ring.reshape(-1, LANES)[place].astype(np.float64) * np.hanning(2 * spectrum.HALF + 1)[:-1, None]
+    work = np.empty(fourier.WORK, np.float32)
+    place, taper = np.empty(2 * fourier.HALF, np.int64), np.empty(2 * fourier.HALF, np.float32)
+    fourier.places(0, 2000, -1, place, taper, constants.window)
+    fourier.frame_spectrum(ring, 0, place, taper, work, constants.cosine, constants.sine)
+    frame = ring.reshape(-1, LANES)[place].astype(np.float64) * np.hanning(2 * fourier.HALF + 1)[:-1, None]
     reference = np.fft.fft(frame[0::2] + 1j * frame[1::2], axis=0)
-    real, imaginary = work.reshape(2, spectrum.HALF, LANES)[:, constants.place]
+    real, imaginary = work.reshape(2, fourier.HALF, LANES)[:, constants.place]
     np.testing.assert_allclose(real + 1j * imaginary, reference, atol=2e-6 * np.abs(reference).max())
 
 
 def test_cache_is_keyed_by_all_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    package = Path(compile.__file__).parents[3]
+    package = Path(sources.__file__).parents[3]
     for path in [
         *package.glob("synths/voice/*.py"),
         *package.glob("synths/voice/kernels/*.py"),
+        *package.glob("features/kernels/*.py"),
         package / "features/fourier.py",
         package / "core/compile.py",
     ]:
         copy = tmp_path / path.relative_to(package)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
-    before = compile.sources()
-    monkeypatch.setattr(compile, "__file__", str(tmp_path / "synths/voice/kernels/compile.py"))
-    assert compile.sources() == before
-    for name in ("synths/voice/kernels/lfo.py", "synths/voice/reference.py", "core/compile.py"):
+    before = sources.sources()
+    monkeypatch.setattr(sources, "__file__", str(tmp_path / "synths/voice/kernels/sources.py"))
+    assert sources.sources() == before
+    for name in (
+        "synths/voice/kernels/lfo.py",
+        "features/kernels/vector.py",
+        "synths/voice/reference.py",
+        "core/compile.py",
+    ):
         with (tmp_path / name).open("a") as file:
             file.write("#\n")
-        after = compile.sources()
+        after = sources.sources()
         assert after != before
         before = after
 

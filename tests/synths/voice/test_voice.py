@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 
 from synthvae.core.errors import UserError
+from synthvae.features.kernels.mel import bands
 from synthvae.features.mel import LogMel
 from synthvae.features.short_time import StftFeature
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.voice.kernels.layout import NAMES
-from synthvae.synths.voice.kernels.spectrum import bands
 from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
 from synthvae.synths.voice.voice import Voice
 from tests.synths.voice.cube import corners, faces, interior

@@ -17,9 +17,9 @@ import math
 
 import numpy as np
 
-from synthvae.core.compile import inlined, plain, summing
+from synthvae.core.compile import inlined, plain, summing, wide
+from synthvae.features.kernels.vector import load, store
 from synthvae.synths.voice.kernels.arithmetic import cos_turns, exp2, exponential_ratio_slope, sin_turns, tanh_parts
-from synthvae.synths.voice.kernels.compile import wide
 from synthvae.synths.voice.kernels.control import TARGET
 from synthvae.synths.voice.kernels.layout import (
     AMP_1,
@@ -48,7 +48,6 @@ from synthvae.synths.voice.kernels.oscillator import (
     regular_phases,
     trace,
 )
-from synthvae.synths.voice.kernels.vector import load, store
 
 __all__ = ["BACKWARD_SECTIONS", "FORWARD_SECTIONS", "SECTION", "mix", "mix_backward", "trace_oscillators"]
 

@@ -6,9 +6,8 @@ phases in turns, and the five outputs of the modulation matrix.
 
 from __future__ import annotations
 
-from synthvae.core.compile import plain, summing
+from synthvae.core.compile import plain, summing, wide
 from synthvae.synths.voice.kernels.arithmetic import exp2, log2
-from synthvae.synths.voice.kernels.compile import wide
 from synthvae.synths.voice.kernels.envelope import envelope, envelope_backward
 from synthvae.synths.voice.kernels.layout import (
     ADSR_1,

@@ -18,9 +18,8 @@ from __future__ import annotations
 
 import math
 
-from synthvae.core.compile import plain, summing
+from synthvae.core.compile import plain, summing, wide
 from synthvae.synths.voice.kernels.arithmetic import power
-from synthvae.synths.voice.kernels.compile import wide
 from synthvae.synths.voice.kernels.layout import DURATION
 from synthvae.synths.voice.reference import EPSILON
 

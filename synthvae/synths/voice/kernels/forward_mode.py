@@ -6,23 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from synthvae.core.compile import cached, plain
+from synthvae.core.compile import aligned, cached, flush_denormals, plain, restore_denormals, wide
 from synthvae.features.fourier import HOP, N_FFT
+from synthvae.features.kernels.fourier import BINS, HALF, WORK, places
+from synthvae.features.kernels.vector import LANES
 from synthvae.synths.voice.kernels.audio import trace_oscillators
-from synthvae.synths.voice.kernels.compile import aligned, flush_denormals, restore_denormals, sources, wide
 from synthvae.synths.voice.kernels.control import control, denormalise
 from synthvae.synths.voice.kernels.layout import N_TARGETS, PITCH_1, PITCH_2
-from synthvae.synths.voice.kernels.spectrum import (
-    BINS,
-    HALF,
-    RING,
-    WORK,
-    decibels,
-    magnitudes,
-    mel_tangents,
-    mel_weights,
-    places,
-)
+from synthvae.synths.voice.kernels.sources import sources
+from synthvae.synths.voice.kernels.spectrum import RING, decibels, magnitudes, mel_tangents, mel_weights
 from synthvae.synths.voice.kernels.tangent import (
     DIRECT,
     TANGENT_SECTIONS,
@@ -31,7 +23,6 @@ from synthvae.synths.voice.kernels.tangent import (
     control_tangents,
     phase_tangents,
 )
-from synthvae.synths.voice.kernels.vector import LANES
 from synthvae.synths.voice.kernels.voice import not_finite, workspace
 
 __all__ = ["mel_jacobian", "tangents"]

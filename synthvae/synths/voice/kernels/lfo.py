@@ -12,9 +12,8 @@ import math
 
 import numpy as np
 
-from synthvae.core.compile import plain, summing
+from synthvae.core.compile import plain, summing, wide
 from synthvae.synths.voice.kernels.arithmetic import power, sincos_64
-from synthvae.synths.voice.kernels.compile import wide
 from synthvae.synths.voice.reference import LFO_EXPONENT, LFO_SILENT
 
 __all__ = ["lfo", "lfo_backward", "lfo_tangent"]

@@ -20,7 +20,8 @@ import math
 
 import numpy as np
 
-from synthvae.core.compile import inlined, plain
+from synthvae.core.compile import inlined, plain, wide
+from synthvae.features.kernels.vector import LANES, load, store
 from synthvae.synths.voice.kernels.arithmetic import (
     exp2,
     exp2m1,
@@ -28,8 +29,6 @@ from synthvae.synths.voice.kernels.arithmetic import (
     exponential_ratio_slope_64,
     nearest,
 )
-from synthvae.synths.voice.kernels.compile import wide
-from synthvae.synths.voice.kernels.vector import LANES, load, store
 
 __all__ = [
     "ADVANCE",

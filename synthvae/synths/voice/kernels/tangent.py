@@ -17,7 +17,8 @@ import math
 
 import numpy as np
 
-from synthvae.core.compile import plain
+from synthvae.core.compile import plain, wide
+from synthvae.features.kernels.vector import load, splat, store
 from synthvae.synths.voice.kernels.arithmetic import exponential_ratio_slope, exponential_ratio_slope_64
 from synthvae.synths.voice.kernels.audio import (
     COS_1,
@@ -34,7 +35,6 @@ from synthvae.synths.voice.kernels.audio import (
     steepness,
     waves,
 )
-from synthvae.synths.voice.kernels.compile import wide
 from synthvae.synths.voice.kernels.control import RAW, TARGET, TURNS, source_row
 from synthvae.synths.voice.kernels.envelope import envelope_tangent
 from synthvae.synths.voice.kernels.layout import (
@@ -72,7 +72,6 @@ from synthvae.synths.voice.kernels.oscillator import (
     RIGHT,
     turns_per_sample,
 )
-from synthvae.synths.voice.kernels.vector import load, splat, store
 
 __all__ = ["DIRECT", "TANGENT_SECTIONS", "basis", "block_tangents", "control_tangents", "phase_tangents"]
 

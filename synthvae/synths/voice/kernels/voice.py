@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.core.compile import cached, plain, summing
+from synthvae.core.compile import aligned, cached, flush_denormals, plain, restore_denormals, summing, wide
 from synthvae.synths.voice.kernels.audio import (
     BACKWARD_SECTIONS,
     FORWARD_SECTIONS,
@@ -20,10 +20,10 @@ from synthvae.synths.voice.kernels.audio import (
     mix_backward,
     trace_oscillators,
 )
-from synthvae.synths.voice.kernels.compile import aligned, flush_denormals, restore_denormals, sources, wide
 from synthvae.synths.voice.kernels.control import ROWS, control, control_backward, denormalise
 from synthvae.synths.voice.kernels.layout import BLOCK
 from synthvae.synths.voice.kernels.oscillator import COLUMNS
+from synthvae.synths.voice.kernels.sources import sources
 
 __all__ = ["Grid", "Space", "backward", "forward", "not_finite", "workspace"]
 

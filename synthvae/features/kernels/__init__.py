@@ -1,0 +1,1 @@
+"""Compiled transforms of sixteen float32 signals side by side."""

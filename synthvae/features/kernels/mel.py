@@ -1,0 +1,96 @@
+"""Mel bands of sixteen spectra side by side."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthvae.core.compile import plain
+from synthvae.features.kernels.fourier import BINS, bin_of
+from synthvae.features.kernels.vector import LANES, load, root, splat, store
+
+__all__ = ["Bands", "bands", "frame_bands"]
+
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_TINY = np.float32(1e-36)  # under the root of a power spectrum: the direction of 0 is 0
+
+
+class Bands(NamedTuple):
+    """A filterbank in which every bin is heard in two neighbouring bands at most.
+
+    Attributes:
+        lower: the lower of two bands, for each run of bins.
+        first: first bin of each run and, last, the end of the last run.
+        low: each bin's weight in the lower band, ``(1025,)``.
+        high: each bin's weight in the band above that.
+        number: of bands.
+    """
+
+    lower: NDArray[np.int64]
+    first: NDArray[np.int64]
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    number: int
+
+
+def bands(weights: NDArray[np.float64]) -> Bands:
+    """Arrange a filterbank of triangles.
+
+    Args:
+        weights: ``(number, 1025)``.
+
+    Raises:
+        ValueError: if a bin is heard in more than two bands or in two that are not neighbours.
+    """
+    number = weights.shape[0]
+    heard = weights > 0
+    lowest = np.where(heard.any(0), heard.argmax(0), -1)
+    highest = np.where(heard.any(0), number - 1 - heard[::-1].argmax(0), -1)
+    if (highest - lowest > 1).any():
+        raise ValueError("every bin must be heard in at most two bands, and those must be neighbours")
+    bins = np.flatnonzero(lowest >= 0)
+    # A bin in one band only belongs to the run of the bins below or above it; any will do.
+    starts = [k for k in bins if k == bins[0] or lowest[k] != lowest[k - 1]]
+    low, high = np.zeros((2, BINS), dtype=np.float32)
+    low[bins] = weights[lowest[bins], bins]
+    both = bins[highest[bins] > lowest[bins]]
+    high[both] = weights[highest[both], both]
+    first = np.array([*starts, bins[-1] + 1], dtype=np.int64)
+    return Bands(lowest[first[:-1]].astype(np.int64), first, low, high, number)
+
+
+@plain
+def frame_bands(work, constants, filters, direction, mel):
+    """Directions and mel bands of the frame of sixteen signals that a workspace holds.
+
+    Args:
+        work: after all passes.
+        constants: a `Transform`.
+        filters: a `Bands`.
+        direction: result, S / |S| (0 where S is), ``(2 * 1025 * 16,)``: real parts, then imaginary ones.
+        mel: result, the filterbank applied to |S|, ``(number * 16,)``.
+    """
+    half_cosine, half_sine, spot = constants[3], constants[4], constants[5]
+    lower, first, low, high, number = filters
+    nothing, one, tiny = splat(_ZERO), splat(_ONE), splat(_TINY)
+    mel[:] = _ZERO
+    for run in range(lower.shape[0] + 2):
+        # Before, in and behind the runs of bins that some band hears.
+        start = 0 if run == 0 else first[run - 1]
+        end = BINS if run > lower.shape[0] else first[run]
+        below = above = nothing
+        for k in range(start, end):
+            real, imaginary = bin_of(work, k, spot, half_cosine, half_sine)
+            magnitude = root(real * real + imaginary * imaginary + tiny)
+            inverse = one / magnitude
+            store(direction, k * LANES, real * inverse)
+            store(direction, (BINS + k) * LANES, imaginary * inverse)
+            below = below + magnitude * splat(low[k])
+            above = above + magnitude * splat(high[k])
+        if (run > 0) & (run <= lower.shape[0]):
+            at = lower[run - 1] * LANES
+            store(mel, at, load(mel, at) + below)
+            if lower[run - 1] + 1 < number:
+                store(mel, at + LANES, load(mel, at + LANES) + above)

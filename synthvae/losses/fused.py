@@ -1,0 +1,102 @@
+"""Losses on the STFT by compiled kernels: value and gradient of float32 sounds on a CPU in one pass.
+
+`synthvae.losses.spectral` is the definition; the kernels compute the same to float32's accuracy, several times faster
+than PyTorch, and need no memory of the size of a spectrogram. Importing this module loads numba.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from synthvae.core.threads import over_rows
+from synthvae.features import Frames
+from synthvae.features.fourier import check_frames
+from synthvae.features.kernels.fourier import Transform, transform
+from synthvae.features.kernels.mel import Bands, bands
+from synthvae.features.kernels.vector import LANES
+from synthvae.features.mel import FLOOR, FULL_SCALE, htk_filterbank
+from synthvae.losses import kernels
+
+__all__ = ["fused"]
+
+
+Limits = tuple[float, float, float]
+
+
+def fused(
+    name: str, estimate: Tensor, target: Tensor, frames: Frames, sample_rate: int, limits: Limits, derive: bool
+) -> Tensor:
+    """Compare sounds by a kernel, differentiable once by the reconstruction.
+
+    Args:
+        name: of a comparison in `synthvae.losses.kernels`.
+        estimate: reconstructions ``(B, T)``, float32 on the CPU.
+        target: likewise; has no derivatives.
+        frames: which frames to compare.
+        sample_rate: in Hz, of the log-mel bands.
+        limits: eps of the logarithms, the radius of the complex one's pole, and the least norm of a target.
+        derive: whether derivatives are wanted.
+
+    Returns:
+        ``(B,)``. A row's value and gradient are the same bits in any batch and on any number of threads.
+
+    Raises:
+        ValueError: as `synthvae.features.stft`.
+        TypeError: as `synthvae.features.stft`.
+    """
+    check_frames(estimate, frames)
+    kind = getattr(kernels, name)
+    value: Tensor = _Fused.apply(estimate, target, (kind, frames, sample_rate, limits), derive)[0]
+    return value
+
+
+class _Fused(Function):
+    @staticmethod
+    def forward(
+        estimate: Tensor, target: Tensor, setting: tuple[int, Frames, int, Limits], derive: bool
+    ) -> tuple[Tensor, Tensor]:
+        kind, frames, sample_rate, (offset, pole, silence) = setting
+        found, wanted = (audio.detach().contiguous().numpy() for audio in (estimate, target))
+        size = len(found)
+        value = np.empty(size, np.float32)
+        gradient = np.empty(found.shape if derive else (0, found.shape[1]), np.float32)
+        if kind == kernels.LOG_MEL:
+            offset = FLOOR * FULL_SCALE
+        limits = np.float32(offset), np.float32(pole), silence
+        given = (kind, tuple(frames), *_tables(sample_rate), limits, value, gradient)
+
+        def work(low: int, high: int) -> None:
+            kernels.compare(found, wanted, low * LANES, min(high * LANES, size), *given)
+
+        over_rows(-(-size // LANES), work, at_once=1)
+        return torch.from_numpy(value), torch.from_numpy(gradient)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:  # noqa: ANN401
+        gradient = output[1]
+        ctx.mark_non_differentiable(gradient)
+        ctx.save_for_backward(gradient)
+        ctx.save_for_forward(gradient)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, by_value: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
+        (gradient,) = ctx.saved_tensors
+        return gradient * by_value[:, None], None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> tuple[Tensor, None]:  # noqa: ANN401
+        (gradient,) = ctx.saved_tensors
+        return (gradient * tangent).sum(1), None
+
+
+@lru_cache(maxsize=8)
+def _tables(sample_rate: int) -> tuple[Transform, Bands]:
+    return transform(), bands(htk_filterbank(sample_rate))

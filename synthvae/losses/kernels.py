@@ -1,0 +1,309 @@
+"""Losses on the STFT and their gradients, sixteen sounds side by side: frames, transform, loss and adjoint in one pass.
+
+A frame of both sounds is transformed, compared bin by bin, and the derivative by the reconstruction's spectrum is
+transformed back and added up, before the next frame is looked at: nothing of the size of a spectrogram is ever stored.
+The derivative of a loss by samples is, with G[k] that by real and imaginary part of bin k, window w and N = 2048,
+
+    dL / dx[t] = w[t] Re sum_{k = 0..N/2} G[k] exp(2 pi i k t / N),
+
+an inverse real transform of G, with bins 1 to N / 2 - 1 halved. By hand, for no library computes a transform, a
+function of it and its adjoint together.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthvae.core.compile import aligned, cached, flush_denormals, hash_of, inlined, plain, restore_denormals
+from synthvae.features.fourier import HOP, N_FFT
+from synthvae.features.kernels.fourier import (
+    BINS,
+    HALF,
+    PLANE,
+    WORK,
+    all_passes,
+    bin_of,
+    frame_spectrum,
+    places,
+)
+from synthvae.features.kernels.mel import frame_bands
+from synthvae.features.kernels.vector import (
+    LANES,
+    absolute,
+    arctangent,
+    larger,
+    load,
+    logarithm,
+    multiply_add,
+    root,
+    splat,
+    store,
+    where_less,
+    with_sign,
+)
+
+__all__ = ["CONVERGENCE", "LINEAR", "LINEAR_PHASE", "LOG", "LOG_MEL", "LOG_PHASE", "compare"]
+
+#: Kinds of comparison.
+CONVERGENCE, LINEAR, LOG, LINEAR_PHASE, LOG_PHASE, LOG_MEL = range(6)
+
+_ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+_TINY = np.float32(1e-36)  # under the root of a power: the direction of 0 is 0
+_NO_SIZE = np.float32(2e-18)
+_SMALLEST = np.float32(1e-37)
+_DECIBELS = np.float32(20.0 / math.log(10.0))
+_TWICE_DECIBELS = np.float32(40.0 / math.log(10.0))
+
+
+@inlined
+def _power(real, imaginary):
+    """The squared magnitude of a complex number, rounded the same way wherever it is computed."""
+    return multiply_add(real, real, imaginary * imaginary)
+
+
+@inlined
+def _size(real, imaginary):
+    """The magnitude, and its inverse, of a complex number; a little above 0 at 0."""
+    magnitude = root(_power(real, imaginary) + splat(_TINY))
+    return magnitude, splat(_ONE) / magnitude
+
+
+@inlined
+def _sign(x):
+    """-1, 0 or 1."""
+    return where_less(absolute(x), splat(_SMALLEST), splat(_ZERO), with_sign(splat(_ONE), x))
+
+
+@inlined
+def _off_the_pole(real, imaginary, offset, pole):
+    """Real and imaginary part of S + eps, S read as 0 near the pole, and 0 there and 1 elsewhere."""
+    real = real + splat(offset)
+    nearest = larger(absolute(real), absolute(imaginary))
+    moves = where_less(nearest, splat(pole), splat(_ZERO), splat(_ONE))
+    real = where_less(nearest, splat(pole), splat(offset), real)
+    return real, imaginary * moves, moves
+
+
+@inlined
+def _bin(kind, tr, ti, er, ei, offset, pole):
+    """Terms of the sums and the derivative by a bin of the reconstruction.
+
+    Returns:
+        The term, for the convergence also that of the target's norm, and the derivative's real and imaginary part.
+    """
+    reference = splat(_ZERO)
+    if kind == LINEAR_PHASE:
+        size, inverse = _size(er - tr, ei - ti)
+        return (
+            where_less(size, splat(np.float32(2e-18)), splat(_ZERO), size),
+            reference,
+            (er - tr) * inverse,
+            (ei - ti) * inverse,
+        )
+    if kind == LOG_PHASE:
+        a, b, _ = _off_the_pole(tr, ti, offset, pole)
+        c, d, moves = _off_the_pole(er, ei, offset, pole)
+        power = _power(c, d)
+        level = splat(_HALF) * logarithm(_power(a, b) / power)
+        turn = arctangent(b * (c - a) - a * (d - b), a * c + b * d)  # b c - a d, and 0 for equal spectra
+        square = level * level + turn * turn
+        value = root(square)
+        scale = where_less(splat(_ZERO), square, moves / (larger(value, splat(_SMALLEST)) * power), splat(_ZERO))
+        return value, reference, scale * (turn * d - level * c), splat(_ZERO) - scale * (turn * c + level * d)
+    wanted, _ = _size(tr, ti)
+    found, inverse = _size(er, ei)
+    if kind == CONVERGENCE:
+        difference = found - wanted
+        value, reference, slope = difference * difference, wanted * wanted, difference
+    elif kind == LINEAR:
+        difference = found - wanted
+        value, slope = absolute(difference), _sign(difference)
+    else:
+        found = found + splat(offset)
+        difference = logarithm(found / (wanted + splat(offset)))
+        value, slope = absolute(difference), _sign(difference) / found
+    slope = slope * inverse
+    return value, reference, slope * er, slope * ei
+
+
+@plain
+def _spectrum(work, constants, out):
+    """The bins of a workspace after all passes: real parts, then imaginary ones ``(2 * 1025 * 16,)``.
+
+    A function of its own, so that equal sounds have equal bins to the last bit; in one loop with what is computed from
+    them the compiler may round those of two sounds differently.
+    """
+    half_cosine, half_sine, spot = constants[3], constants[4], constants[5]
+    for k in range(BINS):
+        real, imaginary = bin_of(work, k, spot, half_cosine, half_sine)
+        store(out, k * LANES, real)
+        store(out, (BINS + k) * LANES, imaginary)
+
+
+@plain
+def _compare_frame(kind, target, estimate, offset, pole, slopes, sums):
+    """Compare two spectra of sixteen sounds.
+
+    Args:
+        kind: of comparison.
+        target: from `_spectrum`.
+        estimate: likewise.
+        offset: eps of the logarithms.
+        pole: radius within which a spectrum is read as 0 by the complex logarithm.
+        slopes: result, derivatives by bins, real parts, then imaginary ones ``(2 * 1025 * 16,)``.
+        sums: result, the sum over bins of the terms, then of the reference's ``(32,)``.
+    """
+    total = reference = splat(_ZERO)
+    for k in range(BINS):
+        tr, ti = load(target, k * LANES), load(target, (BINS + k) * LANES)
+        er, ei = load(estimate, k * LANES), load(estimate, (BINS + k) * LANES)
+        value, square, real, imaginary = _bin(kind, tr, ti, er, ei, offset, pole)
+        total, reference = total + value, reference + square
+        store(slopes, k * LANES, real)
+        store(slopes, (BINS + k) * LANES, imaginary)
+    store(sums, 0, total)
+    store(sums, LANES, reference)
+
+
+@plain
+def _compare_bands(target, estimate, constants, filters, offset, bands, slopes, sums):
+    """The same of log-mel bands: the sum over bands of squared differences of 20 log10(band + offset).
+
+    Args:
+        target: workspace after all passes.
+        estimate: likewise.
+        constants: a `Transform`.
+        filters: a `Bands`.
+        offset: what is added to a band under the logarithm.
+        bands: workspace, ``(2, number * 16)``.
+        slopes: result, as of `_compare_frame`.
+        sums: result, likewise.
+    """
+    lower, first, low, high, number = filters
+    wanted, found = bands[0], bands[1]
+    frame_bands(target, constants, filters, slopes, wanted)
+    frame_bands(estimate, constants, filters, slopes, found)  # directions of the reconstruction
+    total = splat(_ZERO)
+    for band in range(number):
+        at = band * LANES
+        level = load(found, at) + splat(offset)
+        difference = logarithm(level / (load(wanted, at) + splat(offset))) * splat(_DECIBELS)
+        total = total + difference * difference
+        store(found, at, difference / level * splat(_TWICE_DECIBELS))
+    store(sums, 0, total)
+    for k in range(BINS):
+        if (k < first[0]) | (k >= first[lower.shape[0]]):
+            store(slopes, k * LANES, splat(_ZERO))
+            store(slopes, (BINS + k) * LANES, splat(_ZERO))
+    for run in range(lower.shape[0]):
+        at = lower[run] * LANES
+        below = load(found, at)
+        above = load(found, at + LANES) if lower[run] + 1 < number else splat(_ZERO)
+        for k in range(first[run], first[run + 1]):
+            slope = below * splat(low[k]) + above * splat(high[k])
+            store(slopes, k * LANES, load(slopes, k * LANES) * slope)
+            store(slopes, (BINS + k) * LANES, load(slopes, (BINS + k) * LANES) * slope)
+
+
+@plain
+def _add_adjoint(slopes, constants, place, taper, work, gradient):
+    """Add a frame's derivatives by samples, from those by bins.
+
+    The inverse transform of 1024 numbers is the transform with real and imaginary parts exchanged, before and after.
+    """
+    cosine, sine, half_cosine, half_sine, spot = constants[1], constants[2], constants[3], constants[4], constants[5]
+    half = splat(_HALF)
+    for k in range(HALF):
+        mirror = HALF - k
+        ar, ai = load(slopes, k * LANES), load(slopes, (BINS + k) * LANES)
+        br, bi = load(slopes, mirror * LANES), load(slopes, (BINS + mirror) * LANES)
+        if k == 0:  # bins 0 and N / 2 are real and not halved
+            ar, ai, br, bi = ar + ar, splat(_ZERO), br + br, splat(_ZERO)
+        # X[k] + X*[N/2 - k], and i exp(2 pi i k / N) times their difference
+        sr, si, dr, di = ar + br, ai - bi, ar - br, ai + bi
+        wr, wi = splat(half_cosine[k]), splat(half_sine[k])  # exp(-2 pi i k / N)
+        xr, xi = dr * wr + di * wi, di * wr - dr * wi
+        store(work, k * LANES + PLANE, half * (sr - xi))
+        store(work, k * LANES, half * (si + xr))
+    all_passes(work, cosine, sine)
+    for m in range(HALF):
+        at = spot[m] * LANES
+        even, odd = place[2 * m] * LANES, place[2 * m + 1] * LANES
+        store(gradient, even, load(gradient, even) + load(work, at + PLANE) * splat(taper[2 * m]))
+        store(gradient, odd, load(gradient, odd) + load(work, at) * splat(taper[2 * m + 1]))
+
+
+@plain
+def _interleave(rows, low, high, out):
+    """Up to sixteen rows ``(T,)`` side by side, ``(T * 16,)``; the last one again where there are fewer."""
+    for lane in range(LANES):
+        row = rows[min(low + lane, high - 1)]
+        for n in range(row.shape[0]):
+            out[n * LANES + lane] = row[n]
+
+
+def _kernel(sources: str) -> Any:
+    # See `cached` about `sources`.
+    def compare(estimate, target, low, high, kind, frames, constants, filters, limits, value, gradient):
+        sources  # noqa: B018
+        denormals = flush_denormals()
+        (first, step), (offset, pole, silence) = frames, limits
+        samples, window, cosine, sine = estimate.shape[1], constants[0], constants[1], constants[2]
+        given, wanted, found = aligned(samples * LANES), aligned(samples * LANES), aligned(samples * LANES)
+        one, two, back, slopes = aligned(WORK), aligned(WORK), aligned(WORK), aligned(2 * BINS * LANES)
+        bands = aligned(2 * filters[4] * LANES).reshape((2, filters[4] * LANES))
+        spectra = aligned(4 * BINS * LANES).reshape((2, 2 * BINS * LANES))
+        sums, totals = aligned(2 * LANES), np.empty(2 * LANES)
+        place, taper = np.empty(N_FFT, np.int64), np.empty(N_FFT, np.float32)
+        derive = gradient.shape[0] > 0
+        for start in range(low, high, LANES):
+            end = min(start + LANES, high)
+            _interleave(estimate, start, end, given)
+            _interleave(target, start, end, wanted)
+            found[:] = _ZERO
+            totals[:] = 0.0
+            for frame in range(first, samples // HOP + 1, step):
+                places(frame, samples, -1, place, taper, window)
+                frame_spectrum(wanted, 0, place, taper, one, cosine, sine)
+                frame_spectrum(given, 0, place, taper, two, cosine, sine)
+                if kind == LOG_MEL:
+                    _compare_bands(one, two, constants, filters, offset, bands, slopes, sums)
+                else:
+                    _spectrum(one, constants, spectra[0])
+                    _spectrum(two, constants, spectra[1])
+                    _compare_frame(kind, spectra[0], spectra[1], offset, pole, slopes, sums)
+                for lane in range(2 * LANES):
+                    totals[lane] += sums[lane]
+                if derive:
+                    _add_adjoint(slopes, constants, place, taper, back, found)
+            for row in range(start, end):
+                lane, scale = row - start, 1.0
+                value[row] = totals[lane]
+                if kind == CONVERGENCE:
+                    norm, reference = np.sqrt(totals[lane]), max(np.sqrt(totals[LANES + lane]), silence)
+                    value[row] = norm / reference
+                    scale = 1.0 / (norm * reference) if norm > 0.0 else 0.0
+                elif kind == LOG_MEL:
+                    scale = 1.0 / (filters[4] * ((samples // HOP - first) // step + 1))
+                    value[row] *= scale
+                if derive:
+                    factor = np.float32(scale)
+                    for n in range(samples):
+                        gradient[row, n] = found[n * LANES + lane] * factor
+        restore_denormals(denormals)
+
+    return cached(compare)
+
+
+#: ``compare(estimate, target, low, high, kind, frames, constants, filters, limits, value, gradient)`` compares rows
+#: `low` to `high` of two batches of sounds ``(B, T)`` in some frames (the first, and the step to the next), into
+#: `value` ``(B,)`` and the derivatives by `estimate`, `gradient` ``(B, T)``; none are computed where that has no row.
+#: Limits are eps of the logarithms, the radius of the complex one's pole, and the least norm of a target.
+_PACKAGE = Path(__file__).parents[1]
+compare = _kernel(
+    hash_of([_PACKAGE / "core/compile.py", _PACKAGE / "features/fourier.py", *_PACKAGE.glob("features/kernels/*.py")])
+)
