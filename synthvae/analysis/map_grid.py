@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from synthvae.core.store import Store
 from synthvae.maps.clusters import ClusterQuality, MapSettings, cluster_quality, dbscan_labels
 from synthvae.maps.projection import umap_map
 from synthvae.maps.stability import run_tasks
@@ -59,9 +60,9 @@ def measure_grid(
     draws: Mapping[int, NDArray[np.float64]],
     name: str,
     settings: MapSettings,
-    maps: Mapping[int, NDArray[np.float64]],
     workers: int = 1,
     progress: Callable[[str], object] = lambda what: None,
+    store: Store | None = None,
 ) -> MapGrid:
     """Map and cluster at every cell of the grid; one map serves all radii.
 
@@ -69,20 +70,19 @@ def measure_grid(
         draws: latents ``(N, D)`` by the seed of their map.
         name: of them, to tell what has been done.
         settings: in whose middle the grid lies.
-        maps: those that are drawn already with `settings`, by seed.
         workers: processes at once.
         progress: called with the finished step.
+        store: of maps (`synthvae.maps.projection.umap_map`).
 
     Raises:
         UserError: as `synthvae.maps.stability.survey_latents`.
     """
     grid = grid_settings(settings)
     tasks = [
-        _Task(f"{name} {seed}, {row[0].neighbours} neighbours", latents, seed, row,
-              maps.get(seed) if row[0].neighbours == settings.neighbours else None)
+        _Task(f"{name} {seed}, {row[0].neighbours} neighbours", latents, seed, row, store)
         for row in grid
         for seed, latents in draws.items()
-    ]  # fmt: skip
+    ]
     found = run_tasks(_compute, tasks, workers, progress)
     cells = []
     for number, row in enumerate(grid):
@@ -92,18 +92,16 @@ def measure_grid(
 
 
 class _Task(NamedTuple):
-    """A map, drawn or to be drawn, and the settings with which it is clustered."""
+    """A map and the settings with which it is clustered."""
 
     name: str
     latents: NDArray[np.float64]
     seed: int
     settings: Sequence[MapSettings]
-    points: NDArray[np.float64] | None
+    store: Store | None
 
 
 def _compute(task: _Task) -> list[ClusterQuality]:
     first = task.settings[0]
-    points = task.points
-    if points is None:
-        points = umap_map(task.latents, task.seed, first.neighbours, first.min_distance)
+    points = umap_map(task.latents, task.seed, first.neighbours, first.min_distance, task.store)
     return [cluster_quality(points, dbscan_labels(points, s.eps, s.min_samples)) for s in task.settings]

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +25,6 @@ from synthvae.analysis.latent_space import (
 )
 from synthvae.analysis.map_grid import GRID_NEIGHBOURS, MapGrid, measure_grid
 from synthvae.analysis.results import (
-    CollapsedDraws,
     DescriptorTable,
     DistanceTable,
     Latents,
@@ -58,9 +56,9 @@ from synthvae.core.executor import on_threads
 from synthvae.core.store import Agenda, Step, Store
 from synthvae.data.presets import Dataset
 from synthvae.maps.clusters import MapSettings
-from synthvae.maps.nulls import COLLAPSED, NOISE, NULL_SEEDS, collapsed_encoder
-from synthvae.maps.projection import pca_map, tsne_map, umap_map
-from synthvae.maps.stability import LatentSurvey, SpaceSurvey, noise_draws, survey_draws, survey_latents, survey_noise
+from synthvae.maps.nulls import COLLAPSED, NOISE, NULL_SEEDS, CollapsedEncoder, collapsed_encoder, noise_draws
+from synthvae.maps.projection import map_store, pca_map, tsne_map, umap_map
+from synthvae.maps.stability import LatentSurvey, SpaceSurvey, survey_draws, survey_latents
 from synthvae.metrics.distances import measure_distances
 from synthvae.metrics.embeddings.base import Embedding
 from synthvae.metrics.reconstruction import derangement
@@ -71,7 +69,7 @@ from synthvae.training.run import Run
 __all__ = ["SURVEY_SEEDS", "MapPlan", "Work", "cache_directory", "usual_workers"]
 
 #: Raised when what is measured changes, so that nothing older is read from the store.
-VERSION = 6
+VERSION = 7
 #: Test presets of the null models that are compared by every distance, at most.
 NULL_LIMIT = 500
 #: Maps drawn of the latents, each with a seed of its own.
@@ -142,14 +140,14 @@ class Work:
             dataset: the presets.
             limit: test presets at most.
             seed: of everything random.
-            store: where results are kept.
+            store: where results are kept, but maps and collapsed encoders (`synthvae.maps.projection.map_store`).
             workers: processes for what takes long.
             embeddings: in which sets of sounds are compared.
             maps: of the latents; the thesis's settings by default.
         """
         self.embeddings, self.maps = embeddings, maps or MapPlan()
         self.runs, self.dataset, self.limit, self.seed, self.workers = runs, dataset, limit, seed, workers
-        self.agenda = Agenda(store)
+        self.agenda, self.map_store = Agenda(store), map_store(dataset.path, store.directory)
         self.tested, self.trained = min(limit, len(dataset.split("test"))), train_part(dataset, limit)
         self._data: list[object] = [VERSION, dataset.hash, limit, seed]
         add, tested = self.agenda.add, self.tested
@@ -175,7 +173,6 @@ class Work:
             plan.presets * SECONDS_FEATURES, self._embed_mapped,
         )  # fmt: skip
         self._nulls: dict[object, tuple[Step[SpaceSurvey], Step[MapGrid] | None]] = {}
-        self._encoders: dict[tuple[int, ...], Step[CollapsedDraws]] = {}
         self.of_runs = [_RunWork(self, run) for run in runs]
 
     @cached_property
@@ -199,72 +196,58 @@ class Work:
         """The maps of noise of one dimension, and their grid where there is one; runs share them."""
         plan = self.maps
         label = f"maps of noise, {plan.presets:,} x {dimension}"
-
-        def survey(tell: Callable[[str], object]) -> SpaceSurvey:
-            return survey_noise(plan.presets, dimension, plan.nulls, plan.settings, self.survey_workers, tell)
-
-        def draws() -> dict[int, NDArray[np.float64]]:
-            return noise_draws(plan.presets, dimension, plan.nulls)
-
-        return self._null("noise", label, [dimension], survey, draws)
+        return self._null(
+            "noise", label, [dimension], 0.0, lambda tell: noise_draws(plan.presets, dimension, plan.nulls)
+        )
 
     def collapsed(self, widths: tuple[int, ...]) -> tuple[Step[SpaceSurvey], Step[MapGrid] | None]:
-        """The same of collapsed encoders of some widths, which are trained in `encoders`."""
-        plan, encoders = self.maps, self.encoders(widths)
-        name = "-".join(map(str, widths))
+        """The same of collapsed encoders of some widths."""
 
-        def survey(tell: Callable[[str], object]) -> SpaceSurvey:
-            return survey_draws(encoders.result.latents, COLLAPSED, plan.settings, self.survey_workers, tell)
+        def draws(tell: Callable[[str], object]) -> dict[int, NDArray[np.float64]]:
+            return {seed: encoder.latents for seed, encoder in self.encoders(widths, tell).items()}
 
-        inputs = [self.dataset.hash, *widths]
-        return self._null("collapsed", f"maps of collapsed encoders {name}", inputs, survey,
-                          lambda: encoders.result.latents)  # fmt: skip
+        label, inputs = f"maps of collapsed encoders {'-'.join(map(str, widths))}", [self.dataset.hash, *widths]
+        return self._null("collapsed", label, inputs, SECONDS_ENCODER, draws)
 
-    def encoders(self, widths: tuple[int, ...]) -> Step[CollapsedDraws]:
-        """Collapsed encoders of some widths."""
-        if widths not in self._encoders:
-            self._encoders[widths] = self.agenda.add(
-                CollapsedDraws, "collapsed-encoders", f"collapsed encoders {'-'.join(map(str, widths))}",
-                [*self._drawn, self.dataset.hash, *widths], len(self.maps.nulls) * SECONDS_ENCODER,
-                lambda tell: self._collapse(widths, tell),
-            )  # fmt: skip
-        return self._encoders[widths]
-
-    def _collapse(self, widths: tuple[int, ...], tell: Callable[[str], object]) -> CollapsedDraws:
+    def encoders(
+        self, widths: tuple[int, ...], tell: Callable[[str], object] = lambda what: None
+    ) -> dict[int, CollapsedEncoder]:
+        """Collapsed encoders of some widths by seed, trained where they are not stored."""
         found = {}
         for seed in self.maps.nulls:
-            tell(f"seed {seed}")
-            found[seed] = collapsed_encoder(self.mapped, widths, seed)
-        return CollapsedDraws({s: one.latents for s, one in found.items()}, {s: one.kl for s, one in found.items()})
+            tell(f"encoder {seed}")
+            found[seed] = collapsed_encoder(self.mapped, widths, seed, store=self.map_store)
+        return found
 
     def _null(
-        self, name: str, label: str, inputs: Sequence[object],
-        survey: Callable[[Callable[[str], object]], SpaceSurvey], draws: Callable[[], dict[int, NDArray[np.float64]]],
+        self, name: str, label: str, inputs: Sequence[object], seconds: float,
+        draws: Callable[[Callable[[str], object]], dict[int, NDArray[np.float64]]],
     ) -> tuple[Step[SpaceSurvey], Step[MapGrid] | None]:  # fmt: skip
-        key = (name, *inputs)
+        key, plan = (name, *inputs), self.maps
         if key not in self._nulls:
-            whole = [*self._drawn, *inputs, self.maps.settings]
+            whole, count = [*self._drawn, *inputs, plan.settings], len(plan.nulls)
             step = self.agenda.add(
-                SpaceSurvey, name, label, whole, self.map_seconds(len(self.maps.nulls)), survey
+                SpaceSurvey, name, label, whole, self.map_seconds(count) + count * seconds,
+                lambda tell: survey_draws(
+                    draws(tell), name, plan.settings, self.survey_workers, tell, self.map_store
+                ),
             )  # fmt: skip
-            self._nulls[key] = step, self.add_grid(f"{name}-grid", label, whole, step, draws, len(self.maps.nulls))
+            self._nulls[key] = step, self.add_grid(f"{name}-grid", label, whole, draws, count)
         return self._nulls[key]
 
     def add_grid(
-        self, name: str, label: str, inputs: Sequence[object], survey: Step[Any],
-        draws: Callable[[], dict[int, NDArray[np.float64]]], maps: int,
+        self, name: str, label: str, inputs: Sequence[object],
+        draws: Callable[[Callable[[str], object]], dict[int, NDArray[np.float64]]], maps: int,
     ) -> Step[MapGrid] | None:  # fmt: skip
         """The clusters of some draws over a grid of settings, where one is asked for."""
         if not self.maps.grid:
             return None
-
-        def compute(tell: Callable[[str], object]) -> MapGrid:
-            found = survey.result
-            drawn = (found.latents if isinstance(found, LatentSurvey) else found).maps
-            return measure_grid(draws(), label, self.maps.settings, drawn, self.survey_workers, tell)
-
-        seconds = self.map_seconds(maps * len(GRID_NEIGHBOURS))
-        return self.agenda.add(MapGrid, name, f"{label}, grid", inputs, seconds, compute)
+        return self.agenda.add(
+            MapGrid, name, f"{label}, grid", inputs, self.map_seconds(maps * len(GRID_NEIGHBOURS)),
+            lambda tell: measure_grid(
+                draws(tell), label, self.maps.settings, self.survey_workers, tell, self.map_store
+            ),
+        )  # fmt: skip
 
     def map_seconds(self, maps: int) -> float:
         """Estimate of what some maps take."""
@@ -371,19 +354,18 @@ class _RunWork:
         )  # fmt: skip
         plan = work.maps
         widths = parse_architecture(run.config.architecture, len(run.parameters), run.config.latent)
-        self.encoders = work.encoders(widths)
         nulls = {NOISE: work.noise(run.latent_size), COLLAPSED: work.collapsed(widths)}
         mapped = [*inputs, *work._drawn, *SURVEY_SEEDS, plan.settings]
+        self.widths, self.nulls = widths, {null: survey for null, (survey, _) in nulls.items()}
         self.survey = add(
-            LatentSurvey, "survey", f"{name}: maps of latents", mapped, work.map_seconds(len(SURVEY_SEEDS)),
+            SpaceSurvey, "survey", f"{name}: maps of latents", mapped, work.map_seconds(len(SURVEY_SEEDS)),
             lambda tell: survey_latents(
-                self.latents.mapped, SURVEY_SEEDS, plan.settings, work.survey_workers, tell,
-                nulls[NOISE][0].result, nulls[COLLAPSED][0].result,
+                self.latents.mapped, SURVEY_SEEDS, plan.settings, work.survey_workers, tell, work.map_store
             ),
         )  # fmt: skip
         own_grid = work.add_grid(
-            "grid", f"{name}: maps of latents", mapped, self.survey,
-            lambda: dict.fromkeys(SURVEY_SEEDS, self.latents.mapped), len(SURVEY_SEEDS),
+            "grid", f"{name}: maps of latents", mapped,
+            lambda tell: dict.fromkeys(SURVEY_SEEDS, self.latents.mapped), len(SURVEY_SEEDS),
         )  # fmt: skip
         grids = {LATENTS: own_grid} | {null: grid for null, (_, grid) in nulls.items()}
         self.grids = {of: grid for of, grid in grids.items() if grid is not None}
@@ -391,7 +373,7 @@ class _RunWork:
             Neighbourhoods, "neighbourhoods", f"{name}: neighbourhoods", mapped, 0.005 * tested,
             lambda tell: measure_neighbourhoods(
                 self.latents.test, work.nulls.result.embedding, self.latents.mapped,
-                work.mapped_sounds.result.embedding, self.survey.result.latents, work.seed,
+                work.mapped_sounds.result.embedding, self.survey.result, work.seed,
             ),
         )  # fmt: skip
         self.movement = add(
@@ -427,13 +409,13 @@ class _RunWork:
             self.distances.result,
             self.train_distances.result,
             self.latents,
-            self.survey.result,
+            LatentSurvey(self.survey.result, self.nulls[NOISE].result, self.nulls[COLLAPSED].result),
             self.neighbourhoods.result,
             self.movement.result,
             {name: step.result for name, step in self.sets.items()},
             self.views.result,
             {name: step.result for name, step in self.grids.items()},
-            self.encoders.result.kl,
+            {seed: encoder.kl for seed, encoder in self.work.encoders(self.widths).items()},
         )
 
     def _sets(self, embedding: Embedding, tell: Callable[[str], object]) -> RunSets:

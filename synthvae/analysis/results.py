@@ -18,7 +18,6 @@ from synthvae.maps.stability import LatentSurvey
 from synthvae.training.run import Run
 
 __all__ = [
-    "CollapsedDraws",
     "DescriptorTable",
     "DistanceTable",
     "Latents",
@@ -63,19 +62,6 @@ class Latents:
 
     test: NDArray[np.float64]
     mapped: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class CollapsedDraws:
-    """Latents of collapsed encoders (`synthvae.maps.nulls.collapsed_encoder`).
-
-    Attributes:
-        latents: posterior means of the mapped presets ``(M, D)`` by seed.
-        kl: divergence that is left, in nats, by seed.
-    """
-
-    latents: dict[int, NDArray[np.float64]]
-    kl: dict[int, float]
 
 
 @dataclass(frozen=True)

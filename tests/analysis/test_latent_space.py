@@ -10,7 +10,7 @@ from synthvae.analysis.latent_space import measure_movement, measure_neighbourho
 from synthvae.audio.descriptors import DESCRIPTORS, describe
 from synthvae.data.presets import Dataset
 from synthvae.maps.clusters import MapSettings
-from synthvae.maps.stability import survey_latents, survey_noise
+from synthvae.maps.stability import survey_latents
 from synthvae.synths.voice.voice import Voice
 from synthvae.training.run import load_run
 
@@ -53,7 +53,7 @@ def test_equal_presets_have_no_movement_to_score(small_run: Path, small_dataset:
 def test_neighbourhoods_of_what_is_heard_are_trusted_and_those_of_noise_are_not():
     generator = np.random.default_rng(0)
     latents, noise = generator.standard_normal((2, 120, 3))
-    survey = survey_latents(latents, seeds=(0,)).latents
+    survey = survey_latents(latents, seeds=(0,))
     heard = measure_neighbourhoods(latents, 2.0 * latents, latents, latents, survey, 0)
     assert heard.trust is not None
     assert heard.trust.spearman == pytest.approx(1.0)
@@ -67,7 +67,7 @@ def test_neighbourhoods_of_what_is_heard_are_trusted_and_those_of_noise_are_not(
 
 def test_too_few_presets_are_a_reason():
     latents = np.random.default_rng(0).standard_normal((5, 3))
-    survey = survey_latents(latents, seeds=(0,)).latents
+    survey = survey_latents(latents, seeds=(0,))
     found = measure_neighbourhoods(latents[:2], latents[:2], latents, latents, survey, 0)
     assert found.trust is None
     assert found.reason
@@ -79,7 +79,7 @@ def test_sounds_of_a_cluster_are_alike_where_the_cluster_is_one_of_sounds():
     latents = np.eye(3)[owner] * 20 + generator.standard_normal((120, 3))
     levels = -80.0 + 5.0 * np.eye(3)[owner] + generator.standard_normal((120, 3))  # dB, all far below 0
     settings = MapSettings(eps=2.0, neighbours=15)
-    survey = survey_latents(latents, (0,), settings, noise=survey_noise(120, 3, (0,), settings)).latents
+    survey = survey_latents(latents, (0,), settings)
     near = measure_neighbourhoods(latents, levels, latents, levels, survey, 0)
     shuffled = measure_neighbourhoods(latents, levels, latents, generator.permutation(levels), survey, 0).sound_cosine
     for cosine in (near.cosine, near.sound_cosine):
