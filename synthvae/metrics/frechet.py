@@ -1,4 +1,4 @@
-"""Fréchet Audio Distance from running statistics, its floor, and its extrapolation to infinitely many sounds.
+"""Fréchet Audio Distance, its floor, and its extrapolation to infinitely many sounds.
 
 FAD compares two sets of sounds as Gaussians in an embedding (Kilgour et al. 2019, Interspeech). It is biased
 upwards at finite N, so a distance means nothing without N, the dimension, and the floor beside it; the bias falls
@@ -90,27 +90,19 @@ class ExtrapolatedDistance:
         return self.intercept < 0.0
 
 
+@dataclass(frozen=True)
 class GaussianStatistics:
-    """Mean and covariance of rows that arrive in batches, in float64 and in constant memory.
+    """Mean and covariance of the embedding of a set of sounds, in float64.
 
-    Batches are joined by the pairwise update of Chan, Golub and LeVeque (1983, The American Statistician
-    37:242), which stays accurate where the mean is large beside the spread.
+    Attributes:
+        n: rows of the embedding, one per sound in most embeddings.
+        mean: shape (D,).
+        covariance: shape (D, D), unbiased (divided by N - 1).
     """
 
-    def __init__(self, dimension: int) -> None:
-        """Start with no rows.
-
-        Args:
-            dimension: columns of each row, at least 1.
-
-        Raises:
-            ValueError: if `dimension` is not positive.
-        """
-        if dimension < 1:
-            raise ValueError(f"dimension must be 1 or more, got {dimension}")
-        self._n = 0
-        self._mean = np.zeros(dimension)
-        self._scatter = np.zeros((dimension, dimension))
+    n: int
+    mean: NDArray[np.float64]
+    covariance: NDArray[np.float64]
 
     @classmethod
     def of(cls, embeddings: ArrayLike, name: str = "embedding") -> GaussianStatistics:
@@ -120,65 +112,18 @@ class GaussianStatistics:
             embeddings: shape (N, D).
             name: what they are, for messages.
 
-        Returns:
-            Statistics of N rows.
-
         Raises:
-            UserError: if the array is empty or not finite.
+            UserError: if there are fewer than two rows, or a value is not finite.
         """
         rows = finite_matrix(embeddings, name)
-        statistics = cls(rows.shape[1])
-        statistics.update(rows, name)
-        return statistics
-
-    @property
-    def n(self) -> int:
-        """Rows seen."""
-        return self._n
+        if len(rows) < 2:
+            raise UserError(f"covariance: {len(rows)} sound(s), at least 2 are needed; analyse a larger split")
+        return cls(len(rows), rows.mean(axis=0), np.atleast_2d(np.cov(rows, rowvar=False)))
 
     @property
     def dimension(self) -> int:
         """Columns of a row."""
-        return len(self._mean)
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """Shape (D,)."""
-        return self._mean.copy()
-
-    @property
-    def covariance(self) -> NDArray[np.float64]:
-        """Shape (D, D), unbiased (divided by N - 1), symmetric.
-
-        Raises:
-            UserError: if fewer than two rows were seen.
-        """
-        if self._n < 2:
-            raise UserError(f"covariance: {self._n} sound(s), at least 2 are needed; analyse a larger split")
-        return self._scatter / (self._n - 1)
-
-    def update(self, embeddings: ArrayLike, name: str = "embedding") -> None:
-        """Take in a batch.
-
-        Args:
-            embeddings: shape (B, D).
-            name: what they are, for messages.
-
-        Raises:
-            ValueError: if the number of columns is another.
-            UserError: if the batch is empty or not finite.
-        """
-        rows = finite_matrix(embeddings, name)
-        if rows.shape[1] != self.dimension:
-            raise ValueError(f"{name}: expected {self.dimension} columns, got {rows.shape[1]}")
-        mean = rows.mean(axis=0)
-        centred = rows - mean
-        n, scatter = len(rows), centred.T @ centred
-        total = self._n + n
-        delta = mean - self._mean
-        self._mean = self._mean + delta * (n / total)
-        self._scatter = self._scatter + scatter + np.outer(delta, delta) * (self._n * n / total)
-        self._n = total
+        return len(self.mean)
 
 
 def gaussian_distance(

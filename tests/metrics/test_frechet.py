@@ -72,16 +72,6 @@ def test_few_sounds_in_many_dimensions() -> None:
     assert found.value == pytest.approx(expected - 2 * cross, rel=1e-9)
 
 
-def test_statistics_in_batches_equal_numpy_in_one() -> None:
-    rows = np.random.default_rng(0).standard_normal((700, 6)) @ covariance(6, 1) + 1e4
-    streamed = GaussianStatistics(6)
-    for batch in np.split(rows, [1, 2, 100, 650]):
-        streamed.update(batch.astype(np.float64))
-    assert streamed.n == 700
-    np.testing.assert_allclose(streamed.mean, rows.mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(streamed.covariance, np.cov(rows.T), rtol=1e-9)
-
-
 def test_float32_embeddings_are_summed_in_float64() -> None:
     rows = (np.random.default_rng(0).standard_normal((5000, 2)) + 1000).astype(np.float32)
     np.testing.assert_allclose(GaussianStatistics.of(rows).covariance, np.cov(rows.astype(np.float64).T), rtol=1e-9)
@@ -211,7 +201,7 @@ def test_degenerate_sets() -> None:
     assert frechet_distance(statistics, statistics).value == 0.0
     assert frechet_floor(equal).value == 0.0
     with pytest.raises(UserError, match="1 sound"):
-        _ = GaussianStatistics.of(equal[:1]).covariance
+        GaussianStatistics.of(equal[:1])
     with pytest.raises(UserError, match="no two halves"):
         frechet_floor(equal[:3])
     with pytest.raises(UserError, match=r"clap: preset 2 holds nan"):
@@ -224,9 +214,5 @@ def test_dimensions_are_checked() -> None:
     three, four = GaussianStatistics.of(np.ones((9, 3))), GaussianStatistics.of(np.ones((9, 4)))
     with pytest.raises(ValueError, match="3 and 4"):
         frechet_distance(three, four)
-    with pytest.raises(ValueError, match="expected 3 columns"):
-        three.update(np.ones((2, 4)))
-    with pytest.raises(ValueError, match="1 or more"):
-        GaussianStatistics(0)
     with pytest.raises(ValueError, match="differ"):
         gaussian_distance(np.ones(1), np.ones((1, 1)), np.ones(2), np.ones((2, 2)))
