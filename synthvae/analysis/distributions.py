@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from synthvae.core.errors import UserError
+from synthvae.core.executor import on_threads
+from synthvae.metrics.embeddings.base import Embedding
 from synthvae.metrics.frechet import (
     ExtrapolatedDistance,
     FrechetDistance,
@@ -20,7 +23,7 @@ from synthvae.metrics.frechet import (
 )
 from synthvae.metrics.kernel import KernelDistance, KernelFloor, kernel_distance, kernel_floor
 
-__all__ = ["EmbeddedTests", "SetDistances", "SetNulls", "measure_nulls", "measure_set"]
+__all__ = ["EmbeddedTests", "SetDistances", "SetNulls", "embed_sounds", "measure_nulls", "measure_set"]
 
 Result = TypeVar("Result")
 
@@ -82,6 +85,24 @@ class EmbeddedTests:
 DEPENDENT = (
     "several rows to a sound, so neither a floor nor an interval: for comparison with frechet-audio-distance only"
 )
+
+
+def embed_sounds(
+    embedding: Embedding, audio: Iterable[Tensor], sample_rate: int, on_progress: Callable[[int], object]
+) -> NDArray[np.float64]:
+    """Rows ``(N, D)`` of sounds that come in parts ``(B, T)``.
+
+    Args:
+        embedding: which.
+        audio: the sounds.
+        sample_rate: of these, in Hz.
+        on_progress: called with the number of sounds that are embedded.
+    """
+    rows = []
+    for found in (on_threads if embedding.light else map)(lambda part: embedding.embed(part, sample_rate), audio):
+        rows.append(found)
+        on_progress(sum(map(len, rows)))
+    return np.concatenate(rows)
 
 
 def measure_set(

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.analysis.distributions import EmbeddedTests, SetDistances, measure_nulls, measure_set
+from synthvae.analysis.distributions import EmbeddedTests, SetDistances, embed_sounds, measure_nulls, measure_set
 from synthvae.analysis.latent_space import (
     PATHS,
     STEPS,
@@ -52,7 +52,6 @@ from synthvae.analysis.sounds import (
     train_part,
 )
 from synthvae.audio.descriptors import describe
-from synthvae.core.executor import on_threads
 from synthvae.core.store import Agenda, Step, Store
 from synthvae.data.presets import Dataset
 from synthvae.maps.clusters import MapSettings
@@ -297,7 +296,7 @@ class Work:
     def _embed_tests(self, embedding: Embedding, tell: Callable[[str], object]) -> EmbeddedTests:
         rate = self.dataset.header.settings.sample_rate
         rows, train_rows = (
-            self.embed(embedding, [audio], tell) for audio in (self.sounds.audio, self.sounds.train_audio)
+            self.embed(embedding, audio.split(BATCH), tell) for audio in (self.sounds.audio, self.sounds.train_audio)
         )
         mean_preset = embedding.embed(self.sounds.mean_audio, rate)
         nulls = measure_nulls(rows, mean_preset, self.seed, embedding.per_sound)
@@ -307,13 +306,8 @@ class Work:
         self, embedding: Embedding, audio: Iterable[Tensor], tell: Callable[[str], object]
     ) -> NDArray[np.float64]:
         """Rows ``(N, D)`` of sounds that come in parts ``(B, T)``."""
-        rate, rows = self.dataset.header.settings.sample_rate, []
-        batches = (batch for part in audio for batch in part.split(BATCH))
-        each = on_threads if embedding.light else map
-        for found in each(lambda batch: embedding.embed(batch, rate), batches):
-            rows.append(found)
-            tell(f"{len(rows) * BATCH} sounds")
-        return np.concatenate(rows)
+        rate = self.dataset.header.settings.sample_rate
+        return embed_sounds(embedding, audio, rate, lambda done: tell(f"{done} sounds"))
 
     def _null_distances(self, name: str, tell: Callable[[str], object]) -> DistanceTable:
         every = self.sounds.audio
@@ -338,7 +332,7 @@ class _RunWork:
         add, name, tested = work.agenda.add, run.name, work.tested
         self.sounds = add(
             RunMeasures, "sounds", f"{name}: errors", inputs, 3 * tested * SECONDS_FEATURES,
-            lambda tell: measure_run(run, work.sounds, work.nulls.result, work.seed, tell),
+            lambda tell: measure_run(run, work.sounds, tell),
         )  # fmt: skip
         self.train_sounds = add(
             ErrorTable, "train-sounds", f"{name}: errors of training presets", inputs,
@@ -372,7 +366,7 @@ class _RunWork:
         self.neighbourhoods = add(
             Neighbourhoods, "neighbourhoods", f"{name}: neighbourhoods", mapped, 0.005 * tested,
             lambda tell: measure_neighbourhoods(
-                self.latents.test, work.nulls.result.embedding, self.latents.mapped,
+                self.latents.test, work.embedded["logmel"].result.rows, self.latents.mapped,
                 work.mapped_sounds.result.embedding, self.survey.result, work.seed,
             ),
         )  # fmt: skip

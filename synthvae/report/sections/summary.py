@@ -22,7 +22,7 @@ def headlines(results: Results) -> list[Headline]:
     of = f"{best.name} (the best): " if len(results.runs) > 1 else ""
     to_preset, to_spectrogram = (_ratio(best, results, null) for null in NULLS)
     kl = best.sounds.kl
-    prior, floor = best.sounds.prior_distance.distance, results.nulls.floor.distance
+    prior, floor = best.sets["logmel"].prior.frechet, results.embedded["logmel"].nulls.floor
     row = best.survey.rows[0]
     return [
         Headline(
@@ -101,8 +101,8 @@ def _against(run: RunResults, ratio: Ratio, null: str) -> Finding:
 
 def drawn_sounds(run: RunResults, results: Results) -> list[Finding]:
     """FAD of a run's prior samples relative to the floor and the mean preset; empty if one is missing."""
-    prior, floor = run.sounds.prior_distance.distance, results.nulls.floor.distance
-    null = results.nulls.mean_preset_distance.distance
+    nulls = results.embedded["logmel"].nulls
+    prior, floor, null = run.sets["logmel"].prior.frechet, nulls.floor, nulls.mean_preset.frechet
     if prior is None or floor is None or null is None or not floor.value:
         return []
     text = (
