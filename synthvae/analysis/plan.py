@@ -14,7 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.analysis.distributions import EmbeddedTests, SetDistances, embed_sounds, measure_nulls, measure_set
+from synthvae.analysis.distributions import (
+    AudioDistances,
+    EmbeddedTests,
+    RunAudioDistances,
+    embed_sounds,
+    measure_nulls,
+    measure_set,
+)
 from synthvae.analysis.latent_space import (
     PATHS,
     STEPS,
@@ -27,11 +34,11 @@ from synthvae.analysis.map_grid import GRID_NEIGHBOURS, MapGrid, measure_grid
 from synthvae.analysis.results import (
     DescriptorTable,
     DistanceTable,
+    ExplainedVariance,
     Latents,
     MappedSounds,
     Results,
     RunResults,
-    RunSets,
     Views,
 )
 from synthvae.analysis.sounds import (
@@ -379,7 +386,7 @@ class _RunWork:
         self.views = add(Views, "views", f"{name}: maps of the test presets", inputs, 0.01 * tested, self._views)
         self.sets = {
             embedding.name: add(
-                RunSets, f"sets-{embedding.name}", f"{name}: distances of sets, {embedding.name}",
+                RunAudioDistances, f"sets-{embedding.name}", f"{name}: distances of sets, {embedding.name}",
                 [*inputs, embedding.fingerprint],
                 (2 * tested + work.trained) * SECONDS_EMBEDDING.get(embedding.name, 0.002),
                 partial(self._sets, embedding),
@@ -412,29 +419,29 @@ class _RunWork:
             {seed: encoder.kl for seed, encoder in self.work.encoders(self.widths).items()},
         )
 
-    def _sets(self, embedding: Embedding, tell: Callable[[str], object]) -> RunSets:
+    def _sets(self, embedding: Embedding, tell: Callable[[str], object]) -> RunAudioDistances:
         run, seed, tests = self.run, self.work.seed, self.work.embedded[embedding.name].result
 
-        def measure(reference: NDArray[np.float64], unit: Tensor) -> SetDistances:
+        def measure(reference: NDArray[np.float64], unit: Tensor) -> AudioDistances:
             rows = self.work.embed(embedding, render_all(run.voice, unit, BATCH), tell)
             return measure_set(reference, rows, seed, tests.per_sound)
 
-        return RunSets(
+        return RunAudioDistances(
             measure(tests.rows, self.sounds.result.unit),
-            measure(tests.rows, run.sample(self.work.tested, seed)),
             measure(tests.train_rows, run.decode(run.encode(self.work.sounds.train_unit))),
+            measure(tests.rows, run.sample(self.work.tested, seed)),
         )
 
     def _views(self, tell: Callable[[str], object]) -> Views:
         latents, maps = self.latents.test, {}
         if len(latents) < LEAST_MAPPED:
-            return Views({}, None, None)
+            return Views({}, ExplainedVariance(None, None))
         for name, draw in VIEWS.items():
             tell(name)
             maps[name] = draw(latents)
         noise = np.random.default_rng(self.work.seed).standard_normal(latents.shape)
         shares = [float(pca_map(points).explained[:2].sum()) for points in (latents, noise)]
-        return Views(maps, shares[0] or None, shares[1])
+        return Views(maps, ExplainedVariance(shares[0] or None, shares[1]))
 
     def _train_distances(self, tell: Callable[[str], object]) -> DistanceTable:
         unit = self.work.sounds.train_unit[:TRAIN_LIMIT]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.analysis.distributions import EmbeddedTests, SetDistances
+from synthvae.analysis.distributions import EmbeddedTests, RunAudioDistances
 from synthvae.analysis.latent_space import Movement, Neighbourhoods
 from synthvae.analysis.map_grid import MapGrid
 from synthvae.analysis.sounds import ErrorTable, RunMeasures, TestMeasures, TestSounds, TrainNulls
@@ -20,11 +20,11 @@ from synthvae.training.run import Run
 __all__ = [
     "DescriptorTable",
     "DistanceTable",
+    "ExplainedVariance",
     "Latents",
     "MappedSounds",
     "Results",
     "RunResults",
-    "RunSets",
     "Views",
 ]
 
@@ -76,33 +76,29 @@ class MappedSounds:
 
 
 @dataclass(frozen=True)
+class ExplainedVariance:
+    """Share of the variance on a map of the two first principal components; null where there is no map.
+
+    Attributes:
+        latents: of the test presets.
+        normal_noise: of standard normal noise of the same shape.
+    """
+
+    latents: float | None
+    normal_noise: float | None
+
+
+@dataclass(frozen=True)
 class Views:
     """Maps of the latents of the test presets.
 
     Attributes:
         maps: ``(N, 2)`` by name of the method; empty where there are too few presets.
-        explained: share of the variance that the map of PCA shows; None where there is no map, or no variance.
-        explained_noise: the same of standard normal noise of the same shape; None where there is no map.
+        explained: share of the variance that the map of PCA shows; None also where there is none.
     """
 
     maps: dict[str, NDArray[np.float64]]
-    explained: float | None
-    explained_noise: float | None
-
-
-@dataclass(frozen=True)
-class RunSets:
-    """Distances of a run's sets of sounds to the sounds they are compared with.
-
-    Attributes:
-        reconstructions: of the test presets, to the test sounds.
-        prior: of as many draws of the prior, to the test sounds.
-        train: of the reconstructions of a part of the training presets, to the sounds of these.
-    """
-
-    reconstructions: SetDistances
-    prior: SetDistances
-    train: SetDistances
+    explained: ExplainedVariance
 
 
 @dataclass(frozen=True)
@@ -134,7 +130,7 @@ class RunResults:
     survey: LatentSurvey
     neighbourhoods: Neighbourhoods
     movement: Movement
-    sets: Mapping[str, RunSets]
+    sets: Mapping[str, RunAudioDistances]
     views: Views
     grids: Mapping[str, MapGrid]
     collapsed_kl: Mapping[int, float]

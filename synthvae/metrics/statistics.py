@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -355,32 +356,32 @@ class GroupTest:
 
 @dataclass(frozen=True)
 class GroupComparison:
-    """All tests of groups of values, lower being better.
+    """Tests of whether groups of values differ, lower being better.
 
     Attributes:
-        normality: Shapiro-Wilk of each group.
-        spread: Levene's test of all groups.
-        difference: Kruskal-Wallis; its p is exact or by permutations where `permuted` says so.
-        permuted: whether a group is so small that p counts permutations.
-        smallest_p: the p of groups that do not overlap at all: no difference could have a smaller one.
-        epsilon_by_chance: the epsilon squared that groups without any difference have on average.
-        pairs: Dunn's test of each pair, corrected for their number.
+        kruskal_wallis: of all groups, with epsilon squared; its p is exact or by permutations where `permuted` says so.
+        permuted: whether its p counts permutations, because a group is small.
+        smallest_p_value: of groups that do not overlap at all.
+        epsilon_squared_by_chance: mean over groups without any difference.
+        dunn: Dunn's test of each pair, after Holm's correction.
+        levene: equality of the groups' variances.
+        shapiro_wilk: normality of each group.
     """
 
-    normality: dict[str, NormalityTest]
-    spread: SpreadTest
-    difference: GroupTest
+    kruskal_wallis: GroupTest
     permuted: bool
-    smallest_p: float
-    epsilon_by_chance: float
-    pairs: tuple[PairTest, ...]
+    smallest_p_value: float
+    epsilon_squared_by_chance: float
+    dunn: tuple[PairTest, ...]
+    levene: SpreadTest
+    shapiro_wilk: Mapping[Annotated[str, "group"], NormalityTest]
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """The sentences of all results, the difference first."""
-        pairs = (pair.sentence for pair in self.pairs)
-        shapes = (test.sentence for test in self.normality.values())
-        return (self.difference.sentence, *pairs, self.spread.sentence, *shapes)
+        pairs = (pair.sentence for pair in self.dunn)
+        shapes = (test.sentence for test in self.shapiro_wilk.values())
+        return (self.kruskal_wallis.sentence, *pairs, self.levene.sentence, *shapes)
 
 
 @dataclass(frozen=True)
@@ -509,13 +510,13 @@ def compare_groups(groups: Mapping[str, ArrayLike], measure: str = "error", noun
             f"reach p = 0.05: the smallest possible is {smallest:.2g}."
         )
     return GroupComparison(
-        {name: shapiro_wilk(values, f"{measure} of {name}") for name, values in arrays.items()},
-        levene(arrays, measure),
         replace(difference, sentence=sentence),
         permuted,
         smallest,
         by_chance,
         dunn(arrays, measure),
+        levene(arrays, measure),
+        {name: shapiro_wilk(values, f"{measure} of {name}") for name, values in arrays.items()},
     )
 
 

@@ -168,8 +168,8 @@ def draw_figures(results: Results, example: int) -> dict[str, Figure]:
         for name, plane in run.views.maps.items():
             label = f"{COLOUR} ({DESCRIPTORS[COLOUR].unit})"
             drawn[f"{run.name}_{name.lower()}_by_{COLOUR}"] = latent_figures.value_map(plane, column, label, name)
-        if run.movement.straight:
-            drawn[f"{run.name}_paths"] = latent_figures.interpolation_chart(run.movement.straight)
+        if run.movement.paths.linear:
+            drawn[f"{run.name}_paths"] = latent_figures.interpolation_chart(run.movement.paths.linear)
         logmel = results.tests.features["logmel"]
         for path in paths(run, results):
             if path.figure:

@@ -114,10 +114,10 @@ def _views(run: RunResults, results: Results) -> list[Item]:
         },
     }
     caption = "Latents of the test presets; choose map and colour"
-    if run.views.explained is not None and run.views.explained_noise is not None:
+    if run.views.explained.latents is not None and run.views.explained.normal_noise is not None:
         caption += (
-            f"; PCA explains {100 * run.views.explained:.0f} % of their variance, and of that of noise "
-            f"{100 * run.views.explained_noise:.0f} %"
+            f"; PCA explains {100 * run.views.explained.latents:.0f} % of their variance, and of that of noise "
+            f"{100 * run.views.explained.normal_noise:.0f} %"
         )
     density = {name: point_density(points) for name, points in run.views.maps.items()}
     return [MapItem(caption, [f"preset {number}" for number in results.tests.numbers], run.views.maps, values, density)]
@@ -230,7 +230,7 @@ def _grid(run: RunResults) -> list[Item]:
 def _near(run: RunResults) -> Table:
     """Neighbourhood statistics with their values by chance."""
     near = run.neighbourhoods
-    trust, of_map = near.trust, near.map_trust
+    trust, of_map = near.latents_and_sounds, near.umap
     rows: list[list[Cell]] = []
     if trust is not None:
         correlation = Measured(trust.spearman, "correlation", trust.low, trust.high)
@@ -247,7 +247,10 @@ def _near(run: RunResults) -> Table:
             ["trustworthiness of the map", Measured(of_map.trustworthiness, "index"), Measured(of_map.chance, "index")]
         )
         rows.append(["continuity of the map", Measured(of_map.continuity, "index"), Measured(of_map.chance, "index")])
-    for what, cosines in (("latents", near.cosine), ("sounds (log-mel embedding)", near.sound_cosine)):
+    for what, cosines in (
+        ("latents", near.cosine_similarity),
+        ("sounds (log-mel embedding)", near.cosine_similarity_of_sounds),
+    ):
         for where, value, random in (
             ("within", cosines.within, cosines.random_within),
             ("across", cosines.across, cosines.random_across),

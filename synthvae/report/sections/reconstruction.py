@@ -221,12 +221,12 @@ def _differences(comparisons: Comparisons) -> Table:
     rows: list[list[Cell]] = [
         [
             measure,
-            c.difference.statistic,
-            c.difference.p_value,
-            c.difference.epsilon_squared,
-            c.difference.effect,
-            c.spread.sentence,
-            " ".join(test.sentence for test in c.normality.values()),
+            c.kruskal_wallis.statistic,
+            c.kruskal_wallis.p_value,
+            c.kruskal_wallis.epsilon_squared,
+            c.kruskal_wallis.effect,
+            c.levene.sentence,
+            " ".join(test.sentence for test in c.shapiro_wilk.values()),
         ]
         for measure, c in comparisons.errors.items()
     ]
@@ -246,7 +246,7 @@ def _pairs(comparisons: Comparisons) -> Table:
     rows: list[list[Cell]] = [
         [f"{pair.first} – {pair.second}", measure, pair.p_value, pair.share_lower, pair.effect]
         for measure, c in comparisons.errors.items()
-        for pair in c.pairs
+        for pair in c.dunn
     ]
     return Table(f"Pairwise differences of {_groups(comparisons)} (Dunn, Holm's correction)", columns, rows)
 

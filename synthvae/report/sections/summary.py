@@ -22,7 +22,10 @@ def headlines(results: Results) -> list[Headline]:
     of = f"{best.name} (the best): " if len(results.runs) > 1 else ""
     to_preset, to_spectrogram = (_ratio(best, results, null) for null in NULLS)
     kl = best.sounds.kl
-    prior, floor = best.sets["logmel"].prior.frechet, results.embedded["logmel"].nulls.floor
+    prior, floor = (
+        best.sets["logmel"].prior.frechet_audio_distance,
+        results.embedded["logmel"].nulls.frechet_audio_distance_of_halves,
+    )
     row = best.survey.rows[0]
     return [
         Headline(
@@ -60,14 +63,14 @@ def findings(results: Results, comparisons: Comparisons | None) -> list[Finding]
     for run in results.runs:
         found += [_against(run, _ratio(run, results, null), words) for null, words in NULLS.items()]
         found += [_active(run), *drawn_sounds(run, results), *near_latents(run)]
-        if run.movement.straight:
-            found += [_paths(run, comparison) for comparison in run.movement.straight.values()]
+        if run.movement.paths.linear:
+            found += [_paths(run, comparison) for comparison in run.movement.paths.linear.values()]
         for row in run.survey.rows:
             found.append(Finding("good" if row.beats_nulls else "bad", f"{run.name}: {row.sentence}"))
         found += [finding for finding in _thesis(run) if finding not in found]  # runs of one network share it
     if comparisons is not None:
-        found += [Finding("neutral", c.difference.sentence) for c in comparisons.errors.values()]
-        found += [Finding("neutral", pair.sentence) for pair in comparisons.errors[LOGMEL].pairs]
+        found += [Finding("neutral", c.kruskal_wallis.sentence) for c in comparisons.errors.values()]
+        found += [Finding("neutral", pair.sentence) for pair in comparisons.errors[LOGMEL].dunn]
         found += [Finding("neutral", test.sentence) for test in comparisons.counts.values()]
     return found
 
@@ -102,7 +105,11 @@ def _against(run: RunResults, ratio: Ratio, null: str) -> Finding:
 def drawn_sounds(run: RunResults, results: Results) -> list[Finding]:
     """FAD of a run's prior samples relative to the floor and the mean preset; empty if one is missing."""
     nulls = results.embedded["logmel"].nulls
-    prior, floor, null = run.sets["logmel"].prior.frechet, nulls.floor, nulls.mean_preset.frechet
+    prior, floor, null = (
+        run.sets["logmel"].prior.frechet_audio_distance,
+        nulls.frechet_audio_distance_of_halves,
+        nulls.mean_preset.frechet_audio_distance,
+    )
     if prior is None or floor is None or null is None or not floor.value:
         return []
     text = (
@@ -116,7 +123,7 @@ def drawn_sounds(run: RunResults, results: Results) -> list[Finding]:
 
 def near_latents(run: RunResults) -> list[Finding]:
     """Whether near latents have similar sounds; empty if there are too few presets."""
-    trust = run.neighbourhoods.trust
+    trust = run.neighbourhoods.latents_and_sounds
     if trust is None or trust.near_chance >= 1.0:
         return []
     share, chance = trust.near, trust.near_chance

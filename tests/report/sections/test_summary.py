@@ -16,8 +16,13 @@ def frechet(value: float | None) -> FrechetDistance | None:
 
 @pytest.mark.parametrize(("prior", "judgement"), [(30.0, "good"), (80.0, "neutral"), (7000.0, "bad"), (None, None)])
 def test_sounds_that_are_drawn_lie_between_the_floor_and_the_mean_preset(prior: float | None, judgement: str | None):
-    run = SimpleNamespace(name="a", sets={"logmel": SimpleNamespace(prior=SimpleNamespace(frechet=frechet(prior)))})
-    nulls = SimpleNamespace(floor=frechet(40.0), mean_preset=SimpleNamespace(frechet=frechet(6000.0)))
+    run = SimpleNamespace(
+        name="a", sets={"logmel": SimpleNamespace(prior=SimpleNamespace(frechet_audio_distance=frechet(prior)))}
+    )
+    nulls = SimpleNamespace(
+        frechet_audio_distance_of_halves=frechet(40.0),
+        mean_preset=SimpleNamespace(frechet_audio_distance=frechet(6000.0)),
+    )
     results = SimpleNamespace(embedded={"logmel": SimpleNamespace(nulls=nulls)})
     found = drawn_sounds(run, results)  # type: ignore[arg-type]
     assert [finding.judgement for finding in found] == ([] if judgement is None else [judgement])
@@ -32,7 +37,7 @@ def test_near_latents_are_judged_by_what_chance_gives():
 
     def judged(sounds: np.ndarray, points: int = 200) -> list[tuple[str, str]]:
         trust = neighbourhood_trust(latents[:points], sounds[:points], min(10, points - 1))
-        run = SimpleNamespace(name="a", neighbourhoods=SimpleNamespace(trust=trust))
+        run = SimpleNamespace(name="a", neighbourhoods=SimpleNamespace(latents_and_sounds=trust))
         return [(finding.judgement, finding.text) for finding in near_latents(run)]  # type: ignore[arg-type]
 
     ((judgement, text),) = judged(latents)
