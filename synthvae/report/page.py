@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -182,7 +181,8 @@ def draw_figures(results: Results, example: int) -> dict[str, Figure]:
             drawn[f"{run.name}_preset_{results.tests.numbers[index]}"] = _comparison(run, results, index)
         curves = run.run.path / "metrics.csv"
         if curves.exists():
-            drawn[f"{run.name}_training"] = figures.loss_curves(curves, _panels(curves))
+            rows = read_metrics(curves)
+            drawn[f"{run.name}_training"] = figures.loss_curves(rows, _panels(list(rows.columns)))
     return drawn
 
 
@@ -199,9 +199,8 @@ def _effects(run: RunResults) -> dict[str, Figure]:
     return drawn
 
 
-def _panels(curves: Path) -> dict[str, list[str]]:
+def _panels(columns: list[str]) -> dict[str, list[str]]:
     """The training curves of a run: a panel per term, and one for all latent dimensions."""
-    columns = list(read_metrics(curves).columns)
     labels = {
         "total": "total loss",
         "parameter": "parameter error (squared)",
