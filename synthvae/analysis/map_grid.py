@@ -18,7 +18,7 @@ from synthvae.maps.clusters import ClusterQuality, MapSettings, cluster_quality,
 from synthvae.maps.projection import umap_map
 from synthvae.maps.stability import run_tasks
 
-__all__ = ["GRID_EPS", "GRID_NEIGHBOURS", "GridCell", "MapGrid", "grid_settings", "measure_grid"]
+__all__ = ["GRID_EPS", "GRID_NEIGHBOURS", "GridCell", "grid_settings", "measure_grid"]
 
 #: The thesis's values lie in the middle.
 GRID_EPS = (0.02, 0.03, 0.04, 0.05, 0.08, 0.16)
@@ -38,17 +38,6 @@ class GridCell:
     qualities: tuple[ClusterQuality, ...]
 
 
-@dataclass(frozen=True)
-class MapGrid:
-    """The clusters of one set of draws over a grid.
-
-    Attributes:
-        cells: neighbours by neighbours, and radius by radius.
-    """
-
-    cells: tuple[GridCell, ...]
-
-
 def grid_settings(settings: MapSettings) -> list[list[MapSettings]]:
     """The grid around some settings, which are in it: a list for each number of neighbours, with every radius."""
     radii = sorted({*GRID_EPS, settings.eps})
@@ -63,8 +52,8 @@ def measure_grid(
     workers: int = 1,
     progress: Callable[[str], object] = lambda what: None,
     store: Store | None = None,
-) -> MapGrid:
-    """Map and cluster at every cell of the grid; one map serves all radii.
+) -> tuple[GridCell, ...]:
+    """Map and cluster at every cell of the grid, neighbours by neighbours; one map serves all radii.
 
     Args:
         draws: latents ``(N, D)`` by the seed of their map.
@@ -88,7 +77,7 @@ def measure_grid(
     for number, row in enumerate(grid):
         of_row = found[number * len(draws) : (number + 1) * len(draws)]
         cells += [GridCell(s, tuple(qualities[i] for qualities in of_row)) for i, s in enumerate(row)]
-    return MapGrid(tuple(cells))
+    return tuple(cells)
 
 
 class _Task(NamedTuple):

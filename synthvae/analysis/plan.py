@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -30,13 +30,11 @@ from synthvae.analysis.latent_space import (
     measure_movement,
     measure_neighbourhoods,
 )
-from synthvae.analysis.map_grid import GRID_NEIGHBOURS, MapGrid, measure_grid
+from synthvae.analysis.map_grid import GRID_NEIGHBOURS, GridCell, measure_grid
 from synthvae.analysis.results import (
-    DescriptorTable,
     DistanceTable,
     ExplainedVariance,
     Latents,
-    MappedSounds,
     Results,
     RunResults,
     Views,
@@ -49,7 +47,6 @@ from synthvae.analysis.sounds import (
     RunMeasures,
     TestMeasures,
     TestSounds,
-    TrainNulls,
     measure_run,
     measure_tests,
     measure_train,
@@ -67,12 +64,14 @@ from synthvae.maps.projection import map_store, pca_map, tsne_map, umap_map
 from synthvae.maps.stability import LatentSurvey, SpaceSurvey, survey_draws, survey_latents
 from synthvae.metrics.distances import measure_distances
 from synthvae.metrics.embeddings.base import Embedding
-from synthvae.metrics.reconstruction import derangement
+from synthvae.metrics.reconstruction import Nulls, derangement
 from synthvae.models import parse_architecture
 from synthvae.synths.rendering import build_synth, render_all
 from synthvae.training.run import Run
 
-__all__ = ["SURVEY_SEEDS", "MapPlan", "Work", "cache_directory", "usual_workers"]
+__all__ = ["SURVEY_SEEDS", "MapPlan", "Work", "usual_workers"]
+
+Rows: TypeAlias = NDArray[np.float64]
 
 #: Raised when what is measured changes, so that nothing older is read from the store.
 VERSION = 7
@@ -163,22 +162,22 @@ class Work:
         )  # fmt: skip
         trained = min(limit, TRAIN_LIMIT, len(dataset.split("train")))
         self.train_nulls = add(
-            TrainNulls, "train-nulls", "null models on training presets", self._data, 4 * trained * SECONDS_FEATURES,
-            lambda tell: measure_train_nulls(self.sounds, seed, tell),
+            dict[str, Nulls], "train-nulls", "null models on training presets", self._data,
+            4 * trained * SECONDS_FEATURES, lambda tell: measure_train_nulls(self.sounds, seed, tell),
         )  # fmt: skip
         self.null_distances = {name: self._add_null(name) for name in ("mean preset", "random preset")}
         self.descriptors = add(
-            DescriptorTable, "descriptors", "descriptors of the test sounds", self._data, tested * SECONDS_DESCRIPTORS,
+            Rows, "descriptors", "descriptors of the test sounds", self._data, tested * SECONDS_DESCRIPTORS,
             lambda tell: self._describe(self.sounds.audio, tell),
         )  # fmt: skip
         self.embedded = {embedding.name: self._add_embedded(embedding) for embedding in self.embeddings}
         plan = self.maps
         self._drawn: list[object] = [VERSION, plan.presets, *plan.nulls]
         self.mapped_sounds = add(
-            MappedSounds, "mapped-sounds", "sounds of the mapped presets", [VERSION, dataset.hash, plan.presets],
+            Rows, "mapped-sounds", "sounds of the mapped presets", [VERSION, dataset.hash, plan.presets],
             plan.presets * SECONDS_FEATURES, self._embed_mapped,
         )  # fmt: skip
-        self._nulls: dict[object, tuple[Step[SpaceSurvey], Step[MapGrid] | None]] = {}
+        self._nulls: dict[object, tuple[Step[SpaceSurvey], Step[tuple[GridCell, ...]] | None]] = {}
         self.of_runs = [_RunWork(self, run) for run in runs]
 
     @cached_property
@@ -198,7 +197,7 @@ class Work:
         """Processes that make maps."""
         return self.workers if self.maps.presets >= FEW_LATENTS else 1
 
-    def noise(self, dimension: int) -> tuple[Step[SpaceSurvey], Step[MapGrid] | None]:
+    def noise(self, dimension: int) -> tuple[Step[SpaceSurvey], Step[tuple[GridCell, ...]] | None]:
         """The maps of noise of one dimension, and their grid where there is one; runs share them."""
         plan = self.maps
         label = f"maps of noise, {plan.presets:,} x {dimension}"
@@ -206,7 +205,7 @@ class Work:
             "noise", label, [dimension], 0.0, lambda tell: noise_draws(plan.presets, dimension, plan.nulls)
         )
 
-    def collapsed(self, widths: tuple[int, ...]) -> tuple[Step[SpaceSurvey], Step[MapGrid] | None]:
+    def collapsed(self, widths: tuple[int, ...]) -> tuple[Step[SpaceSurvey], Step[tuple[GridCell, ...]] | None]:
         """The same of collapsed encoders of some widths."""
 
         def draws(tell: Callable[[str], object]) -> dict[int, NDArray[np.float64]]:
@@ -228,7 +227,7 @@ class Work:
     def _null(
         self, name: str, label: str, inputs: Sequence[object], seconds: float,
         draws: Callable[[Callable[[str], object]], dict[int, NDArray[np.float64]]],
-    ) -> tuple[Step[SpaceSurvey], Step[MapGrid] | None]:  # fmt: skip
+    ) -> tuple[Step[SpaceSurvey], Step[tuple[GridCell, ...]] | None]:  # fmt: skip
         key, plan = (name, *inputs), self.maps
         if key not in self._nulls:
             whole, count = [*self._drawn, *inputs, plan.settings], len(plan.nulls)
@@ -244,12 +243,12 @@ class Work:
     def add_grid(
         self, name: str, label: str, inputs: Sequence[object],
         draws: Callable[[Callable[[str], object]], dict[int, NDArray[np.float64]]], maps: int,
-    ) -> Step[MapGrid] | None:  # fmt: skip
+    ) -> Step[tuple[GridCell, ...]] | None:  # fmt: skip
         """The clusters of some draws over a grid of settings, where one is asked for."""
         if not self.maps.grid:
             return None
         return self.agenda.add(
-            MapGrid, name, f"{label}, grid", inputs, self.map_seconds(maps * len(GRID_NEIGHBOURS)),
+            tuple[GridCell, ...], name, f"{label}, grid", inputs, self.map_seconds(maps * len(GRID_NEIGHBOURS)),
             lambda tell: measure_grid(
                 draws(tell), label, self.maps.settings, self.survey_workers, tell, self.map_store
             ),
@@ -259,11 +258,11 @@ class Work:
         """Estimate of what some maps take."""
         return maps * SECONDS_MAP * self.maps.presets / 10_000
 
-    def _embed_mapped(self, tell: Callable[[str], object]) -> MappedSounds:
+    def _embed_mapped(self, tell: Callable[[str], object]) -> Rows:
         settings = self.dataset.header.settings
         voice = build_synth(self.dataset.parameters, settings)
         logmel = next(embedding for embedding in self.embeddings if embedding.name == "logmel")
-        return MappedSounds(self.embed(logmel, render_all(voice, self.mapped, BATCH), tell))
+        return self.embed(logmel, render_all(voice, self.mapped, BATCH), tell)
 
     def results(self) -> Results:
         """Compute the missing steps and return all results."""
@@ -283,7 +282,7 @@ class Work:
     def distances(self, target: Tensor, answers: Tensor, tell: Callable[[str], object]) -> DistanceTable:
         """Distances of sounds ``(N, T)`` to their targets."""
         rate, count = self.dataset.header.settings.sample_rate, len(target)
-        return DistanceTable(measure_distances(target, answers, rate, lambda done: tell(f"{done} of {count}")))
+        return measure_distances(target, answers, rate, lambda done: tell(f"{done} of {count}"))
 
     def _add_null(self, name: str) -> Step[DistanceTable]:
         return self.agenda.add(
@@ -324,9 +323,9 @@ class Work:
         others = torch.from_numpy(derangement(len(every), self.seed)[: len(audio)])
         return self.distances(audio, every[others], tell)
 
-    def _describe(self, audio: Tensor, tell: Callable[[str], object]) -> DescriptorTable:
+    def _describe(self, audio: Tensor, tell: Callable[[str], object]) -> Rows:
         rate = self.dataset.header.settings.sample_rate
-        return DescriptorTable(describe(audio, rate, progress=lambda done: tell(f"{done} of {len(audio)}")))
+        return describe(audio, rate, progress=lambda done: tell(f"{done} of {len(audio)}"))
 
 
 class _RunWork:
@@ -374,13 +373,13 @@ class _RunWork:
             Neighbourhoods, "neighbourhoods", f"{name}: neighbourhoods", mapped, 0.005 * tested,
             lambda tell: measure_neighbourhoods(
                 self.latents.test, work.embedded["logmel"].result.rows, self.latents.mapped,
-                work.mapped_sounds.result.embedding, self.survey.result, work.seed,
+                work.mapped_sounds.result, self.survey.result, work.seed,
             ),
         )  # fmt: skip
         self.movement = add(
             Movement, "movement", f"{name}: paths", inputs, 3 * PATHS * STEPS * SECONDS_DESCRIPTORS,
             lambda tell: measure_movement(
-                run, work.sounds.unit, work.descriptors.result.values, work.seed, tell
+                run, work.sounds.unit, work.descriptors.result, work.seed, tell
             ),
         )  # fmt: skip
         self.views = add(Views, "views", f"{name}: maps of the test presets", inputs, 0.01 * tested, self._views)
@@ -450,8 +449,3 @@ class _RunWork:
 
     def _render(self, unit: Tensor) -> Tensor:
         return torch.cat(list(render_all(self.run.voice, unit, BATCH)))
-
-
-def cache_directory(out: Path) -> Path:
-    """Cache directory of an analysis that writes to `out`, next to it."""
-    return out.parent / ".cache"

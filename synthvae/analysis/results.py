@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,44 +12,26 @@ from torch import Tensor
 
 from synthvae.analysis.distributions import EmbeddedTests, RunAudioDistances
 from synthvae.analysis.latent_space import Movement, Neighbourhoods
-from synthvae.analysis.map_grid import MapGrid
-from synthvae.analysis.sounds import ErrorTable, RunMeasures, TestMeasures, TestSounds, TrainNulls
+from synthvae.analysis.map_grid import GridCell
+from synthvae.analysis.sounds import ErrorTable, RunMeasures, TestMeasures, TestSounds
 from synthvae.audio.pitch import Measured
 from synthvae.maps.stability import LatentSurvey
+from synthvae.metrics.reconstruction import Nulls
 from synthvae.training.run import Run
 
 __all__ = [
-    "DescriptorTable",
     "DistanceTable",
     "ExplainedVariance",
     "Latents",
-    "MappedSounds",
     "Results",
     "RunResults",
     "Views",
 ]
 
 
-@dataclass(frozen=True)
-class DistanceTable:
-    """Distances of sounds to their targets.
-
-    Attributes:
-        values: by name (`synthvae.metrics.distances.DISTANCES`), one per preset with whether it is defined.
-    """
-
-    values: dict[str, Measured]
-
-
-@dataclass(frozen=True)
-class DescriptorTable:
-    """Descriptors of sounds.
-
-    Attributes:
-        values: ``(N, K)``, columns as of `synthvae.audio.descriptors.DESCRIPTORS`.
-    """
-
-    values: NDArray[np.float64]
+#: Distances of sounds to their targets by name (`synthvae.metrics.distances.DISTANCES`), one per preset with whether it
+#: is defined.
+DistanceTable: TypeAlias = dict[str, Measured]
 
 
 @dataclass(frozen=True)
@@ -62,17 +45,6 @@ class Latents:
 
     test: NDArray[np.float64]
     mapped: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class MappedSounds:
-    """The sounds of the mapped presets.
-
-    Attributes:
-        embedding: log-mel embedding ``(M, F)``.
-    """
-
-    embedding: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -132,7 +104,7 @@ class RunResults:
     movement: Movement
     sets: Mapping[str, RunAudioDistances]
     views: Views
-    grids: Mapping[str, MapGrid]
+    grids: Mapping[str, tuple[GridCell, ...]]
     collapsed_kl: Mapping[int, float]
 
     @property
@@ -148,19 +120,19 @@ class Results:
     Attributes:
         tests: the test sounds.
         nulls: what needs no model.
-        train_nulls: the same on training presets.
+        train_nulls: errors of the null models on training presets, by feature.
         null_distances: of the mean preset and of a random preset, by name.
         embedded: the test sounds in each embedding, by its name.
-        descriptors: of the test sounds.
+        descriptors: of the test sounds ``(N, K)``, columns as of `synthvae.audio.descriptors.DESCRIPTORS`.
         mapped: presets whose latents are mapped ``(M, P)``, the same for every run.
         runs: of each run.
     """
 
     tests: TestSounds
     nulls: TestMeasures
-    train_nulls: TrainNulls
+    train_nulls: Mapping[str, Nulls]
     null_distances: Mapping[str, DistanceTable]
     embedded: Mapping[str, EmbeddedTests]
-    descriptors: DescriptorTable
+    descriptors: NDArray[np.float64]
     mapped: Tensor
     runs: tuple[RunResults, ...]

@@ -31,7 +31,6 @@ __all__ = [
     "RunMeasures",
     "TestMeasures",
     "TestSounds",
-    "TrainNulls",
     "example_index",
     "measure_run",
     "measure_tests",
@@ -102,25 +101,6 @@ class TestMeasures:
 
 
 @dataclass(frozen=True)
-class RunMeasures:
-    """Measurements of the sounds of one run.
-
-    Attributes:
-        unit: reconstructed presets ``(N, P)``.
-        errors: of the reconstructions, by feature.
-        parameter_error: squared L2 distance over all unit parameters, ``(N,)``.
-        kl: mean KL divergence of each latent dimension over the test presets, in nats.
-        waveforms: the reconstructions by phase-sensitive measures, and their levels.
-    """
-
-    unit: Tensor
-    errors: dict[str, PresetErrors]
-    parameter_error: NDArray[np.float64]
-    kl: NDArray[np.float64]
-    waveforms: WaveformErrors
-
-
-@dataclass(frozen=True)
 class ErrorTable:
     """Errors of the reconstructions of some presets.
 
@@ -134,14 +114,18 @@ class ErrorTable:
 
 
 @dataclass(frozen=True)
-class TrainNulls:
-    """Errors of the null models on training presets.
+class RunMeasures(ErrorTable):
+    """Errors of a run's reconstructions of the test presets, and its other measurements.
 
     Attributes:
-        nulls: by feature.
+        unit: reconstructed presets ``(N, P)``.
+        kl: mean KL divergence of each latent dimension over the test presets, in nats.
+        waveforms: the reconstructions by phase-sensitive measures, and their levels.
     """
 
-    nulls: dict[str, Nulls]
+    unit: Tensor
+    kl: NDArray[np.float64]
+    waveforms: WaveformErrors
 
 
 def render_tests(voice: nn.Module, dataset: Dataset, limit: int) -> TestSounds:
@@ -235,18 +219,18 @@ def measure_run(run: Run, sounds: TestSounds, progress: Progress) -> RunMeasures
     progress("waveforms")
     waveforms = waveform_errors(sounds.audio, audio, sounds.sample_rate)
     squared = (unit - sounds.unit).double().square().sum(dim=1).numpy()
-    return RunMeasures(unit, errors, squared, kl, waveforms)
+    return RunMeasures(errors, squared, unit, kl, waveforms)
 
 
-def measure_train_nulls(sounds: TestSounds, seed: int, progress: Progress) -> TrainNulls:
-    """Measure the null models on the first `TRAIN_LIMIT` training presets.
+def measure_train_nulls(sounds: TestSounds, seed: int, progress: Progress) -> dict[str, Nulls]:
+    """Errors of the null models on the first `TRAIN_LIMIT` training presets, by feature.
 
     Args:
         sounds: from `render_tests`.
         seed: of the null models.
         progress: called with the current step.
     """
-    return TrainNulls(_nulls(sounds, sounds.train_audio[:TRAIN_LIMIT], seed, progress))
+    return _nulls(sounds, sounds.train_audio[:TRAIN_LIMIT], seed, progress)
 
 
 def measure_train(run: Run, sounds: TestSounds, progress: Progress) -> ErrorTable:

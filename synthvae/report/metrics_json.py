@@ -336,7 +336,7 @@ def metrics_document(results: Results, comparisons: Comparisons | None, dataset:
         hardware(),
         NullMetrics(
             _null_errors(results.nulls.nulls),
-            _null_errors(results.train_nulls.nulls),
+            _null_errors(results.train_nulls),
             {name: _distances(table) for name, table in results.null_distances.items()},
             {
                 null: {name: WaveformSummary(*found) for name, found in _waveforms(errors)}
@@ -350,10 +350,10 @@ def metrics_document(results: Results, comparisons: Comparisons | None, dataset:
 
 
 def _run(run: RunResults, results: Results) -> RunMetrics:
-    own, survey = ErrorTable(run.sounds.errors, run.sounds.parameter_error), run.survey
+    survey = run.survey
     return RunMetrics(
-        _reconstruction(own, run.distances, results.nulls.nulls),
-        _reconstruction(run.train_sounds, run.train_distances, results.train_nulls.nulls),
+        _reconstruction(run.sounds, run.distances, results.nulls.nulls),
+        _reconstruction(run.train_sounds, run.train_distances, results.train_nulls),
         {
             name: WaveformMetrics(*found, _relative(name, run.sounds.waveforms, results.nulls.waveforms))
             for name, found in _waveforms(run.sounds.waveforms)
@@ -378,7 +378,7 @@ def _run(run: RunResults, results: Results) -> RunMetrics:
         {
             name: tuple(
                 GridMetrics(**vars(quality), **MapParameters.of(cell.settings), map=number)
-                for cell in grid.cells
+                for cell in grid
                 for number, quality in enumerate(cell.qualities)
             )
             for name, grid in run.grids.items()
@@ -412,7 +412,7 @@ def _distances(table: DistanceTable) -> dict[str, DistanceSummary]:
             int(measured.defined.sum()),
             summarise(measured.kept) if len(measured.kept) else None,
         )
-        for name, measured in table.values.items()
+        for name, measured in table.items()
     }
 
 

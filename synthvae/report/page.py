@@ -11,12 +11,12 @@ from synthvae.analysis.comparison import Comparisons
 from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sounds import FEATURE_UNITS
 from synthvae.audio.descriptors import DESCRIPTORS
+from synthvae.core.provenance import hardware, versions
 from synthvae.data.presets import Dataset
 from synthvae.features.mel import mel_centres
 from synthvae.maps.stability import MAP
 from synthvae.report import figures
-from synthvae.report import figures as latent_figures
-from synthvae.report.document import Report, collect_provenance
+from synthvae.report.document import Provenance, Report
 from synthvae.report.sections.latent import COLOUR, cluster_spectra, latent_space, shown_clusters
 from synthvae.report.sections.listening import answer, example_indices, listening, one_sound
 from synthvae.report.sections.movement import movement, paths
@@ -125,7 +125,9 @@ def build_report(
         findings=findings(results, comparisons),
         sections=sections,
         methods=METHODS,
-        provenance=collect_provenance(command, seed, {f"dataset {dataset.path.name}": dataset.hash, **hashes}),
+        provenance=Provenance(
+            command, seed, versions(), hardware(), {f"dataset {dataset.path.name}": dataset.hash, **hashes}
+        ),
     )
 
 
@@ -136,16 +138,11 @@ def draw_figures(results: Results, example: int) -> dict[str, Figure]:
     drawn = {"waveforms": figures.waveform_overlays(target, sounds, rate)}
     for feature, unit in FEATURE_UNITS.items():
         models = vars(results.nulls.nulls[feature])
-        nulls = {name.replace("_", " "): float(errors.mse.mean()) for name, errors in models.items()}
-        groups = {run.name: run.sounds.errors[feature].mse for run in results.runs}
-        drawn[f"errors_{feature}"] = figures.error_distributions(
-            groups, f"mean squared error on {feature} ({unit}²)", nulls
-        )
-        nulls = {name.replace("_", " "): float(errors.l1.mean()) for name, errors in models.items()}
-        groups = {run.name: run.sounds.errors[feature].l1 for run in results.runs}
-        drawn[f"l1_{feature}"] = figures.error_distributions(
-            groups, f"mean absolute error on {feature} ({unit})", nulls
-        )
+        for name, what, kind in (("errors", f"squared error on {feature} ({unit}²)", "mse"),
+                                 ("l1", f"absolute error on {feature} ({unit})", "l1")):  # fmt: skip
+            nulls = {null.replace("_", " "): float(getattr(errors, kind).mean()) for null, errors in models.items()}
+            groups = {run.name: getattr(run.sounds.errors[feature], kind) for run in results.runs}
+            drawn[f"{name}_{feature}"] = figures.error_distributions(groups, f"mean {what}", nulls)
     answers = vars(results.nulls.waveforms)
     drawn["l1_waveform"] = figures.error_distributions(
         {run.name: run.sounds.waveforms.waveform for run in results.runs},
@@ -162,13 +159,13 @@ def draw_figures(results: Results, example: int) -> dict[str, Figure]:
         )
         spectra, hertz = cluster_spectra(run, results)
         if spectra:
-            drawn[f"{run.name}_spectra"] = latent_figures.cluster_spectra(spectra, hertz)
-        column = results.descriptors.values[:, list(DESCRIPTORS).index(COLOUR)]
+            drawn[f"{run.name}_spectra"] = figures.cluster_spectra(spectra, hertz)
+        column = results.descriptors[:, list(DESCRIPTORS).index(COLOUR)]
         for name, plane in run.views.maps.items():
             label = f"{COLOUR} ({DESCRIPTORS[COLOUR].unit})"
-            drawn[f"{run.name}_{name.lower()}_by_{COLOUR}"] = latent_figures.value_map(plane, column, label, name)
+            drawn[f"{run.name}_{name.lower()}_by_{COLOUR}"] = figures.value_map(plane, column, label, name)
         if run.movement.paths.linear:
-            drawn[f"{run.name}_paths"] = latent_figures.interpolation_chart(run.movement.paths.linear)
+            drawn[f"{run.name}_paths"] = figures.interpolation_chart(run.movement.paths.linear)
         logmel = results.tests.features["logmel"]
         for path in paths(run, results):
             if path.figure:
@@ -190,10 +187,10 @@ def _effects(run: RunResults) -> dict[str, Figure]:
     """Two heat maps with the same cells: movement of the latent by each parameter, and its linearity; may be empty."""
     effects, names = run.movement.effects, run.run.parameters.names
     label = "movement of the latent (spread of the prior = 1)"
-    drawn = {f"{run.name}_effects": latent_figures.effect_heatmap(effects.movement, names, label)}
+    drawn = {f"{run.name}_effects": figures.effect_heatmap(effects.movement, names, label)}
     if not np.isnan(effects.linearity).all():
         label = f"share that a straight line explains (R², {effects.linearity_by_chance:.3g} by chance)"
-        drawn[f"{run.name}_linearity"] = latent_figures.effect_heatmap(
+        drawn[f"{run.name}_linearity"] = figures.effect_heatmap(
             effects.linearity, names, label, strength=effects.movement
         )
     return drawn

@@ -29,10 +29,10 @@ def test_every_place_has_its_settings_and_one_map_serves_all_radii(
     assert drawn.pop() == (5, 60, 0.1)
     grid = measure_grid({5: latents, 6: latents}, "latents", settings, store=Store(tmp_path))
     assert drawn == [(s, k, 0.1) for k in (15, 50, 60, 200) for s in (5, 6) if (s, k) != (5, 60)]
-    assert [cell.settings for cell in grid.cells] == [s for row in grid_settings(settings) for s in row]
-    assert len(grid.cells) == 4 * 7
-    for cell in grid.cells:
+    assert [cell.settings for cell in grid] == [s for row in grid_settings(settings) for s in row]
+    assert len(grid) == 4 * 7
+    for cell in grid:
         points = pca_map(latents).points * cell.settings.neighbours
         expected = cluster_quality(points, dbscan_labels(points, cell.settings.eps, 4))
         assert cell.qualities == (expected, expected)
-    assert len({cell.qualities[0].clusters for cell in grid.cells}) > 1
+    assert len({cell.qualities[0].clusters for cell in grid}) > 1

@@ -97,7 +97,7 @@ def _views(run: RunResults, results: Results) -> list[Item]:
     """The test presets on every map, with values to colour by; empty if they are too few for a map."""
     if not run.views.maps:
         return []
-    table = results.descriptors.values
+    table = results.descriptors
     parameters = run.run.parameters
     human = parameters.denormalise(results.tests.unit.double().numpy())
     values = {
@@ -208,7 +208,7 @@ def _grid(run: RunResults) -> list[Item]:
     for name in run.grids:
         columns += [Column(f"{name}: clusters"), Column(f"{name}: noise share"), Column(f"{name}: DBCV")]
     rows: list[list[Cell]] = []
-    for cells in zip(*(grid.cells for grid in run.grids.values()), strict=True):
+    for cells in zip(*run.grids.values(), strict=True):
         row: list[Cell] = [str(cells[0].settings.neighbours), f"{cells[0].settings.eps:g}"]
         found = {name: expected_clusters(cell.qualities) for name, cell in zip(run.grids, cells, strict=True)}
         for clusters, share, dbcv in found.values():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -150,15 +149,15 @@ def paths(run: RunResults, results: Results) -> list[Path]:
 def _walks(run: RunResults, results: Results, images: Mapping[str, bytes]) -> list[SoundRow]:
     rows = []
     for path in paths(run, results):
-        row = sound_row(path.name, path.labels, list(path.audio.numpy()), results.tests.sample_rate, path.detail)
+        figure = None
         if path.figure:
             figure = FigureItem(
                 images[path.figure],
                 f"Waveforms and log-mel spectrograms of the {STEPS} sounds from {path.name}",
                 "Bounds of the waveforms, and log-mel spectrograms in dB on one colour scale.",
             )
-            row = dataclasses.replace(row, figure=figure)
-        rows.append(row)
+        sounds = list(path.audio.numpy())
+        rows.append(sound_row(path.name, path.labels, sounds, results.tests.sample_rate, path.detail, figure))
     return rows
 
 
