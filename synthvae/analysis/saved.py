@@ -12,7 +12,10 @@ import pandas as pd
 
 from synthvae.core.errors import UserError
 
-__all__ = ["SavedAnalysis", "load_analysis"]
+__all__ = ["FORMAT", "VERSION", "SavedAnalysis", "load_analysis"]
+
+#: Of ``metrics.json``; files of other versions are refused.
+FORMAT, VERSION = "synthvae-analysis", 6
 
 #: Columns that hold something else than floats.
 _TYPES = {"preset": int, "dimension": int, "parameter": str}
@@ -75,13 +78,15 @@ def load_analysis(path: str | Path) -> SavedAnalysis:
         Its ``metrics.json``, and its tables as data frames when they are asked for.
 
     Raises:
-        UserError: if there is no analysis at `path`.
+        UserError: if there is no analysis at `path`, or it is of another version.
     """
     file = Path(path) / "metrics.json"
     try:
         metrics = orjson.loads(file.read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
         raise UserError(f"{file}: cannot be read ({error}); give a directory that 'synthvae analyze' wrote") from None
-    if not isinstance(metrics, dict) or metrics.get("format") != "synthvae-analysis":
+    if not isinstance(metrics, dict) or metrics.get("format") != FORMAT:
         raise UserError(f"{file}: not an analysis; give a directory that 'synthvae analyze' wrote")
+    if metrics.get("version") != VERSION:
+        raise UserError(f"{file}: version {metrics.get('version')!r}, this is for {VERSION}; run the analysis again")
     return SavedAnalysis(Path(path), metrics)

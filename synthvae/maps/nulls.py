@@ -65,6 +65,12 @@ class Expected:
     high: float | None
     maps: int
 
+    @property
+    def words(self) -> str:
+        """Mean and interval of a DBCV in words."""
+        span = "" if self.low is None or self.high is None else f" ({self.low:.2f} to {self.high:.2f} for one more map)"
+        return f"{self.mean:.2f}{span}"
+
 
 def expected(values: Sequence[float], least: float = -math.inf, most: float = math.inf) -> Expected | None:
     """Mean and 95 % prediction interval of one more value: mean -+ t(n - 1) s sqrt(1 + 1 / n).

@@ -397,7 +397,7 @@ def _row(latents: Sequence[Clustering], nulls: Mapping[str, Sequence[Clustering]
     compared = {name: _null([c.quality for c in found], own) for name, found in nulls.items()}
     over = f" over {len(latents)} maps" if len(latents) > 1 else ""
     against = "; ".join(
-        f"in the {name} {null.clusters.mean:.0f} with {_expected_words(null.dbcv)}" for name, null in compared.items()
+        f"in the {name} {null.clusters.mean:.0f} with {_mean_words(null.dbcv)}" for name, null in compared.items()
     )
     sentence = (
         f"{first.method} on the {first.space} finds {_words(clusters, 0)} cluster(s){over} with "
@@ -426,11 +426,8 @@ def _verdict(nulls: Mapping[str, NullClusters]) -> str:
     )
 
 
-def _expected_words(dbcv: Expected | None) -> str:
-    if dbcv is None:
-        return "no DBCV"
-    span = "" if dbcv.low is None or dbcv.high is None else f" ({dbcv.low:.2f} to {dbcv.high:.2f} for one more map)"
-    return f"a mean DBCV of {dbcv.mean:.2f}{span}"
+def _mean_words(dbcv: Expected | None) -> str:
+    return "no DBCV" if dbcv is None else f"a mean DBCV of {dbcv.words}"
 
 
 def _range(values: Sequence[float]) -> Range:

@@ -18,6 +18,7 @@ from synthvae.analysis.comparison import Comparisons
 from synthvae.analysis.distributions import AudioDistanceNulls, RunAudioDistances
 from synthvae.analysis.latent_space import Neighbourhoods, PathComparisons
 from synthvae.analysis.results import DistanceTable, ExplainedVariance, Results, RunResults
+from synthvae.analysis.saved import FORMAT, VERSION
 from synthvae.analysis.sounds import FEATURE_UNITS, ErrorTable
 from synthvae.core.provenance import hardware, versions
 from synthvae.data.presets import Dataset
@@ -29,10 +30,7 @@ from synthvae.metrics.reconstruction import Nulls, Ratio, Summary, error_ratio, 
 from synthvae.metrics.statistics import CountTest, GroupComparison
 from synthvae.metrics.waveforms import PHASE_JUDGES, WAVEFORM_UNITS, WaveformErrors, WaveformNulls
 
-__all__ = ["VERSION", "MetricsDocument", "describe", "metrics_document"]
-
-#: Of the format; files of other versions are read by nothing here.
-VERSION = 6
+__all__ = ["MetricsDocument", "describe", "metrics_document"]
 
 # Keys that are no fields: what stands for each in docs/metrics.md.
 RunName: TypeAlias = Annotated[str, "run"]
@@ -326,7 +324,7 @@ class MetricsDocument:
 def metrics_document(results: Results, comparisons: Comparisons | None, dataset: Dataset, seed: int) -> MetricsDocument:
     """Every number of an analysis, for ``metrics.json``."""
     return MetricsDocument(
-        "synthvae-analysis",
+        FORMAT,
         VERSION,
         dataset.hash,
         dataset.parameters.hash,

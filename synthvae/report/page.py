@@ -26,7 +26,7 @@ from synthvae.report.sections.summary import findings, headlines
 from synthvae.training.log import read_metrics
 from synthvae.training.tasks.presets import ACTIVE_NATS
 
-__all__ = ["METHODS", "build_report"]
+__all__ = ["build_report"]
 
 METHODS = {
     "Reconstruction": "Each test preset is encoded, its posterior mean decoded, and both are rendered. Errors are "
@@ -51,11 +51,11 @@ METHODS = {
     "pooled bands), not VGGish, as FAD was defined (Kilgour et al. 2019). The floor is the distance between two "
     "halves of the test sounds; it is larger than the distance between equal sets of the full size. FAD of infinitely "
     "many sounds is extrapolated in 1 / N (Gui et al. 2024), and the kernel distance is unbiased (Chung et al. 2025).",
-    "Latent map": "Posterior means of 10,000 presets, as many as in the thesis, whatever the dataset's size: the "
-    "first of the training split and, if there are fewer, further presets drawn likewise with a separate "
-    "seed, which are in no split. UMAP to two dimensions, DBSCAN and HDBSCAN on the map and in the latent space, "
-    "DBCV; by default with the thesis's settings. Null models are standard normal noise and collapsed encoders, in "
-    "which these methods find clusters too. DBCV is repeatable to about 0.03.",
+    "Latent map": "Posterior means of {presets:,} presets (10,000 in the thesis): the first of the training split and, "
+    "if there are fewer, further presets drawn likewise with a separate seed, which are in no split. UMAP to two "
+    "dimensions, DBSCAN and HDBSCAN on the map and in the latent space, DBCV; by default with the thesis's settings. "
+    "Null models are standard normal noise and collapsed encoders, in which these methods find clusters too. DBCV is "
+    "repeatable to about 0.03.",
     "Collapsed encoder": "A network of the run's widths, trained on the mapped presets for 1,000 steps of 256 (Adam, "
     "1e-3) with the squared parameter error, 100 times the clamp penalty and the thesis's weight 1 for the "
     "KL divergence, without the spectral term. Its posterior collapses to the prior; the map shows the remaining "
@@ -124,7 +124,7 @@ def build_report(
         headlines=headlines(results),
         findings=findings(results, comparisons),
         sections=sections,
-        methods=METHODS,
+        methods=METHODS | {"Latent map": METHODS["Latent map"].format(presets=len(results.mapped))},
         provenance=Provenance(
             command, seed, versions(), hardware(), {f"dataset {dataset.path.name}": dataset.hash, **hashes}
         ),

@@ -34,7 +34,7 @@ from synthvae.report.document import (
     write_csv,
     write_metrics_json,
 )
-from synthvae.report.figures import png_bytes, waveform_overlay
+from synthvae.report.figures import png_bytes, waveform_overlays
 from synthvae.report.html import render_report, write_report
 
 TONE = np.sin(np.arange(4410) * 0.06)
@@ -42,7 +42,9 @@ TONE = np.sin(np.arange(4410) * 0.06)
 
 def example() -> Report:
     figure = FigureItem(
-        png_bytes(waveform_overlay(TONE, 0.5 * TONE, 44100), dpi=40), "Two sine waves", "One is half as loud."
+        png_bytes(waveform_overlays(TONE, {"half": 0.5 * TONE}, 44100), dpi=40),
+        "Two sine waves",
+        "One is half as loud.",
     )
     table = Table(
         "Errors <of> the runs",
