@@ -361,7 +361,7 @@ class Clusters:
     by: str
 
 
-def find_clusters(points: NDArray[np.floating], seed: int = 0) -> Clusters:
+def find_clusters(points: NDArray[np.floating]) -> Clusters:
     """Groups of points on a map.
 
     By density (HDBSCAN) where that finds several. A cloud without gaps, as most latent spaces are, has none; it is
@@ -369,7 +369,6 @@ def find_clusters(points: NDArray[np.floating], seed: int = 0) -> Clusters:
 
     Args:
         points: ``(N, 2)``.
-        seed: of the regions.
     """
     labels = hdbscan_labels(points)
     several = labels.max() + 1 >= FEWEST and (labels < 0).mean() <= OUTSIDE
@@ -379,7 +378,7 @@ def find_clusters(points: NDArray[np.floating], seed: int = 0) -> Clusters:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        found = KMeans(REGIONS, n_init=4, random_state=seed).fit_predict(points)
+        found = KMeans(REGIONS, n_init=4, random_state=0).fit_predict(points)
     return Clusters(found.astype(np.int64), "regions")
 
 

@@ -376,13 +376,6 @@ class GroupComparison:
     levene: SpreadTest
     shapiro_wilk: Mapping[Annotated[str, "group"], NormalityTest]
 
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """The sentences of all results, the difference first."""
-        pairs = (pair.sentence for pair in self.dunn)
-        shapes = (test.sentence for test in self.shapiro_wilk.values())
-        return (self.kruskal_wallis.sentence, *pairs, self.levene.sentence, *shapes)
-
 
 @dataclass(frozen=True)
 class CountTest:

@@ -156,16 +156,6 @@ def test_extrapolation_of_pairs_keeps_them_together() -> None:
     assert frechet_extrapolated(rows, others).value == pytest.approx(exact, rel=0.15)
 
 
-def test_extrapolation_from_a_fixed_reference_keeps_its_bias() -> None:
-    rows, others, _ = two_gaussians(100, 4000, 0, equal=True)
-    both, fixed = frechet_extrapolated(rows, others[:100]), frechet_extrapolated(rows, others, fixed_first=True)
-    assert both.low < 0.0 < both.high
-    assert fixed.low > 0.0
-    many, _, exact = two_gaussians(20_000, 1, 1)
-    few = two_gaussians(1, 400, 2)[1]
-    assert frechet_extrapolated(many, few, fixed_first=True).intercept == pytest.approx(exact, rel=0.1)
-
-
 def test_extrapolation_shows_its_points_and_is_seeded() -> None:
     rows, others, _ = two_gaussians(200, 300, 0)
     result = frechet_extrapolated(rows, others, seed=1)
@@ -178,7 +168,6 @@ def test_extrapolation_shows_its_points_and_is_seeded() -> None:
     assert (result.n, result.other_n, result.dimension) == (200, 300, 16)
     assert frechet_extrapolated(rows, others, seed=1) == result
     assert frechet_extrapolated(rows, others, seed=2) != result
-    assert [size for size, _ in frechet_extrapolated(rows, others, parts=2).points] == [300, 150]
 
 
 def test_extrapolation_needs_halves_of_full_rank() -> None:
@@ -187,12 +176,8 @@ def test_extrapolation_needs_halves_of_full_rank() -> None:
     with pytest.raises(UserError, match=r"30 and 60 sounds in 16 dimensions, at least 39 of each"):
         frechet_extrapolated(rows[:30], others)
     assert len(frechet_extrapolated(rows[:39], others[:39]).points) == 2
-    with pytest.raises(UserError, match="FAD-infinity"):
-        frechet_extrapolated(rows[:16], others, fixed_first=True)
     with pytest.raises(ValueError, match="16 and 3"):
         frechet_extrapolated(rows, others[:, :3])
-    with pytest.raises(ValueError, match="2 parts"):
-        frechet_extrapolated(rows, others, parts=1)
 
 
 def test_degenerate_sets() -> None:

@@ -134,9 +134,10 @@ def test_the_ponds_of_zar_from_the_whole_to_the_pairs() -> None:
     assert result.epsilon_squared_by_chance == 3 / 30
     assert [(pair.first, pair.second) for pair in result.dunn if pair.p_value < 0.05] == [("1", "3"), ("1", "4")]
     assert list(result.shapiro_wilk) == list(PONDS)
-    assert len(result.sentences) == 1 + 6 + 1 + 4
-    assert "where chance gives 0.1" in result.sentences[0]
-    assert all("pH" in sentence for sentence in result.sentences)
+    assert (len(result.dunn), len(result.shapiro_wilk)) == (6, 4)
+    assert "where chance gives 0.1" in result.kruskal_wallis.sentence
+    tests = (result.kruskal_wallis, *result.dunn, result.levene, *result.shapiro_wilk.values())
+    assert all("pH" in test.sentence for test in tests)
 
 
 def test_the_mean_epsilon_squared_of_no_difference_is_what_chance_gives() -> None:
