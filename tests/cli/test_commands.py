@@ -74,7 +74,7 @@ def test_the_three_commands_run_as_they_stand_one_after_the_other(run, tmp_path:
     assert lines[0].startswith("dataset datasets/presets.json: the one that 'generate-dataset' writes")
     assert lines[1].startswith("50 presets in 1 steps: about ")
     assert "an epoch on this machine; 1 epochs, or until 20 in a row bring no improvement" in lines[1]
-    code, out, err = run("analyze", "--limit", 10, "--map-presets", 60, "--map-nulls", 2)
+    code, out, err = run("analyze", "--limit", 10, "--map-presets", 10, "--map-nulls", 1)
     assert code == 0, err
     assert out.splitlines()[0] == "run experiments/runs/sclp-stft-synth-0: the only run there"
     assert (tmp_path / "analysis" / "sclp-stft-synth-0" / "report.html").is_file()
@@ -280,12 +280,12 @@ def test_the_wheel_works_in_another_folder(tmp_path: Path):
     command("--help")
     command("generate-dataset", "--size", 64, "--seconds", 0.25)
     command("train", "--loss", "sclp", "--synth-layer", "--epochs", 2)
-    command("analyze", "--limit", 5, "--map-presets", 60, "--map-nulls", 2)
+    command("analyze", "--limit", 5, "--map-presets", 10, "--map-nulls", 1)
     assert (work / "analysis" / "sclp-stft-synth-0" / "report.html").is_file()
     d, r = "datasets/presets.json", "experiments/runs/sclp-stft-synth-0"
     command("render", d, "--index", "3,17", "--out", "sounds")
     command("train", "--loss", "logsl", "--feature", "mfcc", "--epochs", 2, "--out", "q")
-    command("analyze", r, "q", "--map-presets", 60, "--map-nulls", 2, "--out", "a")
+    command("analyze", r, "q", "--map-presets", 10, "--map-nulls", 1, "--out", "a")
     command("decode", r, "--random", 2, "--out", "s")
     command("encode", r, "s", "--out", "z.json")
     assert "2 presets added" in command("bank", "add", "s", "--bank", "b.sqlite")
