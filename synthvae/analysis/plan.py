@@ -31,14 +31,7 @@ from synthvae.analysis.latent_space import (
     measure_neighbourhoods,
 )
 from synthvae.analysis.map_grid import GRID_NEIGHBOURS, GridCell, measure_grid
-from synthvae.analysis.results import (
-    DistanceTable,
-    ExplainedVariance,
-    Latents,
-    Results,
-    RunResults,
-    Views,
-)
+from synthvae.analysis.results import DistanceTable, ExplainedVariance, Latents, Results, RunResults, Views
 from synthvae.analysis.sounds import (
     BATCH,
     MAPPED,

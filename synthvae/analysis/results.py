@@ -19,14 +19,7 @@ from synthvae.maps.stability import LatentSurvey
 from synthvae.metrics.reconstruction import Nulls
 from synthvae.training.run import Run
 
-__all__ = [
-    "DistanceTable",
-    "ExplainedVariance",
-    "Latents",
-    "Results",
-    "RunResults",
-    "Views",
-]
+__all__ = ["DistanceTable", "ExplainedVariance", "Latents", "Results", "RunResults", "Views"]
 
 
 #: Distances of sounds to their targets by name (`synthvae.metrics.distances.DISTANCES`), one per preset with whether it

@@ -50,19 +50,14 @@ class MapNull:
         return f"{self.name}{network}, eps {self.eps:g}"
 
     @property
-    def clusters(self) -> Expected | None:
-        """Number of clusters."""
-        return expected_clusters(self.qualities)[0]
-
-    @property
-    def noise_share(self) -> Expected | None:
-        """Fraction of the points in no cluster."""
-        return expected_clusters(self.qualities)[1]
+    def expected(self) -> tuple[Expected | None, Expected | None, Expected | None]:
+        """Number of clusters, share of the points in none, and DBCV over the maps that have one."""
+        return expected_clusters(self.qualities)
 
     @property
     def dbcv(self) -> Expected | None:
         """Over the maps that have one."""
-        return expected_clusters(self.qualities)[2]
+        return self.expected[2]
 
 
 class NullTask(NamedTuple):

@@ -17,13 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthvae.analysis.distributions import embed_sounds
-from synthvae.analysis.sounds import (
-    BATCH,
-    TestSounds,
-    measure_run,
-    measure_tests,
-    render_tests,
-)
+from synthvae.analysis.sounds import BATCH, TestSounds, measure_run, measure_tests, render_tests
 from synthvae.core.errors import UserError
 from synthvae.core.executor import report, stop_requested
 from synthvae.core.files import atomic_write

@@ -304,10 +304,7 @@ def _page(
         lines += [f"**{answer.question}**", "", *(f"- {sentence}" for sentence in answer.sentences), ""]
     tests = group_tests(results)
     if tests:
-        lines += [
-            "**Do the cases of an experiment differ?** (Kruskal-Wallis; each seed of a case is one value)",
-            "",
-        ]
+        lines += ["**Do the cases of an experiment differ?** (Kruskal-Wallis; each seed of a case is one value)", ""]
         lines += [f"- {experiment}: {test.sentence}" for (experiment, _), test in tests.items()]
         lines += [
             "",

@@ -96,9 +96,7 @@ def expected(values: Sequence[float], least: float = -math.inf, most: float = ma
     return Expected(mean, max(least, mean - reach), min(most, mean + reach), n)
 
 
-def expected_clusters(
-    qualities: Sequence[ClusterQuality],
-) -> tuple[Expected | None, Expected | None, Expected | None]:
+def expected_clusters(qualities: Sequence[ClusterQuality]) -> tuple[Expected | None, Expected | None, Expected | None]:
     """Clusters, share of noise, and DBCV over the maps that have one.
 
     Args:

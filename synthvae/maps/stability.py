@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,12 +56,7 @@ Progress = Callable[[str], object]
 Found = TypeVar("Found")
 
 
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
-Task = TypeVar("Task", bound=_Named)
+Task = TypeVar("Task", bound=tuple[Any, ...])
 
 
 @dataclass(frozen=True)
@@ -301,50 +296,35 @@ class _Task(NamedTuple):
     store: Store | None = None
 
 
-class _Found(NamedTuple):
-    seed: int | None
-    map: NDArray[np.float64] | None
-    clusterings: tuple[Clustering, ...]
-
-
 def _survey(tasks: Sequence[_Task], seeds: Sequence[int], workers: int, progress: Progress) -> SpaceSurvey:
     if not seeds or len(set(seeds)) < len(seeds):
         raise UserError(f"survey: seeds are {list(seeds)}; give at least one, all different")
     found = run_tasks(_compute, tasks, workers, progress)
-    maps = {part.seed: part.map for part in found if part.seed is not None and part.map is not None}
-    clusterings = tuple(clustering for part in found for clustering in part.clusterings)
+    maps = {task.seed: points for task, (points, _) in zip(tasks, found, strict=True) if task.seed is not None}
+    clusterings = tuple(clustering for _, found_there in found for clustering in found_there)
     n, dimension = tasks[0].points.shape
     return SpaceSurvey(n, dimension, tuple(seeds), maps, clusterings, tasks[0].settings)
 
 
-def _compute(task: _Task) -> _Found:
-    settings = task.settings
+def _compute(task: _Task) -> tuple[NDArray[np.float64], list[Clustering]]:
+    """The points that are clustered, those of the map or of the space, and their clusterings."""
+    settings, points = task.settings, task.points
     if task.seed is None:
-        eps = knee_eps(task.points, settings.min_samples)
-        return _Found(None, None, _cluster(task.points, SPACE, None, eps, settings.min_samples))
-    points = umap_map(task.points, task.seed, settings.neighbours, settings.min_distance, task.store)
-    return _Found(task.seed, points, _cluster(points, MAP, task.seed, settings.eps, settings.min_samples))
-
-
-def _cluster(
-    points: NDArray[np.float64], space: str, seed: int | None, eps: float, min_samples: int
-) -> tuple[Clustering, ...]:
+        eps = knee_eps(points, settings.min_samples)
+    else:
+        points = umap_map(points, task.seed, settings.neighbours, settings.min_distance, task.store)
+        eps = settings.eps
     labels = {
-        "DBSCAN": dbscan_labels(points, eps, min_samples),
-        "HDBSCAN": hdbscan_labels(points, min_samples=min_samples),
+        "DBSCAN": dbscan_labels(points, eps, settings.min_samples),
+        "HDBSCAN": hdbscan_labels(points, min_samples=settings.min_samples),
     }
-    return tuple(
+    space, radius = SPACE if task.seed is None else MAP, {"DBSCAN": eps}
+    return points, [
         Clustering(
-            space,
-            m,
-            seed,
-            eps if m == "DBSCAN" else None,
-            labels[m],
-            cluster_quality(points, labels[m]),
-            silhouette(points, labels[m]),
+            space, method, task.seed, radius.get(method), own, cluster_quality(points, own), silhouette(points, own)
         )
-        for m in METHODS
-    )
+        for method, own in labels.items()
+    ]
 
 
 def run_tasks(compute: Callable[[Task], Found], tasks: Sequence[Task], workers: int, progress: Progress) -> list[Found]:
@@ -352,7 +332,7 @@ def run_tasks(compute: Callable[[Task], Found], tasks: Sequence[Task], workers: 
 
     Args:
         compute: of a task, which can be pickled, as can its result.
-        tasks: with a `name`, which is passed to `progress`.
+        tasks: tuples that begin with a name, which is passed to `progress`.
         workers: processes at once; 1 computes here.
         progress: called with the finished step.
 
@@ -369,7 +349,7 @@ def run_tasks(compute: Callable[[Task], Found], tasks: Sequence[Task], workers: 
 
     def done(index: int, result: Found) -> None:
         found[index] = result
-        progress(f"{tasks[index].name} ({len(found)} of {len(tasks)})")
+        progress(f"{tasks[index][0]} ({len(found)} of {len(tasks)})")
 
     if workers == 1:
         for index, task in enumerate(tasks):

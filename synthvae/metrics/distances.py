@@ -54,10 +54,7 @@ class Distance:
 
 
 def measure_distances(
-    target: Audio,
-    reconstruction: Audio,
-    sample_rate: int,
-    progress: Callable[[int], object] = lambda done: None,
+    target: Audio, reconstruction: Audio, sample_rate: int, progress: Callable[[int], object] = lambda done: None
 ) -> dict[str, Measured]:
     """Measure every reconstruction against its target by all of `DISTANCES`.
 

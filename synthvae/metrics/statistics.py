@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 # Bands of Vargha and Delaney (2000) for the distance of the probability of superiority from 0.5.
-_DELTA_BANDS = ((0.06, "negligible"), (0.14, "small"), (0.21, "medium"))
+_DELTA_BANDS = ((0.06, "negligible"), (0.14, "small"), (0.21, "medium"), (np.inf, "large"))
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,7 @@ def superiority(share: float) -> str:
         ``negligible`` within 0.06 of 0.5, ``small`` within 0.14, ``medium`` within 0.21, else ``large`` (Vargha and
         Delaney 2000).
     """
-    for bound, word in _DELTA_BANDS:
-        if abs(share - 0.5) < bound:
-            return word
-    return "large"
+    return _band(abs(share - 0.5), _DELTA_BANDS)
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -321,12 +318,9 @@ _BLOCK = 1 << 22  # ranks permuted in one go
 
 # Bands of Rea and Parker (1992), Designing and Conducting Survey Research, for a share of variance.
 _BANDS = (
-    (0.01, "negligible"),
-    (0.04, "weak"),
-    (0.16, "moderate"),
-    (0.36, "relatively strong"),
-    (0.64, "strong"),
-)
+    (0.01, "negligible"), (0.04, "weak"), (0.16, "moderate"), (0.36, "relatively strong"), (0.64, "strong"),
+    (np.inf, "very strong"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -416,10 +410,11 @@ def effect_size(epsilon_squared: float) -> str:
     Returns:
         The word.
     """
-    for bound, word in _BANDS:
-        if epsilon_squared < bound:
-            return word
-    return "very strong"
+    return _band(epsilon_squared, _BANDS)
+
+
+def _band(value: float, bands: Sequence[tuple[float, str]]) -> str:
+    return next(word for bound, word in bands if value < bound)
 
 
 def kruskal_wallis(groups: Mapping[str, ArrayLike], measure: str = "error") -> GroupTest:

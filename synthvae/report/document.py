@@ -23,7 +23,6 @@ __all__ = [
     "Cell",
     "Column",
     "FigureItem",
-    "Finding",
     "Headline",
     "Item",
     "MapItem",
@@ -66,11 +65,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A verdict on a result, shown as a coloured mark.
+    """A verdict on a result: a coloured mark in a table, or a sentence of the summary.
 
     Attributes:
         judgement: good if better than the null, bad if not, neutral if undecided.
-        text: the word ("beats both nulls").
+        text: the word ("beats both nulls"), or the sentence.
     """
 
     judgement: Judgement
@@ -210,19 +209,6 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One sentence of the summary.
-
-    Attributes:
-        judgement: good if a result is better than its null, bad if not.
-        text: the sentence.
-    """
-
-    judgement: Judgement
-    text: str
-
-
-@dataclass(frozen=True)
 class Headline:
     """A headline number at the top of the report.
 
@@ -273,7 +259,7 @@ class Report:
     title: str
     lead: str
     headlines: Sequence[Headline]
-    findings: Sequence[Finding]
+    findings: Sequence[Verdict]
     sections: Sequence[Section]
     methods: Mapping[str, str]
     provenance: Provenance

@@ -495,11 +495,7 @@ def _colour_bar(figure: Figure | SubFigure, drawn: ScalarMappable, axes: Any, la
 
 
 def _draw_overlay(
-    whole: Axes,
-    moment: Axes,
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    sample_rate: int,
+    whole: Axes, moment: Axes, first: NDArray[np.float64], second: NDArray[np.float64], sample_rate: int
 ) -> None:
     """Original and reconstruction over one another: the bounds of the whole, and where the original is loudest."""
     if first.shape != second.shape:
@@ -519,10 +515,7 @@ def _draw_overlay(
 
 
 def _draw_images(
-    panels: Sequence[Axes],
-    images: Sequence[NDArray[np.float64]],
-    centres: NDArray[np.float64],
-    seconds: float,
+    panels: Sequence[Axes], images: Sequence[NDArray[np.float64]], centres: NDArray[np.float64], seconds: float
 ) -> AxesImage:
     """Spectrograms beside each other on one colour scale, frequencies named on the first; gives the last image."""
     if any(values.shape != images[0].shape or len(centres) != len(values) for values in images):

@@ -406,9 +406,7 @@ def _reconstruction(sounds: ErrorTable, distances: DistanceTable, nulls: Mapping
 def _distances(table: DistanceTable) -> dict[str, DistanceSummary]:
     return {
         name: DistanceSummary(
-            DISTANCES[name].unit,
-            int(measured.defined.sum()),
-            summarise(measured.kept) if len(measured.kept) else None,
+            DISTANCES[name].unit, int(measured.defined.sum()), summarise(measured.kept) if len(measured.kept) else None
         )
         for name, measured in table.items()
     }

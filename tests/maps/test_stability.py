@@ -178,11 +178,11 @@ def test_workers_change_nothing_and_report_all() -> None:
     alone, together = run_tasks(_compute, tasks, 1, lambda what: None), run_tasks(_compute, tasks, 2, told.append)
     assert len(told) == 3
     for first, second in zip(alone, together, strict=True):
-        for one, other in zip(first.clusterings, second.clusterings, strict=True):
+        for one, other in zip(first[1], second[1], strict=True):
             assert one.eps == other.eps
             assert one.quality == other.quality
             np.testing.assert_array_equal(one.labels, other.labels)
-    assert alone[0].clusterings[0].eps != alone[1].clusterings[0].eps  # the order is that of the tasks
+    assert alone[0][1][0].eps != alone[1][1][0].eps  # the order is that of the tasks
 
 
 def test_errors_of_a_worker_arrive_as_they_are() -> None:

@@ -20,7 +20,6 @@ from synthvae.core.provenance import hardware, versions
 from synthvae.report.document import (
     Column,
     FigureItem,
-    Finding,
     Headline,
     Measured,
     Provenance,
@@ -65,7 +64,7 @@ def example() -> Report:
         "Report on <run>",
         "What was analysed.",
         [Headline("log-mel error", Measured(0.356, "ratio"), "random preset: 1.06 ratio")],
-        [Finding("good", "It beats the mean preset."), Finding("bad", "Its clusters are noise's.")],
+        [Verdict("good", "It beats the mean preset."), Verdict("bad", "Its clusters are noise's.")],
         [Section("Reconstruction", ("A paragraph.",), (table, figure)), Section("Sounds", (), (sounds,))],
         {"log-mel": "20 log10(mel + 1e-4)"},
         Provenance("synthvae analyze runs/a --seed 3", 3, versions(), hardware(), {"run": "runs/a"}),
