@@ -328,7 +328,7 @@ def cluster_map(points: ArrayLike, labels: NDArray[np.integer], marked: Sequence
 
 
 def error_distributions(
-    groups: Mapping[str, ArrayLike], label: str, nulls: Mapping[str, float] | None = None
+    groups: Mapping[str, ArrayLike], label: str, nulls: Mapping[str, ArrayLike] | None = None
 ) -> Figure:
     """The distribution of per-preset errors of each run, with the mean of each null model as a line.
 
@@ -338,7 +338,7 @@ def error_distributions(
     Args:
         groups: name of each run to its errors, shape (N,).
         label: what the errors are, with their unit.
-        nulls: name of each null model to its mean error, in the same unit.
+        nulls: name of each null model to its errors, or their mean, in the same unit.
 
     Returns:
         The figure.
@@ -349,7 +349,9 @@ def error_distributions(
     if not groups:
         raise UserError(f"{label}: 0 runs to draw; name at least one")
     arrays = {name: finite_values(values, f"{label} of {name}") for name, values in groups.items()}
-    lines = dict(nulls or {})
+    lines = {
+        name.replace("_", " "): float(np.asarray(errors, np.float64).mean()) for name, errors in (nulls or {}).items()
+    }
     everything = np.concatenate([*arrays.values(), np.array(list(lines.values()), dtype=np.float64)])
     require_finite(everything, label)
     logarithmic = bool(everything.min() > 0.0 and everything.max() > 10.0 * everything.min())

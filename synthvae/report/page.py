@@ -140,14 +140,14 @@ def draw_figures(results: Results, example: int) -> dict[str, Figure]:
         models = vars(results.nulls.nulls[feature])
         for name, what, kind in (("errors", f"squared error on {feature} ({unit}²)", "mse"),
                                  ("l1", f"absolute error on {feature} ({unit})", "l1")):  # fmt: skip
-            nulls = {null.replace("_", " "): float(getattr(errors, kind).mean()) for null, errors in models.items()}
+            nulls = {null: getattr(errors, kind) for null, errors in models.items()}
             groups = {run.name: getattr(run.sounds.errors[feature], kind) for run in results.runs}
             drawn[f"{name}_{feature}"] = figures.error_distributions(groups, f"mean {what}", nulls)
     answers = vars(results.nulls.waveforms)
     drawn["l1_waveform"] = figures.error_distributions(
         {run.name: run.sounds.waveforms.waveform for run in results.runs},
         "mean absolute error of samples (full scale)",
-        {name.replace("_", " "): float(found.waveform.mean()) for name, found in answers.items()},
+        {name: found.waveform for name, found in answers.items()},
     )
     for run in results.runs:
         survey = run.survey

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,14 +158,12 @@ def _clusters(run: RunResults) -> Table:
         Column("noise", "share"),
         Column("DBCV"),
     ]
-    for name in run.survey.nulls:
-        columns += [Column(f"{name}: clusters"), Column(f"{name}: noise share"), Column(f"{name}: DBCV")]
+    columns += _expected_columns(run.survey.nulls)
     rows: list[list[Cell]] = []
     for row in run.survey.rows:
         cells: list[Cell] = [_range(row.clusters, "clusters"), row.noise_share.median, _range(row.dbcv, "index")]
         for null in row.nulls.values():
-            cells += [_expected(null.clusters, "clusters"), _expected(null.noise_share, "share"),
-                      _expected(null.dbcv, "index")]  # fmt: skip
+            cells += _expected_cells((null.clusters, null.noise_share, null.dbcv))
         rows.append([row.space, row.method, *cells, _verdict(row)])
     nulls = next(iter(run.survey.nulls.values()))
     notes = [
@@ -204,15 +202,13 @@ def _grid(run: RunResults) -> list[Item]:
     """Clusters over the grid of settings, of the latents and of the nulls; nothing where there is no grid."""
     if not run.grids:
         return []
-    columns = [Column("neighbours"), Column("eps")]
-    for name in run.grids:
-        columns += [Column(f"{name}: clusters"), Column(f"{name}: noise share"), Column(f"{name}: DBCV")]
+    columns = [Column("neighbours"), Column("eps"), *_expected_columns(run.grids)]
     rows: list[list[Cell]] = []
     for cells in zip(*run.grids.values(), strict=True):
         row: list[Cell] = [str(cells[0].settings.neighbours), f"{cells[0].settings.eps:g}"]
         found = {name: expected_clusters(cell.qualities) for name, cell in zip(run.grids, cells, strict=True)}
-        for clusters, share, dbcv in found.values():
-            row += [_expected(clusters, "clusters"), _expected(share, "share"), _expected(dbcv, "index")]
+        for values in found.values():
+            row += _expected_cells(values)
         own = [q.dbcv for q in cells[0].qualities]
         led = [name for name, null in list(found.items())[1:] if all(leads(dbcv, null[2]) for dbcv in own)]
         good = len(led) == len(cells) - 1
@@ -271,8 +267,16 @@ def _range(values: Range | None, unit: str) -> Measured:
     return Measured(None, unit) if values is None else Measured(values.median, unit, values.low, values.high)
 
 
-def _expected(values: Expected | None, unit: str) -> Measured:
-    return Measured(None, unit) if values is None else Measured(values.mean, unit, values.low, values.high)
+def _expected_columns(names: Iterable[str]) -> list[Column]:
+    return [Column(f"{name}: {what}") for name in names for what in ("clusters", "noise share", "DBCV")]
+
+
+def _expected_cells(found: Iterable[Expected | None]) -> list[Cell]:
+    """Cells of `_expected_columns`."""
+    return [
+        Measured(None, unit) if values is None else Measured(values.mean, unit, values.low, values.high)
+        for unit, values in zip(("clusters", "share", "index"), found, strict=True)
+    ]
 
 
 def _training(phase: TrainConfig) -> str:
