@@ -46,7 +46,7 @@ def voice(
     Example: `python -m benchmarks voice --check`
     """
     if presets < 1:
-        raise UserError(f"--presets is {presets}; give at least 1")
+        raise UserError("presets", presets, "give at least 1")
     _check(repetitions, device, seed)
     from benchmarks import voice as measures
 
@@ -116,7 +116,7 @@ def losses(
     Example: `python -m benchmarks losses --losses scl,sot`
     """
     if presets < 1:
-        raise UserError(f"--presets is {presets}; give at least 1")
+        raise UserError("presets", presets, "give at least 1")
     _check(1, "cpu", seed)
     from dataclasses import asdict
 
@@ -157,9 +157,9 @@ def match(
     Example: `python -m benchmarks match --run experiments/runs/best-16`
     """
     if targets < 2:
-        raise UserError(f"--targets is {targets}; give at least 2")
+        raise UserError("targets", targets, "give at least 2")
     if sounds is not None and not sounds.is_dir():
-        raise UserError(f"--sounds is {str(sounds)!r}, not a directory; give one with recordings in it")
+        raise UserError("sounds", str(sounds), "give one with recordings in it", why="not a directory")
     _check(1, "cpu", seed)
     from dataclasses import asdict
 
@@ -174,7 +174,7 @@ def match(
 
     model = load_run(run, needs="parameters") if run is not None else None
     if model is not None and encoder_of(model) is None:
-        raise UserError(f"{run}: has no audio encoder; train one with synthvae train-encoder {run}")
+        raise UserError(run, run, f"train one with synthvae train-encoder {run}", "has no audio encoder")
     space = VOICE_63 if model is None else model.parameters
     settings = RenderSettings() if model is None else model.settings
     with progress_bar("rendering the index, once", PRESETS) as update:
@@ -227,7 +227,7 @@ def morph(
     Example: `python -m benchmarks morph --run experiments/runs/first --pairs 100`
     """
     if pairs < 1:
-        raise UserError(f"--pairs is {pairs}; give at least 1")
+        raise UserError("pairs", pairs, "give at least 1")
     _check(1, "cpu", seed)
     from dataclasses import asdict
 
@@ -240,11 +240,11 @@ def morph(
     from synthvae.training.run import load_run
 
     if not 2 <= steps <= MOST_STEPS:
-        raise UserError(f"--steps is {steps}; give 2 to {MOST_STEPS}")
+        raise UserError("steps", steps, f"give 2 to {MOST_STEPS}")
     chosen = ways.split(",") if ways is not None else list(WAYS)
     for way in chosen:
         if way not in WAYS:
-            raise UserError(f"--ways names {way!r}; choose some of {', '.join(WAYS)}")
+            raise UserError("ways", way, f"choose some of {', '.join(WAYS)}")
     path, note = find_run(run)
     model = load_run(path, needs="parameters")
     dataset = read_dataset(data or Path(model.config.data))
@@ -253,7 +253,7 @@ def morph(
     model.require_unseen(dataset)
     ends = draw_pairs(dataset.split("test"), pairs, seed)
     if not len(ends):
-        raise UserError(f"{dataset.path}: one test preset; a pair needs two, generate a larger dataset")
+        raise UserError(dataset.path, dataset.path, "a pair needs two, generate a larger dataset", "one test preset")
     labels = [label for label, (way, _) in CANDIDATES.items() if way in chosen or label == PLAIN]
     with progress_bar("walking", len(ends) * len(labels)) as update:
         results = measure_morphs(model, ends, steps, labels, descriptors, update)
@@ -286,7 +286,7 @@ def explore(
     """
     _check(1, "cpu", seed)
     if points < 1 or clicks < 1:
-        raise UserError(f"--points is {points} and --clicks {clicks}; give at least 1")
+        raise UserError("points", points, "give at least 1", why=f"and `clicks` {clicks}")
     from dataclasses import asdict
 
     from benchmarks.explore import explore_table, measure_explore
@@ -309,16 +309,16 @@ def explore(
 
 def _check(repetitions: int, device: str, seed: int) -> None:
     if not 0 <= seed < 2**63:
-        raise UserError(f"--seed is {seed}; give a number from 0 to 2^63 - 1")
+        raise UserError("seed", seed, "give a number from 0 to 2^63 - 1")
     if repetitions < 1:
-        raise UserError(f"--repetitions is {repetitions}; give at least 1")
+        raise UserError("repetitions", repetitions, "give at least 1")
     if device not in ("cpu", "cuda"):
-        raise UserError(f"--device is {device!r}; choose cpu or cuda")
+        raise UserError("device", device, "choose cpu or cuda")
     if device == "cuda":
         import torch
 
         if not torch.cuda.is_available():
-            raise UserError("--device cuda: this PyTorch sees no CUDA GPU; use --device cpu")
+            raise UserError("device", "cuda", "use cpu", why="but this PyTorch sees no CUDA GPU")
 
 
 def _print(results: list[Measurement], scale: dict[str, Any], extra: dict[str, Any], as_json: bool) -> None:

@@ -178,7 +178,8 @@ def _address(process: subprocess.Popen[str]) -> str:
         if found := re.search(r"http://\S+", line):
             return found[0]
     complaint = process.communicate()[1].strip().splitlines()
-    raise UserError(f"the studio did not start: {complaint[-1] if complaint else 'no reason given'}")
+    reason = complaint[-1] if complaint else "no reason given"
+    raise UserError("studio", process.returncode, "correct that and start again", f"did not start: {reason}")
 
 
 def _until_made(address: str, begun: float) -> float:
@@ -190,7 +191,8 @@ def _until_made(address: str, begun: float) -> float:
         if status == 200 and connection.get("/maps/umap/points")[0] == 200 and json.loads(content)["clusters"]:
             return time.monotonic() - begun
         if status not in (200, 202) or time.monotonic() > end:
-            raise UserError(f"the map was not made: {content.decode(errors='replace')[:200]}")
+            reason = content.decode(errors="replace")[:200]
+            raise UserError("map", status, "correct that and start again", f"was not made: {reason}")
         time.sleep(0.1)
 
 
@@ -200,7 +202,7 @@ def _until_idle(address: str) -> None:
     end = time.monotonic() + BUILD_PATIENCE
     while json.loads(connection.get("/session")[1])["building"]:
         if time.monotonic() > end:
-            raise UserError("the studio is still measuring sounds; try again")
+            raise UserError("sounds", 0, "try again", "the studio is still measuring sounds")
         time.sleep(1.0)
 
 
@@ -224,7 +226,7 @@ class _Connection:
         answer = self._connection.getresponse()
         answer.read()
         if answer.status != 200:
-            raise UserError(f"the studio refused to render (status {answer.status})")
+            raise UserError("render", answer.status, "look at its log", "the studio refused")
         return 1000.0 * (time.perf_counter() - begun)
 
 
@@ -260,7 +262,7 @@ def _crowd(address: str, seed: int) -> list[float]:
     for thread in threads:
         thread.join()
     if not all(found):
-        raise UserError("the studio refused to render")
+        raise UserError("render", None, "look at its log", "the studio refused")
     return [time for times in found for time in times]
 
 
@@ -269,7 +271,7 @@ def _until_heard(page: Any, count: int) -> None:  # noqa: ANN401
     end = time.monotonic() + PATIENCE
     while page.evaluate("window.__times.length") < count:
         if time.monotonic() > end:
-            raise UserError("a click produced no sound; open the page in a browser and look")
+            raise UserError("page", None, "open the page in a browser and look", "a click produced no sound")
         time.sleep(0.02)
 
 
@@ -299,7 +301,7 @@ def _click(address: str, chromium: str, count: int, seed: int) -> list[float]:
         time.sleep(2.0)
         box = canvas.bounding_box()
         if box is None:
-            raise UserError("the page shows no map; open it in a browser and look")
+            raise UserError("page", None, "open it in a browser and look", "the page shows no map")
         heard = 0
         while heard < WARM + count:
             across, up = generator.uniform(0.1, 0.9, 2).tolist()

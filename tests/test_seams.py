@@ -35,6 +35,7 @@ from synthvae.training.tasks import registry
 from synthvae.training.tasks.base import Place, Task, Validation
 from synthvae.training.tasks.registry import register_task
 from tests import sine
+from tests.errors import user_error
 
 ROOT = Path(__file__).parents[1]
 
@@ -148,21 +149,21 @@ def test_a_task_of_ones_own_is_trained_resumed_and_loaded(
 def test_what_such_a_run_has_not_is_refused_in_one_line(vectors: Tensor, small_run: Path, tmp_path: Path):
     out = tmp_path / "runs" / "vectors"
     trainer.train(VectorTask(settings(epochs=1), vectors), out)
-    with pytest.raises(UserError, match=r"vectors: its task is vectors, which has no parameters; name a run that has"):
+    with pytest.raises(UserError, match=r"vectors: task is 'vectors', which has no parameters; name a run that has"):
         load_run(out, needs="parameters")
     with pytest.raises(UserError, match="has no parameters"):
         _ = load_run(out).parameters
     with pytest.raises(UserError, match="no trained run in it"):
         find_run(None, tmp_path / "runs")
-    with pytest.raises(UserError, match="its task is presets, which has no vectors"):
+    with pytest.raises(UserError, match="task is 'presets', which has no vectors"):
         load_run(small_run, needs="vectors")
-    for task, message in (
-        (VectorTask(settings(epochs=1, hidden=4), vectors), "was trained with hidden = 3, now it is 4"),
-        (VectorTask(settings(epochs=1), vectors[1:]), "was trained on count = 32, now it is 31"),
+    for task, argument, value, message in (
+        (VectorTask(settings(epochs=1, hidden=4), vectors), "hidden", 4, "was trained with 3"),
+        (VectorTask(settings(epochs=1), vectors[1:]), "count", 31, "was trained on 32, now it is 31"),
     ):
-        with pytest.raises(UserError, match=message):
+        with user_error(argument, value, message):
             trainer.train(task, out, resume=True)
-    with pytest.raises(UserError, match="hidden is 0; give a value above 0"):
+    with user_error("hidden", 0, "give a value above 0"):
         VectorTask(settings(hidden=0), vectors)
     document = json.loads((out / "run.json").read_text())
     (out / "run.json").write_text(json.dumps(document | {"config": document["config"] | {"width": 3}}))
@@ -327,7 +328,7 @@ def test_the_studio_plays_keeps_to_and_matches_a_synth_of_ones_own(sine_run: Pat
         played = wavfile.read(io.BytesIO(answer.content))[1]
         np.testing.assert_allclose(played, session.run.voice(tuned)[0].numpy(), atol=2e-3)
         answer = client.post(f"{api}/render", json={"spec": {"point": 3}, "hold": 0.5})
-        assert (answer.status_code, "tests.Sine holds no keys" in answer.text) == (422, True), answer.text
+        assert (answer.status_code, "'tests.Sine', which holds no keys" in answer.text) == (422, True), answer.text
         answer = client.post(f"{api}/bank", json={"spec": {"point": 3}, "name": "three"})
         assert (answer.status_code, "a bank holds presets of torchsynth.Voice alone" in answer.text) == (422, True)
         wav = io.BytesIO()
@@ -353,12 +354,15 @@ def test_what_such_a_synth_cannot_do_is_refused_in_one_line(
         (["generate-dataset", "--synth", "tests.Cosine"], "--synth is 'tests.Cosine'; choose one of tests.Sine, torch"),
         (["generate-dataset", "--synth", "tests.Sine", "--parameters", 63], "--parameters is 63; choose 3"),
         (["generate-dataset", "--synth", "tests.Sine", "--source", "synth1b1"], "--source is 'synth1b1'"),
-        (["export", sounds, "--to", "sfz", "--out", tmp_path / "x"], "--to sfz: tests.Sine holds no keys"),
+        (["export", sounds, "--to", "sfz", "--out", tmp_path / "x"], "'tests.Sine', which holds no keys"),
         (["export", sounds, "--to", "torchsynth", "--out", tmp_path / "x"], "--to is 'torchsynth'"),
-        (["export", sounds, "--to", "wav", "--whole", "--out", tmp_path / "x"], "whole: tests.Sine holds no keys"),
+        (["export", sounds, "--to", "wav", "--whole", "--out", tmp_path / "x"], "'tests.Sine', which holds no keys"),
         (["bank", "add", sounds, "--bank", tmp_path / "b"], "a bank holds presets of torchsynth.Voice alone"),
         (["train", "--data", data, "--synth-layer", "--loss", "sclp", "--hold-phases"], "--hold-phases: tests.Sine"),
-        (["match", "x.wav", "--synth", "tests.Sine", "--run", sine_run], "--synth is given by --run"),
+        (
+            ["match", "x.wav", "--synth", "tests.Sine", "--run", sine_run],
+            "which is given by --run",
+        ),
     ):
         assert call(*arguments) == 2, arguments
         error = capsys.readouterr().err

@@ -62,7 +62,7 @@ class SavedAnalysis:
                 frame = pd.read_csv(path, dtype=str)
                 frame = frame.astype({name: _TYPES.get(name, float) for name in frame.columns})
             except (OSError, ValueError) as error:
-                raise UserError(f"{path}: cannot be read ({error}); run the analysis again") from None
+                raise UserError(path, path, "run the analysis again", f"cannot be read ({error})") from None
             frame.insert(0, "run", run)
             frames.append(frame)
         return pd.concat(frames, ignore_index=True)
@@ -84,9 +84,12 @@ def load_analysis(path: str | Path) -> SavedAnalysis:
     try:
         metrics = orjson.loads(file.read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); give a directory that 'synthvae analyze' wrote") from None
+        raise UserError(
+            file, file, "give a directory that 'synthvae analyze' wrote", f"cannot be read ({error})"
+        ) from None
     if not isinstance(metrics, dict) or metrics.get("format") != FORMAT:
-        raise UserError(f"{file}: not an analysis; give a directory that 'synthvae analyze' wrote")
+        raise UserError(file, file, "give a directory that 'synthvae analyze' wrote", "not an analysis")
     if metrics.get("version") != VERSION:
-        raise UserError(f"{file}: version {metrics.get('version')!r}, this is for {VERSION}; run the analysis again")
+        found = metrics.get("version")
+        raise UserError(file, found, "run the analysis again", f"version {found!r}, this is for {VERSION}")
     return SavedAnalysis(Path(path), metrics)

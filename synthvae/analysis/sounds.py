@@ -178,7 +178,7 @@ def example_index(numbers: range, example: int | None) -> int:
         return 0
     if example not in numbers:
         raise UserError(
-            f"--example is {example}; give the number of a test preset that is measured, {numbers[0]} to {numbers[-1]}"
+            "example", example, f"give the number of a test preset that is measured, {numbers[0]} to {numbers[-1]}"
         )
     return numbers.index(example)
 
@@ -270,8 +270,10 @@ def presets_to_map(dataset: Dataset, count: int = MAPPED) -> Tensor:
         return train
     if header.source not in SOURCES:
         raise UserError(
-            f"{dataset.path}: has {len(train):,} training presets, and source {header.source!r} cannot be drawn from; "
-            f"give --map-presets {len(train)}"
+            dataset.path,
+            dataset.path,
+            f"give `map_presets` {len(train)}",
+            f"has {len(train):,} training presets, and source {header.source!r} cannot be drawn from",
         )
     first = header.size if header.source == "synth1b1" else 0
     further = draw_presets(dataset.parameters, header.source, header.seed + MAPPED_SEED, first, missing)

@@ -126,7 +126,7 @@ def flac_bytes(samples: NDArray[np.generic], sample_rate: int, sample_format: st
             file.write(samples.astype(np.int32) << (32 - bits))
     except soundfile.LibsndfileError as error:
         reason = error.error_string.removeprefix("Error : ").rstrip(".")
-        raise UserError(f"--to flac: cannot write {sample_rate} Hz ({reason}); use --to wav") from None
+        raise UserError("to", "flac", "use wav", why=f"which cannot have {sample_rate} Hz ({reason})") from None
     return buffer.getvalue()
 
 
@@ -188,7 +188,7 @@ def check_sample_format(sample_format: str) -> None:
         UserError: naming the legal ones.
     """
     if sample_format not in SAMPLE_FORMATS:
-        raise UserError(f"--format is {sample_format!r}; choose one of {', '.join(SAMPLE_FORMATS)}")
+        raise UserError("sample_format", sample_format, f"choose one of {', '.join(SAMPLE_FORMATS)}")
 
 
 def wav_bytes(audio: NDArray[np.floating], sample_rate: int, sample_format: str = "float") -> bytes:

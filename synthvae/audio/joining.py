@@ -83,4 +83,4 @@ def check_gap(gap: float) -> None:
         UserError: unless it is 0 to 60 seconds.
     """
     if not 0.0 <= gap <= LONGEST_GAP:
-        raise UserError(f"--gap is {gap:g}; give 0 to {LONGEST_GAP:g} seconds")
+        raise UserError("gap", gap, f"give 0 to {LONGEST_GAP:g} seconds")

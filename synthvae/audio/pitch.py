@@ -207,7 +207,7 @@ def check_sounds(audio: NDArray[np.floating] | Tensor, name: str) -> Tensor:
     if not tensor.is_floating_point():
         raise ValueError(f"{name}: expected floating-point audio of full scale 1, got {tensor.dtype}")
     if not tensor.numel():
-        raise UserError(f"{name}: shape {tuple(tensor.shape)} is empty; check that the split is not empty")
+        raise UserError(name, tensor, "check that the split is not empty", f"shape {tuple(tensor.shape)} is empty")
     if tensor.dtype not in (torch.float32, torch.float64):
         tensor = tensor.float()
     require_finite(tensor.numpy(), name)

@@ -74,9 +74,11 @@ def read_recording(file: Path | BinaryIO, longest: float = READ_AT_MOST, name: s
                 samples = sound.read(dtype="float64", always_2d=True)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.rstrip(".")
-            raise UserError(f"{source}: not audio that can be read ({reason}); give {FORMATS}") from None
+            raise UserError(source, source, f"give {FORMATS}", f"not audio that can be read ({reason})") from None
         except TypeError:  # soundfile's word for samples without a header
-            raise UserError(f"{source}: samples without a header that says their rate; give {FORMATS}") from None
+            raise UserError(
+                source, source, f"give {FORMATS}", "samples without a header that says their rate"
+            ) from None
     return mix_down(samples, sound.samplerate, source)
 
 
@@ -85,18 +87,22 @@ def _check_size(sound: soundfile.SoundFile, longest: float, source: str) -> None
     rate, frames, channels = sound.samplerate, sound.frames, sound.channels
     low, high = SAMPLE_RATES
     if not low <= rate <= high:
-        raise UserError(f"{source}: its sample rate is {rate} Hz; give a recording of {low} to {high} Hz")
+        raise UserError(source, source, f"give a recording of {low} to {high} Hz", f"its sample rate is {rate} Hz")
     if frames >= UNKNOWN:
-        raise UserError(f"{source}: its header does not say how long it is; export the recording again")
+        raise UserError(source, source, "export the recording again", "its header does not say how long it is")
     if frames > longest * rate:
         raise UserError(
-            f"{source}: {_length(frames / rate)} long, at most {_length(longest)} are read; "
-            "cut out the sound that is meant"
+            source,
+            source,
+            "cut out the sound that is meant",
+            f"{_length(frames / rate)} long, at most {_length(longest)} are read",
         )
     if frames * channels > MOST_SAMPLES:
         raise UserError(
-            f"{source}: {_length(frames / rate)} of {channels} channels at {rate} Hz are more than fit into memory; "
-            "mix it to one channel, or cut out the sound that is meant"
+            source,
+            source,
+            "mix it to one channel, or cut out the sound that is meant",
+            f"{_length(frames / rate)} of {channels} channels at {rate} Hz are more than fit into memory",
         )
 
 
@@ -113,10 +119,10 @@ def mix_down(samples: NDArray[np.floating], sample_rate: int, source: str) -> Re
     """
     channels = np.atleast_2d(np.asarray(samples, np.float64).T)
     if not channels.size:
-        raise UserError(f"{source}: holds no samples; give a recording of a sound")
+        raise UserError(source, source, "give a recording of a sound", "holds no samples")
     wrong = ~np.isfinite(channels).all(axis=0)
     if wrong.any():
-        raise UserError(f"{source}: sample {int(wrong.argmax())} is not finite; export the recording again")
+        raise UserError(source, source, "export the recording again", f"sample {int(wrong.argmax())} is not finite")
     mono = channels.mean(axis=0)
     power = channels.var(axis=1)
     cancelled = len(channels) > 1 and bool(mono.var() < CANCELLED * power.max())
@@ -125,7 +131,9 @@ def mix_down(samples: NDArray[np.floating], sample_rate: int, source: str) -> Re
     swing = float(np.ptp(mono)) / 2.0
     if swing < SILENT:
         level = 20.0 * math.log10(max(swing, 1e-12))
-        raise UserError(f"{source}: silent (it reaches {level:.0f} dB of full scale); give a recording of a sound")
+        raise UserError(
+            source, source, "give a recording of a sound", f"silent (it reaches {level:.0f} dB of full scale)"
+        )
     return Recording(mono, sample_rate, len(channels), cancelled)
 
 
@@ -135,11 +143,11 @@ def _opened(file: Path | BinaryIO, source: str) -> Iterator[BinaryIO]:
         yield file
         return
     if file.is_dir():
-        raise UserError(f"{source}: is a directory; give a recording ({FORMATS})")
+        raise UserError(source, source, f"give a recording ({FORMATS})", "is a directory")
     try:
         stream = file.open("rb")
     except OSError as error:
-        raise UserError(f"{source}: cannot read ({error.strerror}); give a recording ({FORMATS})") from None
+        raise UserError(source, source, f"give a recording ({FORMATS})", f"cannot read ({error.strerror})") from None
     with stream:
         yield stream
 

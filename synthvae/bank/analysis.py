@@ -89,7 +89,7 @@ def embed(sound: Recording) -> Array:
     """
     audio = np.asarray(sound.audio, dtype=np.float64)
     if not audio.size or not np.isfinite(audio).all():
-        raise UserError(f"a sound of {audio.size} samples is empty or not finite; give another one")
+        raise UserError("sound", sound, "give another one", f"{audio.size} samples are empty or not finite")
     edge = max(1, round(REST * sound.sample_rate))
     rest = min(np.median(audio[:edge]), np.median(audio[-edge:]), key=abs)  # of a recording with an offset not 0
     audio = np.pad(audio - rest, edge)  # a sound that begins or ends at once rings in the resampling filter

@@ -166,9 +166,9 @@ class Bank:
                 or `like` and `sort` at once.
         """
         if limit is not None and limit < 1:
-            raise UserError(f"--limit is {limit}; give at least 1")
+            raise UserError("limit", limit, "give at least 1")
         if like is not None and sort is not None:
-            raise UserError(f"--sort is {sort}, but --like puts the nearest first; leave one of them out")
+            raise UserError("sort", sort, "leave one of them out", why="but `like` puts the nearest first")
         order_by = order(sort)
         conditions, values = where(text, ranges or {}, checked_tags(tags))
         point = _point(like)
@@ -247,7 +247,7 @@ class Bank:
         Raises:
             UserError: as `tag`.
         """
-        more, fewer = checked_tags(add, "tag"), checked_tags(remove, "tag")
+        more, fewer = checked_tags(add), checked_tags(remove)
         with self._database.write() as connection:
             number = find_number(connection, which, self.path)
             connection.executemany(
@@ -256,7 +256,7 @@ class Bank:
             connection.executemany("DELETE FROM tags WHERE preset = ? AND tag = ?", [(number, tag) for tag in fewer])
             return read_entries(connection, [number])[0]
 
-    def rename(self, which: int | str, name: str) -> Entry:
+    def rename(self, which: int | str, new: str) -> Entry:
         """Rename a preset.
 
         Returns:
@@ -265,7 +265,7 @@ class Bank:
         Raises:
             UserError: as `get`, or if the name is empty or not one line.
         """
-        checked = bank_name(name, "the new name")
+        checked = bank_name(new, "new")
         with self._database.write() as connection:
             number = find_number(connection, which, self.path)
             connection.execute("UPDATE presets SET name = ? WHERE id = ?", (checked, number))
@@ -340,7 +340,7 @@ def _point(like: Recording | Preset | Array | None) -> Array | None:
     if isinstance(like, Recording):
         return embed(like)
     if isinstance(like, Preset):
-        return analyse([_row(like, (), "--like").preset])[0].embedding
+        return analyse([_row(like, (), "like").preset])[0].embedding
     if like.shape != (EMBEDDED,):
         raise ValueError(f"expected an embedding of shape ({EMBEDDED},), got {like.shape}; give a Recording otherwise")
     return like
@@ -355,10 +355,10 @@ def _row(preset: Preset, tags: Iterable[str], source: str) -> Row:
     values = all_values(preset, source)
     preset.settings.check(source)
     if preset.settings.seconds > LONGEST:
-        raise UserError(f"{source}: seconds is {preset.settings.seconds:g}; a bank takes at most {LONGEST:g}")
+        raise UserError(f"{source}: seconds", preset.settings.seconds, f"a bank takes at most {LONGEST:g}")
     try:
         json.dumps(dict(preset.origin), allow_nan=False)
     except (TypeError, ValueError):
-        raise UserError(f"{source}: origin is not what JSON can hold; correct or remove it") from None
-    name = bank_name(preset.name, source) if preset.name else ""
-    return Row(replace(preset, name=name), values, content_hash(values), checked_tags(tags, source))
+        raise UserError(source, preset.origin, "correct or remove it", "origin is not what JSON can hold") from None
+    name = bank_name(preset.name, f"{source}: name") if preset.name else ""
+    return Row(replace(preset, name=name), values, content_hash(values), checked_tags(tags, f"{source}: tag"))

@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 
 __all__ = ["VERSION", "Database", "default_path"]
 
@@ -81,7 +80,7 @@ class Database:
     def __init__(self, path: Path, create: bool = True) -> None:
         self.path = path
         if not create and not path.exists():
-            raise UserError(f"{path}: no preset bank there; add presets to make one, or choose another --bank")
+            raise UserError(path, path, "add presets to make one, or choose another `bank`", "no preset bank there")
         with self._told():
             if create:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,11 +145,13 @@ class Database:
     def _check(self, connection: sqlite3.Connection) -> None:
         application, version = _marks(connection)
         if application != APPLICATION:
-            raise UserError(f"{self.path}: an SQLite file, but no preset bank; choose another --bank")
+            raise UserError(self.path, self.path, "choose another `bank`", "an SQLite file, but no preset bank")
         if version != VERSION:
             raise UserError(
-                f"{self.path}: its version is {version}, this synthvae reads version {VERSION}; "
-                "install the synthvae that made it, or choose another --bank"
+                f"{self.path}: version",
+                version,
+                "install the synthvae that made it, or choose another `bank`",
+                why=f"this synthvae reads version {VERSION}",
             )
 
     @contextmanager
@@ -160,16 +161,18 @@ class Database:
             yield
         except sqlite3.Error as error:
             if "locked" in str(error) or "busy" in str(error):
-                reason = f"in use by another process for {PATIENCE:g} s; try again"
+                problem, remedy = f"in use by another process for {PATIENCE:g} s", "try again"
             elif "not a database" in str(error):
-                reason = "not an SQLite file; choose another --bank"
+                problem, remedy = "not an SQLite file", "choose another `bank`"
             else:
-                reason = f"{error}; repair the file or its rights, or choose another --bank"
-            raise UserError(f"{self.path}: {reason}") from None
+                problem, remedy = str(error), "repair the file or its rights, or choose another `bank`"
+            raise UserError(self.path, self.path, remedy, problem) from None
         except UnicodeEncodeError as error:
-            raise UserError(f"{self.path}: {shown(error.object)} is not text in UTF-8; write it again") from None
+            raise UserError(
+                self.path, self.path, "write it again", f"{shown(error.object)} is not text in UTF-8"
+            ) from None
         except OSError as error:
-            raise UserError(f"{self.path}: cannot open ({error.strerror}); choose another --bank") from None
+            raise UserError(self.path, self.path, "choose another `bank`", f"cannot open ({error.strerror})") from None
 
 
 def _marks(connection: sqlite3.Connection) -> tuple[int, int]:

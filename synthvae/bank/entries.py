@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset, check_name, round_significant
 from synthvae.synths.parameters import ParameterSpace
@@ -107,7 +106,10 @@ def all_values(preset: Preset, source: str = "preset") -> dict[str, float]:
     """
     if preset.settings.synth != DEFAULT:
         raise UserError(
-            f"{source}: is of {preset.settings.synth}, and a bank holds presets of {DEFAULT} alone; keep it as a file"
+            source,
+            preset.settings.synth,
+            "keep it as a file",
+            f"is of {preset.settings.synth}, and a bank holds presets of {DEFAULT} alone",
         )
     space = bank_space()
     human = space.from_dict(preset.parameters.to_dict(preset.human), source)
@@ -122,24 +124,24 @@ def content_hash(values: Mapping[str, float]) -> str:
     return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def bank_name(name: str, source: str = "--name") -> str:
+def bank_name(name: str, argument: str = "name") -> str:
     """A name without blanks around it.
 
     Raises:
         UserError: if nothing remains, or it is not one line of at most 200 characters.
     """
-    stripped = check_name(name.strip(), source)
+    stripped = check_name(name.strip(), argument)
     if not stripped:
-        raise UserError(f"{source}: the name is empty; give one line of text")
+        raise UserError(argument, name, "give one line of text", why="which is empty")
     return stripped
 
 
-def checked_tags(tags: Iterable[str], source: str = "--tag") -> tuple[str, ...]:
+def checked_tags(tags: Iterable[str], argument: str = "tag") -> tuple[str, ...]:
     """Tags in small letters, each once, in order.
 
     Args:
         tags: any.
-        source: where they are from, for the message.
+        argument: what one is, or the file and field that it is from.
 
     Raises:
         UserError: for one that is not a single word of at most 40 characters that begins with a letter or digit.
@@ -148,7 +150,6 @@ def checked_tags(tags: Iterable[str], source: str = "--tag") -> tuple[str, ...]:
     for tag in folded:
         if not _TAG.fullmatch(tag):
             raise UserError(
-                f"{source}: the tag {shown(tag)} is not one word of at most 40 letters, digits and -; "
-                "write e.g. warm-pad"
+                argument, tag, "write e.g. warm-pad", why="not one word of at most 40 letters, digits and -"
             )
     return tuple(folded)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.bank.analysis import Analysed
 from synthvae.bank.entries import COLUMNS, Entry
-from synthvae.core.checks import is_number, shown
-from synthvae.core.errors import UserError
+from synthvae.core.checks import is_number
+from synthvae.core.errors import UserError, shown
 from synthvae.data.preset import Preset
 
 __all__ = [
@@ -85,7 +85,7 @@ def find_number(connection: Connection, which: int | str, path: Path) -> int:
     if digits and connection.execute("SELECT 1 FROM presets WHERE id = ?", (int(which),)).fetchone():
         return int(which)
     if isinstance(which, int):
-        raise UnknownPresetError(f"{path}: no preset {which}; synthvae bank list shows the numbers there are")
+        raise UnknownPresetError(path, which, "'synthvae bank list' shows the numbers there are", f"no preset {which}")
     folded = which.strip().casefold()
     for condition in ("folded(name) = :name", "substr(folded(name), 1, length(:name)) = :name"):
         query = f"SELECT id, name FROM presets WHERE {condition} ORDER BY id"
@@ -95,8 +95,12 @@ def find_number(connection: Connection, which: int | str, path: Path) -> int:
         if found:
             listed = ", ".join(f"{number} ({name})" for number, name in found[:LISTED])
             more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
-            raise UserError(f"{path}: {shown(which)} fits {len(found)} presets: {listed}{more}; give the number of one")
-    raise UnknownPresetError(f"{path}: no preset is called {shown(which)}; synthvae bank list shows what there is")
+            raise UserError(
+                path, which, "give the number of one", f"{shown(which)} fits {len(found)} presets: {listed}{more}"
+            )
+    raise UnknownPresetError(
+        path, which, "'synthvae bank list' shows what there is", f"no preset is called {shown(which)}"
+    )
 
 
 def find_hash(connection: Connection, digest: str) -> Added | None:
@@ -159,7 +163,7 @@ def where(
         conditions.append("EXISTS (SELECT 1 FROM tags WHERE preset = presets.id AND tag = ?)")
         values.append(tag)
     for name, (low, high) in ranges.items():
-        column = _descriptor(name)
+        column = _descriptor(name, "ranges")
         _check_range(name, low, high)
         for bound, sign in ((low, ">="), (high, "<=")):
             if bound is not None:
@@ -180,19 +184,21 @@ def order(sort: str | None) -> str:
         return "id"
     if sort == "name":
         return "folded(name), id"
-    column = _descriptor(sort)
+    column = _descriptor(sort, "sort")
     return f"{column} IS NULL, {column}, id"
 
 
-def _descriptor(name: str) -> str:
+def _descriptor(name: str, argument: str) -> str:
     """SQL for a descriptor's value; only names that are known become SQL."""
     if name not in PRESET_DESCRIPTORS:
-        raise UserError(f"no descriptor {shown(name)}; choose one of {', '.join(PRESET_DESCRIPTORS)}")
+        raise UserError(
+            argument, name, f"choose one of {', '.join(PRESET_DESCRIPTORS)}", f"no descriptor {shown(name)}"
+        )
     return f"json_extract(descriptors, '$.{name}')"
 
 
 def _check_range(name: str, low: float | None, high: float | None) -> None:
     if any(bound is not None and not np.isfinite(bound) for bound in (low, high)):
-        raise UserError(f"--{name} is {low}:{high}, which is not finite; leave a side empty to have no bound there")
+        raise UserError(name, (low, high), "leave a side empty to have no bound there", f"{low}:{high} is not finite")
     if low is not None and high is not None and low > high:
-        raise UserError(f"--{name} is {low:g}:{high:g}, backwards; write {high:g}:{low:g}")
+        raise UserError(name, (low, high), f"write {high:g}:{low:g}", f"{low:g}:{high:g} is backwards")

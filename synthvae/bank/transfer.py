@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from synthvae.bank.entries import Entry, bank_name, bank_space, checked_tags
-from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import check_target, dump_json, load_json
@@ -83,8 +82,8 @@ def write_files(
     named = sorted(zip(file_names(entries), entries, strict=True), key=lambda pair: repr(pair[1].settings))
     for name, _ in named:
         for ending in ("json", "wav"):
-            check_target(directory / f"{name}.{ending}", overwrite, "OUT")
-    ensure_directory(directory, "OUT")
+            check_target(directory / f"{name}.{ending}", overwrite)
+    ensure_directory(directory)
     written: list[Path] = []
     for settings, group in groupby(named, key=lambda pair: pair[1].settings):
         names, alike = zip(*group, strict=True)
@@ -109,25 +108,28 @@ def read_bank_json(path: Path) -> list[Imported]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: cannot read ({error.strerror}); give a file made with bank export") from None
+        raise UserError(path, path, "give a file made with bank export", f"cannot read ({error.strerror})") from None
     document = check_format(load_json(content, str(path), "export the bank again"), FORMAT, VERSION, str(path))
     presets = document.get("presets")
     if not isinstance(presets, list):
-        raise UserError(f"{path}: presets is {shown(presets)}, not a list; export the bank again")
+        raise UserError(f"{path}: presets", presets, "export the bank again", why="not a list")
     return [_imported(entry, f"{path}: presets[{number}]") for number, entry in enumerate(presets)]
 
 
 def _imported(entry: Any, source: str) -> Imported:  # noqa: ANN401
     if not isinstance(entry, dict):
-        raise UserError(f"{source}: is {shown(entry)}, not an object; export the bank again")
+        raise UserError(source, entry, "export the bank again", why="not an object")
     values, tags, name, origin = (entry.get(key) for key in ("values", "tags", "name", "origin"))
     if not isinstance(values, dict):
-        raise UserError(f"{source}: values is {shown(values)}, not an object of numbers by name; export the bank again")
+        raise UserError(f"{source}: values", values, "export the bank again", why="not an object of numbers by name")
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise UserError(f"{source}: tags is {shown(tags)}, not a list of words; export the bank again")
+        raise UserError(f"{source}: tags", tags, "export the bank again", why="not a list of words")
     if not isinstance(name, str):
-        raise UserError(f"{source}: name is {shown(name)}, not a text; give it one")
+        raise UserError(f"{source}: name", name, "give it one", why="not a text")
     settings = RenderSettings.from_header(entry, source)
     human = bank_space().from_dict(values, source)
     kept = origin if isinstance(origin, dict) else {}
-    return Imported(Preset(bank_space(), human, settings, kept, bank_name(name, source)), checked_tags(tags, source))
+    return Imported(
+        Preset(bank_space(), human, settings, kept, bank_name(name, f"{source}: name")),
+        checked_tags(tags, f"{source}: tag"),
+    )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import sys
+from typing import Any
 
 import typer
 
@@ -12,7 +14,7 @@ from synthvae.cli import analyze, bank, datasets, experiment, exploration, explo
 from synthvae.core.errors import UserError
 from synthvae.core.memory import keep_freed_memory
 
-__all__ = ["app", "main"]
+__all__ = ["app", "in_flags", "main"]
 
 app = typer.Typer(
     name="synthvae",
@@ -45,7 +47,7 @@ def main(application: typer.Typer = app) -> None:
     try:
         code = application(standalone_mode=False)
     except UserError as error:
-        code = _complain(str(error), 2)
+        code = _complain(in_flags(error, _running_command(application)), 2)
     except KeyboardInterrupt:
         code = _complain("stopped", 130)
     except typer.Abort:
@@ -60,6 +62,30 @@ def main(application: typer.Typer = app) -> None:
             _complain(f"{message}{_offending_value(error)} (see {application.info.name} --help)", 2) if message else 2
         )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def in_flags(error: UserError, command: Any) -> str:  # noqa: ANN401 - Typer brings its own click
+    """An error's message with the command's flags in place of the arguments that it names.
+
+    Args:
+        error: its argument, and names in backticks, are looked up; those that the command does not have stay.
+        command: of Typer.
+    """
+    flags: dict[str, str] = {}
+    for parameter in command.params:
+        long = [option for option in parameter.opts if option.startswith("--")]
+        flags[parameter.name] = long[0] if long else parameter.metavar or parameter.name.upper()
+    start = len(error.argument) if error.argument in flags else 0
+    rest = re.sub(r"`(\w+)`", lambda found: flags.get(found[1], found[0]), str(error)[start:])
+    return flags.get(error.argument, "") + rest
+
+
+def _running_command(application: typer.Typer) -> Any:  # noqa: ANN401
+    """The command that the words of the command line lead to."""
+    command: Any = typer.main.get_command(application)
+    for word in sys.argv[1:]:
+        command = getattr(command, "commands", {}).get(word, command)
+    return command
 
 
 def _offending_value(error: Exception) -> str:

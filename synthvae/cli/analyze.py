@@ -52,7 +52,7 @@ def analyze(
     ] = 0.04,
     min_samples: Annotated[int, typer.Option(help="DBSCAN's min_samples: neighbours that make a core point.")] = 4,
     neighbours: Annotated[int, typer.Option(help="UMAP's n_neighbors.")] = 50,
-    min_dist: Annotated[float, typer.Option(help="UMAP's min_dist.")] = 0.0,
+    min_distance: Annotated[float, typer.Option("--min-dist", help="UMAP's min_dist.")] = 0.0,
     map_grid: Annotated[
         bool, typer.Option("--map-grid", help="Also cluster over a grid of eps and n_neighbors.")
     ] = False,
@@ -73,20 +73,20 @@ def analyze(
     of how clusters depend on their settings.
     """
     if not 0 <= seed < 2**32:
-        raise UserError(f"--seed is {seed}; give a number from 0 to 4294967295")
+        raise UserError("seed", seed, "give a number from 0 to 4294967295")
     if limit < 2:
-        raise UserError(f"--limit is {limit}; give at least 2 test presets")
+        raise UserError("limit", limit, "give at least 2 test presets")
     if workers is not None and workers < 1:
-        raise UserError(f"--workers is {workers}; give 1 or more")
+        raise UserError("workers", workers, "give 1 or more")
     check_maps(map_presets, map_nulls)
     from synthvae.exploration.latent_files import find_run
     from synthvae.maps.clusters import MapSettings
     from synthvae.training.run import load_run
 
-    settings = MapSettings(eps, min_samples, neighbours, min_dist)
+    settings = MapSettings(eps, min_samples, neighbours, min_distance)
     settings.check()
     if not runs:
-        newest, choice = find_run(option="RUNS")
+        newest, choice = find_run(argument="runs")
         print(choice)
         runs = [newest]
     models = [load_run(path, needs="parameters") for path in runs]
@@ -122,9 +122,9 @@ def check_maps(presets: int, nulls: int) -> None:
         UserError: naming the option.
     """
     if presets < 4:
-        raise UserError(f"--map-presets is {presets}; give 4 or more, such as the thesis's 10000")
+        raise UserError("map_presets", presets, "give 4 or more, such as the thesis's 10000")
     if nulls < 1:
-        raise UserError(f"--map-nulls is {nulls}; give 1 or more, 2 or more for an interval")
+        raise UserError("map_nulls", nulls, "give 1 or more, 2 or more for an interval")
 
 
 def _print_plan(agenda: Agenda) -> None:

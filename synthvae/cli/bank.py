@@ -85,7 +85,7 @@ def add(
     found = [pair for path in presets for pair in read_presets(path)]
     if name is not None:
         if len(found) > 1:
-            raise UserError(f"--name is {name!r}, but there are {len(found)} presets; name one at a time")
+            raise UserError("name", name, "name one at a time", why=f"but there are {len(found)} presets")
         found = [(path, replace(preset, name=bank_name(name))) for path, preset in found]
     sources = [str(path) for path, _ in found]
     words = checked_tags(tag or ())
@@ -192,7 +192,7 @@ def show(
     opened = _open(bank)
     entry = opened.get(name)
     if picture is not None:
-        check_target(picture, overwrite, "--picture")
+        check_target(picture, overwrite, "picture")
         atomic_write(picture, opened.thumbnail(entry.id))
     if as_json:
         print(json.dumps(entry.to_dict(), indent=1))
@@ -216,13 +216,16 @@ def tag(
     for word in tags or ():
         if word[:1] not in ("+", "-") or word.startswith("--"):
             raise UserError(
-                f"tag: {word!r} has no sign; write +{word.lstrip('-')} to add it, -{word.lstrip('-')} to remove it"
+                "tags",
+                word,
+                f"write +{word.lstrip('-')} to add it, -{word.lstrip('-')} to remove it",
+                f"{word!r} has no sign",
             )
         (more if word[0] == "+" else fewer).append(word[1:])
     if not more and not fewer:
-        raise UserError(f"tag: there is no tag to add or remove in {name!r}; write e.g. +dark or -loud")
+        raise UserError("tags", [], "write e.g. +dark or -loud", f"there is no tag to add or remove in {name!r}")
     if both := {one.casefold() for one in more} & {one.casefold() for one in fewer}:
-        raise UserError(f"tag: {min(both)!r} is both added and removed; write one of them")
+        raise UserError("tags", min(both), "write one of them", f"{min(both)!r} is both added and removed")
     entry = _open(bank).retag(name, more, fewer)
     print(f"#{entry.id} {entry.name}: {', '.join(entry.tags) or 'no tags'}")
 
@@ -281,13 +284,13 @@ def export(
     if names:
         entries = list({entry.id: entry for entry in map(opened.get, names)}.values())
         if tag:
-            raise UserError(f"--tag is {tag[0]!r}, but {names[0]!r} is named; give names or tags")
+            raise UserError("tag", tag[0], "give names or tags", why=f"but {names[0]!r} is named")
     else:
         entries = opened.search(tags=tag or ())
     if not entries:
-        raise UserError(f"{opened.path}: no preset to export; synthvae bank list prints all presets")
+        raise UserError("tag", tag, "'synthvae bank list' prints all presets", "no preset to export")
     if out.suffix.lower() == ".json":
-        check_target(out, overwrite, "OUT")
+        check_target(out, overwrite)
         opened.export_json(out, [entry.id for entry in entries])
         print(f"{out}: {counted(len(entries))}")
         return
@@ -345,7 +348,7 @@ def _range(name: str, text: str) -> tuple[float | None, float | None]:
     if not colon and name == "note":
         low = high = text
     elif not colon or not (low.strip() or high.strip()):
-        raise UserError(f"--{name} is {text!r}, not a range; write --{name} LOW:HIGH, LOW: or :HIGH")
+        raise UserError(name, text, f"write `{name}` LOW:HIGH, LOW: or :HIGH", why="not a range")
     return _bound(name, low, text), _bound(name, high, text)
 
 
@@ -360,7 +363,7 @@ def _bound(name: str, text: str, whole: str) -> float | None:
         return float(text)
     except ValueError:
         kind = "note or number" if name == "note" else "number"
-        raise UserError(f"--{name} is {whole!r}: {text!r} is no {kind}; write LOW:HIGH") from None
+        raise UserError(name, whole, "write LOW:HIGH", why=f"{text!r} is no {kind}") from None
 
 
 def _like(bank: Bank, text: str) -> tuple[Recording | Preset | NDArray[np.float64], int | None]:

@@ -122,8 +122,10 @@ def metric(
 
     Example: `synthvae metric datasets/presets.json --limit 2000`
     """
-    if limit < 2 or keep < 0:
-        raise UserError(f"--limit {limit}, --keep {keep}: give at least 2 presets, and --keep 0 or more")
+    if limit < 2:
+        raise UserError("limit", limit, "give at least 2 presets")
+    if keep < 0:
+        raise UserError("keep", keep, "give 0 or more")
     import pandas as pd
 
     from synthvae.core.files import atomic_write
@@ -138,7 +140,7 @@ def metric(
     path = sensitivity.metric_path(dataset, feature)
     measured = build_feature(feature, data.header.settings.sample_rate)
     if path.exists() and not overwrite:
-        raise UserError(f"{path}: exists; add --overwrite to compute it again")
+        raise UserError(path, path, "add `overwrite` to compute it again", "exists")
     voice = build_synth(data.parameters, data.header.settings)
     count = min(limit, len(data.split("train")))
     names = data.parameters.names

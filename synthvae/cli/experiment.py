@@ -62,9 +62,9 @@ def run(
     Example: `synthvae experiment run exp1 exp2 exp3 --scale 0.02`
     """
     if jobs is not None and jobs < 1:
-        raise UserError(f"--jobs is {jobs}; give 1 or more")
+        raise UserError("jobs", jobs, "give 1 or more")
     if device is not None and device not in ("auto", "cpu", "cuda"):
-        raise UserError(f"--device is {device!r}; choose auto, cpu or cuda")
+        raise UserError("device", device, "choose auto, cpu or cuda")
     from synthvae.core.executor import Stopped, usual_jobs
     from synthvae.experiments.cases import select_cases
     from synthvae.experiments.runner import is_done, plan, prepare_data, run_jobs
@@ -137,11 +137,11 @@ def report(
     Example: `synthvae experiment report --scale 0.02`
     """
     if jobs is not None and jobs < 1:
-        raise UserError(f"--jobs is {jobs}; give 1 or more")
+        raise UserError("jobs", jobs, "give 1 or more")
     if limit < 2:
-        raise UserError(f"--limit is {limit}; give at least 2 test presets")
+        raise UserError("limit", limit, "give at least 2 test presets")
     if fad_limit is not None and fad_limit < 2:
-        raise UserError(f"--fad-limit is {fad_limit}; give at least 2 sounds")
+        raise UserError("fad_limit", fad_limit, "give at least 2 sounds")
     check_maps(map_presets, map_nulls)
     from synthvae.core.executor import usual_jobs
     from synthvae.experiments.distances import measure_reference, measure_run_distances, plan_comparison

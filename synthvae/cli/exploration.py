@@ -79,10 +79,11 @@ def morph(
     Example: `synthvae morph warm.json bright.json noisy.json --steps 16 --way metric`
     """
     if len(presets) < 2:
-        raise UserError(f"morph takes two presets or more, got {len(presets)}: synthvae morph A B")
+        raise UserError("presets", presets, "give two or more: synthvae morph A B")
     from synthvae import exploration
     from synthvae.audio.files import check_sample_format
     from synthvae.audio.joining import check_gap
+    from synthvae.data.names import numbered
     from synthvae.exploration.latent_files import units
 
     check_sample_format(sample_format)
@@ -96,7 +97,7 @@ def morph(
             model, unit, steps, way, even, extrapolate, lambda share: update(round(100 * share), "")
         )
     plain = exploration.morph(model, unit, steps, "parameters", even=False, extrapolate=extrapolate)
-    names = _numbered("step", len(walk.unit))
+    names = numbered("step", len(walk.unit))
     origins: list[dict[str, object]] = [
         {"morph": list(presets), "way": way, "step": number, "position": float(at)}
         for number, at in enumerate(walk.position)
@@ -140,15 +141,16 @@ def vary(
     """
     from synthvae import exploration
     from synthvae.audio.files import check_sample_format
+    from synthvae.data.names import numbered
     from synthvae.exploration.latent_files import units
 
     check_sample_format(sample_format)
     kept = [name.strip() for name in keep.split(",")] if keep.strip() else []
     model, notes = _load(run)
-    given = exploration.find_presets(model, [preset], data)
+    given = exploration.find_presets(model, [preset], data, "preset")
     notes += _settings_notes(model, [preset], given)
     found = exploration.vary(model, units(given)[0], amount, count, kept, seed)
-    names = _numbered("variation", count)
+    names = numbered("variation", count)
     origins: list[dict[str, object]] = [
         {"vary": preset, "amount": amount, "keep": kept, "seed": seed, "distance": float(distance)}
         for distance in found.distances
@@ -198,13 +200,13 @@ def blend(
 
     check_sample_format(sample_format)
     if not name or "/" in name or not name.isprintable() or name.startswith("."):
-        raise UserError(f"--name is {name!r}; give a file name without folders")
+        raise UserError("name", name, "give a file name without folders")
     options = context.meta.get(_SIGNS, [])
     texts = _in_order(options, plus or [], minus or [])
     factors = _weights(weights, len(texts))
     signed = [-w if option == "--minus" else w for w, option in zip(factors, options, strict=True)]
     model, notes = _load(run)
-    given = exploration.find_presets(model, texts, data, options)
+    given = exploration.find_presets(model, texts, data, [option.strip("-") for option in options])
     notes += _settings_notes(model, texts, given)
     unit = units(given)
     mixed = exploration.blend(model, unit, torch.tensor(signed))[None]
@@ -244,7 +246,7 @@ def _shown(settings: RenderSettings) -> str:
 
 def _in_order(options: Sequence[str], plus: Sequence[str], minus: Sequence[str]) -> list[str]:
     if not options:
-        raise UserError("blend: give at least one preset with --plus")
+        raise UserError("plus", [*plus], "give at least one preset")
     queues = {"--plus": iter(plus), "--minus": iter(minus)}
     return [next(queues[option]) for option in options]
 
@@ -255,10 +257,10 @@ def _weights(text: str | None, count: int) -> list[float]:
     try:
         weights = [float(part) for part in text.split(",")]
     except ValueError:
-        raise UserError(f"--weights is {text!r}; give {count} numbers separated by commas") from None
+        raise UserError("weights", text, f"give {count} numbers separated by commas") from None
     if len(weights) != count:
         raise UserError(
-            f"--weights is {text!r}, {len(weights)} for {count} presets; give one for each --plus and --minus"
+            "weights", text, "give one for each `plus` and `minus`", why=f"{len(weights)} for {count} presets"
         )
     return weights
 
@@ -296,9 +298,3 @@ def _print_lines(lines: Sequence[str]) -> None:
     for line in lines:
         if line:
             print(line)
-
-
-def _numbered(stem: str, count: int) -> list[str]:
-    """File names whose alphabetical order is that of their numbers."""
-    width = max(3, len(str(count - 1)))
-    return [f"{stem}_{i:0{width}d}" for i in range(count)]

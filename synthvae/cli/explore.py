@@ -46,15 +46,17 @@ def explore(
         import fastapi  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
-        raise UserError(f"explore needs {error.name}; install it with pip install 'synthvae[studio]'") from None
+        raise UserError(
+            "explore", error.name, "install it with pip install 'synthvae[studio]'", f"needs the package {error.name}"
+        ) from None
     import torch
 
     from synthvae.studio.serve import open_session, serve
 
     if of_bank and data is not None:
-        raise UserError("explore: give either --data or --of-bank")
+        raise UserError("data", data, "leave one of them out", why="and `of_bank` is given")
     if token is not None and not (token.isascii() and token.isprintable() and 8 <= len(token) <= 200):
-        raise UserError("--token must be 8 to 200 plain characters; leave it out to have one generated")
+        raise UserError("token", token, "leave it out to have one generated", "not 8 to 200 plain characters")
     session = open_session(run, data, bank, of_bank, points, cache)
 
     def ready(address: str) -> None:

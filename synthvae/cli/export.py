@@ -73,8 +73,8 @@ def export(
         sample_format,
         _loudness(loudness),
         whole,
-        parse_key(lowest, "--lowest"),
-        parse_key(highest, "--highest"),
+        parse_key(lowest, "lowest"),
+        parse_key(highest, "highest"),
         every,
         _lengths(lengths),
         overwrite,
@@ -83,10 +83,10 @@ def export(
     found = [preset for path in presets for _, preset in read_presets(path)]
     if name is not None:
         if len(found) > 1:
-            raise UserError(f"--name is {name!r}, but there are {len(found)} presets; name one at a time")
+            raise UserError("name", name, "name one at a time", why=f"but there are {len(found)} presets")
         if not name.strip():
-            raise UserError("--name is empty; give a name or leave it out")
-        found = [replace(found[0], name=check_name(name.strip(), "--name"))]
+            raise UserError("name", name, "give a name or leave it out")
+        found = [replace(found[0], name=check_name(name.strip()))]
     with progress_bar("naming", len(found)) as update:
         found = described(found, lambda done: update(done, ""))
     done: list[Exported] = []
@@ -122,7 +122,7 @@ def _loudness(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise UserError(f"--loudness is {text!r}, not a number; give LUFS, e.g. -18, or off") from None
+        raise UserError("loudness", text, "give LUFS, e.g. -18, or off", why="not a number") from None
 
 
 def _lengths(text: str) -> tuple[float | None, ...]:
@@ -130,4 +130,4 @@ def _lengths(text: str) -> tuple[float | None, ...]:
     try:
         return tuple(None if part == "own" else float(part) for part in parts)
     except ValueError:
-        raise UserError(f"--lengths is {text!r}; give seconds or own, comma-separated, e.g. own,2") from None
+        raise UserError("lengths", text, "give seconds or own, comma-separated, e.g. own,2") from None

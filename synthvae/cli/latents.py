@@ -9,7 +9,7 @@ import typer
 
 from synthvae.cli.bank_output import print_files
 from synthvae.cli.progress import progress_bar
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 
 __all__ = ["register"]
 
@@ -41,11 +41,12 @@ def decode(
     Example: `synthvae decode experiments/runs/first --random 8 --seed 1 --out sounds`
     """
     if (random is None) == (z is None):
-        raise UserError("decode: give either --random N or --z FILE")
+        raise UserError("random", random, "give one of the two", why=f"and `z` is {shown(z)}")
     if random is not None and random < 1:
-        raise UserError(f"--random is {random}; give at least 1")
+        raise UserError("random", random, "give at least 1")
     from synthvae import exploration
     from synthvae.core.checks import check_seed
+    from synthvae.data.names import numbered
     from synthvae.training.run import load_run
 
     check_seed(seed)
@@ -58,7 +59,7 @@ def decode(
         latents, known = exploration.read_latents(z, model)
         origins = [{"file": z.name, "name": name} for name in known] if known else [{"file": z.name}] * len(latents)
         stem = "latent"
-    names = _numbered(stem, len(latents), 4)
+    names = numbered(stem, len(latents), 4)
     with progress_bar("rendering", len(names)) as update:
         paths = exploration.decode_to_files(
             model, latents, names, out, origins, sample_format, lambda done: update(done, "")
@@ -102,19 +103,20 @@ def interpolate(
     Example: `synthvae interpolate experiments/runs/first --from 12 --to 88 --steps 5 --out walk`
     """
     if steps < 2:
-        raise UserError(f"--steps is {steps}; give at least 2")
+        raise UserError("steps", steps, "give at least 2")
     import torch
 
     from synthvae import exploration
     from synthvae.core.checks import is_number
+    from synthvae.data.names import numbered
     from synthvae.training.run import load_run
 
     model = load_run(run, needs="parameters")
-    chosen = (("--from", start), ("--to", end))
-    ends = torch.stack([exploration.find_preset(model, text, data, option) for option, text in chosen])
+    chosen = (("start", start), ("end", end))
+    ends = torch.stack([exploration.find_preset(model, text, data, argument) for argument, text in chosen])
     latents = exploration.straight_line(model.encode(ends), steps)
     stems = [text if is_number(text) else Path(text).stem[:LONGEST_STEM] for text in (start, end)]
-    names = _numbered(f"from_{stems[0]}_to_{stems[1]}_step", steps, 3)
+    names = numbered(f"from_{stems[0]}_to_{stems[1]}_step", steps)
     with progress_bar("rendering", steps) as update:
         paths = exploration.decode_to_files(
             model,
@@ -126,9 +128,3 @@ def interpolate(
             lambda done: update(done, ""),
         )
     print_files(out, paths, "steps")
-
-
-def _numbered(stem: str, count: int, digits: int) -> list[str]:
-    """File names in the order of their numbers: padded to `digits`, or to the largest number if that is longer."""
-    width = max(digits, len(str(count - 1)))
-    return [f"{stem}_{i:0{width}d}" for i in range(count)]

@@ -55,15 +55,15 @@ def match(
     Example: `synthvae match bell.wav --run experiments/runs/best-16 --top 3`
     """
     if budget is not None and seconds is not None:
-        raise UserError("match: --budget and --seconds are both limits; give one of them")
+        raise UserError("budget", budget, "give one of them", why="and `seconds` is a limit, too")
     if run is not None and parameters is not None:
-        raise UserError("match: --parameters are given by --run; leave one of them out")
+        raise UserError("parameters", parameters, "leave one of them out", why="which is given by `run`")
     if run is not None and synth is not None:
-        raise UserError("match: --synth is given by --run; leave one of them out")
+        raise UserError("synth", synth, "leave one of them out", why="which is given by `run`")
     from synthvae.matching.local import SEARCHES
 
     if search not in SEARCHES:
-        raise UserError(f"--search is {search!r}; choose one of {', '.join(SEARCHES)}")
+        raise UserError("search", search, f"choose one of {', '.join(SEARCHES)}")
     from synthvae.audio.files import check_sample_format
     from synthvae.matching import engine
     from synthvae.matching.index import PRESETS, index_path, open_index

@@ -32,7 +32,7 @@ def play(
     from synthvae.export.sampling import LOUDNESS, common_level, on_key, parse_key, whole_sound
     from synthvae.export.sfz import play_sound
 
-    key = None if note is None else parse_key(note, "--note")
+    key = None if note is None else parse_key(note, "note")
     chosen = read_preset(preset)
     if key is not None:
         chosen = on_key(chosen, key)

@@ -7,18 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from synthvae.core.errors import UserError
 
-__all__ = ["check_seed", "finite_matrix", "finite_values", "is_number", "require_finite", "shown"]
-
-#: Characters of a wrong value that a message repeats.
-SHOWN = 60
-
-
-def shown(value: object) -> str:
-    """A value from a file as a message names it: JSON's words for nothing and truth, and never a whole page."""
-    words = {None: "null", True: "true", False: "false"}
-    text = words[value] if value is None or isinstance(value, bool) else repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-
+__all__ = ["check_seed", "finite_matrix", "finite_values", "is_number", "require_finite"]
 
 _BLOCK = 1 << 22  # elements looked at in one go: a mask of a whole feature set would be gigabytes
 
@@ -48,8 +37,10 @@ def require_finite(array: NDArray[np.generic], name: str, entry: str = "preset")
             row = int(np.argwhere(bad)[0][0])
             value = block[row][bad[row]].flat[0] if block.ndim > 1 else block[row]
             raise UserError(
-                f"{name}: {entry} {start + row} holds {value}, a finite number is needed; check what made it for "
-                "silence or divergence"
+                name,
+                value,
+                "check what made it for silence or divergence",
+                f"{entry} {start + row} holds {value}, a finite number is needed",
             )
 
 
@@ -72,7 +63,7 @@ def finite_values(values: ArrayLike, name: str, entry: str = "preset") -> NDArra
     if array.ndim != 1:
         raise ValueError(f"{name}: expected shape (N,), got {array.shape}")
     if not array.size:
-        raise UserError(f"{name}: 0 values, at least 1 is needed; check that the split is not empty")
+        raise UserError(name, array, "check that the split is not empty", "0 values, at least 1 is needed")
     require_finite(array, name, entry)
     return array.astype(np.float64, copy=False)
 
@@ -96,7 +87,7 @@ def finite_matrix(rows: ArrayLike, name: str, entry: str = "preset") -> NDArray[
     if array.ndim != 2:
         raise ValueError(f"{name}: expected shape (N, D), got {array.shape}")
     if not array.size:
-        raise UserError(f"{name}: shape {array.shape} is empty; check that the split is not empty")
+        raise UserError(name, array, "check that the split is not empty", f"shape {array.shape} is empty")
     require_finite(array, name, entry)
     return array.astype(np.float64, copy=False)
 
@@ -108,18 +99,17 @@ def _real(values: ArrayLike, name: str) -> NDArray[np.generic]:
     return array
 
 
-def check_seed(seed: int, option: str = "--seed") -> None:
+def check_seed(seed: int) -> None:
     """Refuse a seed that a generator does not take.
 
     Args:
         seed: 0 to 2^63 - 1.
-        option: that chose it, for the message.
 
     Raises:
-        UserError: naming both.
+        UserError: naming it.
     """
     if not 0 <= seed <= LARGEST_SEED:
-        raise UserError(f"{option} is {shown(seed)}; give a whole number from 0 to {LARGEST_SEED}")
+        raise UserError("seed", seed, f"give a whole number from 0 to {LARGEST_SEED}")
 
 
 def is_number(text: str) -> bool:

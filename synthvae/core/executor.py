@@ -140,8 +140,10 @@ def run_tasks(
                         failed.append((task, error))
                     except BrokenProcessPool:
                         raise UserError(
-                            "a process was killed, most likely out of memory; run again with --jobs 1: finished work "
-                            "is stored"
+                            "jobs",
+                            jobs,
+                            "run again with `jobs` 1: finished work is stored",
+                            "a process was killed, most likely out of memory",
                         ) from None
                     on_done(task)
                 time.sleep(POLL_SECONDS)

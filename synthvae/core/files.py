@@ -20,12 +20,12 @@ from synthvae.core.errors import UserError
 __all__ = ["atomic_open", "atomic_write", "ensure_directory", "load_tensors", "save_tensors"]
 
 
-def ensure_directory(path: Path, option: str = "--out") -> Path:
+def ensure_directory(path: Path, argument: str = "out") -> Path:
     """Make `path` a writable directory, or say why it cannot be one.
 
     Args:
         path: the directory; parents are made too.
-        option: the name of the setting that chose it, for the message.
+        argument: that chose it.
 
     Returns:
         `path` itself.
@@ -38,7 +38,7 @@ def ensure_directory(path: Path, option: str = "--out") -> Path:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise UserError(f"{path}: cannot write there ({error.strerror}); choose another {option}") from None
+        raise UserError(path, path, f"choose another `{argument}`", f"cannot write there ({error.strerror})") from None
     return path
 
 
@@ -57,7 +57,7 @@ def atomic_open(path: Path) -> Iterator[BinaryIO]:
     """
     ensure_directory(path.parent)
     if path.is_dir():
-        raise UserError(f"{path}: is a directory; choose a file name")
+        raise UserError(path, path, "choose a file name", "is a directory")
     # Not mkstemp, whose files only their owner can read: giving others their rights takes the umask, and reading that
     # sets it for all threads.
     temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
@@ -71,7 +71,9 @@ def atomic_open(path: Path) -> Iterator[BinaryIO]:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
         if isinstance(error, OSError):
-            raise UserError(f"{path}: cannot write ({error.strerror}); make room or choose another place") from None
+            raise UserError(
+                path, path, "make room or choose another place", f"cannot write ({error.strerror})"
+            ) from None
         raise
 
 
@@ -111,5 +113,5 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 - not a mapping
     except (OSError, SafetensorError, ValueError) as error:
         raise UserError(
-            f"{path}: cannot read ({error}); train again, or copy the file from where it is whole"
+            path, path, "train again, or copy the file from where it is whole", f"cannot read ({error})"
         ) from None

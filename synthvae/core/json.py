@@ -38,7 +38,7 @@ def load_json(content: bytes | str, source: str, remedy: str) -> Any:  # noqa: A
             return json.loads(content, parse_int=_integer)
         except (ValueError, RecursionError):
             raise UserError(
-                f"{source}: not a whole JSON document ({error.msg} at line {error.lineno}); {remedy}"
+                source, source, remedy, f"not a whole JSON document ({error.msg} at line {error.lineno})"
             ) from None
 
 
@@ -55,16 +55,18 @@ def dump_json(document: Mapping[str, Any], path: Path) -> str:
     try:
         return json.dumps(document, indent=1, allow_nan=False)
     except ValueError:
-        raise UserError(f"{path}: a number to be written is not finite; nothing was written, check the input") from None
+        raise UserError(
+            path, path, "nothing was written, check the input", "a number to be written is not finite"
+        ) from None
 
 
-def check_target(path: Path, overwrite: bool, option: str = "--out") -> None:
+def check_target(path: Path, overwrite: bool, argument: str = "out") -> None:
     """Refuse to write over what is there, and over anything that is not a plain file.
 
     Args:
         path: the file to be written.
         overwrite: whether a plain file may be replaced.
-        option: that chose `path`, for the message.
+        argument: that chose `path`.
 
     Raises:
         UserError: if `path` is there and must stay.
@@ -72,8 +74,8 @@ def check_target(path: Path, overwrite: bool, option: str = "--out") -> None:
     try:
         there, plain = path.exists(), path.is_file()
     except OSError as error:
-        raise UserError(f"{path}: cannot write there ({error.strerror}); choose another {option}") from None
+        raise UserError(path, path, f"choose another `{argument}`", f"cannot write there ({error.strerror})") from None
     if there and not plain:
-        raise UserError(f"{path}: is a directory or a device, not a plain file; choose another {option}")
+        raise UserError(path, path, f"choose another `{argument}`", "is a directory or a device, not a plain file")
     if there and not overwrite:
-        raise UserError(f"{path}: exists already; add --overwrite to replace it, or choose another {option}")
+        raise UserError(path, path, f"add `overwrite` to replace it, or choose another `{argument}`", "exists already")

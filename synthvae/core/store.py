@@ -89,7 +89,7 @@ class Store:
             arrays: dict[str, Tensor] = {}
             tree = _pack(result, "result", arrays)
             _unpack(kind, tree, arrays, "result")  # fails in the run that writes the file, not in the one that reads it
-            ensure_directory(self.directory, "--cache")
+            ensure_directory(self.directory, "cache")
             save_tensors(self._path(self.directory, name, inputs), arrays, {"result": tree})
         return result
 

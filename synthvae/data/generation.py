@@ -28,7 +28,7 @@ SHARES = (5, 1, 1)
 
 
 def parse_splits(text: str | None, size: int) -> dict[str, tuple[int, int]]:
-    """Turn ``--splits`` into ranges.
+    """Turn the text of ``splits`` into ranges.
 
     Args:
         text: three counts that add up to `size`, comma-separated, or None for 5 : 1 : 1 as in the thesis.
@@ -47,11 +47,13 @@ def parse_splits(text: str | None, size: int) -> dict[str, tuple[int, int]]:
         try:
             counts = [int(part) for part in text.replace("/", ",").split(",")]
         except ValueError:
-            raise UserError(f"--splits {text!r}: not three whole numbers; write e.g. --splits 100,20,20") from None
+            raise UserError("splits", text, "write e.g. 100,20,20", why="not three whole numbers") from None
     if len(counts) != len(SPLITS) or sum(counts) != size or min(counts) < 1:
         raise UserError(
-            f"--splits {text or counts!r}: need train, validation and test counts, each at least 1, that add up to "
-            f"--size {size}; write e.g. --splits {size - 2 * (size // 7)},{size // 7},{size // 7}"
+            "splits",
+            text or counts,
+            f"write e.g. {size - 2 * (size // 7)},{size // 7},{size // 7}",
+            why=f"not train, validation and test counts, each at least 1, that add up to `size` {size}",
         )
     ends = np.cumsum(counts).tolist()
     return {name: (end - count, end) for name, end, count in zip(SPLITS, ends, counts, strict=True)}
@@ -87,16 +89,16 @@ def generate_dataset(
             that cannot be rendered, or an unwritable path.
     """
     if size < len(SPLITS):
-        raise UserError(f"--size is {size}; give at least {len(SPLITS)}, one preset for each split")
+        raise UserError("size", size, f"give at least {len(SPLITS)}, one preset for each split")
     check_seed(seed)
     settings = settings or RenderSettings()
     settings.check()
     if source not in SOURCES:
-        raise UserError(f"--source is {source!r}; choose one of {', '.join(SOURCES)}")
+        raise UserError("source", source, f"choose one of {', '.join(SOURCES)}")
     if source == "synth1b1" and settings.synth != DEFAULT:
-        raise UserError(f"--source is {source!r}, and --synth {settings.synth}; choose {' or '.join(SOURCES[:-1])}")
+        raise UserError("source", source, f"choose {' or '.join(SOURCES[:-1])}", why=f"and `synth` {settings.synth}")
     if source == "synth1b1" and len(parameters) != SYNTH1B1_WIDTH:
-        raise UserError(f"--parameters is {len(parameters)}; synth1b1 draws all {SYNTH1B1_WIDTH}: use --parameters 78")
+        raise UserError("parameters", len(parameters), f"synth1b1 draws all {SYNTH1B1_WIDTH}: use `parameters` 78")
     header = DatasetHeader(parameters, settings, source, seed, size, parse_splits(splits, size))
 
     def draw() -> Iterator[NDArray[np.float64]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from synthvae.data.preset import FORMAT
 
-__all__ = ["earlier_files", "slug"]
+__all__ = ["earlier_files", "numbered", "slug"]
 
 #: Of a file name, ending excluded: every file system takes so many.
 LONGEST_SLUG = 80
@@ -31,6 +31,18 @@ def slug(name: str) -> str:
     plain = unicodedata.normalize("NFKD", re.sub(r"(?<=[A-G])[#♯](?=-?\d)", "s", name.replace(",", "_")))
     words = re.sub(r"[^A-Za-z0-9_]+", "-", plain.encode("ascii", "ignore").decode())
     return re.sub(r"-*_[-_]*", "_", words).strip("-_")[:LONGEST_SLUG].strip("-_") or "preset"
+
+
+def numbered(stem: str, count: int, digits: int = 3) -> list[str]:
+    """File names whose alphabetical order is that of their numbers: ``step_000``, ``step_001``...
+
+    Args:
+        stem: what they begin with.
+        count: how many.
+        digits: at least so many; more where the largest number has more.
+    """
+    width = max(digits, len(str(count - 1)))
+    return [f"{stem}_{number:0{width}d}" for number in range(count)]
 
 
 def earlier_files(directory: Path, stems: Iterable[str]) -> dict[str, list[Path]]:

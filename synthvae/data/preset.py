@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 from synthvae.core.files import atomic_write
 from synthvae.core.json import dump_json, load_json
 from synthvae.synths.parameters import ParameterSpace
@@ -116,12 +115,14 @@ def preset_json(preset: Preset, path: Path) -> str:
     """
     for name, value in zip(preset.parameters.names, preset.human.tolist(), strict=True):
         if not math.isfinite(value):
-            raise UserError(f"{path}: {name} would be {value}, not a finite number; not written, check what made it")
+            raise UserError(
+                path, path, "not written, check what made it", f"{name} would be {value}, not a finite number"
+            )
     document = {
         "format": FORMAT,
         "version": VERSION,
         "synth": synth_kind(preset.settings.synth).header,
-        **({"name": check_name(preset.name, str(path))} if preset.name else {}),
+        **({"name": check_name(preset.name, f"{path}: name")} if preset.name else {}),
         **({"descriptors": check_descriptors(preset.descriptors, str(path))} if preset.descriptors else {}),
         **preset.settings.to_dict(),
         "origin": dict(preset.origin),
@@ -152,7 +153,7 @@ def _load(path: Path) -> Any:  # noqa: ANN401
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: cannot read ({error.strerror}); give a preset's JSON file") from None
+        raise UserError(path, path, "give a preset's JSON file", f"cannot read ({error.strerror})") from None
     return load_json(content, str(path), "write the preset again")
 
 
@@ -160,7 +161,7 @@ def _preset(document: Any, path: Path, parameters: ParameterSpace | None) -> Pre
     document = check_format(document, FORMAT, VERSION, str(path))
     values, origin = document.get("values"), document.get("origin")
     if not isinstance(values, dict):
-        raise UserError(f"{path}: values is {shown(values)}, not an object of numbers by name; write the preset again")
+        raise UserError(f"{path}: values", values, "write the preset again", why="not an object of numbers by name")
     settings = RenderSettings.from_header(document, str(path))
     if parameters is None:
         parameters = synth_kind(settings.synth).every
@@ -170,25 +171,23 @@ def _preset(document: Any, path: Path, parameters: ParameterSpace | None) -> Pre
         human,
         settings,
         origin if isinstance(origin, dict) else {},
-        check_name(document.get("name", ""), str(path)),
+        check_name(document.get("name", ""), f"{path}: name"),
         check_descriptors(document.get("descriptors", {}), str(path)),
     )
 
 
-def check_name(name: object, source: str) -> str:
+def check_name(name: object, argument: str = "name") -> str:
     """A preset's name, known to be one line that can be shown.
 
     Args:
         name: from a file or from whoever gives it.
-        source: what it is from, for the message.
+        argument: what it is, or the file and field that it is from.
 
     Raises:
         UserError: if it is no text, has a line break or another control character, or more than 200 characters.
     """
     if not isinstance(name, str) or not (name.isprintable() and len(name) <= LONGEST_NAME):
-        raise UserError(
-            f"{source}: name is {shown(name)}, not one line of at most {LONGEST_NAME} characters; correct it"
-        )
+        raise UserError(argument, name, "correct it", why=f"not one line of at most {LONGEST_NAME} characters")
     return name
 
 
@@ -203,12 +202,12 @@ def check_descriptors(descriptors: object, source: str) -> dict[str, float | Non
         UserError: if they are no object, or one is neither a finite number nor null.
     """
     if not isinstance(descriptors, Mapping):
-        raise UserError(f"{source}: descriptors is {shown(descriptors)}, not an object of numbers by name; remove it")
+        raise UserError(f"{source}: descriptors", descriptors, "remove it", why="not an object of numbers by name")
     for name, value in descriptors.items():
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not isinstance(name, str) or not (value is None or number):
             raise UserError(
-                f"{source}: descriptors[{shown(name)}] is {shown(value)}, neither a finite number nor null; remove it"
+                f"{source}: descriptors[{shown(name)}]", value, "remove it", why="neither a finite number nor null"
             )
     return {name: None if value is None else float(value) for name, value in descriptors.items()}
 
@@ -230,7 +229,7 @@ def read_presets(path: Path, parameters: ParameterSpace | None = None) -> list[t
         if not (isinstance(document, dict) and document.get("format") in (LATENTS_FORMAT, TORCHSYNTH_FORMAT)):
             presets.append((file, _preset(document, file, parameters)))
     if not presets:
-        raise UserError(f"{path}: no preset's *.json in it; give a preset or a directory of presets")
+        raise UserError(path, path, "give a preset or a directory of presets", "no preset's *.json in it")
     return presets
 
 

@@ -16,8 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 from synthvae.core.files import atomic_open
 from synthvae.core.json import dump_json, load_json
 from synthvae.synths.parameters import ParameterSpace
@@ -157,7 +156,9 @@ def read_dataset(path: Path) -> Dataset:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: cannot read ({error.strerror}); make one with 'synthvae generate-dataset'") from None
+        raise UserError(
+            path, path, "make one with 'synthvae generate-dataset'", f"cannot read ({error.strerror})"
+        ) from None
     document = load_json(content, source, "generate it again, the file may have been cut short")
     document = check_format(document, FORMAT, VERSION, source)
     header = _read_header(document, source)
@@ -169,40 +170,46 @@ def read_dataset(path: Path) -> Dataset:
 def _read_header(document: Mapping[str, Any], source: str) -> DatasetHeader:
     table, fixed = document.get("parameters"), document.get("fixed")
     if not isinstance(table, list) or not isinstance(fixed, dict) or not table:
-        raise UserError(f"{source}: parameters or fixed is missing; generate the file again")
+        raise UserError(source, source, "generate the file again", "parameters or fixed is missing")
     parameters = ParameterSpace.from_table(table, fixed, source)
     stored = document.get("parameter_hash")
     if stored != parameters.hash:
         raise UserError(
-            f"{source}: parameter_hash is {shown(stored)}, but its table has {parameters.hash}; "
-            "the table was changed after the file was made: generate it again"
+            f"{source}: parameter_hash",
+            stored,
+            "the table was changed after the file was made: generate it again",
+            why=f"but its table has {parameters.hash}",
         )
     size, seed, drawn = document.get("size"), document.get("seed"), document.get("source")
     if type(size) is not int or size < 1:
-        raise UserError(f"{source}: size is {shown(size)}, not a positive whole number; generate the file again")
+        raise UserError(f"{source}: size", size, "generate the file again", why="not a positive whole number")
     if type(seed) is not int or seed < 0:
-        raise UserError(f"{source}: seed is {shown(seed)}, not a whole number from 0 up; generate the file again")
+        raise UserError(f"{source}: seed", seed, "generate the file again", why="not a whole number from 0 up")
     if not isinstance(drawn, str):
-        raise UserError(f"{source}: source is {shown(drawn)}, not a word; generate the file again")
+        raise UserError(f"{source}: source", drawn, "generate the file again", why="not a word")
     settings = RenderSettings.from_header(document, source)
     return DatasetHeader(parameters, settings, drawn, seed, size, _read_splits(document.get("splits"), size, source))
 
 
 def _read_splits(splits: Any, size: int, source: str) -> dict[str, tuple[int, int]]:  # noqa: ANN401
     if not isinstance(splits, dict) or set(splits) != set(SPLITS):
-        raise UserError(f"{source}: splits must name exactly {', '.join(SPLITS)}; generate the file again")
+        raise UserError(source, splits, "generate the file again", f"splits must name exactly {', '.join(SPLITS)}")
     for name, bounds in splits.items():
         valid = isinstance(bounds, list) and len(bounds) == 2 and all(type(b) is int for b in bounds)
         if not valid or not 0 <= bounds[0] < bounds[1] <= size:
             raise UserError(
-                f"{source}: split {name} is {shown(bounds)}, not a non-empty range within {size} presets; "
-                "give every split at least one preset (--splits)"
+                f"{source}: split {name}",
+                bounds,
+                "give every split at least one preset (`splits`)",
+                why=f"not a non-empty range within {size} presets",
             )
     for (name, first), (other, second) in itertools.pairwise(sorted(splits.items(), key=lambda item: item[1])):
         if second[0] < first[1]:
             raise UserError(
-                f"{source}: splits {name} {first} and {other} {second} share presets, so a test would not be one; "
-                "give every preset to one split"
+                source,
+                splits,
+                "give every preset to one split",
+                f"splits {name} {first} and {other} {second} share presets, so a test would not be one",
             )
     return {name: (splits[name][0], splits[name][1]) for name in SPLITS}
 
@@ -211,18 +218,23 @@ def _read_values(rows: Any, header: DatasetHeader, source: str) -> NDArray[np.fl
     width = len(header.parameters)
     if not isinstance(rows, list) or len(rows) != header.size:
         found = len(rows) if isinstance(rows, list) else shown(rows)
-        raise UserError(f"{source}: values hold {found} presets, size says {header.size}; generate the file again")
+        raise UserError(
+            source, found, "generate the file again", f"values hold {found} presets, size says {header.size}"
+        )
     for number, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != width:
             raise UserError(
-                f"{source}: preset {number} has {len(row) if isinstance(row, list) else shown(row)} values, "
-                f"the table {width} parameters; add or remove the difference, or generate the file again"
+                source,
+                row,
+                "add or remove the difference, or generate the file again",
+                f"preset {number} has {len(row) if isinstance(row, list) else shown(row)} values, the table "
+                f"{width} parameters",
             )
     if not set(map(type, itertools.chain.from_iterable(rows))) <= {int, float}:  # no text, truth or null
         for number, row in enumerate(rows):
             for name, value in zip(header.parameters.names, row, strict=True):
                 if type(value) not in (int, float):
                     raise UserError(
-                        f"{source}: preset {number}, {name} is {shown(value)}, not a number; correct the value"
+                        f"{source}: preset {number}, {name}", value, "correct the value", why="not a number"
                     )
     return np.fromiter(itertools.chain.from_iterable(rows), np.float64, header.size * width).reshape(-1, width)

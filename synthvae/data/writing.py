@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from synthvae.audio.files import check_sample_format, wav_bytes, write_wav
-from synthvae.core.checks import is_number, shown
-from synthvae.core.errors import UserError
+from synthvae.core.checks import is_number
+from synthvae.core.errors import UserError, shown
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.data.names import earlier_files, slug
 from synthvae.data.preset import Preset, write_preset
@@ -48,14 +48,18 @@ def parse_indices(text: str, size: int, source: str) -> list[int]:
         first, dash, last = part.strip().partition("-")
         if not is_number(first) or (dash and not is_number(last)):
             raise UserError(
-                f"--index {shown(text)}: {shown(part.strip())} is no number or range of numbers from 0 to {size - 1}; "
-                "write e.g. --index 3,17 or 3-7"
+                "index",
+                text,
+                "write e.g. 3,17 or 3-7",
+                why=f"and {shown(part.strip())} is no number or range of numbers from 0 to {size - 1}",
             )
         wanted = range(int(first), int(last or first) + 1)
         if not wanted:
-            raise UserError(f"--index {shown(text)}: the range {part.strip()} is backwards; write {last}-{first}")
+            raise UserError("index", text, f"write {last}-{first}", why=f"where the range {part.strip()} is backwards")
         if wanted[-1] >= size:
-            raise UserError(f"{source}: no preset {part.strip()} (--index); the numbers run from 0 to {size - 1}")
+            raise UserError(
+                "index", text, f"the numbers run from 0 to {size - 1}", f"no preset {part.strip()} in {source}"
+            )
         numbers.update(dict.fromkeys(wanted))
     return list(numbers)
 

@@ -104,15 +104,17 @@ def select_cases(names: Sequence[str]) -> list[Case]:
             overlay = read_overlay(path)
             own = _case(overlay) if overlay.own_case else Case(path.stem, overlay, "", "", EPS, path.stem)
             if own.name in chosen and chosen[own.name].path.resolve() != path.resolve():
-                raise UserError(f"{path}: there is another case called {own.name!r}; rename the file")
+                raise UserError(path, path, "rename the file", f"there is another case called {own.name!r}")
             chosen[own.name] = own
             continue
         found = [case for case in cases if name in (case.name, case.group)]
         if not found:
             experiments = sorted({case.group for case in cases})
             raise UserError(
-                f"no case or experiment is called {name!r}; the experiments are {', '.join(experiments)}, and "
-                "'synthvae experiment list' names their cases"
+                "names",
+                name,
+                f"the experiments are {', '.join(experiments)}, and 'synthvae experiment list' names their cases",
+                f"no case or experiment is called {name!r}",
             )
         chosen |= {case.name: case for case in found}
     return list(chosen.values())
@@ -124,7 +126,7 @@ def _case(overlay: Overlay) -> Case:
     refuse_unknown(case, ("about", "thesis", "eps", "group"), str(path), "case.")
     eps = case.get("eps", EPS)
     if not isinstance(eps, (int, float)) or isinstance(eps, bool) or not eps > 0:
-        raise UserError(f"{path}: case.eps is {eps!r}; give a radius above 0")
+        raise UserError(f"{path}: case.eps", eps, "give a radius above 0")
     group = str(case.get("group", path.stem.partition("-")[0]))
     return Case(path.stem, overlay, str(case.get("about", "")), str(case.get("thesis", "")), float(eps), group)
 
@@ -139,10 +141,10 @@ def dataset_size(scale: float) -> int:
         UserError: if it is none, or leaves too few presets.
     """
     if not 0 < scale <= 1:
-        raise UserError(f"--scale is {scale:g}; give a fraction above 0 and at most 1, such as 0.02")
+        raise UserError("scale", scale, "give a fraction above 0 and at most 1, such as 0.02")
     size = round(FULL_SIZE * scale)
     if size < LEAST_SIZE:
-        raise UserError(f"--scale {scale:g} leaves {size} presets; give {LEAST_SIZE / FULL_SIZE:g} or more")
+        raise UserError("scale", scale, f"give {LEAST_SIZE / FULL_SIZE:g} or more", why=f"which leaves {size} presets")
     return size
 
 

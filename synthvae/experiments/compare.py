@@ -73,7 +73,7 @@ def relative_error(errors: ArrayLike, other: ArrayLike) -> Interval:
         raise ValueError(f"errors {above.shape} and {below.shape} are not of the same seeds and presets")
     for name, mean in (("errors", above.mean(axis=1)), ("errors to compare with", below.mean(axis=1))):
         if not mean.min() > 0.0:
-            raise UserError(f"{name}: all are 0, so that there is no ratio")
+            raise UserError(name, mean, "compare others", "all are 0, so that there is no ratio")
     value = float(above.mean() / below.mean())
     by_preset = above.mean(axis=0) / above.mean() - below.mean(axis=0) / below.mean()
     by_seed = np.log(above.mean(axis=1) / below.mean(axis=1))

@@ -88,7 +88,7 @@ PAGE = "report.md"
 #: Which embedding a Fréchet distance is of.
 FAD = (
     "FAD and Fréchet distance are those of the log-mel embedding of 64 dimensions, in dB², unless another embedding is",
-    "named. VGGish and PANNs are measured with `--embedding vggish,panns`.",
+    "named. VGGish and PANNs are measured with `synthvae experiment report --embedding vggish,panns`.",
 )
 
 
@@ -110,8 +110,10 @@ def finished_jobs(scale: float, runs: Path) -> list[Job]:
         jobs += [job for job in plan([case], most, scale, runs) if is_done(job)] if most else []
     if not jobs:
         raise UserError(
-            f"{place}: no finished run of a case there; make some with 'synthvae experiment run exp1 exp2 exp3 "
-            f"--scale {scale:g}'"
+            place,
+            place,
+            f"make some with 'synthvae experiment run exp1 exp2 exp3 --scale {scale:g}'",
+            "no finished run of a case there",
         )
     return jobs
 

@@ -84,7 +84,7 @@ def plan(
     """
     dataset_size(scale)
     if seeds < 1:
-        raise UserError(f"--seeds is {seeds}; give 1 or more, and 3 or more for intervals")
+        raise UserError("seeds", seeds, "give 1 or more, and 3 or more for intervals")
     place = out / scale_label(scale)
     jobs = []
     for seed in range(seeds):
@@ -168,7 +168,7 @@ def run_jobs(
     failed = run_tasks(train_job, jobs, workers, on_epochs, on_done)
     if failed:
         lines = "; ".join(f"{job.label}: {error}" for job, error in failed)
-        raise UserError(f"{len(failed)} of {len(jobs)} runs failed: {lines}")
+        raise UserError("runs", [job.label for job, _ in failed], lines, f"{len(failed)} of {len(jobs)} failed")
 
 
 def train_job(job: Job) -> None:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from synthvae.audio.files import check_sample_format
-from synthvae.core.checks import is_number, shown
-from synthvae.core.errors import UserError
+from synthvae.core.checks import is_number
+from synthvae.core.errors import UserError, shown
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import dump_json, load_json
 from synthvae.data.preset import LATENTS_FORMAT, Preset, read_preset
@@ -105,9 +105,9 @@ def read_latents(path: Path, run: Run) -> Latents:
     try:
         text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin a file with a byte order mark
     except OSError as error:
-        raise UserError(f"{path}: cannot read ({error.strerror}); give --z a JSON or CSV file") from None
+        raise UserError(path, path, "give `z` a JSON or CSV file", f"cannot read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}: not text in UTF-8; write rows of {run.latent_size} numbers") from None
+        raise UserError(path, path, f"write rows of {run.latent_size} numbers", "not text in UTF-8") from None
     if path.suffix.lower() == ".csv":
         return Latents(_points(_csv_rows(text, path), run.latent_size, path), None)
     document = load_json(text, str(path), f"write rows of {run.latent_size} numbers, or end the name of a CSV in .csv")
@@ -117,12 +117,16 @@ def read_latents(path: Path, run: Run) -> Latents:
     header = check_format(document, LATENTS_FORMAT, VERSION, str(path), synth=False)
     if header.get("parameter_hash") != run.parameters.hash:
         raise UserError(
-            f"{path}: parameter_hash is {shown(header.get('parameter_hash'))}, that of {run.path} is "
-            f"{run.parameters.hash!r}; decode with the run that encoded them, or encode the presets again"
+            f"{path}: parameter_hash",
+            header.get("parameter_hash"),
+            "decode with the run that encoded them, or encode the presets again",
+            why=f"that of {run.path} is {run.parameters.hash!r}",
         )
     points, names = _points(header.get("latents"), run.latent_size, path), header.get("names")
     if not isinstance(names, list) or len(names) != len(points) or not all(isinstance(name, str) for name in names):
-        raise UserError(f"{path}: names must be {len(points)} texts, one for each latent; encode the presets again")
+        raise UserError(
+            path, path, "encode the presets again", f"names must be {len(points)} texts, one for each latent"
+        )
     return Latents(points, names)
 
 
@@ -130,7 +134,7 @@ def _csv_rows(text: str, path: Path) -> list[list[object]]:
     try:
         return [[_cell(cell) for cell in row] for row in csv.reader(text.splitlines()) if row]
     except csv.Error as error:
-        raise UserError(f"{path}: not CSV ({error}); write rows of numbers separated by commas") from None
+        raise UserError(path, path, "write rows of numbers separated by commas", f"not CSV ({error})") from None
 
 
 def _cell(text: str) -> object:
@@ -142,21 +146,24 @@ def _cell(text: str) -> object:
 
 def _points(rows: Any, size: int, path: Path) -> Tensor:  # noqa: ANN401
     if not isinstance(rows, list) or not rows:
-        raise UserError(f"{path}: holds no latents; write rows of {size} numbers, one per latent dimension")
+        raise UserError(path, path, f"write rows of {size} numbers, one per latent dimension", "holds no latents")
     for number, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != size:
             found = f"{len(row)} values" if isinstance(row, list) else shown(row)
             raise UserError(
-                f"{path}: row {number} is {found}, need {size} numbers, one per latent dimension; correct it"
+                path, row, "correct it", f"row {number} is {found}, need {size} numbers, one per latent dimension"
             )
         for value in row:
             if type(value) not in (int, float):
-                raise UserError(f"{path}: row {number} holds {shown(value)}, not a number; correct or remove it")
+                raise UserError(path, value, "correct or remove it", f"row {number} holds {shown(value)}, not a number")
             if not np.isfinite(value):
-                raise UserError(f"{path}: row {number} holds {value}, which is not finite; correct or remove it")
+                raise UserError(path, value, "correct or remove it", f"row {number} holds {value}, which is not finite")
             if abs(value) > LARGEST:
                 raise UserError(
-                    f"{path}: row {number} holds {value:g}, beyond {LARGEST:g}; the prior's spread is 1: correct it"
+                    path,
+                    value,
+                    "the prior's spread is 1: correct it",
+                    f"row {number} holds {value:g}, beyond {LARGEST:g}",
                 )
     return torch.tensor(rows, dtype=torch.float32)
 
@@ -198,14 +205,14 @@ def decode_to_files(
 
 
 def find_run(
-    given: Path | None = None, folder: Path = RUNS, option: str = "--run", needs: str = PARAMETERS
+    given: Path | None = None, folder: Path = RUNS, argument: str = "run", needs: str = PARAMETERS
 ) -> tuple[Path, str]:
     """Resolve a run argument; by default the run that was trained last.
 
     Args:
         given: the run's directory, or None.
         folder: where runs are looked for, down to its third level.
-        option: that names one, for the messages.
+        argument: that names one.
         needs: an ability that its task must have; runs without it are passed over.
 
     Returns:
@@ -220,9 +227,11 @@ def find_run(
     found = [path.parent for below in BELOW for path in folder.glob(f"{below}/weights.safetensors")]
     runs = [path for path in found if (path / "run.json").is_file() and has_ability(path, needs)]
     if not runs:
-        raise UserError(f"{folder}: no trained run in it; name one ({option}), or train one with 'synthvae train'")
+        raise UserError(
+            folder, folder, f"name one (`{argument}`), or train one with 'synthvae train'", "no trained run in it"
+        )
     latest = max(runs, key=lambda path: ((path / "weights.safetensors").stat().st_mtime, str(path)))
-    which = "the only run there" if len(runs) == 1 else f"trained last of {len(runs)} runs; {option} chooses another"
+    which = "the only run there" if len(runs) == 1 else f"trained last of {len(runs)} runs; name one to use another"
     return latest, f"run {latest}: {which}"
 
 
@@ -242,19 +251,22 @@ def find_dataset(given: Path | None = None, usual: Path = DATASET) -> tuple[Path
     if given is not None:
         return given, ""
     if usual.is_file():
-        return usual, f"dataset {usual}: the one that 'generate-dataset' writes by default; --data chooses another"
+        return usual, f"dataset {usual}: the one that 'generate-dataset' writes by default; name one to use another"
     found = [path for path in usual.parent.glob("*.json") if is_dataset(path)]
     if not found:
         raise UserError(
-            f"{usual.parent}: no dataset in it; make one with 'synthvae generate-dataset', or name one with --data"
+            usual.parent,
+            usual.parent,
+            "make one with 'synthvae generate-dataset', or name one with `data`",
+            "no dataset in it",
         )
     latest = max(found, key=lambda path: (path.stat().st_mtime, str(path)))
-    which = "the only one there" if len(found) == 1 else f"the newest of {len(found)}; --data chooses another"
+    which = "the only one there" if len(found) == 1 else f"the newest of {len(found)}; name one to use another"
     return latest, f"dataset {latest}: {which}"
 
 
 def find_presets(
-    run: Run, texts: Sequence[str], data: Path | None = None, options: Sequence[str] | str = "PRESET"
+    run: Run, texts: Sequence[str], data: Path | None = None, arguments: Sequence[str] | str = "presets"
 ) -> list[Preset]:
     """Presets by their numbers in a dataset, or by their files.
 
@@ -262,7 +274,7 @@ def find_presets(
         run: the model they shall fit.
         texts: numbers, or paths of presets' JSON files.
         data: the dataset; the run's own where None.
-        options: that the texts were given to, for the message.
+        arguments: that the texts were given to.
 
     Returns:
         The presets, in order.
@@ -273,12 +285,13 @@ def find_presets(
     dataset: Dataset | None = None
     presets = []
     for number, text in enumerate(texts):
-        option = options if isinstance(options, str) else options[number]
         if not is_number(text):
             if not os.path.isfile(text):
                 raise UserError(
-                    f"{option} is {shown(text)}, neither a preset's number nor its file; "
-                    "give a whole number from 0 up or the path of a preset's JSON file"
+                    arguments if isinstance(arguments, str) else arguments[number],
+                    text,
+                    "give a whole number from 0 up or the path of a preset's JSON file",
+                    why="neither a preset's number nor its file",
                 )
             presets.append(read_preset(Path(text), run.parameters))
             continue
@@ -288,15 +301,17 @@ def find_presets(
                 run.require_own_dataset(dataset)
             run.require_parameters(dataset.parameters, str(dataset.path))
         if int(text) >= len(dataset):
-            raise UserError(f"{dataset.path}: no preset {text}; the numbers run from 0 to {len(dataset) - 1}")
+            raise UserError(
+                dataset.path, int(text), f"the numbers run from 0 to {len(dataset) - 1}", f"no preset {text}"
+            )
         origin = {"dataset": dataset.path.name, "dataset_hash": dataset.hash, "index": int(text)}
         presets.append(Preset(dataset.parameters, dataset.values[int(text)], dataset.header.settings, origin))
     return presets
 
 
-def find_preset(run: Run, text: str, data: Path | None = None, option: str = "--from") -> Tensor:
+def find_preset(run: Run, text: str, data: Path | None = None, argument: str = "preset") -> Tensor:
     """Unit parameters ``(P,)`` of one preset; see `find_presets`."""
-    return units(find_presets(run, [text], data, option))[0]
+    return units(find_presets(run, [text], data, argument))[0]
 
 
 def units(presets: Sequence[Preset]) -> Tensor:

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
 from synthvae.exploration.even import choose_stops, unevenness
 from synthvae.exploration.geodesic import ITERATIONS, shorten
@@ -168,25 +167,25 @@ def check_presets(run: Run, unit: Tensor, least: int) -> None:
     width = len(run.parameters)
     if unit.ndim != 2 or unit.shape[1] != width or len(unit) < least:
         raise UserError(
-            f"presets have shape {tuple(unit.shape)}; give at least {least} rows of {width} unit parameters"
+            "unit", unit, f"give at least {least} rows of {width} unit parameters", f"shape {tuple(unit.shape)}"
         )
     wrong = ~((unit >= 0.0) & (unit <= 1.0))
     if wrong.any():
         row, column = (int(i) for i in wrong.nonzero()[0])
         name, value = run.parameters.names[column], float(unit[row, column])
-        raise UserError(f"preset {row}: {name} is {value:g} in unit parameters; give numbers from 0 to 1")
+        raise UserError(f"preset {row}: {name}", value, "give numbers from 0 to 1", why="in unit parameters")
 
 
 def _check(count: int, steps: int, way: str, extrapolate: float) -> None:
     if way not in WAYS:
-        raise UserError(f"--way is {shown(way)}; choose one of {', '.join(WAYS)}")
+        raise UserError("way", way, f"choose one of {', '.join(WAYS)}")
     if not (math.isfinite(extrapolate) and 0.0 <= extrapolate <= 1.0):
-        raise UserError(f"--extrapolate is {extrapolate:g}; give a number from 0 to 1, the way between two presets")
+        raise UserError("extrapolate", extrapolate, "give a number from 0 to 1, the way between two presets")
     least = count + (2 if extrapolate > 0.0 else 0)
     if not least <= steps <= MOST_STEPS:
         beyond = " and go beyond both ends" if extrapolate > 0.0 else ""
         raise UserError(
-            f"--steps is {steps}; to stop at {count} presets{beyond} give at least {least}, and at most {MOST_STEPS}"
+            "steps", steps, f"to stop at {count} presets{beyond} give at least {least}, and at most {MOST_STEPS}"
         )
 
 
@@ -336,12 +335,17 @@ def blend(run: Run, unit: Tensor, weights: Tensor) -> Tensor:
     check_presets(run, unit, 1)
     weights = torch.as_tensor(weights, dtype=torch.float32)
     if weights.shape != (len(unit),):
-        raise UserError(f"--weights holds {weights.numel()} numbers for {len(unit)} presets; give one for each")
+        raise UserError("weights", weights, "give one for each", f"{weights.numel()} numbers for {len(unit)} presets")
     for weight in weights.tolist():
         if not abs(weight) <= LARGEST_WEIGHT:
-            raise UserError(f"--weights holds {weight:g}; give numbers from -{LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}")
+            raise UserError(
+                "weights",
+                float(weight),
+                f"give numbers from -{LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}",
+                f"holds {weight:g}",
+            )
     if not bool(weights.any()):
-        raise UserError("--weights are all 0, which is no blend; give at least one other")
+        raise UserError("weights", weights, "give at least one other", "all 0, which is no blend")
     unit = unit.detach().float()
     if int(weights.count_nonzero()) == 1 and float(weights.max()) == 1.0:
         return unit[int(weights.argmax())].clone()  # free of rounding

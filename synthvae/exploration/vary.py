@@ -107,15 +107,15 @@ def vary(
             is fixed leaves no audible change.
     """
     if not (math.isfinite(amount) and 0.0 <= amount <= 1.0):
-        raise UserError(f"--amount is {amount:g}; give a number from 0 (the preset itself) to 1 (any sound)")
+        raise UserError("amount", amount, "give a number from 0 (the preset itself) to 1 (any sound)")
     if not 1 <= count <= MOST:
-        raise UserError(f"--count is {count}; give a whole number from 1 to {MOST}")
+        raise UserError("count", count, f"give a whole number from 1 to {MOST}")
     check_seed(seed)
     unit = unit.detach().float()
     check_presets(run, unit[None], 1)
     held = columns_of(run.parameters, synth_kind(run.settings.synth).groups, keep)
     if bool(held.all()):
-        raise UserError("--keep fixes every parameter, so there is nothing to vary; keep less")
+        raise UserError("keep", keep, "keep less", "fixes every parameter, so there is nothing to vary")
     metric = LogMelDistance(run.voice, run.settings.sample_rate)
     origin = metric.spectrograms(unit[None])
     references = run.sample(REFERENCE_SAMPLES, REFERENCE_SEED)
@@ -129,7 +129,9 @@ def vary(
     grid = np.arange(len(ends)).repeat(len(SCALES))
     distance = _distances(metric, origin, rays.at(grid, np.tile(SCALES, len(ends)))).reshape(len(ends), -1)
     if distance.max() < SAME:
-        raise UserError(f"the parameters that --keep leaves change the sound by less than {SAME:g} dB; keep less")
+        raise UserError(
+            "keep", keep, "keep less", f"the parameters that it leaves change the sound by less than {SAME:g} dB"
+        )
     targets = amount * reach * np.arange(1, count + 1) / count
     chosen, scales = _choose(metric, origin, rays, distance, targets)
     rows = rays.at(chosen, scales)

@@ -116,7 +116,9 @@ def write_folder(folder: Path, files: Mapping[str, bytes], is_ours: Callable[[Pa
         else:
             os.rename(stage, folder)
     except OSError as error:
-        raise UserError(f"{folder}: cannot write ({error.strerror}); make room or choose another --out") from None
+        raise UserError(
+            folder, folder, "make room or choose another `out`", f"cannot write ({error.strerror})"
+        ) from None
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 
@@ -198,7 +200,7 @@ def export_presets(
         for rate in sorted({preset.settings.sample_rate for preset in presets}):
             check_flac(rate, options.sample_format)
     whole = [_in_all(preset) for preset in presets]
-    titles = [check_name(without_note(name) if to == "sfz" else name, "export").strip() or "preset" for name in names]
+    titles = [check_name(without_note(name) if to == "sfz" else name).strip() or "preset" for name in names]
     ensure_directory(directory)
     jobs = [
         _Job(preset, title, stem, directory, to, options)
@@ -241,13 +243,15 @@ class _Job:
             return False
         if place.is_dir() != (self.to == "sfz"):
             kind = "a directory or a device, not a plain file" if self.to != "sfz" else "a file, not a folder"
-            raise UserError(f"{place}: is {kind}; choose another --out")
+            raise UserError(place, place, "choose another `out`", f"is {kind}")
         if self._is_same():
             return True
         if not self.options.overwrite:
             raise UserError(
-                f"{place}: exists already and holds something else; add --overwrite to replace it, or choose another "
-                "--out"
+                place,
+                place,
+                "add `overwrite` to replace it, or choose another `out`",
+                "exists already and holds something else",
             )
         return False
 

@@ -47,38 +47,38 @@ class ExportOptions:
             synth: of the presets.
 
         Raises:
-            UserError: naming the option, its value and what to give.
+            UserError: naming the argument, its value and what to give.
         """
         if to not in TARGETS:
-            raise UserError(f"--to is {to!r}; choose one of {', '.join(TARGETS)}")
+            raise UserError("to", to, f"choose one of {', '.join(TARGETS)}")
         if self.sample_format not in SAMPLER_FORMATS:
-            raise UserError(f"--format is {self.sample_format!r}; choose one of {', '.join(SAMPLER_FORMATS)}")
+            raise UserError("sample_format", self.sample_format, f"choose one of {', '.join(SAMPLER_FORMATS)}")
         if to == "flac" and self.sample_format == "float":
-            raise UserError("--format is 'float', and FLAC holds whole numbers; choose int16 or int24, or --to wav")
+            raise UserError(
+                "sample_format", "float", "choose int16 or int24, or `to` wav", why="and FLAC holds whole numbers"
+            )
         if self.loudness is not None:
             check_loudness(self.loudness)
         if to == "sfz":
             self._check_keys(synth)
         if to == "torchsynth" and synth != DEFAULT:
-            raise UserError(
-                f"--to is 'torchsynth', and the preset is of {synth}; choose one of {', '.join(TARGETS[:-1])}"
-            )
+            raise UserError("to", to, f"choose one of {', '.join(TARGETS[:-1])}", why=f"and the preset is of {synth}")
 
     def _check_keys(self, synth: str) -> None:
         kind = synth_kind(synth)
-        kind.require_note("--to sfz")
-        held = kind.require_hold("--to sfz")
-        for option, key in (("--lowest", self.lowest), ("--highest", self.highest)):
+        kind.require_note()
+        held = kind.require_hold()
+        for name, key in (("lowest", self.lowest), ("highest", self.highest)):
             if not 0 <= key <= HIGHEST_KEY:
-                raise UserError(f"{option} is {key}; give a MIDI number from 0 to {HIGHEST_KEY}")
+                raise UserError(name, key, f"give a MIDI number from 0 to {HIGHEST_KEY}")
         sampled_keys(self.lowest, self.highest, self.every)
         duration = kind.every.parameters[kind.every.index(held)]
         if not self.lengths:
-            raise UserError("--lengths is empty; give at least one length in seconds, or own")
+            raise UserError("lengths", self.lengths, "give at least one length in seconds, or own")
         for length in self.lengths:
             if length is not None and not (math.isfinite(length) and duration.minimum <= length <= duration.maximum):
                 limits = f"{duration.minimum:g} to {duration.maximum:g} s"
-                raise UserError(f"--lengths has {length:g}; {kind.name} holds a key for {limits}, give such a length")
+                raise UserError("lengths", length, f"{kind.name} holds a key for {limits}, give such a length")
         if len(set(self.lengths)) > 1:
             switch_keys(len(set(self.lengths)), self.lowest, self.highest)
 

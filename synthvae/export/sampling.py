@@ -23,7 +23,6 @@ from synthvae.audio.loudness import GATE, integrated_loudness
 from synthvae.audio.notes import midi_number, note_name, parse_note
 from synthvae.audio.pitch import track_pitch
 from synthvae.audio.resampling import resample
-from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset, render_preset, with_values
 from synthvae.export.loops import Loop, find_loop, make_seamless, play_loop
@@ -62,12 +61,12 @@ RANGE = (-60.0, 0.0)
 _OVERSAMPLING = 8  # BS.1770-4 asks for 4 at least, which reads up to 0.7 dB too little; 8 reads 0.2 dB too little
 
 
-def parse_key(text: str, option: str) -> int:
+def parse_key(text: str, argument: str) -> int:
     """A note's key.
 
     Args:
         text: a letter, a sharp or a flat, an octave, as ``A4``, ``F#3`` or ``Bb-1``; or the key's number, 0 to 127.
-        option: that `text` was given to, for the message.
+        argument: that `text` was given to.
 
     Returns:
         MIDI number, 0 to 127.
@@ -78,10 +77,10 @@ def parse_key(text: str, option: str) -> int:
     key = parse_note(text)
     if key is None:
         if not re.fullmatch(r"[0-9]{1,3}", text.strip()):
-            raise UserError(f"{option} is {shown(text)}, no note; write one as A4, F#3 or Bb2, or a MIDI number")
+            raise UserError(argument, text, "write one as A4, F#3 or Bb2, or a MIDI number", why="no note")
         key = int(text)
     if not 0 <= key <= HIGHEST_KEY:
-        raise UserError(f"{option} is {shown(text)}, MIDI number {key}; give a note from C-1 to G9, 0 to {HIGHEST_KEY}")
+        raise UserError(argument, text, f"give a note from C-1 to G9, 0 to {HIGHEST_KEY}", why=f"MIDI number {key}")
     return key
 
 
@@ -111,10 +110,10 @@ def sampled_keys(lowest: int, highest: int, every: int) -> list[int]:
     """
     if lowest > highest:
         raise UserError(
-            f"--lowest is {key_name(lowest)}, above --highest {key_name(highest)}; exchange them or choose others"
+            "lowest", key_name(lowest), "exchange them or choose others", why=f"above `highest` {key_name(highest)}"
         )
     if every < 1:
-        raise UserError(f"--every is {every}; give at least 1 semitone")
+        raise UserError("every", every, "give at least 1 semitone")
     return list(range(lowest, highest + 1, every))
 
 
@@ -140,8 +139,10 @@ def switch_keys(count: int, lowest: int, highest: int) -> list[int]:
         first = highest + 1
     else:
         raise UserError(
-            f"--lengths gives {count} lengths, and {key_name(lowest)} to {key_name(highest)} leaves no keys to switch "
-            "between them; give one length, or fewer keys (--lowest, --highest)"
+            "lengths",
+            count,
+            "give one length, or fewer keys (`lowest`, `highest`)",
+            f"{count} lengths, and {key_name(lowest)} to {key_name(highest)} leaves no keys to switch between them",
         )
     return list(range(first, first + count))
 
@@ -263,7 +264,7 @@ def on_key(preset: Preset, key: int) -> Preset:
     Raises:
         UserError: if its synth plays no notes.
     """
-    note = synth_kind(preset.settings.synth).require_note("note")
+    note = synth_kind(preset.settings.synth).require_note()
     midi = float(key)
     for _ in range(CORRECTIONS):
         offset = _pitches([render_preset(with_values(preset, {note: midi}))], preset.settings.sample_rate)
@@ -281,7 +282,7 @@ def whole_sound(preset: Preset) -> NDArray[np.float32]:
     """
     kind = synth_kind(preset.settings.synth)
     values = preset.parameters.to_dict(preset.human)
-    seconds = values[kind.require_hold("whole")] + max(kind.tail(values), _LEAST_TAIL)
+    seconds = values[kind.require_hold()] + max(kind.tail(values), _LEAST_TAIL)
     return _trimmed(render_preset(with_values(preset, seconds=seconds)))
 
 
@@ -386,7 +387,7 @@ def check_loudness(loudness: float) -> None:
     """
     low, high = RANGE
     if not low <= loudness <= high:
-        raise UserError(f"--loudness is {loudness:g}; give {low:g} to {high:g} LUFS, or off")
+        raise UserError("loudness", loudness, f"give {low:g} to {high:g} LUFS, or off")
 
 
 def true_peak(sound: Samples) -> float:

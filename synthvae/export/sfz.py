@@ -40,7 +40,7 @@ _HEAD = re.compile(r"// .*\n// synthvae export, made from ([0-9a-f]{16}), text (
 _SAMPLE = re.compile(r"^sample=(.+)$", re.MULTILINE)
 
 
-_INSTEAD = "synthvae export PRESET --to wav writes a file instead"
+_INSTEAD = "'synthvae export PRESET --to wav' writes a file instead"
 
 
 def instrument_files(
@@ -173,7 +173,7 @@ def play_sound(sound: NDArray[np.float32], sample_rate: int) -> None:
     except sounddevice.PortAudioError as error:
         reason = str(error).split(":")[0]
         raise UserError(
-            f"play: this machine has no output for sound at {sample_rate} Hz ({reason}); {_INSTEAD}"
+            "play", sample_rate, _INSTEAD, f"this machine has no output for sound at {sample_rate} Hz ({reason})"
         ) from None
     finally:
         sounddevice.stop()
@@ -183,8 +183,12 @@ def _sounddevice() -> ModuleType:
     try:
         import sounddevice
     except ModuleNotFoundError:
-        raise UserError(f"play: the package sounddevice is missing; pip install 'synthvae[play]'; {_INSTEAD}") from None
+        raise UserError(
+            "play", "sounddevice", f"pip install 'synthvae[play]'; {_INSTEAD}", "the package sounddevice is missing"
+        ) from None
     except OSError as error:  # the package is there, the library PortAudio behind it is not
-        raise UserError(f"play: {error}; install PortAudio (Debian: apt install libportaudio2); {_INSTEAD}") from None
+        raise UserError(
+            "play", "PortAudio", f"install PortAudio (Debian: apt install libportaudio2); {_INSTEAD}", str(error)
+        ) from None
     module: ModuleType = sounddevice
     return module

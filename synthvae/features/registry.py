@@ -37,7 +37,7 @@ def build_feature(name: str, sample_rate: int) -> Feature:
         ValueError: if the feature does not exist at that sample rate.
     """
     if name not in _CLASSES:
-        raise UserError(f"feature: no feature is called {name!r}; choose one of {', '.join(_CLASSES)}")
+        raise UserError("feature", name, f"choose one of {', '.join(_CLASSES)}")
     return _CLASSES[name](sample_rate)
 
 

@@ -23,7 +23,7 @@ class LossSpec:
     """One row of the table of losses.
 
     Attributes:
-        name: what `--loss` takes.
+        name: what `loss` takes.
         formula: the definition, `S` the target's spectrum and `S^` the reconstruction's.
         reference: where the form was published.
         implementation: whose code computes it, and why.
@@ -65,15 +65,15 @@ def build_loss(name: str, sample_rate: int, feature: str = "auto") -> AudioLoss:
         UserError: if there is no such loss or feature, or they do not go together.
     """
     if name not in LOSSES:
-        raise UserError(f"loss: no loss is called {name!r}; choose one of {', '.join(LOSSES)}")
+        raise UserError("loss", name, f"choose one of {', '.join(LOSSES)}")
     spec = LOSSES[name]
     if spec.compares == "parameters":
-        raise UserError(f"loss: {name} compares parameters; choose one that compares sounds")
+        raise UserError("loss", name, "choose one that compares sounds", why="which compares parameters")
     if feature != "auto":
-        chosen = build_feature(feature, sample_rate)  # names a feature that does not exist
+        build_feature(feature, sample_rate)  # names a feature that does not exist
         if feature not in spec.features:
             others = f"one of {', '.join(spec.features)}, or auto" if spec.features else "auto"
-            raise UserError(f"feature: the loss {name} does not compare {chosen.name}; choose {others}")
+            raise UserError("feature", feature, f"choose {others}", why=f"which the loss {name} does not compare")
     if spec.module is not None:
         return spec.module(spec.formula)
     assert spec.function is not None
@@ -166,4 +166,4 @@ LOSSES: dict[str, LossSpec] = {
         ),
     )
 }
-"""Every legal `--loss`, with its definition."""
+"""Every legal `loss`, with its definition."""

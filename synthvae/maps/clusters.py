@@ -85,13 +85,13 @@ class MapSettings:
             UserError: naming the option.
         """
         if not 0.0 < self.eps < float("inf"):
-            raise UserError(f"--eps is {self.eps:g}; give a radius above 0, such as {EPS:g}")
+            raise UserError("eps", self.eps, f"give a radius above 0, such as {EPS:g}")
         if self.min_samples < 1:
-            raise UserError(f"--min-samples is {self.min_samples}; give 1 or more, such as {MIN_SAMPLES}")
+            raise UserError("min_samples", self.min_samples, f"give 1 or more, such as {MIN_SAMPLES}")
         if self.neighbours < 2:
-            raise UserError(f"--neighbours is {self.neighbours}; give 2 or more, such as {NEIGHBOURS}")
+            raise UserError("neighbours", self.neighbours, f"give 2 or more, such as {NEIGHBOURS}")
         if not 0.0 <= self.min_distance <= 1.0:  # UMAP's spread, which it may not exceed
-            raise UserError(f"--min-dist is {self.min_distance:g}; give a number from 0 to 1")
+            raise UserError("min_distance", self.min_distance, "give a number from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def knee_eps(points: ArrayLike, min_samples: int = MIN_SAMPLES) -> float:
     """
     rows = finite_matrix(points, "points", "point")
     if len(rows) < 2:
-        raise UserError("points: 1 point has no neighbour; analyse a larger share")
+        raise UserError("points", points, "analyse a larger share", "1 point has no neighbour")
     from sklearn.neighbors import NearestNeighbors
 
     def neighbour(of: NDArray[np.float64], k: int) -> NDArray[np.float64]:

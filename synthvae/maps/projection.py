@@ -165,5 +165,7 @@ def tsne_map(latents: ArrayLike, seed: int = 0) -> NDArray[np.float64]:
 def _enough(latents: ArrayLike) -> NDArray[np.float64]:
     rows = finite_matrix(latents, "latents")
     if len(rows) < _MINIMUM_POINTS:
-        raise UserError(f"latents: {len(rows)} points, a map needs at least {_MINIMUM_POINTS}; analyse a larger share")
+        raise UserError(
+            "latents", rows, "analyse a larger share", f"{len(rows)} points, a map needs at least {_MINIMUM_POINTS}"
+        )
     return rows

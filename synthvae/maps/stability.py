@@ -298,7 +298,7 @@ class _Task(NamedTuple):
 
 def _survey(tasks: Sequence[_Task], seeds: Sequence[int], workers: int, progress: Progress) -> SpaceSurvey:
     if not seeds or len(set(seeds)) < len(seeds):
-        raise UserError(f"survey: seeds are {list(seeds)}; give at least one, all different")
+        raise UserError("seeds", list(seeds), "give at least one, all different")
     found = run_tasks(_compute, tasks, workers, progress)
     maps = {task.seed: points for task, (points, _) in zip(tasks, found, strict=True) if task.seed is not None}
     clusterings = tuple(clustering for _, found_there in found for clustering in found_there)
@@ -363,7 +363,10 @@ def run_tasks(compute: Callable[[Task], Found], tasks: Sequence[Task], workers: 
                     done(futures[future], future.result())
             except BrokenProcessPool:
                 raise UserError(
-                    "survey: a process was killed, most likely for want of memory; use one worker or fewer latents"
+                    "workers",
+                    workers,
+                    "use one worker or fewer latents",
+                    "a process was killed, most likely for want of memory",
                 ) from None
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)

@@ -138,7 +138,7 @@ def adapt_covariance(objective: Objective, start: np.ndarray, spread: float, see
             warnings.simplefilter("ignore")  # of cma's own optional plots
             import cma
     except ImportError:
-        raise UserError("--search cma: the package cma is missing; pip install 'synthvae[match]'") from None
+        raise UserError("search", "cma", "pip install 'synthvae[match]'", why="but that package is missing") from None
 
     generator = np.random.default_rng(seed)
     while True:

@@ -249,7 +249,7 @@ def _null(objective: Objective, parameters: int) -> tuple[Tensor, Tensor]:
     try:
         return unit, objective(unit)
     except Stopped:
-        raise UserError("match: stopped before any sound was rendered; give more --seconds") from None
+        raise UserError("seconds", None, "give more", "stopped before any sound was rendered") from None
 
 
 def _starts(target: Target, run: Run | None, index: SoundIndex | None, budget: int, seed: int) -> Tensor | None:
@@ -264,8 +264,8 @@ def _starts(target: Target, run: Run | None, index: SoundIndex | None, budget: i
 
 def _check(budget: int | None, seconds: float | None, top: int) -> None:
     if budget is not None and budget < FEWEST:
-        raise UserError(f"--budget is {budget}; give at least {FEWEST} renders")
+        raise UserError("budget", budget, f"give at least {FEWEST} renders")
     if seconds is not None and not 0.0 < seconds < float("inf"):
-        raise UserError(f"--seconds is {seconds:g}; give more than 0")
+        raise UserError("seconds", seconds, "give more than 0")
     if top < 1:
-        raise UserError(f"--top is {top}; give at least 1")
+        raise UserError("top", top, "give at least 1")

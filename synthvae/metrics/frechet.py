@@ -117,7 +117,9 @@ class GaussianStatistics:
         """
         rows = finite_matrix(embeddings, name)
         if len(rows) < 2:
-            raise UserError(f"covariance: {len(rows)} sound(s), at least 2 are needed; analyse a larger split")
+            raise UserError(
+                "covariance", len(rows), "analyse a larger split", f"{len(rows)} sound(s), at least 2 are needed"
+            )
         return cls(len(rows), rows.mean(axis=0), np.atleast_2d(np.cov(rows, rowvar=False)))
 
     @property
@@ -180,9 +182,11 @@ def frechet_distance(
     smaller = min(first.n, second.n)
     if smaller <= first.dimension and not allow_small:
         raise UserError(
-            f"Fréchet distance: {smaller} sounds in {first.dimension} dimensions, at least "
-            f"{first.dimension + 1} are needed for a covariance of full rank; analyse a larger split or an "
-            "embedding of fewer dimensions"
+            "Fréchet distance",
+            smaller,
+            "analyse a larger split or an embedding of fewer dimensions",
+            f"{smaller} sounds in {first.dimension} dimensions, at least {first.dimension + 1} are needed "
+            "for a covariance of full rank",
         )
     value = gaussian_distance(first.mean, first.covariance, second.mean, second.covariance)
     return FrechetDistance(value, first.n, second.n, first.dimension)
@@ -207,7 +211,9 @@ def frechet_floor(embeddings: ArrayLike, seed: int = 0) -> FrechetDistance:
     rows = finite_matrix(embeddings, "embedding")
     half = len(rows) // 2
     if half < 2:
-        raise UserError(f"embedding: {len(rows)} sounds make no two halves, at least 4 are needed; analyse more")
+        raise UserError(
+            "embedding", len(rows), "analyse more", f"{len(rows)} sounds make no two halves, at least 4 are needed"
+        )
     order = np.random.default_rng(seed).permutation(len(rows))
     first, second = (GaussianStatistics.of(rows[part]) for part in (order[:half], order[half : 2 * half]))
     return frechet_distance(first, second)
@@ -249,9 +255,11 @@ def frechet_extrapolated(first: ArrayLike, second: ArrayLike, seed: int = 0) -> 
     if parts < 2:
         needed = -(-2 * (dimension + 1) * GROUPS // (GROUPS - 1)) + 1
         raise UserError(
-            f"FAD-infinity: {len(rows)} and {len(others)} sounds in {dimension} dimensions, at least {needed} of each "
-            "are needed for halves with a covariance of full rank; analyse a larger split or an embedding of fewer "
-            "dimensions"
+            "FAD-infinity",
+            min(len(rows), len(others)),
+            "analyse a larger split or an embedding of fewer dimensions",
+            f"{len(rows)} and {len(others)} sounds in {dimension} dimensions, at least {needed} of each "
+            "are needed for halves with a covariance of full rank",
         )
     generator = np.random.default_rng((seed, 1))
     group = generator.permutation(len(others)) % GROUPS

@@ -86,7 +86,7 @@ def median_distance(embeddings: ArrayLike, name: str = "reference") -> float:
     """
     rows = finite_matrix(embeddings, name)
     if len(rows) < 2:
-        raise UserError(f"{name}: {len(rows)} sound(s), at least 2 are needed for a distance; analyse more")
+        raise UserError(name, len(rows), "analyse more", f"{len(rows)} sound(s), at least 2 are needed for a distance")
     if len(rows) > MEDIAN_SOUNDS:
         rows = rows[np.linspace(0, len(rows) - 1, MEDIAN_SOUNDS).astype(np.intp)]
     rows = rows - rows.mean(axis=0)
@@ -98,7 +98,10 @@ def median_distance(embeddings: ArrayLike, name: str = "reference") -> float:
     # The squares are differences, so that equal sounds far from the mean can be a rounding error apart.
     if median <= 1e-7 * float(np.sqrt(np.square(rows).sum(axis=1).max())):
         raise UserError(
-            f"{name}: half of all pairs of sounds are equal, so the kernel has no width; check that the sounds differ"
+            name,
+            name,
+            "check that the sounds differ",
+            "half of all pairs of sounds are equal, so the kernel has no width",
         )
     return median
 
@@ -128,7 +131,9 @@ def kernel_distance(reference: ArrayLike, other: ArrayLike, bandwidth: float | N
         raise ValueError(f"dimensions differ: {rows.shape[1]} and {others.shape[1]}")
     smaller = min(len(rows), len(others))
     if smaller < 2:
-        raise UserError(f"embedding: {smaller} sound(s) in a set, at least 2 are needed for a distance; analyse more")
+        raise UserError(
+            "embedding", smaller, "analyse more", f"{smaller} sound(s) in a set, at least 2 are needed for a distance"
+        )
     width = median_distance(rows, "embedding") if bandwidth is None else bandwidth
     if not width > 0.0:
         raise ValueError(f"bandwidth must be positive, got {width}")
@@ -164,7 +169,9 @@ def kernel_floor(embeddings: ArrayLike, seed: int = 0, draws: int = 200) -> Kern
     rows = finite_matrix(embeddings, "embedding")
     half = len(rows) // 2
     if half < 2:
-        raise UserError(f"embedding: {len(rows)} sounds make no two halves, at least 4 are needed; analyse more")
+        raise UserError(
+            "embedding", len(rows), "analyse more", f"{len(rows)} sounds make no two halves, at least 4 are needed"
+        )
     width = median_distance(rows, "embedding")
     rows = rows - rows.mean(axis=0)
     generator = np.random.default_rng(seed)

@@ -206,7 +206,7 @@ def neighbourhood_trust(
         raise ValueError(f"{len(near)} latents for {len(sounds)} presets' features")
     n = len(near)
     if n < 3:
-        raise UserError(f"latents: {n} points, 3 at least have a nearest one; analyse a larger share")
+        raise UserError("latents", n, "analyse a larger share", f"{n} points, 3 at least have a nearest one")
     if not 1 <= neighbours < n:
         raise ValueError(f"neighbours is {neighbours}, it has to be from 1 to {n - 1}")
     generator = np.random.default_rng(seed)
@@ -259,7 +259,9 @@ def map_trust(latents: ArrayLike, points: ArrayLike, seed: int = 0, limit: int =
     if len(space) != len(shown):
         raise ValueError(f"{len(space)} latents on a map of {len(shown)} points")
     if len(space) < 3:
-        raise UserError(f"latents: {len(space)} points, 3 at least have neighbours; analyse a larger share")
+        raise UserError(
+            "latents", len(space), "analyse a larger share", f"{len(space)} points, 3 at least have neighbours"
+        )
     from sklearn.manifold import trustworthiness
 
     generator = np.random.default_rng(seed)

@@ -182,7 +182,10 @@ def slerp(start: ArrayLike, end: ArrayLike, steps: int) -> NDArray[np.float64]:
     cosine = np.where(lengths > 0.0, np.clip(cosine, -1.0, 1.0), 1.0)[..., None, None]
     if (cosine < -1.0 + 1e-12).any():
         raise UserError(
-            "slerp: two points lie in opposite directions, between which no arc is the shortest; use interpolate"
+            "slerp",
+            end,
+            "use interpolate",
+            "two points lie in opposite directions, between which no arc is the shortest",
         )
     angle = np.arccos(cosine)
     straight = angle < 1e-6  # the sines are then too small to divide by
@@ -312,7 +315,7 @@ def parameter_effects(
         raise ValueError(f"values is {values}, a line through fewer than 3 is always straight")
     n, count = unit.shape
     if not unit.numel():
-        raise UserError(f"presets: shape {tuple(unit.shape)} is empty; give at least one")
+        raise UserError("presets", 0, "give at least one", f"shape {tuple(unit.shape)} is empty")
     grid = torch.linspace(0.0, 1.0, values, dtype=unit.dtype, device=unit.device)
     # A straight line through evenly spaced values: its slope is a weighted sum of them.
     at = np.linspace(-0.5, 0.5, values)
@@ -354,7 +357,7 @@ def _paths(values: ArrayLike, name: str) -> NDArray[np.float64]:
     if array.ndim != 3:
         raise ValueError(f"{name}: expected shape (N, S, K), got {array.shape}")
     if not array.size:
-        raise UserError(f"{name}: shape {array.shape} is empty; walk at least one path")
+        raise UserError(name, 0, "walk at least one path", f"shape {array.shape} is empty")
     require_finite(array, name, "path")
     return array
 
@@ -377,7 +380,7 @@ def _compare(
         raise ValueError(f"{score}: {values.shape} against {reference.shape} with {len(names)} names")
     kept = np.flatnonzero(~np.isnan(values).any(axis=0) & ~np.isnan(reference).any(axis=0))
     if not len(kept):
-        raise UserError(f"{score}: every descriptor is constant over the dataset; take a larger one")
+        raise UserError(score, 0, "take a larger one", "every descriptor is constant over the dataset")
     tests = [_signed_rank(values[:, k], reference[:, k]) for k in kept]
     p_values = holm([p for p, _ in tests])
     changes = []

@@ -199,7 +199,7 @@ def derangement(n: int, seed: int = 0) -> NDArray[np.intp]:
         UserError: if n is below 2.
     """
     if n < 2:
-        raise UserError(f"random other preset: {n} preset(s), at least 2 are needed; analyse a larger split")
+        raise UserError("random other preset", n, "analyse a larger split", f"{n} preset(s), at least 2 are needed")
     order = np.random.default_rng(seed).permutation(n)
     others = np.empty(n, dtype=np.intp)
     others[order] = np.roll(order, -1)
@@ -297,5 +297,5 @@ def _check_feature(array: NDArray[np.generic], name: str) -> None:
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{name}: expected real numbers, got {array.dtype}; take magnitudes first")
     if not array.size:
-        raise UserError(f"{name}: shape {array.shape} is empty; check that the split is not empty")
+        raise UserError(name, 0, "check that the split is not empty", f"shape {array.shape} is empty")
     require_finite(array, name)

@@ -139,7 +139,9 @@ def dunn(groups: Mapping[str, ArrayLike], measure: str = "error") -> tuple[PairT
         UserError: if there are fewer than two groups, or a group is empty or not finite.
     """
     if len(groups) < 2:
-        raise UserError(f"{measure}: Dunn's test compares 2 or more groups, {len(groups)} given; name another")
+        raise UserError(
+            measure, len(groups), "name another", f"Dunn's test compares 2 or more groups, {len(groups)} given"
+        )
     arrays = {name: finite_values(values, f"{measure} of {name}") for name, values in groups.items()}
     names = list(arrays)
     p_values = np.ones((len(names), len(names)))
@@ -276,7 +278,9 @@ def levene(groups: Mapping[str, ArrayLike], measure: str) -> SpreadTest:
         UserError: if there are fewer than two groups, or a group is empty or not finite.
     """
     if len(groups) < 2:
-        raise UserError(f"{measure}: Levene's test compares 2 or more groups, {len(groups)} given; name another")
+        raise UserError(
+            measure, len(groups), "name another", f"Levene's test compares 2 or more groups, {len(groups)} given"
+        )
     arrays = {name: finite_values(values, f"{measure} of {name}") for name, values in groups.items()}
     spreads = {name: _spread(values) for name, values in arrays.items()}
     widest, narrowest = max(spreads, key=lambda g: spreads[g]), min(spreads, key=lambda g: spreads[g])
@@ -440,7 +444,9 @@ def kruskal_wallis(groups: Mapping[str, ArrayLike], measure: str = "error") -> G
         UserError: if there are fewer than two groups, or a group is empty or not finite.
     """
     if len(groups) < 2:
-        raise UserError(f"{measure}: Kruskal-Wallis compares 2 or more runs, {len(groups)} given; name another run")
+        raise UserError(
+            measure, len(groups), "name another run", f"Kruskal-Wallis compares 2 or more runs, {len(groups)} given"
+        )
     arrays = {name: finite_values(values, f"{measure} of {name}") for name, values in groups.items()}
     everything = np.concatenate(list(arrays.values()))
     n = len(everything)
@@ -525,14 +531,16 @@ def compare_counts(table: Mapping[str, Mapping[str, int]], measure: str) -> Coun
         UserError: if there are fewer than two groups, a group counts nothing, or a count is negative or no integer.
     """
     if len(table) < 2:
-        raise UserError(f"{measure}: chi-squared compares 2 or more groups, {len(table)} given; name another")
+        raise UserError(
+            measure, len(table), "name another", f"chi-squared compares 2 or more groups, {len(table)} given"
+        )
     categories = list(dict.fromkeys(category for counts in table.values() for category in counts))
     for name, counts in table.items():
         for category, count in counts.items():
             if count != int(count) or count < 0:
-                raise UserError(f"{measure}: {name} counts {count} of {category}; give whole numbers from 0 up")
+                raise UserError(measure, count, "give whole numbers from 0 up", f"{name} counts {count} of {category}")
         if not sum(counts.values()):
-            raise UserError(f"{measure}: {name} counts nothing; leave it out")
+            raise UserError(measure, 0, "leave it out", f"{name} counts nothing")
     observed = np.array([[counts.get(c, 0) for c in categories] for counts in table.values()], dtype=np.float64)
     observed = observed[:, observed.sum(axis=0) > 0]
     n, cells = int(observed.sum()), observed.size
@@ -573,7 +581,7 @@ def by_seed(groups: Mapping[str, Sequence[ArrayLike]]) -> dict[str, NDArray[np.f
     means = {}
     for name, seeds in groups.items():
         if not len(seeds):
-            raise UserError(f"{name}: 0 seeds, at least 1 is needed; train it or leave it out")
+            raise UserError(name, 0, "train it or leave it out", "0 seeds, at least 1 is needed")
         means[name] = np.array([finite_values(v, f"{name}, seed {i + 1}").mean() for i, v in enumerate(seeds)])
     return means
 

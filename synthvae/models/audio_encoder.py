@@ -117,15 +117,17 @@ def read_encoder(path: Path, weights_hash: str | None = None) -> AudioEncoder:
     """
     tensors, state = load_tensors(path)
     if state.get("format") != FORMAT or state.get("version") != VERSION:
-        raise UserError(f"{path}: not an audio encoder of this version; train it with synthvae train-encoder")
+        raise UserError(path, path, "train it with synthvae train-encoder", "not an audio encoder of this version")
     if weights_hash is not None and state.get("weights_hash") != weights_hash:
         raise UserError(
-            f"{path}: was trained for other weights than {path.parent} has now; "
-            "train it again with synthvae train-encoder"
+            path,
+            path,
+            "train it again with synthvae train-encoder",
+            f"was trained for other weights than {path.parent} has now",
         )
     try:
         encoder = AudioEncoder(*(int(state[name]) for name in ("latent_size", "sample_rate", "samples")))
         encoder.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError):
-        raise UserError(f"{path}: damaged; train it again with synthvae train-encoder") from None
+        raise UserError(path, path, "train it again with synthvae train-encoder", "damaged") from None
     return encoder.eval()

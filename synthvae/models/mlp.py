@@ -39,7 +39,7 @@ class VAE(LatentModel):
         """
         super().__init__()
         if output not in OUTPUTS:
-            raise UserError(f"--output is {output!r}; choose one of {', '.join(OUTPUTS)}")
+            raise UserError("output", output, f"choose one of {', '.join(OUTPUTS)}")
         *hidden, latent = widths
         self.parameters_in, self.latent_size = parameters, latent
         last = hidden[-1] if hidden else parameters

@@ -11,7 +11,7 @@ from synthvae.models.selective import SelectiveVAE
 
 __all__ = ["ARCHITECTURES", "NETWORKS", "build_model", "parse_architecture"]
 
-#: Every legal `--network`.
+#: Every legal `network`.
 NETWORKS = {
     "mlp": "a fully connected variational autoencoder, as in the thesis",
     "selective": "latents initialised as the most audible parameters",
@@ -46,11 +46,11 @@ def build_model(
         return VAE(parameters, widths, output, initialisation == "centred")
     if network == "selective":
         return SelectiveVAE(parameters, widths)
-    raise UserError(f"--network is {network!r}; choose one of {', '.join(NETWORKS)}")
+    raise UserError("network", network, f"choose one of {', '.join(NETWORKS)}")
 
 
 def parse_architecture(text: str, parameters: int, latent: int = 0) -> tuple[int, ...]:
-    """Turn ``--architecture`` into the encoder's widths.
+    """Turn a setting ``architecture`` into the encoder's widths.
 
     Args:
         text: a name of `ARCHITECTURES`, or widths such as ``63-256-64-16``; the input's may be left out.
@@ -72,14 +72,18 @@ def _widths(text: str, parameters: int) -> tuple[int, ...]:
     widths = [int(part) for part in parts] if all(p.isascii() and p.isdigit() and len(p) < 7 for p in parts) else []
     if len(widths) > 2 and widths[0] != parameters and widths[0] in INPUTS:
         raise UserError(
-            f"--architecture {text!r}: starts with {widths[0]}, but the presets have {parameters} parameters; "
-            f"write {parameters} there, or leave the input out"
+            "architecture",
+            text,
+            f"write {parameters} there, or leave the input out",
+            why=f"which starts with {widths[0]}, but the presets have {parameters} parameters",
         )
     if len(widths) > 1 and widths[0] == parameters:
         widths = widths[1:]
     if not widths or min(widths) < 1:
         raise UserError(
-            f"--architecture {text!r}: neither one of {', '.join(ARCHITECTURES)} nor widths; "
-            f"write e.g. {parameters}-256-64-16"
+            "architecture",
+            text,
+            f"write e.g. {parameters}-256-64-16",
+            why=f"neither one of {', '.join(ARCHITECTURES)} nor widths",
         )
     return tuple(widths)

@@ -54,8 +54,10 @@ class SelectiveVAE(LatentModel):
         *hidden, latent = widths
         if latent > parameters:
             raise UserError(
-                f"--latent is {latent}; the selective network keeps parameters, of which there are {parameters}: "
-                "give at most that, or --network mlp"
+                "latent",
+                latent,
+                f"the selective network keeps parameters, of which there are {parameters}: give at most that, "
+                "or `network` mlp",
             )
         self.parameters_in, self.latent_size = parameters, latent
         self.body = nn.Sequential(*_layers([parameters, *hidden]))

@@ -60,19 +60,23 @@ def plan_analysis(
     """
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
-        raise UserError(f"analyze: two runs are called {max(names, key=names.count)!r}; rename one directory")
+        raise UserError("runs", names, "rename one directory", f"two runs are called {max(names, key=names.count)!r}")
     for run in runs:
         run.require_parameters(dataset.parameters, str(dataset.path))
         if run.settings != dataset.header.settings:
             raise UserError(
-                f"{dataset.path}: rendered with {dataset.header.settings}, but {run.path} was trained with "
-                f"{run.settings}; analyse it with a dataset of its own settings"
+                dataset.path,
+                dataset.path,
+                "analyse it with a dataset of its own settings",
+                f"rendered with {dataset.header.settings}, but {run.path} was trained with {run.settings}",
             )
     tested, trained = (len(dataset.split(name)) for name in ("test", "train"))
     if min(tested, limit) < 2 or trained < LEAST_TRAINED:
         raise UserError(
-            f"{dataset.path}: {tested} test and {trained} training presets; an analysis needs at least 2 and "
-            f"{LEAST_TRAINED}: make a larger dataset"
+            dataset.path,
+            dataset.path,
+            f"an analysis needs at least 2 and {LEAST_TRAINED}: make a larger dataset",
+            f"{tested} test and {trained} training presets",
         )
     rate = dataset.header.settings.sample_rate
     spaces = [build_embedding(name, rate, weights_dir) for name in dict.fromkeys(["logmel", *embeddings])]

@@ -355,7 +355,7 @@ def write_csv(table: pd.DataFrame, path: Path, float_format: str | None = None) 
     """
     for name, column in table.select_dtypes("floating").items():
         if np.isinf(column).any():
-            raise UserError(f"{path}: column {name} holds an infinite number; check the run for divergence")
+            raise UserError(path, path, "check the run for divergence", f"column {name} holds an infinite number")
     atomic_write(path, table.to_csv(index=False, lineterminator="\n", float_format=float_format))
 
 
@@ -371,7 +371,7 @@ def _plain(value: object, where: str) -> object:
     if isinstance(value, (list, tuple)):
         return [_plain(entry, f"{where}[{index}]") for index, entry in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"metrics: {where} is {value}, a finite number is needed; check the run for divergence")
+        raise UserError(f"metrics: {where}", value, "check the run for divergence", why="a finite number is needed")
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise TypeError(f"{where}: cannot write {type(value).__name__}")

@@ -122,7 +122,7 @@ def waveform_overlays(target: ArrayLike, reconstructions: Mapping[str, ArrayLike
         UserError: if there is no reconstruction, or a sound is empty or not finite.
     """
     if not reconstructions:
-        raise UserError("waveforms: 0 reconstructions to draw; name at least one run")
+        raise UserError("waveforms", [], "name at least one run", "0 reconstructions to draw")
     first = finite_values(target, "target audio", "sample")
     answers = {name: finite_values(audio, f"audio of {name}", "sample") for name, audio in reconstructions.items()}
     peak = 1.05 * max(1e-3, *(float(np.abs(sound).max()) for sound in (first, *answers.values())))
@@ -167,7 +167,7 @@ def path_grid(
         UserError: if there is no sound, or one is empty or not finite.
     """
     if not sounds:
-        raise UserError("path: 0 sounds to draw; give at least one")
+        raise UserError("path", [], "give at least one", "0 sounds to draw")
     waves = [finite_values(sound, "audio", "sample") for sound in sounds]
     images = [finite_matrix(spectrogram, "spectrogram", "band") for spectrogram in spectrograms]
     centres = finite_values(frequencies, "frequencies", "band")
@@ -347,7 +347,7 @@ def error_distributions(
         UserError: if there is no group, or a group is empty or not finite.
     """
     if not groups:
-        raise UserError(f"{label}: 0 runs to draw; name at least one")
+        raise UserError(label, 0, "name at least one", "0 runs to draw")
     arrays = {name: finite_values(values, f"{label} of {name}") for name, values in groups.items()}
     lines = {
         name.replace("_", " "): float(np.asarray(errors, np.float64).mean()) for name, errors in (nulls or {}).items()
@@ -393,9 +393,9 @@ def loss_curves(rows: pd.DataFrame, panels: Mapping[str, Sequence[str]]) -> Figu
     """
     for name in ["epoch", *(column for names in panels.values() for column in names)]:
         if name not in rows.columns:
-            raise UserError(f"metrics: no column {name!r}; it has {', '.join(rows.columns)}")
+            raise UserError("metrics", name, f"it has {', '.join(rows.columns)}", f"no column {name!r}")
     if not panels or not len(rows):
-        raise UserError("metrics: there is nothing to draw; train for at least one epoch first")
+        raise UserError("metrics", len(rows), "train for at least one epoch first", "there is nothing to draw")
     wide = min(2, len(panels))
     high = -(-len(panels) // wide)
     with matplotlib.rc_context(STYLE):
@@ -703,7 +703,7 @@ def effect_heatmap(values: ArrayLike, names: Sequence[str], label: str, strength
     known = np.where(np.isnan(table), 0.0, table)
     finite_matrix(known, label, "parameter")
     if np.isnan(table).all():
-        raise UserError(f"{label}: no parameter moves anything; there is nothing to draw")
+        raise UserError(label, label, "there is nothing to draw", "no parameter moves anything")
     sorting = known if strength is None else finite_matrix(strength, "strength", "parameter")
     if sorting.shape != table.shape:
         raise ValueError(f"{label}: values {table.shape} sorted by {sorting.shape}")
@@ -748,7 +748,7 @@ def interpolation_chart(comparisons: Mapping[str, PathComparison]) -> Figure:
         UserError: if there is none.
     """
     if not comparisons:
-        raise UserError("interpolation: 0 scores to draw; compare paths first")
+        raise UserError("interpolation", [], "compare paths first", "0 scores to draw")
     first = next(iter(comparisons.values()))
     names = [change.descriptor for change in first.changes]
     for comparison in comparisons.values():
@@ -798,7 +798,7 @@ def cluster_spectra(spectra: Mapping[str, ArrayLike], frequencies: ArrayLike) ->
         UserError: if there is no cluster, a level is not finite, or no bin lies above 20 Hz.
     """
     if not spectra:
-        raise UserError("spectra: 0 clusters to draw; name at least one")
+        raise UserError("spectra", [], "name at least one", "0 clusters to draw")
     hertz = finite_values(frequencies, "frequencies", "bin")
     levels = {name: finite_values(values, f"spectrum of {name}", "bin") for name, values in spectra.items()}
     for name, level in levels.items():
@@ -866,7 +866,7 @@ def _bands(hertz: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[int]]:
     """Bands of a twelfth of an octave, or of one bin where bins are wider: centres, and the first bin of each."""
     audible = np.flatnonzero(hertz >= _LOWEST_HERTZ)
     if not len(audible):
-        raise UserError(f"spectra: the highest frequency is {hertz[-1]:g} Hz, bins above {_LOWEST_HERTZ:g} are needed")
+        raise UserError("hertz", float(hertz[-1]), f"give bins above {_LOWEST_HERTZ:g}", why="the highest frequency")
     band = np.floor(_BANDS_PER_OCTAVE * np.log2(hertz[audible] / _LOWEST_HERTZ))
     starts = audible[np.concatenate([[True], np.diff(band) > 0])]
     ends = np.append(starts[1:], len(hertz))

@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from synthvae.core.errors import UserError
 from synthvae.data.names import slug
@@ -91,9 +91,14 @@ def _written(write: Callable[[Path], object]) -> list[tuple[str, bytes]]:
         try:
             write(Path(folder))
         except UserError as error:
-            raise UserError(str(error).replace(folder, "").lstrip("/")) from None
+            raise UserError(*(_within(folder, part) for part in error.args)) from None
         found = sorted(path for path in Path(folder).rglob("*") if path.is_file())
         return [(path.relative_to(folder).as_posix(), path.read_bytes()) for path in found]
+
+
+def _within(folder: str, part: Any) -> Any:  # noqa: ANN401
+    """A part of an error without the folder that nobody else knows."""
+    return str(part).replace(folder, "").lstrip("/") if isinstance(part, str | Path) else part
 
 
 def _zip(files: Sequence[tuple[str, bytes]]) -> bytes:

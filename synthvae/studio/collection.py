@@ -62,8 +62,8 @@ def from_dataset(run: Run, path: Path, own: bool, most: int, cache: Path) -> Col
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     except OSError as error:
-        remedy = "name the dataset with --data" if own else "make one with 'synthvae generate-dataset'"
-        raise UserError(f"{path}: cannot read ({error.strerror}); {remedy}") from None
+        remedy = "name the dataset with `data`" if own else "make one with 'synthvae generate-dataset'"
+        raise UserError(path, path, remedy, f"cannot read ({error.strerror})") from None
     key = _key("dataset", digest, run.weights_hash, run.parameters.hash, most)
     if kept := read_collection(cache, key):
         return kept
@@ -102,7 +102,7 @@ def from_bank(run: Run, bank: Bank, most: int, cache: Path) -> tuple[Collection,
             skipped += 1
     if not rows:
         reason = f"none of its {skipped} presets fits the parameters of {run.path}" if skipped else "it has no presets"
-        raise UserError(f"{bank.path}: {reason}; add presets with synthvae bank add, or show a dataset")
+        raise UserError(bank.path, bank.path, "add presets with synthvae bank add, or show a dataset", reason)
     unit, ids = np.stack(rows).astype(np.float32), np.array(numbers, np.int64)
     digest = hashlib.sha256(unit.tobytes() + ids.tobytes()).hexdigest()
     key = _key("bank", digest, run.weights_hash, run.parameters.hash)

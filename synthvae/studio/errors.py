@@ -1,4 +1,4 @@
-"""Every refusal as ``{"error": "one line that says what to change"}``."""
+"""Every refusal as ``{"error": "one line that says what to change", "argument": "the field at fault"}``."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 from synthvae.studio.api.specs import Strict
 
 __all__ = ["ConflictError", "NotFoundError", "Problem", "refusal", "register"]
 
 
 class Problem(Strict):
-    """A refusal."""
+    """A refusal, and the field at fault if it is that of one."""
 
     error: str
+    argument: str | None = None
 
 
 class NotFoundError(UserError):
@@ -28,9 +28,10 @@ class ConflictError(UserError):
     """The requested object is not available at present."""
 
 
-def refusal(status: int, message: str) -> JSONResponse:
+def refusal(status: int, message: str, argument: str | None = None) -> JSONResponse:
     """The answer to a request that is refused."""
-    return JSONResponse({"error": " ".join(message.split())}, status)
+    content = {"error": message, "argument": argument}
+    return JSONResponse({key: _printable(" ".join(text.split())) for key, text in content.items() if text}, status)
 
 
 def register(app: FastAPI) -> None:
@@ -39,7 +40,7 @@ def register(app: FastAPI) -> None:
     @app.exception_handler(UserError)
     async def told(request: Request, error: UserError) -> JSONResponse:
         status = 404 if isinstance(error, NotFoundError) else 409 if isinstance(error, ConflictError) else 422
-        return refusal(status, _printable(str(error)))
+        return refusal(status, str(error), error.argument)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -47,7 +48,7 @@ def register(app: FastAPI) -> None:
         place = ".".join(str(part) for part in first["loc"])
         value = first.get("input")
         found = "" if isinstance(value, dict | list) or value is None else f"; got {shown(value)}"
-        return refusal(422, _printable(f"{place}: {first['msg']}{found}"))
+        return refusal(422, f"{place}: {first['msg']}{found}", place)
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> JSONResponse:

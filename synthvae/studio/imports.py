@@ -35,13 +35,13 @@ def prepare(content: bytes, name: str, sample_rate: int) -> Target:
         UserError: if it is empty, no audio, too long, silent, or not finite.
     """
     if not content:
-        raise UserError(f"{name}: the body is empty; send the recording's bytes")
+        raise UserError(name, content, "send the recording's bytes", "the body is empty")
     try:
         found = soundfile.info(io.BytesIO(content))
     except (soundfile.LibsndfileError, RuntimeError, TypeError):
-        raise UserError(f"{name}: not audio that can be read; send a WAV, FLAC, OGG, MP3 or AIFF") from None
+        raise UserError(name, name, "send a WAV, FLAC, OGG, MP3 or AIFF", "not audio that can be read") from None
     if found.frames * found.channels > MOST_SAMPLES:
-        raise UserError(f"{name}: {found.frames:,} samples are too many; cut out the part to match")
+        raise UserError(name, found.frames, "cut out the part to match", f"{found.frames:,} samples are too many")
     return read_target(io.BytesIO(content), sample_rate, name)
 
 
@@ -101,10 +101,12 @@ class Imports:
         with torch.inference_mode():
             latent = encoder.encode(target.audio[None])[0][0].float().numpy()
         if not np.isfinite(latent).all():
-            raise UserError(f"{name}: the encoder's output is not finite; train it again with synthvae train-encoder")
+            raise UserError(
+                name, name, "train it again with synthvae train-encoder", "the encoder's output is not finite"
+            )
         with self._lock:
             if len(self.all) >= MOST:
-                raise ConflictError(f"{MOST:,} recordings are on the map already; restart synthvae explore")
+                raise ConflictError("recordings", MOST, "restart synthvae explore", f"{MOST:,} are on the map already")
             self.all.append(Imported(len(self.all), name, label, latent))
             return self.all[-1]
 
@@ -120,9 +122,9 @@ class Imports:
             if self._encoder is None:
                 command = f"synthvae train-encoder {self._run.path.name}"
                 if not self.possible:
-                    raise ConflictError(f"{self._run.path.name} has no audio encoder; run {command}")
+                    raise ConflictError(self._run.path.name, self._run.path, f"run '{command}'", "no audio encoder")
                 try:
                     self._encoder = read_encoder(self._run.path / ENCODER_FILE, self._run.weights_hash)
                 except UserError as error:
-                    raise ConflictError(str(error)) from None
+                    raise ConflictError(*error.args) from None
             return self._encoder

@@ -111,7 +111,9 @@ class Maps:
             arguments = ("--run", str(self._run.path), "--cache", str(self._cache), "--key", self._collection.key)
             self._workers[view] = Worker("layout", "--view", view, *arguments)
         elif worker.complaint:
-            raise ConflictError(f"the view {view} could not be computed ({worker.complaint}); use another one")
+            raise ConflictError(
+                "view", view, "use another one", why=f"which could not be computed ({worker.complaint})"
+            )
 
 
 def make_pca(run: Run, collection: Collection, renderer: Renderer) -> Atlas:

@@ -79,7 +79,9 @@ class Measured:
             return self.values(name), 1.0
         for worker in self._workers:
             if worker.complaint:
-                raise ConflictError(f"the sounds could not be measured ({worker.complaint}); restart the studio")
+                raise ConflictError(
+                    "sounds", worker.complaint, "restart the studio", f"they could not be measured ({worker.complaint})"
+                )
         return None, progress
 
     def values(self, name: str) -> Floats:

@@ -53,7 +53,7 @@ def open_session(
         UserError: if something cannot be read, or does not fit together.
     """
     if most < 1:
-        raise UserError(f"--points is {most}; give at least 1")
+        raise UserError("points", most, "give at least 1")
     run = load_run(run_path, needs="parameters")
     kept = Bank(bank or default_path())
     folder = _cache(cache, run.path, say)
@@ -114,7 +114,7 @@ def serve(
 
 def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65535:
-        raise UserError(f"--port is {port}; give a number from 0, for any, to 65535")
+        raise UserError("port", port, "give a number from 0, for any, to 65535")
     try:
         kind, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listening = socket.socket(kind, socket.SOCK_STREAM)
@@ -123,7 +123,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind(where)
         listening.listen(BACKLOG)
     except OSError as error:
-        raise UserError(f"--host {host} --port {port}: cannot listen there ({error.strerror}); choose others") from None
+        raise UserError(
+            "port", port, "choose others", why=f"and `host` {host}: cannot listen there ({error.strerror})"
+        ) from None
     listening.setblocking(False)
     return listening
 
@@ -131,9 +133,9 @@ def _listen(host: str, port: int) -> socket.socket:
 def _cache(chosen: Path | None, run: Path, say: Callable[[str], object]) -> Path:
     folder = chosen or run / ".cache"
     try:
-        ensure_directory(folder, "--cache")
+        ensure_directory(folder, "cache")
         if not os.access(folder, os.W_OK):
-            raise UserError(f"{folder}: cannot write there; choose another --cache")
+            raise UserError(folder, folder, "choose another `cache`", "cannot write there")
     except UserError as error:
         if chosen:
             raise

@@ -129,7 +129,7 @@ class Session:
             NotFoundError: if it is not.
         """
         if not 0 <= number < len(self.collection):
-            raise NotFoundError(f"no point {number}; the numbers run from 0 to {len(self.collection) - 1}")
+            raise NotFoundError("point", number, f"the numbers run from 0 to {len(self.collection) - 1}")
         return number
 
     def entry(self, number: int) -> Entry:
@@ -141,7 +141,7 @@ class Session:
         try:
             return self.bank.get(number)
         except UnknownPresetError:
-            raise NotFoundError(f"no preset {number} in the bank; GET /api/v1/bank lists what there is") from None
+            raise NotFoundError("bank", number, "GET /api/v1/bank lists what there is", f"no preset {number}") from None
 
     def view(self, name: str) -> Atlas:
         """A view that is ready.
@@ -152,7 +152,7 @@ class Session:
         atlas = self.maps.atlas(name)
         if atlas is None:
             done = round(100 * self.maps.progress(name))
-            raise ConflictError(f"the view {name} is being computed ({done} %); use pca until it is ready")
+            raise ConflictError("view", name, "use pca until it is ready", why=f"which is being computed ({done} %)")
         return atlas
 
     def latent(self, numbers: list[float]) -> Floats:
@@ -162,7 +162,7 @@ class Session:
             UserError: if it has another one.
         """
         if len(numbers) != self.run.latent_size:
-            raise UserError(f"latent has {len(numbers)} numbers; this run's have {self.run.latent_size}")
+            raise UserError("latent", numbers, f"this run's have {self.run.latent_size}", f"{len(numbers)} numbers")
         return np.array(numbers, np.float32)
 
     # -- from one form to another --------------------------------------------------------------------

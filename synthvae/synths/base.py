@@ -121,7 +121,7 @@ class SynthKind:
     The functions may import what they need when they are called: a file's header is checked without any synthesizer.
 
     Attributes:
-        name: as in files and of ``--synth``.
+        name: as in files, and what ``synth`` takes.
         build: a `Synth` of a parameter space and, as keyword arguments, ``sample_rate``, ``seconds``, ``control_rate``.
         spaces: its parameter spaces, no two of one size: the default one first, one with every parameter last.
         setup: what files say of it besides its name: whatever else would change the sound of a preset.
@@ -158,12 +158,11 @@ class SynthKind:
         """The space with every parameter as a column."""
         return self.spaces()[-1]
 
-    def space(self, count: int | None = None, option: str = "--parameters") -> ParameterSpace:
+    def space(self, count: int | None = None) -> ParameterSpace:
         """A parameter space by the number of its columns.
 
         Args:
             count: the number; None for the default space.
-            option: that the number was given to, for the message.
 
         Raises:
             UserError: if there is none with so many.
@@ -173,30 +172,28 @@ class SynthKind:
             if count is None or len(space) == count:
                 return space
         choices = " or ".join(str(len(space)) for space in spaces)
-        raise UserError(f"{option} is {count}; choose {choices}, the parameters that {self.name} has")
+        raise UserError("parameters", count, f"choose {choices}, the parameters that {self.name} has")
 
-    def require_note(self, source: str = "note") -> str:
+    def require_note(self) -> str:
         """The parameter that is the played note.
-
-        Args:
-            source: what asks for it, for the message.
 
         Raises:
             UserError: if the synth plays no notes.
         """
         if self.note is None:
-            raise UserError(f"{source}: {self.name} plays no notes; leave the note out, or use a synth that has them")
+            raise UserError(
+                "synth", self.name, "leave the note out, or use a synth that has them", why="which plays no notes"
+            )
         return self.note
 
-    def require_hold(self, source: str = "hold") -> str:
+    def require_hold(self) -> str:
         """The parameter that is the time for which a key is held.
-
-        Args:
-            source: what asks for it, for the message.
 
         Raises:
             UserError: if the synth holds no keys.
         """
         if self.hold is None:
-            raise UserError(f"{source}: {self.name} holds no keys; leave the length out, or use a synth that has one")
+            raise UserError(
+                "synth", self.name, "leave the length out, or use a synth that has one", why="which holds no keys"
+            )
         return self.hold

@@ -8,23 +8,19 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor
 
-from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
 from synthvae.synths.parameters import ParameterSpace
 
 __all__ = ["columns_of"]
 
 
-def columns_of(
-    parameters: ParameterSpace, groups: Mapping[str, Sequence[str]], names: Iterable[str], option: str = "--keep"
-) -> Tensor:
+def columns_of(parameters: ParameterSpace, groups: Mapping[str, Sequence[str]], names: Iterable[str]) -> Tensor:
     """The columns of groups and parameters.
 
     Args:
         parameters: the columns there are.
         groups: patterns of names by their groups, those of `synthvae.synths.base.SynthKind`.
         names: of `groups`, or whole names of parameters.
-        option: that they were given to, for the message.
 
     Returns:
         ``(P,)`` bool.
@@ -45,5 +41,5 @@ def columns_of(
             near = difflib.get_close_matches(name, [*groups, *parameters.names], n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             choices = f"groups ({', '.join(groups)}) or parameters" if groups else "parameters"
-            raise UserError(f"{option} names {shown(name)}; {hint}give {choices} by their names")
+            raise UserError("keep", name, f"{hint}give {choices} by their names")
     return chosen

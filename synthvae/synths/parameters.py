@@ -27,8 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 
 __all__ = ["Parameter", "ParameterSpace"]
 
@@ -118,11 +117,9 @@ class ParameterSpace:
             import difflib
 
             near = difflib.get_close_matches(name, self.names, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            where = f"{source}: " if source else ""
-            raise UserError(
-                f"{where}no parameter {shown(name)} among the {len(self)} of this space{hint or '; leave it out'}"
-            ) from None
+            remedy = f"did you mean {near[0]}?" if near else "leave it out"
+            problem = f"no parameter {shown(name)} among the {len(self)} of this space"
+            raise UserError(source or "name", name, remedy, problem) from None
 
     @cached_property
     def hash(self) -> str:
@@ -153,35 +150,39 @@ class ParameterSpace:
                 or two parameters have one name.
         """
         if not isinstance(table, list | tuple) or not isinstance(fixed, Mapping):
-            raise UserError(f"{source}: parameters is no list or fixed is no object; write the file again")
+            raise UserError(source, source, "write the file again", "parameters is no list or fixed is no object")
         types = {"name": str, "minimum": float, "maximum": float, "curve": float, "symmetric": bool}
         optional = {"unit": str, "description": str}
         rows = []
         for number, row in enumerate(table):
             where = f"{source}: parameters[{number}]"
             if not isinstance(row, Mapping):
-                raise UserError(f"{where} is {shown(row)}, not an object; write the file again with this version")
+                raise UserError(where, row, "write the file again with this version", why="not an object")
             values: dict[str, Any] = {}
             for key, kind in (types | optional).items():
                 value = row.get(key, "" if key in optional else None)
                 if kind is float and isinstance(value, int) and not isinstance(value, bool):
                     value = float(value)
                 if not isinstance(value, kind) or (isinstance(value, float) and not math.isfinite(value)):
-                    raise UserError(f"{where}.{key} is {shown(value)}, not a {kind.__name__}; repair the file")
+                    raise UserError(f"{where}.{key}", value, "repair the file", why=f"not a {kind.__name__}")
                 values[key] = value
             parameter = Parameter(**values)
             if not (parameter.minimum < parameter.maximum and parameter.curve > 0):
-                raise UserError(f"{where} ({parameter.name}) has an empty range or a curve <= 0; repair the file")
+                raise UserError(
+                    f"{where} ({parameter.name})", row, "repair the file", "has an empty range or a curve <= 0"
+                )
             rows.append(parameter)
         for name, value in fixed.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise UserError(f"{source}: fixed[{name!r}] is {shown(value)}, not a number; repair the file")
+                raise UserError(f"{source}: fixed[{name!r}]", value, "repair the file", why="not a number")
         seen = set(fixed)
         for number, parameter in enumerate(rows):
             if parameter.name in seen:
                 raise UserError(
-                    f"{source}: parameters[{number}].name is {parameter.name!r} as that of another column or fixed "
-                    "value; give every parameter its own name"
+                    source,
+                    parameter.name,
+                    "give every parameter its own name",
+                    f"parameters[{number}].name is {parameter.name!r} as that of another column or fixed value",
                 )
             seen.add(parameter.name)
         return cls(tuple(rows), dict(fixed))
@@ -245,8 +246,10 @@ class ParameterSpace:
             row, column = (int(i) for i in np.argwhere(wrong)[0])
             p = self.parameters[column]
             raise UserError(
-                f"{source}: preset {first + row}, {p.name} is {human[row, column]:g}, outside "
-                f"{p.minimum:g} to {p.maximum:g} {p.unit or '(ratio)'}; correct the value or leave the preset out"
+                f"{source}: preset {first + row}, {p.name}",
+                float(human[row, column]),
+                "correct the value or leave the preset out",
+                why=f"outside {p.minimum:g} to {p.maximum:g} {p.unit or '(ratio)'}",
             )
 
     def to_dict(self, human: Array) -> dict[str, float]:
@@ -269,18 +272,22 @@ class ParameterSpace:
         """
         for name, value in values.items():
             if not isinstance(value, int | float) or isinstance(value, bool):
-                raise UserError(f"{source}: {name} is {shown(value)}, not a number; correct the value")
+                raise UserError(f"{source}: {name}", value, "correct the value", why="not a number")
             if name in self.fixed:
                 if not abs(float(value) - self.fixed[name]) <= 1e-6:  # so that NaN is refused as well
                     raise UserError(
-                        f"{source}: {name} is {value:g}, but this parameter set holds it at {self.fixed[name]:g}; "
-                        "use a run or dataset made with all parameters"
+                        f"{source}: {name}",
+                        value,
+                        "use a run or dataset made with all parameters",
+                        why=f"but this parameter set holds it at {self.fixed[name]:g}",
                     )
             elif name not in self.names:
                 self.index(name, source)
         missing = [name for name in self.names if name not in values]
         if missing:
-            raise UserError(f"{source}: parameter {missing[0]} is missing ({len(missing)} in all); add a value for it")
+            raise UserError(
+                source, missing[0], "add a value for it", f"parameter {missing[0]} is missing ({len(missing)} in all)"
+            )
         human = np.array([float(values[name]) for name in self.names])
         self.check(human[None], source)
         return human

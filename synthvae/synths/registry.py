@@ -11,8 +11,7 @@ import importlib
 from importlib.metadata import entry_points
 from typing import Any
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 from synthvae.synths.base import SynthKind
 
 __all__ = ["DEFAULT", "known_synth", "register_synth", "synth_kind", "synth_names"]
@@ -41,12 +40,11 @@ def synth_names() -> tuple[str, ...]:
     return tuple(sorted({*_MODULES, *_KINDS, *entry_points(group=_GROUP).names}))
 
 
-def synth_kind(name: str, source: str = "--synth") -> SynthKind:
+def synth_kind(name: str) -> SynthKind:
     """The kind of a name.
 
     Args:
         name: of the synth.
-        source: what names it, for the message.
 
     Raises:
         UserError: if there is none of that name.
@@ -57,9 +55,7 @@ def synth_kind(name: str, source: str = "--synth") -> SynthKind:
         elif name in (found := entry_points(group=_GROUP)).names:
             _KINDS[name] = found[name].load()
         else:
-            raise UserError(
-                f"{source} is {shown(name)}; choose one of {', '.join(synth_names())}, or install what brings it"
-            )
+            raise UserError("synth", name, f"choose one of {', '.join(synth_names())}, or install what brings it")
     return _KINDS[name]
 
 
@@ -76,13 +72,17 @@ def known_synth(header: Any, source: str) -> SynthKind:  # noqa: ANN401
     name = header.get("name") if isinstance(header, dict) else None
     if not isinstance(name, str) or not (name in _KINDS or name in synth_names()):
         raise UserError(
-            f"{source}: synth is {shown(header)}, none of {', '.join(synth_names())}; presets of it do not fit, "
-            "install what brings it or give another file"
+            f"{source}: synth",
+            header,
+            "presets of it do not fit, install what brings it or give another file",
+            why=f"none of {', '.join(synth_names())}",
         )
     kind = synth_kind(name)
     if header != kind.header:
         raise UserError(
-            f"{source}: synth is {shown(header)}, not {shown(kind.header)}; presets of it do not fit, make the file "
-            "again with this version"
+            f"{source}: synth",
+            header,
+            "presets of it do not fit, make the file again with this version",
+            why=f"not {shown(kind.header)}",
         )
     return kind

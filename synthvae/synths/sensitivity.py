@@ -120,7 +120,9 @@ def effect_on_dataset(
     """
     unit = dataset.split("train")[:EFFECT_PRESETS]
     if len(unit) < 2:
-        raise UserError(f"{dataset.path}: one training preset; what a parameter does takes at least 2 to exchange")
+        raise UserError(
+            dataset.path, dataset.path, "what a parameter does takes at least 2 to exchange", "one training preset"
+        )
     return total_effect(voice, feature, unit, progress=progress)
 
 
@@ -180,8 +182,10 @@ class PerceptualMetric:
         """
         if self.dataset_hash != dataset.hash:
             raise UserError(
-                f"{source}: is the metric of the dataset {self.dataset_hash}, not of {dataset.hash}; "
-                f"make it again with 'synthvae metric {dataset.path} --overwrite'"
+                source,
+                source,
+                f"make it again with 'synthvae metric {dataset.path} --overwrite'",
+                f"is the metric of the dataset {self.dataset_hash}, not of {dataset.hash}",
             )
 
 
@@ -261,7 +265,9 @@ def compute_metric(
         single = _metric_of(voice.jacobian(part, feature))
         if not single.isfinite().all():
             row = done + int((~single.isfinite()).flatten(1).any(1).nonzero()[0])
-            raise UserError(f"{dataset.path}: the Jacobian of training preset {row} is not finite; please report it")
+            raise UserError(
+                dataset.path, dataset.path, "please report it", f"the Jacobian of training preset {row} is not finite"
+            )
         single = single.double()
         total += single.sum(dim=0)
         limited += limit_slopes(single, ceiling).sum(dim=0)
@@ -325,10 +331,12 @@ def read_metric(path: Path) -> PerceptualMetric:
         UserError: if the file is missing, broken or no metric.
     """
     if not path.exists():
-        raise UserError(f"{path}: no metric there; make one with 'synthvae metric DATASET'")
+        raise UserError(path, path, "make one with 'synthvae metric DATASET'", "no metric there")
     tensors, state = load_tensors(path)
     if state.get("format") != FORMAT or state.get("version") != VERSION or not set(TENSORS) <= set(tensors):
-        raise UserError(f"{path}: not a metric of this version; make it with 'synthvae metric DATASET --overwrite'")
+        raise UserError(
+            path, path, "make it with 'synthvae metric DATASET --overwrite'", "not a metric of this version"
+        )
     return PerceptualMetric(
         **{name: tensors[name] for name in TENSORS},
         count=int(state["count"]),

@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from synthvae.core.checks import shown
 from synthvae.core.errors import UserError
 from synthvae.synths.registry import DEFAULT, known_synth
 
@@ -51,12 +50,12 @@ class RenderSettings:
         values: dict[str, Any] = {}
         for name, kind in (("sample_rate", int), ("seconds", float), ("control_rate", int)):
             if name not in header:
-                raise UserError(f"{source}: {name} is missing; repair the header")
+                raise UserError(source, source, "repair the header", f"{name} is missing")
             value = header[name]
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise UserError(f"{source}: {name} is {shown(value)}, not a number; repair the header")
+                raise UserError(f"{source}: {name}", value, "repair the header", why="not a number")
             if kind is int and value != int(value):
-                raise UserError(f"{source}: {name} is {value}, not a whole number of Hz; repair the header")
+                raise UserError(f"{source}: {name}", value, "repair the header", why="not a whole number of Hz")
             values[name] = kind(value)
         settings = cls(**values, synth=known_synth(header["synth"], source).name if "synth" in header else DEFAULT)
         settings.check(source)
@@ -66,7 +65,7 @@ class RenderSettings:
         """Refuse settings that no synth can render.
 
         Args:
-            source: name of the file they are from; None where they are options of the command line.
+            source: name of the file they are from; None where they are arguments.
 
         Raises:
             UserError: for a sample rate outside 1,000 to 384,000 Hz, a length outside 0 to 3600 s, a control rate
@@ -82,12 +81,11 @@ class RenderSettings:
         samples = np.float32(round(self.seconds * self.sample_rate))
         points = round(float(samples / np.float32(self.sample_rate) * np.float32(self.control_rate)))  # as Voice counts
         if points < FEWEST_CONTROL_POINTS:
-            reason = f"at {self.control_rate} control points a second that makes {points}"
-            self._refuse("seconds", f"{reason}; give at least {FEWEST_CONTROL_POINTS / self.control_rate:g} s", source)
+            reason = f"because at {self.control_rate} control points a second this makes {points}"
+            self._refuse("seconds", f"give at least {FEWEST_CONTROL_POINTS / self.control_rate:g} s, {reason}", source)
 
     def _refuse(self, name: str, remedy: str, source: str | None) -> NoReturn:
-        label = f"{source}: {name} is" if source else f"--{name.replace('_', '-')}"
-        raise UserError(f"{label} {getattr(self, name)}: {remedy}")
+        raise UserError(f"{source}: {name}" if source else name, getattr(self, name), remedy)
 
 
 def check_format(
@@ -114,11 +112,13 @@ def check_format(
     """
     found = header.get("format") if isinstance(header, dict) else None
     if found != wanted:
-        raise UserError(f"{source}: format is {shown(found)}, not {wanted!r}; give a file that synthvae wrote as one")
+        raise UserError(f"{source}: format", found, "give a file that synthvae wrote as one", why=f"not {wanted!r}")
     if type(header.get("version")) is not int or header["version"] != version:
         raise UserError(
-            f"{source}: version is {shown(header.get('version'))}, this synthvae reads version {version}; "
-            "write the file again with this synthvae, or install the one that wrote it"
+            f"{source}: version",
+            header.get("version"),
+            "write the file again with this synthvae, or install the one that wrote it",
+            why=f"this synthvae reads version {version}",
         )
     if synth:
         known_synth(header.get("synth"), source)

@@ -101,7 +101,7 @@ def restore_checkpoint(
             module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     except (RuntimeError, TypeError):
         raise UserError(
-            f"{path}: is not a checkpoint of this run; remove the directory, or choose another --out"
+            path, path, "remove the directory, or choose another `out`", "is not a checkpoint of this run"
         ) from None
     for number, parameter in enumerate(p for group in optimiser.param_groups for p in group["params"]):
         prefix = f"optimiser.{number}."

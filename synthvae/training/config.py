@@ -11,7 +11,6 @@ from typing import Any
 from synthvae.core.errors import UserError
 from synthvae.training.schedules import KL_SCHEDULES
 from synthvae.training.settings import (
-    COMMAND_LINE,
     DATA,
     LOSS,
     NETWORK,
@@ -155,7 +154,7 @@ class Overlay:
     own_case: bool
 
 
-def resolve_config(overlay: Overlay | Path | None, flags: Mapping[str, Any], source: str = COMMAND_LINE) -> TrainConfig:
+def resolve_config(overlay: Overlay | Path | None, flags: Mapping[str, Any], source: str = "") -> TrainConfig:
     """Defaults, overlaid by a TOML file, overlaid by the flags that were given.
 
     A TOML file may lie over others (`read_overlay`). Its table ``[then]`` holds the settings of a second phase. A table
@@ -164,7 +163,7 @@ def resolve_config(overlay: Overlay | Path | None, flags: Mapping[str, Any], sou
     Args:
         overlay: the file, if any, read or not.
         flags: settings by name; None where a flag was not given. ``then`` is a mapping of such.
-        source: where the flags come from, for messages.
+        source: where the flags come from, if not from arguments, for messages.
 
     Returns:
         The settings, checked.
@@ -181,7 +180,7 @@ def resolve_config(overlay: Overlay | Path | None, flags: Mapping[str, Any], sou
     sources = {name: source if name in given else file for name in {**values, **given}}
     config = _with_usual_feature(checked(TrainConfig, {**values, **given}, sources))
     if not config.data:
-        raise UserError("data is missing; name a dataset with --data (make one: synthvae generate-dataset)")
+        raise UserError("data", config.data, "name a dataset (make one: synthvae generate-dataset)", "missing")
     if not then:
         return config
     checked_then = _check_then(config, then, file)
@@ -194,7 +193,7 @@ def _check_then(config: TrainConfig, then: Mapping[str, Any], source: str) -> di
     from synthvae.losses import LOSSES
 
     refuse_unknown(then, PHASE, source, "then.")
-    second = checked(TrainConfig, then, f"{source}: then")
+    second = checked(TrainConfig, then, f"{source}: then" if source else "then")
     through = LOSSES[then.get("loss", config.loss)].compares == "audio"
     values = {"synth_layer": through, **{name: getattr(second, name) for name in then}}
     if "loss" in then:
@@ -222,19 +221,19 @@ def read_overlay(path: Path, seen: tuple[Path, ...] = ()) -> Overlay:
         UserError: if a file cannot be read, leads back to itself, or has an unknown setting.
     """
     if path.resolve() in seen:
-        raise UserError(f"{path}: base leads back to the file itself; remove the cycle")
+        raise UserError(path, path, "remove the cycle", "base leads back to the file itself")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: cannot read ({error.strerror}); name a TOML file") from None
+        raise UserError(path, path, "name a TOML file", f"cannot read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not TOML ({error}); correct that line") from None
+        raise UserError(path, path, "correct that line", f"not TOML ({error})") from None
     own_case = values.pop("case", None)
     base = values.pop("base", [])
     refuse_unknown(values, [f.name for f in dataclasses.fields(TrainConfig)], str(path))
     for name, table in (("then", values.get("then", {})), ("case", {} if own_case is None else own_case)):
         if not isinstance(table, dict):
-            raise UserError(f'{path}: {name} is {table!r}; make it a table: [{name}], and below it loss = "logmel"')
+            raise UserError(f"{path}: {name}", table, f'make it a table: [{name}], and below it loss = "logmel"')
     settings: dict[str, Any] = {}
     case: dict[str, Any] = {}
     for name in base if isinstance(base, list) else [base]:

@@ -25,23 +25,21 @@ def check_out(out: Path, task: Task[Any], resume: bool) -> bool:
         UserError: naming what is there.
     """
     if out.exists() and not out.is_dir():
-        raise UserError(f"{out}: not a directory; choose another --out")
+        raise UserError(out, out, "choose another `out`", "not a directory")
     if not (out / "run.json").exists():
         if out.is_dir() and any(not _is_leftover(path) for path in out.iterdir()):
-            raise UserError(f"{out}: not empty and not a run; choose another --out")
+            raise UserError(out, out, "choose another `out`", "not empty and not a run")
         return False
     if not resume:
-        raise UserError(f"{out}: already holds a run; add --resume to go on with it, or choose another --out")
+        raise UserError(out, out, "add `resume` to go on with it, or choose another `out`", "already holds a run")
     document = read_description(out)
     if task_name(document) != task.name:
-        raise UserError(f"{out}: holds a run of the task {task_name(document)}, not {task.name}; {task.otherwise}")
+        raise UserError(out, out, task.otherwise, f"holds a run of the task {task_name(document)}, not {task.name}")
     task.require_same(out, document)
     for name, before in document.get("config", {}).items():
         now = getattr(task.settings, name, None)
         if name not in task.changeable and _fixed(now, task) != _fixed(before, task):
-            raise UserError(
-                f"{out}: was trained with {name} = {before!r}, now it is {now!r}; set it back or {task.otherwise}"
-            )
+            raise UserError(name, now, f"set it back or {task.otherwise}", why=f"but {out} was trained with {before!r}")
     return True
 
 
@@ -74,7 +72,7 @@ def alone_in(directory: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(
-                f"{directory}: another process is training there; wait for it or choose another --out"
+                directory, directory, "wait for it or choose another `out`", "another process is training there"
             ) from None
         yield
 

@@ -42,7 +42,7 @@ def read_metrics(path: Path) -> pd.DataFrame:
         # By way of text, because not every pandas that is allowed reads a float to the last bit.
         return pd.read_csv(io.StringIO(whole), dtype=str).astype(float)
     except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path}: not a table of numbers ({error}); restore or remove it") from None
+        raise UserError(path, path, "restore or remove it", f"not a table of numbers ({error})") from None
 
 
 class MetricsLog:

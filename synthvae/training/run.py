@@ -99,8 +99,10 @@ class Run:
         """
         if ability not in self.task.abilities:
             raise UserError(
-                f"{self.path}: its task is {self.task.name}, which has no {ability}; name a run that has (those of "
-                "'synthvae train' have parameters)"
+                f"{self.path}: task",
+                self.task.name,
+                "name a run that has (those of 'synthvae train' have parameters)",
+                why=f"which has no {ability}",
             )
 
     @cached_property
@@ -167,8 +169,11 @@ class Run:
         """
         if parameters != self.parameters:
             raise UserError(
-                f"{source}: its parameters ({len(parameters)}, hash {parameters.hash}) are not those of {self.path} "
-                f"({len(self.parameters)}, hash {self.parameters.hash}); use the kind of dataset the run was trained on"
+                source,
+                parameters.hash,
+                "use the kind of dataset the run was trained on",
+                f"its parameters ({len(parameters)}, hash {parameters.hash}) are not those of {self.path} "
+                f"({len(self.parameters)}, hash {self.parameters.hash})",
             )
 
     def require_own_dataset(self, dataset: Dataset) -> None:
@@ -179,8 +184,11 @@ class Run:
         """
         if dataset.hash != self.dataset_hash:
             raise UserError(
-                f"{dataset.path}: is no longer the dataset that {self.path} was trained on (hash {dataset.hash}, not "
-                f"{self.dataset_hash}); restore it, or name this one with --data"
+                dataset.path,
+                dataset.hash,
+                "restore it, or name this one with `data`",
+                f"is no longer the dataset that {self.path} was trained on (hash {dataset.hash}, not "
+                f"{self.dataset_hash})",
             )
 
     def require_unseen(self, dataset: Dataset) -> None:
@@ -203,8 +211,11 @@ class Run:
         low, high = header.splits["test"]
         if max(first, low) < min(end, high):
             raise UserError(
-                f"{dataset.path}: its test presets {low} to {high - 1} overlap the presets {first} to {end - 1} that "
-                f"{self.path} was trained on (same seed {header.seed}); use the run's dataset or another seed"
+                dataset.path,
+                dataset.path,
+                "use the run's dataset or another seed",
+                f"its test presets {low} to {high - 1} overlap the presets {first} to {end - 1} that "
+                f"{self.path} was trained on (same seed {header.seed})",
             )
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
@@ -241,10 +252,10 @@ def read_description(directory: Path) -> dict[str, Any]:
         document = orjson.loads(path.read_bytes())
     except OSError:
         raise UserError(
-            f"{directory}: not a run directory (no readable run.json); give one that 'train' made"
+            directory, directory, "give one that 'train' made", "not a run directory (no readable run.json)"
         ) from None
     except orjson.JSONDecodeError as error:
-        raise UserError(f"{path}: not a whole JSON document ({error.msg}); train again") from None
+        raise UserError(path, path, "train again", f"not a whole JSON document ({error.msg})") from None
     document = dict(check_format(document, FORMAT, VERSION, str(path), synth=False))
     if PARAMETERS in find_task(task_name(document), str(path)).abilities:
         check_format(document, FORMAT, VERSION, str(path))
@@ -275,8 +286,10 @@ def read_parameters(document: Mapping[str, Any], source: str) -> ParameterSpace:
     parameters = ParameterSpace.from_table(document.get("parameters", []), document.get("fixed", {}), source)
     if document.get("parameter_hash") != parameters.hash:
         raise UserError(
-            f"{source}: parameter_hash is {document.get('parameter_hash')!r}, its table has "
-            f"{parameters.hash}; the file was changed: train again"
+            f"{source}: parameter_hash",
+            document.get("parameter_hash"),
+            "the file was changed: train again",
+            why=f"its table has {parameters.hash}",
         )
     return parameters
 
@@ -303,7 +316,7 @@ def load_run(path: str | Path, needs: str | None = None) -> Run:
         kinds = [("parameters", list), ("fixed", dict), *kinds]
     for name, kind in kinds:
         if not isinstance(document.get(name), kind):
-            raise UserError(f"{source}: {name} is {document.get(name)!r}, not an {kind.__name__}; train again")
+            raise UserError(f"{source}: {name}", document.get(name), "train again", why=f"not an {kind.__name__}")
     config = task.read_settings(document["config"], source)
     run = Run(directory, task, config, document, document["state"], None)
     if needs is not None:
@@ -312,14 +325,14 @@ def load_run(path: str | Path, needs: str | None = None) -> Run:
         _ = run.parameters, run.settings  # refused here where they are damaged
     weights = directory / WEIGHTS
     if not weights.exists():
-        raise UserError(f"{weights}: not there; if no epoch was finished go on with --resume, else train again")
+        raise UserError(weights, weights, "if no epoch was finished go on with `resume`, else train again", "not there")
     tensors, _ = load_tensors(weights)
     with torch.random.fork_rng(devices=[]):
         model = task.build(config, document)
     try:
         model.load_state_dict(tensors)
     except RuntimeError:
-        raise UserError(f"{weights}: does not fit the network of {source}; train again") from None
+        raise UserError(weights, weights, "train again", f"does not fit the network of {source}") from None
     if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
-        raise UserError(f"{weights}: holds weights that are not finite; train again with a lower --lr")
+        raise UserError(weights, weights, "train again with a lower `lr`", "holds weights that are not finite")
     return dataclasses.replace(run, model=model.eval().requires_grad_(False))

@@ -6,7 +6,7 @@ import math
 
 __all__ = ["KL_SCHEDULES", "LR_SCHEDULES", "kl_factor", "learning_rate_factor"]
 
-#: Every legal `--kl-schedule`: how the weight of the KL divergence rises from 0 to its value over `--kl-warmup` epochs.
+#: Every legal `kl_schedule`: how the weight of the KL divergence rises from 0 to its value over `kl_warmup` epochs.
 KL_SCHEDULES = ("constant", "linear", "cosine", "logistic", "cyclical")
 LR_SCHEDULES = ("constant", "drop", "cosine")
 #: Steepness of the logistic rise: 0.7 % at its start, 99.3 % at its end (before it is stretched to 0 and 1).

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from synthvae.core.errors import UserError
 from synthvae.training.schedules import LR_SCHEDULES, learning_rate_factor
 
-__all__ = ["COMMAND_LINE", "DATA", "LOSS", "NETWORK", "OPTIMISATION", "RUN", "Setting", "Settings"]
+__all__ = ["DATA", "LOSS", "NETWORK", "OPTIMISATION", "RUN", "Setting", "Settings"]
 __all__ += ["checked", "refuse_unknown", "setting", "settings_of"]
 
 #: Panels of ``train --help``, in this order.
@@ -19,7 +19,6 @@ DATA, LOSS, NETWORK, OPTIMISATION, RUN = "Data", "Loss", "Network", "Optimisatio
 DEVICES = ("auto", "cpu", "cuda")
 #: Mixed precisions of the network; everything else stays in float32.
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-COMMAND_LINE = "command line"
 Names = Callable[[], Iterable[str]] | tuple[str, ...]
 
 
@@ -118,7 +117,7 @@ def refuse_unknown(values: Iterable[str], known: Collection[str], source: str, t
     Args:
         values: names that were given.
         known: the legal ones.
-        source: the file, or the command line.
+        source: the file; empty for arguments.
         table: of the file, with a dot.
 
     Raises:
@@ -128,7 +127,7 @@ def refuse_unknown(values: Iterable[str], known: Collection[str], source: str, t
         if name not in known:
             near = difflib.get_close_matches(name.replace("-", "_"), known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(sorted(known))}"
-            raise UserError(f"{source}: unknown setting {f'{table}{name}'!r}; {hint}")
+            raise UserError(source or name, name, hint, f"unknown setting {f'{table}{name}'!r}")
 
 
 def checked(kind: type[S], values: Mapping[str, Any], sources: Mapping[str, str] | str) -> S:
@@ -137,7 +136,7 @@ def checked(kind: type[S], values: Mapping[str, Any], sources: Mapping[str, str]
     Args:
         kind: which settings.
         values: by name.
-        sources: where each comes from, or all of them do.
+        sources: the file that each comes from, or all of them do; empty for arguments.
 
     Raises:
         UserError: naming the source, the setting and the value.
@@ -149,16 +148,16 @@ def checked(kind: type[S], values: Mapping[str, Any], sources: Mapping[str, str]
         refuse_unknown([name], fields, source)
         if "setting" in fields[name].metadata:
             result[name] = _checked(
-                fields[name].metadata["setting"], fields[name].default, value, f"{source}: {name} is"
+                fields[name].metadata["setting"], fields[name].default, value, f"{source}: {name}" if source else name
             )
     return kind(**result)
 
 
-def _checked(known: Setting, default: Any, value: Any, start: str) -> Any:  # noqa: ANN401
+def _checked(known: Setting, default: Any, value: Any, argument: str) -> Any:  # noqa: ANN401
     if known.choices and isinstance(value, str) and value in known.names:
         return value
     if known.choices and not known.number:
-        raise UserError(f"{start} {value!r}; choose one of {', '.join(known.names)}")
+        raise UserError(argument, value, f"choose one of {', '.join(known.names)}")
     kind: type = float if known.number else type(default)
     number: Any = value
     if known.number and isinstance(value, str):  # a flag's
@@ -171,11 +170,11 @@ def _checked(known: Setting, default: Any, value: Any, start: str) -> Any:  # no
     right = type(number) is kind
     if not right or (kind is float and not math.isfinite(number)):
         wanted = f"{', '.join(known.names)} or a number" if known.number else f"a {kind.__name__} such as "
-        raise UserError(f"{start} {value!r}; give {wanted}" + ("" if known.number else repr(known.example or default)))
+        raise UserError(argument, value, f"give {wanted}" + ("" if known.number else repr(known.example or default)))
     if known.above is not None and number <= known.above:
-        raise UserError(f"{start} {number}; give a value above {known.above}")
+        raise UserError(argument, number, f"give a value above {known.above}")
     if known.least is not None and number < known.least:
-        raise UserError(f"{start} {number}; give {known.least} or more")
+        raise UserError(argument, number, f"give {known.least} or more")
     if known.below is not None and number >= known.below:
-        raise UserError(f"{start} {number}; give a number below {known.below}")
+        raise UserError(argument, number, f"give a number below {known.below}")
     return number

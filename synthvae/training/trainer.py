@@ -82,11 +82,11 @@ class Trainer:
         settings = self.settings
         existing = check_out(out, task, resume) and (out / CHECKPOINT).exists()
         if settings.device == "cuda" and not torch.cuda.is_available():
-            raise UserError("--device cuda: this PyTorch sees no CUDA GPU; use --device auto or cpu")
+            raise UserError("device", "cuda", "use auto or cpu", why="but this PyTorch sees no CUDA GPU")
         on_gpu = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
         if settings.devices > (torch.cuda.device_count() if on_gpu else 1):
             raise UserError(
-                f"--devices is {settings.devices}; there are {torch.cuda.device_count()} GPUs, and a CPU is one device"
+                "devices", settings.devices, f"there are {torch.cuda.device_count()} GPUs, and a CPU is one device"
             )
         self.fabric = Fabric(
             accelerator="cuda" if on_gpu else "cpu", devices=settings.devices, precision=settings.precision
@@ -288,7 +288,7 @@ class Trainer:
         better = total < best
         row["validation/best"] = row["validation/total"] if better else best
         if not all(math.isfinite(value) for value in (total, *row.values())):
-            raise UserError(f"{self.out}: the loss is not finite in epoch {position.epoch + 1}; {task.remedy}")
+            raise UserError(self.out, self.out, task.remedy, f"the loss is not finite in epoch {position.epoch + 1}")
         if better:
             position.best_epoch, position.waited = position.epoch, 0
             position.best_terms = {name: float(value) for name, value in measured.terms.items()}

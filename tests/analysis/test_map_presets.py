@@ -47,5 +47,5 @@ def test_a_source_nobody_knows_is_one_line(small_dataset: Dataset):
     header = dataclasses.replace(small_dataset.header, source="my own")
     foreign = dataclasses.replace(small_dataset, header=header)
     assert len(presets_to_map(foreign, 46)) == 46
-    with pytest.raises(UserError, match=r"46 training presets, and source 'my own' .* --map-presets 46"):
+    with pytest.raises(UserError, match=r"46 training presets, and source 'my own' .* `map_presets` 46"):
         presets_to_map(foreign, 47)

@@ -21,7 +21,7 @@ from synthvae.audio.files import (
     read_stamp,
     sampler_wav_bytes,
 )
-from synthvae.core.errors import UserError
+from tests.errors import user_error
 
 STAMP = Stamp("bright plück", "0123456789abcdef")
 NOISE = np.random.default_rng(0).uniform(-1.1, 1.1, 1001).astype(np.float32)  # odd, and too loud here and there
@@ -132,5 +132,5 @@ def test_what_is_no_sound_has_no_stamp(tmp_path: Path):
 
 def test_flac_refuses_rates_that_it_has_no_word_for():
     check_flac(44100, "int24")
-    with pytest.raises(UserError, match="65537 Hz.*--to wav"):
+    with user_error("to", "flac", "65537 Hz.*; use wav"):
         check_flac(65537, "int24")

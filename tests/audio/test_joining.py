@@ -3,11 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 import soundfile
 
 from synthvae.audio.joining import joined, write_joined
-from synthvae.core.errors import UserError
+from tests.errors import user_error
 
 
 def test_lengths():
@@ -42,6 +41,6 @@ def test_joined_sounds_follow_each_other_with_a_gap_and_without_a_click(tmp_path
     assert (sound[1000:1500] == 0.0).all()
     assert sound[1500] == 1.0
     for gap in (-1.0, float("nan"), 61.0):
-        with pytest.raises(UserError, match="--gap is"):
+        with user_error("gap"):
             write_joined(tmp_path / "k.wav", np.ones((1, 9), dtype=np.float32), 1000, gap)
     assert not (tmp_path / "k.wav").exists()

@@ -57,7 +57,7 @@ FOREIGN = {
     "other application": (lambda path: write_other_database(path, 12345), "an SQLite file, but no preset bank"),
     "newer": (
         lambda path: write_other_database(path, database.APPLICATION, database.VERSION + 1),
-        f"its version is {database.VERSION + 1}, this synthvae reads version {database.VERSION}",
+        f"version is {database.VERSION + 1}, this synthvae reads version {database.VERSION}",
     ),
 }
 
@@ -83,7 +83,7 @@ def test_a_damaged_bank_is_one_line(small_bank: Bank):
     content[4096:] = os.urandom(len(content) - 4096)
     small_bank.path.write_bytes(content)
     for action in (len, Bank.list, Bank.tags, lambda bank: bank.search("x"), lambda bank: bank.tag(1, "x")):
-        with pytest.raises(UserError, match=r"bank\.sqlite: .*(malformed|not an SQLite file).*choose another --bank"):
+        with pytest.raises(UserError, match=r"bank\.sqlite: .*(malformed|not an SQLite file).*choose another `bank`"):
             action(small_bank)
     small_bank.path.write_bytes(content[:5000])
     with pytest.raises(UserError, match=r"bank\.sqlite: "):

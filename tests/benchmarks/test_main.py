@@ -45,4 +45,4 @@ def test_every_benchmark_has_an_example_in_its_help(run):
 @pytest.mark.parametrize("name", ["match", "morph"])
 def test_a_run_without_presets_is_refused(run, name: str, tmp_path: Path):
     out = write_run_without_presets(tmp_path)
-    refused(run(name, "--run", out), "its task is audio-encoder, which has no parameters; name a run that has")
+    refused(run(name, "--run", out), "task is 'audio-encoder', which has no parameters; name a run that has")

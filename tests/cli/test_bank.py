@@ -208,14 +208,14 @@ def test_searches_that_cannot_be(run: Command, bank: Bank, tmp_path: Path):
     refused(run(*search, "--pitch", ":"), "--pitch is ':', not a range")
     refused(run(*search, "--pitch", "A4:"), "'A4' is no number")
     refused(run(*search, "--pitch", "1:2:3"), "'2:3' is no number")
-    refused(run(*search, "--decay", "3:1"), "--decay is 3:1, backwards; write 1:3")
+    refused(run(*search, "--decay", "3:1"), "--decay: 3:1 is backwards; write 1:3")
     refused(run(*search, "--decay", "nan:1"), "--decay", "not finite")
     refused(run(*search, "--note", "H2"), "--note is 'H2'", "no note or number")
     refused(run(*search, "--size", "1:2"), "--size")
     refused(run(*search, "--sort", "size"), "no descriptor 'size'", "pitch, note")
     refused(run(*search, "--limit", 0), "--limit is 0")
     refused(run(*search, "--like", "1", "--limit", 0), "--limit is 0")
-    refused(run(*search, "--like", "1", "--sort", "name"), "--sort is name", "--like")
+    refused(run(*search, "--like", "1", "--sort", "name"), "--sort is 'name'", "--like")
     refused(run(*search, "--like", "nothing"), "no preset is called 'nothing'")
     refused(run(*search, "--like", "none.wav"), "none.wav", "cannot read")
     refused(run(*search, "--like", "none.flac"), "none.flac", "cannot read")
@@ -265,15 +265,15 @@ def test_tag_and_tags(run: Command, bank: Bank):
     refused(run("bank", "tag", 1), "there is no tag to add or remove in '1'")
     refused(run("bank", "tag", 1, "+a", "-A"), "'a' is both added and removed")
     refused(run("bank", "tag", 1, "+"), "tag", "not one word")
-    refused(run("bank", "tag", 1, "+two words"), "'two words' is not one word")
+    refused(run("bank", "tag", 1, "+two words"), "'two words', not one word")
     refused(run("bank", "tag", 99, "+a"), "no preset is called '99'")
     assert bank.tags() == {"even": 5, "odd": 6, "other": 6}
 
 
 def test_rename_and_remove(run: Command, bank: Bank):
     assert run("bank", "rename", 3, "organ") == (0, "#3 organ\n", "")
-    refused(run("bank", "rename", 3, ""), "the new name", "empty")
-    refused(run("bank", "rename", 3, "a\nb"), "the new name", "not one line")
+    refused(run("bank", "rename", 3, ""), "NEW", "empty")
+    refused(run("bank", "rename", 3, "a\nb"), "NEW", "not one line")
     refused(run("bank", "rename", "never", "x"), "no preset is called 'never'")
     refused(run("bank", "remove", 3, "never"), "no preset is called 'never'")
     assert bank.get(3).name == "organ"

@@ -53,7 +53,7 @@ def test_it_serves_on_this_machine_and_ends_when_told(small_run: Path, tmp_path:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--of-bank", "--data", "x.json"), "either --data or --of-bank"),
+        (("--of-bank", "--data", "x.json"), "--data is x.json, and --of-bank is given"),
         (("--token", "short"), "8 to 200"),
         (("--points", "0"), "--points is 0"),
         (("--of-bank",), "it has no presets"),

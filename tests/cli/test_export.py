@@ -101,7 +101,7 @@ def test_presets_of_another_synth_and_damaged_files_are_a_line_and_nothing_is_wr
         (["--to", "flac", "--format", "float"], ["FLAC"]),
         (["--to", "sfz", "--lowest", "H2"], ["--lowest is 'H2'"]),
         (["--to", "sfz", "--lengths", "long"], ["--lengths is 'long'"]),
-        (["--to", "sfz", "--lengths", "9"], ["--lengths has 9"]),
+        (["--to", "sfz", "--lengths", "9"], ["--lengths is 9.0"]),
         (["--to", "wav", "--name", "x"], ["--name is 'x'", "3 presets"]),
     ],
 )

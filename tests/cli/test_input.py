@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from synthvae.cli.latents import _numbered
-from synthvae.core.errors import UserError
 from synthvae.core.json import check_target
 from synthvae.data.presets import Dataset
 from synthvae.training.run import load_run
+from tests.errors import user_error
 
 Command = Callable[..., tuple[int, str, str]]
 SIZE = 16
@@ -142,7 +142,7 @@ def test_encode_replaces_nothing_unasked(
 
 
 def test_a_target_whose_name_is_too_long(tmp_path: Path):
-    with pytest.raises(UserError, match="choose another --out"):
+    with user_error(tmp_path / ("x" * 300), match="choose another `out`"):
         check_target(tmp_path / ("x" * 300), overwrite=False)
 
 
@@ -176,11 +176,11 @@ def test_presets_that_are_no_numbers(refused: Callable[..., None], small_run: Pa
 
 def test_settings_that_cannot_be_rendered(refused: Callable[..., None]):
     make = ("generate-dataset", "--size", 9, "--out", "x.json")
-    refused((*make, "--seconds", 0.001), "--seconds 0.001", "at least")
-    refused((*make, "--seconds", "nan"), "--seconds nan")
-    refused((*make, "--sample-rate", 999), "--sample-rate 999", "1000 to 384000 Hz")
-    refused((*make, "--sample-rate", 10**40), "--sample-rate 1000", "1000 to 384000 Hz")
-    refused((*make, "--control-rate", 44101), "--control-rate 44101", "1 to 44100 Hz")
+    refused((*make, "--seconds", 0.001), "--seconds is 0.001", "at least")
+    refused((*make, "--seconds", "nan"), "--seconds is nan")
+    refused((*make, "--sample-rate", 999), "--sample-rate is 999", "1000 to 384000 Hz")
+    refused((*make, "--sample-rate", 10**40), "--sample-rate is 1000", "1000 to 384000 Hz")
+    refused((*make, "--control-rate", 44101), "--control-rate is 44101", "1 to 44100 Hz")
 
 
 def test_a_preset_with_a_wrong_name_is_refused_with_its_file(

@@ -58,14 +58,14 @@ def test_selective_finds_out_what_is_heard(run: Command, small_dataset: Dataset,
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (("--loss", "scl", "--hold-phases"), "--hold-phases without --synth-layer"),
-        (("--loss", "none", "--synth-layer"), "--synth-layer with --loss none"),
+        (("--loss", "scl", "--hold-phases"), "--hold-phases: without --synth-layer"),
+        (("--loss", "none", "--synth-layer"), "--loss is 'none', which gives --synth-layer no gradient"),
         (("--loss", "sot", "--feature", "mfcc"), "mfcc"),
         (("--loss", "mrstft", "--frame-step", 2), "--frame-step is 2"),
         (("--network", "transformer"), "transformer"),
         (("--loss", "pnp", "--metric", "euclid"), "'euclid'; choose one of diagonal, full, preset, effect"),
         (("--kl-schedule", "random"), "'random'; choose one of"),
-        (("--free-bits", -1), "free_bits is -1"),
+        (("--free-bits", -1), "--free-bits is -1"),
         (("--then", "scl", "--then-epochs", 0), "epochs is 0"),
         (("--then", "mse"), "'mse'"),
     ],
@@ -140,7 +140,5 @@ def test_commands_that_need_presets_refuse_a_run_without(run: Command, arguments
     before = sorted(tmp_path.rglob("*"))
     code, printed, err = run(*[out if word == "RUN" else word for word in arguments])
     assert (code, printed) == (2, ""), err
-    assert re.fullmatch(
-        r"error: .*r: its task is audio-encoder, which has no parameters; name a run that has .*\n", err
-    )
+    assert re.fullmatch(r"error: .*r: task is 'audio-encoder', which has no parameters; name a run that has .*\n", err)
     assert sorted(tmp_path.rglob("*")) == before

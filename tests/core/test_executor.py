@@ -70,7 +70,7 @@ def test_one_thread_is_this_one(threads: Callable[[int], None]):
 
 def work(task: int) -> None:
     if task == 13:
-        raise UserError("thirteen")
+        raise UserError("task", task, "give another")
     report(f"threads {torch.get_num_threads()}", task)
 
 
@@ -99,7 +99,7 @@ def test_tasks_are_done_in_processes_of_their_own_and_failures_are_kept():
     done: list[int] = []
     failed = run_tasks(work, [1, 13, 2], 2, lambda name, value: heard.append((name, value)), done.append)
     assert sorted(done) == [1, 2, 13]
-    assert [(task, str(error)) for task, error in failed] == [(13, "thirteen")]
+    assert [(task, str(error)) for task, error in failed] == [(13, "task is 13; give another")]
     share = max(1, (os.cpu_count() or 1) // 2)
     assert set(heard) <= {(f"threads {share}", 1), (f"threads {share}", 2)}
     assert heard
@@ -132,5 +132,5 @@ def test_workers_end_with_a_parent_that_is_terminated(tmp_path: Path):
 
 
 def test_a_killed_worker_is_said():
-    with pytest.raises(UserError, match="a process was killed.*--jobs 1"):
+    with pytest.raises(UserError, match="a process was killed.*`jobs` 1"):
         run_tasks(die, [1], 1, lambda name, value: None)

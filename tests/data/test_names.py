@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthvae.data.names import LONGEST_SLUG, earlier_files, slug
+from synthvae.data.names import LONGEST_SLUG, earlier_files, numbered, slug
 from synthvae.data.preset import Preset, write_preset
 from synthvae.synths.settings import RenderSettings
 from synthvae.synths.voice.parameters import VOICE_63
@@ -52,3 +52,10 @@ def test_only_files_with_names_that_were_given_to_them_are_earlier(tmp_path: Pat
     ]
     assert found == {}
     assert earlier_files(tmp_path / "nowhere", ["a"]) == {}
+
+
+def test_numbered_names_sort_by_their_numbers():
+    assert numbered("step", 2) == ["step_000", "step_001"]
+    names = numbered("a", 1001, 2)
+    assert (names[0], names[-1]) == ("a_0000", "a_1000")
+    assert sorted(names) == names

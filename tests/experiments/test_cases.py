@@ -10,6 +10,7 @@ from synthvae.analysis.thesis import thesis_figures
 from synthvae.core.errors import UserError
 from synthvae.experiments.cases import dataset_size, list_cases, scale_label, scaled, select_cases
 from synthvae.models import build_model, parse_architecture
+from tests.errors import user_error
 
 DATA = Path("x.json")
 THESIS = [case for case in list_cases() if case.thesis]
@@ -169,7 +170,7 @@ def test_presets_are_the_fraction_of_the_thesis():
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, 1.5, float("nan"), 1e-5])
 def test_scales_that_cannot_be_are_refused(scale: float):
-    with pytest.raises(UserError, match=f"--scale {'is ' if scale != 1e-5 else ''}"):
+    with user_error("scale", scale):
         dataset_size(scale)
 
 

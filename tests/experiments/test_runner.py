@@ -18,6 +18,7 @@ from synthvae.maps.clusters import MapSettings, map_latents
 from synthvae.maps.nulls import COLLAPSED, NOISE, noise_draws
 from synthvae.training.log import read_metrics
 from synthvae.training.run import load_run
+from tests.errors import user_error
 
 SCALE = 0.0005  # 70 presets
 
@@ -47,7 +48,7 @@ def test_every_case_comes_before_the_second_seed(tmp_path: Path):
 
 def test_a_device_is_handed_on_and_no_seed_is_refused(tmp_path: Path):
     assert plan(select_cases(["exp1-scl"]), 1, 1.0, tmp_path, {"device": "cpu"})[0].config.device == "cpu"
-    with pytest.raises(UserError, match="--seeds is 0"):
+    with user_error("seeds", 0):
         plan(select_cases(["exp1-scl"]), 0, 1.0, tmp_path)
 
 
@@ -87,7 +88,7 @@ def test_a_run_with_other_settings_is_not_taken_for_this_one(tmp_path: Path):
     train_job(job)
     other = dataclasses.replace(job, config=dataclasses.replace(job.config, lr=0.5))
     assert not is_done(other)
-    with pytest.raises(UserError, match="was trained with lr"):
+    with user_error("lr", 0.5, "was trained with"):
         train_job(other)
 
 
@@ -121,7 +122,7 @@ def test_a_run_that_fails_does_not_keep_others_from_being_made(tmp_path: Path):
     bad = dataclasses.replace(
         good, config=dataclasses.replace(good.config, precision="7-bit"), directory=tmp_path / "bad"
     )
-    with pytest.raises(UserError, match="1 of 2 runs failed: mine seed 0: settings: precision is '7-bit'"):
+    with pytest.raises(UserError, match="1 of 2 failed; mine seed 0: precision is '7-bit'"):
         run_jobs([bad, good], 1)
     assert is_done(good)
     assert issubclass(Stopped, Exception)

@@ -12,10 +12,11 @@ from synthvae.data.generation import generate_dataset
 from synthvae.data.writing import write_presets
 from synthvae.exploration.latent_files import find_dataset, find_preset, find_presets, find_run, units
 from synthvae.synths.voice.parameters import VOICE_63
+from tests.errors import user_error
 
 
 def test_the_run_that_was_trained_last_is_found_and_told(tmp_path: Path):
-    with pytest.raises(UserError, match="no trained run in it; name one .--run"):
+    with pytest.raises(UserError, match="no trained run in it; name one .`run`"):
         find_run(None, tmp_path / "runs")
     for number, name in enumerate(("old", "exp1/seed-0")):
         folder = tmp_path / "runs" / name
@@ -60,7 +61,7 @@ def test_numbers_and_files_are_the_same_preset(run, small_dataset, tmp_path: Pat
 
 
 def test_the_option_that_is_wrong_is_named(run):
-    with pytest.raises(UserError, match=r"--minus is 'nothing\.json'"):
-        find_presets(run, ["1", "nothing.json"], None, ["--plus", "--minus"])
+    with user_error("minus", "nothing.json"):
+        find_presets(run, ["1", "nothing.json"], None, ["plus", "minus"])
     with pytest.raises(UserError, match="no preset 64"):
         find_presets(run, ["64"])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from synthvae.core.errors import UserError
 from synthvae.exploration.morph import BAR, blend, morph
 from synthvae.metrics.logmel_distance import LogMelDistance, consecutive
+from tests.errors import user_error
 
 
 def measured(run, walk):
@@ -101,19 +104,19 @@ def test_unequal_legs_with_too_few_steps_say_so(run, small_dataset):
 
 
 @pytest.mark.parametrize(
-    ("options", "part"),
+    ("argument", "options", "part"),
     [
-        ({"steps": 1}, "--steps is 1"),
-        ({"steps": -3}, "--steps is -3"),
-        ({"steps": 129}, "at most 128"),
-        ({"steps": 3, "extrapolate": 0.5}, "at least 4"),
-        ({"way": "scenic"}, "'scenic'"),
-        ({"extrapolate": -0.1}, "--extrapolate is -0.1"),
-        ({"extrapolate": float("nan")}, "--extrapolate is nan"),
+        ("steps", {"steps": 1}, ""),
+        ("steps", {"steps": -3}, ""),
+        ("steps", {"steps": 129}, "at most 128"),
+        ("steps", {"steps": 3, "extrapolate": 0.5}, "at least 4"),
+        ("way", {"way": "scenic"}, ""),
+        ("extrapolate", {"extrapolate": -0.1}, ""),
+        ("extrapolate", {"extrapolate": math.nan}, ""),
     ],
 )
-def test_bad_options_are_refused(run, small_dataset, options, part):
-    with pytest.raises(UserError, match=part):
+def test_bad_arguments_are_refused(run, small_dataset, argument, options, part):
+    with user_error(argument, options[argument], part):
         morph(run, small_dataset.unit[:2], **options)
 
 

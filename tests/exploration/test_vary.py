@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from synthvae.metrics.logmel_distance import LogMelDistance, pairwise
 from synthvae.synths.groups import columns_of
 from synthvae.synths.voice.kind import GROUPS
 from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
+from tests.errors import user_error
 
 
 @pytest.fixture(scope="module")
@@ -84,22 +87,26 @@ def test_groups_cover_what_their_names_say():
 
 
 @pytest.mark.parametrize(
-    ("options", "part"),
+    ("argument", "value", "part"),
     [
-        ({"amount": -0.1}, "--amount is -0.1"),
-        ({"amount": float("nan")}, "--amount is nan"),
-        ({"amount": 1.5}, "--amount is 1.5"),
-        ({"count": 0}, "--count is 0"),
-        ({"count": -4}, "--count is -4"),
-        ({"count": 1000}, "1 to 256"),
-        ({"keep": ["pich"]}, "'pich'; did you mean pitch"),
-        ({"keep": list(VOICE_63.names)}, "nothing to vary"),
-        ({"seed": -1}, "--seed is -1"),
+        ("amount", -0.1, ""),
+        ("amount", math.nan, ""),
+        ("amount", 1.5, ""),
+        ("count", 0, ""),
+        ("count", -4, ""),
+        ("count", 1000, "1 to 256"),
+        ("keep", list(VOICE_63.names), "nothing to vary"),
+        ("seed", -1, ""),
     ],
 )
-def test_bad_options_are_refused(run, preset, options, part):
-    with pytest.raises(UserError, match=part):
-        vary(run, preset, **options)
+def test_bad_arguments_are_refused(run, preset, argument, value, part):
+    with user_error(argument, value, part):
+        vary(run, preset, **{argument: value})
+
+
+def test_an_unknown_name_to_keep_is_refused(run, preset):
+    with user_error("keep", "pich", "did you mean pitch"):
+        vary(run, preset, keep=["pich"])
 
 
 def test_a_preset_that_is_none_is_refused(run, preset):

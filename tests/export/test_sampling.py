@@ -9,7 +9,6 @@ import pytest
 
 from synthvae.audio.notes import midi_number
 from synthvae.audio.pitch import track_pitch
-from synthvae.core.errors import UserError
 from synthvae.data.preset import render_preset
 from synthvae.export.loops import play_loop
 from synthvae.export.sampling import (
@@ -27,6 +26,7 @@ from synthvae.export.sampling import (
     true_peak,
     whole_sound,
 )
+from tests.errors import user_error
 
 KEYS = [48, 60, 72]
 
@@ -134,13 +134,13 @@ def test_a_whole_sound_ends_where_it_has_rung_out(make_preset):
     ],
 )
 def test_notes_and_numbers_are_keys(text: str, key: int):
-    assert parse_key(text, "--note") == key
+    assert parse_key(text, "note") == key
 
 
 @pytest.mark.parametrize("text", ["H4", "A", "", "A44", "C##3", "128", "-1", "A10", "1.5", "٣"])
 def test_what_is_no_key_is_refused_by_name(text: str):
-    with pytest.raises(UserError, match="--note"):
-        parse_key(text, "--note")
+    with user_error("note", text):
+        parse_key(text, "note")
 
 
 def test_every_key_has_its_name_and_frequency():
@@ -152,8 +152,8 @@ def test_every_key_has_its_name_and_frequency():
 def test_samples_lie_from_the_lowest_key_up():
     assert sampled_keys(36, 48, 5) == [36, 41, 46]
     assert sampled_keys(60, 60, 3) == [60]
-    for bad, message in (((61, 60, 3), "--lowest is C#4, above --highest C4"), ((36, 48, 0), "--every is 0")):
-        with pytest.raises(UserError, match=message):
+    for bad, argument, value in (((61, 60, 3), "lowest", "C#4"), ((36, 48, 0), "every", 0)):
+        with user_error(argument, value):
             sampled_keys(*bad)
 
 
@@ -166,7 +166,7 @@ def test_switches_lie_outside_of_the_keys_that_play():
             keys = switch_keys(count, lowest, highest)
             assert len(set(keys)) == count
             assert all(0 <= key <= 127 and not lowest <= key <= highest for key in keys)
-    with pytest.raises(UserError, match="--lengths gives 2 lengths"):
+    with user_error("lengths", 2):
         switch_keys(2, 1, 126)
 
 
@@ -216,5 +216,5 @@ def test_off_leaves_samples_alone_and_silence_says_so():
 def test_impossible_loudness_is_refused():
     check_loudness(-23.0)
     for bad in (1.0, -61.0, math.nan):
-        with pytest.raises(UserError, match="--loudness"):
+        with user_error("loudness", bad):
             check_loudness(bad)

@@ -27,6 +27,7 @@ from synthvae.maps.stability import (
     survey_draws,
     survey_latents,
 )
+from tests.errors import user_error
 
 
 @pytest.fixture
@@ -199,9 +200,9 @@ def test_the_map_of_noise_is_that_of_the_null(quick_map: None) -> None:
 
 def test_bad_surveys_are_one_line(quick_map: None) -> None:
     latents = three_blobs()
-    with pytest.raises(UserError, match=r"seeds are \[1, 1\]"):
+    with user_error("seeds", [1, 1]):
         survey_latents(latents, seeds=(1, 1))
-    with pytest.raises(UserError, match=r"seeds are \[\]"):
+    with user_error("seeds", []):
         survey_latents(latents, seeds=())
     with pytest.raises(ValueError, match="workers is 0"):
         survey_latents(latents, workers=0)

@@ -5,6 +5,7 @@ import torch
 
 from synthvae.core.errors import UserError
 from synthvae.models import NETWORKS, build_model, parse_architecture
+from tests.errors import user_error
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -33,7 +34,7 @@ def test_architectures(text: str, widths: tuple[int, ...]):
 
 @pytest.mark.parametrize("text", ["exp9", "78-32-4", "1_0", "²", "", "63-0-4", "a-b", "63--4"])
 def test_impossible_architectures(text: str):
-    with pytest.raises(UserError, match="--architecture"):
+    with user_error("architecture", text):
         parse_architecture(text, 63)
 
 

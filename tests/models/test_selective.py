@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import pytest
 import torch
 from scipy import stats
 
-from synthvae.core.errors import UserError
 from synthvae.models import SelectiveVAE
 from synthvae.models.selective import HELD_LOG_VARIANCE, MARGIN
+from tests.errors import user_error
 
 HEARD = torch.tensor([0.1, 5.0, 0.0, 3.0, 4.0, 0.2])
 
@@ -77,5 +76,5 @@ def test_the_selection_is_part_of_the_state():
 
 
 def test_more_latents_than_parameters_are_refused():
-    with pytest.raises(UserError, match="--latent is 7.*there are 6"):
+    with user_error("latent", 7, "there are 6"):
         SelectiveVAE(6, (16, 7))

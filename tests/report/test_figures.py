@@ -32,6 +32,7 @@ from synthvae.report.figures import (
     value_map,
     waveform_overlays,
 )
+from tests.errors import user_error
 
 
 def texts(figure: Figure) -> str:
@@ -440,7 +441,7 @@ def test_bad_figures_are_named() -> None:
         cluster_spectra({}, [1.0])
     with pytest.raises(ValueError, match="spectrum of a: 2 levels for 3"):
         cluster_spectra({"a": [0.0, 0.0]}, [0.0, 50.0, 100.0])
-    with pytest.raises(UserError, match="bins above 20 are needed"):
+    with user_error("hertz", 10.0, "give bins above 20"):
         cluster_spectra({"a": [0.0, 0.0]}, [0.0, 10.0])
 
 

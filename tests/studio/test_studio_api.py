@@ -206,7 +206,7 @@ def test_exports(post, session: Session, tmp_path: Path, to: str):
         ("/render", {"spec": {"point": 3, "bank": 1}}, 422, "exactly one"),
         ("/render", {"spec": {}}, 422, "exactly one"),
         ("/render", {"spec": {"bank": 10**15}}, 404, "GET /api/v1/bank lists"),
-        ("/render", {"spec": {"latent": [0.0] * 3}}, 422, "has 3 numbers"),
+        ("/render", {"spec": {"latent": [0.0] * 3}}, 422, "latent: 3 numbers"),
         ("/render", {"spec": {"latent": [0.0] * 5000}}, 422, "at most 4096"),
         ("/render", {"spec": {"latent": [1e300]}}, 422, "less than or equal to"),
         ("/render", {"spec": {"values": {"keyboard.midi_f0": 60}}}, 422, "missing"),
@@ -229,7 +229,7 @@ def test_exports(post, session: Session, tmp_path: Path, to: str):
 def test_what_is_wrong_is_said(client: TestClient, path: str, body: dict, code: int, told: str):
     answer = client.post(f"/api/v1{path}", content=json.dumps(body), headers={"content-type": "application/json"})
     assert answer.status_code == code, answer.text
-    assert list(answer.json()) == ["error"]
+    assert list(answer.json()) == ["error", "argument"]
     assert told in answer.json()["error"]
     assert "\n" not in answer.json()["error"]
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.core.checks import shown
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 from synthvae.synths import Parameter, ParameterSpace
 from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
 

@@ -17,6 +17,7 @@ from synthvae.training import trainer
 from synthvae.training.run import Run, load_run
 from synthvae.training.tasks import audio_encoder
 from synthvae.training.tasks.audio_encoder import encoder_run, train_encoder
+from tests.errors import user_error
 from tests.training.records import records
 
 
@@ -80,9 +81,9 @@ def test_training_teaches_it(run: Run):
     assert (own.task.name, own.latent_size, own.config.presets) == ("audio-encoder", run.latent_size, 4800)
     weights = own.model.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in encoder.state_dict().items())
-    with pytest.raises(UserError, match="its task is audio-encoder, which has no parameters"):
+    with pytest.raises(UserError, match="task is 'audio-encoder', which has no parameters"):
         load_run(encoder_run(run), needs="parameters")
-    with pytest.raises(UserError, match="its task is audio-encoder, which has no parameters"):
+    with pytest.raises(UserError, match="task is 'audio-encoder', which has no parameters"):
         own.sample(2)
     assert find_run(None, run.path.parent)[0] == run.path
     assert find_run(None, run.path.parent, needs="audio")[0] == encoder_run(run)
@@ -101,7 +102,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(killed: bool, run: Run, 
 
     with pytest.raises(ZeroDivisionError if killed else trainer.Interrupted):
         train_encoder(run, presets=320, seed=4, progress=stop)
-    with pytest.raises(UserError, match="presets = 320, now it is 640; .* leave out --resume to start anew"):
+    with user_error("presets", 640, "trained with 320; .* leave out `resume` to start anew"):
         train_encoder(run, presets=640, seed=4, resume=True)
     done: list[int] = []
     again = read_encoder(
@@ -112,5 +113,5 @@ def test_a_stopped_training_goes_on_to_the_same_weights(killed: bool, run: Run, 
 
 
 def test_fewer_presets_than_a_batch_are_refused(run: Run):
-    with pytest.raises(UserError, match="--presets is 10"):
+    with user_error("presets", 10):
         train_encoder(run, presets=audio_encoder.BATCH - 54)

@@ -69,7 +69,7 @@ class Embedding:
                 f"{self.name}: expected floating-point audio of shape (B, T), got {sounds.dtype} {sounds.shape}"
             )
         if not len(sounds):
-            raise UserError(f"{self.name}: 0 sounds; check that the split is not empty")
+            raise UserError(self.name, self.name, "check that the split is not empty", "0 sounds")
         require_finite(sounds, f"{self.name}: audio", "sound")
         self._check_length(sounds.shape[1], sample_rate)
         parts = []
@@ -86,14 +86,18 @@ class Embedding:
         if sample_rate < 1:
             raise ValueError(f"sample rate must be positive, got {sample_rate}")
         resampled = -(-samples * self.sample_rate // sample_rate)
-        sounds = f"{self.name}: sounds of {samples / sample_rate:.3f} s"
+        sounds = f"sounds of {samples / sample_rate:.3f} s"
         if resampled < self.shortest:
             raise UserError(
-                f"{sounds}, at least {self.shortest / self.sample_rate:.3f} s are needed; "
-                "generate the dataset with more --seconds or choose another embedding"
+                self.name,
+                samples / sample_rate,
+                "generate the dataset with more `seconds` or choose another embedding",
+                f"{sounds}, at least {self.shortest / self.sample_rate:.3f} s are needed",
             )
         if self.longest is not None and resampled > self.longest:
             raise UserError(
-                f"{sounds}, it takes {self.longest / self.sample_rate:.3f} s at most; "
-                "generate the dataset with fewer --seconds or choose another embedding"
+                self.name,
+                samples / sample_rate,
+                "generate the dataset with fewer `seconds` or choose another embedding",
+                f"{sounds}, it takes {self.longest / self.sample_rate:.3f} s at most",
             )

@@ -39,7 +39,7 @@ def logmel_embedding(logmel: NDArray[np.floating]) -> NDArray[np.float64]:
     if mels % BANDS:
         raise ValueError(f"log-mel: {mels} bands cannot be pooled evenly to {BANDS}")
     if not n:
-        raise UserError("log-mel: 0 sounds; check that the split is not empty")
+        raise UserError("log-mel", 0, "check that the split is not empty", "0 sounds")
     require_finite(logmel, "log-mel")
     pooled = logmel.reshape(n, BANDS, mels // BANDS, frames).mean(axis=2, dtype=np.float64)
     return np.concatenate([pooled.mean(axis=2), pooled.std(axis=2)], axis=1)

@@ -122,7 +122,7 @@ def load_model(name: str, wanted: PackageModel, weights_dir: Path | None) -> Any
         UserError: in one line, if the package, a file or the network is missing, or a file cannot be used.
     """
     if importlib.util.find_spec(PACKAGE) is None:
-        raise UserError(f"{name}: needs the package frechet-audio-distance; {INSTALL}")
+        raise UserError(name, PACKAGE, INSTALL, "needs the package frechet-audio-distance")
     if weights_dir is not None:
         _check_files(name, wanted, weights_dir)
     directory = (hub_directory() if weights_dir is None else weights_dir).resolve()
@@ -149,12 +149,16 @@ def load_model(name: str, wanted: PackageModel, weights_dir: Path | None) -> Any
 
 def _check_files(name: str, wanted: PackageModel, directory: Path) -> None:
     if not directory.is_dir():
-        raise UserError(f"{directory}: no such folder; give the folder of the weights of {name} as --weights-dir")
+        raise UserError(
+            directory, directory, f"give the folder of the weights of {name} as `weights_dir`", "no such folder"
+        )
     missing = [file for file in wanted.files if not (directory / file.path).exists()]
     if missing:
         raise UserError(
-            f"{name}: {directory} lacks {_listed(missing)}; put there what is missing, or leave out --weights-dir "
-            "where there is a network"
+            name,
+            directory,
+            "put there what is missing, or leave out `weights_dir` where there is a network",
+            f"{directory} lacks {_listed(missing)}",
         )
 
 
@@ -167,19 +171,26 @@ def _explain(name: str, wanted: PackageModel, directory: Path, offline: bool, er
     if isinstance(error, pickle.UnpicklingError):
         files = ", ".join(str(directory / file.path) for file in wanted.files if (directory / file.path).is_file())
         raise UserError(
-            f"{name}: {files}: not a file of weights alone, and nothing is unpickled; fetch it again or, if you trust "
-            f"it, save its weights anew: {RESAVE} FILE"
+            name,
+            directory,
+            f"fetch it again or, if you trust it, save its weights anew: {RESAVE} FILE",
+            f"{files}: not a file of weights alone, and nothing is unpickled",
         ) from error
     reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
     if isinstance(error, ImportError):
-        raise UserError(f"{name}: frechet-audio-distance cannot be imported ({reason}); {INSTALL}") from error
+        raise UserError(name, PACKAGE, INSTALL, f"frechet-audio-distance cannot be imported ({reason})") from error
     if offline:
         raise UserError(
-            f"{name}: cannot be loaded from {directory} ({reason}); replace what is broken of {_listed(wanted.files)}"
+            name,
+            directory,
+            f"replace what is broken of {_listed(wanted.files)}",
+            f"cannot be loaded from {directory} ({reason})",
         ) from error
     raise UserError(
-        f"{name}: cannot be fetched and loaded ({reason}); where there is no network, put {_listed(wanted.files)} into "
-        "a folder and name that with --weights-dir"
+        name,
+        directory,
+        f"where there is no network, put {_listed(wanted.files)} into a folder and name that with `weights_dir`",
+        f"cannot be fetched and loaded ({reason})",
     ) from error
 
 

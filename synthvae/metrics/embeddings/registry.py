@@ -118,7 +118,7 @@ def build_embedding(name: str, sample_rate: int, weights_dir: Path | None = None
     if name == "logmel":
         return Embedding(name, 64, sample_rate, _logmel(sample_rate), light=True)
     if name not in _KINDS:
-        raise UserError(f"embedding: none is called {name!r}; choose one of {', '.join(EMBEDDINGS)}")
+        raise UserError("embedding", name, f"choose one of {', '.join(EMBEDDINGS)}")
     kind = _KINDS[name]
     if isinstance(kind.weights, PackageModel):
         network = package.load_model(name, kind.weights, weights_dir).model

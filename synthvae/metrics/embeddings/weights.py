@@ -75,7 +75,9 @@ def find_checkpoint(name: str, wanted: Checkpoint, weights_dir: Path | None) -> 
     """
     directory = hub_directory() if weights_dir is None else weights_dir
     if weights_dir is not None and not directory.is_dir():
-        raise UserError(f"{directory}: no such folder; give the folder of the weights of {name} as --weights-dir")
+        raise UserError(
+            directory, directory, f"give the folder of the weights of {name} as `weights_dir`", "no such folder"
+        )
     names = [wanted.name, wanted.other_name] if wanted.other_name else [wanted.name]
     for path in [folder / file for folder in (directory, directory / "checkpoints") for file in names]:
         if path.is_file():
@@ -83,8 +85,10 @@ def find_checkpoint(name: str, wanted: Checkpoint, weights_dir: Path | None) -> 
             return path
     if weights_dir is not None:
         raise UserError(
-            f"{name}: {directory} lacks {wanted.name} (from {wanted.page}); put it there, or leave out --weights-dir "
-            "where there is a network"
+            name,
+            directory,
+            "put it there, or leave out `weights_dir` where there is a network",
+            f"{directory} lacks {wanted.name} (from {wanted.page})",
         )
     return _fetch(name, wanted, directory / "checkpoints")
 
@@ -97,8 +101,11 @@ def _fetch(name: str, wanted: Checkpoint, directory: Path) -> Path:
         torch.hub.download_url_to_file(wanted.url, str(path), progress=sys.stderr.isatty())
     except OSError as error:  # URLError is one
         raise UserError(
-            f"{name}: {wanted.url} cannot be fetched to {path} ({error}); where there is no network, put "
-            f"{wanted.name} (from {wanted.page}) into a folder and name that with --weights-dir"
+            name,
+            path,
+            f"where there is no network, put {wanted.name} (from {wanted.page}) into a folder and name "
+            "that with `weights_dir`",
+            f"{wanted.url} cannot be fetched to {path} ({error})",
         ) from error
     return path
 
@@ -111,7 +118,7 @@ def _check_sum(name: str, path: Path) -> None:
     for line in sums.read_text(errors="replace").splitlines():
         digest, _, file = line.partition(" ")
         if file.lstrip(" *") == path.name and digest.lower() != (found := sha256(path)):
-            raise UserError(f"{name}: {path}: SHA-256 {found}, but {sums} says {digest}; fetch the file again")
+            raise UserError(name, path, "fetch the file again", f"{path}: SHA-256 {found}, but {sums} says {digest}")
 
 
 def sha256(path: Path) -> str:
@@ -142,7 +149,10 @@ def load_checkpoint(name: str, wanted: Checkpoint, path: Path, build: Callable[[
     problem = _mismatch(network.state_dict(), state, wanted)
     if problem:
         raise UserError(
-            f"{name}: {path}: not the weights of this network: {problem}; fetch {wanted.name} from {wanted.page} again"
+            name,
+            path,
+            f"fetch {wanted.name} from {wanted.page} again",
+            f"{path}: not the weights of this network: {problem}",
         )
     tensors = {key: torch.tensor(0) if key.endswith(COUNTER) else state[key].float() for key in network.state_dict()}
     network.load_state_dict(tensors, assign=True)
@@ -157,19 +167,21 @@ def _read(name: str, wanted: Checkpoint, path: Path) -> dict[str, Any]:
             document = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{name}: {path}: not a file of weights alone, and nothing is unpickled; fetch it again or, if you trust "
-            f"it, save its weights anew: {RESAVE} FILE"
+            name,
+            path,
+            f"fetch it again or, if you trust it, save its weights anew: {RESAVE} FILE",
+            f"{path}: not a file of weights alone, and nothing is unpickled",
         ) from error
     except Exception as error:  # OSError, EOFError, RuntimeError of the archive reader, and others
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(
-            f"{name}: {path}: cannot be read ({reason}); fetch {wanted.name} from {wanted.page} again"
+            name, path, f"fetch {wanted.name} from {wanted.page} again", f"{path}: cannot be read ({reason})"
         ) from error
     if wanted.section and isinstance(document, dict):
         document = document.get(wanted.section)
     if not isinstance(document, dict):
         place = f" under {wanted.section!r}" if wanted.section else ""
-        raise UserError(f"{name}: {path}: no state dict{place}; fetch {wanted.name} from {wanted.page} again")
+        raise UserError(name, path, f"fetch {wanted.name} from {wanted.page} again", f"{path}: no state dict{place}")
     return document
 
 

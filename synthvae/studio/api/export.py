@@ -36,7 +36,7 @@ def routes(session: Session) -> APIRouter:
     @router.post("/export", responses=_FILE, response_class=Response, summary="A sound as a file")
     def take(request: ExportRequest) -> Response:
         """A preset as JSON, a sound as WAV or FLAC, an instrument of many notes as SFZ, or torchsynth's own form."""
-        name = check_name(request.name.strip(), "name")
+        name = check_name(request.name.strip())
         sound = session.sound(request.spec)
         measured, descriptors = session.described(sound)
         preset = replace(session.preset(sound, name or measured), descriptors=descriptors)

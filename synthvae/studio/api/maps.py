@@ -44,7 +44,7 @@ def column(session: Session, name: str) -> tuple[NDArray[np.float32] | None, flo
         return human[:, space.index(name)].astype(np.float32), 1.0
     if name in PRESET_DESCRIPTORS:
         return session.measured.column(name)
-    raise NotFoundError(f"no column {name[:60]!r}; GET /api/v1/session lists them")
+    raise NotFoundError("column", name, "GET /api/v1/session lists them")
 
 
 _BINARY: dict[int | str, dict[str, Any]] = {

@@ -45,7 +45,7 @@ def routes(session: Session) -> APIRouter:
         name: Annotated[str, Query(max_length=200, description="What to call the recording.")] = "recording",
     ) -> dict[str, Any]:
         """Queues the recording; GET /jobs/{job} says how far it is."""
-        called = check_name(name, "name") or "recording"
+        called = check_name(name) or "recording"
         content = await request.body()
         target = await run_in_threadpool(prepare, content, called, session.renderer.sample_rate)
         return {"job": session.jobs.submit(target, seconds).id, "notes": list(target.notes)}

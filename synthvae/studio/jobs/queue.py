@@ -129,7 +129,7 @@ class Jobs:
         """
         with self._lock:
             if len(self._queue) >= WAITING:
-                raise ConflictError(f"{WAITING} recordings are queued already; stop one, or wait")
+                raise ConflictError("recordings", WAITING, "stop one, or wait", f"{WAITING} are queued already")
             job = Job(secrets.token_urlsafe(12), recording.name, seconds)
             state = {"name": recording.name, "sample_rate": recording.sample_rate}
             save_tensors(self._file(job), {"audio": recording.audio}, state)
@@ -147,7 +147,7 @@ class Jobs:
         """
         job = self._jobs.get(identity)
         if job is None:
-            raise NotFoundError("no such job; POST a recording to /api/v1/match")
+            raise NotFoundError("job", identity, "POST a recording to /api/v1/match", "no such job")
         self._force()
         return job
 

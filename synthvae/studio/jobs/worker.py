@@ -65,7 +65,7 @@ def _make(given: argparse.Namespace) -> None:
     run = load_run(given.run, needs="parameters")
     collection = read_collection(given.cache, given.key)
     if collection is None:
-        raise UserError(f"{given.cache}: the presets of the map are gone; restart synthvae explore")
+        raise UserError(given.cache, given.cache, "restart synthvae explore", "the presets of the map are gone")
     renderer = Renderer(run)
     if given.work == "layout":
         make_layout(run, collection, renderer, given.view, Store(given.cache))

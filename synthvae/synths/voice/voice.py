@@ -94,8 +94,10 @@ class Voice(Synth):
         if given != set(NAMES):
             wrong = sorted(given ^ set(NAMES))[0]
             raise UserError(
-                f"parameter {wrong} is {'unknown to' if wrong in given else 'missing for'} torchsynth's Voice; "
-                "a parameter set and its fixed values must name its 78 parameters, each once"
+                "parameters",
+                wrong,
+                "a parameter set and its fixed values must name its 78 parameters, each once",
+                f"parameter {wrong} is {'unknown to' if wrong in given else 'missing for'} torchsynth's Voice",
             )
         super().__init__(parameters, sample_rate, seconds, control_rate)
         self.exact = exact

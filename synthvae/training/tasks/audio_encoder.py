@@ -59,7 +59,7 @@ class AudioEncoderTask(Task[AudioEncoderSettings]):
     name = "audio-encoder"
     settings_type = AudioEncoderSettings
     abilities = frozenset({AUDIO})
-    otherwise = "leave out --resume to start anew"
+    otherwise = "leave out `resume` to start anew"
     gradient_norm = 1.0
 
     def __init__(self, settings: AudioEncoderSettings, run: Run) -> None:
@@ -183,7 +183,7 @@ def train_encoder(
         Interrupted: after Ctrl-C, the checkpoint written.
     """
     if presets < BATCH:
-        raise UserError(f"--presets is {presets}; give at least {BATCH}, one batch")
+        raise UserError("presets", presets, f"give at least {BATCH}, one batch")
     task, out = AudioEncoderTask(AudioEncoderSettings.of(presets, seed), run), encoder_run(run)
     if not resume and (out / "run.json").is_file() and has_ability(out, AUDIO):
         with alone_in(out):

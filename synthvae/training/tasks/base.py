@@ -73,7 +73,7 @@ class Task(ABC, Generic[S]):
     settings_type: ClassVar[type[Settings]]
     abilities: ClassVar[frozenset[str]] = frozenset()
     changeable: ClassVar[frozenset[str]] = frozenset({"epochs", "patience", "device", "devices"})
-    otherwise: ClassVar[str] = "choose another --out"
+    otherwise: ClassVar[str] = "choose another `out`"
     gradient_norm: ClassVar[float] = 0.0
     items: int
     validation_items: int
@@ -89,7 +89,7 @@ class Task(ABC, Generic[S]):
             UserError: for a setting out of its range, as a program may have made it.
         """
         for phase in settings.phases:
-            checked(type(phase), vars(phase), "settings")
+            checked(type(phase), vars(phase), "")
         self.settings = settings
         self.phase: S = settings.phases[0]
         self.reduce: Callable[[Tensor], Tensor] = lambda value: value
@@ -127,8 +127,10 @@ class Task(ABC, Generic[S]):
         for name, now in self.describe().items():
             if description.get(name) != now:
                 raise UserError(
-                    f"{out}: was trained on {name} = {description.get(name)!r}, now it is {now!r}; give that, or "
-                    f"{self.otherwise}"
+                    name,
+                    now,
+                    f"give that, or {self.otherwise}",
+                    f"{out} was trained on {description.get(name)!r}, now it is {now!r}",
                 )
 
     # What happens once.
@@ -211,4 +213,4 @@ class Task(ABC, Generic[S]):
     @property
     def remedy(self) -> str:
         """Advice for a loss that is not finite."""
-        return f"lower --lr (now {self.phase.lr:g})"
+        return f"lower `lr` (now {self.phase.lr:g})"

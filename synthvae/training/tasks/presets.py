@@ -125,8 +125,10 @@ class PresetTask(Task[TrainConfig]):
         before, now = description.get("dataset_hash"), self.dataset.hash
         if before != now:
             raise UserError(
-                f"{self.dataset.path}: is not the dataset {before} that {out} was trained on (hash {now}); give that "
-                f"one, or {self.otherwise}"
+                self.dataset.path,
+                now,
+                f"give that one, or {self.otherwise}",
+                f"is not the dataset {before} that {out} was trained on (hash {now})",
             )
 
     @property
@@ -302,7 +304,7 @@ class PresetTask(Task[TrainConfig]):
     @property
     def remedy(self) -> str:
         """Advice for a loss that is not finite."""
-        return f"{super().remedy} or --gradient-clip (now {self.phase.gradient_clip:g})"
+        return f"{super().remedy} or `gradient_clip` (now {self.phase.gradient_clip:g})"
 
 
 @dataclass(frozen=True)
@@ -447,8 +449,10 @@ def perceptual_loss(config: TrainConfig, metric: PerceptualMetric, source: str) 
         return PnpLoss(mean, config.damping)
     if not len(metric.presets):
         raise UserError(
-            f"{source}: has no single-preset matrices; compute it again with 'synthvae metric DATASET --keep 10000 "
-            "--overwrite', or choose another --metric"
+            source,
+            source,
+            "compute it again with 'synthvae metric DATASET --keep 10000 --overwrite', or choose another `metric`",
+            "has no single-preset matrices",
         )
     return PnpLoss(mean, config.damping, metric.limited_presets if config.metric_limited else metric.presets)
 
@@ -467,16 +471,23 @@ def _check_phase(phase: TrainConfig, dataset: Dataset, voice: nn.Module | None) 
         raise ValueError(f"the loss {phase.loss} needs a voice")
     if spec.compares != "audio" and phase.synth_layer:
         raise UserError(
-            f"--synth-layer with --loss {phase.loss}: there is no gradient to send through the Voice; name a loss "
-            "that compares sounds"
+            "loss",
+            phase.loss,
+            "name a loss that compares sounds",
+            why="which gives `synth_layer` no gradient to send through the Voice",
         )
     if phase.hold_phases and isinstance(voice, Synth) and not voice.holds_phases:
         raise UserError(
-            f"--hold-phases: {dataset.header.settings.synth} has no phases that could be held; leave it out"
+            "hold_phases", True, "leave it out", f"{dataset.header.settings.synth} has no phases that could be held"
         )
     if phase.hold_phases and not phase.synth_layer:
         raise UserError(
-            "--hold-phases without --synth-layer: there is no gradient through the Voice; add --synth-layer"
+            "hold_phases", True, "add `synth_layer`", "without `synth_layer` there is no gradient through the Voice"
         )
     if phase.frame_step > 1 and not spec.features:
-        raise UserError(f"--frame-step is {phase.frame_step}, but the loss {phase.loss} has no frames to choose from")
+        raise UserError(
+            "frame_step",
+            phase.frame_step,
+            "leave it out",
+            why=f"but the loss {phase.loss} has no frames to choose from",
+        )

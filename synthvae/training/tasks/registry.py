@@ -42,7 +42,7 @@ def find_task(name: str, source: str) -> type[Task]:
         task = _TASKS[name]
     except (KeyError, TypeError):
         raise UserError(
-            f"{source}: task is {name!r}; known are {', '.join(_TASKS)}: import the package that registers it"
+            f"{source}: task", name, f"known are {', '.join(_TASKS)}: import the package that registers it"
         ) from None
     if isinstance(task, str):
         module, _, attribute = task.partition(":")

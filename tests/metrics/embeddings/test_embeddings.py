@@ -32,6 +32,7 @@ from synthvae.metrics.embeddings.panns import CHECKPOINTS
 from synthvae.metrics.embeddings.vggish import log_mel_windows
 from synthvae.metrics.embeddings.weights import Checkpoint, find_checkpoint, load_checkpoint, sha256
 from synthvae.metrics.frechet import GaussianStatistics, frechet_distance, frechet_extrapolated
+from tests.errors import user_error
 from tests.metrics.embeddings.drawn_weights import PANNS, VGGISH, panns_state, write_panns, write_vggish
 
 RATE = 44_100
@@ -96,7 +97,7 @@ def test_audio_is_checked() -> None:
         embedding.embed(np.zeros((2, 9), dtype=np.int64), RATE)
     with pytest.raises(ValueError, match="positive"):
         embedding.embed(bad[:1], 0)
-    with pytest.raises(UserError, match=r"toy: sounds of 1\.000 s, at least 1\.000 s are needed.*--seconds"):
+    with pytest.raises(UserError, match=r"toy: sounds of 1\.000 s, at least 1\.000 s are needed.*`seconds`"):
         identity(shortest=8001).embed(bad[:1], RATE)
     with pytest.raises(UserError, match=r"toy: sounds of 1\.000 s, it takes 1\.000 s at most"):
         identity(longest=7999).embed(bad[:1], RATE)
@@ -129,7 +130,7 @@ def test_fewer_sounds_than_dimensions_make_no_distance() -> None:
 
 
 def test_unknown_name() -> None:
-    with pytest.raises(UserError, match=r"none is called 'openl3'; choose one of logmel, vggish,.*encodec$"):
+    with user_error("embedding", "openl3", r"choose one of logmel, vggish,.*encodec$"):
         build_embedding("openl3", RATE)
 
 
@@ -148,7 +149,7 @@ def test_missing_package(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", [name for name in EMBEDDINGS if name != "logmel"])
 def test_missing_weights(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(package, "PACKAGE", "json")  # any that is installed: files are looked at before the import
-    with pytest.raises(UserError, match=r"nowhere: no such folder.*--weights-dir$"):
+    with pytest.raises(UserError, match=r"nowhere: no such folder.*`weights_dir`$"):
         build_embedding(name, RATE, tmp_path / "nowhere")
     wanted = {
         "vggish": "vggish-10086976.pth",
@@ -508,7 +509,7 @@ def test_without_a_folder_a_missing_file_is_fetched_once(tmp_path: Path, monkeyp
     (tmp_path / "published.pth").unlink()
     assert find_checkpoint("toy", published, None) == path
     path.unlink()
-    with pytest.raises(UserError, match=r"toy: file:.* cannot be fetched to .*--weights-dir$"):
+    with pytest.raises(UserError, match=r"toy: file:.* cannot be fetched to .*`weights_dir`$"):
         find_checkpoint("toy", published, None)
     assert list(path.parent.iterdir()) == []
 
@@ -516,7 +517,7 @@ def test_without_a_folder_a_missing_file_is_fetched_once(tmp_path: Path, monkeyp
 @pytest.mark.parametrize("name", ["panns", "vggish"])
 def test_without_folder_and_network(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
-    with pytest.raises(UserError, match=f"^{name}: https://.* cannot be fetched to .*--weights-dir$") as caught:
+    with pytest.raises(UserError, match=f"^{name}: https://.* cannot be fetched to .*`weights_dir`$") as caught:
         build_embedding(name, RATE)
     assert "\n" not in str(caught.value)
 
@@ -723,7 +724,7 @@ def test_without_folder_and_network_for_the_package(name: str, tmp_path: Path, m
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "_hub_dir", None)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # or it tries five times, for a minute
-    with pytest.raises(UserError, match=f"^{name}: cannot be fetched and loaded .*--weights-dir$") as caught:
+    with pytest.raises(UserError, match=f"^{name}: cannot be fetched and loaded .*`weights_dir`$") as caught:
         build_embedding(name, RATE)
     assert "\n" not in str(caught.value)
 
