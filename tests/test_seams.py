@@ -259,7 +259,7 @@ def test_derivatives_of_a_synth_are_those_of_autograd(sine_run: Path):
 
 
 def test_a_synth_of_ones_own_is_analyzed(sine_run: Path, tmp_path: Path):
-    few = ["--map-presets", 40, "--map-nulls", 1, "--workers", 1]
+    few = ["--map-presets", 10, "--map-nulls", 1, "--workers", 1]
     assert call("analyze", sine_run, *few, "--out", tmp_path / "analysis") == 0
     assert (tmp_path / "analysis" / "report.html").exists()
     assert json.loads((tmp_path / "analysis" / "metrics.json").read_text())

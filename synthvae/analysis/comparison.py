@@ -62,34 +62,28 @@ def compare_runs(runs: Sequence[RunResults], null: NDArray[np.float64]) -> Compa
         f"L1 error on {feature}": lambda run, feature=feature: run.sounds.errors[feature].l1  # type: ignore[misc]
         for feature in runs[0].sounds.errors
     }
-    if 1 < len(methods) < len(runs):
-        errors = {
-            measure: compare_groups(
-                by_seed({name: [values(run) for run in group] for name, group in methods.items()}), measure, "methods"
-            )
-            for measure, values in measures.items()
-        }
-        active = {
-            name: {"active": sum(map(_active, group)), "unused": sum(len(r.sounds.kl) - _active(r) for r in group)}
-            for name, group in methods.items()
-        }
-        note = "The seed is the unit: each value is the mean of one trained network over all presets."
-        names = {name: [run.name for run in group] for name, group in methods.items()}
-        return Comparisons("seed", names, errors, _counts({"active latent dimensions": active}), note)
-    errors = {
-        measure: compare_groups({run.name: values(run) for run in runs}, measure)
-        for measure, values in measures.items()
-    }
+    several = 1 < len(methods) < len(runs)
+    groups = methods if several else {run.name: [run] for run in runs}
+    errors = {}
+    for measure, values in measures.items():
+        found = {name: [values(run) for run in group] for name, group in groups.items()}
+        units = by_seed(found) if several else {name: presets for name, (presets,) in found.items()}
+        errors[measure] = compare_groups(units, measure, "methods" if several else "runs")
+    active = {name: np.concatenate([run.sounds.kl for run in group]) > ACTIVE_NATS for name, group in groups.items()}
     tables = {
         "active latent dimensions": {
-            run.name: {"active": _active(run), "unused": len(run.sounds.kl) - _active(run)} for run in runs
-        },
-        "presets that sound closer than the mean preset": {run.name: _closer(run, null) for run in runs},
+            name: {"active": int(found.sum()), "unused": int((~found).sum())} for name, found in active.items()
+        }
     }
-    note = "The presets are the unit here: a difference between trained networks, not between methods."
-    if len(methods) == 1:
-        note += " These runs differ in nothing but their seed."
-    return Comparisons("preset", {run.name: [run.name] for run in runs}, errors, _counts(tables), note)
+    note = "The seed is the unit: each value is the mean of one trained network over all presets."
+    if not several:
+        tables["presets that sound closer than the mean preset"] = {run.name: _closer(run, null) for run in runs}
+        note = "The presets are the unit here: a difference between trained networks, not between methods."
+        if len(methods) == 1:
+            note += " These runs differ in nothing but their seed."
+    names = {name: [run.name for run in group] for name, group in groups.items()}
+    counts = {what: compare_counts(table, what) for what, table in tables.items()}
+    return Comparisons("seed" if several else "preset", names, errors, counts, note)
 
 
 def _methods(runs: Sequence[RunResults]) -> dict[str, list[RunResults]]:
@@ -110,14 +104,6 @@ def _methods(runs: Sequence[RunResults]) -> dict[str, list[RunResults]]:
     return groups
 
 
-def _active(run: RunResults) -> int:
-    return int((run.sounds.kl > ACTIVE_NATS).sum())
-
-
 def _closer(run: RunResults, null: NDArray[np.float64]) -> dict[str, int]:
     closer = int((run.sounds.errors["logmel"].mse < null).sum())
     return {"closer": closer, "not closer": len(null) - closer}
-
-
-def _counts(tables: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, CountTest]:
-    return {what: compare_counts(table, what) for what, table in tables.items()}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ from synthvae.metrics.paths import (
 from synthvae.synths.rendering import render_all
 from synthvae.training.run import Run
 
-__all__ = ["Movement", "Neighbourhoods", "measure_movement", "measure_neighbourhoods", "walk"]
+__all__ = ["Movement", "Neighbourhoods", "PathComparisons", "measure_movement", "measure_neighbourhoods", "walk"]
 
 #: Paths between pairs of test presets, and sounds on each, both ends included.
 PATHS, STEPS = 50, 9
@@ -48,19 +49,31 @@ class Neighbourhoods:
     """Neighbourhood statistics of the latent space.
 
     Attributes:
-        trust: whether near latents sound near; None where there are too few.
-        map_trust: whether the map of the first seed keeps neighbourhoods; None where there are too few.
-        cosine: directions of latents within and across DBSCAN's clusters on that map.
-        sound_cosine: the same of their sounds, in the log-mel embedding, each of whose dimensions has the mean 0 and
-            the standard deviation 1 over the mapped presets.
-        reason: why something is missing.
+        latents_and_sounds: whether near latents have similar sounds; null if there are too few.
+        umap: trustworthiness and continuity of the first map; null where there are too few points.
+        cosine_similarity: of latents within and across DBSCAN's clusters on that map.
+        cosine_similarity_of_sounds: the same of their sounds, in the standardised log-mel embedding.
+        reason: why something is missing; empty where nothing is.
     """
 
-    trust: NeighbourhoodTrust | None
-    map_trust: MapTrust | None
-    cosine: CosineSimilarity
-    sound_cosine: CosineSimilarity
+    latents_and_sounds: NeighbourhoodTrust | None
+    umap: MapTrust | None
+    cosine_similarity: CosineSimilarity
+    cosine_similarity_of_sounds: CosineSimilarity
     reason: str
+
+
+@dataclass(frozen=True)
+class PathComparisons:
+    """Paths between latents against interpolation of the parameters; empty where no descriptor varies.
+
+    Attributes:
+        linear: straight paths, by score (`smoothness`, `nonlinearity`).
+        slerp: spherical linear interpolation, likewise.
+    """
+
+    linear: Mapping[Annotated[str, "score"], PathComparison]
+    slerp: Mapping[Annotated[str, "score"], PathComparison]
 
 
 @dataclass(frozen=True)
@@ -68,15 +81,12 @@ class Movement:
     """Scores of latent paths, and effects of parameters.
 
     Attributes:
-        straight: scores of straight latent paths against plain interpolation of the parameters; empty where no
-            descriptor varies.
-        arc: of arcs, likewise.
+        paths: scores of latent paths against plain interpolation of the parameters.
         effects: of each parameter on the latent.
         pairs: test presets that the paths join ``(paths, 2)``.
     """
 
-    straight: dict[str, PathComparison]
-    arc: dict[str, PathComparison]
+    paths: PathComparisons
     effects: ParameterEffects
     pairs: NDArray[np.intp]
 
@@ -167,7 +177,7 @@ def measure_movement(
             )
     tell("varying parameters")
     effects = parameter_effects(run.encode, unit[:EFFECT_PRESETS])
-    return Movement(compared["straight"], compared["arc"], effects, pairs)
+    return Movement(PathComparisons(compared["straight"], compared["arc"]), effects, pairs)
 
 
 def walk(run: Run, first: Tensor, last: Tensor, kind: str, steps: int) -> Tensor:

@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from synthvae.core.store import Store
 from synthvae.maps.clusters import ClusterQuality, MapSettings, cluster_quality, dbscan_labels
 from synthvae.maps.projection import umap_map
 from synthvae.maps.stability import run_tasks
 
-__all__ = ["GRID_EPS", "GRID_NEIGHBOURS", "GridCell", "MapGrid", "grid_settings", "measure_grid"]
+__all__ = ["GRID_EPS", "GRID_NEIGHBOURS", "GridCell", "grid_settings", "measure_grid"]
 
 #: The thesis's values lie in the middle.
 GRID_EPS = (0.02, 0.03, 0.04, 0.05, 0.08, 0.16)
@@ -37,17 +38,6 @@ class GridCell:
     qualities: tuple[ClusterQuality, ...]
 
 
-@dataclass(frozen=True)
-class MapGrid:
-    """The clusters of one set of draws over a grid.
-
-    Attributes:
-        cells: neighbours by neighbours, and radius by radius.
-    """
-
-    cells: tuple[GridCell, ...]
-
-
 def grid_settings(settings: MapSettings) -> list[list[MapSettings]]:
     """The grid around some settings, which are in it: a list for each number of neighbours, with every radius."""
     radii = sorted({*GRID_EPS, settings.eps})
@@ -59,51 +49,48 @@ def measure_grid(
     draws: Mapping[int, NDArray[np.float64]],
     name: str,
     settings: MapSettings,
-    maps: Mapping[int, NDArray[np.float64]],
     workers: int = 1,
     progress: Callable[[str], object] = lambda what: None,
-) -> MapGrid:
-    """Map and cluster at every cell of the grid; one map serves all radii.
+    store: Store | None = None,
+) -> tuple[GridCell, ...]:
+    """Map and cluster at every cell of the grid, neighbours by neighbours; one map serves all radii.
 
     Args:
         draws: latents ``(N, D)`` by the seed of their map.
         name: of them, to tell what has been done.
         settings: in whose middle the grid lies.
-        maps: those that are drawn already with `settings`, by seed.
         workers: processes at once.
         progress: called with the finished step.
+        store: of maps (`synthvae.maps.projection.umap_map`).
 
     Raises:
         UserError: as `synthvae.maps.stability.survey_latents`.
     """
     grid = grid_settings(settings)
     tasks = [
-        _Task(f"{name} {seed}, {row[0].neighbours} neighbours", latents, seed, row,
-              maps.get(seed) if row[0].neighbours == settings.neighbours else None)
+        _Task(f"{name} {seed}, {row[0].neighbours} neighbours", latents, seed, row, store)
         for row in grid
         for seed, latents in draws.items()
-    ]  # fmt: skip
+    ]
     found = run_tasks(_compute, tasks, workers, progress)
     cells = []
     for number, row in enumerate(grid):
         of_row = found[number * len(draws) : (number + 1) * len(draws)]
         cells += [GridCell(s, tuple(qualities[i] for qualities in of_row)) for i, s in enumerate(row)]
-    return MapGrid(tuple(cells))
+    return tuple(cells)
 
 
 class _Task(NamedTuple):
-    """A map, drawn or to be drawn, and the settings with which it is clustered."""
+    """A map and the settings with which it is clustered."""
 
     name: str
     latents: NDArray[np.float64]
     seed: int
     settings: Sequence[MapSettings]
-    points: NDArray[np.float64] | None
+    store: Store | None
 
 
 def _compute(task: _Task) -> list[ClusterQuality]:
     first = task.settings[0]
-    points = task.points
-    if points is None:
-        points = umap_map(task.latents, task.seed, first.neighbours, first.min_distance)
+    points = umap_map(task.latents, task.seed, first.neighbours, first.min_distance, task.store)
     return [cluster_quality(points, dbscan_labels(points, s.eps, s.min_samples)) for s in task.settings]

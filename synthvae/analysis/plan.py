@@ -7,15 +7,21 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.analysis.distributions import EmbeddedTests, SetDistances, measure_nulls, measure_set
+from synthvae.analysis.distributions import (
+    AudioDistances,
+    EmbeddedTests,
+    RunAudioDistances,
+    embed_sounds,
+    measure_nulls,
+    measure_set,
+)
 from synthvae.analysis.latent_space import (
     PATHS,
     STEPS,
@@ -24,18 +30,8 @@ from synthvae.analysis.latent_space import (
     measure_movement,
     measure_neighbourhoods,
 )
-from synthvae.analysis.map_grid import GRID_NEIGHBOURS, MapGrid, measure_grid
-from synthvae.analysis.results import (
-    CollapsedDraws,
-    DescriptorTable,
-    DistanceTable,
-    Latents,
-    MappedSounds,
-    Results,
-    RunResults,
-    RunSets,
-    Views,
-)
+from synthvae.analysis.map_grid import GRID_NEIGHBOURS, GridCell, measure_grid
+from synthvae.analysis.results import DistanceTable, ExplainedVariance, Latents, Results, RunResults, Views
 from synthvae.analysis.sounds import (
     BATCH,
     MAPPED,
@@ -44,7 +40,6 @@ from synthvae.analysis.sounds import (
     RunMeasures,
     TestMeasures,
     TestSounds,
-    TrainNulls,
     measure_run,
     measure_tests,
     measure_train,
@@ -54,24 +49,25 @@ from synthvae.analysis.sounds import (
     train_part,
 )
 from synthvae.audio.descriptors import describe
-from synthvae.core.executor import on_threads
 from synthvae.core.store import Agenda, Step, Store
 from synthvae.data.presets import Dataset
 from synthvae.maps.clusters import MapSettings
-from synthvae.maps.nulls import COLLAPSED, NOISE, NULL_SEEDS, collapsed_encoder
-from synthvae.maps.projection import pca_map, tsne_map, umap_map
-from synthvae.maps.stability import LatentSurvey, SpaceSurvey, noise_draws, survey_draws, survey_latents, survey_noise
+from synthvae.maps.nulls import COLLAPSED, NOISE, NULL_SEEDS, CollapsedEncoder, collapsed_encoder, noise_draws
+from synthvae.maps.projection import map_store, pca_map, tsne_map, umap_map
+from synthvae.maps.stability import LatentSurvey, SpaceSurvey, survey_draws, survey_latents
 from synthvae.metrics.distances import measure_distances
 from synthvae.metrics.embeddings.base import Embedding
-from synthvae.metrics.reconstruction import derangement
+from synthvae.metrics.reconstruction import Nulls, derangement
 from synthvae.models import parse_architecture
 from synthvae.synths.rendering import build_synth, render_all
 from synthvae.training.run import Run
 
-__all__ = ["SURVEY_SEEDS", "MapPlan", "Work", "cache_directory", "usual_workers"]
+__all__ = ["SURVEY_SEEDS", "MapPlan", "Work", "usual_workers"]
+
+Rows: TypeAlias = NDArray[np.float64]
 
 #: Raised when what is measured changes, so that nothing older is read from the store.
-VERSION = 6
+VERSION = 7
 #: Test presets of the null models that are compared by every distance, at most.
 NULL_LIMIT = 500
 #: Maps drawn of the latents, each with a seed of its own.
@@ -142,14 +138,14 @@ class Work:
             dataset: the presets.
             limit: test presets at most.
             seed: of everything random.
-            store: where results are kept.
+            store: where results are kept, but maps and collapsed encoders (`synthvae.maps.projection.map_store`).
             workers: processes for what takes long.
             embeddings: in which sets of sounds are compared.
             maps: of the latents; the thesis's settings by default.
         """
         self.embeddings, self.maps = embeddings, maps or MapPlan()
         self.runs, self.dataset, self.limit, self.seed, self.workers = runs, dataset, limit, seed, workers
-        self.agenda = Agenda(store)
+        self.agenda, self.map_store = Agenda(store), map_store(dataset.path, store.directory)
         self.tested, self.trained = min(limit, len(dataset.split("test"))), train_part(dataset, limit)
         self._data: list[object] = [VERSION, dataset.hash, limit, seed]
         add, tested = self.agenda.add, self.tested
@@ -159,23 +155,22 @@ class Work:
         )  # fmt: skip
         trained = min(limit, TRAIN_LIMIT, len(dataset.split("train")))
         self.train_nulls = add(
-            TrainNulls, "train-nulls", "null models on training presets", self._data, 4 * trained * SECONDS_FEATURES,
-            lambda tell: measure_train_nulls(self.sounds, seed, tell),
+            dict[str, Nulls], "train-nulls", "null models on training presets", self._data,
+            4 * trained * SECONDS_FEATURES, lambda tell: measure_train_nulls(self.sounds, seed, tell),
         )  # fmt: skip
         self.null_distances = {name: self._add_null(name) for name in ("mean preset", "random preset")}
         self.descriptors = add(
-            DescriptorTable, "descriptors", "descriptors of the test sounds", self._data, tested * SECONDS_DESCRIPTORS,
+            Rows, "descriptors", "descriptors of the test sounds", self._data, tested * SECONDS_DESCRIPTORS,
             lambda tell: self._describe(self.sounds.audio, tell),
         )  # fmt: skip
         self.embedded = {embedding.name: self._add_embedded(embedding) for embedding in self.embeddings}
         plan = self.maps
         self._drawn: list[object] = [VERSION, plan.presets, *plan.nulls]
         self.mapped_sounds = add(
-            MappedSounds, "mapped-sounds", "sounds of the mapped presets", [VERSION, dataset.hash, plan.presets],
+            Rows, "mapped-sounds", "sounds of the mapped presets", [VERSION, dataset.hash, plan.presets],
             plan.presets * SECONDS_FEATURES, self._embed_mapped,
         )  # fmt: skip
-        self._nulls: dict[object, tuple[Step[SpaceSurvey], Step[MapGrid] | None]] = {}
-        self._encoders: dict[tuple[int, ...], Step[CollapsedDraws]] = {}
+        self._nulls: dict[object, tuple[Step[SpaceSurvey], Step[tuple[GridCell, ...]] | None]] = {}
         self.of_runs = [_RunWork(self, run) for run in runs]
 
     @cached_property
@@ -195,86 +190,72 @@ class Work:
         """Processes that make maps."""
         return self.workers if self.maps.presets >= FEW_LATENTS else 1
 
-    def noise(self, dimension: int) -> tuple[Step[SpaceSurvey], Step[MapGrid] | None]:
+    def noise(self, dimension: int) -> tuple[Step[SpaceSurvey], Step[tuple[GridCell, ...]] | None]:
         """The maps of noise of one dimension, and their grid where there is one; runs share them."""
         plan = self.maps
         label = f"maps of noise, {plan.presets:,} x {dimension}"
+        return self._null(
+            "noise", label, [dimension], 0.0, lambda tell: noise_draws(plan.presets, dimension, plan.nulls)
+        )
 
-        def survey(tell: Callable[[str], object]) -> SpaceSurvey:
-            return survey_noise(plan.presets, dimension, plan.nulls, plan.settings, self.survey_workers, tell)
+    def collapsed(self, widths: tuple[int, ...]) -> tuple[Step[SpaceSurvey], Step[tuple[GridCell, ...]] | None]:
+        """The same of collapsed encoders of some widths."""
 
-        def draws() -> dict[int, NDArray[np.float64]]:
-            return noise_draws(plan.presets, dimension, plan.nulls)
+        def draws(tell: Callable[[str], object]) -> dict[int, NDArray[np.float64]]:
+            return {seed: encoder.latents for seed, encoder in self.encoders(widths, tell).items()}
 
-        return self._null("noise", label, [dimension], survey, draws)
+        label, inputs = f"maps of collapsed encoders {'-'.join(map(str, widths))}", [self.dataset.hash, *widths]
+        return self._null("collapsed", label, inputs, SECONDS_ENCODER, draws)
 
-    def collapsed(self, widths: tuple[int, ...]) -> tuple[Step[SpaceSurvey], Step[MapGrid] | None]:
-        """The same of collapsed encoders of some widths, which are trained in `encoders`."""
-        plan, encoders = self.maps, self.encoders(widths)
-        name = "-".join(map(str, widths))
-
-        def survey(tell: Callable[[str], object]) -> SpaceSurvey:
-            return survey_draws(encoders.result.latents, COLLAPSED, plan.settings, self.survey_workers, tell)
-
-        inputs = [self.dataset.hash, *widths]
-        return self._null("collapsed", f"maps of collapsed encoders {name}", inputs, survey,
-                          lambda: encoders.result.latents)  # fmt: skip
-
-    def encoders(self, widths: tuple[int, ...]) -> Step[CollapsedDraws]:
-        """Collapsed encoders of some widths."""
-        if widths not in self._encoders:
-            self._encoders[widths] = self.agenda.add(
-                CollapsedDraws, "collapsed-encoders", f"collapsed encoders {'-'.join(map(str, widths))}",
-                [*self._drawn, self.dataset.hash, *widths], len(self.maps.nulls) * SECONDS_ENCODER,
-                lambda tell: self._collapse(widths, tell),
-            )  # fmt: skip
-        return self._encoders[widths]
-
-    def _collapse(self, widths: tuple[int, ...], tell: Callable[[str], object]) -> CollapsedDraws:
+    def encoders(
+        self, widths: tuple[int, ...], tell: Callable[[str], object] = lambda what: None
+    ) -> dict[int, CollapsedEncoder]:
+        """Collapsed encoders of some widths by seed, trained where they are not stored."""
         found = {}
         for seed in self.maps.nulls:
-            tell(f"seed {seed}")
-            found[seed] = collapsed_encoder(self.mapped, widths, seed)
-        return CollapsedDraws({s: one.latents for s, one in found.items()}, {s: one.kl for s, one in found.items()})
+            tell(f"encoder {seed}")
+            found[seed] = collapsed_encoder(self.mapped, widths, seed, store=self.map_store)
+        return found
 
     def _null(
-        self, name: str, label: str, inputs: Sequence[object],
-        survey: Callable[[Callable[[str], object]], SpaceSurvey], draws: Callable[[], dict[int, NDArray[np.float64]]],
-    ) -> tuple[Step[SpaceSurvey], Step[MapGrid] | None]:  # fmt: skip
-        key = (name, *inputs)
+        self, name: str, label: str, inputs: Sequence[object], seconds: float,
+        draws: Callable[[Callable[[str], object]], dict[int, NDArray[np.float64]]],
+    ) -> tuple[Step[SpaceSurvey], Step[tuple[GridCell, ...]] | None]:  # fmt: skip
+        key, plan = (name, *inputs), self.maps
         if key not in self._nulls:
-            whole = [*self._drawn, *inputs, self.maps.settings]
+            whole, count = [*self._drawn, *inputs, plan.settings], len(plan.nulls)
             step = self.agenda.add(
-                SpaceSurvey, name, label, whole, self.map_seconds(len(self.maps.nulls)), survey
+                SpaceSurvey, name, label, whole, self.map_seconds(count) + count * seconds,
+                lambda tell: survey_draws(
+                    draws(tell), name, plan.settings, self.survey_workers, tell, self.map_store
+                ),
             )  # fmt: skip
-            self._nulls[key] = step, self.add_grid(f"{name}-grid", label, whole, step, draws, len(self.maps.nulls))
+            self._nulls[key] = step, self.add_grid(f"{name}-grid", label, whole, draws, count)
         return self._nulls[key]
 
     def add_grid(
-        self, name: str, label: str, inputs: Sequence[object], survey: Step[Any],
-        draws: Callable[[], dict[int, NDArray[np.float64]]], maps: int,
-    ) -> Step[MapGrid] | None:  # fmt: skip
+        self, name: str, label: str, inputs: Sequence[object],
+        draws: Callable[[Callable[[str], object]], dict[int, NDArray[np.float64]]], maps: int,
+    ) -> Step[tuple[GridCell, ...]] | None:  # fmt: skip
         """The clusters of some draws over a grid of settings, where one is asked for."""
         if not self.maps.grid:
             return None
-
-        def compute(tell: Callable[[str], object]) -> MapGrid:
-            found = survey.result
-            drawn = (found.latents if isinstance(found, LatentSurvey) else found).maps
-            return measure_grid(draws(), label, self.maps.settings, drawn, self.survey_workers, tell)
-
-        seconds = self.map_seconds(maps * len(GRID_NEIGHBOURS))
-        return self.agenda.add(MapGrid, name, f"{label}, grid", inputs, seconds, compute)
+        return self.agenda.add(
+            tuple[GridCell, ...], name, f"{label}, grid", inputs, self.map_seconds(maps * len(GRID_NEIGHBOURS)),
+            lambda tell: measure_grid(
+                draws(tell), label, self.maps.settings, self.survey_workers, tell, self.map_store
+            ),
+        )  # fmt: skip
 
     def map_seconds(self, maps: int) -> float:
         """Estimate of what some maps take."""
         return maps * SECONDS_MAP * self.maps.presets / 10_000
 
-    def _embed_mapped(self, tell: Callable[[str], object]) -> MappedSounds:
+    def _embed_mapped(self, tell: Callable[[str], object]) -> Rows:
         settings = self.dataset.header.settings
         voice = build_synth(self.dataset.parameters, settings)
         logmel = next(embedding for embedding in self.embeddings if embedding.name == "logmel")
-        return MappedSounds(self.embed(logmel, render_all(voice, self.mapped, BATCH), tell))
+        return self.embed(logmel, render_all(voice, self.mapped, BATCH), tell)
 
     def results(self) -> Results:
         """Compute the missing steps and return all results."""
@@ -294,7 +275,7 @@ class Work:
     def distances(self, target: Tensor, answers: Tensor, tell: Callable[[str], object]) -> DistanceTable:
         """Distances of sounds ``(N, T)`` to their targets."""
         rate, count = self.dataset.header.settings.sample_rate, len(target)
-        return DistanceTable(measure_distances(target, answers, rate, lambda done: tell(f"{done} of {count}")))
+        return measure_distances(target, answers, rate, lambda done: tell(f"{done} of {count}"))
 
     def _add_null(self, name: str) -> Step[DistanceTable]:
         return self.agenda.add(
@@ -314,7 +295,7 @@ class Work:
     def _embed_tests(self, embedding: Embedding, tell: Callable[[str], object]) -> EmbeddedTests:
         rate = self.dataset.header.settings.sample_rate
         rows, train_rows = (
-            self.embed(embedding, [audio], tell) for audio in (self.sounds.audio, self.sounds.train_audio)
+            self.embed(embedding, audio.split(BATCH), tell) for audio in (self.sounds.audio, self.sounds.train_audio)
         )
         mean_preset = embedding.embed(self.sounds.mean_audio, rate)
         nulls = measure_nulls(rows, mean_preset, self.seed, embedding.per_sound)
@@ -324,13 +305,8 @@ class Work:
         self, embedding: Embedding, audio: Iterable[Tensor], tell: Callable[[str], object]
     ) -> NDArray[np.float64]:
         """Rows ``(N, D)`` of sounds that come in parts ``(B, T)``."""
-        rate, rows = self.dataset.header.settings.sample_rate, []
-        batches = (batch for part in audio for batch in part.split(BATCH))
-        each = on_threads if embedding.light else map
-        for found in each(lambda batch: embedding.embed(batch, rate), batches):
-            rows.append(found)
-            tell(f"{len(rows) * BATCH} sounds")
-        return np.concatenate(rows)
+        rate = self.dataset.header.settings.sample_rate
+        return embed_sounds(embedding, audio, rate, lambda done: tell(f"{done} sounds"))
 
     def _null_distances(self, name: str, tell: Callable[[str], object]) -> DistanceTable:
         every = self.sounds.audio
@@ -340,9 +316,9 @@ class Work:
         others = torch.from_numpy(derangement(len(every), self.seed)[: len(audio)])
         return self.distances(audio, every[others], tell)
 
-    def _describe(self, audio: Tensor, tell: Callable[[str], object]) -> DescriptorTable:
+    def _describe(self, audio: Tensor, tell: Callable[[str], object]) -> Rows:
         rate = self.dataset.header.settings.sample_rate
-        return DescriptorTable(describe(audio, rate, progress=lambda done: tell(f"{done} of {len(audio)}")))
+        return describe(audio, rate, progress=lambda done: tell(f"{done} of {len(audio)}"))
 
 
 class _RunWork:
@@ -355,7 +331,7 @@ class _RunWork:
         add, name, tested = work.agenda.add, run.name, work.tested
         self.sounds = add(
             RunMeasures, "sounds", f"{name}: errors", inputs, 3 * tested * SECONDS_FEATURES,
-            lambda tell: measure_run(run, work.sounds, work.nulls.result, work.seed, tell),
+            lambda tell: measure_run(run, work.sounds, tell),
         )  # fmt: skip
         self.train_sounds = add(
             ErrorTable, "train-sounds", f"{name}: errors of training presets", inputs,
@@ -371,39 +347,38 @@ class _RunWork:
         )  # fmt: skip
         plan = work.maps
         widths = parse_architecture(run.config.architecture, len(run.parameters), run.config.latent)
-        self.encoders = work.encoders(widths)
         nulls = {NOISE: work.noise(run.latent_size), COLLAPSED: work.collapsed(widths)}
         mapped = [*inputs, *work._drawn, *SURVEY_SEEDS, plan.settings]
+        self.widths, self.nulls = widths, {null: survey for null, (survey, _) in nulls.items()}
         self.survey = add(
-            LatentSurvey, "survey", f"{name}: maps of latents", mapped, work.map_seconds(len(SURVEY_SEEDS)),
+            SpaceSurvey, "survey", f"{name}: maps of latents", mapped, work.map_seconds(len(SURVEY_SEEDS)),
             lambda tell: survey_latents(
-                self.latents.mapped, SURVEY_SEEDS, plan.settings, work.survey_workers, tell,
-                nulls[NOISE][0].result, nulls[COLLAPSED][0].result,
+                self.latents.mapped, SURVEY_SEEDS, plan.settings, work.survey_workers, tell, work.map_store
             ),
         )  # fmt: skip
         own_grid = work.add_grid(
-            "grid", f"{name}: maps of latents", mapped, self.survey,
-            lambda: dict.fromkeys(SURVEY_SEEDS, self.latents.mapped), len(SURVEY_SEEDS),
+            "grid", f"{name}: maps of latents", mapped,
+            lambda tell: dict.fromkeys(SURVEY_SEEDS, self.latents.mapped), len(SURVEY_SEEDS),
         )  # fmt: skip
         grids = {LATENTS: own_grid} | {null: grid for null, (_, grid) in nulls.items()}
         self.grids = {of: grid for of, grid in grids.items() if grid is not None}
         self.neighbourhoods = add(
             Neighbourhoods, "neighbourhoods", f"{name}: neighbourhoods", mapped, 0.005 * tested,
             lambda tell: measure_neighbourhoods(
-                self.latents.test, work.nulls.result.embedding, self.latents.mapped,
-                work.mapped_sounds.result.embedding, self.survey.result.latents, work.seed,
+                self.latents.test, work.embedded["logmel"].result.rows, self.latents.mapped,
+                work.mapped_sounds.result, self.survey.result, work.seed,
             ),
         )  # fmt: skip
         self.movement = add(
             Movement, "movement", f"{name}: paths", inputs, 3 * PATHS * STEPS * SECONDS_DESCRIPTORS,
             lambda tell: measure_movement(
-                run, work.sounds.unit, work.descriptors.result.values, work.seed, tell
+                run, work.sounds.unit, work.descriptors.result, work.seed, tell
             ),
         )  # fmt: skip
         self.views = add(Views, "views", f"{name}: maps of the test presets", inputs, 0.01 * tested, self._views)
         self.sets = {
             embedding.name: add(
-                RunSets, f"sets-{embedding.name}", f"{name}: distances of sets, {embedding.name}",
+                RunAudioDistances, f"sets-{embedding.name}", f"{name}: distances of sets, {embedding.name}",
                 [*inputs, embedding.fingerprint],
                 (2 * tested + work.trained) * SECONDS_EMBEDDING.get(embedding.name, 0.002),
                 partial(self._sets, embedding),
@@ -427,38 +402,38 @@ class _RunWork:
             self.distances.result,
             self.train_distances.result,
             self.latents,
-            self.survey.result,
+            LatentSurvey(self.survey.result, self.nulls[NOISE].result, self.nulls[COLLAPSED].result),
             self.neighbourhoods.result,
             self.movement.result,
             {name: step.result for name, step in self.sets.items()},
             self.views.result,
             {name: step.result for name, step in self.grids.items()},
-            self.encoders.result.kl,
+            {seed: encoder.kl for seed, encoder in self.work.encoders(self.widths).items()},
         )
 
-    def _sets(self, embedding: Embedding, tell: Callable[[str], object]) -> RunSets:
+    def _sets(self, embedding: Embedding, tell: Callable[[str], object]) -> RunAudioDistances:
         run, seed, tests = self.run, self.work.seed, self.work.embedded[embedding.name].result
 
-        def measure(reference: NDArray[np.float64], unit: Tensor) -> SetDistances:
+        def measure(reference: NDArray[np.float64], unit: Tensor) -> AudioDistances:
             rows = self.work.embed(embedding, render_all(run.voice, unit, BATCH), tell)
             return measure_set(reference, rows, seed, tests.per_sound)
 
-        return RunSets(
+        return RunAudioDistances(
             measure(tests.rows, self.sounds.result.unit),
-            measure(tests.rows, run.sample(self.work.tested, seed)),
             measure(tests.train_rows, run.decode(run.encode(self.work.sounds.train_unit))),
+            measure(tests.rows, run.sample(self.work.tested, seed)),
         )
 
     def _views(self, tell: Callable[[str], object]) -> Views:
         latents, maps = self.latents.test, {}
         if len(latents) < LEAST_MAPPED:
-            return Views({}, None, None)
+            return Views({}, ExplainedVariance(None, None))
         for name, draw in VIEWS.items():
             tell(name)
             maps[name] = draw(latents)
         noise = np.random.default_rng(self.work.seed).standard_normal(latents.shape)
         shares = [float(pca_map(points).explained[:2].sum()) for points in (latents, noise)]
-        return Views(maps, shares[0] or None, shares[1])
+        return Views(maps, ExplainedVariance(shares[0] or None, shares[1]))
 
     def _train_distances(self, tell: Callable[[str], object]) -> DistanceTable:
         unit = self.work.sounds.train_unit[:TRAIN_LIMIT]
@@ -467,8 +442,3 @@ class _RunWork:
 
     def _render(self, unit: Tensor) -> Tensor:
         return torch.cat(list(render_all(self.run.voice, unit, BATCH)))
-
-
-def cache_directory(out: Path) -> Path:
-    """Cache directory of an analysis that writes to `out`, next to it."""
-    return out.parent / ".cache"

@@ -4,52 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.analysis.distributions import EmbeddedTests, SetDistances
+from synthvae.analysis.distributions import EmbeddedTests, RunAudioDistances
 from synthvae.analysis.latent_space import Movement, Neighbourhoods
-from synthvae.analysis.map_grid import MapGrid
-from synthvae.analysis.sounds import ErrorTable, RunMeasures, TestMeasures, TestSounds, TrainNulls
+from synthvae.analysis.map_grid import GridCell
+from synthvae.analysis.sounds import ErrorTable, RunMeasures, TestMeasures, TestSounds
 from synthvae.audio.pitch import Measured
 from synthvae.maps.stability import LatentSurvey
+from synthvae.metrics.reconstruction import Nulls
 from synthvae.training.run import Run
 
-__all__ = [
-    "CollapsedDraws",
-    "DescriptorTable",
-    "DistanceTable",
-    "Latents",
-    "MappedSounds",
-    "Results",
-    "RunResults",
-    "RunSets",
-    "Views",
-]
+__all__ = ["DistanceTable", "ExplainedVariance", "Latents", "Results", "RunResults", "Views"]
 
 
-@dataclass(frozen=True)
-class DistanceTable:
-    """Distances of sounds to their targets.
-
-    Attributes:
-        values: by name (`synthvae.metrics.distances.DISTANCES`), one per preset with whether it is defined.
-    """
-
-    values: dict[str, Measured]
-
-
-@dataclass(frozen=True)
-class DescriptorTable:
-    """Descriptors of sounds.
-
-    Attributes:
-        values: ``(N, K)``, columns as of `synthvae.audio.descriptors.DESCRIPTORS`.
-    """
-
-    values: NDArray[np.float64]
+#: Distances of sounds to their targets by name (`synthvae.metrics.distances.DISTANCES`), one per preset with whether it
+#: is defined.
+DistanceTable: TypeAlias = dict[str, Measured]
 
 
 @dataclass(frozen=True)
@@ -66,27 +41,16 @@ class Latents:
 
 
 @dataclass(frozen=True)
-class CollapsedDraws:
-    """Latents of collapsed encoders (`synthvae.maps.nulls.collapsed_encoder`).
+class ExplainedVariance:
+    """Share of the variance on a map of the two first principal components; null where there is no map.
 
     Attributes:
-        latents: posterior means of the mapped presets ``(M, D)`` by seed.
-        kl: divergence that is left, in nats, by seed.
+        latents: of the test presets.
+        normal_noise: of standard normal noise of the same shape.
     """
 
-    latents: dict[int, NDArray[np.float64]]
-    kl: dict[int, float]
-
-
-@dataclass(frozen=True)
-class MappedSounds:
-    """The sounds of the mapped presets.
-
-    Attributes:
-        embedding: log-mel embedding ``(M, F)``.
-    """
-
-    embedding: NDArray[np.float64]
+    latents: float | None
+    normal_noise: float | None
 
 
 @dataclass(frozen=True)
@@ -95,28 +59,11 @@ class Views:
 
     Attributes:
         maps: ``(N, 2)`` by name of the method; empty where there are too few presets.
-        explained: share of the variance that the map of PCA shows; None where there is no map, or no variance.
-        explained_noise: the same of standard normal noise of the same shape; None where there is no map.
+        explained: share of the variance that the map of PCA shows; None also where there is none.
     """
 
     maps: dict[str, NDArray[np.float64]]
-    explained: float | None
-    explained_noise: float | None
-
-
-@dataclass(frozen=True)
-class RunSets:
-    """Distances of a run's sets of sounds to the sounds they are compared with.
-
-    Attributes:
-        reconstructions: of the test presets, to the test sounds.
-        prior: of as many draws of the prior, to the test sounds.
-        train: of the reconstructions of a part of the training presets, to the sounds of these.
-    """
-
-    reconstructions: SetDistances
-    prior: SetDistances
-    train: SetDistances
+    explained: ExplainedVariance
 
 
 @dataclass(frozen=True)
@@ -148,9 +95,9 @@ class RunResults:
     survey: LatentSurvey
     neighbourhoods: Neighbourhoods
     movement: Movement
-    sets: Mapping[str, RunSets]
+    sets: Mapping[str, RunAudioDistances]
     views: Views
-    grids: Mapping[str, MapGrid]
+    grids: Mapping[str, tuple[GridCell, ...]]
     collapsed_kl: Mapping[int, float]
 
     @property
@@ -166,19 +113,19 @@ class Results:
     Attributes:
         tests: the test sounds.
         nulls: what needs no model.
-        train_nulls: the same on training presets.
+        train_nulls: errors of the null models on training presets, by feature.
         null_distances: of the mean preset and of a random preset, by name.
         embedded: the test sounds in each embedding, by its name.
-        descriptors: of the test sounds.
+        descriptors: of the test sounds ``(N, K)``, columns as of `synthvae.audio.descriptors.DESCRIPTORS`.
         mapped: presets whose latents are mapped ``(M, P)``, the same for every run.
         runs: of each run.
     """
 
     tests: TestSounds
     nulls: TestMeasures
-    train_nulls: TrainNulls
+    train_nulls: Mapping[str, Nulls]
     null_distances: Mapping[str, DistanceTable]
     embedded: Mapping[str, EmbeddedTests]
-    descriptors: DescriptorTable
+    descriptors: NDArray[np.float64]
     mapped: Tensor
     runs: tuple[RunResults, ...]

@@ -12,7 +12,10 @@ import pandas as pd
 
 from synthvae.core.errors import UserError
 
-__all__ = ["SavedAnalysis", "load_analysis"]
+__all__ = ["FORMAT", "VERSION", "SavedAnalysis", "load_analysis"]
+
+#: Of ``metrics.json``; files of other versions are refused.
+FORMAT, VERSION = "synthvae-analysis", 6
 
 #: Columns that hold something else than floats.
 _TYPES = {"preset": int, "dimension": int, "parameter": str}
@@ -75,7 +78,7 @@ def load_analysis(path: str | Path) -> SavedAnalysis:
         Its ``metrics.json``, and its tables as data frames when they are asked for.
 
     Raises:
-        UserError: if there is no analysis at `path`.
+        UserError: if there is no analysis at `path`, or it is of another version.
     """
     file = Path(path) / "metrics.json"
     try:
@@ -84,6 +87,9 @@ def load_analysis(path: str | Path) -> SavedAnalysis:
         raise UserError(
             file, file, "give a directory that 'synthvae analyze' wrote", f"cannot be read ({error})"
         ) from None
-    if not isinstance(metrics, dict) or metrics.get("format") != "synthvae-analysis":
+    if not isinstance(metrics, dict) or metrics.get("format") != FORMAT:
         raise UserError(file, file, "give a directory that 'synthvae analyze' wrote", "not an analysis")
+    if metrics.get("version") != VERSION:
+        found = metrics.get("version")
+        raise UserError(file, found, "run the analysis again", f"version {found!r}, this is for {VERSION}")
     return SavedAnalysis(Path(path), metrics)

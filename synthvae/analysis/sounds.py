@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,8 +18,6 @@ from synthvae.data.generation import SOURCES, draw_presets
 from synthvae.data.presets import Dataset
 from synthvae.features import Feature, build_feature
 from synthvae.losses.terms import kl_divergence
-from synthvae.metrics.embeddings.logmel import logmel_embedding
-from synthvae.metrics.frechet import FrechetDistance, GaussianStatistics, frechet_distance, frechet_floor
 from synthvae.metrics.reconstruction import Nulls, PresetErrors, concatenate, null_errors, preset_errors
 from synthvae.metrics.waveforms import WaveformErrors, WaveformNulls, null_waveforms, waveform_errors
 from synthvae.synths.rendering import render_all
@@ -30,11 +28,9 @@ __all__ = [
     "MAPPED",
     "TRAIN_LIMIT",
     "ErrorTable",
-    "Frechet",
     "RunMeasures",
     "TestMeasures",
     "TestSounds",
-    "TrainNulls",
     "example_index",
     "measure_run",
     "measure_tests",
@@ -92,66 +88,16 @@ class TestSounds:
 
 
 @dataclass(frozen=True)
-class Frechet:
-    """A Fréchet distance, or the reason for its absence.
-
-    Attributes:
-        distance: None where there are too few sounds.
-        reason: in words, empty where there is a distance.
-    """
-
-    distance: FrechetDistance | None
-    reason: str = ""
-
-
-@dataclass(frozen=True)
 class TestMeasures:
-    """Measurements of the null models and of the test sounds.
+    """Measurements of the null models.
 
     Attributes:
         nulls: errors of the null models by feature.
-        embedding: log-mel embedding of the test sounds.
-        train_embedding: of the training sounds.
-        floor: Fréchet distance between two halves of the test sounds, or why there is none.
-        mean_preset_distance: Fréchet distance of the mean preset, answered every time.
         waveforms: the null models by phase-sensitive measures, and their levels.
     """
 
     nulls: dict[str, Nulls]
-    embedding: NDArray[np.float64]
-    train_embedding: NDArray[np.float64]
-    floor: Frechet
-    mean_preset_distance: Frechet
     waveforms: WaveformNulls
-
-
-@dataclass(frozen=True)
-class RunMeasures:
-    """Measurements of the sounds of one run.
-
-    Attributes:
-        unit: reconstructed presets ``(N, P)``.
-        errors: of the reconstructions, by feature.
-        parameter_error: squared L2 distance over all unit parameters, ``(N,)``.
-        reconstruction_distance: Fréchet distance of the reconstructions to the test sounds.
-        train_distance: the same for the part of the training presets.
-        prior_distance: Fréchet distance of the sounds of as many draws of the prior to the test sounds.
-        kl: mean KL divergence of each latent dimension over the test presets, in nats.
-        embedding: log-mel embedding of the reconstructions.
-        prior_embedding: of the draws of the prior.
-        waveforms: the reconstructions by phase-sensitive measures, and their levels.
-    """
-
-    unit: Tensor
-    errors: dict[str, PresetErrors]
-    parameter_error: NDArray[np.float64]
-    reconstruction_distance: Frechet
-    train_distance: Frechet
-    prior_distance: Frechet
-    kl: NDArray[np.float64]
-    embedding: NDArray[np.float64]
-    prior_embedding: NDArray[np.float64]
-    waveforms: WaveformErrors
 
 
 @dataclass(frozen=True)
@@ -168,14 +114,18 @@ class ErrorTable:
 
 
 @dataclass(frozen=True)
-class TrainNulls:
-    """Errors of the null models on training presets.
+class RunMeasures(ErrorTable):
+    """Errors of a run's reconstructions of the test presets, and its other measurements.
 
     Attributes:
-        nulls: by feature.
+        unit: reconstructed presets ``(N, P)``.
+        kl: mean KL divergence of each latent dimension over the test presets, in nats.
+        waveforms: the reconstructions by phase-sensitive measures, and their levels.
     """
 
-    nulls: dict[str, Nulls]
+    unit: Tensor
+    kl: NDArray[np.float64]
+    waveforms: WaveformErrors
 
 
 def render_tests(voice: nn.Module, dataset: Dataset, limit: int) -> TestSounds:
@@ -246,28 +196,15 @@ def measure_tests(sounds: TestSounds, seed: int, progress: Progress) -> TestMeas
     """
     nulls = _nulls(sounds, sounds.audio, seed, progress)
     progress("null models as waveforms")
-    waveforms = null_waveforms(sounds.audio, sounds.mean_audio, sounds.sample_rate, seed)
-    logmel = sounds.features["logmel"]
-    embedding = _embed(logmel, sounds.audio)
-    constant = np.repeat(_embed(logmel, sounds.mean_audio), len(embedding), axis=0)
-    return TestMeasures(
-        nulls,
-        embedding,
-        _embed(logmel, sounds.train_audio),
-        _try(lambda: frechet_floor(embedding, seed)),
-        _distance(embedding, constant),
-        waveforms,
-    )
+    return TestMeasures(nulls, null_waveforms(sounds.audio, sounds.mean_audio, sounds.sample_rate, seed))
 
 
-def measure_run(run: Run, sounds: TestSounds, tests: TestMeasures, seed: int, progress: Progress) -> RunMeasures:
-    """Measure one run against the test sounds.
+def measure_run(run: Run, sounds: TestSounds, progress: Progress) -> RunMeasures:
+    """Measure one run on the test presets.
 
     Args:
         run: the run.
         sounds: from `render_tests`.
-        tests: from `measure_tests`.
-        seed: of the draws of the prior.
         progress: called with the current step.
 
     Returns:
@@ -281,33 +218,19 @@ def measure_run(run: Run, sounds: TestSounds, tests: TestMeasures, seed: int, pr
     errors = _errors(sounds, sounds.audio, audio, progress)
     progress("waveforms")
     waveforms = waveform_errors(sounds.audio, audio, sounds.sample_rate)
-    logmel = sounds.features["logmel"]
-    progress("Fréchet distances")
-    embedding = _embed(logmel, audio)
-    prior_embedding = _embed_presets(run, logmel, run.sample(len(unit), seed))
-    return RunMeasures(
-        unit,
-        errors,
-        (unit - sounds.unit).double().square().sum(dim=1).numpy(),
-        _distance(tests.embedding, embedding),
-        _distance(tests.train_embedding, _embed_presets(run, logmel, run.decode(run.encode(sounds.train_unit)))),
-        _distance(tests.embedding, prior_embedding),
-        kl,
-        embedding,
-        prior_embedding,
-        waveforms,
-    )
+    squared = (unit - sounds.unit).double().square().sum(dim=1).numpy()
+    return RunMeasures(errors, squared, unit, kl, waveforms)
 
 
-def measure_train_nulls(sounds: TestSounds, seed: int, progress: Progress) -> TrainNulls:
-    """Measure the null models on the first `TRAIN_LIMIT` training presets.
+def measure_train_nulls(sounds: TestSounds, seed: int, progress: Progress) -> dict[str, Nulls]:
+    """Errors of the null models on the first `TRAIN_LIMIT` training presets, by feature.
 
     Args:
         sounds: from `render_tests`.
         seed: of the null models.
         progress: called with the current step.
     """
-    return TrainNulls(_nulls(sounds, sounds.train_audio[:TRAIN_LIMIT], seed, progress))
+    return _nulls(sounds, sounds.train_audio[:TRAIN_LIMIT], seed, progress)
 
 
 def measure_train(run: Run, sounds: TestSounds, progress: Progress) -> ErrorTable:
@@ -399,27 +322,3 @@ def _compute(feature: Feature, audio: Tensor) -> NDArray[np.float32]:
         features[done : done + len(found)] = found
         done += len(found)
     return features
-
-
-def _embed_presets(run: Run, logmel: Feature, unit: Tensor) -> NDArray[np.float64]:
-    """As `_embed`, without keeping the sounds."""
-    return _embed_parts(logmel, render_all(run.voice, unit, BATCH))
-
-
-def _embed(logmel: Feature, audio: Tensor) -> NDArray[np.float64]:
-    return _embed_parts(logmel, audio.split(BATCH))
-
-
-def _embed_parts(logmel: Feature, parts: Iterable[Tensor]) -> NDArray[np.float64]:
-    return np.concatenate(list(on_threads(lambda part: logmel_embedding(_compute(logmel, part)), parts)))
-
-
-def _distance(first: NDArray[np.float64], second: NDArray[np.float64]) -> Frechet:
-    return _try(lambda: frechet_distance(GaussianStatistics.of(first, "test"), GaussianStatistics.of(second, "other")))
-
-
-def _try(measure: Callable[[], FrechetDistance]) -> Frechet:
-    try:
-        return Frechet(measure())
-    except UserError as error:
-        return Frechet(None, str(error))

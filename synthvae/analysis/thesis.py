@@ -63,16 +63,5 @@ def lead_in_words(dbcvs: Mapping[str, float | None], nulls: Mapping[str, Expecte
         behind = [case for case, dbcv in dbcvs.items() if not leads(dbcv, null)]
         count = "all" if not behind else "none" if len(behind) == len(dbcvs) else str(len(dbcvs) - len(behind))
         which = f" (not {', '.join(behind)})" if 0 < len(behind) < len(dbcvs) else ""
-        parts.append(f"{count} of {len(dbcvs)} lead the {name}{which}, which has {_words(null)}")
+        parts.append(f"{count} of {len(dbcvs)} lead the {name}{which}, which has {null.words if null else 'no DBCV'}")
     return "; ".join(parts)
-
-
-def _words(null: Expected | None) -> str:
-    if null is None:
-        return "no DBCV"
-    span = (
-        ""
-        if null.low is None or null.high is None
-        else f", {null.low:.2f} to {null.high:.2f} predicted for one more map"
-    )
-    return f"{null.mean:.2f}{span}"

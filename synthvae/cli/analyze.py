@@ -64,7 +64,8 @@ def analyze(
 ) -> None:
     """Compare runs with their null models; writes metrics, figures and an HTML report with sounds.
 
-    Results are cached next to the output, so that a second call with one more run measures only that run.
+    Results are cached next to the output, and maps next to the dataset: a second call with one more run measures only
+    that run, and one with another radius draws no map.
 
     Example: `synthvae analyze experiments/runs/first --out analysis/first`
 

@@ -128,10 +128,11 @@ def metric(
         raise UserError("keep", keep, "give 0 or more")
     import pandas as pd
 
+    from synthvae.core.files import atomic_write
     from synthvae.data.presets import read_dataset
     from synthvae.features import build_feature
     from synthvae.report.document import write_csv
-    from synthvae.report.figures import save_figure, sensitivity_chart
+    from synthvae.report.figures import png_bytes, sensitivity_chart
     from synthvae.synths import sensitivity
     from synthvae.synths.rendering import build_synth
 
@@ -160,7 +161,7 @@ def metric(
         }
     )
     write_csv(table, path.with_suffix(".csv"))
-    save_figure(sensitivity_chart(names, changes, feature), path.with_suffix(".png"))
+    atomic_write(path.with_suffix(".png"), png_bytes(sensitivity_chart(names, changes, feature)))
     print(f"{path}: the metric of {result.count:,} presets; a table and a figure are in the same directory")
     pairs = min(sensitivity.EFFECT_PRESETS, len(data.split("train")))
     print(f"most audible when exchanged alone ({pairs} presets, root mean square change):")

@@ -84,12 +84,11 @@ def list_cases(directory: Path | None = None) -> list[Case]:
     return [_case(overlay) for overlay in found if overlay.own_case]
 
 
-def select_cases(names: Sequence[str], directory: Path | None = None) -> list[Case]:
+def select_cases(names: Sequence[str]) -> list[Case]:
     """The cases of some names.
 
     Args:
         names: of cases (``exp2-scl``), of experiments (``exp2``), or TOML files of one's own (``mine.toml``).
-        directory: as for `list_cases`.
 
     Returns:
         Each once, in the order given.
@@ -97,7 +96,7 @@ def select_cases(names: Sequence[str], directory: Path | None = None) -> list[Ca
     Raises:
         UserError: if there is no such case.
     """
-    cases = list_cases(directory)
+    cases = list_cases()
     chosen: dict[str, Case] = {}
     for name in names:
         if name.endswith(".toml"):

@@ -150,7 +150,7 @@ def group_tests(results: Results) -> dict[tuple[str, str], GroupTest]:
             continue
         for feature in ("logmel", *THESIS_FEATURES):
             groups = by_seed({name: [m.l1[feature] for m in results.of(name)] for name in cases})
-            tests[experiment, feature] = compare_groups(groups, f"L1 error on {feature}", "cases").difference
+            tests[experiment, feature] = compare_groups(groups, f"L1 error on {feature}", "cases").kruskal_wallis
     return tests
 
 

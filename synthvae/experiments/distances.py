@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from synthvae.analysis.sounds import BATCH, train_part
@@ -17,13 +16,12 @@ from synthvae.core.executor import report, stop_requested
 from synthvae.core.store import Store
 from synthvae.experiments.runner import Job, dataset_and_voice
 from synthvae.metrics.embeddings import Embedding, build_embedding
-from synthvae.metrics.frechet import GaussianStatistics, gaussian_distance
+from synthvae.metrics.frechet import GaussianStatistics, frechet_distance
 from synthvae.synths.rendering import render_all
 from synthvae.training.run import load_run
 
 __all__ = [
     "EmbeddingDistances",
-    "Gaussian",
     "Reference",
     "RunDistances",
     "SetComparison",
@@ -53,25 +51,6 @@ class SetComparison:
 
 
 @dataclass(frozen=True)
-class Gaussian:
-    """Mean and covariance of the embedded sounds of a set.
-
-    Attributes:
-        n: rows of the embedding, one per sound in most embeddings.
-        mean: ``(D,)``.
-        covariance: ``(D, D)``.
-    """
-
-    n: int
-    mean: NDArray[np.float64]
-    covariance: NDArray[np.float64]
-
-    def distance(self, other: Gaussian) -> float:
-        """Squared Fréchet distance; also defined where a covariance does not have full rank."""
-        return gaussian_distance(self.mean, self.covariance, other.mean, other.covariance)
-
-
-@dataclass(frozen=True)
 class Reference:
     """The sounds of the dataset in one embedding, and the nulls.
 
@@ -85,8 +64,8 @@ class Reference:
         mean_preset_train: the same to the training sounds.
     """
 
-    test: Gaussian
-    train: Gaussian
+    test: GaussianStatistics
+    train: GaussianStatistics
     test_sounds: int
     train_sounds: int
     floor: float
@@ -203,9 +182,11 @@ def _reference(data: Path, name: str, comparison: SetComparison) -> Reference:
         test, train = (_gaussian(embedding, render_all(voice, unit, BATCH), rate) for unit in (test_unit, train_unit))
         middle = test_unit.new_full((1, test_unit.shape[1]), 0.5)
         rows = np.concatenate([embedding.embed(audio, rate) for audio in render_all(voice, middle, BATCH)])
-        constant = _as_gaussian(GaussianStatistics.of(np.tile(rows, (2, 1)), name))
+        constant = GaussianStatistics.of(np.tile(rows, (2, 1)), name)
         sizes = (len(test_unit), len(train_unit))
-        return Reference(test, train, *sizes, test.distance(train), test.distance(constant), train.distance(constant))
+        return Reference(
+            test, train, *sizes, *(_distance(*pair) for pair in ((test, train), (test, constant), (train, constant)))
+        )
 
     return _store(data).get(Reference, f"sounds-{name}", _inputs(data, name, comparison), compute)
 
@@ -221,7 +202,7 @@ def _run_distances(job: Job, name: str, comparison: SetComparison) -> RunDistanc
             _gaussian(embedding, render_all(run.voice, run.decode(run.encode(unit)), BATCH), run.settings.sample_rate)
             for unit in _sets(data, comparison.limit)
         )
-        return RunDistances(reference.test.distance(test), reference.train.distance(train))
+        return RunDistances(_distance(reference.test, test), _distance(reference.train, train))
 
     return _store(data).get(RunDistances, f"run-{name}", [*_inputs(data, name, comparison), weights], compute)
 
@@ -247,13 +228,9 @@ def _embedding(name: str, sample_rate: int, weights_dir: Path | None) -> Embeddi
     return build_embedding(name, sample_rate, weights_dir)
 
 
-def _gaussian(embedding: Embedding, audio: Iterable[Tensor], sample_rate: int) -> Gaussian:
-    """Mean and covariance of sounds that come in parts ``(B, T)``; only one part is in memory at a time."""
-    statistics = GaussianStatistics(embedding.dimension)
-    for part in audio:
-        statistics.update(embedding.embed(part, sample_rate), embedding.name)
-    return _as_gaussian(statistics)
+def _gaussian(embedding: Embedding, audio: Iterable[Tensor], sample_rate: int) -> GaussianStatistics:
+    return GaussianStatistics.of(np.concatenate([embedding.embed(part, sample_rate) for part in audio]), embedding.name)
 
 
-def _as_gaussian(statistics: GaussianStatistics) -> Gaussian:
-    return Gaussian(statistics.n, statistics.mean, statistics.covariance)
+def _distance(first: GaussianStatistics, second: GaussianStatistics) -> float:
+    return frechet_distance(first, second, allow_small=True).value

@@ -11,17 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from synthvae.analysis.sounds import presets_to_map
 from synthvae.core.executor import report, stop_requested
-from synthvae.core.store import Store
 from synthvae.experiments.runner import Job, dataset_and_voice
-from synthvae.maps.clusters import ClusterQuality, cluster_quality, dbscan_labels, map_latents
-from synthvae.maps.nulls import COLLAPSED, NOISE, Expected, collapsed_encoder, expected_clusters
-from synthvae.maps.projection import umap_map
-from synthvae.maps.stability import noise_draws
+from synthvae.maps.clusters import ClusterQuality, MapSettings, map_latents
+from synthvae.maps.nulls import COLLAPSED, NOISE, Expected, collapsed_encoder, expected_clusters, noise_draws
+from synthvae.maps.projection import map_store
 from synthvae.models import parse_architecture
 from synthvae.training.run import Run
 
@@ -55,19 +50,14 @@ class MapNull:
         return f"{self.name}{network}, eps {self.eps:g}"
 
     @property
-    def clusters(self) -> Expected | None:
-        """Number of clusters."""
-        return expected_clusters(self.qualities)[0]
-
-    @property
-    def noise_share(self) -> Expected | None:
-        """Fraction of the points in no cluster."""
-        return expected_clusters(self.qualities)[1]
+    def expected(self) -> tuple[Expected | None, Expected | None, Expected | None]:
+        """Number of clusters, share of the points in none, and DBCV over the maps that have one."""
+        return expected_clusters(self.qualities)
 
     @property
     def dbcv(self) -> Expected | None:
         """Over the maps that have one."""
-        return expected_clusters(self.qualities)[2]
+        return self.expected[2]
 
 
 class NullTask(NamedTuple):
@@ -79,11 +69,6 @@ class NullTask(NamedTuple):
     seed: int
     presets: int
     radii: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class _Map:
-    points: NDArray[np.float64]
 
 
 def case_clusters(job: Job, run: Run, presets: int) -> ClusterQuality:
@@ -102,11 +87,11 @@ def case_clusters(job: Job, run: Run, presets: int) -> ClusterQuality:
 
     def compute() -> ClusterQuality:
         latents = run.encode(presets_to_map(dataset, presets)).double().numpy()
-        return map_latents(latents, SEED, eps=job.case.eps).quality
+        return map_latents(latents, SEED, MapSettings(job.case.eps), map_store(data)).quality
 
     weights = hashlib.sha256((job.directory / "weights.safetensors").read_bytes()).hexdigest()
     inputs = [VERSION, dataset.hash, weights, presets, job.case.eps, SEED]
-    return _store(data).get(ClusterQuality, "clusters", inputs, compute)
+    return map_store(data).get(ClusterQuality, "clusters", inputs, compute)
 
 
 def plan_nulls(jobs: Sequence[Job], presets: int, seeds: int) -> list[NullTask]:
@@ -178,25 +163,18 @@ def _kinds(job: Job) -> list[tuple[str, tuple[int, ...]]]:
 def _quality(task: NullTask, eps: float) -> ClusterQuality:
     dataset, _ = dataset_and_voice(task.data)
     own = [] if task.name == NOISE else [dataset.hash]
-    inputs = [VERSION, task.name, *task.widths, task.seed, task.presets, *own]
-    store = _store(task.data)
+    store = map_store(task.data)
 
-    def draw() -> _Map:
+    def compute() -> ClusterQuality:
         if task.name == NOISE:
             latents = noise_draws(task.presets, task.widths[-1], [task.seed])[task.seed]
         else:
-            latents = collapsed_encoder(presets_to_map(dataset, task.presets), task.widths, task.seed).latents
-        return _Map(umap_map(latents, task.seed))
+            unit = presets_to_map(dataset, task.presets)
+            latents = collapsed_encoder(unit, task.widths, task.seed, store=store).latents
+        return map_latents(latents, task.seed, MapSettings(eps), store).quality
 
-    def compute() -> ClusterQuality:
-        points = store.get(_Map, "null-map", inputs, draw).points
-        return cluster_quality(points, dbscan_labels(points, eps))
-
-    return store.get(ClusterQuality, "null-clusters", [*inputs, eps], compute)
-
-
-def _store(data: Path) -> Store:
-    return Store(data.parent / ".cache")
+    inputs = [VERSION, task.name, *task.widths, task.seed, task.presets, *own, eps]
+    return store.get(ClusterQuality, "null-clusters", inputs, compute)
 
 
 def by_radius(nulls: Mapping[str, Mapping[str, MapNull]], cases: Sequence[str]) -> dict[str, MapNull]:

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
+from torch import Tensor
 
-from synthvae.analysis.sounds import (
-    Frechet,
-    RunMeasures,
-    TestMeasures,
-    TestSounds,
-    measure_run,
-    measure_tests,
-    render_tests,
-)
+from synthvae.analysis.distributions import embed_sounds
+from synthvae.analysis.sounds import BATCH, TestSounds, measure_run, measure_tests, render_tests
+from synthvae.core.errors import UserError
 from synthvae.core.executor import report, stop_requested
 from synthvae.core.files import atomic_write
 from synthvae.data.presets import Dataset
 from synthvae.experiments.maps import case_clusters
 from synthvae.experiments.runner import Job, dataset_and_voice
 from synthvae.maps.clusters import ClusterQuality
+from synthvae.metrics.embeddings import build_embedding
+from synthvae.metrics.frechet import FrechetDistance, GaussianStatistics, frechet_distance, frechet_floor
 from synthvae.metrics.waveforms import WAVEFORM_UNITS
+from synthvae.synths.rendering import render_all
 from synthvae.training.run import Run, load_run
 
 __all__ = ["CaseMeasures", "NullMeasures", "measure_job", "read_case", "read_nulls", "write_json"]
@@ -122,11 +123,10 @@ def measure_job(task: tuple[Job, int, int]) -> None:
     key = _key(dataset, limit, (job.directory / "weights.safetensors").read_bytes(), job.case.eps, mapped)
     nulls_key = _key(dataset, limit)
     if not _is_current(nulls_path, nulls_key):
-        write_json(nulls_path, dataclasses.asdict(_nulls(nulls_key, *_tests(data, limit))))
+        write_json(nulls_path, dataclasses.asdict(_nulls(nulls_key, _tests(data, limit))))
     if not _is_current(job.directory / MEASURES, key):
-        measured = measure_run(run, *_tests(data, limit), SEED, lambda what: None)
-        clusters = case_clusters(job, run, mapped)
-        write_json(job.directory / MEASURES, dataclasses.asdict(_case(key, run, measured, clusters)))
+        case = _case(key, run, _tests(data, limit), case_clusters(job, run, mapped))
+        write_json(job.directory / MEASURES, dataclasses.asdict(case))
     report(job.label, 1)
 
 
@@ -165,33 +165,53 @@ def _is_current(path: Path, key: str) -> bool:
         return False
 
 
+class _Tests(NamedTuple):
+    """The test sounds and a part of the training sounds, and both in the log-mel embedding."""
+
+    sounds: TestSounds
+    test: NDArray[np.float64]
+    train: NDArray[np.float64]
+
+    def embed(self, audio: Iterable[Tensor]) -> NDArray[np.float64]:
+        return _embed(audio, self.sounds.sample_rate)
+
+    def embed_presets(self, run: Run, unit: Tensor) -> NDArray[np.float64]:
+        return self.embed(render_all(run.voice, unit, BATCH))
+
+
+def _embed(audio: Iterable[Tensor], sample_rate: int) -> NDArray[np.float64]:
+    return embed_sounds(build_embedding("logmel", sample_rate), audio, sample_rate, lambda done: None)
+
+
 @lru_cache(maxsize=1)
-def _tests(data: Path, limit: int) -> tuple[TestSounds, TestMeasures]:
-    """The test sounds, cached in the process."""
+def _tests(data: Path, limit: int) -> _Tests:
     dataset, voice = dataset_and_voice(data)
     sounds = render_tests(voice, dataset, limit)
-    return sounds, measure_tests(sounds, SEED, lambda what: None)
+    rows = (_embed(audio.split(BATCH), sounds.sample_rate) for audio in (sounds.audio, sounds.train_audio))
+    return _Tests(sounds, *rows)
 
 
-def _nulls(key: str, sounds: TestSounds, tests: TestMeasures) -> NullMeasures:
+def _nulls(key: str, tests: _Tests) -> NullMeasures:
     names = ("mean_preset", "mean_spectrogram", "random_preset")
+    sounds, measured = tests.sounds, measure_tests(tests.sounds, SEED, lambda what: None)
+    constant = np.repeat(tests.embed([sounds.mean_audio]), len(tests.test), axis=0)
     return NullMeasures(
         key,
         len(sounds.unit),
-        {f: {n: getattr(nulls, n).mse.tolist() for n in names} for f, nulls in tests.nulls.items()},
-        {f: {n: getattr(nulls, n).l1.tolist() for n in names} for f, nulls in tests.nulls.items()},
+        {f: {n: getattr(nulls, n).mse.tolist() for n in names} for f, nulls in measured.nulls.items()},
+        {f: {n: getattr(nulls, n).l1.tolist() for n in names} for f, nulls in measured.nulls.items()},
         {
-            measure: {name: getattr(found, measure).tolist() for name, found in vars(tests.waveforms).items()}
+            measure: {name: getattr(found, measure).tolist() for name, found in vars(measured.waveforms).items()}
             for measure in WAVEFORM_UNITS
         },
-        _value(tests.floor),
-        _value(tests.mean_preset_distance),
+        _defined(lambda: frechet_floor(tests.test, SEED)),
+        _frechet(tests.test, constant),
         (sounds.unit.double() - 0.5).square().sum(dim=1).tolist(),
     )
 
 
-def _case(key: str, run: Run, measured: RunMeasures, clusters: ClusterQuality) -> CaseMeasures:
-    state = run.state
+def _case(key: str, run: Run, tests: _Tests, clusters: ClusterQuality) -> CaseMeasures:
+    state, measured = run.state, measure_run(run, tests.sounds, lambda what: None)
     return CaseMeasures(
         key,
         *_epochs(state),
@@ -201,9 +221,9 @@ def _case(key: str, run: Run, measured: RunMeasures, clusters: ClusterQuality) -
         {feature: errors.l1.tolist() for feature, errors in measured.errors.items()},
         {name: values.tolist() for name, values in vars(measured.waveforms).items()},
         measured.parameter_error.tolist(),
-        _value(measured.reconstruction_distance),
-        _value(measured.train_distance),
-        _value(measured.prior_distance),
+        _frechet(tests.test, tests.embed_presets(run, measured.unit)),
+        _frechet(tests.train, tests.embed_presets(run, run.decode(run.encode(tests.sounds.train_unit)))),
+        _frechet(tests.test, tests.embed_presets(run, run.sample(len(tests.sounds.unit), SEED))),
         measured.kl.tolist(),
         dataclasses.asdict(clusters),
     )
@@ -215,5 +235,11 @@ def _epochs(state: Mapping[str, Any]) -> tuple[int, int]:
     return int(state["epoch"]) - before, max(0, int(state["best_epoch"]) + 1 - before)
 
 
-def _value(result: Frechet) -> float | None:
-    return result.distance.value if result.distance else None
+def _frechet(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
+    return _defined(lambda: frechet_distance(GaussianStatistics.of(first), GaussianStatistics.of(second)))
+
+
+def _defined(measure: Callable[[], FrechetDistance]) -> float | None:
+    with contextlib.suppress(UserError):  # too few sounds
+        return measure().value
+    return None

@@ -252,16 +252,13 @@ def _figures(results: Results, found: list[Answer]) -> dict[str, bytes]:
         cases = [case.name for case in results.cases if case.group == experiment]
         for feature in THESIS_FEATURES if cases else ():
             groups = {name: np.mean([m.l1[feature] for m in results.of(name)], axis=0) for name in cases}
-            nulls = {
-                name.replace("_", " "): float(np.mean(values)) for name, values in results.nulls.l1[feature].items()
-            }
-            figure = error_distributions(groups, f"mean absolute error on {feature} ({FEATURE_UNITS[feature]})", nulls)
+            label = f"mean absolute error on {feature} ({FEATURE_UNITS[feature]})"
+            figure = error_distributions(groups, label, results.nulls.l1[feature])
             images[f"{experiment}-{feature}"] = png_bytes(figure)
         if cases:
             groups = {name: np.mean([m.waveforms["waveform"] for m in results.of(name)], axis=0) for name in cases}
-            silent = results.nulls.waveforms["waveform"]
-            nulls = {name.replace("_", " "): float(np.mean(values)) for name, values in silent.items()}
-            figure = error_distributions(groups, "mean absolute error of samples (full scale)", nulls)
+            label, nulls = "mean absolute error of samples (full scale)", results.nulls.waveforms["waveform"]
+            figure = error_distributions(groups, label, nulls)
             images[f"{experiment}-waveform"] = png_bytes(figure)
     return images
 
@@ -306,10 +303,7 @@ def _page(
         lines += [f"**{answer.question}**", "", *(f"- {sentence}" for sentence in answer.sentences), ""]
     tests = group_tests(results)
     if tests:
-        lines += [
-            "**Do the cases of an experiment differ?** (Kruskal-Wallis; each seed of a case is one value)",
-            "",
-        ]
+        lines += ["**Do the cases of an experiment differ?** (Kruskal-Wallis; each seed of a case is one value)", ""]
         lines += [f"- {experiment}: {test.sentence}" for (experiment, _), test in tests.items()]
         lines += [
             "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -73,17 +74,9 @@ class Table:
         return pd.DataFrame(columns)
 
 
-@dataclass(frozen=True)
-class _Column:
-    """A column of a table of cases.
-
-    Attributes:
-        heading: its name.
-        cell: from the measures of a case's seeds, and the thesis's figures of that case (empty where it has none).
-    """
-
-    heading: str
-    cell: Callable[[list[CaseMeasures], Mapping[str, float]], Cell]
+#: Heading of a column, and its cell from the measures of a case's seeds and the thesis's figures of that case (empty
+#: where it has none).
+_Column: TypeAlias = tuple[str, Callable[[list[CaseMeasures], Mapping[str, float]], Cell]]
 
 
 @dataclass(frozen=True)
@@ -198,27 +191,25 @@ def _table(
 ) -> Table:
     """A table of one row per case, with the thesis's figures in it."""
     thesis = thesis_figures()
-    rows = [
-        tuple(column.cell(results.of(case.name), thesis.get(case.thesis, {})) for column in columns) for case in cases
-    ]
+    rows = [tuple(cell(results.of(case.name), thesis.get(case.thesis, {})) for _, cell in columns) for case in cases]
     named = tuple((case.name, *row) for case, row in zip(cases, rows, strict=True))
-    headings = ("case", *(column.heading for column in columns))
+    headings = ("case", *(heading for heading, _ in columns))
     return Table(f"table-5.{number:02d}", f"Table 5.{number}: {what}", headings, named, note)
 
 
 def _thesis(heading: str, figure: str, scale: float = 1.0) -> _Column:
     """The thesis's own figure, where the thesis has that case."""
-    return _Column(heading, lambda seeds, thesis: thesis[figure] / scale if thesis else None)
+    return heading, lambda seeds, thesis: thesis[figure] / scale if thesis else None
 
 
 def _ours(heading: str, pick: Callable[[CaseMeasures], float | None]) -> _Column:
     """The mean over seeds."""
-    return _Column(heading, lambda seeds, thesis: _mean(seeds, pick))
+    return heading, lambda seeds, thesis: _mean(seeds, pick)
 
 
 def _range(pick: Callable[[CaseMeasures], float | None]) -> _Column:
     """The least and the largest over seeds."""
-    return _Column("of the seeds", lambda seeds, thesis: _spread(seeds, pick))
+    return "of the seeds", lambda seeds, thesis: _spread(seeds, pick)
 
 
 def _epochs(results: Results, cases: Sequence[Case], number: int) -> Table:
@@ -384,8 +375,7 @@ def _clusters(results: Results, cases: Sequence[Case], number: int) -> Table:
     nulls = by_radius(results.null_maps, [case.name for case in cases])
     rows: list[tuple[Cell, ...]] = []
     for label, null in nulls.items():
-        found = [_interval(part) for part in (null.clusters, null.noise_share, null.dbcv)]
-        rows.append((f"*{label}*", *found, "", None, None, None))
+        rows.append((f"*{label}*", *map(_interval, null.expected), "", None, None, None))
     note = [
         f"{points:,} latents on each map; the thesis mapped {THESIS_LATENTS:,}. Nulls: means over several "
         "maps, each of a separate draw, with the 95 % prediction interval of one more map. A collapsed encoder is "

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from synthvae.audio.notes import note_name
 from synthvae.core.checks import finite_matrix
 from synthvae.core.errors import UserError
+from synthvae.core.store import Store
 from synthvae.maps.projection import MIN_DISTANCE, NEIGHBOURS, umap_map
 from synthvae.metrics.cluster_validity import cluster_scores
 
@@ -33,7 +34,6 @@ __all__ = [
     "knee_eps",
     "map_latents",
     "name_clusters",
-    "noise_null",
     "silhouette",
 ]
 
@@ -295,22 +295,15 @@ def silhouette(points: ArrayLike, labels: NDArray[np.integer], limit: int = SILH
 
 
 def map_latents(
-    latents: ArrayLike,
-    seed: int = 0,
-    neighbours: int = NEIGHBOURS,
-    min_distance: float = MIN_DISTANCE,
-    eps: float = EPS,
-    min_samples: int = MIN_SAMPLES,
+    latents: ArrayLike, seed: int = 0, settings: MapSettings | None = None, store: Store | None = None
 ) -> LatentMap:
     """UMAP map, DBSCAN on it, and the validity of the clusters.
 
     Args:
         latents: shape (N, D), at least 4 points.
         seed: of the map.
-        neighbours: see `umap_map`.
-        min_distance: see `umap_map`.
-        eps: see `dbscan_labels`.
-        min_samples: see `dbscan_labels`.
+        settings: of both; the thesis's by default.
+        store: see `umap_map`.
 
     Returns:
         Map, labels and quality.
@@ -318,39 +311,10 @@ def map_latents(
     Raises:
         UserError: if there are fewer than 4 points, or a value is not finite.
     """
-    points = umap_map(latents, seed, neighbours, min_distance)
-    labels = dbscan_labels(points, eps, min_samples)
+    settings = settings or MapSettings()
+    points = umap_map(latents, seed, settings.neighbours, settings.min_distance, store)
+    labels = dbscan_labels(points, settings.eps, settings.min_samples)
     return LatentMap(points, labels, cluster_quality(points, labels))
-
-
-def noise_null(
-    n: int,
-    dimension: int,
-    seed: int = 0,
-    neighbours: int = NEIGHBOURS,
-    min_distance: float = MIN_DISTANCE,
-    eps: float = EPS,
-    min_samples: int = MIN_SAMPLES,
-) -> LatentMap:
-    """The same procedure on standard normal noise: clusters found by chance.
-
-    Args:
-        n: points, as many as there are latents.
-        dimension: of the latents.
-        seed: of the noise and of the map.
-        neighbours: as for the latents.
-        min_distance: as for the latents.
-        eps: as for the latents.
-        min_samples: as for the latents.
-
-    Returns:
-        Map, labels and quality of the noise.
-
-    Raises:
-        UserError: if n is below 4.
-    """
-    noise = np.random.default_rng(seed).standard_normal((n, dimension))
-    return map_latents(noise, seed, neighbours, min_distance, eps, min_samples)
 
 
 def _density_validity(
@@ -397,7 +361,7 @@ class Clusters:
     by: str
 
 
-def find_clusters(points: NDArray[np.floating], seed: int = 0) -> Clusters:
+def find_clusters(points: NDArray[np.floating]) -> Clusters:
     """Groups of points on a map.
 
     By density (HDBSCAN) where that finds several. A cloud without gaps, as most latent spaces are, has none; it is
@@ -405,7 +369,6 @@ def find_clusters(points: NDArray[np.floating], seed: int = 0) -> Clusters:
 
     Args:
         points: ``(N, 2)``.
-        seed: of the regions.
     """
     labels = hdbscan_labels(points)
     several = labels.max() + 1 >= FEWEST and (labels < 0).mean() <= OUTSIDE
@@ -415,7 +378,7 @@ def find_clusters(points: NDArray[np.floating], seed: int = 0) -> Clusters:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        found = KMeans(REGIONS, n_init=4, random_state=seed).fit_predict(points)
+        found = KMeans(REGIONS, n_init=4, random_state=0).fit_predict(points)
     return Clusters(found.astype(np.int64), "regions")
 
 

@@ -147,9 +147,7 @@ class Atlas:
         return latent, float((weights * self.trust[cell]).sum() / _CERTAIN)
 
 
-def build_atlas(
-    points: NDArray[np.floating], latents: Floats, render: Render, linear: bool = False, seed: int = 0
-) -> Atlas:
+def build_atlas(points: NDArray[np.floating], latents: Floats, render: Render, linear: bool = False) -> Atlas:
     """Build the grid over a map and measure its round-trip error.
 
     Args:
@@ -157,7 +155,6 @@ def build_atlas(
         latents: ``(N, D)``.
         render: from latents ``(B, D)`` to spectrograms ``(B, ...)`` in dB.
         linear: whether the map is linear in the latents.
-        seed: of the points that are found again, and of their nulls.
 
     Returns:
         The map.
@@ -171,7 +168,7 @@ def build_atlas(
     grid = np.stack([x.ravel(), y.ravel()], axis=1)
     nearest = np.asarray(tree.query(grid)[0]).reshape(rows, columns)
     nodes = _mean_latents(tree, latents, grid, radius, skip=0)
-    trust, median, null = _measure(tree, latents, grid, radius, render, np.random.default_rng(seed))
+    trust, median, null = _measure(tree, latents, grid, radius, render, np.random.default_rng(0))
     trust = np.where(nearest <= radius + step, trust.reshape(rows, columns), 0)
     centre = latents.mean(axis=0)
     directions = None

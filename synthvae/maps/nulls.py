@@ -8,6 +8,7 @@ which looks at who is nearest and not at how far, maps a faint structure as it m
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
+from synthvae.core.store import Store
 from synthvae.losses.terms import clamp_penalty, kl_divergence, parameter_error
 from synthvae.maps.clusters import ClusterQuality
 from synthvae.models import build_model
@@ -32,6 +34,7 @@ __all__ = [
     "collapsed_encoder",
     "expected",
     "expected_clusters",
+    "noise_draws",
 ]
 
 NOISE, COLLAPSED = "normal noise", "collapsed encoder"
@@ -40,6 +43,8 @@ NULL_SEEDS = (0, 1, 2, 3, 4)
 LEVEL = 0.95
 #: Training of a collapsed encoder: Adam at this rate, so many steps of so many presets.
 STEPS, RATE, BATCH = 1000, 1e-3, 256
+#: Name of a stored encoder; changed when one is trained in another way.
+STORED = "collapsed-encoder-1"
 #: The thesis's weights of the clamp penalty and of the KL divergence.
 ALPHA, KL_WEIGHT = 100.0, 1.0
 
@@ -59,6 +64,12 @@ class Expected:
     low: float | None
     high: float | None
     maps: int
+
+    @property
+    def words(self) -> str:
+        """Mean and interval of a DBCV in words."""
+        span = "" if self.low is None or self.high is None else f" ({self.low:.2f} to {self.high:.2f} for one more map)"
+        return f"{self.mean:.2f}{span}"
 
 
 def expected(values: Sequence[float], least: float = -math.inf, most: float = math.inf) -> Expected | None:
@@ -85,9 +96,7 @@ def expected(values: Sequence[float], least: float = -math.inf, most: float = ma
     return Expected(mean, max(least, mean - reach), min(most, mean + reach), n)
 
 
-def expected_clusters(
-    qualities: Sequence[ClusterQuality],
-) -> tuple[Expected | None, Expected | None, Expected | None]:
+def expected_clusters(qualities: Sequence[ClusterQuality]) -> tuple[Expected | None, Expected | None, Expected | None]:
     """Clusters, share of noise, and DBCV over the maps that have one.
 
     Args:
@@ -113,7 +122,14 @@ class CollapsedEncoder:
     kl: float
 
 
-def collapsed_encoder(unit: Tensor, widths: Sequence[int], seed: int, steps: int = STEPS) -> CollapsedEncoder:
+def noise_draws(n: int, dimension: int, seeds: Sequence[int]) -> dict[int, NDArray[np.float64]]:
+    """Standard normal noise ``(n, dimension)`` by its seed, as it is surveyed."""
+    return {seed: np.random.default_rng(seed).standard_normal((n, dimension)) for seed in seeds}
+
+
+def collapsed_encoder(
+    unit: Tensor, widths: Sequence[int], seed: int, steps: int = STEPS, store: Store | None = None
+) -> CollapsedEncoder:
     """Train a VAE until its posterior has collapsed, and encode the presets it was trained on.
 
     It is the thesis's network and loss without the spectral term, which is in the decoder's way of answering and
@@ -127,10 +143,16 @@ def collapsed_encoder(unit: Tensor, widths: Sequence[int], seed: int, steps: int
         widths: of the encoder after the input; the last is the latent size D.
         seed: of weights, batches and posterior samples.
         steps: of training.
+        store: where results are kept, by a hash of the presets and all settings; trained anew without one.
 
     Returns:
         The latents, and the divergence that is left.
     """
+    inputs = [hashlib.sha256(unit.numpy().tobytes()).hexdigest(), len(unit), *widths, seed, steps]
+    return (store or Store(None)).get(CollapsedEncoder, STORED, inputs, lambda: _collapse(unit, widths, seed, steps))
+
+
+def _collapse(unit: Tensor, widths: Sequence[int], seed: int, steps: int) -> CollapsedEncoder:
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

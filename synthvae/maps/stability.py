@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from synthvae.core.checks import finite_matrix
 from synthvae.core.errors import UserError
+from synthvae.core.store import Store
 from synthvae.maps.clusters import (
     ClusterQuality,
     MapSettings,
@@ -40,11 +41,9 @@ __all__ = [
     "SpaceSurvey",
     "SurveyRow",
     "leads",
-    "noise_draws",
     "run_tasks",
     "survey_draws",
     "survey_latents",
-    "survey_noise",
 ]
 
 SEEDS = (0, 1, 2)
@@ -57,12 +56,7 @@ Progress = Callable[[str], object]
 Found = TypeVar("Found")
 
 
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
-Task = TypeVar("Task", bound=_Named)
+Task = TypeVar("Task", bound=tuple[Any, ...])
 
 
 @dataclass(frozen=True)
@@ -181,6 +175,19 @@ class LatentSurvey:
     noise: SpaceSurvey
     collapsed: SpaceSurvey | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse nulls of another shape or with other settings.
+
+        Raises:
+            ValueError: if one is.
+        """
+        own, *nulls = ((s.points, s.dimension, s.settings) for s in (self.latents, *self.nulls.values()))
+        for null in nulls:
+            if null != own:
+                raise ValueError(
+                    "a null is of {} points, {} dimensions and {}, not of {}, {} and {}".format(*null, *own)
+                )
+
     @property
     def nulls(self) -> dict[str, SpaceSurvey]:
         """The nulls by name."""
@@ -217,16 +224,15 @@ def survey_latents(
     settings: MapSettings | None = None,
     workers: int = 1,
     progress: Progress = lambda what: None,
-    noise: SpaceSurvey | None = None,
-    collapsed: SpaceSurvey | None = None,
-) -> LatentSurvey:
-    """Cluster latents, and noise of the same shape, on maps of several seeds and in the space itself.
+    store: Store | None = None,
+) -> SpaceSurvey:
+    """Cluster latents on maps of several seeds and in the space itself.
 
     On each map DBSCAN and HDBSCAN; in the latent space HDBSCAN, and DBSCAN with the radius of `knee_eps`, since no
     fixed one fits spaces of different dimension. Each with its DBCV.
 
-    For 10,000 latents of 16 dimensions and three seeds some three minutes on two cores, nearly all of it for the maps.
-    The result is the same for any number of workers.
+    For 10,000 latents of 16 dimensions and three seeds a minute and a half on two cores, nearly all of it for the
+    maps. The result is the same for any number of workers.
 
     Args:
         latents: shape (N, D), at least 4 points.
@@ -234,67 +240,19 @@ def survey_latents(
         settings: of the maps and of DBSCAN on them; the thesis's by default.
         workers: processes at once; 1 computes here.
         progress: called with the finished step.
-        noise: an earlier survey of noise with the same shape and settings, instead of computing it again with `seeds`.
-        collapsed: a survey of what collapsed encoders give, with the same settings, as a second null.
+        store: of maps (`synthvae.maps.projection.umap_map`).
 
     Returns:
-        Everything that was found.
-
-    Raises:
-        ValueError: if a null has another shape or other settings, or `workers` is below 1.
-        UserError: if there are fewer than 4 points, a value is not finite, a seed is missing or twice, or a worker
-            was killed.
-    """
-    rows = finite_matrix(latents, "latents")
-    n, d = rows.shape
-    settings = settings or MapSettings()
-    _check_seeds(seeds)
-    for null in (noise, collapsed):
-        if null is not None and (null.points, null.dimension, null.settings) != (n, d, settings):
-            raise ValueError(
-                f"a null is of {null.points} points, {null.dimension} dimensions and {null.settings}, not of {n}, {d} "
-                f"and {settings}"
-            )
-    tasks = _tasks(rows, "latents", seeds, settings)
-    if noise is None:
-        tasks += _draw_tasks(noise_draws(n, d, seeds), "noise", settings)
-    found = run_tasks(_compute, tasks, workers, progress)
-    own = len(seeds) + 1
-    if noise is None:
-        noise = _assemble(n, d, seeds, found[own:], settings)
-    return LatentSurvey(_assemble(n, d, seeds, found[:own], settings), noise, collapsed)
-
-
-def survey_noise(
-    n: int,
-    dimension: int,
-    seeds: Sequence[int] = SEEDS,
-    settings: MapSettings | None = None,
-    workers: int = 1,
-    progress: Progress = lambda what: None,
-) -> SpaceSurvey:
-    """The null of noise alone, to be shared by surveys of latents of one shape.
-
-    Each seed is a draw of its own, the one of `synthvae.maps.clusters.noise_null` with the same seed, clustered on
-    its map and in its space.
-
-    Args:
-        n: points, at least 4.
-        dimension: of the latents.
-        seeds: of the maps and of the noise.
-        settings: as for `survey_latents`.
-        workers: processes at once; 1 computes here.
-        progress: called with the finished step.
-
-    Returns:
-        All clusterings of noise.
+        All clusterings.
 
     Raises:
         ValueError: if `workers` is below 1.
-        UserError: if n is below 4, a seed is missing or twice, or a worker was killed.
+        UserError: if there are fewer than 4 points, a value is not finite, a seed is missing or twice, or a worker
+            was killed.
     """
-    _check_seeds(seeds)
-    return survey_draws(noise_draws(n, dimension, seeds), "noise", settings, workers, progress)
+    rows, settings = finite_matrix(latents, "latents"), settings or MapSettings()
+    tasks = [_Task(f"map {seed} of latents", rows, seed, settings, store) for seed in seeds]
+    return _survey([*tasks, _Task("the space of latents", rows, None, settings, store)], seeds, workers, progress)
 
 
 def survey_draws(
@@ -303,6 +261,7 @@ def survey_draws(
     settings: MapSettings | None = None,
     workers: int = 1,
     progress: Progress = lambda what: None,
+    store: Store | None = None,
 ) -> SpaceSurvey:
     """Cluster several draws of a null, each on a separate map and in its space.
 
@@ -310,21 +269,21 @@ def survey_draws(
         draws: shape (N, D) each, by the seed of its map; at least one.
         name: of the null, to tell what has been done.
         settings: as for `survey_latents`.
-        workers: processes at once; 1 computes here.
-        progress: called with the finished step.
+        workers: as for `survey_latents`.
+        progress: as for `survey_latents`.
+        store: as for `survey_latents`.
 
     Returns:
         All clusterings.
 
     Raises:
         ValueError: if `workers` is below 1.
-        UserError: if there are fewer than 4 points, or a worker was killed.
+        UserError: as `survey_latents`.
     """
     settings = settings or MapSettings()
-    n, d = next(iter(draws.values())).shape
-    return _assemble(
-        n, d, list(draws), run_tasks(_compute, _draw_tasks(draws, name, settings), workers, progress), settings
-    )
+    maps = [_Task(f"map {s} of {name} {s}", draw, s, settings, store) for s, draw in draws.items()]
+    spaces = [_Task(f"the space of {name} {s}", draw, None, settings, store) for s, draw in draws.items()]
+    return _survey([*maps, *spaces], list(draws), workers, progress)
 
 
 class _Task(NamedTuple):
@@ -334,57 +293,38 @@ class _Task(NamedTuple):
     points: NDArray[np.float64]
     seed: int | None
     settings: MapSettings
+    store: Store | None = None
 
 
-class _Found(NamedTuple):
-    seed: int | None
-    map: NDArray[np.float64] | None
-    clusterings: tuple[Clustering, ...]
+def _survey(tasks: Sequence[_Task], seeds: Sequence[int], workers: int, progress: Progress) -> SpaceSurvey:
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UserError("seeds", list(seeds), "give at least one, all different")
+    found = run_tasks(_compute, tasks, workers, progress)
+    maps = {task.seed: points for task, (points, _) in zip(tasks, found, strict=True) if task.seed is not None}
+    clusterings = tuple(clustering for _, found_there in found for clustering in found_there)
+    n, dimension = tasks[0].points.shape
+    return SpaceSurvey(n, dimension, tuple(seeds), maps, clusterings, tasks[0].settings)
 
 
-def noise_draws(n: int, dimension: int, seeds: Sequence[int]) -> dict[int, NDArray[np.float64]]:
-    """Standard normal noise ``(n, dimension)`` by its seed, as it is surveyed."""
-    return {seed: np.random.default_rng(seed).standard_normal((n, dimension)) for seed in seeds}
-
-
-def _tasks(points: NDArray[np.float64], name: str, seeds: Sequence[int], settings: MapSettings) -> list[_Task]:
-    maps = [_Task(f"map {seed} of {name}", points, seed, settings) for seed in seeds]
-    return [*maps, _Task(f"the space of {name}", points, None, settings)]
-
-
-def _draw_tasks(draws: Mapping[int, NDArray[np.float64]], name: str, settings: MapSettings) -> list[_Task]:
-    both = [_tasks(draw, f"{name} {seed}", [seed], settings) for seed, draw in draws.items()]
-    return [pair[0] for pair in both] + [pair[1] for pair in both]
-
-
-def _compute(task: _Task) -> _Found:
-    min_samples = task.settings.min_samples
+def _compute(task: _Task) -> tuple[NDArray[np.float64], list[Clustering]]:
+    """The points that are clustered, those of the map or of the space, and their clusterings."""
+    settings, points = task.settings, task.points
     if task.seed is None:
-        eps = knee_eps(task.points, min_samples)
-        return _Found(None, None, _cluster(task.points, SPACE, None, eps, min_samples))
-    points = umap_map(task.points, task.seed, task.settings.neighbours, task.settings.min_distance)
-    return _Found(task.seed, points, _cluster(points, MAP, task.seed, task.settings.eps, min_samples))
-
-
-def _cluster(
-    points: NDArray[np.float64], space: str, seed: int | None, eps: float, min_samples: int
-) -> tuple[Clustering, ...]:
+        eps = knee_eps(points, settings.min_samples)
+    else:
+        points = umap_map(points, task.seed, settings.neighbours, settings.min_distance, task.store)
+        eps = settings.eps
     labels = {
-        "DBSCAN": dbscan_labels(points, eps, min_samples),
-        "HDBSCAN": hdbscan_labels(points, min_samples=min_samples),
+        "DBSCAN": dbscan_labels(points, eps, settings.min_samples),
+        "HDBSCAN": hdbscan_labels(points, min_samples=settings.min_samples),
     }
-    return tuple(
+    space, radius = SPACE if task.seed is None else MAP, {"DBSCAN": eps}
+    return points, [
         Clustering(
-            space,
-            m,
-            seed,
-            eps if m == "DBSCAN" else None,
-            labels[m],
-            cluster_quality(points, labels[m]),
-            silhouette(points, labels[m]),
+            space, method, task.seed, radius.get(method), own, cluster_quality(points, own), silhouette(points, own)
         )
-        for m in METHODS
-    )
+        for method, own in labels.items()
+    ]
 
 
 def run_tasks(compute: Callable[[Task], Found], tasks: Sequence[Task], workers: int, progress: Progress) -> list[Found]:
@@ -392,7 +332,7 @@ def run_tasks(compute: Callable[[Task], Found], tasks: Sequence[Task], workers: 
 
     Args:
         compute: of a task, which can be pickled, as can its result.
-        tasks: with a `name`, which is passed to `progress`.
+        tasks: tuples that begin with a name, which is passed to `progress`.
         workers: processes at once; 1 computes here.
         progress: called with the finished step.
 
@@ -409,7 +349,7 @@ def run_tasks(compute: Callable[[Task], Found], tasks: Sequence[Task], workers: 
 
     def done(index: int, result: Found) -> None:
         found[index] = result
-        progress(f"{tasks[index].name} ({len(found)} of {len(tasks)})")
+        progress(f"{tasks[index][0]} ({len(found)} of {len(tasks)})")
 
     if workers == 1:
         for index, task in enumerate(tasks):
@@ -434,26 +374,13 @@ def run_tasks(compute: Callable[[Task], Found], tasks: Sequence[Task], workers: 
     return [found[index] for index in range(len(tasks))]
 
 
-def _assemble(
-    n: int, dimension: int, seeds: Sequence[int], found: Sequence[_Found], settings: MapSettings
-) -> SpaceSurvey:
-    maps = {part.seed: part.map for part in found if part.seed is not None and part.map is not None}
-    clusterings = tuple(clustering for part in found for clustering in part.clusterings)
-    return SpaceSurvey(n, dimension, tuple(seeds), maps, clusterings, settings)
-
-
-def _check_seeds(seeds: Sequence[int]) -> None:
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise UserError("seeds", list(seeds), "give at least one, all different")
-
-
 def _row(latents: Sequence[Clustering], nulls: Mapping[str, Sequence[Clustering]]) -> SurveyRow:
     first, own = latents[0], [c.quality for c in latents]
     dbcv, clusters = _validity(own), _range([q.clusters for q in own])
     compared = {name: _null([c.quality for c in found], own) for name, found in nulls.items()}
     over = f" over {len(latents)} maps" if len(latents) > 1 else ""
     against = "; ".join(
-        f"in the {name} {null.clusters.mean:.0f} with {_expected_words(null.dbcv)}" for name, null in compared.items()
+        f"in the {name} {null.clusters.mean:.0f} with {_mean_words(null.dbcv)}" for name, null in compared.items()
     )
     sentence = (
         f"{first.method} on the {first.space} finds {_words(clusters, 0)} cluster(s){over} with "
@@ -482,11 +409,8 @@ def _verdict(nulls: Mapping[str, NullClusters]) -> str:
     )
 
 
-def _expected_words(dbcv: Expected | None) -> str:
-    if dbcv is None:
-        return "no DBCV"
-    span = "" if dbcv.low is None or dbcv.high is None else f" ({dbcv.low:.2f} to {dbcv.high:.2f} for one more map)"
-    return f"a mean DBCV of {dbcv.mean:.2f}{span}"
+def _mean_words(dbcv: Expected | None) -> str:
+    return "no DBCV" if dbcv is None else f"a mean DBCV of {dbcv.words}"
 
 
 def _range(values: Sequence[float]) -> Range:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -54,10 +55,7 @@ class Distance:
 
 
 def measure_distances(
-    target: Audio,
-    reconstruction: Audio,
-    sample_rate: int,
-    progress: Callable[[int], object] = lambda done: None,
+    target: Audio, reconstruction: Audio, sample_rate: int, progress: Callable[[int], object] = lambda done: None
 ) -> dict[str, Measured]:
     """Measure every reconstruction against its target by all of `DISTANCES`.
 
@@ -96,21 +94,6 @@ def measure_distances(
         name: Measured(np.concatenate([m.values for m in measured]), np.concatenate([m.defined for m in measured]))
         for name, measured in parts.items()
     }
-
-
-def spectral_convergence(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
-    """The loss `scl` on the STFT: the norm of the difference of magnitudes over that of the target's."""
-    return _loss("scl", target, reconstruction, sample_rate)
-
-
-def multi_resolution(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
-    """The loss `mrstft`."""
-    return _loss("mrstft", target, reconstruction, sample_rate)
-
-
-def transport(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
-    """The loss `sot` on the STFT."""
-    return _loss("sot", target, reconstruction, sample_rate)
 
 
 def log_spectral(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
@@ -167,6 +150,7 @@ def f0_error(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measur
 
 
 def _loss(name: str, target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
+    """The loss of a name of each reconstruction (`synthvae.losses`)."""
     with torch.inference_mode():
         return _everywhere(build_loss(name, sample_rate)(reconstruction, target))
 
@@ -179,51 +163,20 @@ def _everywhere(values: Tensor) -> Measured:
 DISTANCES: dict[str, Distance] = {
     distance.name: distance
     for distance in (
-        Distance(
-            "spectral_convergence",
-            spectral_convergence,
-            "",
-            "lower",
-            "norm of the difference of STFT magnitudes over that of the target's: the loud bins, 1 for silence",
-        ),
-        Distance(
-            "log_spectral",
-            log_spectral,
-            "dB",
-            "lower",
-            "RMS difference of levels over bins, mean over frames: loud and quiet bins alike, down to -80 dB",
-        ),
-        Distance(
-            "mrstft", multi_resolution, "", "lower", "convergence plus log-magnitude difference at three resolutions"
-        ),
-        Distance(
-            "warped_mfcc",
-            warped_mfcc,
-            "dB",
-            "lower",
-            "RMS difference of smoothed mel spectra, aligned in time: colour and level, whenever they happen",
-        ),
-        Distance(
-            "transport",
-            transport,
-            "bandwidth²",
-            "lower",
-            "how far power has to move along frequency, squared, in bandwidths up to Nyquist: not how loud it is",
-        ),
-        Distance(
-            "envelope_similarity",
-            envelope_similarity,
-            "",
-            "higher",
-            "cosine between RMS envelopes, 0 to 1: the course of loudness, not its size",
-        ),
-        Distance(
-            "f0_error",
-            f0_error,
-            "cents",
-            "lower",
-            "absolute difference of fundamental frequencies, where both sounds have one",
-        ),
+        Distance("spectral_convergence", partial(_loss, "scl"), "", "lower",
+                 "norm of the difference of STFT magnitudes over that of the target's: the loud bins, 1 for silence"),
+        Distance("log_spectral", log_spectral, "dB", "lower",
+                 "RMS difference of levels over bins, mean over frames: loud and quiet bins alike, down to -80 dB"),
+        Distance("mrstft", partial(_loss, "mrstft"), "", "lower",
+                 "convergence plus log-magnitude difference at three resolutions"),
+        Distance("warped_mfcc", warped_mfcc, "dB", "lower",
+                 "RMS difference of smoothed mel spectra, aligned in time: colour and level, whenever they happen"),
+        Distance("transport", partial(_loss, "sot"), "bandwidth²", "lower",
+                 "how far power has to move along frequency, squared, in bandwidths up to Nyquist: not how loud it is"),
+        Distance("envelope_similarity", envelope_similarity, "", "higher",
+                 "cosine between RMS envelopes, 0 to 1: the course of loudness, not its size"),
+        Distance("f0_error", f0_error, "cents", "lower",
+                 "absolute difference of fundamental frequencies, where both sounds have one"),
     )
-}
+}  # fmt: skip
 """Every measure of `measure_distances`, in order."""

@@ -1,4 +1,4 @@
-"""Fréchet Audio Distance from running statistics, its floor, and its extrapolation to infinitely many sounds.
+"""Fréchet Audio Distance, its floor, and its extrapolation to infinitely many sounds.
 
 FAD compares two sets of sounds as Gaussians in an embedding (Kilgour et al. 2019, Interspeech). It is biased
 upwards at finite N, so a distance means nothing without N, the dimension, and the floor beside it; the bias falls
@@ -90,27 +90,19 @@ class ExtrapolatedDistance:
         return self.intercept < 0.0
 
 
+@dataclass(frozen=True)
 class GaussianStatistics:
-    """Mean and covariance of rows that arrive in batches, in float64 and in constant memory.
+    """Mean and covariance of the embedding of a set of sounds, in float64.
 
-    Batches are joined by the pairwise update of Chan, Golub and LeVeque (1983, The American Statistician
-    37:242), which stays accurate where the mean is large beside the spread.
+    Attributes:
+        n: rows of the embedding, one per sound in most embeddings.
+        mean: shape (D,).
+        covariance: shape (D, D), unbiased (divided by N - 1).
     """
 
-    def __init__(self, dimension: int) -> None:
-        """Start with no rows.
-
-        Args:
-            dimension: columns of each row, at least 1.
-
-        Raises:
-            ValueError: if `dimension` is not positive.
-        """
-        if dimension < 1:
-            raise ValueError(f"dimension must be 1 or more, got {dimension}")
-        self._n = 0
-        self._mean = np.zeros(dimension)
-        self._scatter = np.zeros((dimension, dimension))
+    n: int
+    mean: NDArray[np.float64]
+    covariance: NDArray[np.float64]
 
     @classmethod
     def of(cls, embeddings: ArrayLike, name: str = "embedding") -> GaussianStatistics:
@@ -120,67 +112,20 @@ class GaussianStatistics:
             embeddings: shape (N, D).
             name: what they are, for messages.
 
-        Returns:
-            Statistics of N rows.
-
         Raises:
-            UserError: if the array is empty or not finite.
+            UserError: if there are fewer than two rows, or a value is not finite.
         """
         rows = finite_matrix(embeddings, name)
-        statistics = cls(rows.shape[1])
-        statistics.update(rows, name)
-        return statistics
-
-    @property
-    def n(self) -> int:
-        """Rows seen."""
-        return self._n
+        if len(rows) < 2:
+            raise UserError(
+                "covariance", len(rows), "analyse a larger split", f"{len(rows)} sound(s), at least 2 are needed"
+            )
+        return cls(len(rows), rows.mean(axis=0), np.atleast_2d(np.cov(rows, rowvar=False)))
 
     @property
     def dimension(self) -> int:
         """Columns of a row."""
-        return len(self._mean)
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """Shape (D,)."""
-        return self._mean.copy()
-
-    @property
-    def covariance(self) -> NDArray[np.float64]:
-        """Shape (D, D), unbiased (divided by N - 1), symmetric.
-
-        Raises:
-            UserError: if fewer than two rows were seen.
-        """
-        if self._n < 2:
-            raise UserError(
-                "covariance", self._n, "analyse a larger split", f"{self._n} sound(s), at least 2 are needed"
-            )
-        return self._scatter / (self._n - 1)
-
-    def update(self, embeddings: ArrayLike, name: str = "embedding") -> None:
-        """Take in a batch.
-
-        Args:
-            embeddings: shape (B, D).
-            name: what they are, for messages.
-
-        Raises:
-            ValueError: if the number of columns is another.
-            UserError: if the batch is empty or not finite.
-        """
-        rows = finite_matrix(embeddings, name)
-        if rows.shape[1] != self.dimension:
-            raise ValueError(f"{name}: expected {self.dimension} columns, got {rows.shape[1]}")
-        mean = rows.mean(axis=0)
-        centred = rows - mean
-        n, scatter = len(rows), centred.T @ centred
-        total = self._n + n
-        delta = mean - self._mean
-        self._mean = self._mean + delta * (n / total)
-        self._scatter = self._scatter + scatter + np.outer(delta, delta) * (self._n * n / total)
-        self._n = total
+        return len(self.mean)
 
 
 def gaussian_distance(
@@ -247,9 +192,7 @@ def frechet_distance(
     return FrechetDistance(value, first.n, second.n, first.dimension)
 
 
-def frechet_floor(
-    embeddings: ArrayLike, seed: int = 0, allow_small: bool = False, name: str = "embedding"
-) -> FrechetDistance:
+def frechet_floor(embeddings: ArrayLike, seed: int = 0) -> FrechetDistance:
     """Fréchet distance between two random halves of one set: the value of FAD without any difference.
 
     The bias falls as 1 / N, so the floor of halves lies above the floor at the N of the whole set: a distance
@@ -258,8 +201,6 @@ def frechet_floor(
     Args:
         embeddings: shape (N, D).
         seed: draws the halves (an odd sound is left out).
-        allow_small: as in `frechet_distance`.
-        name: what they are, for messages.
 
     Returns:
         The distance; both N are N // 2.
@@ -267,69 +208,52 @@ def frechet_floor(
     Raises:
         UserError: if the halves are too small, or a value is not finite.
     """
-    rows = finite_matrix(embeddings, name)
+    rows = finite_matrix(embeddings, "embedding")
     half = len(rows) // 2
     if half < 2:
         raise UserError(
-            name, len(rows), "analyse more", f"{len(rows)} sounds make no two halves, at least 4 are needed"
+            "embedding", len(rows), "analyse more", f"{len(rows)} sounds make no two halves, at least 4 are needed"
         )
     order = np.random.default_rng(seed).permutation(len(rows))
-    first = GaussianStatistics.of(rows[order[:half]], name)
-    second = GaussianStatistics.of(rows[order[half : 2 * half]], name)
-    return frechet_distance(first, second, allow_small)
+    first, second = (GaussianStatistics.of(rows[part]) for part in (order[:half], order[half : 2 * half]))
+    return frechet_distance(first, second)
 
 
-def frechet_extrapolated(
-    first: ArrayLike,
-    second: ArrayLike,
-    seed: int = 0,
-    fixed_first: bool = False,
-    parts: int = PARTS,
-    groups: int = GROUPS,
-    name: str = "embedding",
-) -> ExtrapolatedDistance:
+def frechet_extrapolated(first: ArrayLike, second: ArrayLike, seed: int = 0) -> ExtrapolatedDistance:
     """Fréchet distance of infinitely many sounds: FAD-infinity.
 
     The expected distance of n sounds is d + c / n + O(1 / n^2), so the intercept of a line through distances
     against 1 / n is free of the bias of first order (Chong and Forsyth 2020, CVPR, for FID; Gui et al. 2024, ICASSP,
     arXiv 2311.01616, for FAD). Two things differ from both papers. Subsamples are the k parts of a random division,
     k = 1, 2, ..., so that every size uses every sound once and their means are about equally exact; drawing with
-    replacement, as Gui et al. do, repeats sounds and narrows the covariance. And both sets are divided, because
-    the first set, where it is no larger than the second, biases the distance as much; `fixed_first` divides the
-    second only, as both papers do. Sets of equal size are divided alike: sound i of one may be made from sound i
-    of the other, and stays with it.
+    replacement, as Gui et al. do, repeats sounds and narrows the covariance. And both sets are divided, because the
+    first set, where it is no larger than the second, biases the distance as much. Sets of equal size are divided
+    alike: sound i of one may be made from sound i of the other, and stays with it.
 
     The standard error is that of a jackknife over groups of sounds (Efron and Stein 1981, Annals of Statistics
     9:586): the residuals of the line say nothing about it, since all its points come from the same sounds. The
-    interval is Student's with ``groups - 1`` degrees of freedom; where the sets do not differ it is too wide.
+    interval is Student's with ``GROUPS - 1`` degrees of freedom; where the sets do not differ it is too wide.
 
     Args:
         first: shape (N, D), the reference.
         second: shape (M, D), what is compared with it.
         seed: draws the divisions.
-        fixed_first: extrapolate in the second set only, and keep what the first adds to the bias.
-        parts: sizes of subsamples, at most; fewer where these would be too small for a covariance of full rank.
-        groups: of the jackknife, at least 2.
-        name: what the rows are, for messages.
 
     Returns:
         The intercept with its interval and the points it came from.
 
     Raises:
-        ValueError: if the dimensions differ, or `parts` or `groups` is less than 2.
+        ValueError: if the dimensions differ.
         UserError: if a set is too small to be halved, or a value is not finite.
     """
-    if parts < 2 or groups < 2:
-        raise ValueError(f"at least 2 parts and 2 groups are needed, got {parts} and {groups}")
-    rows, others = finite_matrix(first, name), finite_matrix(second, name)
+    rows, others = finite_matrix(first, "embedding"), finite_matrix(second, "embedding")
     if rows.shape[1] != others.shape[1]:
         raise ValueError(f"dimensions differ: {rows.shape[1]} and {others.shape[1]}")
-    dimension = rows.shape[1]
-    divided = len(others) if fixed_first else min(len(rows), len(others))
-    remaining = divided - -(-divided // groups)  # without the largest group
-    parts = min(parts, remaining // (dimension + 1))
-    if parts < 2 or (fixed_first and len(rows) <= dimension):
-        needed = -(-2 * (dimension + 1) * groups // (groups - 1)) + 1
+    dimension, divided = rows.shape[1], min(len(rows), len(others))
+    remaining = divided - -(-divided // GROUPS)  # without the largest group
+    parts = min(PARTS, remaining // (dimension + 1))
+    if parts < 2:
+        needed = -(-2 * (dimension + 1) * GROUPS // (GROUPS - 1)) + 1
         raise UserError(
             "FAD-infinity",
             min(len(rows), len(others)),
@@ -338,29 +262,24 @@ def frechet_extrapolated(
             "are needed for halves with a covariance of full rank",
         )
     generator = np.random.default_rng((seed, 1))
-    group = generator.permutation(len(others)) % groups
-    own_group = group if len(rows) == len(others) else generator.permutation(len(rows)) % groups
-
-    def measure(own: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[tuple[int, float], ...]:
-        return _mean_distances(own, other, parts, fixed_first, seed)
-
+    group = generator.permutation(len(others)) % GROUPS
+    own_group = group if len(rows) == len(others) else generator.permutation(len(rows)) % GROUPS
     # On small matrices threads wait for each other longer than they work.
     with threadpool_limits(1 if dimension <= SMALL else None, "blas"):
-        points = measure(rows, others)
+        points = _mean_distances(rows, others, parts, seed)
         without = [
-            measure(rows if fixed_first else rows[own_group != index], others[group != index])
-            for index in range(groups)
+            _mean_distances(rows[own_group != index], others[group != index], parts, seed) for index in range(GROUPS)
         ]
     intercept, left_out = _intercept(points), np.array([_intercept(some) for some in without])
-    error = float(np.sqrt((groups - 1) / groups * np.square(left_out - left_out.mean()).sum()))
-    reach = float(stats.t.ppf(0.975, groups - 1)) * error
+    error = float(np.sqrt((GROUPS - 1) / GROUPS * np.square(left_out - left_out.mean()).sum()))
+    reach = float(stats.t.ppf(0.975, GROUPS - 1)) * error
     return ExtrapolatedDistance(
         intercept, error, intercept - reach, intercept + reach, points, len(rows), len(others), dimension
     )
 
 
 def _mean_distances(
-    first: NDArray[np.float64], second: NDArray[np.float64], parts: int, fixed_first: bool, seed: int
+    first: NDArray[np.float64], second: NDArray[np.float64], parts: int, seed: int
 ) -> tuple[tuple[int, float], ...]:
     """Size of a part and mean distance of the parts, for a division into 1, 2, ..., `parts` parts."""
     generator = np.random.default_rng(seed)
@@ -371,7 +290,7 @@ def _mean_distances(
         size, own_size = len(second) // count, len(first) // count
         distances = []
         for part in range(count):
-            own = first if fixed_first else first[own_order[part * own_size : (part + 1) * own_size]]
+            own = first[own_order[part * own_size : (part + 1) * own_size]]
             other = second[order[part * size : (part + 1) * size]]
             distances.append(frechet_distance(GaussianStatistics.of(own), GaussianStatistics.of(other)).value)
         points.append((size, float(np.mean(distances))))

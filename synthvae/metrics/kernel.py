@@ -106,9 +106,7 @@ def median_distance(embeddings: ArrayLike, name: str = "reference") -> float:
     return median
 
 
-def kernel_distance(
-    reference: ArrayLike, other: ArrayLike, bandwidth: float | None = None, name: str = "embedding"
-) -> KernelDistance:
+def kernel_distance(reference: ArrayLike, other: ArrayLike, bandwidth: float | None = None) -> KernelDistance:
     """Squared maximum mean discrepancy between two sets of embeddings, unbiased.
 
     MMD^2 = mean of k(x, x') over pairs of the reference + mean of k(y, y') over pairs of the other - 2 mean of k(x, y),
@@ -120,7 +118,6 @@ def kernel_distance(
         reference: shape (N, D).
         other: shape (M, D).
         bandwidth: s; of `median_distance` of the reference if not given.
-        name: what the rows are, for messages.
 
     Returns:
         The distance.
@@ -129,15 +126,17 @@ def kernel_distance(
         ValueError: if the dimensions differ, or the bandwidth is not positive.
         UserError: if a set has fewer than 2 sounds, the reference gives no bandwidth, or a value is not finite.
     """
-    rows, others = finite_matrix(reference, name), finite_matrix(other, name)
+    rows, others = finite_matrix(reference, "embedding"), finite_matrix(other, "embedding")
     if rows.shape[1] != others.shape[1]:
         raise ValueError(f"dimensions differ: {rows.shape[1]} and {others.shape[1]}")
     smaller = min(len(rows), len(others))
     if smaller < 2:
         raise UserError(
-            name, smaller, "analyse more", f"{smaller} sound(s) in a set, at least 2 are needed for a distance"
+            "embedding", smaller, "analyse more", f"{smaller} sound(s) in a set, at least 2 are needed for a distance"
         )
-    width = _bandwidth(rows, bandwidth, name)
+    width = median_distance(rows, "embedding") if bandwidth is None else bandwidth
+    if not width > 0.0:
+        raise ValueError(f"bandwidth must be positive, got {width}")
     centre = rows.mean(axis=0)
     rows, others = rows - centre, others - centre
     value = (
@@ -148,10 +147,8 @@ def kernel_distance(
     return KernelDistance(value, width, len(rows), len(others), rows.shape[1])
 
 
-def kernel_floor(
-    embeddings: ArrayLike, seed: int = 0, draws: int = 200, bandwidth: float | None = None, name: str = "embedding"
-) -> KernelFloor:
-    """Kernel distance between two random halves of one set.
+def kernel_floor(embeddings: ArrayLike, seed: int = 0, draws: int = 200) -> KernelFloor:
+    """Kernel distance between two random halves of one set, with the bandwidth of the whole set.
 
     The spread falls as 1 / N, so that of halves is about twice that of two sets as large as the whole.
 
@@ -159,25 +156,23 @@ def kernel_floor(
         embeddings: shape (N, D), the reference.
         seed: draws the halves (an odd sound is left out, another each time).
         draws: how often, at least 2.
-        bandwidth: as in `kernel_distance`; of the whole set if not given, so that both read the same kernel.
-        name: what they are, for messages.
 
     Returns:
         Mean, spread and 95 % quantile.
 
     Raises:
-        ValueError: if `draws` is less than 2, or the bandwidth is not positive.
+        ValueError: if `draws` is less than 2.
         UserError: if there are fewer than 4 sounds, these give no bandwidth, or a value is not finite.
     """
     if draws < 2:
         raise ValueError(f"draws must be 2 or more, got {draws}")
-    rows = finite_matrix(embeddings, name)
+    rows = finite_matrix(embeddings, "embedding")
     half = len(rows) // 2
     if half < 2:
         raise UserError(
-            name, len(rows), "analyse more", f"{len(rows)} sounds make no two halves, at least 4 are needed"
+            "embedding", len(rows), "analyse more", f"{len(rows)} sounds make no two halves, at least 4 are needed"
         )
-    width = _bandwidth(rows, bandwidth, name)
+    width = median_distance(rows, "embedding")
     rows = rows - rows.mean(axis=0)
     generator = np.random.default_rng(seed)
     first, second = np.zeros((len(rows), draws)), np.zeros((len(rows), draws))
@@ -195,14 +190,6 @@ def kernel_floor(
     return KernelFloor(
         float(values.mean()), float(values.std(ddof=1)), float(np.quantile(values, 0.95)), width, half, draws
     )
-
-
-def _bandwidth(reference: NDArray[np.float64], bandwidth: float | None, name: str) -> float:
-    if bandwidth is None:
-        return median_distance(reference, name)
-    if not bandwidth > 0.0:
-        raise ValueError(f"bandwidth must be positive, got {bandwidth}")
-    return bandwidth
 
 
 def _kernel_sum(rows: NDArray[np.float64], others: NDArray[np.float64], bandwidth: float) -> float:

@@ -131,9 +131,7 @@ class ClusterExample:
     members: tuple[int, ...]
 
 
-def cosine_similarity(
-    latents: ArrayLike, labels: NDArray[np.integer], seed: int = 0, relabellings: int = RELABELLINGS
-) -> CosineSimilarity:
+def cosine_similarity(latents: ArrayLike, labels: NDArray[np.integer], seed: int = 0) -> CosineSimilarity:
     """Mean cosine of the angle, seen from the origin, between latents within and across clusters.
 
     With unit vectors u, the sum over ordered pairs of a cluster of n is |sum u|^2 - n, so all pairs are counted
@@ -143,7 +141,6 @@ def cosine_similarity(
         latents: shape (N, D).
         labels: shape (N,), cluster from 0 or -1 for noise.
         seed: of the random labels, which are the labels in another order.
-        relabellings: how many of them, at least 1.
 
     Returns:
         Means without unit, and what random labels give.
@@ -163,7 +160,7 @@ def cosine_similarity(
         return CosineSimilarity(None, None, None, None, 0, 0)
     within, across = _mean_cosines(unit, owner, len(names))
     generator = np.random.default_rng(seed)
-    random = np.array([_mean_cosines(unit, generator.permutation(owner), len(names)) for _ in range(relabellings)])
+    random = np.array([_mean_cosines(unit, generator.permutation(owner), len(names)) for _ in range(RELABELLINGS)])
     return CosineSimilarity(
         None if np.isnan(within) else within,
         None if np.isnan(across) else across,
@@ -238,18 +235,15 @@ def neighbourhood_trust(
     )
 
 
-def map_trust(
-    latents: ArrayLike, points: ArrayLike, neighbours: int = NEIGHBOURS, seed: int = 0, limit: int = MAP_POINTS
-) -> MapTrust:
+def map_trust(latents: ArrayLike, points: ArrayLike, seed: int = 0, limit: int = MAP_POINTS) -> MapTrust:
     """Trustworthiness and continuity of a map (Venna and Kaski 2001, ICANN), computed by scikit-learn.
 
     Trustworthiness falls with how far in the space the k nearest on the map are beyond the k nearest there;
-    continuity is the same with map and space exchanged.
+    continuity is the same with map and space exchanged. k is 10, fewer where there are not twice as many points.
 
     Args:
         latents: shape (N, D).
         points: shape (N, 2), the map.
-        neighbours: k; fewer where there are not more than twice as many points.
         seed: draws the points looked at, and shuffles them for the chance level.
         limit: points at most; where there are more, both are computed on a random part, in which neighbours are
             farther apart.
@@ -273,7 +267,7 @@ def map_trust(
     generator = np.random.default_rng(seed)
     chosen = generator.permutation(len(space))[:limit]
     space, shown = space[chosen], shown[chosen]
-    k = min(neighbours, (len(space) - 1) // 2)
+    k = min(NEIGHBOURS, (len(space) - 1) // 2)
     shuffled = shown[generator.permutation(len(shown))]
     trust, continuity, chance = (
         float(trustworthiness(of, on, n_neighbors=k)) for of, on in ((space, shown), (shown, space), (space, shuffled))

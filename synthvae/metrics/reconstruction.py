@@ -28,6 +28,8 @@ __all__ = [
     "summarise",
 ]
 
+#: Coverage of intervals.
+LEVEL = 0.95
 _BLOCK = 1 << 22  # elements per step in float64: 32 MiB, however large the feature set is
 
 
@@ -204,12 +206,10 @@ def derangement(n: int, seed: int = 0) -> NDArray[np.intp]:
     return others
 
 
-def summarise(
-    values: ArrayLike, name: str = "errors", seed: int = 0, resamples: int = 1000, level: float = 0.95
-) -> Summary:
+def summarise(values: ArrayLike, name: str = "errors", seed: int = 0, resamples: int = 1000) -> Summary:
     """Mean, quartiles and a percentile-bootstrap interval of the mean.
 
-    The interval is the central `level` of the means of `resamples` samples drawn with replacement
+    The interval is the central 95 % of the means of `resamples` samples drawn with replacement
     (Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13).
 
     Args:
@@ -217,7 +217,6 @@ def summarise(
         name: what they are, for messages.
         seed: draws the resamples.
         resamples: how many.
-        level: coverage, between 0 and 1.
 
     Returns:
         The summary, in the unit of `values`.
@@ -229,19 +228,12 @@ def summarise(
     array = finite_values(values, name)
     low = high = None
     if len(array) > 1:
-        low, high = _interval(_bootstrap_means(array[None], seed, resamples)[:, 0], level)
+        low, high = _interval(_bootstrap_means(array[None], seed, resamples)[:, 0])
     q25, median, q75 = (float(q) for q in np.quantile(array, [0.25, 0.5, 0.75]))
-    return Summary(len(array), float(array.mean()), median, q25, q75, low, high, level)
+    return Summary(len(array), float(array.mean()), median, q25, q75, low, high, LEVEL)
 
 
-def error_ratio(
-    errors: ArrayLike,
-    null: ArrayLike,
-    name: str = "errors",
-    seed: int = 0,
-    resamples: int = 1000,
-    level: float = 0.95,
-) -> Ratio:
+def error_ratio(errors: ArrayLike, null: ArrayLike, seed: int = 0, resamples: int = 1000) -> Ratio:
     """Mean error relative to the mean error of a null model on the same presets.
 
     The bootstrap draws presets, and takes both errors of each (paired). One minus the ratio to the mean
@@ -250,10 +242,8 @@ def error_ratio(
     Args:
         errors: shape (N,), of the reconstruction.
         null: shape (N,), of the null model, same presets in the same order.
-        name: what they are, for messages.
         seed: draws the resamples.
         resamples: how many.
-        level: coverage of the interval.
 
     Returns:
         The ratio and its interval, without unit.
@@ -262,10 +252,9 @@ def error_ratio(
         ValueError: if the shapes differ.
         UserError: if an array is empty or not finite.
     """
-    above = finite_values(errors, name)
-    below = finite_values(null, f"{name} of the null")
+    above, below = finite_values(errors, "errors"), finite_values(null, "errors of the null")
     if above.shape != below.shape:
-        raise ValueError(f"{name}: {above.shape} errors against {below.shape} of the null")
+        raise ValueError(f"errors: {above.shape} against {below.shape} of the null")
     if below.mean() == 0.0:
         return Ratio(None, None, None, len(above))
     low = high = None
@@ -273,12 +262,15 @@ def error_ratio(
         means = _bootstrap_means(np.stack([above, below]), seed, resamples)
         means = means[means[:, 1] > 0.0]  # a resample of targets that the null hits exactly has no ratio
         if len(means):
-            low, high = _interval(means[:, 0] / means[:, 1], level)
+            low, high = _interval(means[:, 0] / means[:, 1])
     return Ratio(float(above.mean() / below.mean()), low, high, len(above))
 
 
 def _bootstrap_means(values: NDArray[np.float64], seed: int, resamples: int) -> NDArray[np.float64]:
-    """Means of resampled columns: (K, N) to (resamples, K), the same draw for all K."""
+    """Means of resampled columns: (K, N) to (resamples, K), the same draw for all K.
+
+    `scipy.stats.bootstrap` draws the same, but has no interval of ratios of which some resamples have none.
+    """
     generator = np.random.default_rng(seed)
     n = values.shape[1]
     step = max(1, _BLOCK // n)
@@ -291,8 +283,8 @@ def _bootstrap_means(values: NDArray[np.float64], seed: int, resamples: int) -> 
     return means
 
 
-def _interval(values: NDArray[np.float64], level: float) -> tuple[float, float]:
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 

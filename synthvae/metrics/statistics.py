@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 # Bands of Vargha and Delaney (2000) for the distance of the probability of superiority from 0.5.
-_DELTA_BANDS = ((0.06, "negligible"), (0.14, "small"), (0.21, "medium"))
+_DELTA_BANDS = ((0.06, "negligible"), (0.14, "small"), (0.21, "medium"), (np.inf, "large"))
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,7 @@ def superiority(share: float) -> str:
         ``negligible`` within 0.06 of 0.5, ``small`` within 0.14, ``medium`` within 0.21, else ``large`` (Vargha and
         Delaney 2000).
     """
-    for bound, word in _DELTA_BANDS:
-        if abs(share - 0.5) < bound:
-            return word
-    return "large"
+    return _band(abs(share - 0.5), _DELTA_BANDS)
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -324,12 +322,9 @@ _BLOCK = 1 << 22  # ranks permuted in one go
 
 # Bands of Rea and Parker (1992), Designing and Conducting Survey Research, for a share of variance.
 _BANDS = (
-    (0.01, "negligible"),
-    (0.04, "weak"),
-    (0.16, "moderate"),
-    (0.36, "relatively strong"),
-    (0.64, "strong"),
-)
+    (0.01, "negligible"), (0.04, "weak"), (0.16, "moderate"), (0.36, "relatively strong"), (0.64, "strong"),
+    (np.inf, "very strong"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -359,32 +354,25 @@ class GroupTest:
 
 @dataclass(frozen=True)
 class GroupComparison:
-    """All tests of groups of values, lower being better.
+    """Tests of whether groups of values differ, lower being better.
 
     Attributes:
-        normality: Shapiro-Wilk of each group.
-        spread: Levene's test of all groups.
-        difference: Kruskal-Wallis; its p is exact or by permutations where `permuted` says so.
-        permuted: whether a group is so small that p counts permutations.
-        smallest_p: the p of groups that do not overlap at all: no difference could have a smaller one.
-        epsilon_by_chance: the epsilon squared that groups without any difference have on average.
-        pairs: Dunn's test of each pair, corrected for their number.
+        kruskal_wallis: of all groups, with epsilon squared; its p is exact or by permutations where `permuted` says so.
+        permuted: whether its p counts permutations, because a group is small.
+        smallest_p_value: of groups that do not overlap at all.
+        epsilon_squared_by_chance: mean over groups without any difference.
+        dunn: Dunn's test of each pair, after Holm's correction.
+        levene: equality of the groups' variances.
+        shapiro_wilk: normality of each group.
     """
 
-    normality: dict[str, NormalityTest]
-    spread: SpreadTest
-    difference: GroupTest
+    kruskal_wallis: GroupTest
     permuted: bool
-    smallest_p: float
-    epsilon_by_chance: float
-    pairs: tuple[PairTest, ...]
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """The sentences of all results, the difference first."""
-        pairs = (pair.sentence for pair in self.pairs)
-        shapes = (test.sentence for test in self.normality.values())
-        return (self.difference.sentence, *pairs, self.spread.sentence, *shapes)
+    smallest_p_value: float
+    epsilon_squared_by_chance: float
+    dunn: tuple[PairTest, ...]
+    levene: SpreadTest
+    shapiro_wilk: Mapping[Annotated[str, "group"], NormalityTest]
 
 
 @dataclass(frozen=True)
@@ -426,10 +414,11 @@ def effect_size(epsilon_squared: float) -> str:
     Returns:
         The word.
     """
-    for bound, word in _BANDS:
-        if epsilon_squared < bound:
-            return word
-    return "very strong"
+    return _band(epsilon_squared, _BANDS)
+
+
+def _band(value: float, bands: Sequence[tuple[float, str]]) -> str:
+    return next(word for bound, word in bands if value < bound)
 
 
 def kruskal_wallis(groups: Mapping[str, ArrayLike], measure: str = "error") -> GroupTest:
@@ -515,13 +504,13 @@ def compare_groups(groups: Mapping[str, ArrayLike], measure: str = "error", noun
             f"reach p = 0.05: the smallest possible is {smallest:.2g}."
         )
     return GroupComparison(
-        {name: shapiro_wilk(values, f"{measure} of {name}") for name, values in arrays.items()},
-        levene(arrays, measure),
         replace(difference, sentence=sentence),
         permuted,
         smallest,
         by_chance,
         dunn(arrays, measure),
+        levene(arrays, measure),
+        {name: shapiro_wilk(values, f"{measure} of {name}") for name, values in arrays.items()},
     )
 
 

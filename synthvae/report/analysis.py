@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from synthvae.analysis.comparison import compare_runs
-from synthvae.analysis.plan import MapPlan, Work, cache_directory, usual_workers
+from synthvae.analysis.plan import MapPlan, Work, usual_workers
 from synthvae.analysis.results import DistanceTable, Results, RunResults
 from synthvae.analysis.sounds import ErrorTable
 from synthvae.core.errors import UserError
@@ -80,8 +80,7 @@ def plan_analysis(
         )
     rate = dataset.header.settings.sample_rate
     spaces = [build_embedding(name, rate, weights_dir) for name in dict.fromkeys(["logmel", *embeddings])]
-    store = Store(cache_directory(out))
-    return Work(runs, dataset, limit, seed, store, workers or usual_workers(), spaces, maps)
+    return Work(runs, dataset, limit, seed, Store(out.parent / ".cache"), workers or usual_workers(), spaces, maps)
 
 
 def analyze_runs(work: Work, out: Path, command: str, example: int = 0) -> Path:
@@ -130,11 +129,10 @@ def run_tables(run: RunResults, results: Results) -> dict[str, pd.DataFrame]:
         ``reconstruction`` of the test presets and ``training`` of presets that were trained on, one row per preset;
         ``effects``, one row per parameter and latent dimension. NaN where a number is not defined.
     """
-    tests, own = results.tests, ErrorTable(run.sounds.errors, run.sounds.parameter_error)
-    effects = run.movement.effects
+    tests, effects = results.tests, run.movement.effects
     parameters, dimensions = effects.movement.shape
     return {
-        "reconstruction": _per_preset(tests.numbers, own, run.distances).assign(**vars(run.sounds.waveforms)),
+        "reconstruction": _per_preset(tests.numbers, run.sounds, run.distances).assign(**vars(run.sounds.waveforms)),
         "training": _per_preset(tests.train_numbers, run.train_sounds, run.train_distances),
         "effects": pd.DataFrame(
             {
@@ -152,6 +150,6 @@ def _per_preset(numbers: range, sounds: ErrorTable, distances: DistanceTable) ->
     columns = {"preset": np.array(numbers[: len(sounds.parameter_error)])}
     for feature, errors in sounds.errors.items():
         columns |= {f"{feature}_mse": errors.mse, f"{feature}_l1": errors.l1}
-    for name, measured in distances.values.items():
+    for name, measured in distances.items():
         columns[name] = np.where(measured.defined, measured.values, np.nan)
     return pd.DataFrame(columns | {"parameter_squared_error": sounds.parameter_error})

@@ -1,8 +1,4 @@
-"""Self-contained HTML report: summary, sections with tables, figures and sounds, methods and provenance.
-
-Images and sounds are data URIs, style and script are inline, and a content security policy forbids requests, so the
-file opens offline.
-"""
+"""Content of a report: summary, sections with tables, figures and sounds, methods and provenance."""
 
 from __future__ import annotations
 
@@ -19,7 +15,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from synthvae.audio.files import wav_bytes
-from synthvae.core import provenance
 from synthvae.core.checks import finite_values
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write
@@ -28,7 +23,6 @@ __all__ = [
     "Cell",
     "Column",
     "FigureItem",
-    "Finding",
     "Headline",
     "Item",
     "MapItem",
@@ -41,9 +35,7 @@ __all__ = [
     "SoundTable",
     "Table",
     "Verdict",
-    "collect_provenance",
     "format_number",
-    "sound_pair",
     "sound_row",
     "write_csv",
     "write_metrics_json",
@@ -73,11 +65,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A verdict on a result, shown as a coloured mark.
+    """A verdict on a result: a coloured mark in a table, or a sentence of the summary.
 
     Attributes:
         judgement: good if better than the null, bad if not, neutral if undecided.
-        text: the word ("beats both nulls").
+        text: the word ("beats both nulls"), or the sentence.
     """
 
     judgement: Judgement
@@ -217,19 +209,6 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One sentence of the summary.
-
-    Attributes:
-        judgement: good if a result is better than its null, bad if not.
-        text: the sentence.
-    """
-
-    judgement: Judgement
-    text: str
-
-
-@dataclass(frozen=True)
 class Headline:
     """A headline number at the top of the report.
 
@@ -280,20 +259,19 @@ class Report:
     title: str
     lead: str
     headlines: Sequence[Headline]
-    findings: Sequence[Finding]
+    findings: Sequence[Verdict]
     sections: Sequence[Section]
     methods: Mapping[str, str]
     provenance: Provenance
 
 
-def format_number(value: float | int | None, digits: int = 3) -> str:
-    """Format a number: integers in full, others to `digits` significant digits.
+def format_number(value: float | int | None) -> str:
+    """Format a number: integers in full, others to three significant digits.
 
     Below 0.001 and from a million on, powers of ten. Thousands are separated by thin spaces.
 
     Args:
         value: a finite number, or None.
-        digits: significant digits of non-integers.
 
     Returns:
         The text; a dash for None.
@@ -310,17 +288,22 @@ def format_number(value: float | int | None, digits: int = 3) -> str:
         raise ValueError(f"a report holds finite numbers, got {number}; use None and a reason")
     if number == 0.0:
         return "0"
-    mantissa, _, power = f"{number:.{digits - 1}e}".partition("e")
+    mantissa, _, power = f"{number:.2e}".partition("e")
     exponent = int(power)
     if not -3 <= exponent < 6:
         text = f"{mantissa} × 10{str(exponent).translate(_SUPERSCRIPT)}"
     else:
-        text = f"{float(f'{number:.{digits - 1}e}'):,.{max(0, digits - 1 - exponent)}f}".replace(",", "\u202f")
+        text = f"{float(f'{number:.2e}'):,.{max(0, 2 - exponent)}f}".replace(",", "\u202f")
     return text.replace("-", "−")
 
 
 def sound_row(
-    name: str, labels: Sequence[str], audio: Sequence[ArrayLike], sample_rate: int, detail: str = ""
+    name: str,
+    labels: Sequence[str],
+    audio: Sequence[ArrayLike],
+    sample_rate: int,
+    detail: str = "",
+    figure: FigureItem | None = None,
 ) -> SoundRow:
     """Sounds that belong together.
 
@@ -330,6 +313,7 @@ def sound_row(
         audio: as many sounds, shape (T,) each.
         sample_rate: in Hz.
         detail: a few words under the name.
+        figure: shown under the sounds.
 
     Returns:
         The row.
@@ -338,51 +322,9 @@ def sound_row(
         ValueError: if there are not as many labels as sounds.
         UserError: if a sound is empty or not finite.
     """
-    sounds = [finite_values(sound, "audio", "sample") for sound in audio]
-    pairs = zip(labels, sounds, strict=True)
-    return SoundRow(name, [Sound(label, wav_bytes(sound, sample_rate, "int16")) for label, sound in pairs], detail)
-
-
-def sound_pair(
-    name: str,
-    target: ArrayLike,
-    reconstruction: ArrayLike,
-    sample_rate: int,
-    detail: str = "",
-    figure: FigureItem | None = None,
-) -> SoundRow:
-    """An original and its reconstruction.
-
-    Args:
-        name: of the preset.
-        target: shape (T,).
-        reconstruction: shape (T,).
-        sample_rate: in Hz.
-        detail: a few words, such as the error with its unit.
-        figure: shown under the sounds.
-
-    Returns:
-        The row.
-
-    Raises:
-        UserError: if a sound is empty or not finite.
-    """
-    row = sound_row(name, ("original", "reconstruction"), (target, reconstruction), sample_rate, detail)
-    return dataclasses.replace(row, figure=figure)
-
-
-def collect_provenance(command: str, seed: int, inputs: Mapping[str, str] | None = None) -> Provenance:
-    """Provenance from this machine and its packages.
-
-    Args:
-        command: that reproduces the report.
-        seed: of everything random in the analysis.
-        inputs: what was read, to its hash or path.
-
-    Returns:
-        Command, seed, versions of the packages that made the numbers, and hardware.
-    """
-    return Provenance(command, seed, provenance.versions(), provenance.hardware(), dict(inputs or {}))
+    pairs = zip(labels, [finite_values(sound, "audio", "sample") for sound in audio], strict=True)
+    sounds = [Sound(label, wav_bytes(sound, sample_rate, "int16")) for label, sound in pairs]
+    return SoundRow(name, sounds, detail, figure)
 
 
 def write_metrics_json(metrics: Mapping[str, object], path: Path) -> None:

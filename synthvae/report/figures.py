@@ -6,16 +6,16 @@ viridis, whose lightness is linear.
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
@@ -27,7 +27,6 @@ from scipy import ndimage, stats
 
 from synthvae.core.checks import finite_matrix, finite_values, require_finite
 from synthvae.core.errors import UserError
-from synthvae.core.files import atomic_write
 from synthvae.metrics.paths import PathComparison
 
 __all__ = [
@@ -42,13 +41,10 @@ __all__ = [
     "path_grid",
     "png_bytes",
     "point_density",
-    "save_figure",
     "sensitivity_chart",
     "sound_comparison",
-    "spectrogram_pair",
     "svg_bytes",
     "value_map",
-    "waveform_overlay",
     "waveform_overlays",
 ]
 
@@ -103,43 +99,20 @@ _COLOUR_RANGE = (0.02, 0.98)
 #: Changes beyond this share of the reference are cut, and written out.
 _LARGEST_CHANGE = 1.0
 _BANDS_PER_OCTAVE = 12
+#: How far below the highest level the scale of a spectrogram or a spectrum reaches, in dB.
+_SPAN_DB = 80.0
+#: Length of the excerpt of a waveform around its loudest sample.
+_ZOOM_SECONDS = 0.02
 _LOWEST_HERTZ = 20.0
 
 
-def waveform_overlay(
-    target: ArrayLike, reconstruction: ArrayLike, sample_rate: int, zoom_seconds: float = 0.02
-) -> Figure:
-    """Two overlaid waveforms: the envelope of the whole sound, and a zoomed excerpt that shows single periods.
-
-    Args:
-        target: shape (T,), full scale 1.
-        reconstruction: shape (T,).
-        sample_rate: in Hz.
-        zoom_seconds: length of the excerpt, which starts where the target is loudest.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ValueError: if the lengths differ.
-        UserError: if a sound is empty or not finite.
-    """
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8.4, 4.2))
-        _draw_waveforms(figure, target, reconstruction, sample_rate, zoom_seconds)
-    return figure
-
-
-def waveform_overlays(
-    target: ArrayLike, reconstructions: Mapping[str, ArrayLike], sample_rate: int, zoom_seconds: float = 0.02
-) -> Figure:
+def waveform_overlays(target: ArrayLike, reconstructions: Mapping[str, ArrayLike], sample_rate: int) -> Figure:
     """One sound and its reconstruction by each of several models, a row each: whole sound and loudest excerpt.
 
     Args:
         target: shape (T,), full scale 1.
         reconstructions: name of each model to its reconstruction, shape (T,).
         sample_rate: in Hz.
-        zoom_seconds: length of the excerpt, which starts where the target is loudest.
 
     Returns:
         The figure; all rows have one scale.
@@ -157,7 +130,7 @@ def waveform_overlays(
         figure = Figure(figsize=(8.4, 0.9 + 1.25 * len(answers)))
         grid = figure.subplots(len(answers), 2, squeeze=False, sharex="col", width_ratios=(1, 1.4))
         for (whole, moment), (name, second) in zip(grid, answers.items(), strict=True):
-            _draw_overlay(whole, moment, first, second, sample_rate, zoom_seconds)
+            _draw_overlay(whole, moment, first, second, sample_rate)
             whole.set_title(name)
             for axes in (whole, moment):
                 axes.set_ylim(-peak, peak)
@@ -176,7 +149,6 @@ def path_grid(
     names: Sequence[str],
     frequencies: ArrayLike,
     sample_rate: int,
-    span_db: float = 80.0,
 ) -> Figure:
     """The sounds of a path from left to right: their waveforms above their spectrograms.
 
@@ -186,10 +158,9 @@ def path_grid(
         names: of each.
         frequencies: shape (F,), centre of each band in Hz, rising.
         sample_rate: in Hz.
-        span_db: how far below the loudest sound's peak the scale of the spectrograms reaches.
 
     Returns:
-        The figure; all waveforms have one scale, and all spectrograms.
+        The figure; all waveforms have one scale, and all spectrograms, of 80 dB below the loudest peak.
 
     Raises:
         ValueError: if the numbers of sounds, spectrograms and names differ.
@@ -211,41 +182,9 @@ def path_grid(
             axes.set_ylim(-peak, peak)
             axes.margins(x=0)
             axes.set_title(name)
-        image = _draw_images(list(grid[1]), images, centres, len(waves[0]) / sample_rate, span_db)
+        image = _draw_images(list(grid[1]), images, centres, len(waves[0]) / sample_rate)
         grid[0][0].set_ylabel("amplitude")
-        bar = figure.colorbar(image, ax=list(grid[1]), pad=0.01, aspect=14)
-        bar.set_label("level (dB)")
-        bar.outline.set_visible(False)
-    return figure
-
-
-def spectrogram_pair(
-    target: ArrayLike,
-    reconstruction: ArrayLike,
-    frequencies: ArrayLike,
-    seconds: float,
-    span_db: float = 80.0,
-) -> Figure:
-    """Two spectrograms side by side on one colour scale.
-
-    Args:
-        target: shape (F, T), in dB.
-        reconstruction: shape (F, T), in dB.
-        frequencies: shape (F,), centre of each band in Hz, rising.
-        seconds: length of the sound.
-        span_db: how far below the louder sound's peak the scale reaches.
-
-    Returns:
-        The figure; bands are evenly spaced, which is a perceptual scale for mel bands.
-
-    Raises:
-        ValueError: if the shapes do not agree.
-        UserError: if a value is not finite.
-    """
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8.4, 3.4))
-        figure.set_layout_engine("constrained", wspace=0.06)
-        _draw_spectrograms(figure, target, reconstruction, frequencies, seconds, span_db)
+        _colour_bar(figure, image, list(grid[1]), "level (dB)", pad=0.01, aspect=14)
     return figure
 
 
@@ -257,7 +196,7 @@ def sound_comparison(
     frequencies: ArrayLike,
     sample_rate: int,
 ) -> Figure:
-    """`waveform_overlay` above `spectrogram_pair`, in one figure.
+    """Two sounds over one another, whole and where the original is loudest, above both spectrograms on one scale.
 
     Args:
         target: shape (T,), full scale 1.
@@ -274,13 +213,33 @@ def sound_comparison(
         ValueError: if the shapes do not agree.
         UserError: if a sound is empty or not finite.
     """
+    first = finite_values(target, "target audio", "sample")
+    second = finite_values(reconstruction, "reconstructed audio", "sample")
+    images = (
+        finite_matrix(target_spectrogram, "target spectrogram", "band"),
+        finite_matrix(reconstructed_spectrogram, "reconstructed spectrogram", "band"),
+    )
+    centres = finite_values(frequencies, "frequencies", "band")
+    peak = 1.05 * max(1e-3, np.abs(first).max(), np.abs(second).max())
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 7.6))
         figure.set_layout_engine("constrained", wspace=0.06)
         above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(4.2, 3.4))[:, 0]
-        _draw_waveforms(above, target, reconstruction, sample_rate)
-        seconds = np.size(target) / sample_rate
-        _draw_spectrograms(below, target_spectrogram, reconstructed_spectrogram, frequencies, seconds)
+        whole, moment = above.subplots(2, 1, height_ratios=(1, 1.15))
+        _draw_overlay(whole, moment, first, second, sample_rate)
+        for axes in (whole, moment):
+            axes.set_ylim(-peak, peak)
+            axes.set_ylabel("amplitude (full scale)")
+            axes.grid(axis="y")
+            axes.margins(x=0)
+        whole.set_xlabel("time (s), outer bounds of the wave")
+        moment.set_xlabel("time (ms), the shaded moment above")
+        above.legend(*moment.get_legend_handles_labels(), loc="outside upper right", ncols=2)
+        panels = below.subplots(1, 2, sharey=True)
+        image = _draw_images(panels, images, centres, len(first) / sample_rate)
+        panels[0].set_title("Original")
+        panels[1].set_title("Reconstruction")
+        _colour_bar(below, image, panels, "level (dB)", pad=0.015, aspect=24)
     return figure
 
 
@@ -308,20 +267,10 @@ def density_map(points: ArrayLike, null: ArrayLike | None = None) -> Figure:
             where = _planar(values)
             density = point_density(where)
             order = np.argsort(density)  # the crowded places on top
-            drawn = axes.scatter(
-                where[order, 0],
-                where[order, 1],
-                c=density[order],
-                cmap="viridis",
-                vmin=0,
-                vmax=1,
-                s=_dot(len(where)),
-                lw=0,
-            )
-            _bare_map(axes, f"{title} ({len(where):,} points)")
-        bar = figure.colorbar(drawn, ax=panels, pad=0.015, aspect=28)
-        bar.set_label("density (share of the peak)")
-        bar.outline.set_visible(False)
+            x, y = where[order].T
+            drawn = axes.scatter(x, y, c=density[order], cmap="viridis", vmin=0, vmax=1, s=_dot(len(where)), lw=0)
+            _bare(axes, "UMAP", f"{title} ({len(where):,} points)")
+        _colour_bar(figure, drawn, panels, "density (share of the peak)", pad=0.015, aspect=28)
     return figure
 
 
@@ -345,52 +294,32 @@ def cluster_map(points: ArrayLike, labels: NDArray[np.integer], marked: Sequence
         raise ValueError(f"expected {len(where)} labels, got shape {labels.shape}")
     names, sizes = np.unique(labels[labels >= 0], return_counts=True)
     ranked = names[np.argsort(-sizes, kind="stable")]
-    size = _dot(len(where))
+    size, (x, y) = _dot(len(where)), where.T
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.0, 4.6))
         axes = figure.subplots()
         noise = labels < 0
         if noise.any():
-            axes.scatter(
-                where[noise, 0],
-                where[noise, 1],
-                marker="x",
-                s=size * 1.4,
-                lw=0.7,
-                color="#b3b9c4",
-                label=f"noise, {noise.sum():,} points",
-            )
+            label = f"noise, {noise.sum():,} points"
+            axes.scatter(x[noise], y[noise], marker="x", s=size * 1.4, lw=0.7, color="#b3b9c4", label=label)
         others = np.isin(labels, ranked[_NAMED_CLUSTERS:])
         if others.any():
             shades = np.array(["#aab3c2", "#8490a5", "#c3c9d4"])[labels[others] % 3]
             count = max(0, len(ranked) - _NAMED_CLUSTERS)
-            axes.scatter(
-                where[others, 0],
-                where[others, 1],
-                s=size,
-                lw=0,
-                c=shades,
-                label=f"{count:,} smaller clusters",
-            )
+            axes.scatter(x[others], y[others], s=size, lw=0, c=shades, label=f"{count:,} smaller clusters")
         for colour, name in zip(CYCLE, ranked[:_NAMED_CLUSTERS], strict=False):
             chosen = labels == name
-            axes.scatter(
-                where[chosen, 0],
-                where[chosen, 1],
-                s=size,
-                lw=0,
-                color=colour,
-                label=f"cluster {name}, {chosen.sum():,} points",
-            )
+            label = f"cluster {name}, {chosen.sum():,} points"
+            axes.scatter(x[chosen], y[chosen], s=size, lw=0, color=colour, label=label)
         for name in marked:
-            x, y = np.median(where[labels == name], axis=0)
-            axes.plot(x, y, "o", ms=15, mfc="none", mec="white", mew=4.0)
-            axes.plot(x, y, "o", ms=15, mfc="none", mec=INK, mew=2.0)
+            middle = np.median(where[labels == name], axis=0)
+            axes.plot(*middle, "o", ms=15, mfc="none", mec="white", mew=4.0)
+            axes.plot(*middle, "o", ms=15, mfc="none", mec=INK, mew=2.0)
             axes.annotate(
-                str(name), (x, y), xytext=(9, 9), textcoords="offset points", color=INK, fontweight="bold",
+                str(name), middle, xytext=(9, 9), textcoords="offset points", color=INK, fontweight="bold",
                 path_effects=[withStroke(linewidth=2.5, foreground="white")],
             )  # fmt: skip
-        _bare_map(axes, f"{len(names):,} clusters, {noise.sum():,} of {len(where):,} points are noise")
+        _bare(axes, "UMAP", f"{len(names):,} clusters, {noise.sum():,} of {len(where):,} points are noise")
         legend = figure.legend(loc="outside right upper", markerscale=2.2)
         for handle in legend.legend_handles:
             if handle is not None:
@@ -399,7 +328,7 @@ def cluster_map(points: ArrayLike, labels: NDArray[np.integer], marked: Sequence
 
 
 def error_distributions(
-    groups: Mapping[str, ArrayLike], label: str, nulls: Mapping[str, float] | None = None
+    groups: Mapping[str, ArrayLike], label: str, nulls: Mapping[str, ArrayLike] | None = None
 ) -> Figure:
     """The distribution of per-preset errors of each run, with the mean of each null model as a line.
 
@@ -409,7 +338,7 @@ def error_distributions(
     Args:
         groups: name of each run to its errors, shape (N,).
         label: what the errors are, with their unit.
-        nulls: name of each null model to its mean error, in the same unit.
+        nulls: name of each null model to its errors, or their mean, in the same unit.
 
     Returns:
         The figure.
@@ -420,7 +349,9 @@ def error_distributions(
     if not groups:
         raise UserError(label, 0, "name at least one", "0 runs to draw")
     arrays = {name: finite_values(values, f"{label} of {name}") for name, values in groups.items()}
-    lines = dict(nulls or {})
+    lines = {
+        name.replace("_", " "): float(np.asarray(errors, np.float64).mean()) for name, errors in (nulls or {}).items()
+    }
     everything = np.concatenate([*arrays.values(), np.array(list(lines.values()), dtype=np.float64)])
     require_finite(everything, label)
     logarithmic = bool(everything.min() > 0.0 and everything.max() > 10.0 * everything.min())
@@ -446,42 +377,35 @@ def error_distributions(
     return figure
 
 
-def loss_curves(
-    path: Path, panels: Mapping[str, Sequence[str]] | None = None, x: str = "epoch", x_label: str = "epoch"
-) -> Figure:
-    """Learning curves from a metrics CSV, one panel per term.
+def loss_curves(rows: pd.DataFrame, panels: Mapping[str, Sequence[str]]) -> Figure:
+    """Learning curves, one panel per term.
 
     Args:
-        path: a CSV with one header line; empty cells are gaps.
-        panels: label of each panel, with unit, to the columns it shows; by default one panel per term, which
-            joins columns that differ only in a leading `train`, `valid`, `val` or `test`.
-        x: the column of the horizontal axis.
-        x_label: its label.
+        rows: of ``metrics.csv`` (`synthvae.training.log.read_metrics`), a row per epoch; NaN is a gap.
+        panels: label of each panel, with unit, to the columns it shows.
 
     Returns:
         The figure, two panels to a row; curves of positive values over more than a decade have a
         logarithmic axis.
 
     Raises:
-        UserError: if the file cannot be read, has no rows, or lacks a column.
+        UserError: if there are no rows or panels, or a column is missing.
     """
-    columns = _read_columns(path)
-    chosen = dict(panels) if panels is not None else _panels_by_term([name for name in columns if name != x])
-    for name in [x, *(column for names in chosen.values() for column in names)]:
-        if name not in columns:
-            raise UserError(path, path, f"it has {', '.join(columns)}", f"no column {name!r}")
-    if not chosen:
-        raise UserError(path, path, "there is nothing to draw", f"no column but {x!r}")
-    wide = min(2, len(chosen))
-    rows = -(-len(chosen) // wide)
+    for name in ["epoch", *(column for names in panels.values() for column in names)]:
+        if name not in rows.columns:
+            raise UserError("metrics", name, f"it has {', '.join(rows.columns)}", f"no column {name!r}")
+    if not panels or not len(rows):
+        raise UserError("metrics", len(rows), "train for at least one epoch first", "there is nothing to draw")
+    wide = min(2, len(panels))
+    high = -(-len(panels) // wide)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8.4 if wide == 2 else 6.0, 0.3 + 2.4 * rows))
-        grid = figure.subplots(rows, wide, squeeze=False)
-        for axes in grid.flat[len(chosen) :]:
+        figure = Figure(figsize=(8.4 if wide == 2 else 6.0, 0.3 + 2.4 * high))
+        grid = figure.subplots(high, wide, squeeze=False)
+        for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
-        for axes, (label, names) in zip(grid.flat, chosen.items(), strict=False):
-            _curves(axes, columns, x, names)
-            axes.set_xlabel(x_label)
+        for axes, (label, names) in zip(grid.flat, panels.items(), strict=False):
+            _curves(axes, rows, names)
+            axes.set_xlabel("epoch")
             axes.set_ylabel(label)
     return figure
 
@@ -537,19 +461,18 @@ def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
     return buffer.getvalue()
 
 
-def svg_bytes(figure: Figure, dpi: int = DPI) -> bytes:
+def svg_bytes(figure: Figure) -> bytes:
     """The figure as an SVG, the same bytes for the same figure; the points of maps are an image in it.
 
     Args:
         figure: to draw.
-        dpi: dots per inch of what is an image.
 
     Returns:
         The file's content.
     """
     buffer = io.BytesIO()
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": "synthvae"}):
-        figure.savefig(buffer, format="svg", dpi=dpi, metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", dpi=DPI, metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
 
@@ -567,55 +490,19 @@ def both_bytes(figure: Figure) -> tuple[bytes, bytes]:
     return png, svg_bytes(figure)
 
 
-def save_figure(figure: Figure, path: Path, dpi: int = DPI) -> None:
-    """Write the figure as a PNG, atomically.
-
-    Args:
-        figure: to draw.
-        path: the file.
-        dpi: dots per inch.
-
-    Raises:
-        UserError: if the directory cannot be written to.
-    """
-    atomic_write(path, png_bytes(figure, dpi))
-
-
-def _draw_waveforms(
-    figure: Figure | SubFigure,
-    target: ArrayLike,
-    reconstruction: ArrayLike,
-    sample_rate: int,
-    zoom_seconds: float = 0.02,
-) -> None:
-    first = finite_values(target, "target audio", "sample")
-    second = finite_values(reconstruction, "reconstructed audio", "sample")
-    whole, moment = figure.subplots(2, 1, height_ratios=(1, 1.15))
-    _draw_overlay(whole, moment, first, second, sample_rate, zoom_seconds)
-    whole.set_xlabel("time (s), outer bounds of the wave")
-    peak = 1.05 * max(1e-3, np.abs(first).max(), np.abs(second).max())
-    for axes in (whole, moment):
-        axes.set_ylim(-peak, peak)
-        axes.set_ylabel("amplitude (full scale)")
-        axes.grid(axis="y")
-        axes.margins(x=0)
-    moment.set_xlabel("time (ms), the shaded moment above")
-    handles, labels = moment.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper right", ncols=2)
+def _colour_bar(figure: Figure | SubFigure, drawn: ScalarMappable, axes: Any, label: str, **place: Any) -> None:  # noqa: ANN401
+    bar = figure.colorbar(drawn, ax=axes, **place)
+    bar.set_label(label)
+    bar.outline.set_visible(False)
 
 
 def _draw_overlay(
-    whole: Axes,
-    moment: Axes,
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    sample_rate: int,
-    zoom_seconds: float,
+    whole: Axes, moment: Axes, first: NDArray[np.float64], second: NDArray[np.float64], sample_rate: int
 ) -> None:
     """Original and reconstruction over one another: the bounds of the whole, and where the original is loudest."""
     if first.shape != second.shape:
         raise ValueError(f"target has {len(first)} samples, reconstruction {len(second)}")
-    length = min(len(first), max(2, round(zoom_seconds * sample_rate)))
+    length = min(len(first), max(2, round(_ZOOM_SECONDS * sample_rate)))
     start = min(int(np.abs(first).argmax()), len(first) - length)
     seconds = np.arange(len(first)) / sample_rate
     bounds = _columns(first, second)
@@ -630,57 +517,27 @@ def _draw_overlay(
 
 
 def _draw_images(
-    panels: Sequence[Axes],
-    images: Sequence[NDArray[np.float64]],
-    centres: NDArray[np.float64],
-    seconds: float,
-    span_db: float,
+    panels: Sequence[Axes], images: Sequence[NDArray[np.float64]], centres: NDArray[np.float64], seconds: float
 ) -> AxesImage:
     """Spectrograms beside each other on one colour scale, frequencies named on the first; gives the last image."""
     if any(values.shape != images[0].shape or len(centres) != len(values) for values in images):
         raise ValueError(f"shapes differ: {[values.shape for values in images]}, {len(centres)} frequencies")
     top = max(values.max() for values in images)
-    bottom = max(top - span_db, min(values.min() for values in images))
+    bottom = max(top - _SPAN_DB, min(values.min() for values in images))
     if bottom == top:
         bottom = top - 1.0  # silence has no range of its own
     ticks, positions = _hertz_ticks(centres)
     for axes, values in zip(panels, images, strict=True):
         image = axes.imshow(
-            values,
-            origin="lower",
-            aspect="auto",
-            interpolation="nearest",
-            cmap="magma",
-            vmin=bottom,
-            vmax=top,
+            values, origin="lower", aspect="auto", interpolation="nearest", cmap="magma", vmin=bottom, vmax=top,
             extent=(0.0, seconds, 0.0, len(centres)),
-        )
+        )  # fmt: skip
         axes.set_xlabel("time (s)")
         axes.spines[:].set_visible(False)
         axes.yaxis.set_major_locator(FixedLocator(positions))
         axes.set_yticklabels([_hertz(hertz) for hertz in ticks])
     panels[0].set_ylabel("frequency (Hz)")
     return image
-
-
-def _draw_spectrograms(
-    figure: Figure | SubFigure,
-    target: ArrayLike,
-    reconstruction: ArrayLike,
-    frequencies: ArrayLike,
-    seconds: float,
-    span_db: float = 80.0,
-) -> None:
-    first = finite_matrix(target, "target spectrogram", "band")
-    second = finite_matrix(reconstruction, "reconstructed spectrogram", "band")
-    centres = finite_values(frequencies, "frequencies", "band")
-    panels = figure.subplots(1, 2, sharey=True)
-    image = _draw_images(panels, (first, second), centres, seconds, span_db)
-    for axes, title in zip(panels, ("Original", "Reconstruction"), strict=True):
-        axes.set_title(title)
-    bar = figure.colorbar(image, ax=panels, pad=0.015, aspect=24)
-    bar.set_label("level (dB)")
-    bar.outline.set_visible(False)
 
 
 def _columns(*sounds: NDArray[np.float64], columns: int = 100) -> list[NDArray[np.float64]]:
@@ -699,19 +556,18 @@ def _planar(points: ArrayLike) -> NDArray[np.float64]:
     return where
 
 
-def point_density(points: NDArray[np.float64], cells: int = 192) -> NDArray[np.float64]:
+def point_density(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Point density of a map at each of its points, relative to its maximum.
 
-    Points are counted in `cells` by `cells` squares and blurred, wider where there are fewer points.
+    Points are counted in 192 by 192 squares and blurred, wider where there are fewer points.
 
     Args:
         points: shape (N, 2).
-        cells: squares along each side.
 
     Returns:
         Shape (N,), above 0 up to 1.
     """
-    low = points.min(axis=0)
+    cells, low = 192, points.min(axis=0)
     width = np.maximum(points.max(axis=0) - low, 1e-12)
     place = (points - low) / width * (cells - 1)
     counts = np.zeros((cells, cells))
@@ -725,18 +581,6 @@ def point_density(points: NDArray[np.float64], cells: int = 192) -> NDArray[np.f
 def _dot(n: int) -> float:
     """Area of a dot in square points: large for a few, fine for many."""
     return float(np.clip(9000.0 / n, 2.5, 22.0))
-
-
-def _bare_map(axes: Axes, title: str) -> None:
-    axes.set_rasterization_zorder(1.5)  # thousands of dots would make an SVG of megabytes
-    axes.set_title(title)
-    axes.set_xlabel("UMAP 1 (no unit)")
-    axes.set_ylabel("UMAP 2 (no unit)")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(True)
-    axes.spines[:].set_color(FAINT)
-    axes.set_aspect("equal", adjustable="datalim")
 
 
 def _distribution(axes: Axes, row: int, values: NDArray[np.float64], colour: str, logarithmic: bool) -> None:
@@ -772,51 +616,15 @@ def _hertz(value: float) -> str:
     return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
 
 
-def _read_columns(path: Path) -> dict[str, NDArray[np.float64]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise UserError(path, path, "give the metrics CSV of a run", f"cannot read it ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise UserError(path, path, "give the metrics CSV of a run", "not UTF-8 text") from None
-    if not rows:
-        raise UserError(path, path, "train for at least one epoch first", "no rows")
-    columns: dict[str, NDArray[np.float64]] = {}
-    for name in rows[0]:
-        cells = [row.get(name) for row in rows]
-        try:
-            columns[name] = np.array([float(cell) if cell else np.nan for cell in cells])
-        except (TypeError, ValueError):
-            continue  # words are not curves
-    return columns
-
-
-def _panels_by_term(names: Sequence[str]) -> dict[str, list[str]]:
-    panels: dict[str, list[str]] = {}
-    for name in names:
-        split, term = _split_and_term(name)
-        panels.setdefault(term if split else name, []).append(name)
-    return panels
-
-
-def _split_and_term(name: str) -> tuple[str, str]:
-    for split in ("train", "validation", "valid", "val", "test"):
-        for separator in "/_.":
-            if name.startswith(split + separator) and len(name) > len(split) + 1:
-                return split, name[len(split) + 1 :]
-    return "", name
-
-
-def _curves(axes: Axes, columns: Mapping[str, NDArray[np.float64]], x: str, names: Sequence[str]) -> None:
+def _curves(axes: Axes, rows: pd.DataFrame, names: Sequence[str]) -> None:
     drawn = []
     for colour, name in zip(cycle(CYCLE), names, strict=False):
-        present = np.isfinite(columns[x]) & np.isfinite(columns[name])
-        values = columns[name][present]
-        drawn.append(values)
-        marker = "o" if len(values) == 1 else ""
-        split, _ = _split_and_term(name)
-        axes.plot(columns[x][present], values, color=colour, lw=1.8, marker=marker, ms=4, label=split or name)
+        present = rows[["epoch", name]].dropna().to_numpy().T
+        drawn.append(present[1])
+        split, _, term = name.partition("/")
+        label = split if term and split in ("train", "validation") else name
+        marker = "o" if len(present[1]) == 1 else ""
+        axes.plot(*present, color=colour, lw=1.8, marker=marker, ms=4, label=label)
     together = np.concatenate(drawn)
     if together.size and together.min() > 0 and together.max() > 10 * together.min():
         axes.set_yscale("log")
@@ -860,39 +668,26 @@ def value_map(points: ArrayLike, values: ArrayLike, label: str, axes_name: str =
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.2, 4.8))
         axes = figure.subplots()
-        drawn = axes.scatter(
-            where[order, 0],
-            where[order, 1],
-            c=shown[order],
-            cmap="viridis",
-            vmin=low,
-            vmax=high,
-            s=float(np.clip(18000.0 / len(where), 4.0, 26.0)),
-            lw=0,
-        )
-        _bare(axes, axes_name)
-        axes.set_title(f"{len(where):,} points")
+        dot = float(np.clip(18000.0 / len(where), 4.0, 26.0))
+        x, y = where[order].T
+        drawn = axes.scatter(x, y, c=shown[order], cmap="viridis", vmin=low, vmax=high, s=dot, lw=0)
+        _bare(axes, axes_name, f"{len(where):,} points")
         extend = beyond[bool(shown.min() < low), bool(shown.max() > high)]
-        bar = figure.colorbar(drawn, ax=axes, pad=0.015, aspect=28, extend=extend)
-        bar.set_label(label)
-        bar.outline.set_visible(False)
+        _colour_bar(figure, drawn, axes, label, pad=0.015, aspect=28, extend=extend)
     return figure
 
 
-def effect_heatmap(
-    values: ArrayLike, names: Sequence[str], label: str, signed: bool = False, strength: ArrayLike | None = None
-) -> Figure:
+def effect_heatmap(values: ArrayLike, names: Sequence[str], label: str, strength: ArrayLike | None = None) -> Figure:
     """Heat map of the effect of each parameter on each latent dimension: parameters in rows, the strongest first.
 
     Rows are sorted by the root sum of squares of `strength` over dimensions, columns by that over parameters, so that
     what matters is at the top left, and figures of one strength can be compared cell by cell.
 
     Args:
-        values: shape (P, D), such as the `movement` or `slope` of `synthvae.metrics.paths.ParameterEffects`; NaN
-            is drawn grey.
+        values: shape (P, D), 0 or more, such as the `movement` of `synthvae.metrics.paths.ParameterEffects`; NaN is
+            drawn grey.
         names: P names of the parameters.
         label: what the values are, with their unit.
-        signed: whether the sign matters; the colours then have a middle at 0.
         strength: shape (P, D), what to sort by, such as the `movement` for its `linearity`; by default the values.
 
     Returns:
@@ -923,8 +718,8 @@ def effect_heatmap(
             np.ma.masked_invalid(table[np.ix_(rows, columns)]),
             aspect="auto",
             interpolation="nearest",
-            cmap="RdBu_r" if signed else "magma",
-            vmin=-largest if signed else 0.0,
+            cmap="magma",
+            vmin=0.0,
             vmax=largest,
         )
         axes.spines[:].set_visible(False)
@@ -932,9 +727,7 @@ def effect_heatmap(
         axes.set_yticks(np.arange(count), [names[i] for i in rows], fontsize=7)
         axes.set_xticks(np.arange(dimensions), [f"z{i}" for i in columns], fontsize=8)
         axes.set_xlabel("latent dimension, the most moved first")
-        bar = figure.colorbar(image, ax=axes, pad=0.02, aspect=40, fraction=0.05)
-        bar.set_label(label)
-        bar.outline.set_visible(False)
+        _colour_bar(figure, image, axes, label, pad=0.02, aspect=40, fraction=0.05)
     return figure
 
 
@@ -987,7 +780,7 @@ def interpolation_chart(comparisons: Mapping[str, PathComparison]) -> Figure:
     return figure
 
 
-def cluster_spectra(spectra: Mapping[str, ArrayLike], frequencies: ArrayLike, span_db: float = 80.0) -> Figure:
+def cluster_spectra(spectra: Mapping[str, ArrayLike], frequencies: ArrayLike) -> Figure:
     """Mean spectra of clusters over one another, in bands of a twelfth of an octave.
 
     A line through every bin of a Fourier transform hides the others; the level of a band is that of the mean power of
@@ -996,7 +789,6 @@ def cluster_spectra(spectra: Mapping[str, ArrayLike], frequencies: ArrayLike, sp
     Args:
         spectra: name of each cluster to its levels in dB, shape (F,), as `mean_spectrum` gives them.
         frequencies: shape (F,), of the bins in Hz, rising.
-        span_db: how far below the highest level the scale reaches.
 
     Returns:
         The figure.
@@ -1027,9 +819,9 @@ def cluster_spectra(spectra: Mapping[str, ArrayLike], frequencies: ArrayLike, sp
         axes.set_xlim(_LOWEST_HERTZ, max(float(hertz[-1]), 2 * _LOWEST_HERTZ))
         ticks = [h for h in (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000) if h <= hertz[-1]]
         axes.set_xticks(ticks)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda h, _: f"{h / 1000:g}k" if h >= 1000 else f"{h:g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda h, _: _hertz(h)))
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_ylim(max(top - span_db, bottom - 3.0), top + 3.0)
+        axes.set_ylim(max(top - _SPAN_DB, bottom - 3.0), top + 3.0)
         axes.set_xlabel("frequency (Hz)")
         axes.set_ylabel("mean level (dB of full scale)")
         axes.grid()
@@ -1037,11 +829,12 @@ def cluster_spectra(spectra: Mapping[str, ArrayLike], frequencies: ArrayLike, sp
     return figure
 
 
-def _bare(axes: Axes, name: str) -> None:
-    """A map has no scale worth ticks."""
+def _bare(axes: Axes, name: str, title: str) -> None:
+    """Label the axes of a map, which has no scale worth ticks."""
     axes.set_rasterization_zorder(1.5)  # thousands of dots would make an SVG of megabytes
-    axes.set_xlabel(f"{name} 1")
-    axes.set_ylabel(f"{name} 2")
+    axes.set_title(title)
+    axes.set_xlabel(f"{name} 1 (no unit)")
+    axes.set_ylabel(f"{name} 2 (no unit)")
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(True)

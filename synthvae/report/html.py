@@ -1,4 +1,8 @@
-"""Rendering of HTML templates, and data URIs."""
+"""Rendering of HTML templates, and data URIs.
+
+Pages are self-contained: images and sounds are data URIs, style and script are inline, and a content security policy
+forbids requests, so that a file opens offline.
+"""
 
 from __future__ import annotations
 

@@ -15,27 +15,22 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from synthvae.analysis.comparison import Comparisons
-from synthvae.analysis.distributions import SetDistances, SetNulls
-from synthvae.analysis.latent_space import Neighbourhoods
-from synthvae.analysis.results import DistanceTable, Results, RunResults
+from synthvae.analysis.distributions import AudioDistanceNulls, RunAudioDistances
+from synthvae.analysis.latent_space import Neighbourhoods, PathComparisons
+from synthvae.analysis.results import DistanceTable, ExplainedVariance, Results, RunResults
+from synthvae.analysis.saved import FORMAT, VERSION
 from synthvae.analysis.sounds import FEATURE_UNITS, ErrorTable
 from synthvae.core.provenance import hardware, versions
 from synthvae.data.presets import Dataset
 from synthvae.maps.clusters import ClusterQuality, MapSettings
 from synthvae.maps.stability import SurveyRow
 from synthvae.metrics.distances import DISTANCES
-from synthvae.metrics.frechet import ExtrapolatedDistance, FrechetDistance
-from synthvae.metrics.kernel import KernelDistance, KernelFloor
-from synthvae.metrics.neighbourhoods import CosineSimilarity, MapTrust, NeighbourhoodTrust
-from synthvae.metrics.paths import ParameterEffects, PathComparison
+from synthvae.metrics.paths import ParameterEffects
 from synthvae.metrics.reconstruction import Nulls, Ratio, Summary, error_ratio, summarise
-from synthvae.metrics.statistics import CountTest, GroupTest, NormalityTest, PairTest, SpreadTest
+from synthvae.metrics.statistics import CountTest, GroupComparison
 from synthvae.metrics.waveforms import PHASE_JUDGES, WAVEFORM_UNITS, WaveformErrors, WaveformNulls
 
-__all__ = ["VERSION", "MetricsDocument", "describe", "metrics_document"]
-
-#: Of the format; files of other versions are read by nothing here.
-VERSION = 6
+__all__ = ["MetricsDocument", "describe", "metrics_document"]
 
 # Keys that are no fields: what stands for each in docs/metrics.md.
 RunName: TypeAlias = Annotated[str, "run"]
@@ -135,71 +130,6 @@ class ReconstructionMetrics:
 
 
 @dataclass(frozen=True)
-class PresetDistances:
-    """Distances of a constant answer, one preset for every target, to a set of sounds; each null if undefined.
-
-    Attributes:
-        frechet_audio_distance: FAD (Kilgour et al. 2019).
-        kernel_audio_distance: squared maximum mean discrepancy.
-        reason: why a distance is missing; empty where none is.
-    """
-
-    frechet_audio_distance: FrechetDistance | None
-    kernel_audio_distance: KernelDistance | None
-    reason: str
-
-
-@dataclass(frozen=True)
-class AudioDistances:
-    """Distances between two sets of sounds in one embedding; each null if undefined.
-
-    Attributes:
-        frechet_audio_distance: FAD of as many sounds as there are (Kilgour et al. 2019).
-        frechet_audio_distance_infinity: FAD extrapolated to infinitely many sounds (Gui et al. 2024).
-        kernel_audio_distance: squared maximum mean discrepancy; KAD as Chung et al. (2025) print it is 100 times
-            as much.
-        reason: why a distance is missing; empty where none is.
-    """
-
-    frechet_audio_distance: FrechetDistance | None
-    frechet_audio_distance_infinity: ExtrapolatedDistance | None
-    kernel_audio_distance: KernelDistance | None
-    reason: str
-
-
-@dataclass(frozen=True)
-class AudioDistanceNulls:
-    """Distances between sets of sounds without any model; each null if undefined.
-
-    Attributes:
-        frechet_audio_distance_of_halves: FAD between two halves of the test sounds.
-        kernel_audio_distance_of_halves: KAD between such halves.
-        mean_preset: of the mean preset, to the test sounds.
-        reason: why a distance of halves is missing; empty where none is.
-    """
-
-    frechet_audio_distance_of_halves: FrechetDistance | None
-    kernel_audio_distance_of_halves: KernelFloor | None
-    mean_preset: PresetDistances
-    reason: str
-
-
-@dataclass(frozen=True)
-class RunAudioDistances:
-    """Distances of a run's sets of sounds to sets of the dataset.
-
-    Attributes:
-        test: reconstructions of the test presets, to the test sounds.
-        training: reconstructions of a part of the training presets, to the sounds of these.
-        prior: as many draws of the prior, to the test sounds.
-    """
-
-    test: AudioDistances
-    training: AudioDistances
-    prior: AudioDistances
-
-
-@dataclass(frozen=True)
 class MapParameters:
     """Settings of UMAP and of DBSCAN on its map, under the names that umap-learn and scikit-learn have for them.
 
@@ -271,51 +201,6 @@ class GridMetrics(MapParameters, ClusterQuality):
 
 
 @dataclass(frozen=True)
-class ExplainedVariance:
-    """Share of the variance on a map of the two first principal components; null where there is no map.
-
-    Attributes:
-        latents: of the test presets.
-        normal_noise: of standard normal noise of the same shape.
-    """
-
-    latents: float | None
-    normal_noise: float | None
-
-
-@dataclass(frozen=True)
-class NeighbourhoodMetrics:
-    """Neighbourhood statistics of the latent space.
-
-    Attributes:
-        latents_and_sounds: whether near latents have similar sounds; null if there are too few.
-        umap: trustworthiness and continuity of the first map; null where there are too few points.
-        cosine_similarity: of latents within and across DBSCAN's clusters on that map.
-        cosine_similarity_of_sounds: the same of their sounds, in the standardised log-mel embedding.
-        reason: why something is missing; empty where nothing is.
-    """
-
-    latents_and_sounds: NeighbourhoodTrust | None
-    umap: MapTrust | None
-    cosine_similarity: CosineSimilarity
-    cosine_similarity_of_sounds: CosineSimilarity
-    reason: str
-
-
-@dataclass(frozen=True)
-class InterpolationMetrics:
-    """Paths between latents against interpolation of the parameters; empty where no descriptor varies.
-
-    Attributes:
-        linear: straight paths, by score (`smoothness`, `nonlinearity`).
-        slerp: spherical linear interpolation, likewise.
-    """
-
-    linear: Mapping[Annotated[str, "score"], PathComparison]
-    slerp: Mapping[Annotated[str, "score"], PathComparison]
-
-
-@dataclass(frozen=True)
 class EffectMetrics:
     """Movement of the latent when one parameter alone is moved over its range.
 
@@ -364,8 +249,8 @@ class RunMetrics:
     clusters_by_settings: Mapping[PointsName, tuple[GridMetrics, ...]]
     collapsed_encoder_kl_divergence: tuple[float, ...]
     explained_variance_ratio: ExplainedVariance
-    neighbourhoods: NeighbourhoodMetrics
-    interpolation: InterpolationMetrics
+    neighbourhoods: Neighbourhoods
+    interpolation: PathComparisons
     parameter_effects: EffectMetrics
 
 
@@ -389,29 +274,6 @@ class NullMetrics:
 
 
 @dataclass(frozen=True)
-class ErrorComparison:
-    """Tests of whether groups differ in one error.
-
-    Attributes:
-        kruskal_wallis: of all groups, with epsilon squared.
-        permuted: whether its p counts permutations, because a group is small.
-        smallest_p_value: of groups that do not overlap at all.
-        epsilon_squared_by_chance: mean over groups without any difference.
-        dunn: Dunn's test of each pair, after Holm's correction.
-        levene: equality of the groups' variances.
-        shapiro_wilk: normality of each group.
-    """
-
-    kruskal_wallis: GroupTest
-    permuted: bool
-    smallest_p_value: float
-    epsilon_squared_by_chance: float
-    dunn: tuple[PairTest, ...]
-    levene: SpreadTest
-    shapiro_wilk: Mapping[GroupName, NormalityTest]
-
-
-@dataclass(frozen=True)
 class AcrossRuns:
     """Runs compared with each other.
 
@@ -424,7 +286,7 @@ class AcrossRuns:
 
     unit: str
     groups: Mapping[GroupName, tuple[RunName, ...]]
-    errors: Mapping[MeasureName, ErrorComparison]
+    errors: Mapping[MeasureName, GroupComparison]
     chi_squared: Mapping[Annotated[str, "counted"], CountTest]
 
 
@@ -462,7 +324,7 @@ class MetricsDocument:
 def metrics_document(results: Results, comparisons: Comparisons | None, dataset: Dataset, seed: int) -> MetricsDocument:
     """Every number of an analysis, for ``metrics.json``."""
     return MetricsDocument(
-        "synthvae-analysis",
+        FORMAT,
         VERSION,
         dataset.hash,
         dataset.parameters.hash,
@@ -472,13 +334,13 @@ def metrics_document(results: Results, comparisons: Comparisons | None, dataset:
         hardware(),
         NullMetrics(
             _null_errors(results.nulls.nulls),
-            _null_errors(results.train_nulls.nulls),
+            _null_errors(results.train_nulls),
             {name: _distances(table) for name, table in results.null_distances.items()},
             {
                 null: {name: WaveformSummary(*found) for name, found in _waveforms(errors)}
                 for null, errors in vars(results.nulls.waveforms).items()
             },
-            {name: _audio_nulls(tests.nulls) for name, tests in results.embedded.items()},
+            {name: tests.nulls for name, tests in results.embedded.items()},
         ),
         {run.name: _run(run, results) for run in results.runs},
         None if comparisons is None else _across_runs(comparisons),
@@ -486,18 +348,15 @@ def metrics_document(results: Results, comparisons: Comparisons | None, dataset:
 
 
 def _run(run: RunResults, results: Results) -> RunMetrics:
-    own, survey = ErrorTable(run.sounds.errors, run.sounds.parameter_error), run.survey
+    survey = run.survey
     return RunMetrics(
-        _reconstruction(own, run.distances, results.nulls.nulls),
-        _reconstruction(run.train_sounds, run.train_distances, results.train_nulls.nulls),
+        _reconstruction(run.sounds, run.distances, results.nulls.nulls),
+        _reconstruction(run.train_sounds, run.train_distances, results.train_nulls),
         {
             name: WaveformMetrics(*found, _relative(name, run.sounds.waveforms, results.nulls.waveforms))
             for name, found in _waveforms(run.sounds.waveforms)
         },
-        {
-            name: RunAudioDistances(_audio(found.reconstructions), _audio(found.train), _audio(found.prior))
-            for name, found in run.sets.items()
-        },
+        run.sets,
         tuple(run.sounds.kl.tolist()),
         MapMetrics(presets=survey.latents.points, **MapParameters.of(survey.latents.settings)),
         tuple(
@@ -517,15 +376,15 @@ def _run(run: RunResults, results: Results) -> RunMetrics:
         {
             name: tuple(
                 GridMetrics(**vars(quality), **MapParameters.of(cell.settings), map=number)
-                for cell in grid.cells
+                for cell in grid
                 for number, quality in enumerate(cell.qualities)
             )
             for name, grid in run.grids.items()
         },
         tuple(run.collapsed_kl.values()),
-        ExplainedVariance(run.views.explained, run.views.explained_noise),
-        _neighbourhoods(run.neighbourhoods),
-        InterpolationMetrics(run.movement.straight, run.movement.arc),
+        run.views.explained,
+        run.neighbourhoods,
+        run.movement.paths,
         _effects(run.movement.effects),
     )
 
@@ -547,11 +406,9 @@ def _reconstruction(sounds: ErrorTable, distances: DistanceTable, nulls: Mapping
 def _distances(table: DistanceTable) -> dict[str, DistanceSummary]:
     return {
         name: DistanceSummary(
-            DISTANCES[name].unit,
-            int(measured.defined.sum()),
-            summarise(measured.kept) if len(measured.kept) else None,
+            DISTANCES[name].unit, int(measured.defined.sum()), summarise(measured.kept) if len(measured.kept) else None
         )
-        for name, measured in table.values.items()
+        for name, measured in table.items()
     }
 
 
@@ -576,33 +433,13 @@ def _null_errors(nulls: Mapping[str, Nulls]) -> dict[str, dict[str, MeanErrors]]
     }
 
 
-def _audio(found: SetDistances) -> AudioDistances:
-    return AudioDistances(found.frechet, found.extrapolated, found.kernel, found.reason)
-
-
-def _audio_nulls(found: SetNulls) -> AudioDistanceNulls:
-    preset = found.mean_preset
-    mean_preset = PresetDistances(preset.frechet, preset.kernel, preset.reason)
-    return AudioDistanceNulls(found.floor, found.kernel_floor, mean_preset, found.reason)
-
-
-def _neighbourhoods(near: Neighbourhoods) -> NeighbourhoodMetrics:
-    return NeighbourhoodMetrics(near.trust, near.map_trust, near.cosine, near.sound_cosine, near.reason)
-
-
 def _effects(effects: ParameterEffects) -> EffectMetrics:
     return EffectMetrics(effects.presets, effects.mean_linearity, effects.linearity_by_chance)
 
 
 def _across_runs(comparisons: Comparisons) -> AcrossRuns:
-    errors = {
-        measure: ErrorComparison(
-            c.difference, c.permuted, c.smallest_p, c.epsilon_by_chance, c.pairs, c.spread, c.normality
-        )
-        for measure, c in comparisons.errors.items()
-    }
     groups = {name: tuple(runs) for name, runs in comparisons.groups.items()}
-    return AcrossRuns(comparisons.unit, groups, errors, comparisons.counts)
+    return AcrossRuns(comparisons.unit, groups, comparisons.errors, comparisons.counts)
 
 
 _HEAD = """\

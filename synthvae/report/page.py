@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,12 +11,12 @@ from synthvae.analysis.comparison import Comparisons
 from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sounds import FEATURE_UNITS
 from synthvae.audio.descriptors import DESCRIPTORS
+from synthvae.core.provenance import hardware, versions
 from synthvae.data.presets import Dataset
 from synthvae.features.mel import mel_centres
 from synthvae.maps.stability import MAP
 from synthvae.report import figures
-from synthvae.report import figures as latent_figures
-from synthvae.report.document import Report, collect_provenance
+from synthvae.report.document import Provenance, Report
 from synthvae.report.sections.latent import COLOUR, cluster_spectra, latent_space, shown_clusters
 from synthvae.report.sections.listening import answer, example_indices, listening, one_sound
 from synthvae.report.sections.movement import movement, paths
@@ -27,7 +26,7 @@ from synthvae.report.sections.summary import findings, headlines
 from synthvae.training.log import read_metrics
 from synthvae.training.tasks.presets import ACTIVE_NATS
 
-__all__ = ["METHODS", "build_report"]
+__all__ = ["build_report"]
 
 METHODS = {
     "Reconstruction": "Each test preset is encoded, its posterior mean decoded, and both are rendered. Errors are "
@@ -52,11 +51,11 @@ METHODS = {
     "pooled bands), not VGGish, as FAD was defined (Kilgour et al. 2019). The floor is the distance between two "
     "halves of the test sounds; it is larger than the distance between equal sets of the full size. FAD of infinitely "
     "many sounds is extrapolated in 1 / N (Gui et al. 2024), and the kernel distance is unbiased (Chung et al. 2025).",
-    "Latent map": "Posterior means of 10,000 presets, as many as in the thesis, whatever the dataset's size: the "
-    "first of the training split and, if there are fewer, further presets drawn likewise with a separate "
-    "seed, which are in no split. UMAP to two dimensions, DBSCAN and HDBSCAN on the map and in the latent space, "
-    "DBCV; by default with the thesis's settings. Null models are standard normal noise and collapsed encoders, in "
-    "which these methods find clusters too. DBCV is repeatable to about 0.03.",
+    "Latent map": "Posterior means of {presets:,} presets (10,000 in the thesis): the first of the training split and, "
+    "if there are fewer, further presets drawn likewise with a separate seed, which are in no split. UMAP to two "
+    "dimensions, DBSCAN and HDBSCAN on the map and in the latent space, DBCV; by default with the thesis's settings. "
+    "Null models are standard normal noise and collapsed encoders, in which these methods find clusters too. DBCV is "
+    "repeatable to about 0.03.",
     "Collapsed encoder": "A network of the run's widths, trained on the mapped presets for 1,000 steps of 256 (Adam, "
     "1e-3) with the squared parameter error, 100 times the clamp penalty and the thesis's weight 1 for the "
     "KL divergence, without the spectral term. Its posterior collapses to the prior; the map shows the remaining "
@@ -125,8 +124,10 @@ def build_report(
         headlines=headlines(results),
         findings=findings(results, comparisons),
         sections=sections,
-        methods=METHODS,
-        provenance=collect_provenance(command, seed, {f"dataset {dataset.path.name}": dataset.hash, **hashes}),
+        methods=METHODS | {"Latent map": METHODS["Latent map"].format(presets=len(results.mapped))},
+        provenance=Provenance(
+            command, seed, versions(), hardware(), {f"dataset {dataset.path.name}": dataset.hash, **hashes}
+        ),
     )
 
 
@@ -137,21 +138,16 @@ def draw_figures(results: Results, example: int) -> dict[str, Figure]:
     drawn = {"waveforms": figures.waveform_overlays(target, sounds, rate)}
     for feature, unit in FEATURE_UNITS.items():
         models = vars(results.nulls.nulls[feature])
-        nulls = {name.replace("_", " "): float(errors.mse.mean()) for name, errors in models.items()}
-        groups = {run.name: run.sounds.errors[feature].mse for run in results.runs}
-        drawn[f"errors_{feature}"] = figures.error_distributions(
-            groups, f"mean squared error on {feature} ({unit}²)", nulls
-        )
-        nulls = {name.replace("_", " "): float(errors.l1.mean()) for name, errors in models.items()}
-        groups = {run.name: run.sounds.errors[feature].l1 for run in results.runs}
-        drawn[f"l1_{feature}"] = figures.error_distributions(
-            groups, f"mean absolute error on {feature} ({unit})", nulls
-        )
+        for name, what, kind in (("errors", f"squared error on {feature} ({unit}²)", "mse"),
+                                 ("l1", f"absolute error on {feature} ({unit})", "l1")):  # fmt: skip
+            nulls = {null: getattr(errors, kind) for null, errors in models.items()}
+            groups = {run.name: getattr(run.sounds.errors[feature], kind) for run in results.runs}
+            drawn[f"{name}_{feature}"] = figures.error_distributions(groups, f"mean {what}", nulls)
     answers = vars(results.nulls.waveforms)
     drawn["l1_waveform"] = figures.error_distributions(
         {run.name: run.sounds.waveforms.waveform for run in results.runs},
         "mean absolute error of samples (full scale)",
-        {name.replace("_", " "): float(found.waveform.mean()) for name, found in answers.items()},
+        {name: found.waveform for name, found in answers.items()},
     )
     for run in results.runs:
         survey = run.survey
@@ -163,13 +159,13 @@ def draw_figures(results: Results, example: int) -> dict[str, Figure]:
         )
         spectra, hertz = cluster_spectra(run, results)
         if spectra:
-            drawn[f"{run.name}_spectra"] = latent_figures.cluster_spectra(spectra, hertz)
-        column = results.descriptors.values[:, list(DESCRIPTORS).index(COLOUR)]
+            drawn[f"{run.name}_spectra"] = figures.cluster_spectra(spectra, hertz)
+        column = results.descriptors[:, list(DESCRIPTORS).index(COLOUR)]
         for name, plane in run.views.maps.items():
             label = f"{COLOUR} ({DESCRIPTORS[COLOUR].unit})"
-            drawn[f"{run.name}_{name.lower()}_by_{COLOUR}"] = latent_figures.value_map(plane, column, label, name)
-        if run.movement.straight:
-            drawn[f"{run.name}_paths"] = latent_figures.interpolation_chart(run.movement.straight)
+            drawn[f"{run.name}_{name.lower()}_by_{COLOUR}"] = figures.value_map(plane, column, label, name)
+        if run.movement.paths.linear:
+            drawn[f"{run.name}_paths"] = figures.interpolation_chart(run.movement.paths.linear)
         logmel = results.tests.features["logmel"]
         for path in paths(run, results):
             if path.figure:
@@ -182,7 +178,8 @@ def draw_figures(results: Results, example: int) -> dict[str, Figure]:
             drawn[f"{run.name}_preset_{results.tests.numbers[index]}"] = _comparison(run, results, index)
         curves = run.run.path / "metrics.csv"
         if curves.exists():
-            drawn[f"{run.name}_training"] = figures.loss_curves(curves, _panels(curves))
+            rows = read_metrics(curves)
+            drawn[f"{run.name}_training"] = figures.loss_curves(rows, _panels(list(rows.columns)))
     return drawn
 
 
@@ -190,18 +187,17 @@ def _effects(run: RunResults) -> dict[str, Figure]:
     """Two heat maps with the same cells: movement of the latent by each parameter, and its linearity; may be empty."""
     effects, names = run.movement.effects, run.run.parameters.names
     label = "movement of the latent (spread of the prior = 1)"
-    drawn = {f"{run.name}_effects": latent_figures.effect_heatmap(effects.movement, names, label)}
+    drawn = {f"{run.name}_effects": figures.effect_heatmap(effects.movement, names, label)}
     if not np.isnan(effects.linearity).all():
         label = f"share that a straight line explains (R², {effects.linearity_by_chance:.3g} by chance)"
-        drawn[f"{run.name}_linearity"] = latent_figures.effect_heatmap(
+        drawn[f"{run.name}_linearity"] = figures.effect_heatmap(
             effects.linearity, names, label, strength=effects.movement
         )
     return drawn
 
 
-def _panels(curves: Path) -> dict[str, list[str]]:
+def _panels(columns: list[str]) -> dict[str, list[str]]:
     """The training curves of a run: a panel per term, and one for all latent dimensions."""
-    columns = list(read_metrics(curves).columns)
     labels = {
         "total": "total loss",
         "parameter": "parameter error (squared)",

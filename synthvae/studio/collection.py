@@ -20,7 +20,8 @@ __all__ = ["Collection", "from_bank", "from_dataset", "read_collection"]
 
 Floats = NDArray[np.float32]
 
-_BATCH = 4096
+#: Presets encoded at once: as many as an analysis maps, so that its latents and these are equal to the last bit.
+_BATCH = 10_000
 #: Of how a collection is made; a new one is made where it changes.
 VERSION = "collection-1"
 

@@ -32,8 +32,8 @@ def test_presets_are_the_unit_of_runs_with_one_seed():
     assert found is not None
     assert found.unit == "preset"
     test = found.errors["L1 error on logmel"]
-    assert test.difference.n == 100
-    assert test.difference.p_value < 1e-4
+    assert test.kruskal_wallis.n == 100
+    assert test.kruskal_wallis.p_value < 1e-4
     assert found.counts["active latent dimensions"].p_value < 1e-3
     closer = found.counts["presets that sound closer than the mean preset"]
     assert closer.n == 100
@@ -52,9 +52,9 @@ def test_the_seed_is_the_unit_where_methods_have_several():
         "heard": [f"heard-seed-{seed}" for seed in range(4)],
     }
     test = found.errors["L1 error on logmel"]
-    assert test.difference.n == 8
-    assert test.difference.p_value == pytest.approx(2 / 70)  # of the 70 ways to deal 8 into 4 and 4
-    assert "The 2 methods differ" in test.difference.sentence
+    assert test.kruskal_wallis.n == 8
+    assert test.kruskal_wallis.p_value == pytest.approx(2 / 70)  # of the 70 ways to deal 8 into 4 and 4
+    assert "The 2 methods differ" in test.kruskal_wallis.sentence
     assert found.counts["active latent dimensions"].n == 128
 
 

@@ -28,51 +28,57 @@ def draws(n: int, shift: float, seed: int) -> np.ndarray:
 
 def test_a_shifted_set_has_the_distance_of_its_shift():
     found = measure_set(draws(2000, 0.0, 0), draws(2000, 2.0, 1), 0)
-    assert found.frechet is not None
-    assert found.extrapolated is not None
-    assert found.kernel is not None
-    assert found.frechet.value == pytest.approx(16.0, rel=0.05)  # 4 dimensions, 2 squared
-    assert found.extrapolated.low < 16.0 < found.extrapolated.high
+    assert found.frechet_audio_distance is not None
+    assert found.frechet_audio_distance_infinity is not None
+    assert found.kernel_audio_distance is not None
+    assert found.frechet_audio_distance.value == pytest.approx(16.0, rel=0.05)  # 4 dimensions, 2 squared
+    assert found.frechet_audio_distance_infinity.low < 16.0 < found.frechet_audio_distance_infinity.high
     nulls = measure_nulls(draws(2000, 0.0, 0), np.zeros((1, 4)), 0)
-    assert nulls.kernel_floor is not None
-    assert found.kernel.value > 10 * nulls.kernel_floor.high
+    assert nulls.kernel_audio_distance_of_halves is not None
+    assert found.kernel_audio_distance.value > 10 * nulls.kernel_audio_distance_of_halves.high
     assert (found.reason, nulls.reason, nulls.mean_preset.reason) == ("", "", "")
-    assert nulls.floor is not None
-    assert nulls.floor.value < 0.1
-    assert nulls.mean_preset.frechet is not None
-    assert nulls.mean_preset.frechet.value == pytest.approx(4.0, rel=0.1)  # all the variance, and no shift
-    assert nulls.mean_preset.kernel is not None
-    assert nulls.mean_preset.kernel.value > 10 * nulls.kernel_floor.high
+    assert nulls.frechet_audio_distance_of_halves is not None
+    assert nulls.frechet_audio_distance_of_halves.value < 0.1
+    assert nulls.mean_preset.frechet_audio_distance is not None
+    assert nulls.mean_preset.frechet_audio_distance.value == pytest.approx(
+        4.0, rel=0.1
+    )  # all the variance, and no shift
+    assert nulls.mean_preset.kernel_audio_distance is not None
+    assert nulls.mean_preset.kernel_audio_distance.value > 10 * nulls.kernel_audio_distance_of_halves.high
 
 
 def test_equal_sets_lie_below_the_floor():
     found = measure_set(draws(1000, 0.0, 0), draws(1000, 0.0, 1), 0)
     nulls = measure_nulls(draws(1000, 0.0, 0), np.zeros((1, 4)), 0)
-    assert found.kernel is not None
-    assert nulls.kernel_floor is not None
-    assert found.kernel.value < nulls.kernel_floor.high
-    assert found.extrapolated is not None
-    assert found.extrapolated.low <= 0.0
+    assert found.kernel_audio_distance is not None
+    assert nulls.kernel_audio_distance_of_halves is not None
+    assert found.kernel_audio_distance.value < nulls.kernel_audio_distance_of_halves.high
+    assert found.frechet_audio_distance_infinity is not None
+    assert found.frechet_audio_distance_infinity.low <= 0.0
 
 
 def test_too_few_sounds_are_a_reason_and_no_number():
     found = measure_set(draws(4, 0.0, 0), draws(4, 0.0, 1), 0)
-    assert found.frechet is None
-    assert found.extrapolated is None
+    assert found.frechet_audio_distance is None
+    assert found.frechet_audio_distance_infinity is None
     assert "4 sounds in 4 dimensions" in found.reason
     nulls = measure_nulls(draws(1, 0.0, 0), np.zeros((1, 4)), 0)
-    assert (nulls.floor, nulls.kernel_floor, nulls.mean_preset.frechet) == (None, None, None)
+    assert (
+        nulls.frechet_audio_distance_of_halves,
+        nulls.kernel_audio_distance_of_halves,
+        nulls.mean_preset.frechet_audio_distance,
+    ) == (None, None, None)
     assert "1 sounds" in nulls.reason
 
 
 def test_rows_that_depend_on_each_other_have_one_distance_and_no_floor():
     found = measure_set(draws(2000, 0.0, 0), draws(2000, 2.0, 1), 0, per_sound=False)
-    assert found.frechet is not None
-    assert (found.extrapolated, found.kernel) == (None, None)
+    assert found.frechet_audio_distance is not None
+    assert (found.frechet_audio_distance_infinity, found.kernel_audio_distance) == (None, None)
     assert "neither a floor nor an interval" in found.reason
     nulls = measure_nulls(draws(2000, 0.0, 0), np.zeros((4, 4)), 0, per_sound=False)
-    assert (nulls.floor, nulls.kernel_floor) == (None, None)
-    assert nulls.mean_preset.frechet is not None
+    assert (nulls.frechet_audio_distance_of_halves, nulls.kernel_audio_distance_of_halves) == (None, None)
+    assert nulls.mean_preset.frechet_audio_distance is not None
 
 
 def test_a_run_is_compared_on_test_and_training_sounds_in_a_pretrained_embedding(tmp_path: Path, weights_dir: Path):
@@ -88,15 +94,15 @@ def test_a_run_is_compared_on_test_and_training_sounds_in_a_pretrained_embedding
 
     embedding = build_embedding("vggish", 16_000, weights_dir)
     for unit, rows, measured in (
-        (dataset.split("test"), tests.rows, found.reconstructions),
-        (dataset.split("train")[:4], tests.train_rows, found.train),  # 20 % of 20
+        (dataset.split("test"), tests.rows, found.test),
+        (dataset.split("train")[:4], tests.train_rows, found.training),  # 20 % of 20
     ):
         with torch.inference_mode():
             sounds, answers = voice(unit), voice(run.decode(run.encode(unit)))
         np.testing.assert_allclose(rows, embedding.embed(sounds, 16_000), rtol=1e-3, atol=1e-3 * np.abs(rows).max())
         expected = kernel_distance(rows, embedding.embed(answers, 16_000))
-        assert measured.kernel is not None
-        assert measured.kernel.value == pytest.approx(expected.value, rel=1e-3, abs=1e-6)
-        assert measured.frechet is None
+        assert measured.kernel_audio_distance is not None
+        assert measured.kernel_audio_distance.value == pytest.approx(expected.value, rel=1e-3, abs=1e-6)
+        assert measured.frechet_audio_distance is None
         assert f"{len(unit)} sounds in 128 dimensions, at least 129 are needed" in measured.reason
-    assert tests.nulls.mean_preset.kernel is not None
+    assert tests.nulls.mean_preset.kernel_audio_distance is not None

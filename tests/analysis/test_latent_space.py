@@ -10,7 +10,7 @@ from synthvae.analysis.latent_space import measure_movement, measure_neighbourho
 from synthvae.audio.descriptors import DESCRIPTORS, describe
 from synthvae.data.presets import Dataset
 from synthvae.maps.clusters import MapSettings
-from synthvae.maps.stability import survey_latents, survey_noise
+from synthvae.maps.stability import survey_latents
 from synthvae.synths.voice.voice import Voice
 from synthvae.training.run import load_run
 
@@ -37,7 +37,7 @@ def test_movement_scores_every_descriptor_that_varies(small_run: Path, small_dat
     assert found.pairs.shape == (4, 2)
     assert len(np.unique(found.pairs)) == 8
     varying = [name for name, spread in zip(DESCRIPTORS, descriptors.std(axis=0), strict=True) if spread > 0]
-    for comparisons in (found.straight, found.arc):
+    for comparisons in (found.paths.linear, found.paths.slerp):
         assert [c.descriptor for c in comparisons["smoothness"].changes] == varying
         assert comparisons["nonlinearity"].paths == 4
     assert found.effects.movement.shape == (63, run.latent_size)
@@ -47,29 +47,29 @@ def test_equal_presets_have_no_movement_to_score(small_run: Path, small_dataset:
     unit = small_dataset.unit[:1].expand(6, -1).contiguous()
     descriptors = np.repeat(describe(small_voice(unit[:1]), 16000), 6, axis=0)
     found = measure_movement(load_run(small_run), unit, descriptors, 0, lambda what: None)
-    assert found.straight == found.arc == {}
+    assert found.paths.linear == found.paths.slerp == {}
 
 
 def test_neighbourhoods_of_what_is_heard_are_trusted_and_those_of_noise_are_not():
     generator = np.random.default_rng(0)
     latents, noise = generator.standard_normal((2, 120, 3))
-    survey = survey_latents(latents, seeds=(0,)).latents
+    survey = survey_latents(latents, seeds=(0,))
     heard = measure_neighbourhoods(latents, 2.0 * latents, latents, latents, survey, 0)
-    assert heard.trust is not None
-    assert heard.trust.spearman == pytest.approx(1.0)
-    assert heard.trust.precision.mean == pytest.approx(1.0)
+    assert heard.latents_and_sounds is not None
+    assert heard.latents_and_sounds.spearman == pytest.approx(1.0)
+    assert heard.latents_and_sounds.precision.mean == pytest.approx(1.0)
     unheard = measure_neighbourhoods(latents, noise, latents, noise, survey, 0)
-    assert unheard.trust is not None
-    assert unheard.trust.precision.mean == pytest.approx(unheard.trust.chance, abs=0.04)
-    assert heard.map_trust is not None
-    assert heard.map_trust.trustworthiness > heard.map_trust.chance
+    assert unheard.latents_and_sounds is not None
+    assert unheard.latents_and_sounds.precision.mean == pytest.approx(unheard.latents_and_sounds.chance, abs=0.04)
+    assert heard.umap is not None
+    assert heard.umap.trustworthiness > heard.umap.chance
 
 
 def test_too_few_presets_are_a_reason():
     latents = np.random.default_rng(0).standard_normal((5, 3))
-    survey = survey_latents(latents, seeds=(0,)).latents
+    survey = survey_latents(latents, seeds=(0,))
     found = measure_neighbourhoods(latents[:2], latents[:2], latents, latents, survey, 0)
-    assert found.trust is None
+    assert found.latents_and_sounds is None
     assert found.reason
 
 
@@ -79,10 +79,12 @@ def test_sounds_of_a_cluster_are_alike_where_the_cluster_is_one_of_sounds():
     latents = np.eye(3)[owner] * 20 + generator.standard_normal((120, 3))
     levels = -80.0 + 5.0 * np.eye(3)[owner] + generator.standard_normal((120, 3))  # dB, all far below 0
     settings = MapSettings(eps=2.0, neighbours=15)
-    survey = survey_latents(latents, (0,), settings, noise=survey_noise(120, 3, (0,), settings)).latents
+    survey = survey_latents(latents, (0,), settings)
     near = measure_neighbourhoods(latents, levels, latents, levels, survey, 0)
-    shuffled = measure_neighbourhoods(latents, levels, latents, generator.permutation(levels), survey, 0).sound_cosine
-    for cosine in (near.cosine, near.sound_cosine):
+    shuffled = measure_neighbourhoods(
+        latents, levels, latents, generator.permutation(levels), survey, 0
+    ).cosine_similarity_of_sounds
+    for cosine in (near.cosine_similarity, near.cosine_similarity_of_sounds):
         assert cosine.within > 0.5 > cosine.across
         assert cosine.within > cosine.random_within[1]
     assert abs(shuffled.within) < 0.1

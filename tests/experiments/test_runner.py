@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from synthvae.experiments.cases import Case, select_cases
 from synthvae.experiments.maps import measure_null, plan_nulls, read_null_maps
 from synthvae.experiments.measures import measure_job, read_case, read_nulls
 from synthvae.experiments.runner import Job, is_done, plan, prepare_data, run_jobs, train_job
-from synthvae.maps.clusters import noise_null
-from synthvae.maps.nulls import COLLAPSED, NOISE
+from synthvae.maps.clusters import MapSettings, map_latents
+from synthvae.maps.nulls import COLLAPSED, NOISE, noise_draws
 from synthvae.training.log import read_metrics
 from synthvae.training.run import load_run
 from tests.errors import user_error
@@ -159,11 +160,11 @@ def test_nulls_of_a_map_are_shared_by_runs_of_one_network_and_drawn_once(tmp_pat
         measure_null(task)
     cache = Path(job.config.data).parent / ".cache"
     kept = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
-    assert sum(name.startswith("null-map-") for name in kept) == 4
-    assert sum(name.startswith("null-clusters-") for name in kept) == 8
+    counts = Counter(name.rpartition("-")[0] for name in kept)
+    assert counts == {"umap-1": 4, "null-clusters": 8, "collapsed-encoder-1": 2}
     found = read_null_maps([job, wider], 24, 2)
     assert {path.name: path.stat().st_mtime_ns for path in cache.iterdir()} == kept
-    points = noise_null(24, 4, seed=1, eps=0.9)
+    points = map_latents(noise_draws(24, 4, [1])[1], 1, MapSettings(eps=0.9))
     assert found["wider"][NOISE].qualities[1] == points.quality
-    assert found["wider"][NOISE].clusters != found[job.case.name][NOISE].clusters
+    assert found["wider"][NOISE].expected[0] != found[job.case.name][NOISE].expected[0]
     assert {null.eps for null in found["wider"].values()} == {0.9}

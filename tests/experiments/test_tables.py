@@ -9,8 +9,9 @@ import pytest
 
 from synthvae.analysis.thesis import thesis_figures
 from synthvae.experiments.compare import Interval
-from synthvae.experiments.distances import EmbeddingDistances, Gaussian, Reference, RunDistances
+from synthvae.experiments.distances import EmbeddingDistances, Reference, RunDistances
 from synthvae.experiments.tables import Table, audible_error_table, thesis_tables
+from synthvae.metrics.frechet import GaussianStatistics
 from tests.experiments.synthetic import results
 
 
@@ -72,7 +73,7 @@ def test_nulls_of_every_radius_and_who_leads_them():
     assert [row["case"] for row in read(clusters[1])][2:] == [
         "*normal noise, eps 0.05*", "*collapsed encoder 16, eps 0.05*",
     ]  # fmt: skip
-    assert "1 of 2 lead the normal noise, eps 0.04 (not exp1-scl), which has 0.20, 0.10 to 0.30" in clusters[0].note
+    assert "1 of 2 lead the normal noise, eps 0.04 (not exp1-scl), which has 0.20 (0.10 to 0.30 for" in clusters[0].note
     assert "none of 2 lead the collapsed encoder 16, eps 0.04, which has 0.30" in clusters[0].note
     assert "all of 2 lead the normal noise, eps 0.05" in clusters[1].note
     assert "The thesis prints" not in clusters[0].note  # 500 points and 2 dimensions are not the thesis's
@@ -85,7 +86,7 @@ def test_no_column_of_the_clusters_is_empty():
 
 def embedded(dimension: int, sounds: int, floor: float) -> EmbeddingDistances:
     """Distances 1, 2, 3 of three seeds on test, ten times as much on training sounds."""
-    gaussian = Gaussian(sounds, np.zeros(dimension), np.eye(dimension))
+    gaussian = GaussianStatistics(sounds, np.zeros(dimension), np.eye(dimension))
     reference = Reference(gaussian, gaussian, sounds, sounds, floor, 50.0, 60.0)
     runs = {("exp1-lmsl", seed): RunDistances(seed + 1.0, 10.0 * (seed + 1)) for seed in range(3)}
     return EmbeddingDistances(reference, runs, "0123456789abcdef0123")

@@ -10,6 +10,7 @@ from sklearn.datasets import make_moons
 
 from synthvae.core.errors import UserError
 from synthvae.maps.clusters import (
+    MapSettings,
     cluster_quality,
     dbscan_labels,
     find_clusters,
@@ -17,9 +18,9 @@ from synthvae.maps.clusters import (
     knee_eps,
     map_latents,
     name_clusters,
-    noise_null,
     silhouette,
 )
+from synthvae.maps.nulls import noise_draws
 from synthvae.maps.projection import pca_map, tsne_map, umap_map
 
 
@@ -193,12 +194,13 @@ def test_dbscan_finds_blobs_and_leaves_the_far_point() -> None:
 def test_the_recipe_separates_what_is_separate() -> None:
     generator = np.random.default_rng(0)
     latents = np.concatenate([generator.normal(0, 1, (60, 8)), generator.normal(20, 1, (60, 8))])
-    result = map_latents(latents.astype(np.float32), seed=3, neighbours=15, eps=1.0)
+    settings = MapSettings(eps=1.0, neighbours=15)
+    result = map_latents(latents.astype(np.float32), 3, settings)
     assert result.points.shape == (120, 2)
     assert result.labels.shape == (120,)
     assert result.quality.clusters == 2
     assert result.quality.dbcv is not None
-    null = noise_null(120, 8, seed=3, neighbours=15, eps=1.0)
+    null = map_latents(noise_draws(120, 8, [3])[3], 3, settings)
     assert null.quality.points == 120
     assert result.quality.dbcv > (null.quality.dbcv or 0.0)
     again = umap_map(latents, seed=3, neighbours=15)

@@ -72,16 +72,6 @@ def test_few_sounds_in_many_dimensions() -> None:
     assert found.value == pytest.approx(expected - 2 * cross, rel=1e-9)
 
 
-def test_statistics_in_batches_equal_numpy_in_one() -> None:
-    rows = np.random.default_rng(0).standard_normal((700, 6)) @ covariance(6, 1) + 1e4
-    streamed = GaussianStatistics(6)
-    for batch in np.split(rows, [1, 2, 100, 650]):
-        streamed.update(batch.astype(np.float64))
-    assert streamed.n == 700
-    np.testing.assert_allclose(streamed.mean, rows.mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(streamed.covariance, np.cov(rows.T), rtol=1e-9)
-
-
 def test_float32_embeddings_are_summed_in_float64() -> None:
     rows = (np.random.default_rng(0).standard_normal((5000, 2)) + 1000).astype(np.float32)
     np.testing.assert_allclose(GaussianStatistics.of(rows).covariance, np.cov(rows.astype(np.float64).T), rtol=1e-9)
@@ -166,16 +156,6 @@ def test_extrapolation_of_pairs_keeps_them_together() -> None:
     assert frechet_extrapolated(rows, others).value == pytest.approx(exact, rel=0.15)
 
 
-def test_extrapolation_from_a_fixed_reference_keeps_its_bias() -> None:
-    rows, others, _ = two_gaussians(100, 4000, 0, equal=True)
-    both, fixed = frechet_extrapolated(rows, others[:100]), frechet_extrapolated(rows, others, fixed_first=True)
-    assert both.low < 0.0 < both.high
-    assert fixed.low > 0.0
-    many, _, exact = two_gaussians(20_000, 1, 1)
-    few = two_gaussians(1, 400, 2)[1]
-    assert frechet_extrapolated(many, few, fixed_first=True).intercept == pytest.approx(exact, rel=0.1)
-
-
 def test_extrapolation_shows_its_points_and_is_seeded() -> None:
     rows, others, _ = two_gaussians(200, 300, 0)
     result = frechet_extrapolated(rows, others, seed=1)
@@ -188,7 +168,6 @@ def test_extrapolation_shows_its_points_and_is_seeded() -> None:
     assert (result.n, result.other_n, result.dimension) == (200, 300, 16)
     assert frechet_extrapolated(rows, others, seed=1) == result
     assert frechet_extrapolated(rows, others, seed=2) != result
-    assert [size for size, _ in frechet_extrapolated(rows, others, parts=2).points] == [300, 150]
 
 
 def test_extrapolation_needs_halves_of_full_rank() -> None:
@@ -197,12 +176,8 @@ def test_extrapolation_needs_halves_of_full_rank() -> None:
     with pytest.raises(UserError, match=r"30 and 60 sounds in 16 dimensions, at least 39 of each"):
         frechet_extrapolated(rows[:30], others)
     assert len(frechet_extrapolated(rows[:39], others[:39]).points) == 2
-    with pytest.raises(UserError, match="FAD-infinity"):
-        frechet_extrapolated(rows[:16], others, fixed_first=True)
     with pytest.raises(ValueError, match="16 and 3"):
         frechet_extrapolated(rows, others[:, :3])
-    with pytest.raises(ValueError, match="2 parts"):
-        frechet_extrapolated(rows, others, parts=1)
 
 
 def test_degenerate_sets() -> None:
@@ -211,7 +186,7 @@ def test_degenerate_sets() -> None:
     assert frechet_distance(statistics, statistics).value == 0.0
     assert frechet_floor(equal).value == 0.0
     with pytest.raises(UserError, match="1 sound"):
-        _ = GaussianStatistics.of(equal[:1]).covariance
+        GaussianStatistics.of(equal[:1])
     with pytest.raises(UserError, match="no two halves"):
         frechet_floor(equal[:3])
     with pytest.raises(UserError, match=r"clap: preset 2 holds nan"):
@@ -224,9 +199,5 @@ def test_dimensions_are_checked() -> None:
     three, four = GaussianStatistics.of(np.ones((9, 3))), GaussianStatistics.of(np.ones((9, 4)))
     with pytest.raises(ValueError, match="3 and 4"):
         frechet_distance(three, four)
-    with pytest.raises(ValueError, match="expected 3 columns"):
-        three.update(np.ones((2, 4)))
-    with pytest.raises(ValueError, match="1 or more"):
-        GaussianStatistics(0)
     with pytest.raises(ValueError, match="differ"):
         gaussian_distance(np.ones(1), np.ones((1, 1)), np.ones(2), np.ones((2, 2)))

@@ -119,8 +119,8 @@ def test_what_makes_no_distance() -> None:
         median_distance(x[:1])
     with pytest.raises(UserError, match="3 sounds make no two halves"):
         kernel_floor(x[:3])
-    with pytest.raises(UserError, match="clap: preset 3 holds nan"):
-        kernel_distance(x, np.where(np.arange(10)[:, None] == 3, np.nan, x), name="clap")
+    with pytest.raises(UserError, match="embedding: preset 3 holds nan"):
+        kernel_distance(x, np.where(np.arange(10)[:, None] == 3, np.nan, x))
     with pytest.raises(ValueError, match="4 and 3"):
         kernel_distance(x, x[:, :3])
     with pytest.raises(ValueError, match="bandwidth must be positive"):

@@ -128,15 +128,16 @@ PONDS = {
 
 def test_the_ponds_of_zar_from_the_whole_to_the_pairs() -> None:
     result = compare_groups(PONDS, "pH")
-    assert round(result.difference.statistic, 2) == 11.94
-    assert result.difference.p_value == pytest.approx(stats.kruskal(*PONDS.values()).pvalue)
+    assert round(result.kruskal_wallis.statistic, 2) == 11.94
+    assert result.kruskal_wallis.p_value == pytest.approx(stats.kruskal(*PONDS.values()).pvalue)
     assert not result.permuted
-    assert result.epsilon_by_chance == 3 / 30
-    assert [(pair.first, pair.second) for pair in result.pairs if pair.p_value < 0.05] == [("1", "3"), ("1", "4")]
-    assert list(result.normality) == list(PONDS)
-    assert len(result.sentences) == 1 + 6 + 1 + 4
-    assert "where chance gives 0.1" in result.sentences[0]
-    assert all("pH" in sentence for sentence in result.sentences)
+    assert result.epsilon_squared_by_chance == 3 / 30
+    assert [(pair.first, pair.second) for pair in result.dunn if pair.p_value < 0.05] == [("1", "3"), ("1", "4")]
+    assert list(result.shapiro_wilk) == list(PONDS)
+    assert (len(result.dunn), len(result.shapiro_wilk)) == (6, 4)
+    assert "where chance gives 0.1" in result.kruskal_wallis.sentence
+    tests = (result.kruskal_wallis, *result.dunn, result.levene, *result.shapiro_wilk.values())
+    assert all("pH" in test.sentence for test in tests)
 
 
 def test_the_mean_epsilon_squared_of_no_difference_is_what_chance_gives() -> None:
@@ -153,37 +154,37 @@ def test_three_seeds_of_two_runs_cannot_be_significant_and_it_is_said() -> None:
     result = compare_groups({"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]})
     # 2 of the 20 ways to deal six values into threes do not overlap; the chi-squared approximation says 0.0495.
     assert result.permuted
-    assert result.difference.p_value == pytest.approx(0.1)
-    assert result.smallest_p == pytest.approx(0.1)
-    assert "the smallest possible is 0.1" in result.difference.sentence
+    assert result.kruskal_wallis.p_value == pytest.approx(0.1)
+    assert result.smallest_p_value == pytest.approx(0.1)
+    assert "the smallest possible is 0.1" in result.kruskal_wallis.sentence
     assert kruskal_wallis({"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]}).p_value < 0.05
 
 
 def test_exact_p_is_that_of_kruskal_and_wallis_tables() -> None:
     # Kruskal and Wallis 1952, table 6.1: for groups of 2, 2 and 1 an H of 3.6 has probability 0.200.
     result = compare_groups({"a": [1.0, 2.0], "b": [4.0, 5.0], "c": [3.0]})
-    assert result.difference.statistic == pytest.approx(3.6)
-    assert result.difference.p_value == pytest.approx(6 / 30)
-    assert result.smallest_p == pytest.approx(6 / 30)
+    assert result.kruskal_wallis.statistic == pytest.approx(3.6)
+    assert result.kruskal_wallis.p_value == pytest.approx(6 / 30)
+    assert result.smallest_p_value == pytest.approx(6 / 30)
 
 
 def test_many_seeds_draw_permutations_reproducibly() -> None:
     groups = {name: np.arange(4.0) + 10 * i for i, name in enumerate("abcd")}
     first, second = compare_groups(groups), compare_groups(groups)
-    assert first.difference == second.difference
-    assert first.difference.p_value == pytest.approx(1e-4)  # the data's own labelling among 10,000
-    assert first.smallest_p == pytest.approx(1e-4)
+    assert first.kruskal_wallis == second.kruskal_wallis
+    assert first.kruskal_wallis.p_value == pytest.approx(1e-4)  # the data's own labelling among 10,000
+    assert first.smallest_p_value == pytest.approx(1e-4)
     overlapping = compare_groups({"a": [1.0, 4, 5, 8, 9, 12], "b": [2.0, 3, 6, 7, 10], "c": [11.0, 0.5, 2.5]})
-    drawn = overlapping.difference.p_value
-    assert drawn == pytest.approx(stats.chi2.sf(overlapping.difference.statistic, 2), abs=0.05)
+    drawn = overlapping.kruskal_wallis.p_value
+    assert drawn == pytest.approx(stats.chi2.sf(overlapping.kruskal_wallis.statistic, 2), abs=0.05)
 
 
 def test_the_smallest_p_of_large_groups_is_that_of_no_overlap() -> None:
     result = compare_groups({"low": np.arange(7.0), "middle": np.arange(9.0) + 10, "high": np.arange(5.0) + 30})
-    assert result.smallest_p == pytest.approx(result.difference.p_value)
+    assert result.smallest_p_value == pytest.approx(result.kruskal_wallis.p_value)
     shuffled = compare_groups({"high": np.arange(5.0) + 30, "low": np.arange(7.0), "middle": np.arange(9.0) + 10})
-    assert shuffled.smallest_p == pytest.approx(result.smallest_p)
-    assert "could reach" not in result.difference.sentence
+    assert shuffled.smallest_p_value == pytest.approx(result.smallest_p_value)
+    assert "could reach" not in result.kruskal_wallis.sentence
 
 
 @pytest.mark.parametrize(
@@ -196,10 +197,10 @@ def test_the_smallest_p_of_large_groups_is_that_of_no_overlap() -> None:
 )
 def test_equal_groups_have_a_defined_comparison(groups: dict[str, np.ndarray]) -> None:
     result = compare_groups(groups)
-    assert (result.difference.statistic, result.difference.p_value) == (0.0, 1.0)
-    assert all(pair.p_value == 1.0 and pair.share_lower == 0.5 for pair in result.pairs)
-    assert result.spread.ratio == 1.0
-    assert all(test.statistic is None for test in result.normality.values())
+    assert (result.kruskal_wallis.statistic, result.kruskal_wallis.p_value) == (0.0, 1.0)
+    assert all(pair.p_value == 1.0 and pair.share_lower == 0.5 for pair in result.dunn)
+    assert result.levene.ratio == 1.0
+    assert all(test.statistic is None for test in result.shapiro_wilk.values())
 
 
 def test_permutations_are_those_of_scipy() -> None:
@@ -208,14 +209,14 @@ def test_permutations_are_those_of_scipy() -> None:
         values = [generator.integers(0, 6, n).astype(float) for n in sizes]
         test = stats.permutation_test(values, lambda *groups: stats.kruskal(*groups)[0], alternative="greater")
         result = compare_groups({str(i): group for i, group in enumerate(values)})
-        assert result.difference.p_value == pytest.approx(test.pvalue)
+        assert result.kruskal_wallis.p_value == pytest.approx(test.pvalue)
 
 
 def test_single_values_are_compared_without_a_verdict() -> None:
     result = compare_groups({"a": [1.0], "b": [2.0]})
-    assert result.difference.p_value == 1.0
-    assert result.smallest_p == 1.0
-    assert result.spread.statistic is None
+    assert result.kruskal_wallis.p_value == 1.0
+    assert result.smallest_p_value == 1.0
+    assert result.levene.statistic is None
 
 
 def test_the_seed_is_the_unit() -> None:
@@ -226,8 +227,8 @@ def test_the_seed_is_the_unit() -> None:
     for name, seeds in level.items():
         np.testing.assert_allclose(units[name], seeds, atol=0.02)
     pooled = compare_groups({name: np.concatenate(seeds) for name, seeds in runs.items()})
-    assert pooled.difference.p_value < 0.001  # 1,500 presets that are three networks
-    assert compare_groups(units).difference.p_value > 0.5
+    assert pooled.kruskal_wallis.p_value < 0.001  # 1,500 presets that are three networks
+    assert compare_groups(units).kruskal_wallis.p_value > 0.5
     with pytest.raises(UserError, match="b: 0 seeds"):
         by_seed({"a": [[1.0]], "b": []})
     with pytest.raises(UserError, match="a, seed 2: preset 0 holds nan"):

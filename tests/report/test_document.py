@@ -16,25 +16,24 @@ import pandas as pd
 import pytest
 
 from synthvae.core.errors import UserError
+from synthvae.core.provenance import hardware, versions
 from synthvae.report.document import (
     Column,
     FigureItem,
-    Finding,
     Headline,
     Measured,
+    Provenance,
     Report,
     Section,
     SoundTable,
     Table,
     Verdict,
-    collect_provenance,
     format_number,
-    sound_pair,
     sound_row,
     write_csv,
     write_metrics_json,
 )
-from synthvae.report.figures import png_bytes, waveform_overlay
+from synthvae.report.figures import png_bytes, waveform_overlays
 from synthvae.report.html import render_report, write_report
 
 TONE = np.sin(np.arange(4410) * 0.06)
@@ -42,7 +41,9 @@ TONE = np.sin(np.arange(4410) * 0.06)
 
 def example() -> Report:
     figure = FigureItem(
-        png_bytes(waveform_overlay(TONE, 0.5 * TONE, 44100), dpi=40), "Two sine waves", "One is half as loud."
+        png_bytes(waveform_overlays(TONE, {"half": 0.5 * TONE}, 44100), dpi=40),
+        "Two sine waves",
+        "One is half as loud.",
     )
     table = Table(
         "Errors <of> the runs",
@@ -55,15 +56,18 @@ def example() -> Report:
         ],
         "Read with care.",
     )
-    sounds = SoundTable("Original beside reconstruction", [sound_pair("preset 7", TONE, TONE, 44100, figure=figure)])
+    sounds = SoundTable(
+        "Original beside reconstruction",
+        [sound_row("preset 7", ("original", "reconstruction"), (TONE, TONE), 44100, figure=figure)],
+    )
     return Report(
         "Report on <run>",
         "What was analysed.",
         [Headline("log-mel error", Measured(0.356, "ratio"), "random preset: 1.06 ratio")],
-        [Finding("good", "It beats the mean preset."), Finding("bad", "Its clusters are noise's.")],
+        [Verdict("good", "It beats the mean preset."), Verdict("bad", "Its clusters are noise's.")],
         [Section("Reconstruction", ("A paragraph.",), (table, figure)), Section("Sounds", (), (sounds,))],
         {"log-mel": "20 log10(mel + 1e-4)"},
-        collect_provenance("synthvae analyze runs/a --seed 3", 3, {"run": "runs/a"}),
+        Provenance("synthvae analyze runs/a --seed 3", 3, versions(), hardware(), {"run": "runs/a"}),
     )
 
 
@@ -168,7 +172,7 @@ def test_page_says_everything_in_order() -> None:
     assert places == sorted(places)
     assert "10.0\xa0dB²" in text
     assert "9.50 to 11.2" in text
-    for part in collect_provenance("", 0).versions.values():
+    for part in versions().values():
         assert part in text
 
 

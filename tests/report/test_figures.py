@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
@@ -26,13 +26,10 @@ from synthvae.report.figures import (
     loss_curves,
     path_grid,
     png_bytes,
-    save_figure,
     sensitivity_chart,
     sound_comparison,
-    spectrogram_pair,
     svg_bytes,
     value_map,
-    waveform_overlay,
     waveform_overlays,
 )
 from tests.errors import user_error
@@ -48,11 +45,24 @@ def sound(n: int = 4410, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-1, 1, n)
 
 
+def compared(
+    target: np.ndarray,
+    reconstruction: np.ndarray,
+    loud: np.ndarray | None = None,
+    quiet: np.ndarray | None = None,
+    frequencies: np.ndarray | None = None,
+) -> Figure:
+    silence = np.full((8, 5), -80.0)
+    bands = np.geomspace(50, 5000, 8) if frequencies is None else frequencies
+    images = (silence if image is None else image for image in (loud, quiet))
+    return sound_comparison(target, reconstruction, *images, bands, 44100)
+
+
 def test_waveform_overlay_shows_the_loudest_moment() -> None:
     quiet = np.zeros(44100)
     quiet[22050:22100] = 1.0
-    figure = waveform_overlay(quiet, 0.5 * quiet, 44100)
-    whole, moment = figure.axes
+    figure = compared(quiet, 0.5 * quiet)
+    whole, moment = figure.axes[:2]
     for line, height in zip(moment.lines, (1.0, 0.5), strict=True):
         assert np.asarray(line.get_ydata()).max() == height
         assert np.asarray(line.get_xdata())[0] == pytest.approx(500.0)  # milliseconds
@@ -65,14 +75,14 @@ def test_waveform_overlay_shows_the_loudest_moment() -> None:
 
 @pytest.mark.parametrize("n", [1, 7, 4410])
 def test_waveforms_of_any_length_draw(n: int) -> None:
-    assert len(png_bytes(waveform_overlay(sound(n), sound(n, 1), 44100), dpi=40)) > 1000
+    assert len(png_bytes(compared(sound(n), sound(n, 1)), dpi=40)) > 1000
 
 
 def test_spectrograms_share_one_scale_and_name_frequencies() -> None:
     frequencies = np.geomspace(30, 21000, 64)
     loud = np.random.default_rng(0).uniform(-100, 0, (64, 20))
-    figure = spectrogram_pair(loud, loud - 30, frequencies, 1.0)
-    images = [axes.images[0] for axes in figure.axes[:2]]
+    figure = compared(sound(44100), sound(44100), loud, loud - 30, frequencies)
+    images = [axes.images[0] for axes in figure.axes[2:4]]
     assert images[0].get_clim() == images[1].get_clim()
     low, high = images[0].get_clim()
     assert high == loud.max()
@@ -81,7 +91,7 @@ def test_spectrograms_share_one_scale_and_name_frequencies() -> None:
     assert "frequency (Hz)" in words
     assert "level (dB)" in words
     ticks = dict(
-        zip([label.get_text() for label in figure.axes[0].get_yticklabels()], figure.axes[0].get_yticks(), strict=True)
+        zip([label.get_text() for label in figure.axes[2].get_yticklabels()], figure.axes[2].get_yticks(), strict=True)
     )
     nearest = int(np.abs(frequencies - 1000).argmin())
     assert abs(ticks["1k"] - (nearest + 0.5)) <= 0.5
@@ -100,9 +110,7 @@ def test_comparison_holds_both_kinds_of_view() -> None:
 
 
 def test_silence_draws() -> None:
-    silence = np.full((8, 5), -80.0)
-    assert png_bytes(spectrogram_pair(silence, silence, np.geomspace(50, 5000, 8), 1.0), dpi=40)
-    assert png_bytes(waveform_overlay(np.zeros(100), np.zeros(100), 44100), dpi=40)
+    assert png_bytes(compared(np.zeros(100), np.zeros(100)), dpi=40)
 
 
 def test_density_is_highest_where_points_crowd() -> None:
@@ -159,61 +167,42 @@ def test_error_distributions_show_every_run_and_null() -> None:
     assert png_bytes(error_distributions({"silence": np.zeros(5)}, "L1 (dB)"), dpi=40)
 
 
-def write_metrics(path: Path) -> Path:
-    rows = ["epoch,train/total,valid/total,train/kl,note"]
-    rows += [f"{i},{100 / (i + 1)},{'' if i % 2 else 120 / (i + 1)},{i},best" for i in range(20)]
-    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return path
+def metrics() -> pd.DataFrame:
+    rows = [(i, 100 / (i + 1), np.nan if i % 2 else 120 / (i + 1), i) for i in range(20)]
+    return pd.DataFrame(rows, columns=["epoch", "train/total", "validation/total", "train/kl"])
 
 
-def test_loss_curves_join_the_splits_of_a_term(tmp_path: Path) -> None:
-    figure = loss_curves(write_metrics(tmp_path / "metrics.csv"))
+def test_loss_curves_join_the_splits_of_a_term() -> None:
+    figure = loss_curves(metrics(), {"total": ["train/total", "validation/total"], "kl": ["train/kl"], "z": ["epoch"]})
     shown = [axes for axes in figure.axes if axes.get_visible()]
-    assert [axes.get_ylabel() for axes in shown] == ["total", "kl"]
+    assert [axes.get_ylabel() for axes in shown] == ["total", "kl", "z"]
     train, valid = shown[0].lines
-    assert (train.get_label(), valid.get_label()) == ("train", "valid")
+    assert (train.get_label(), valid.get_label()) == ("train", "validation")
     assert len(np.asarray(train.get_xdata())) == 20
     assert list(np.asarray(valid.get_xdata())) == list(range(0, 20, 2))  # empty cells are no points
     assert shown[0].get_yscale() == "log"
     assert shown[1].get_yscale() == "linear"
 
 
-def test_loss_curves_of_chosen_columns(tmp_path: Path) -> None:
-    path = write_metrics(tmp_path / "metrics.csv")
-    figure = loss_curves(path, {"KL (nats)": ["train/kl"]})
+def test_loss_curves_of_chosen_columns() -> None:
+    figure = loss_curves(metrics(), {"KL (nats)": ["train/kl"]})
     assert [axes.get_ylabel() for axes in figure.axes] == ["KL (nats)"]
-    with pytest.raises(UserError, match=r"metrics.csv: no column 'train/mse'; it has epoch, train/total"):
-        loss_curves(path, {"MSE": ["train/mse"]})
+    with pytest.raises(UserError, match=r"no column 'train/mse'; it has epoch, train/total"):
+        loss_curves(metrics(), {"MSE": ["train/mse"]})
+    with pytest.raises(UserError, match="no column 'epoch'"):
+        loss_curves(pd.DataFrame({"loss": [1.0]}), {"loss": ["loss"]})
+    for rows, panels in ((metrics()[:0], {"KL": ["train/kl"]}), (metrics(), {})):
+        with pytest.raises(UserError, match="nothing to draw"):
+            loss_curves(rows, panels)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"epoch,loss\n", "no rows"),
-        (b"loss\n1\n", "no column 'epoch'"),
-        (b"epoch\n1\n", "nothing to draw"),
-        (b"\xff\xfe\x00", "not UTF-8"),
-        (None, "No such file"),
-    ],
-)
-def test_bad_metrics_are_one_line(tmp_path: Path, content: bytes | None, message: str) -> None:
-    path = tmp_path / "metrics.csv"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(UserError, match=message) as error:
-        loss_curves(path)
-    assert str(path) in str(error.value)
-
-
-def test_png_has_the_asked_resolution_and_is_reproducible(tmp_path: Path) -> None:
-    figure = waveform_overlay(sound(), sound(seed=1), 44100)
-    save_figure(figure, tmp_path / "figures" / "wave.png")
-    content = (tmp_path / "figures" / "wave.png").read_bytes()
+def test_png_has_the_asked_resolution_and_is_reproducible() -> None:
+    figure = compared(sound(), sound(seed=1))
+    content = png_bytes(figure)
     image = imread(io.BytesIO(content))
     width, height = figure.get_size_inches()
     assert image.shape[:2] == (round(height * 150), round(width * 150))
-    assert content == png_bytes(waveform_overlay(sound(), sound(seed=1), 44100))
-    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["wave.png"]
+    assert content == png_bytes(compared(sound(), sound(seed=1)))
 
 
 def test_drawing_leaves_matplotlib_as_it_was() -> None:
@@ -226,11 +215,11 @@ def test_bad_arrays_are_named() -> None:
     bad = sound()
     bad[5] = np.nan
     with pytest.raises(UserError, match="reconstructed audio: sample 5 holds nan"):
-        waveform_overlay(sound(), bad, 44100)
+        compared(sound(), bad)
     with pytest.raises(ValueError, match="target has 4410 samples"):
-        waveform_overlay(sound(), sound(5), 44100)
+        compared(sound(), sound(5))
     with pytest.raises(ValueError, match="shapes differ"):
-        spectrogram_pair(np.zeros((3, 2)), np.zeros((3, 2)), np.ones(4), 1.0)
+        compared(sound(), sound(), np.zeros((3, 2)), np.zeros((3, 2)), np.ones(4))
     with pytest.raises(ValueError, match=r"shape \(N, 2\)"):
         density_map(np.zeros((3, 3)))
     with pytest.raises(ValueError, match="expected 3 labels"):
@@ -241,11 +230,9 @@ def test_bad_arrays_are_named() -> None:
         error_distributions({"a": [np.inf]}, "L1 (dB)")
 
 
-def test_more_lines_than_colours_are_all_drawn_without_a_legend(tmp_path: Path):
+def test_more_lines_than_colours_are_all_drawn_without_a_legend():
     names = [f"kl/{i:02d}" for i in range(16)]
-    path = tmp_path / "m.csv"
-    path.write_text(",".join(["epoch", *names]) + "\n" + ",".join(map(str, range(17))) + "\n")
-    (axes,) = loss_curves(path, {"KL (nats)": names}).axes
+    (axes,) = loss_curves(pd.DataFrame([range(17)], columns=["epoch", *names]), {"KL (nats)": names}).axes
     assert len(axes.lines) == 16
     assert axes.get_legend() is None
 
@@ -357,12 +344,11 @@ def test_heatmap_has_the_strongest_at_the_top_left() -> None:
     assert "movement" in texts(figure)
 
 
-def test_signs_have_a_middle_and_what_does_not_move_is_left_blank() -> None:
-    slope = np.array([[0.1, np.nan], [-2.0, 1.0]])
-    image = effect_heatmap(slope, ["a", "b"], "slope", signed=True).axes[0].images[0]
-    assert image.get_clim() == (-2.0, 2.0)
+def test_what_does_not_move_is_left_blank() -> None:
+    image = effect_heatmap([[0.1, np.nan], [2.0, 1.0]], ["a", "b"], "movement").axes[0].images[0]
+    assert image.get_clim() == (0.0, 2.0)
     shown = np.ma.asarray(image.get_array())
-    np.testing.assert_array_equal(shown.filled(9.0), [[-2.0, 1.0], [0.1, 9.0]])
+    np.testing.assert_array_equal(shown.filled(9.0), [[2.0, 1.0], [0.1, 9.0]])
     assert png_bytes(effect_heatmap(np.zeros((2, 2)), ["a", "b"], "movement"), dpi=40)
 
 

@@ -10,22 +10,24 @@ from synthvae.core.errors import UserError
 
 __all__ = ["logmel_embedding"]
 
+#: Bands into which mel bands are pooled.
+BANDS = 32
 
-def logmel_embedding(logmel: NDArray[np.floating], bands: int = 32) -> NDArray[np.float64]:
+
+def logmel_embedding(logmel: NDArray[np.floating]) -> NDArray[np.float64]:
     """Embed log-mel spectrograms by the mean and the spread over time of each band.
 
-    Neighbouring mel bands are averaged to `bands`; of each, the mean over frames says what the sound's
+    Neighbouring mel bands are averaged to 32; of each, the mean over frames says what the sound's
     spectrum is (timbre, loudness), and the standard deviation over frames how far it moves (envelope,
     modulation). Both are in dB, need no download, and ignore when something happens, as the pooled
-    embeddings of VGGish and PANNs do. The default of 64 dimensions (32 bands, close to the 40 of common
+    embeddings of VGGish and PANNs do. These 64 dimensions (32 bands, close to the 40 of common
     MFCCs) lets 130 sounds pass the rank condition of the floor, and several hundred estimate it well.
 
     Args:
-        logmel: shape (N, M, T), in dB, M a multiple of `bands`.
-        bands: pooled bands.
+        logmel: shape (N, M, T), in dB, M a multiple of 32.
 
     Returns:
-        Shape (N, 2 * bands), dB: the means of all bands, then the deviations.
+        Shape (N, 64), dB: the means of all bands, then the deviations.
 
     Raises:
         ValueError: if the shape does not fit.
@@ -34,10 +36,10 @@ def logmel_embedding(logmel: NDArray[np.floating], bands: int = 32) -> NDArray[n
     if logmel.ndim != 3 or not logmel.shape[2]:
         raise ValueError(f"log-mel: expected shape (N, bands, frames), got {logmel.shape}")
     n, mels, frames = logmel.shape
-    if bands < 1 or mels % bands:
-        raise ValueError(f"log-mel: {mels} bands cannot be pooled evenly to {bands}")
+    if mels % BANDS:
+        raise ValueError(f"log-mel: {mels} bands cannot be pooled evenly to {BANDS}")
     if not n:
         raise UserError("log-mel", 0, "check that the split is not empty", "0 sounds")
     require_finite(logmel, "log-mel")
-    pooled = logmel.reshape(n, bands, mels // bands, frames).mean(axis=2, dtype=np.float64)
+    pooled = logmel.reshape(n, BANDS, mels // BANDS, frames).mean(axis=2, dtype=np.float64)
     return np.concatenate([pooled.mean(axis=2), pooled.std(axis=2)], axis=1)

@@ -82,9 +82,7 @@ CLAP = PackageModel(
     ),
 )
 ENCODEC = PackageModel(
-    "encodec",
-    24_000,
-    (WeightFile("checkpoints/encodec_24khz-d7cc33bc.th", "dl.fbaipublicfiles.com/encodec/v0"),),
+    "encodec", 24_000, (WeightFile("checkpoints/encodec_24khz-d7cc33bc.th", "dl.fbaipublicfiles.com/encodec/v0"),)
 )
 
 

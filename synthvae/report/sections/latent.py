@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +97,7 @@ def _views(run: RunResults, results: Results) -> list[Item]:
     """The test presets on every map, with values to colour by; empty if they are too few for a map."""
     if not run.views.maps:
         return []
-    table = results.descriptors.values
+    table = results.descriptors
     parameters = run.run.parameters
     human = parameters.denormalise(results.tests.unit.double().numpy())
     values = {
@@ -114,10 +114,10 @@ def _views(run: RunResults, results: Results) -> list[Item]:
         },
     }
     caption = "Latents of the test presets; choose map and colour"
-    if run.views.explained is not None and run.views.explained_noise is not None:
+    if run.views.explained.latents is not None and run.views.explained.normal_noise is not None:
         caption += (
-            f"; PCA explains {100 * run.views.explained:.0f} % of their variance, and of that of noise "
-            f"{100 * run.views.explained_noise:.0f} %"
+            f"; PCA explains {100 * run.views.explained.latents:.0f} % of their variance, and of that of noise "
+            f"{100 * run.views.explained.normal_noise:.0f} %"
         )
     density = {name: point_density(points) for name, points in run.views.maps.items()}
     return [MapItem(caption, [f"preset {number}" for number in results.tests.numbers], run.views.maps, values, density)]
@@ -158,14 +158,12 @@ def _clusters(run: RunResults) -> Table:
         Column("noise", "share"),
         Column("DBCV"),
     ]
-    for name in run.survey.nulls:
-        columns += [Column(f"{name}: clusters"), Column(f"{name}: noise share"), Column(f"{name}: DBCV")]
+    columns += _expected_columns(run.survey.nulls)
     rows: list[list[Cell]] = []
     for row in run.survey.rows:
         cells: list[Cell] = [_range(row.clusters, "clusters"), row.noise_share.median, _range(row.dbcv, "index")]
         for null in row.nulls.values():
-            cells += [_expected(null.clusters, "clusters"), _expected(null.noise_share, "share"),
-                      _expected(null.dbcv, "index")]  # fmt: skip
+            cells += _expected_cells((null.clusters, null.noise_share, null.dbcv))
         rows.append([row.space, row.method, *cells, _verdict(row)])
     nulls = next(iter(run.survey.nulls.values()))
     notes = [
@@ -204,15 +202,13 @@ def _grid(run: RunResults) -> list[Item]:
     """Clusters over the grid of settings, of the latents and of the nulls; nothing where there is no grid."""
     if not run.grids:
         return []
-    columns = [Column("neighbours"), Column("eps")]
-    for name in run.grids:
-        columns += [Column(f"{name}: clusters"), Column(f"{name}: noise share"), Column(f"{name}: DBCV")]
+    columns = [Column("neighbours"), Column("eps"), *_expected_columns(run.grids)]
     rows: list[list[Cell]] = []
-    for cells in zip(*(grid.cells for grid in run.grids.values()), strict=True):
+    for cells in zip(*run.grids.values(), strict=True):
         row: list[Cell] = [str(cells[0].settings.neighbours), f"{cells[0].settings.eps:g}"]
         found = {name: expected_clusters(cell.qualities) for name, cell in zip(run.grids, cells, strict=True)}
-        for clusters, share, dbcv in found.values():
-            row += [_expected(clusters, "clusters"), _expected(share, "share"), _expected(dbcv, "index")]
+        for values in found.values():
+            row += _expected_cells(values)
         own = [q.dbcv for q in cells[0].qualities]
         led = [name for name, null in list(found.items())[1:] if all(leads(dbcv, null[2]) for dbcv in own)]
         good = len(led) == len(cells) - 1
@@ -230,7 +226,7 @@ def _grid(run: RunResults) -> list[Item]:
 def _near(run: RunResults) -> Table:
     """Neighbourhood statistics with their values by chance."""
     near = run.neighbourhoods
-    trust, of_map = near.trust, near.map_trust
+    trust, of_map = near.latents_and_sounds, near.umap
     rows: list[list[Cell]] = []
     if trust is not None:
         correlation = Measured(trust.spearman, "correlation", trust.low, trust.high)
@@ -247,7 +243,10 @@ def _near(run: RunResults) -> Table:
             ["trustworthiness of the map", Measured(of_map.trustworthiness, "index"), Measured(of_map.chance, "index")]
         )
         rows.append(["continuity of the map", Measured(of_map.continuity, "index"), Measured(of_map.chance, "index")])
-    for what, cosines in (("latents", near.cosine), ("sounds (log-mel embedding)", near.sound_cosine)):
+    for what, cosines in (
+        ("latents", near.cosine_similarity),
+        ("sounds (log-mel embedding)", near.cosine_similarity_of_sounds),
+    ):
         for where, value, random in (
             ("within", cosines.within, cosines.random_within),
             ("across", cosines.across, cosines.random_across),
@@ -268,8 +267,16 @@ def _range(values: Range | None, unit: str) -> Measured:
     return Measured(None, unit) if values is None else Measured(values.median, unit, values.low, values.high)
 
 
-def _expected(values: Expected | None, unit: str) -> Measured:
-    return Measured(None, unit) if values is None else Measured(values.mean, unit, values.low, values.high)
+def _expected_columns(names: Iterable[str]) -> list[Column]:
+    return [Column(f"{name}: {what}") for name in names for what in ("clusters", "noise share", "DBCV")]
+
+
+def _expected_cells(found: Iterable[Expected | None]) -> list[Cell]:
+    """Cells of `_expected_columns`."""
+    return [
+        Measured(None, unit) if values is None else Measured(values.mean, unit, values.low, values.high)
+        for unit, values in zip(("clusters", "share", "index"), found, strict=True)
+    ]
 
 
 def _training(phase: TrainConfig) -> str:

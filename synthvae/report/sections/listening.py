@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from synthvae.analysis.results import Results, RunResults
-from synthvae.report.document import FigureItem, Section, SoundTable, sound_pair, sound_row
+from synthvae.report.document import FigureItem, Section, SoundTable, sound_row
 
 __all__ = ["answer", "example_indices", "listening", "one_sound"]
 
@@ -50,7 +49,7 @@ def listening(run: RunResults, results: Results, images: Mapping[str, bytes], se
         )
         detail = f"log-mel error {error:.0f} dB², better than {100 * (1 - quantile):.0f} % of the test presets"
         pair = (tests.audio[index].numpy(), answer(run, index).numpy())
-        rows.append(sound_pair(f"preset {number}", *pair, rate, detail, figure))
+        rows.append(sound_row(f"preset {number}", ("original", "reconstruction"), pair, rate, detail, figure))
     prior = [
         sound_row(f"prior sample {i}", ["sound"], [audio.numpy()], rate)
         for i, audio in enumerate(render(run, run.run.sample(PRIOR_EXAMPLES, seed)))
@@ -77,10 +76,10 @@ def one_sound(results: Results, images: Mapping[str, bytes], example: int) -> Se
     for run in results.runs:
         labels.append(run.name)
         sounds.append(answer(run, example).numpy())
-    row = sound_row(f"preset {number}", labels, sounds, tests.sample_rate)
+    row = sound_row(f"preset {number}", labels, sounds, tests.sample_rate, figure=figure)
     text = (
         f"Test preset {number}, fixed before any measurement (the first by default), and its reconstruction by "
         "every run."
     )
     caption = "The original and every reconstruction"
-    return Section("One test sound, all runs", [text], [SoundTable(caption, [dataclasses.replace(row, figure=figure)])])
+    return Section("One test sound, all runs", [text], [SoundTable(caption, [row])])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -39,7 +38,7 @@ VALUES = (-2.0, -1.0, 0.0, 1.0, 2.0)
 def movement(run: RunResults, results: Results, images: Mapping[str, bytes]) -> Section:
     """Scores and sounds of paths; traversals of dimensions; effects of parameters."""
     items: list[Item] = []
-    if run.movement.straight:
+    if run.movement.paths.linear:
         items += [
             _scores(run),
             FigureItem(
@@ -88,7 +87,7 @@ def _lead(run: RunResults) -> str:
 
 def _scores(run: RunResults) -> Table:
     rows: list[list[Cell]] = []
-    for kind, comparisons in (("straight", run.movement.straight), ("arc", run.movement.arc)):
+    for kind, comparisons in (("straight", run.movement.paths.linear), ("arc", run.movement.paths.slerp)):
         for name, c in comparisons.items():
             rows.append(
                 [kind, name, _percent(c.mean_change), _percent(c.median_change), c.improved, c.worsened, len(c.changes)]
@@ -102,7 +101,7 @@ def _scores(run: RunResults) -> Table:
         Column("worsened", "descriptors"),
         Column("of", "descriptors"),
     ]
-    first = next(iter(run.movement.straight.values()))
+    first = next(iter(run.movement.paths.linear.values()))
     note = (
         f"{first.paths} paths of 9 sounds between test presets; scores after SPINVAE (Le Vaillant and Dutoit 2023), "
         "whose best model of presets alone changes them by -4.6 % and -6.4 %."
@@ -150,15 +149,15 @@ def paths(run: RunResults, results: Results) -> list[Path]:
 def _walks(run: RunResults, results: Results, images: Mapping[str, bytes]) -> list[SoundRow]:
     rows = []
     for path in paths(run, results):
-        row = sound_row(path.name, path.labels, list(path.audio.numpy()), results.tests.sample_rate, path.detail)
+        figure = None
         if path.figure:
             figure = FigureItem(
                 images[path.figure],
                 f"Waveforms and log-mel spectrograms of the {STEPS} sounds from {path.name}",
                 "Bounds of the waveforms, and log-mel spectrograms in dB on one colour scale.",
             )
-            row = dataclasses.replace(row, figure=figure)
-        rows.append(row)
+        sounds = list(path.audio.numpy())
+        rows.append(sound_row(path.name, path.labels, sounds, results.tests.sample_rate, path.detail, figure))
     return rows
 
 

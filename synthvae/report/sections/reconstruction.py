@@ -46,7 +46,7 @@ def reconstruction(results: Results, comparisons: Comparisons | None, images: Ma
         )
         for feature in (*FEATURE_UNITS, "waveform")
     ]
-    return Section("Reconstruction", ["Report section on reconstruction errors, measured on sound."], items)
+    return Section("Reconstruction", ["Errors of reconstructed presets, measured on their sounds."], items)
 
 
 def _features(results: Results, trained: bool) -> Table:
@@ -61,7 +61,7 @@ def _features(results: Results, trained: bool) -> Table:
         Column("verdict"),
     ]
     rows: list[list[Cell]] = []
-    every = results.train_nulls.nulls if trained else results.nulls.nulls
+    every = results.train_nulls if trained else results.nulls.nulls
     for feature, unit in FEATURE_UNITS.items():
         nulls = every[feature]
         for run in results.runs:
@@ -135,14 +135,12 @@ def _distances(results: Results) -> Table:
     for name, distance in DISTANCES.items():
         unit = distance.unit or "ratio"
         for run in results.runs:
-            test, train = (_mean(table.values[name], unit) for table in (run.distances, run.train_distances))
-            null = results.null_distances["mean preset"].values[name]
-            share = _share(run.distances.values[name])
+            test, train = (_mean(table[name], unit) for table in (run.distances, run.train_distances))
+            null = results.null_distances["mean preset"][name]
+            share = _share(run.distances[name])
             rows.append([run.name, name, test, train, share, _beats(run, name, null)])
         for null_name, table in results.null_distances.items():
-            rows.append(
-                [f"null: {null_name}", name, _mean(table.values[name], unit), None, _share(table.values[name]), None]
-            )
+            rows.append([f"null: {null_name}", name, _mean(table[name], unit), None, _share(table[name]), None])
     columns = [
         Column("reconstruction"),
         Column("distance", note="; ".join(f"{d.name}: {d.meaning}" for d in DISTANCES.values())),
@@ -166,7 +164,7 @@ def _share(measured: Defined) -> float:
 
 def _beats(run: RunResults, name: str, null: Defined) -> Verdict:
     """Whether a run's mean is better than the mean preset's on the presets where both are defined."""
-    measured = run.distances.values[name]
+    measured = run.distances[name]
     count = len(null.values)  # null models are compared on the first presets
     both = measured.defined[:count] & null.defined
     if both.sum() < 2:
@@ -221,12 +219,12 @@ def _differences(comparisons: Comparisons) -> Table:
     rows: list[list[Cell]] = [
         [
             measure,
-            c.difference.statistic,
-            c.difference.p_value,
-            c.difference.epsilon_squared,
-            c.difference.effect,
-            c.spread.sentence,
-            " ".join(test.sentence for test in c.normality.values()),
+            c.kruskal_wallis.statistic,
+            c.kruskal_wallis.p_value,
+            c.kruskal_wallis.epsilon_squared,
+            c.kruskal_wallis.effect,
+            c.levene.sentence,
+            " ".join(test.sentence for test in c.shapiro_wilk.values()),
         ]
         for measure, c in comparisons.errors.items()
     ]
@@ -246,7 +244,7 @@ def _pairs(comparisons: Comparisons) -> Table:
     rows: list[list[Cell]] = [
         [f"{pair.first} – {pair.second}", measure, pair.p_value, pair.share_lower, pair.effect]
         for measure, c in comparisons.errors.items()
-        for pair in c.pairs
+        for pair in c.dunn
     ]
     return Table(f"Pairwise differences of {_groups(comparisons)} (Dunn, Holm's correction)", columns, rows)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synthvae.analysis.distributions import EmbeddedTests, SetDistances
+from synthvae.analysis.distributions import AudioDistances, EmbeddedTests
 from synthvae.analysis.results import Results
 from synthvae.report.document import Cell, Column, Measured, Section, Table
 
@@ -31,17 +31,23 @@ def _table(results: Results, tests: EmbeddedTests) -> Table:
     for run in results.runs:
         sets = run.sets[tests.embedding]
         for name, found in (
-            ("reconstructions", sets.reconstructions),
+            ("reconstructions", sets.test),
             ("prior samples", sets.prior),
-            ("reconstructions of training presets", sets.train),
+            ("reconstructions of training presets", sets.training),
         ):
             rows.append(_row(f"{run.name}: {name}", found, unit))
     nulls = tests.nulls
-    floor = _row("floor: two halves of the test sounds", SetDistances(nulls.floor, None, None, nulls.reason), unit)
-    if nulls.kernel_floor is not None:
-        floor[3] = nulls.kernel_floor.high
+    floor = _row(
+        "floor: two halves of the test sounds",
+        AudioDistances(nulls.frechet_audio_distance_of_halves, None, None, nulls.reason),
+        unit,
+    )
+    if nulls.kernel_audio_distance_of_halves is not None:
+        floor[3] = nulls.kernel_audio_distance_of_halves.high
         floor[5] = "kernel distance: 95th percentile of halves"
-    rows += [floor, _row("null: the mean preset", nulls.mean_preset, unit)]
+    preset = nulls.mean_preset
+    mean_preset = AudioDistances(preset.frechet_audio_distance, None, preset.kernel_audio_distance, preset.reason)
+    rows += [floor, _row("null: the mean preset", mean_preset, unit)]
     columns = [
         Column("sounds"),
         Column("FAD"),
@@ -53,8 +59,12 @@ def _table(results: Results, tests: EmbeddedTests) -> Table:
     return Table(f"Fréchet and kernel audio distances, {tests.embedding} embedding", columns, rows)
 
 
-def _row(name: str, found: SetDistances, unit: str) -> list[Cell]:
-    frechet, extrapolated, kernel = found.frechet, found.extrapolated, found.kernel
+def _row(name: str, found: AudioDistances, unit: str) -> list[Cell]:
+    frechet, extrapolated, kernel = (
+        found.frechet_audio_distance,
+        found.frechet_audio_distance_infinity,
+        found.kernel_audio_distance,
+    )
     return [
         name,
         Measured(frechet.value if frechet else None, unit),

@@ -8,7 +8,7 @@ from synthvae.analysis.thesis import thesis_clusters
 from synthvae.maps.nulls import NOISE
 from synthvae.metrics.paths import PathComparison
 from synthvae.metrics.reconstruction import Ratio, error_ratio
-from synthvae.report.document import Finding, Headline, Measured
+from synthvae.report.document import Headline, Measured, Verdict
 from synthvae.training.tasks.presets import ACTIVE_NATS
 
 __all__ = ["drawn_sounds", "findings", "headlines", "near_latents"]
@@ -22,7 +22,10 @@ def headlines(results: Results) -> list[Headline]:
     of = f"{best.name} (the best): " if len(results.runs) > 1 else ""
     to_preset, to_spectrogram = (_ratio(best, results, null) for null in NULLS)
     kl = best.sounds.kl
-    prior, floor = best.sounds.prior_distance.distance, results.nulls.floor.distance
+    prior, floor = (
+        best.sets["logmel"].prior.frechet_audio_distance,
+        results.embedded["logmel"].nulls.frechet_audio_distance_of_halves,
+    )
     row = best.survey.rows[0]
     return [
         Headline(
@@ -54,55 +57,59 @@ def headlines(results: Results) -> list[Headline]:
     ]
 
 
-def findings(results: Results, comparisons: Comparisons | None) -> list[Finding]:
+def findings(results: Results, comparisons: Comparisons | None) -> list[Verdict]:
     """Findings: comparison of each run with its nulls, and of the runs with each other."""
     found = []
     for run in results.runs:
         found += [_against(run, _ratio(run, results, null), words) for null, words in NULLS.items()]
         found += [_active(run), *drawn_sounds(run, results), *near_latents(run)]
-        if run.movement.straight:
-            found += [_paths(run, comparison) for comparison in run.movement.straight.values()]
+        if run.movement.paths.linear:
+            found += [_paths(run, comparison) for comparison in run.movement.paths.linear.values()]
         for row in run.survey.rows:
-            found.append(Finding("good" if row.beats_nulls else "bad", f"{run.name}: {row.sentence}"))
+            found.append(Verdict("good" if row.beats_nulls else "bad", f"{run.name}: {row.sentence}"))
         found += [finding for finding in _thesis(run) if finding not in found]  # runs of one network share it
     if comparisons is not None:
-        found += [Finding("neutral", c.difference.sentence) for c in comparisons.errors.values()]
-        found += [Finding("neutral", pair.sentence) for pair in comparisons.errors[LOGMEL].pairs]
-        found += [Finding("neutral", test.sentence) for test in comparisons.counts.values()]
+        found += [Verdict("neutral", c.kruskal_wallis.sentence) for c in comparisons.errors.values()]
+        found += [Verdict("neutral", pair.sentence) for pair in comparisons.errors[LOGMEL].dunn]
+        found += [Verdict("neutral", test.sentence) for test in comparisons.counts.values()]
     return found
 
 
-def _thesis(run: RunResults) -> list[Finding]:
+def _thesis(run: RunResults) -> list[Verdict]:
     """Whether the thesis's own clusters lead the nulls of this run's maps; nothing where they cannot be compared."""
     survey, row = run.survey.latents, run.survey.rows[0]
     dbcv = {name: null.dbcv for name, null in row.nulls.items()}
     sentence = thesis_clusters(survey.settings, survey.points, survey.dimension, dbcv)
-    return [Finding("neutral", sentence)] if sentence else []
+    return [Verdict("neutral", sentence)] if sentence else []
 
 
 def _ratio(run: RunResults, results: Results, null: str) -> Ratio:
     return error_ratio(run.sounds.errors["logmel"].mse, getattr(results.nulls.nulls["logmel"], null).mse)
 
 
-def _against(run: RunResults, ratio: Ratio, null: str) -> Finding:
+def _against(run: RunResults, ratio: Ratio, null: str) -> Verdict:
     if ratio.value is None:
         perfect = not run.sounds.errors["logmel"].mse.any()
         verdict = "as good as" if perfect else "worse than"
         text = f"{run.name} is {verdict} {null}, whose error is 0: all targets are equal."
-        return Finding("neutral" if perfect else "bad", text)
+        return Verdict("neutral" if perfect else "bad", text)
     if ratio.low is None or ratio.high is None:
-        return Finding("neutral", f"{run.name}: {ratio.value:.2f} of {null}'s error, too few presets for an interval.")
+        return Verdict("neutral", f"{run.name}: {ratio.value:.2f} of {null}'s error, too few presets for an interval.")
     span = f"({ratio.low:.2f} to {ratio.high:.2f})"
     if ratio.beats_null:
         text = f"{run.name} reconstructs better than {null}: {ratio.value:.2f} times its log-mel error"
-        return Finding("good", f"{text} {span}.")
-    return Finding("bad", f"{run.name} is not better than {null}: {ratio.value:.2f} times its log-mel error {span}.")
+        return Verdict("good", f"{text} {span}.")
+    return Verdict("bad", f"{run.name} is not better than {null}: {ratio.value:.2f} times its log-mel error {span}.")
 
 
-def drawn_sounds(run: RunResults, results: Results) -> list[Finding]:
+def drawn_sounds(run: RunResults, results: Results) -> list[Verdict]:
     """FAD of a run's prior samples relative to the floor and the mean preset; empty if one is missing."""
-    prior, floor = run.sounds.prior_distance.distance, results.nulls.floor.distance
-    null = results.nulls.mean_preset_distance.distance
+    nulls = results.embedded["logmel"].nulls
+    prior, floor, null = (
+        run.sets["logmel"].prior.frechet_audio_distance,
+        nulls.frechet_audio_distance_of_halves,
+        nulls.mean_preset.frechet_audio_distance,
+    )
     if prior is None or floor is None or null is None or not floor.value:
         return []
     text = (
@@ -111,12 +118,12 @@ def drawn_sounds(run: RunResults, results: Results) -> list[Finding]:
         f"{null.value / floor.value:.3g} times."
     )
     judgement = "good" if prior.value <= floor.value else "neutral" if prior.value < null.value else "bad"
-    return [Finding(judgement, text)]  # type: ignore[arg-type]
+    return [Verdict(judgement, text)]  # type: ignore[arg-type]
 
 
-def near_latents(run: RunResults) -> list[Finding]:
+def near_latents(run: RunResults) -> list[Verdict]:
     """Whether near latents have similar sounds; empty if there are too few presets."""
-    trust = run.neighbourhoods.trust
+    trust = run.neighbourhoods.latents_and_sounds
     if trust is None or trust.near_chance >= 1.0:
         return []
     share, chance = trust.near, trust.near_chance
@@ -125,21 +132,21 @@ def near_latents(run: RunResults) -> list[Finding]:
         f"the {100 * chance:.0f} % with the most similar sound, by chance {100 * chance:.0f} %"
     )
     if share.low is None or share.high is None or share.low <= chance <= share.high:
-        return [Finding("bad", f"{text}: latent distance is unrelated to the sound.")]
+        return [Verdict("bad", f"{text}: latent distance is unrelated to the sound.")]
     if share.high < chance:
-        return [Finding("bad", f"{text}: near latents sound less similar than by chance.")]
-    return [Finding("good", f"{text}: near latents sound more similar than by chance.")]
+        return [Verdict("bad", f"{text}: near latents sound less similar than by chance.")]
+    return [Verdict("good", f"{text}: near latents sound more similar than by chance.")]
 
 
-def _paths(run: RunResults, comparison: PathComparison) -> Finding:
+def _paths(run: RunResults, comparison: PathComparison) -> Verdict:
     """Smoothness of descriptors along latent paths against interpolation of parameters."""
     better, worse = comparison.improved, comparison.worsened
     judgement = "good" if better > worse else "bad" if worse > better else "neutral"
-    return Finding(judgement, f"{run.name}: {comparison.sentence}")  # type: ignore[arg-type]
+    return Verdict(judgement, f"{run.name}: {comparison.sentence}")  # type: ignore[arg-type]
 
 
-def _active(run: RunResults) -> Finding:
+def _active(run: RunResults) -> Verdict:
     kl = run.sounds.kl
     active = int((kl > ACTIVE_NATS).sum())
     judgement = "good" if active == len(kl) else "bad" if active == 0 else "neutral"
-    return Finding(judgement, f"{run.name} uses {active} of its {len(kl)} latent dimensions.")  # type: ignore[arg-type]
+    return Verdict(judgement, f"{run.name} uses {active} of its {len(kl)} latent dimensions.")  # type: ignore[arg-type]

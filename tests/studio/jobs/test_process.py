@@ -11,8 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from synthvae.analysis.sounds import presets_to_map
 from synthvae.core.store import Store
+from synthvae.data.presets import Dataset
+from synthvae.maps import projection
 from synthvae.maps.clusters import find_clusters
+from synthvae.maps.stability import MAP, survey_latents
+from synthvae.studio import maps as studio_maps
 from synthvae.studio.collection import from_dataset, read_collection
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.jobs.process import Worker
@@ -83,6 +88,24 @@ def test_clusters_are_found_again_where_their_file_is_gone(small_run: Path, stud
     found, atlas = maps.clusters(), maps.atlas("umap")
     np.testing.assert_array_equal(found.labels, find_clusters(atlas.points).labels)
     assert list(cache.glob(f"{CLUSTERS_VERSION}-*"))
+
+
+def test_the_view_is_the_map_of_an_analysis_of_the_same_presets(
+    small_run: Path, small_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run, store = load_run(small_run), Store(tmp_path)
+    islands = 30.0 * np.eye(4)[np.arange(40) % 4, :2]
+    islands[3::4] = 90.0
+    monkeypatch.setattr(projection, "_draw", lambda rows, seed, *_: projection._Drawn(islands + seed + rows[:, :2]))
+    analysed = survey_latents(run.encode(presets_to_map(small_dataset, 40)).double().numpy(), store=store)
+    monkeypatch.setattr(projection, "_draw", None)
+    monkeypatch.setattr(studio_maps, "map_store", lambda *places: store)
+    collection = from_dataset(run, Path(run.config.data), True, 40, tmp_path)
+    make_layout(run, collection, Renderer(run), "umap", store)
+    maps = Maps(run, collection, Renderer(run), tmp_path)
+    np.testing.assert_allclose(maps.atlas("umap").points, analysed.maps[0], rtol=1e-6)
+    assert maps.clusters().by == "density"
+    np.testing.assert_array_equal(maps.clusters().labels, analysed.of(MAP, "HDBSCAN")[0].labels)
 
 
 def test_a_worker_that_fails_says_why(small_run: Path, tmp_path: Path):
