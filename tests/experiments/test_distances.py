@@ -24,6 +24,7 @@ from synthvae.metrics.embeddings import build_embedding
 from synthvae.metrics.frechet import GaussianStatistics, frechet_distance
 from synthvae.synths.voice.voice import Voice
 from synthvae.training.run import load_run
+from tests.errors import user_error
 
 #: The embedding that needs no weights, as if it were a pretrained one.
 LOGMEL = SetComparison({"logmel": ""}, None, None)
@@ -89,7 +90,7 @@ def test_what_was_measured_is_read_again(job: Job, tmp_path: Path, monkeypatch: 
 
 def test_weights_are_looked_for_before_anything_is_measured(job: Job, tmp_path: Path):
     assert plan_comparison([job], ["logmel", "logmel"], None, None).fingerprints == {}
-    with pytest.raises(UserError, match="none is called 'openl3'"):
+    with user_error("embedding", "openl3"):
         plan_comparison([job], ["openl3"], None, None)
     with pytest.raises(UserError, match=r"vggish: .* lacks vggish-10086976\.pth"):
         plan_comparison([job], ["logmel", "vggish"], tmp_path, None)
