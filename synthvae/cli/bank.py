@@ -288,7 +288,7 @@ def export(
     else:
         entries = opened.search(tags=tag or ())
     if not entries:
-        raise UserError("tag", tag, "'synthvae bank list' prints all presets", "no preset to export")
+        raise UserError(opened.path, opened.path, "'synthvae bank list' prints all presets", "no preset to export")
     if out.suffix.lower() == ".json":
         check_target(out, overwrite)
         opened.export_json(out, [entry.id for entry in entries])

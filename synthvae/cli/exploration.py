@@ -79,7 +79,7 @@ def morph(
     Example: `synthvae morph warm.json bright.json noisy.json --steps 16 --way metric`
     """
     if len(presets) < 2:
-        raise UserError("presets", presets, "give two or more: synthvae morph A B")
+        raise UserError("morph", presets, "give two or more: synthvae morph A B", "one preset to morph")
     from synthvae import exploration
     from synthvae.audio.files import check_sample_format
     from synthvae.audio.joining import check_gap

@@ -6,7 +6,7 @@ from synthvae.features.fourier import stft
 from synthvae.features.mel import LogMel, log_mel
 from synthvae.features.mfcc import Mfcc
 from synthvae.features.registry import FEATURES, build_feature
-from synthvae.features.short_time import StftFamily, StftFeature
+from synthvae.features.short_time import StftFeature
 
 __all__ = [
     "EVERY_FRAME",
@@ -16,7 +16,6 @@ __all__ = [
     "Frames",
     "LogMel",
     "Mfcc",
-    "StftFamily",
     "StftFeature",
     "build_feature",
     "log_mel",

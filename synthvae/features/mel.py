@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthvae.features.base import as_constant
-from synthvae.features.fourier import N_FFT
-from synthvae.features.short_time import StftFamily
+from synthvae.features.base import EVERY_FRAME, Feature, Frames, as_constant
+from synthvae.features.fourier import N_FFT, stft
 
 __all__ = ["LogMel", "htk_filterbank", "log_mel", "mel_centres"]
 
@@ -21,7 +20,7 @@ FULL_SCALE = 512.0
 FLOOR = 1e-4
 
 
-class LogMel(StftFamily):
+class LogMel(Feature):
     """Log-mel spectrogram in dB, `(B, 128, N)`.
 
     `20 log10(M |S| / 512 + 1e-4)`, with S the STFT (Hann 2048, hop 512, centred) and M 128 triangular HTK-mel
@@ -46,9 +45,9 @@ class LogMel(StftFamily):
         if sample_rate <= 2 * LOWEST:
             raise ValueError(f"sample_rate must be above {2 * LOWEST:g} Hz for log-mel, got {sample_rate}")
 
-    def from_stft(self, transform: Tensor) -> Tensor:
+    def spectrum(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
         """Project the magnitude on the mel bands and take decibels; see the class."""
-        magnitude = transform.abs()
+        magnitude = stft(audio, frames).abs()
         weights = _weights(self.sample_rate, magnitude.dtype, magnitude.device)
         bands = magnitude.transpose(1, 2) @ weights / FULL_SCALE
         return 20.0 * torch.log10(bands + FLOOR).transpose(1, 2)

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthvae.features.base import as_constant
-from synthvae.features.fourier import N_FFT
-from synthvae.features.short_time import StftFamily
+from synthvae.features.base import EVERY_FRAME, Feature, Frames, as_constant
+from synthvae.features.fourier import N_FFT, stft
 
 __all__ = ["Mfcc"]
 
@@ -21,7 +20,7 @@ POWER_FLOOR = 1e-10
 RANGE_DB = 80.0
 
 
-class Mfcc(StftFamily):
+class Mfcc(Feature):
     """The first 20 cepstral coefficients, `(B, 20, N)`, real and signed.
 
     `DCT(max(10 log10 max(M |S|^2, 1e-10), top - 80))`: power spectrum of the STFT, 128 Slaney-mel bands of
@@ -34,8 +33,9 @@ class Mfcc(StftFamily):
     description: ClassVar[str] = "20 mel-frequency cepstral coefficients, nnAudio's defaults"
     complex: ClassVar[bool] = False
 
-    def from_stft(self, transform: Tensor) -> Tensor:
+    def spectrum(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
         """Project the power on the mel bands, take decibels and their cosine transform; see the class."""
+        transform = stft(audio, frames)
         power = transform.real.square() + transform.imag.square()
         weights, cosines = _constants(self.sample_rate, power.dtype, power.device)
         decibels = 10.0 * torch.log10((power.transpose(1, 2) @ weights).clamp(min=POWER_FLOOR))

@@ -147,7 +147,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(run, small_run: Path, pres
     refused(run("vary", "cut.json", *at), "cut.json")
     refused(run("morph", 1, "none.json", *at), "none.json", "neither a preset's number nor its file")
     refused(run("blend", "--plus", 1, "--minus", "none.json", *at), "--minus is 'none.json'")
-    refused(run("morph", 1, *at), "is ['1']; give two or more")
+    refused(run("morph", 1, *at), "morph: one preset to morph; give two or more")
     refused(run("morph", 1, 64, *at), "no preset 64", "0 to 63")
     refused(run("morph", 1, 2, "--steps", -1, *at), "--steps is -1")
     refused(run("morph", 1, 2, 3, "--steps", 2, *at), "3 presets", "at least 3")
