@@ -50,7 +50,7 @@ demo: $(VENV)/installed
 	@test -f $(DATASET) || $(BIN)/synthvae generate-dataset --size 4000 --seed 0 --out $(DATASET)
 	$(BIN)/synthvae train --data $(DATASET) --loss sclp --synth-layer --config experiments/demo.toml --out $(RUN) --resume
 	@test -f $(REPORT)/report.html -a $(REPORT)/report.html -nt $(RUN)/weights.safetensors \
-	  || $(BIN)/synthvae analyze $(RUN) --data $(DATASET) --out $(REPORT)
+	  || $(BIN)/synthvae analyze $(RUN) --data $(DATASET) --map-presets 3000 --map-nulls 2 --out $(REPORT)
 	$(BIN)/synthvae decode $(RUN) --random 8 --seed 1 --out $(REPORT)/sounds
 	@echo
 	@echo "report: $(abspath $(REPORT)/report.html)"
