@@ -51,15 +51,14 @@ _MINIMUM_CLUSTER = 3  # a spanning tree of fewer points has no internal edge, so
 #: Clusters by density below which, and share of the points outside them above which, the map counts as one cloud and is
 #: divided into regions instead: density finds clusters in pure noise too, but leaves most of it out.
 FEWEST, OUTSIDE = 3, 0.25
-REGIONS = 12
-#: Share of a group's names that a word has to be in, and how many times more often than in all names.
-SHARE, LIFT = 0.25, 1.2
+REGIONS = 24
+#: Share of a group's members that its name has to be true of, and how many times more often than everywhere a word
+#: has to be borne in it.
+TRUE, LIFT = 0.6, 1.2
 #: Adjectives in front of the noun.
 MOST_WORDS = 2
-#: Semitones between the quartiles of a group's notes up to which it has a pitch of its own.
-PITCHED = 14.0
-#: Measured sounds that a group needs for a name.
-LEAST = 3
+#: Semitones up and down that count as around a note.
+AROUND = 6.0
 
 
 @dataclass(frozen=True)
@@ -383,10 +382,7 @@ def find_clusters(points: NDArray[np.floating]) -> Clusters:
 
 
 def name_clusters(labels: NDArray[np.int64], names: Sequence[str | None], pitches: NDArray[np.floating]) -> list[str]:
-    """Names of groups, from the names of their sounds.
-
-    The noun is the one most typical of the group; before it stand the adjectives that are common in it and more so
-    than elsewhere, after it its median note where its pitches lie together.
+    """Names of groups: the words that most of their sounds bear together, and the note that most of them lie around.
 
     Args:
         labels: ``(N,)``, from 0; -1 for none.
@@ -394,56 +390,64 @@ def name_clusters(labels: NDArray[np.int64], names: Sequence[str | None], pitche
         pitches: ``(N,)`` in Hz, NaN where there is none.
 
     Returns:
-        A name for each group; a number where too few of its sounds are measured.
+        A name for each group, true of at least `TRUE` of its members; empty where there is no such name.
     """
-    words = [None if name is None else name.partition(",")[0].split() for name in names]
-    everywhere = Counter(word for parts in words if parts for word in parts)
-    nouns = Counter(parts[-1] for parts in words if parts)
-    total = max(1, sum(parts is not None for parts in words))
+    words = [frozenset() if name is None else frozenset(name.partition(",")[0].split()) for name in names]
+    nouns = {name.partition(",")[0].split()[-1] for name in names if name}
+    everywhere = Counter(word for parts in words for word in parts)
+    order = _order(names)
     found: list[str] = []
     for label in range(int(labels.max(initial=-1)) + 1):
         members = np.flatnonzero(labels == label)
-        known = [parts for number in members if (parts := words[number])]
-        if len(known) < LEAST:
-            found.append(f"group {label + 1}")
-            continue
-        noun = _typical(Counter(parts[-1] for parts in known), nouns, len(known), total)
-        adjectives = _adjectives([parts[:-1] for parts in known], everywhere, total)
-        found.append(" ".join([*adjectives, noun]) + _note(pitches[members]))
+        parts = [words[number] for number in members]
+        own = Counter(word for part in parts for word in part)
+        typical = {word: count / len(members) * len(words) / everywhere[word] for word, count in own.items()}
+        chosen: list[str] = []
+        true = np.ones(len(members), bool)
+        for word in sorted(own, key=lambda word: (-typical[word] * own[word], word)):
+            bears = true & np.array([word in part for part in parts])
+            kind = word in nouns
+            if bears.mean() < TRUE or (typical[word] < LIFT and not kind) or sum(w in nouns for w in chosen) * kind:
+                continue
+            if not kind and sum(w not in nouns for w in chosen) == MOST_WORDS:
+                continue
+            chosen, true = [*chosen, word], bears
+        note, near = _note(pitches[members])
+        if note and (true & near).mean() < TRUE:
+            note = ""
+        if chosen and not nouns.intersection(chosen):
+            chosen.append("sounds")
+        name = " ".join(sorted(chosen, key=lambda word: order.get(word, np.inf)))
+        found.append(f"{name or 'sounds'} around {note}" if note else name)
     return _distinct(found)
 
 
-def _typical(own: Counter[str], everywhere: Counter[str], count: int, total: int) -> str:
-    """The word that is frequent here and, less weightily, rarer elsewhere."""
-    return max(sorted(own), key=lambda word: own[word] / count * np.sqrt(own[word] / count * total / everywhere[word]))
+def _order(names: Sequence[str | None]) -> dict[str, float]:
+    """Mean place of each word in the names that have it, from the end: nouns come last."""
+    places: dict[str, list[int]] = {}
+    for name in names:
+        parts = (name or "").partition(",")[0].split()
+        for place, word in enumerate(parts):
+            places.setdefault(word, []).append(place - len(parts))
+    return {word: float(np.mean(where)) for word, where in places.items()}
 
 
-def _adjectives(known: Sequence[list[str]], everywhere: Counter[str], total: int) -> list[str]:
-    """The most typical words, in the order in which names have them."""
-    own = Counter(word for parts in known for word in parts)
-    place = {word: np.mean([parts.index(word) for parts in known if word in parts]) for word in own}
-    scores = {}
-    for word, count in own.items():
-        share, lift = count / len(known), count / len(known) * total / everywhere[word]
-        if share >= SHARE and lift >= LIFT:
-            scores[word] = share * np.log(lift)
-    best = sorted(scores, key=lambda word: (-scores[word], word))[:MOST_WORDS]
-    return sorted(best, key=lambda word: place[word])
-
-
-def _note(pitches: NDArray[np.floating]) -> str:
-    pitched = pitches[np.isfinite(pitches) & (pitches > 0)]
-    if len(pitched) < max(LEAST, len(pitches) / 4):
-        return ""
-    low, middle, high = np.percentile(12.0 * np.log2(pitched / 440.0), [25, 50, 75])
-    return f" around {note_name(440.0 * 2.0 ** (middle / 12.0))[0]}" if high - low <= PITCHED else ""
+def _note(pitches: NDArray[np.floating]) -> tuple[str, NDArray[np.bool_]]:
+    """The median note of a group, and which of its sounds lie within half an octave of it; no note without pitches."""
+    pitched = np.isfinite(pitches) & (pitches > 0)
+    if not pitched.any():
+        return "", pitched
+    semitones = 12.0 * np.log2(np.where(pitched, pitches, 1.0) / 440.0)
+    middle = float(np.median(semitones[pitched]))
+    near = pitched & (np.abs(semitones - middle) <= AROUND)
+    return note_name(440.0 * 2.0 ** (middle / 12.0))[0], near
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """Names of which no two are the same: the second of a name is called 2."""
+    """Names of which no two are the same, but for empty ones: the second of a name is called 2."""
     seen: Counter[str] = Counter()
     result = []
     for name in names:
         seen[name] += 1
-        result.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        result.append(name if not name or seen[name] == 1 else f"{name} ({seen[name]})")
     return result

@@ -10,6 +10,7 @@ from sklearn.datasets import make_moons
 
 from synthvae.core.errors import UserError
 from synthvae.maps.clusters import (
+    REGIONS,
     MapSettings,
     cluster_quality,
     dbscan_labels,
@@ -302,15 +303,15 @@ def test_clusters_by_density_where_there_are_several():
 def test_one_cloud_is_divided_into_regions():
     found = find_clusters(np.random.default_rng(0).uniform(0, 1, (600, 2)))
     assert found.by == "regions"
-    assert set(found.labels) == set(range(12))
+    assert set(found.labels) == set(range(REGIONS))
 
 
 def test_few_points_are_left_alone():
-    assert (find_clusters(np.random.default_rng(0).uniform(0, 1, (10, 2))).labels < 12).all()
+    assert (find_clusters(np.random.default_rng(0).uniform(0, 1, (10, 2))).labels < REGIONS).all()
     assert len(find_clusters(np.zeros((3, 2))).labels) == 3
 
 
-def test_names_say_what_tells_a_group_from_the_rest():
+def test_a_name_is_true_of_most_members_or_there_is_none():
     names = (
         ["loud bright noisy hiss"] * 30 + ["bright pluck, A3", "bright pluck, C4", "pure pluck, A3"] * 10 + [None] * 5
     )
@@ -318,8 +319,23 @@ def test_names_say_what_tells_a_group_from_the_rest():
     pitches = np.array([np.nan] * 30 + [220.0, 262.0, 220.0] * 10 + [np.nan] * 5)
     found = name_clusters(labels, names, pitches)
     assert found[0] == "loud noisy hiss"
-    assert found[1] == "pure pluck around A3"
-    assert found[2] == "group 3"
+    assert found[1] == "pluck around A3"  # a third of them are pure, two thirds bright, as everywhere
+    assert found[2] == ""
+
+
+def test_words_count_together():
+    # Each word is true of two thirds, both together of a third.
+    names = ["dark pluck"] * 10 + ["dark tone"] * 10 + ["bright pluck"] * 10 + ["bright hiss"] * 60
+    labels = np.array([0] * 30 + [1] * 60)
+    found = name_clusters(labels, names, np.full(90, np.nan))
+    assert found == ["dark sounds", "bright hiss"]
+
+
+def test_a_note_is_named_where_most_lie_within_half_an_octave():
+    pitches = np.array([220.0] * 13 + [440.0] * 7)
+    names, labels = ["tone, A3"] * 20, np.zeros(20, int)
+    assert name_clusters(labels, names, pitches) == ["tone around A3"]
+    assert name_clusters(labels, names, np.array([220.0] * 11 + [440.0] * 9)) == ["tone"]
 
 
 def test_no_two_groups_have_one_name():
