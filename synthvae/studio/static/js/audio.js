@@ -30,10 +30,12 @@ export class AudioEngine {
     if (!this.context) {
       this.context = new AudioContext({ latencyHint: "interactive" });
       this.master = this.context.createGain();
-      this.master.gain.value = this.volume;
+      this.master.gain.value = this.volume ** 2;
       this.analyser = this.context.createAnalyser();
       this.analyser.fftSize = 2048;
-      this.master.connect(this.analyser).connect(this.context.destination);
+      // Chords and overlaps add up; above -3 dB the limiter holds them.
+      const limiter = new DynamicsCompressorNode(this.context, { threshold: -3, knee: 0, ratio: 20, attack: 0.002, release: 0.1 });
+      this.master.connect(limiter).connect(this.analyser).connect(this.context.destination);
     }
     if (this.context.state !== "running") this.context.resume().catch(() => {}); // stays silent until a touch
     return this.context;
