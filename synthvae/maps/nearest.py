@@ -1,9 +1,10 @@
-"""Continuous inverse of a two-dimensional map: a grid of latents, with its measured round-trip error.
+"""From a position on a two-dimensional map to a sound: one of its points, or a latent between them.
 
-UMAP's own inverse takes seconds a call and fails between its islands. Here every node of a grid holds a weighted mean
-of the latents that lie nearest to it, computed once; a place is interpolated between four nodes, in microseconds. What
-that loses is measured as audible distance: points of the map are reconstructed from their position alone (each left
-out of the mean), rendered, and compared with themselves; the null is another point drawn at random.
+A position snaps to one of the points around it: the one that the others are most like (their medoid). Between the
+points there is a grid of latents, each the weighted mean of the latents nearest to its node (UMAP's own inverse takes
+seconds a call and fails between its islands). What either loses is measured as audible distance: points are found
+again from their position alone, each left out of its own neighbours, and compared with themselves; the null is another
+point drawn at random.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from scipy.spatial import cKDTree
 
 from synthvae.metrics.logmel_distance import paired
 
-__all__ = ["Atlas", "Render", "Spot", "build_atlas"]
+__all__ = ["Atlas", "Decode", "Render", "Spot", "build_atlas"]
 
 Floats = NDArray[np.float32]
-Render = Callable[[Floats], Floats]
+#: Numbers of points ``(B,)`` to the spectrograms of their sounds, ``(B, ...)`` in dB.
+Render = Callable[[NDArray[np.intp]], Floats]
+#: Latents ``(B, D)`` to the spectrograms of what they decode to, ``(B, ...)`` in dB.
+Decode = Callable[[Floats], Floats]
 
 #: Nodes along the longer side of the grid.
 NODES = 160
@@ -36,16 +40,21 @@ SAMPLED = 1024
 TRUSTED = 8
 #: Of the neighbours among which a radius is taken, and how many of their distances the hull reaches beyond a point.
 REACH_NEIGHBOUR, REACH = 8, 2.5
-#: Latents whose places a new one is put between.
+#: Points whose places a new one is put between.
 PLACED = 8
+#: Points among which a position takes the medoid.
+SNAPPED = 6
+#: Distance, as a share of the hull's radius, up to which a position is that of a point.
+ON = 0.02
 _CERTAIN = 255
 
 
 class Spot(NamedTuple):
-    """The value of a map at one position: latent, and whether it is inside the map.
+    """What a map has at one position.
 
     Attributes:
-        latent: ``(D,)``.
+        latent: ``(D,)``, interpolated between the points.
+        point: number of the point that the position snaps to.
         x: of the place it is for: the one asked for, or the nearest inside the hull.
         y: likewise.
         inside: whether the place asked for is inside the hull.
@@ -53,6 +62,7 @@ class Spot(NamedTuple):
     """
 
     latent: Floats
+    point: int
     x: float
     y: float
     inside: bool
@@ -64,31 +74,37 @@ class Atlas:
     """A map in two dimensions.
 
     Attributes:
-        points: ``(N, 2)``, where the latents lie.
+        points: ``(N, 2)``.
+        features: ``(N, K)``, what the points were laid out by; distances in it say how alike two sounds are.
         bounds: lowest x and y, highest x and y that the grid spans, ``(4,)``.
         nodes: latents on the grid, ``(H, W, D)``, rows from the lowest y up.
         trust: confidence on the grid, ``(H, W)`` of 0 to 255; 0 outside the hull.
         radius: how far the hull reaches beyond a point.
         rings: outlines of the hull, each closed, ``(M, 2)``; holes are rings too.
-        median: of the distances in dB between points and what is found from their places.
-        null: of the distances in dB between points and others drawn at random.
-        linear: ``(D, 2)``, from centred latents to places where the map is linear; None elsewhere.
-        centre: ``(D,)``, of the latents.
+        neighbour: median distance in dB between a point and the nearest other one on the map.
+        snapped: median distance in dB between a point and the one that its position snaps to without it.
+        between: median distance in dB between a point and what is interpolated at its position without it.
+        null: median distance in dB between a point and another drawn at random.
+        linear: ``(K, 2)``, from centred features to places where the map is linear; None elsewhere.
+        centre: ``(K,)``, mean of the features.
     """
 
     points: Floats
+    features: Floats
     bounds: Floats
     nodes: Floats
     trust: NDArray[np.uint8]
     radius: float
     rings: tuple[Floats, ...]
-    median: float
+    neighbour: float
+    snapped: float
+    between: float
     null: float
     linear: Floats | None
     centre: Floats
 
     def at(self, x: float, y: float) -> Spot:
-        """The latent at any position."""
+        """What there is at any position."""
         x, y = self._sane(x, y)
         distance, nearest = self._tree.query((x, y))
         inside = bool(distance <= self.radius)
@@ -96,31 +112,42 @@ class Atlas:
             towards = self.points[nearest].astype(np.float64)
             x, y = (towards + 0.999 * self.radius / distance * (np.array((x, y)) - towards)).tolist()
         latent, trust = self._interpolate(x, y)
-        return Spot(latent, x, y, inside, trust)
+        on = distance <= ON * self.radius
+        point = nearest if on else _medoids(self._tree, self.features, np.array([[x, y]]))[0]
+        return Spot(latent, int(point), x, y, inside, trust)
 
-    def place(self, latents: Floats, own: Floats) -> Floats:
-        """Places of latents that may be new, ``(B, 2)``.
+    def place(self, features: Floats) -> Floats:
+        """Places ``(B, 2)`` of sounds that may be new, by their features ``(B, K)``.
 
-        Exact where the map is linear. Elsewhere the mean of the places of the nearest latents, closer ones counting
-        for more, of those only that lie where the nearest lies: a mean between two islands would lie in the sea.
-
-        Args:
-            latents: ``(B, D)``.
-            own: those of the map's points, ``(N, D)``.
+        Exact where the map is linear. Elsewhere the mean of the places of the points most like them, closer ones
+        counting for more, of those only that lie where the nearest lies: a mean between two islands would lie in
+        the sea.
         """
         if self.linear is not None:
-            return ((latents - self.centre) @ self.linear).astype(np.float32)
-        count = min(PLACED, len(own))
-        squares = np.square(own).sum(1) - 2.0 * latents @ own.T + np.square(latents).sum(1, keepdims=True)
-        near = np.argpartition(squares, count - 1, axis=1)[:, :count]
-        found = np.empty((len(latents), 2), np.float32)
+            return ((features - self.centre) @ self.linear).astype(np.float32)
+        own = self.features
+        near = self.most_alike(features, PLACED)
+        found = np.empty((len(features), 2), np.float32)
         for row, candidates in enumerate(near):
-            far = np.square(own[candidates] - latents[row]).sum(1)
+            far = np.square(own[candidates] - features[row]).sum(1)
             places = self.points[candidates]
-            close = np.square(places - places[far.argmin()]).sum(1) <= (4.0 * self.radius) ** 2
+            close = np.square(places - places[0]).sum(1) <= (4.0 * self.radius) ** 2
             weights = close / (far + 1e-9 * (1.0 + far.max()))
             found[row] = weights @ places / weights.sum()
         return found
+
+    def most_alike(self, features: Floats, count: int) -> NDArray[np.intp]:
+        """Numbers ``(B, count)`` of the points most like sounds with features ``(B, K)``, the most alike first."""
+        own = self.features
+        count = min(count, len(own))
+        squares = self._squares - 2.0 * features @ own.T
+        near = np.argpartition(squares, count - 1, axis=1)[:, :count]
+        exact = np.square(own[near] - features[:, None]).sum(axis=2)  # of large numbers the above loses what is small
+        return np.take_along_axis(near, np.argsort(exact, axis=1, kind="stable"), axis=1)
+
+    @cached_property
+    def _squares(self) -> Floats:
+        return np.square(self.features).sum(axis=1)
 
     @cached_property
     def _tree(self) -> cKDTree:
@@ -147,14 +174,23 @@ class Atlas:
         return latent, float((weights * self.trust[cell]).sum() / _CERTAIN)
 
 
-def build_atlas(points: NDArray[np.floating], latents: Floats, render: Render, linear: bool = False) -> Atlas:
-    """Build the grid over a map and measure its round-trip error.
+def build_atlas(
+    points: NDArray[np.floating],
+    features: Floats,
+    latents: Floats,
+    render: Render,
+    decode: Decode,
+    linear: bool = False,
+) -> Atlas:
+    """Build the grid over a map and measure its round-trip errors.
 
     Args:
         points: ``(N, 2)``, at least one.
+        features: ``(N, K)``, what the points were laid out by.
         latents: ``(N, D)``.
-        render: from latents ``(B, D)`` to spectrograms ``(B, ...)`` in dB.
-        linear: whether the map is linear in the latents.
+        render: spectrograms of points.
+        decode: spectrograms of latents.
+        linear: whether the map is linear in the features.
 
     Returns:
         The map.
@@ -168,24 +204,62 @@ def build_atlas(points: NDArray[np.floating], latents: Floats, render: Render, l
     grid = np.stack([x.ravel(), y.ravel()], axis=1)
     nearest = np.asarray(tree.query(grid)[0]).reshape(rows, columns)
     nodes = _mean_latents(tree, latents, grid, radius, skip=0)
-    trust, median, null = _measure(tree, latents, grid, radius, render, np.random.default_rng(0))
-    trust = np.where(nearest <= radius + step, trust.reshape(rows, columns), 0)
-    centre = latents.mean(axis=0)
+    chosen = np.random.default_rng(0).permutation(len(places))[:SAMPLED]
+    sounds = torch.from_numpy(render(chosen))
+
+    def distances(others: Floats) -> NDArray[np.float64]:
+        return paired(sounds, torch.from_numpy(others))
+
+    neighbour = np.reshape(tree.query(places[chosen], min(2, len(places)))[1], (len(chosen), -1))[:, -1]
+    snapped = distances(render(_medoids(tree, features, places[chosen], skip=1)))
+    between = distances(decode(_mean_latents(tree, latents, places[chosen], radius, skip=1)))
+    null = float(np.median(distances(render(_others(chosen, len(places))))))
+    certain = np.clip(1.0 - snapped / null, 0.0, 1.0) if null > 0 else np.ones(len(chosen))
+    trusted = np.reshape(cKDTree(places[chosen]).query(grid, min(TRUSTED, len(chosen)))[1], (len(grid), -1))
+    trust = np.rint(_CERTAIN * certain[trusted].mean(axis=1)).reshape(rows, columns)
+    centre = features.mean(axis=0)
     directions = None
     if linear:
-        directions = np.linalg.lstsq((latents - centre).astype(np.float64), places.astype(np.float64), rcond=None)[0]
+        centred = (features - centre).astype(np.float64)
+        directions = np.linalg.lstsq(centred, places.astype(np.float64), rcond=None)[0].astype(np.float32)
     return Atlas(
-        places,
-        bounds,
-        nodes.reshape(rows, columns, -1),
-        trust.astype(np.uint8),
-        radius,
-        _rings(x[0], y[:, 0], nearest, radius),
-        median,
-        null,
-        None if directions is None else directions.astype(np.float32),
-        centre.astype(np.float32),
+        points=places,
+        features=features,
+        bounds=bounds,
+        nodes=nodes.reshape(rows, columns, -1),
+        trust=np.where(nearest <= radius + step, trust, 0).astype(np.uint8),
+        radius=radius,
+        rings=_rings(x[0], y[:, 0], nearest, radius),
+        neighbour=float(np.median(distances(render(neighbour)))),
+        snapped=float(np.median(snapped)),
+        between=float(np.median(between)),
+        null=null,
+        linear=directions,
+        centre=centre.astype(np.float32),
     )
+
+
+def _others(chosen: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """For each of some points another one, drawn at random."""
+    drawn: NDArray[np.intp] = np.random.default_rng(1).integers(1, max(2, count), len(chosen))
+    return (chosen + drawn) % count
+
+
+def _medoids(tree: cKDTree, features: Floats, places: NDArray[np.floating], skip: int = 0) -> NDArray[np.intp]:
+    """Of the points nearest to each place ``(B, 2)`` the one that the others are most like, ``(B,)``.
+
+    Args:
+        tree: of the points.
+        features: theirs.
+        places: see above.
+        skip: how many of the nearest to leave out: 1 where the places are points that are to be found again.
+    """
+    count = min(SNAPPED + skip, len(features))
+    numbers = np.reshape(tree.query(places, count)[1], (len(places), count))
+    numbers = numbers[:, skip:] if count > skip else numbers
+    own = features[numbers]
+    apart = np.linalg.norm(own[:, :, None] - own[:, None], axis=-1).sum(axis=-1)
+    return np.take_along_axis(numbers, apart.argmin(axis=1)[:, None], axis=1)[:, 0].astype(np.intp)
 
 
 def _extent(places: Floats, tree: cKDTree) -> tuple[float, float, Floats]:
@@ -219,28 +293,6 @@ def _mean_latents(tree: cKDTree, latents: Floats, places: NDArray[np.floating], 
     weights = 1.0 / (np.square(distances) + np.square(0.05 * radius))
     weights = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     return np.einsum("bk,bkd->bd", weights, latents[numbers])
-
-
-def _measure(
-    tree: cKDTree,
-    latents: Floats,
-    grid: NDArray[np.floating],
-    radius: float,
-    render: Render,
-    generator: np.random.Generator,
-) -> tuple[NDArray[np.floating], float, float]:
-    """Trust at each of ``(B, 2)`` places, 0 to 255; the median round trip and the median null, in dB."""
-    chosen = generator.permutation(len(latents))[:SAMPLED]
-    own = tree.data[chosen]
-    others = latents[(chosen + generator.integers(1, max(2, len(latents)), len(chosen))) % len(latents)]
-    sounds = torch.from_numpy(render(latents[chosen]))
-    error = paired(sounds, torch.from_numpy(render(_mean_latents(tree, latents, own, radius, skip=1))))
-    other = paired(sounds, torch.from_numpy(render(others)))
-    median, null = float(np.median(error)), float(np.median(other))
-    certain = np.clip(1.0 - error / null, 0.0, 1.0) if null > 0 else np.ones(len(error))
-    count = min(TRUSTED, len(chosen))
-    numbers = np.reshape(cKDTree(own).query(grid, count)[1], (len(grid), count))
-    return np.rint(_CERTAIN * certain[numbers].mean(axis=1)), median, null
 
 
 def _rings(

@@ -133,7 +133,7 @@ def pca_map(latents: ArrayLike) -> PcaMap:
     return PcaMap(points, lengths**2 / (lengths**2).sum())
 
 
-def tsne_map(latents: ArrayLike, seed: int = 0) -> NDArray[np.float64]:
+def tsne_map(latents: ArrayLike, seed: int = 0, angle: float = 0.5, iterations: int = 1000) -> NDArray[np.float64]:
     """Project latents to two dimensions with t-SNE (van der Maaten and Hinton 2008, JMLR 9:2579).
 
     The perplexity is 30, a third of the other points where there are few. Starts from the principal components, which
@@ -142,6 +142,8 @@ def tsne_map(latents: ArrayLike, seed: int = 0) -> NDArray[np.float64]:
     Args:
         latents: shape (N, D), at least 4 points.
         seed: of the layout.
+        angle: of the Barnes-Hut approximation, 0 to 1; larger is faster and coarser.
+        iterations: of gradient descent, at least 250.
 
     Returns:
         Shape (N, 2). Where all latents are equal, the origin N times.
@@ -157,7 +159,14 @@ def tsne_map(latents: ArrayLike, seed: int = 0) -> NDArray[np.float64]:
 
     start = pca_map(rows).points
     start *= 1e-4 / start[:, 0].std()  # as small as the random start of the paper
-    reducer = TSNE(perplexity=min(PERPLEXITY, (len(rows) - 1) / 3), init=start, random_state=seed, n_jobs=1)
+    reducer = TSNE(
+        perplexity=min(PERPLEXITY, (len(rows) - 1) / 3),
+        init=start,
+        random_state=seed,
+        n_jobs=1,
+        angle=angle,
+        max_iter=iterations,
+    )
     with threadpool_limits(1, "openmp"):  # sums of several threads differ in the last bit, and then everywhere
         return np.asarray(reducer.fit_transform(rows), dtype=np.float64)
 

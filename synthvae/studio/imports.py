@@ -1,4 +1,4 @@
-"""Recordings on the map, encoded by the run's audio encoder and kept while the studio runs."""
+"""Recordings on the map, placed by their sound and kept while the studio runs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ import numpy as np
 import soundfile
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from synthvae.audio.resampling import resample
 from synthvae.core.errors import UserError
+from synthvae.features.mel import log_mel
 from synthvae.matching.target import Target, read_target
 from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, read_encoder
 from synthvae.studio.errors import ConflictError
+from synthvae.studio.maps import Maps
 from synthvae.training.run import Run
+
+Floats = NDArray[np.float32]
 
 __all__ = ["Imported", "Imports", "prepare"]
 
@@ -42,6 +48,10 @@ def prepare(content: bytes, name: str, sample_rate: int) -> Target:
 
 #: Recordings that are kept; after them the studio says that it is full.
 MOST = 10_000
+#: Points that are said to be most like a recording.
+NEAREST = 8
+#: Gains at which a recording is compared with the points.
+LEVELS = (1.0, 0.5, 0.25, 0.125, 0.0625)
 
 
 @dataclass(frozen=True)
@@ -52,53 +62,77 @@ class Imported:
         id: its number, from 0.
         name: of its file.
         label: of its folder.
-        latent: ``(D,)``.
+        features: ``(1, K)``, on the sound layout.
+        latent: ``(1, D)``, what the run's audio encoder estimates; None without one.
+        nearest: numbers of the points most like it.
+        distance: root mean square difference of its log-mel spectrogram and the nearest point's, in dB.
     """
 
     id: int
     name: str
     label: str
-    latent: NDArray[np.float32]
+    features: Floats
+    latent: Floats | None
+    nearest: tuple[int, ...]
+    distance: float
 
 
 class Imports:
-    """Imported recordings and their encoder.
+    """Recordings on the map, placed by their spectrograms, and by the run's audio encoder where it has one.
 
     Args:
         run: the model; its encoder is read when it is first needed.
+        maps: the views.
     """
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, run: Run, maps: Maps) -> None:
+        self._run, self._maps = run, maps
         self._encoder: AudioEncoder | None = None
         self._lock = threading.Lock()
         self.all: list[Imported] = []
 
     @property
-    def possible(self) -> bool:
-        """Whether the run has an encoder."""
+    def encodes(self) -> bool:
+        """Whether the run has an audio encoder."""
         return (self._run.path / ENCODER_FILE).exists()
 
     def add(self, content: bytes, name: str, label: str) -> Imported:
         """Put a recording on the map, under the names of its file and its folder.
 
         Raises:
-            ConflictError: if the run has no encoder that fits, or the studio is full.
+            ConflictError: if the sounds of the map are not compared yet, the encoder does not fit, or the studio is
+                full.
             UserError: if it is no sound.
         """
-        encoder = self._ready()
-        target = prepare(content, name, encoder.sample_rate)
-        with torch.inference_mode():
-            latent = encoder.encode(target.audio[None])[0][0].float().numpy()
-        if not np.isfinite(latent).all():
-            raise UserError(
-                name, name, "train it again with synthvae train-encoder", "the encoder's output is not finite"
-            )
+        atlas = self._maps.ready().get("sound-pca")
+        if atlas is None:
+            raise ConflictError("view", "sound", "try again in a few seconds", why="which is being computed")
+        rate = self._run.settings.sample_rate
+        target = prepare(content, name, rate)
+        features = self._maps.spectral("sound").project(_spectrograms(target.audio, rate, self._run.settings.seconds))
+        # A recording's level is that of its production, so the level most like a point's is taken.
+        nearest = atlas.most_alike(features, NEAREST)
+        distances = np.linalg.norm(features - atlas.features[nearest[:, 0]], axis=1)
+        best = int(distances.argmin())
+        latent = self._encode(target, name) if self.encodes else None
         with self._lock:
             if len(self.all) >= MOST:
                 raise ConflictError("recordings", MOST, "restart synthvae explore", f"{MOST:,} are on the map already")
-            self.all.append(Imported(len(self.all), name, label, latent))
+            found = tuple(nearest[best].tolist())
+            self.all.append(
+                Imported(len(self.all), name, label, features[best : best + 1], latent, found, float(distances[best]))
+            )
             return self.all[-1]
+
+    def places(self, one: Imported) -> dict[str, list[float]]:
+        """Places of a recording on the views that are ready and can place it."""
+        rows = {"sound": one.features, "parameters": one.latent}
+        found = {}
+        for view, atlas in self._maps.ready().items():
+            row = rows.get(view.removesuffix("-pca"))
+            if row is not None:
+                found[view] = atlas.place(row)[0].tolist()
+        return found
 
     def clear(self) -> int:
         """Forget them all; how many there were."""
@@ -107,14 +141,32 @@ class Imports:
             self.all = []
             return count
 
+    def _encode(self, target: Target, name: str) -> Floats:
+        encoder = self._ready()
+        audio = target.audio
+        if encoder.sample_rate != target.sample_rate:
+            audio = torch.from_numpy(resample(audio.numpy(), target.sample_rate, encoder.sample_rate))
+        with torch.inference_mode():
+            latent = encoder.encode(audio[None])[0].float().numpy()
+        if not np.isfinite(latent).all():
+            raise UserError(
+                name, name, "train it again with synthvae train-encoder", "the encoder's output is not finite"
+            )
+        return latent
+
     def _ready(self) -> AudioEncoder:
         with self._lock:
             if self._encoder is None:
-                command = f"synthvae train-encoder {self._run.path.name}"
-                if not self.possible:
-                    raise ConflictError(self._run.path.name, self._run.path, f"run '{command}'", "no audio encoder")
                 try:
                     self._encoder = read_encoder(self._run.path / ENCODER_FILE, self._run.weights_hash)
                 except UserError as error:
                     raise ConflictError(*error.args) from None
             return self._encoder
+
+
+def _spectrograms(audio: Tensor, sample_rate: int, seconds: float) -> Floats:
+    """Log-mel spectrograms ``(L, bands, frames)`` of the beginning of a recording ``(T,)`` at each of `LEVELS`."""
+    samples = round(seconds * sample_rate)
+    beginning = torch.nn.functional.pad(audio[:samples], (0, max(0, samples - len(audio))))
+    with torch.inference_mode():
+        return log_mel(torch.tensor(LEVELS)[:, None] * beginning, sample_rate).numpy()

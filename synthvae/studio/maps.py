@@ -1,8 +1,11 @@
-"""The views of the map: what is ready, what is being made, and what became of it."""
+"""The views of the map: what is ready, what is being computed, and where a sound lies on each."""
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,28 +14,87 @@ from numpy.typing import NDArray
 
 from synthvae.core.store import Store
 from synthvae.maps.clusters import Clusters, find_clusters
-from synthvae.maps.nearest import Atlas, Render, build_atlas
+from synthvae.maps.nearest import Atlas, build_atlas
 from synthvae.maps.projection import map_store, pca_map, tsne_map, umap_map
+from synthvae.maps.spectra import SpectralFeatures, spectral_features
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.jobs.process import Worker
+from synthvae.synths.registry import synth_kind
 from synthvae.synths.rendering import Renderer
 from synthvae.training.run import Run
 
-__all__ = ["VIEWS", "Maps", "latent_renderer", "make_layout"]
+__all__ = ["LAYOUTS", "VIEWS", "Layout", "Maps", "Sounds", "make_views"]
 
 Floats = NDArray[np.float32]
 
-VIEWS = ("umap", "pca", "tsne")
-#: Of how each is made; made anew where it changes.
-VERSIONS = {"umap": "atlas-umap-3", "pca": "atlas-pca-1", "tsne": "atlas-tsne-1"}
-CLUSTERS_VERSION = "clusters-3"
-#: Latents that UMAP and t-SNE lay out; more are put between them.
+
+@dataclass(frozen=True)
+class Layout:
+    """What sounds are laid out by.
+
+    Attributes:
+        name: of the view where neighbours lie together; the one by principal components is called ``NAME-pca``.
+        label: as a person reads it.
+        meaning: what lies together, in a sentence.
+    """
+
+    name: str
+    label: str
+    meaning: str
+
+
+LAYOUTS = {
+    layout.name: layout
+    for layout in (
+        Layout("sound", "Sound", "Sounds that sound alike lie together (log-mel spectrograms)."),
+        Layout("timbre", "Timbre", "As Sound, with every sound at the same key and level."),
+        Layout("parameters", "Parameters", "Presets with similar latents lie together: the space the model learned."),
+    )
+}
+VIEWS = tuple(name + ending for name in LAYOUTS for ending in ("", "-pca"))
+#: Changed when views are made in another way.
+VERSION = "atlas-4"
+FEATURES_VERSION = "features-1"
+CLUSTERS_VERSION = "clusters-4"
+#: Points that are laid out; more are placed between them.
 LAID_OUT = 20_000
-#: Seconds a latent that a layout takes on one core, for a guess how far it is.
-GUESSED = {"umap": 0.004, "tsne": 0.006}
-#: What a worker takes to start, in seconds.
-STARTING = 12.0
+#: Of t-SNE: half its usual time, and the nearest point sounds as much alike to 0.3 dB.
+ANGLE, ITERATIONS = 0.8, 500
+#: What a view takes on one core, in seconds a point and at least, for a guess how far it is.
+STARTING, PCA_SECONDS, LAYOUT_SECONDS = 6.0, 0.001, 0.004
+#: The key of the timbre layout, and its level: root mean square of the samples.
+TIMBRE_NOTE, TIMBRE_LEVEL = 60.0, 0.1
+
+
+class Sounds:
+    """Features of the sounds of a run's presets: what the layouts compare.
+
+    Args:
+        run: the model.
+        renderer: of the run.
+    """
+
+    def __init__(self, run: Run, renderer: Renderer) -> None:
+        self._run, self._renderer = run, renderer
+
+    def spectrograms(self, layout: str, unit: Floats) -> Floats:
+        """Log-mel spectrograms in dB of unit parameters ``(B, P)``, as a layout by sound compares them."""
+        if layout != "timbre":
+            return self._renderer.log_mel(unit)
+        note = synth_kind(self._run.settings.synth).note
+        return self._renderer.log_mel(unit, TIMBRE_NOTE if note in self._run.parameters.names else None, TIMBRE_LEVEL)
+
+    def latents(self, unit: Floats) -> Floats:
+        """Latents ``(B, D)`` of unit parameters ``(B, P)``."""
+        with torch.inference_mode():
+            return self._run.encode(torch.from_numpy(np.ascontiguousarray(unit, np.float32))).numpy()
+
+    def decoded(self, layout: str, latents: Floats) -> Floats:
+        """Spectrograms of what latents ``(B, D)`` decode to."""
+        with torch.inference_mode():
+            unit = self._run.decode(torch.from_numpy(np.ascontiguousarray(latents, np.float32))).numpy()
+        return self.spectrograms(layout, unit)
 
 
 class Maps:
@@ -42,39 +104,38 @@ class Maps:
         run: the model.
         collection: the presets.
         renderer: of the run.
-        cache: the folder that keeps what is made.
+        cache: the folder that keeps what is computed.
     """
 
     def __init__(self, run: Run, collection: Collection, renderer: Renderer, cache: Path) -> None:
         self._run, self._collection, self._cache = run, collection, cache
-        self._store = Store(cache)
+        self._store, self._sounds = Store(cache), Sounds(run, renderer)
         self._atlases: dict[str, Atlas] = {}
+        self._features: dict[str, SpectralFeatures] = {}
         self._workers: dict[str, Worker] = {}
         self._clusters: Clusters | None = None
         self._lock = threading.Lock()
-        self._atlases["pca"] = self._store.get(
-            Atlas, VERSIONS["pca"], (collection.key,), lambda: make_pca(run, collection, renderer)
-        )
+        self._atlases["parameters-pca"] = _view(run, collection, self._sounds, "parameters-pca", self._store)
         for view in VIEWS:
-            self._take(view)
+            self._find(view)
 
-    def _take(self, view: str) -> bool:
-        """Take a view from the cache; whether it was there."""
-        found = self._store.find(Atlas, VERSIONS[view], (self._collection.key,))
-        if found is not None:
-            self._atlases[view] = found
+    def _find(self, view: str) -> bool:
+        """Take a view from the cache; whether it is there."""
+        if view not in self._atlases:
+            found = self._store.find(Atlas, VERSION, (view, self._collection.key))
+            if found is not None:
+                self._atlases[view] = found
         return view in self._atlases
 
     def atlas(self, view: str) -> Atlas | None:
-        """A view, or None while it is being made; asking starts that.
+        """A view, or None while it is being computed; asking starts that.
 
         Raises:
-            ConflictError: if it could not be made.
+            ConflictError: if it could not be computed.
         """
-        if view not in self._atlases:
-            with self._lock:
-                if view not in self._atlases:
-                    self._look(view)
+        with self._lock:
+            if not self._find(view):
+                self._compute(view)
         return self._atlases.get(view)
 
     def ready(self) -> dict[str, Atlas]:
@@ -82,98 +143,146 @@ class Maps:
         return dict(self._atlases)
 
     def clusters(self) -> Clusters | None:
-        """Which points belong together, once UMAP has laid them out."""
-        if self._clusters is None and (atlas := self.atlas("umap")) is not None:
+        """Which points belong together, once the sounds are laid out."""
+        if self._clusters is None and (atlas := self.atlas("sound")) is not None:
             self._clusters = map_clusters(self._store, self._collection, atlas)
         return self._clusters
 
+    def places(self, unit: Floats, latents: Floats | None = None) -> dict[str, Floats]:
+        """Places ``(B, 2)`` of unit parameters ``(B, P)`` on each view that is ready; `latents` saves encoding them."""
+        found: dict[str, Floats] = {}
+        for layout in LAYOUTS:
+            views = [view for view in (layout, f"{layout}-pca") if view in self._atlases]
+            if views:
+                rows = latents if layout == "parameters" and latents is not None else self.features(layout, unit)
+                found |= {view: self._atlases[view].place(rows) for view in views}
+        return found
+
+    def features(self, layout: str, unit: Floats) -> Floats:
+        """Features ``(B, K)`` of unit parameters ``(B, P)`` on a layout that is ready."""
+        if layout == "parameters":
+            return self._sounds.latents(unit)
+        return self.spectral(layout).project(self._sounds.spectrograms(layout, unit))
+
+    def spectral(self, layout: str) -> SpectralFeatures:
+        """The principal components that a layout by sound rests on; it has to be ready."""
+        if layout not in self._features:
+            self._features[layout] = _features(self._collection, self._sounds, layout, self._store)
+        return self._features[layout]
+
     def building(self) -> dict[str, float]:
         """Progress of the views that are being computed, 0 to 1."""
-        return {view: self.progress(view) for view, worker in self._workers.items() if worker.running}
+        return {
+            view: self.progress(view)
+            for view in VIEWS
+            if view not in self._atlases and (worker := self._workers.get(_layout(view))) and worker.running
+        }
 
     def progress(self, view: str) -> float:
         """A guess how far a view is, from the time it has taken."""
-        worker = self._workers.get(view)
-        expected = STARTING + GUESSED.get(view, 0.0) * min(len(self._collection), LAID_OUT)
+        worker = self._workers.get(_layout(view))
+        each = PCA_SECONDS if view.endswith("-pca") else PCA_SECONDS + LAYOUT_SECONDS
+        expected = STARTING + each * min(len(self._collection), LAID_OUT)
         return 1.0 if worker is None else min(0.97, worker.seconds / expected)
 
     def close(self) -> None:
-        """End what is being made."""
+        """End what is being computed."""
         for worker in self._workers.values():
             worker.end()
 
-    def _look(self, view: str) -> None:
-        """Take a view from the cache, start making it, or learn that that failed."""
-        if self._take(view):
-            return
-        worker = self._workers.get(view)
+    def _compute(self, view: str) -> None:
+        """Start computing both views of a layout, or learn that that failed."""
+        layout = _layout(view)
+        worker = self._workers.get(layout)
         if worker is None:
             arguments = ("--run", str(self._run.path), "--cache", str(self._cache), "--key", self._collection.key)
-            self._workers[view] = Worker("layout", "--view", view, *arguments)
+            self._workers[layout] = Worker("layout", "--layout", layout, *arguments)
         elif worker.complaint:
             raise ConflictError(
                 "view", view, "use another one", why=f"which could not be computed ({worker.complaint})"
             )
 
 
-def make_pca(run: Run, collection: Collection, renderer: Renderer) -> Atlas:
-    """The linear view, in a second."""
-    points = _few(collection.latents) if len(collection) < 4 else pca_map(collection.latents).points
-    return build_atlas(points, collection.latents, latent_renderer(run, renderer), linear=True)
-
-
-def make_layout(run: Run, collection: Collection, renderer: Renderer, view: str, store: Store) -> None:
-    """Make a view that takes a while, and keep it; with UMAP's, which points belong together.
-
-    UMAP's is the map of seed 0 of an analysis of the same latents, which is read where there was one. On 3,000 presets
-    its median round trip is 13.8 dB, t-SNE's 12.5 and PCA's 14.7, where a random point is 16.5 dB away.
-    """
-    latents, maps = collection.latents, map_store(Path(run.config.data), store.directory)
-
-    def make() -> Atlas:
-        if len(latents) < 4:
-            return build_atlas(_few(latents), latents, latent_renderer(run, renderer))
-        part = latents[:LAID_OUT]
-        points = umap_map(part, store=maps) if view == "umap" else tsne_map(part)
-        if len(latents) > LAID_OUT:
-            points = np.concatenate([points, _between(part, points.astype(np.float32), latents[LAID_OUT:])])
-        atlas = build_atlas(points, latents, latent_renderer(run, renderer))
-        if view == "umap":
-            map_clusters(store, collection, atlas)
-        return atlas
-
-    store.get(Atlas, VERSIONS[view], (collection.key,), make)
+def make_views(run: Run, collection: Collection, renderer: Renderer, layout: str, store: Store) -> None:
+    """Compute both views of a layout, principal components first, and the clusters of the sound layout."""
+    sounds = Sounds(run, renderer)
+    torch.set_num_threads(os.cpu_count() or 1)  # until the layout, which with a seed takes one core
+    _view(run, collection, sounds, f"{layout}-pca", store)
+    torch.set_num_threads(1)
+    atlas = _view(run, collection, sounds, layout, store)
+    if layout == "sound":
+        map_clusters(store, collection, atlas)
 
 
 def map_clusters(store: Store, collection: Collection, atlas: Atlas) -> Clusters:
-    """Which points of UMAP's view belong together, from the cache or else found in seconds."""
+    """Which points of the sound layout belong together, from the cache or else found in seconds."""
     return store.get(Clusters, CLUSTERS_VERSION, (collection.key,), lambda: find_clusters(atlas.points))
 
 
-def latent_renderer(run: Run, renderer: Renderer) -> Render:
-    """Spectrograms of latents, the `render` of `build_atlas`."""
-
-    def hear(latents: Floats) -> Floats:
-        with torch.inference_mode():
-            unit = run.decode(torch.from_numpy(np.ascontiguousarray(latents, np.float32))).numpy()
-        return renderer.heard(unit)
-
-    return hear
+def _layout(view: str) -> str:
+    return view.removesuffix("-pca")
 
 
-def _between(latents: Floats, points: Floats, new: Floats) -> Floats:
-    """Places of latents that were not laid out."""
+def _view(run: Run, collection: Collection, sounds: Sounds, view: str, store: Store) -> Atlas:
+    """A view from the cache, or else computed.
+
+    Sounds are laid out by t-SNE, which keeps neighbours together better than UMAP does (docs/decisions/exploration.md);
+    latents by UMAP: it is the map of seed 0 of an analysis of the same latents, which is read where there was one.
+    """
+
+    def compute() -> Atlas:
+        points: NDArray[np.floating]
+        layout, linear = _layout(view), view.endswith("-pca")
+        latents = collection.latents
+        rows = latents if layout == "parameters" else _features(collection, sounds, layout, store).rows
+        if len(rows) < 4:
+            points = _few(rows)
+        elif linear:
+            points = pca_map(rows).points
+        else:
+            part = rows[:LAID_OUT]
+            if layout == "parameters":
+                points = umap_map(part, store=map_store(Path(run.config.data), store.directory))
+            else:
+                points = tsne_map(part, angle=ANGLE, iterations=ITERATIONS)
+            if len(rows) > LAID_OUT:
+                points = np.concatenate([points, _between(part, points.astype(np.float32), rows[LAID_OUT:])])
+        return build_atlas(
+            points,
+            rows,
+            latents,
+            _rendered(collection, sounds, layout),
+            lambda found: sounds.decoded(layout, found),
+            linear and len(rows) >= 4,
+        )
+
+    return store.get(Atlas, VERSION, (view, collection.key), compute)
+
+
+def _features(collection: Collection, sounds: Sounds, layout: str, store: Store) -> SpectralFeatures:
+    def compute() -> SpectralFeatures:
+        return spectral_features(len(collection), _rendered(collection, sounds, layout))
+
+    return store.get(SpectralFeatures, FEATURES_VERSION, (layout, collection.key), compute)
+
+
+def _rendered(collection: Collection, sounds: Sounds, layout: str) -> Callable[[NDArray[np.intp]], Floats]:
+    return lambda numbers: sounds.spectrograms(layout, collection.unit[numbers])
+
+
+def _between(rows: Floats, points: Floats, new: Floats) -> Floats:
+    """Places of points that were not laid out."""
     from sklearn.neighbors import NearestNeighbors
 
-    distances, numbers = NearestNeighbors(n_neighbors=3).fit(latents).kneighbors(new)
+    distances, numbers = NearestNeighbors(n_neighbors=3).fit(rows).kneighbors(new)
     weights = 1.0 / (np.square(distances) + 1e-9)
     weights /= weights.sum(axis=1, keepdims=True)
     return np.einsum("bk,bkd->bd", weights, points[numbers]).astype(np.float32)
 
 
-def _few(latents: Floats) -> Floats:
-    """Three points or less lie as their first two coordinates say."""
-    points = np.zeros((len(latents), 2), np.float32)
-    shown = (latents - latents.mean(axis=0))[:, :2]
+def _few(rows: Floats) -> Floats:
+    """Three points or fewer lie as their first two coordinates say."""
+    points = np.zeros((len(rows), 2), np.float32)
+    shown = (rows - rows.mean(axis=0))[:, :2]
     points[:, : shown.shape[1]] = shown
     return points

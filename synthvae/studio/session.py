@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from synthvae.bank import Bank, Entry, UnknownPresetError
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset
+from synthvae.exploration.plane import LocalPlane, local_plane
 from synthvae.maps.clusters import Clusters, name_clusters
 from synthvae.maps.nearest import Atlas, Spot
 from synthvae.naming import name_sounds
@@ -36,6 +39,8 @@ Floats = NDArray[np.float32]
 
 #: Points that are said to be nearest to a sound.
 NEAREST = 8
+#: Local planes that stay in memory.
+PLANES = 16
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,12 @@ class Session:
         self.maps = Maps(run, collection, self.renderer, cache)
         self.measured = Measured(run.path, collection, cache)
         self.jobs = Jobs(run.path, cache, collection.key)
-        self.imports = Imports(run)
-        self._cluster_names: tuple[float, list[str]] | None = None
-        self._entry_latents: dict[str, Floats | None] = {}
+        self.imports = Imports(run, self.maps)
+        self._cluster_names: list[str] | None = None
+        self._planes: OrderedDict[bytes, LocalPlane] = OrderedDict()
+        self._lock = threading.Lock()
+        self._entry_units: dict[str, Floats | None] = {}
+        self._entry_places: dict[tuple[str, tuple[str, ...]], dict[str, list[float]]] = {}
 
     def start(self, workers: int = 2) -> None:
         """Start what is made in the background, as far as it is not there yet.
@@ -81,7 +89,7 @@ class Session:
         Args:
             workers: processes that measure sounds at once.
         """
-        self.maps.atlas("umap")
+        self.maps.atlas("sound")
         self.measured.start(workers)
 
     def warm(self) -> None:
@@ -109,6 +117,9 @@ class Session:
             return Sound(unit, latent, None, origin | {"point": number})
         if spec.place is not None:
             spot = self.view(spec.place.view).at(spec.place.x, spec.place.y)
+            if not spec.place.between:
+                unit, latent = self.collection.unit[spot.point], self.collection.latents[spot.point]
+                return Sound(unit, latent, spot, origin | {"point": spot.point})
             place = {"view": spec.place.view, "x": spot.x, "y": spot.y}
             return Sound(self.decode(spot.latent), spot.latent, spot, origin | place | {"latent": spot.latent.tolist()})
         if spec.latent is not None:
@@ -119,8 +130,29 @@ class Session:
             entry = self.entry(spec.bank)
             human = space.from_dict(entry.values, f"preset {entry.id} of the bank")
             return Sound(space.normalise(human).astype(np.float32), None, None, dict(entry.origin))
+        if spec.near is not None:
+            unit = self.plane(spec.near.values).at(spec.near.x, spec.near.y).numpy()
+            return Sound(unit, None, None, origin)
         human = space.from_dict(spec.values or {}, "values")
         return Sound(np.clip(space.normalise(human), 0.0, 1.0).astype(np.float32), None, None, origin)
+
+    def plane(self, values: Mapping[str, float]) -> LocalPlane:
+        """The local plane around a preset in human units; the last ones stay in memory.
+
+        Raises:
+            UserError: if the values are not those of the run's parameters.
+        """
+        human = self.run.parameters.from_dict(values, "values")
+        key = human.tobytes()
+        with self._lock:
+            if (found := self._planes.get(key)) is None:
+                unit = np.clip(self.run.parameters.normalise(human), 0.0, 1.0).astype(np.float32)
+                found = self._planes[key] = local_plane(self.run, torch.from_numpy(unit))
+                while len(self._planes) > PLANES:
+                    self._planes.popitem(last=False)
+            else:
+                self._planes.move_to_end(key)
+            return found
 
     def point(self, number: int) -> int:
         """The number of a point, known to be there.
@@ -152,7 +184,9 @@ class Session:
         atlas = self.maps.atlas(name)
         if atlas is None:
             done = round(100 * self.maps.progress(name))
-            raise ConflictError("view", name, "use pca until it is ready", why=f"which is being computed ({done} %)")
+            raise ConflictError(
+                "view", name, "use parameters-pca until it is ready", why=f"which is being computed ({done} %)"
+            )
         return atlas
 
     def latent(self, numbers: list[float]) -> Floats:
@@ -183,17 +217,17 @@ class Session:
         """The latent of a sound, ``(D,)``."""
         return self.encode(sound.unit) if sound.latent is None else sound.latent
 
-    def places(self, latents: Floats) -> dict[str, Floats]:
-        """Places of latents ``(B, D)`` on the views that are ready, ``(B, 2)`` each."""
-        own = self.collection.latents
-        return {view: atlas.place(latents, own) for view, atlas in self.maps.ready().items()}
+    def places(self, unit: Floats, latents: Floats | None = None) -> list[dict[str, list[float]]]:
+        """Places of unit parameters ``(B, P)`` on the views that are ready; `latents` saves encoding them."""
+        found = self.maps.places(unit, latents)
+        return [{view: place[row].tolist() for view, place in found.items()} for row in range(len(unit))]
 
-    def nearest(self, latent: Floats) -> list[int]:
-        """Numbers of the points nearest to a latent, the nearest first."""
-        far = np.square(self.collection.latents - latent).sum(axis=1)
-        count = min(NEAREST, len(far))
-        near = np.argpartition(far, count - 1)[:count]
-        return [int(number) for number in near[np.argsort(far[near], kind="stable")]]
+    def nearest(self, sound: Sound) -> list[int]:
+        """Numbers of the points most like a sound, the most alike first; by latents until sounds are compared."""
+        atlas = self.maps.ready().get("sound-pca")
+        if atlas is not None:
+            return atlas.most_alike(self.maps.features("sound", sound.unit[None]), NEAREST)[0].tolist()
+        return self.view("parameters-pca").most_alike(self.latent_of(sound)[None], NEAREST)[0].tolist()
 
     def values(self, unit: Floats) -> dict[str, float]:
         """Human values by name of unit parameters ``(P,)``, without those that the run holds fixed."""
@@ -202,19 +236,20 @@ class Session:
 
     def entry_places(self, entries: Sequence[Entry]) -> list[dict[str, list[float]]]:
         """Places of presets of the bank on the views that are ready; none of one that the run cannot express."""
-        known = self._entry_latents
         for entry in entries:
-            if entry.hash not in known:
+            if entry.hash not in self._entry_units:
                 try:
                     human = self.run.parameters.from_dict(entry.values)
-                    known[entry.hash] = self.encode(self.run.parameters.normalise(human).astype(np.float32))
+                    self._entry_units[entry.hash] = self.run.parameters.normalise(human).astype(np.float32)
                 except UserError:  # another route is open than those of the run
-                    known[entry.hash] = None
-        latents = [known[entry.hash] for entry in entries]
-        fitting = [latent for latent in latents if latent is not None]
-        places = self.places(np.stack(fitting)) if fitting else {}
-        rows = iter(range(len(fitting)))
-        return [{} if latent is None else _row(places, next(rows)) for latent in latents]
+                    self._entry_units[entry.hash] = None
+        ready = tuple(self.maps.ready())
+        units = {entry.hash: self._entry_units[entry.hash] for entry in entries}
+        new = {key: unit for key, unit in units.items() if unit is not None and (key, ready) not in self._entry_places}
+        if new:
+            for key, place in zip(new, self.places(np.stack(list(new.values()))), strict=True):
+                self._entry_places[key, ready] = place
+        return [self._entry_places.get((entry.hash, ready), {}) for entry in entries]
 
     def preset(self, sound: Sound, name: str = "") -> Preset:
         """A sound as a preset."""
@@ -232,7 +267,7 @@ class Session:
         """Abilities of this studio besides rendering."""
         return {
             "match": find_spec("synthvae.matching.engine") is not None,
-            "encode_audio": self.imports.possible,
+            "encode_audio": self.imports.encodes,
             "export": list(FORMATS),
         }
 
@@ -263,19 +298,15 @@ class Session:
         return self.maps.clusters() is not None and self.measured.progress == 1.0
 
     def cluster_names(self, clusters: Clusters) -> list[str]:
-        """Names of the clusters, from what is measured by now."""
-        done = self.measured.progress
-        if self._cluster_names is None or self._cluster_names[0] != done:
-            names = name_clusters(clusters.labels, self.measured.names, self.measured.values("pitch"))
-            self._cluster_names = done, names
-        return self._cluster_names[1]
+        """Names of the clusters, empty until all sounds are measured."""
+        if self.measured.progress < 1.0:
+            return [""] * (int(clusters.labels.max(initial=-1)) + 1)
+        if self._cluster_names is None:
+            self._cluster_names = name_clusters(clusters.labels, self.measured.names, self.measured.values("pitch"))
+        return self._cluster_names
 
     def close(self) -> None:
         """End what works in the background."""
         self.maps.close()
         self.measured.close()
         self.jobs.close()
-
-
-def _row(places: dict[str, Floats], number: int) -> dict[str, list[float]]:
-    return {view: place[number].tolist() for view, place in places.items()}

@@ -29,6 +29,8 @@ Floats = NDArray[np.float32]
 LONGEST = 10.0
 #: Lengths are rounded up to a multiple of it, in seconds, so that few Voices do for all.
 STEP = 0.25
+#: Root mean square below which a sound is silence, which no gain makes a sound: -100 dB.
+SILENT = 1e-5
 _KEPT = 8
 _BATCH = 128
 
@@ -119,12 +121,28 @@ class Renderer:
             seconds = min(LONGEST, STEP * math.ceil(max(length, self._run.settings.seconds) / STEP))
         return self.samples(space.normalise(human)[None].astype(np.float32), seconds)[0]
 
-    def heard(self, unit: Floats) -> Floats:
-        """Log-mel spectrograms in dB of the run's sounds, ``(B, bands, frames)``."""
+    def log_mel(self, unit: Floats, note: float | None = None, level: float | None = None) -> Floats:
+        """Log-mel spectrograms in dB of the run's sounds, ``(B, bands, frames)``.
+
+        Args:
+            unit: ``(B, P)``.
+            note: MIDI number of the key that all are played at; their own by default.
+            level: root mean square that all samples are scaled to, silence excepted; their own by default.
+        """
+        rows = np.array(unit, np.float32)
+        if note is not None:
+            space = self._run.parameters
+            column = space.index(synth_kind(self._run.settings.synth).require_note())
+            human = space.denormalise(rows[:1].astype(np.float64))
+            human[:, column] = note
+            rows[:, column] = space.normalise(human)[0, column]
         parts = []
-        for first in range(0, len(unit), _BATCH):
-            audio = torch.from_numpy(self.samples(unit[first : first + _BATCH]))
+        for first in range(0, len(rows), _BATCH):
+            audio = torch.from_numpy(self.samples(rows[first : first + _BATCH]))
             with torch.inference_mode():
+                if level is not None:
+                    present = audio.square().mean(dim=1, keepdim=True).sqrt()
+                    audio = audio * torch.where(present > SILENT, level / present.clamp_min(SILENT), 1.0)
                 parts.append(log_mel(audio, self.sample_rate).numpy())
         return np.concatenate(parts)
 

@@ -92,5 +92,5 @@ def test_the_bank_as_a_map(small_run: Path, tmp_path: Path):
     of_bank = open_session(small_run, bank=tmp_path / "b.sqlite", of_bank=True, cache=tmp_path / "cache")
     assert len(of_bank.collection) == 1
     assert of_bank.collection.bank_ids.tolist() == [1]
-    assert of_bank.maps.ready()["pca"].at(0.0, 0.0).inside
+    assert of_bank.maps.ready()["parameters-pca"].at(0.0, 0.0).inside
     of_bank.close()

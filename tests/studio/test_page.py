@@ -16,7 +16,7 @@ pytest_plugins = ("tests.studio.page_fixtures",)
 def test_page_opens_with_a_map(visit: Visit):
     assert visit.page.locator("#map").get_attribute("data-renderer") == "webgl"
     assert "64 sounds" in visit.status()
-    assert visit.page.locator("#views [aria-checked=true]").text_content() == "UMAP"
+    assert visit.page.locator("#views [aria-checked=true]").text_content() == "Sound"
     assert visit.page.locator("#hint").is_visible()
     assert visit.page.locator("#colour option").count() == 1 + 13 + 63
     drawn = visit.page.evaluate(_DRAWN)
@@ -55,22 +55,30 @@ def test_a_point_is_heard_where_it_lies(visit: Visit):
     assert len(sound["samples"]) == 4000
     assert max(np.abs(sound["samples"])) > 1e-3
     place = visit.page.evaluate("() => [...synthvae.studio.map.view.positions.slice(10, 12)]")
-    assert sound["places"]["umap"] == pytest.approx(place, abs=1e-5)
+    assert sound["places"]["sound"] == pytest.approx(place, abs=1e-5)
     assert sound["name"] in visit.status()
     assert visit.page.locator(".sound-name").text_content() == sound["name"]
 
 
-def test_an_empty_place_is_heard_and_what_lies_outside_is_said(visit: Visit):
+def test_an_empty_place_snaps_to_a_dot_unless_asked_not_to(visit: Visit):
     left, top = _empty(visit)
+    visit.page.mouse.click(left, top)
+    sound = visit.described()
+    assert set(sound["spec"]) == {"point"}
+    positions = visit.page.evaluate("() => [...synthvae.studio.map.view.positions]")
+    number = sound["spec"]["point"]
+    assert sound["places"]["sound"] == pytest.approx(positions[2 * number : 2 * number + 2], abs=1e-4)
+    visit.page.locator("#between").check()
     visit.page.mouse.click(left, top)
     sound = visit.described()
     assert set(sound["spec"]) == {"place"}
     assert max(np.abs(sound["samples"])) > 0
+    assert "position" in visit.page.locator(".sound-origin").text_content()
     box = visit.page.locator("#map").bounding_box()
     visit.page.mouse.click(box["x"] + box["width"] - 120, box["y"] + box["height"] - 8)
     outside = visit.described()
     assert not outside["inside"]
-    assert outside["places"]["umap"] != [outside["spec"]["place"]["x"], outside["spec"]["place"]["y"]]
+    assert outside["places"]["sound"] != [outside["spec"]["place"]["x"], outside["spec"]["place"]["y"]]
     assert "outside the map" in visit.page.locator(".sound-origin").text_content()
     assert "outside the map" in visit.status()
 
@@ -128,6 +136,7 @@ _LOUDEST = """async () => {
 
 
 def test_a_drag_plays_the_newest_place_and_counts_once(visit: Visit):
+    visit.page.locator("#between").check()  # where no two places have one sound
     visit.press(0.4, 0.4)
     visit.described()
     visit.page.mouse.move(*visit.place(0.4, 0.5))
@@ -149,14 +158,56 @@ def test_a_drag_plays_the_newest_place_and_counts_once(visit: Visit):
 
 def test_views_change_and_colours_follow(visit: Visit):
     before = visit.page.evaluate("() => [...synthvae.studio.map.view.positions]")
-    visit.page.locator("#views [data-view=pca]").click()
-    visit.until("() => synthvae.studio.store.get('view') === 'pca'")
+    visit.page.locator("#linear").check()
+    visit.until("() => synthvae.studio.store.get('view') === 'sound-pca'")
     after = visit.page.evaluate("() => [...synthvae.studio.map.view.positions]")
     assert len(after) == len(before) == 128
     assert not np.allclose(after, before)
     for column, text in (("vco_1.tuning", "semitones"), ("brightness", "kHz"), ("cluster", "cluster")):
         visit.page.locator("#colour").select_option(column)
         visit.until("text => document.getElementById('legend').textContent.includes(text)", text)
+    for layout in ("timbre", "parameters"):
+        visit.page.locator(f"#views [data-view={layout}]").click()
+        visit.until("view => synthvae.studio.store.get('view') === view", f"{layout}-pca")
+
+
+def test_a_selection_stays_on_every_layout(visit: Visit):
+    visit.page.evaluate("() => synthvae.studio.select(Uint32Array.from([3, 9]), 'selected')")
+    visit.page.locator("#views [data-view=timbre]").click()
+    visit.until("() => synthvae.studio.store.get('view') === 'timbre'")
+    assert visit.page.evaluate("() => [...synthvae.studio.store.get('selection')]") == [3, 9]
+    assert visit.page.locator("#selection").is_visible()
+
+
+def test_the_local_plane_opens_plays_and_closes(visit: Visit):
+    visit.page.mouse.click(*visit.point(5))
+    centre = visit.described()
+    visit.page.keyboard.press("c")
+    visit.until("() => synthvae.studio.map.scene.plane")
+    assert "Around" in visit.status()
+    box = visit.page.locator("#map").bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    visit.page.mouse.click(*middle)
+    same = visit.described()
+    assert same["spec"]["near"]["x"] == pytest.approx(0, abs=0.01)
+    visit.page.mouse.click(middle[0] + 150, middle[1] - 90)
+    moved = visit.described()
+    assert moved["spec"]["near"]["x"] > 0.2 < moved["spec"]["near"]["y"]
+    assert moved["samples"] != centre["samples"]
+    assert moved["origin"] == f"near {centre['name']}"
+    visit.page.mouse.wheel(0, 200)
+    visit.until("() => !synthvae.studio.map.scene.plane")
+    visit.page.locator("#closer").click()
+    visit.until("() => synthvae.studio.map.scene.plane")
+    visit.page.keyboard.press("Escape")
+    assert visit.page.evaluate("() => synthvae.studio.map.scene.plane") is None
+
+
+def test_the_help_lists_the_keys(visit: Visit):
+    visit.page.locator("#help").click()
+    text = visit.page.locator("#help-panel").text_content()
+    assert "[object" not in text
+    assert "local plane" in text
 
 
 def test_wheel_zooms_where_the_hand_is_and_the_buttons_go_back(visit: Visit):
@@ -190,7 +241,7 @@ def test_a_slider_changes_the_sound_and_its_place(visit: Visit):
     unchanged = {name for name, value in after["values"].items() if value == before["values"][name]}
     assert unchanged == set(before["values"]) - {"keyboard.midi_f0"}
     assert after["samples"] != before["samples"]
-    assert after["places"]["umap"] != pytest.approx(before["places"]["umap"], abs=1e-9)
+    assert after["places"]["sound"] != pytest.approx(before["places"]["sound"], abs=1e-9)
     assert slider.get_attribute("aria-valuetext").endswith(")")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import wave
 import zipfile
@@ -85,7 +86,7 @@ def test_legend_and_search_select_too(visit: Visit):
     count = int(button.locator("small").text_content())
     button.click()
     assert visit.page.evaluate("() => synthvae.studio.store.get('selection').length") == count
-    name = visit.page.evaluate("async () => (await synthvae.studio.api.sounds({ point: 4 }, 'pca')).name")
+    name = visit.page.evaluate("async () => (await synthvae.studio.api.sounds({ point: 4 }, 'sound-pca')).name")
     visit.page.keyboard.press("/")
     visit.page.locator("#search-text").fill(name.split(",")[0])
     visit.until("() => [...(synthvae.studio.store.get('selection') ?? [])].includes(4)")
@@ -217,22 +218,20 @@ def test_links_hold_the_sound_and_nothing_else(chromium: Any, studio_address: st
         made.page.mouse.click(*made.point(5))
         made.described()
         made.page.locator("#share").click()
-        made.until("() => location.hash.startsWith('#z=')")
-        latent = made.page.evaluate("() => synthvae.studio.sounds.current.latent")
+        made.until("() => location.hash.includes('&v=')")
+        samples = made.described()["samples"]
         fragment = made.page.evaluate("() => location.hash")
     with visited(chromium, studio_address) as other:
         other.open("?token=not-for-sharing" + fragment)
         assert "token" not in other.page.evaluate("() => location.href")
-        spec = other.page.evaluate("() => synthvae.studio.sounds.current.spec")
-        assert spec["latent"] == pytest.approx(latent, rel=1e-6, abs=1e-6)
         other.page.keyboard.press("Space")
-        other.described()
+        assert other.described()["samples"] == samples
     with visited(chromium, studio_address) as third:
-        third.open("#view=pca&x=0.25&y=-0.5")
-        assert third.page.evaluate("() => synthvae.studio.sounds.current.spec") == {
-            "place": {"view": "pca", "x": 0.25, "y": -0.5}
-        }
-        assert third.page.evaluate("() => synthvae.studio.store.get('view')") == "pca"
+        third.open(re.sub("run=[0-9a-f]+&view=[a-z-]+", "run=0123456789abcdef&view=timbre-pca", fragment))
+        third.page.keyboard.press("Space")
+        assert third.described()["samples"] == samples
+        assert third.page.evaluate("() => synthvae.studio.sounds.current.origin") == "from a link of another run"
+        assert third.page.evaluate("() => synthvae.studio.store.get('view')") == "timbre-pca"
 
 
 #: Drops files on the page: names and contents in base64; a folder where a name has one.
@@ -274,7 +273,7 @@ def test_a_dropped_wav_is_matched(visit: Visit):
     sound = visit.described()
     assert "like tone.wav" in sound["name"]
     marks = visit.page.evaluate("() => synthvae.studio.map.scene.marks.filter(mark => mark.kind === 'match')")
-    assert marks[0]["place"] == pytest.approx(sound["places"]["umap"], abs=1e-4)
+    assert marks[0]["place"] == pytest.approx(sound["places"]["sound"], abs=1e-4)
 
 
 def test_dropped_folders_lie_on_the_map_by_their_names(
@@ -319,10 +318,10 @@ def encoding_run(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def test_what_cannot_be_done_is_said_in_a_line(visit: Visit):
-    visit.expected |= {409, 422}  # no audio encoder; no recording
-    visit.page.evaluate(_DROP, [["a.wav", _recording(110)], ["b.wav", _recording(220)]])
+    visit.expected |= {409, 422}  # no recording
+    visit.page.evaluate(_DROP, [["a.wav", "aGVsbG8="], ["b.wav", "aGVsbG8="]])
     visit.page.wait_for_selector("#error:not([hidden])")
-    assert "train-encoder" in visit.page.locator("#error-text").text_content()
+    assert "2 files skipped" in visit.page.locator("#error-text").text_content()
     visit.page.keyboard.press("Escape")
     assert visit.page.locator("#error").is_hidden()
     visit.page.evaluate(_DROP, [["notes.txt", "aGVsbG8="]])

@@ -17,6 +17,7 @@ from synthvae.bank import Bank
 from synthvae.data.preset import read_preset
 from synthvae.studio.app import create_app
 from synthvae.studio.collection import from_dataset
+from synthvae.studio.maps import VIEWS
 from synthvae.studio.measured import measure_parts, part_path
 from synthvae.studio.security import Access
 from synthvae.studio.session import Session
@@ -30,7 +31,11 @@ def samples(answer) -> tuple[int, np.ndarray]:
 
 def test_session_says_what_a_page_needs(client: TestClient, session: Session):
     said = client.get("/api/v1/session").json()
-    assert said["run"] == {"name": "small", "latent_size": session.run.latent_size}
+    assert said["run"] == {
+        "name": "small",
+        "hash": session.run.weights_hash[:16],
+        "latent_size": session.run.latent_size,
+    }
     assert [p["name"] for p in said["parameters"]] == list(session.run.parameters.names)
     assert {column["kind"] for column in said["columns"]} == {"cluster", "descriptor", "parameter"}
     assert len(said["routes"]) == 20
@@ -40,7 +45,7 @@ def test_session_says_what_a_page_needs(client: TestClient, session: Session):
 
 
 def test_a_view_has_as_many_points_as_sounds(client: TestClient, session: Session):
-    for view in ("pca", "umap", "tsne"):
+    for view in VIEWS:
         said = client.get(f"/api/v1/maps/{view}").json()
         points = np.frombuffer(client.get(f"/api/v1/maps/{view}/points").content, "<f4").reshape(-1, 2)
         assert said["count"] == len(points) == 64
@@ -48,7 +53,7 @@ def test_a_view_has_as_many_points_as_sounds(client: TestClient, session: Sessio
         assert (points > [x0, y0]).all()
         assert (points < [x1, y1]).all()
         assert {cluster["count"] for cluster in said["clusters"]} == {16}
-        assert said["round_trip"]["null"] > 0
+        assert said["distances"]["random"] > said["distances"]["neighbour"] > 0
 
 
 def test_names_of_clusters_are_final_once_all_sounds_are_measured(studio_run: Run, studio_cache: Path, tmp_path: Path):
@@ -58,14 +63,18 @@ def test_names_of_clusters_are_final_once_all_sounds_are_measured(studio_run: Ru
     made = Session(studio_run, collection, Bank(tmp_path / "bank.sqlite"), cache)
 
     def said() -> tuple[bool, set[str]]:
-        answer = TestClient(create_app(made, Access()), base_url="http://localhost:8321").get("/api/v1/maps/pca").json()
+        answer = (
+            TestClient(create_app(made, Access()), base_url="http://localhost:8321")
+            .get("/api/v1/maps/sound-pca")
+            .json()
+        )
         return answer["clusters_named"], {cluster["name"] for cluster in answer["clusters"]}
 
-    assert said() == (False, {"group 1", "group 2", "group 3"})
+    assert said() == (False, {""})
     measure_parts(collection, made.renderer, cache, (0, 1))
     final, names = said()
     assert final
-    assert names.isdisjoint({"group 1", "group 2", "group 3"})
+    assert len(names) <= 3
 
 
 def test_columns_are_a_number_a_point(client: TestClient, session: Session, small_dataset):
@@ -102,8 +111,8 @@ def test_values_and_bank_mean_the_same_sound(client: TestClient, post):
 
 
 def test_anywhere_is_a_sound_and_outside_it_is_said(client: TestClient, post):
-    said = client.get("/api/v1/maps/umap").json()
-    far = {"view": "umap", "x": said["bounds"][2] + 1e5, "y": 0.0}
+    said = client.get("/api/v1/maps/sound").json()
+    far = {"view": "sound", "x": said["bounds"][2] + 1e5, "y": 0.0}
     answer = post("/render", {"spec": {"place": far}})
     assert answer.headers["x-inside"] == "0"
     x, y = map(float, answer.headers["x-place"].split(","))
@@ -111,11 +120,42 @@ def test_anywhere_is_a_sound_and_outside_it_is_said(client: TestClient, post):
     described = post("/sounds", {"spec": {"place": far}}).json()
     assert described["inside"] is False
     np.testing.assert_allclose(described["moved_to"], [x, y], atol=1e-4)
-    near = dict(zip("xy", described["moved_to"], strict=True)) | {"view": "umap"}
+    near = dict(zip("xy", described["moved_to"], strict=True)) | {"view": "sound"}
     again = post("/sounds", {"spec": {"place": near}}).json()
     assert again["inside"] is True
     assert again["moved_to"] is None
     np.testing.assert_allclose(again["latent"], described["latent"], atol=1e-3)
+
+
+def test_a_place_snaps_to_a_point_unless_asked_not_to(client: TestClient, post, session: Session):
+    x, y = session.view("sound").points[5].tolist()
+    place = {"view": "sound", "x": x + 1e-3, "y": y}
+    answer = post("/render", {"spec": {"place": place}})
+    point = int(answer.headers["x-point"])
+    assert answer.content == post("/render", {"spec": {"point": point}}).content
+    described = post("/sounds", {"spec": {"place": place}}).json()
+    assert described["point"] == point
+    np.testing.assert_allclose(described["places"]["sound"], session.view("sound").points[point], atol=1e-4)
+    np.testing.assert_allclose(
+        list(map(float, answer.headers["x-place"].split(","))), described["places"]["sound"], atol=1e-4
+    )
+    between = post("/sounds", {"spec": {"place": place | {"between": True}}}).json()
+    assert between["point"] is None
+    assert between["values"] != described["values"]
+
+
+def test_the_local_plane_is_exact_at_its_centre(client: TestClient, post):
+    plane = post("/plane", {"spec": {"point": 5}}).json()
+    assert set(plane["edges"]) == {"left", "right", "bottom", "top"}
+    values = client.get("/api/v1/points/5").json()["values"]
+
+    def near(x: float, y: float) -> dict[str, object]:
+        return {"spec": {"near": {"values": plane["values"], "x": x, "y": y}}}
+
+    assert post("/render", near(0.0, 0.0)).content == post("/render", {"spec": {"values": values}}).content
+    assert post("/render", near(0.9, 0.0)).content != post("/render", near(0.0, 0.0)).content
+    assert post("/sounds", near(-1.0, 1.0)).json()["values"].keys() == values.keys()
+    assert "less than or equal to 1" in post("/render", near(1.5, 0.0), 422).json()["error"]
 
 
 def test_a_note_and_a_held_key(client: TestClient, post):
@@ -132,17 +172,17 @@ def test_a_sound_is_named_and_placed(client: TestClient, post, session: Session)
     assert said["nearest"][0] == 7
     assert len(said["latent"]) == session.run.latent_size
     assert said["name"]
-    for view in ("pca", "umap", "tsne"):
+    for view in VIEWS:
         np.testing.assert_allclose(said["places"][view], session.view(view).points[7], rtol=1e-5)
-    assert post("/sounds", {"spec": {"latent": said["latent"]}}).json()["places"]["umap"] == pytest.approx(
-        said["places"]["umap"], abs=1e-3
+    assert post("/sounds", {"spec": {"latent": said["latent"]}}).json()["places"]["parameters"] == pytest.approx(
+        said["places"]["parameters"], abs=1e-3
     )
 
 
 def test_the_bank_keeps_finds_changes_and_forgets(client: TestClient, post, session: Session):
     entry = post("/bank", {"spec": {"point": 3}, "tags": ["Warm", "pad"]}, 201).json()
     assert entry["tags"] == ["pad", "warm"]
-    assert set(entry["places"]) == {"pca", "umap", "tsne"}
+    assert set(entry["places"]) == set(VIEWS)
     assert Bank(session.bank.path).get(entry["id"]).name == entry["name"]  # on disk, whatever becomes of the server
     assert post("/bank", {"spec": {"point": 3}}, 201).json()["new"] is False
     changed = client.patch(f"/api/v1/bank/{entry['id']}", json={"name": "mine", "remove": ["pad"], "add": ["dark"]})
@@ -211,7 +251,7 @@ def test_exports(post, session: Session, tmp_path: Path, to: str):
         ("/render", {"spec": {"latent": [1e300]}}, 422, "less than or equal to"),
         ("/render", {"spec": {"values": {"keyboard.midi_f0": 60}}}, 422, "missing"),
         ("/render", {"spec": {"values": {"keyboard.midi": 60}}}, 422, "did you mean keyboard.midi_f0"),
-        ("/render", {"spec": {"place": {"view": "moon", "x": 0, "y": 0}}}, 422, "'umap', 'pca' or 'tsne'"),
+        ("/render", {"spec": {"place": {"view": "moon", "x": 0, "y": 0}}}, 422, "'sound', 'sound-pca'"),
         ("/render", {"spec": {"point": 3}, "note": 128}, 422, "less than or equal to 127"),
         ("/render", {"spec": {"point": 3}, "hold": 0}, 422, "greater than 0"),
         ("/render", {"spec": {"point": 3}, "volume": 1}, 422, "volume"),
@@ -236,7 +276,7 @@ def test_what_is_wrong_is_said(client: TestClient, path: str, body: dict, code: 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_numbers_that_are_none_are_refused(client: TestClient, number: str):
-    for spec in (f'{{"place": {{"view": "pca", "x": {number}, "y": 0}}}}', f'{{"latent": [{number}]}}'):
+    for spec in (f'{{"place": {{"view": "sound-pca", "x": {number}, "y": 0}}}}', f'{{"latent": [{number}]}}'):
         answer = client.post(
             "/api/v1/render", content=f'{{"spec": {spec}}}', headers={"content-type": "application/json"}
         )
@@ -262,16 +302,16 @@ def test_walks(post, session: Session):
     said = post("/paths", {"specs": [{"point": 1}, {"point": 2}], "steps": 5}).json()
     assert len(said["latents"]) == len(said["places"]) == 5
     assert len(said["distances"]) == 4
-    x0, y0, x1, y1 = session.view("umap").bounds.tolist()
+    x0, y0, x1, y1 = session.view("sound").bounds.tolist()
     line = [[x0 + (x1 - x0) * share, y0 + (y1 - y0) * share] for share in np.linspace(0.3, 0.7, 200)]
-    drawn = {"places": line, "view": "umap", "steps": 6}
+    drawn = {"places": line, "view": "sound", "steps": 6}
     assert len(post("/paths", drawn).json()["latents"]) == 6
     rate, heard = samples(post("/paths/audio", drawn))
     assert (rate, len(heard)) == (16000, 6 * 4000)
     assert len(samples(post("/paths/audio", drawn | {"gap": -0.125}))[1]) == 5 * 2000 + 4000
     names = zipfile.ZipFile(io.BytesIO(post("/paths/presets", drawn).content)).namelist()
     assert sorted(name.rsplit(".")[-1] for name in names) == ["json"] * 6 + ["wav"] * 6
-    still = {"places": [[x0, y0]] * 3, "view": "pca", "steps": 4}
+    still = {"places": [[x0, y0]] * 3, "view": "sound-pca", "steps": 4}
     assert len(post("/paths", still).json()["latents"]) == 4
 
 
@@ -286,7 +326,7 @@ def test_neighbours_and_mixtures(client: TestClient, post, session: Session):
     assert "did you mean" in post("/vary", {"spec": {"point": 1}, "keep": ["keyboard.midi"]}, 422).json()["error"]
     alone = post("/blend", {"specs": [{"point": 1}, {"point": 2}], "weights": [1, 0]}).json()
     assert alone["values"] == pytest.approx(values, abs=1e-3)
-    assert set(alone["place"]) == {"pca", "umap", "tsne"}
+    assert set(alone["place"]) == set(VIEWS)
 
 
 def test_the_document_describes_every_request(client: TestClient):

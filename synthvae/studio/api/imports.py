@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
@@ -26,15 +25,18 @@ def routes(session: Session) -> APIRouter:
         name: Annotated[str, Query(max_length=200, description="Of the file.")] = "recording",
         label: Annotated[str, Query(max_length=200, description="Of its folder.")] = "",
     ) -> dict[str, Any]:
-        """The latent that the run's audio encoder hears in it, and its place on the views that are ready."""
+        """Its place on the views that are ready, the points most like it, and how far the nearest is in dB.
+
+        ``latent`` is the estimate of the run's audio encoder, null without one.
+        """
         called, labelled = check_name(name, "name") or "recording", check_name(label, "label")
         content = await request.body()
-        return _told(session, [await run_in_threadpool(session.imports.add, content, called, labelled)])[0]
+        return _described(session, await run_in_threadpool(session.imports.add, content, called, labelled))
 
     @router.get("/imports", summary="List the recordings on the map")
     def kept() -> list[dict[str, Any]]:
         """All since the studio was started."""
-        return _told(session, session.imports.all)
+        return [_described(session, one) for one in session.imports.all]
 
     @router.delete("/imports", summary="Remove all recordings from the map")
     def forget() -> dict[str, int]:
@@ -44,17 +46,13 @@ def routes(session: Session) -> APIRouter:
     return router
 
 
-def _told(session: Session, imported: list[Imported]) -> list[dict[str, Any]]:
-    if not imported:
-        return []
-    places = session.places(np.stack([one.latent for one in imported]))
-    return [
-        {
-            "id": one.id,
-            "name": one.name,
-            "label": one.label,
-            "latent": one.latent.tolist(),
-            "place": {view: place[number].tolist() for view, place in places.items()},
-        }
-        for number, one in enumerate(imported)
-    ]
+def _described(session: Session, one: Imported) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "name": one.name,
+        "label": one.label,
+        "latent": None if one.latent is None else one.latent[0].tolist(),
+        "nearest": list(one.nearest),
+        "distance": one.distance,
+        "place": session.imports.places(one),
+    }

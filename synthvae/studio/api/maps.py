@@ -38,7 +38,7 @@ def column(session: Session, name: str) -> tuple[NDArray[np.float32] | None, flo
     space = session.run.parameters
     if name == "cluster":
         clusters = session.maps.clusters()
-        return (None, session.maps.progress("umap")) if clusters is None else (clusters.labels.astype(np.float32), 1.0)
+        return (None, session.maps.progress("sound")) if clusters is None else (clusters.labels.astype(np.float32), 1.0)
     if name in space.names:
         human = space.denormalise(session.collection.unit.astype(np.float64))
         return human[:, space.index(name)].astype(np.float32), 1.0
@@ -78,7 +78,13 @@ def routes(session: Session) -> APIRouter:
             "clusters_named": session.clusters_named(),  # first: the names may become final in between
             "clusters": session.clusters_on(view),
             "clusters_by": session.clusters_by(),
-            "round_trip": {"median": atlas.median, "null": atlas.null, "unit": "dB"},
+            "distances": {
+                "neighbour": atlas.neighbour,
+                "snapped": atlas.snapped,
+                "between": atlas.between,
+                "random": atlas.null,
+                "unit": "dB",
+            },
             "key": session.collection.key,
         }
 

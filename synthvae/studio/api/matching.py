@@ -111,6 +111,6 @@ def _result(session: Session, found: Found, name: str) -> dict[str, Any]:
         "distance": found.distance,
         "values": session.values(found.unit),
         "latent": latent.tolist(),
-        "place": {view: place[0].tolist() for view, place in session.places(latent[None]).items()},
+        "place": session.places(found.unit[None], latent[None])[0],
         "name": f"like {name}",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -72,13 +73,14 @@ def routes(session: Session) -> APIRouter:
 
     @router.post("", summary="Steps of a path")
     def path(request: PathRequest) -> dict[str, Any]:
-        """Latents of the steps, their places on the view, and the audible distance in dB from each to the next."""
+        """Latents, values and places of the steps, and the audible distance in dB from each to the next."""
         walk = _walk(session, request)
-        places = session.places(walk.latents)
-        view = request.view if request.view in places else next(iter(places))
+        places = session.places(walk.unit, walk.latents)
+        view = request.view if request.view in places[0] else next(iter(places[0]))
         return {
             "latents": walk.latents.tolist(),
-            "places": places[view].tolist(),
+            "values": [session.values(unit) for unit in walk.unit],
+            "places": [place[view] for place in places],
             "view": view,
             "distances": walk.distances,
         }
@@ -113,9 +115,12 @@ def _walk(session: Session, request: PathRequest) -> _Walk:
     if request.specs is not None:
         corners = np.stack([session.sound(spec).unit for spec in request.specs])
     else:
-        atlas = session.view(request.view or "pca")
+        atlas = session.view(request.view or "parameters-pca")
         line = _evenly(np.array(request.places, np.float64), min(CORNERS, request.steps))
-        corners = session.decode(np.stack([atlas.at(x, y).latent for x, y in line.tolist()]))
+        points = [atlas.at(x, y).point for x, y in line.tolist()]
+        corners = session.collection.unit[[point for point, _ in itertools.groupby(points)]]
+        if len(corners) == 1:  # a line so short that it stays at one point
+            corners = corners.repeat(2, axis=0)
     walk = morph(session.run, torch.from_numpy(corners), request.steps, even=request.even)
     return _Walk(walk.unit.numpy(), walk.latent.numpy(), [float(distance) for distance in walk.distances])
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.studio.api.maps import columns
-from synthvae.studio.maps import VIEWS
+from synthvae.studio.maps import LAYOUTS, VIEWS
 from synthvae.studio.session import Session
 from synthvae.synths.parameters import Parameter
 from synthvae.synths.registry import synth_kind
@@ -27,13 +27,16 @@ def routes(session: Session) -> APIRouter:
         kind = synth_kind(run.settings.synth)
         return {
             "version": 1,
-            "run": {"name": run.name, "latent_size": run.latent_size},
+            "run": {"name": run.name, "hash": run.weights_hash[:16], "latent_size": run.latent_size},
             "settings": run.settings.to_dict(),
             "parameters": [_parameter(parameter) for parameter in run.parameters],
             "fixed": dict(run.parameters.fixed),
             "routes": _routes(session),
             "played": {"note": kind.note, "hold": kind.hold},
             "views": list(VIEWS),
+            "layouts": [
+                {"name": layout.name, "label": layout.label, "meaning": layout.meaning} for layout in LAYOUTS.values()
+            ],
             "columns": columns(session),
             "descriptors": [
                 {"name": d.name, "unit": d.unit, "meaning": d.meaning} for d in PRESET_DESCRIPTORS.values()

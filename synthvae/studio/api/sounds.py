@@ -51,9 +51,13 @@ def routes(session: Session) -> APIRouter:
         sound = session.sound(request.spec)
         audio = session.renderer.played(sound.unit, request.note, request.hold)
         headers = {}
-        if sound.spot is not None:
+        if sound.spot is not None and request.spec.place is not None:
+            point, x, y = sound.origin.get("point"), sound.spot.x, sound.spot.y
+            if point is not None:
+                x, y = session.view(request.spec.place.view).points[point].tolist()
             headers = {
-                "X-Place": f"{sound.spot.x:.6g},{sound.spot.y:.6g}",
+                "X-Place": f"{x:.6g},{y:.6g}",
+                "X-Point": "" if point is None else str(point),
                 "X-Inside": str(int(sound.spot.inside)),
                 "X-Confidence": f"{sound.spot.confidence:.3f}",
             }
@@ -77,17 +81,20 @@ def _described(session: Session, request: SoundRequest) -> dict[str, Any]:
     sound = session.sound(request.spec)
     latent = session.latent_of(sound)
     name, descriptors = session.described(sound)
-    places = {view: place[0].tolist() for view, place in session.places(latent[None]).items()}
-    if request.spec.point is not None:
-        ready = session.maps.ready()
-        places = {view: atlas.points[request.spec.point].tolist() for view, atlas in ready.items()}
+    point = sound.origin.get("point")
+    if point is not None:
+        places = {view: atlas.points[point].tolist() for view, atlas in session.maps.ready().items()}
+    else:
+        places = session.places(sound.unit[None], latent[None])[0]
     inside, confidence, moved = True, 1.0, None
     if sound.spot is not None and request.spec.place is not None:
-        places[request.spec.place.view] = [sound.spot.x, sound.spot.y]
+        if point is None:
+            places[request.spec.place.view] = [sound.spot.x, sound.spot.y]
         inside, confidence = sound.spot.inside, sound.spot.confidence
-        moved = None if inside else [sound.spot.x, sound.spot.y]
+        moved = None if inside else places[request.spec.place.view]
     return {
         "name": name,
+        "point": point,
         "descriptors": descriptors,
         "values": session.values(sound.unit),
         "latent": latent.tolist(),
@@ -95,5 +102,5 @@ def _described(session: Session, request: SoundRequest) -> dict[str, Any]:
         "inside": inside,
         "moved_to": moved,
         "confidence": confidence,
-        "nearest": session.nearest(latent),
+        "nearest": session.nearest(sound),
     }

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Latent", "Note", "Number", "PlaceSpec", "Point", "Spec", "Strict", "View", "Whole"]
+__all__ = ["Latent", "NearSpec", "Note", "Number", "PlaceSpec", "Point", "Spec", "Strict", "View", "Whole"]
 
-View = Literal["umap", "pca", "tsne"]
+View = Literal["sound", "sound-pca", "timbre", "timbre-pca", "parameters", "parameters-pca"]
 
 #: Far outside any map and what any encoder writes, and far inside what float32 and the decoder take.
 LARGEST = 1e6
@@ -26,11 +26,20 @@ class Strict(BaseModel):
 
 
 class PlaceSpec(Strict):
-    """A place on a map."""
+    """A place on a map: the point that it snaps to, or what lies between the points there."""
 
     view: View
     x: Number
     y: Number
+    between: Annotated[bool, Field(description="Whether to decode a latent interpolated between the points.")] = False
+
+
+class NearSpec(Strict):
+    """A place on the local plane around a preset, which POST /plane describes."""
+
+    values: Annotated[dict[str, Number], Field(min_length=1, max_length=256, description="Of the preset, by name.")]
+    x: Annotated[float, Field(allow_inf_nan=False, ge=-1.0, le=1.0)]
+    y: Annotated[float, Field(allow_inf_nan=False, ge=-1.0, le=1.0)]
 
 
 class Spec(Strict):
@@ -47,6 +56,7 @@ class Spec(Strict):
         | None
     ) = None
     bank: Annotated[Whole, Field(description="The number of a preset in the bank.")] | None = None
+    near: NearSpec | None = None
 
     model_config = ConfigDict(
         extra="forbid",
@@ -54,7 +64,7 @@ class Spec(Strict):
         json_schema_extra={
             "minProperties": 1,
             "maxProperties": 1,
-            "examples": [{"point": 3}, {"place": {"view": "pca", "x": 0.5, "y": -1.0}}],
+            "examples": [{"point": 3}, {"place": {"view": "sound", "x": 0.5, "y": -1.0}}],
         },
     )
 
@@ -62,5 +72,5 @@ class Spec(Strict):
     @classmethod
     def _exactly_one(cls, data: Any) -> Any:  # noqa: ANN401
         if isinstance(data, dict) and sum(value is not None for value in data.values()) != 1:
-            raise ValueError("give exactly one of point, place, latent, values and bank")
+            raise ValueError("give exactly one of point, place, latent, values, bank and near")
         return data

@@ -47,8 +47,14 @@ class BlendRequest(Strict):
         return self
 
 
+class PlaneRequest(Strict):
+    """The sound at the centre of a local plane."""
+
+    spec: Spec
+
+
 def routes(session: Session) -> APIRouter:
-    """POST /vary and /blend."""
+    """POST /vary, /blend and /plane."""
     router = APIRouter(tags=["variation"])
 
     @router.post("/vary", summary="Sample variations of a sound")
@@ -59,14 +65,14 @@ def routes(session: Session) -> APIRouter:
         unit = torch.from_numpy(session.sound(request.spec).unit)
         found = vary(session.run, unit, request.amount, request.count, tuple(request.keep), request.seed)
         latents, units = found.latent.numpy(), found.unit.numpy()
-        places = session.places(latents)
+        places = session.places(units, latents)
         return {
             "remark": found.remark,
             "sounds": [
                 {
                     "latent": latents[number].tolist(),
                     "values": session.values(units[number]),
-                    "place": {view: place[number].tolist() for view, place in places.items()},
+                    "place": places[number],
                     "distance": float(found.distances[number]),
                 }
                 for number in range(len(units))
@@ -81,7 +87,25 @@ def routes(session: Session) -> APIRouter:
         units = np.stack([session.sound(spec).unit for spec in request.specs])
         unit = blend(session.run, torch.from_numpy(units), torch.tensor(request.weights)).numpy()
         latent = session.encode(unit)
-        places = {view: place[0].tolist() for view, place in session.places(latent[None]).items()}
-        return {"latent": latent.tolist(), "values": session.values(unit), "place": places}
+        place = session.places(unit[None], latent[None])[0]
+        return {"latent": latent.tolist(), "values": session.values(unit), "place": place}
+
+    @router.post("/plane", summary="Describe the local plane around a sound")
+    def plane(request: PlaneRequest) -> dict[str, Any]:
+        """Its two most audible latent directions: ``{"near": {"values", "x", "y"}}`` with both from -1 to 1 is a sound.
+
+        For each edge what changes towards it, and how far it is in dB.
+        """
+        values = session.values(session.sound(request.spec).unit)
+        found = session.plane(values)
+        names = (("left", "right"), ("bottom", "top"))
+        return {
+            "values": values,
+            "edges": {
+                names[axis][sign]: {"words": found.words[axis][sign], "distance": float(found.distances[axis, sign])}
+                for axis in (0, 1)
+                for sign in (0, 1)
+            },
+        }
 
     return router

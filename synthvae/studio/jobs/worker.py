@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--key", required=True)
-    parser.add_argument("--view", default="umap")
+    parser.add_argument("--layout", default="sound")
     parser.add_argument("--share", default="0/1")
     given = parser.parse_args()
     os.nice(given.nice)
@@ -51,12 +51,12 @@ def main() -> int:
 
 
 def _make(given: argparse.Namespace) -> None:
-    """A view of the map, or a share of the descriptors."""
+    """The views of a layout, or a share of the descriptors."""
     import torch
 
     from synthvae.core.store import Store
     from synthvae.studio.collection import read_collection
-    from synthvae.studio.maps import make_layout
+    from synthvae.studio.maps import make_views
     from synthvae.studio.measured import measure_parts
     from synthvae.synths.rendering import Renderer
     from synthvae.training.run import load_run
@@ -68,7 +68,7 @@ def _make(given: argparse.Namespace) -> None:
         raise UserError(given.cache, given.cache, "restart synthvae explore", "the presets of the map are gone")
     renderer = Renderer(run)
     if given.work == "layout":
-        make_layout(run, collection, renderer, given.view, Store(given.cache))
+        make_views(run, collection, renderer, given.layout, Store(given.cache))
     else:
         number, workers = given.share.split("/")
         measure_parts(collection, renderer, given.cache, (int(number), int(workers)))

@@ -16,12 +16,12 @@ from synthvae.core.store import Store
 from synthvae.data.presets import Dataset
 from synthvae.maps import projection
 from synthvae.maps.clusters import find_clusters
-from synthvae.maps.stability import MAP, survey_latents
+from synthvae.maps.stability import survey_latents
 from synthvae.studio import maps as studio_maps
 from synthvae.studio.collection import from_dataset, read_collection
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.jobs.process import Worker
-from synthvae.studio.maps import CLUSTERS_VERSION, Maps, make_layout
+from synthvae.studio.maps import CLUSTERS_VERSION, Maps, make_views
 from synthvae.studio.measured import Measured, measure_parts
 from synthvae.synths.rendering import Renderer
 from synthvae.training.run import load_run
@@ -42,11 +42,11 @@ def test_a_view_and_the_sounds_are_made_in_the_background_once(small_run: Path, 
     assert read_collection(tmp_path, collection.key) is not None
     maps, measured = Maps(run, collection, Renderer(run), tmp_path), Measured(run.path, collection, tmp_path)
     try:
-        assert maps.atlas("tsne") is None
-        assert 0 <= maps.progress("tsne") < 1
+        assert maps.atlas("sound") is None
+        assert 0 <= maps.progress("sound") < 1
         assert measured.column("brightness") == (None, 0.0)
         measured.start(1)
-        until(lambda: maps.atlas("tsne") is not None)
+        until(lambda: maps.atlas("sound") is not None)
         until(lambda: measured.progress == 1.0)
     finally:
         maps.close()
@@ -55,7 +55,7 @@ def test_a_view_and_the_sounds_are_made_in_the_background_once(small_run: Path, 
     assert np.isfinite(column).any()
     assert None not in measured.names
     again = Maps(run, collection, Renderer(run), tmp_path)
-    np.testing.assert_array_equal(again.ready()["tsne"].points, maps.ready()["tsne"].points)
+    np.testing.assert_array_equal(again.ready()["sound"].points, maps.ready()["sound"].points)
     assert Measured(run.path, collection, tmp_path).progress == 1.0
 
 
@@ -70,12 +70,12 @@ def test_damaged_files_of_the_map_are_made_again(small_run: Path, studio_cache: 
     again = from_dataset(run, Path(run.config.data), True, 64, cache)
     np.testing.assert_array_equal(again.latents, collection.latents)
     maps = Maps(run, again, renderer, cache)
-    assert set(maps.ready()) == {"pca"}
+    assert set(maps.ready()) == {"parameters-pca"}
     assert Measured(run.path, again, cache).progress == 0.0
     measure_parts(again, renderer, cache, (0, 1))
     assert Measured(run.path, again, cache).names == measured.names
-    make_layout(run, again, renderer, "tsne", Store(cache))
-    assert maps.atlas("tsne") is not None
+    make_views(run, again, renderer, "sound", Store(cache))
+    assert maps.atlas("sound") is not None
 
 
 def test_clusters_are_found_again_where_their_file_is_gone(small_run: Path, studio_cache: Path, tmp_path: Path):
@@ -85,7 +85,7 @@ def test_clusters_are_found_again_where_their_file_is_gone(small_run: Path, stud
     maps = Maps(run, collection, Renderer(run), cache)
     for file in cache.glob(f"{CLUSTERS_VERSION}-*"):
         file.unlink()
-    found, atlas = maps.clusters(), maps.atlas("umap")
+    found, atlas = maps.clusters(), maps.atlas("sound")
     np.testing.assert_array_equal(found.labels, find_clusters(atlas.points).labels)
     assert list(cache.glob(f"{CLUSTERS_VERSION}-*"))
 
@@ -101,11 +101,9 @@ def test_the_view_is_the_map_of_an_analysis_of_the_same_presets(
     monkeypatch.setattr(projection, "_draw", None)
     monkeypatch.setattr(studio_maps, "map_store", lambda *places: store)
     collection = from_dataset(run, Path(run.config.data), True, 40, tmp_path)
-    make_layout(run, collection, Renderer(run), "umap", store)
+    make_views(run, collection, Renderer(run), "parameters", store)
     maps = Maps(run, collection, Renderer(run), tmp_path)
-    np.testing.assert_allclose(maps.atlas("umap").points, analysed.maps[0], rtol=1e-6)
-    assert maps.clusters().by == "density"
-    np.testing.assert_array_equal(maps.clusters().labels, analysed.of(MAP, "HDBSCAN")[0].labels)
+    np.testing.assert_allclose(maps.atlas("parameters").points, analysed.maps[0], rtol=1e-6)
 
 
 def test_a_worker_that_fails_says_why(small_run: Path, tmp_path: Path):
@@ -122,7 +120,7 @@ def test_a_worker_that_fails_says_why(small_run: Path, tmp_path: Path):
         file.unlink()
     maps = Maps(run, collection, Renderer(run), tmp_path)
     with pytest.raises(ConflictError, match="could not be computed.*the presets of the map are gone"):
-        until(lambda: maps.atlas("umap") is not None)
+        until(lambda: maps.atlas("sound") is not None)
 
 
 def test_a_worker_ends_with_the_server(small_run: Path, tmp_path: Path):

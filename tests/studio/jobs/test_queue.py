@@ -18,6 +18,7 @@ from synthvae.matching.target import Target
 from synthvae.studio.errors import ConflictError, NotFoundError
 from synthvae.studio.jobs import queue as module
 from synthvae.studio.jobs.queue import WAITING, Jobs
+from synthvae.studio.maps import VIEWS
 from synthvae.studio.session import Session
 
 TARGET = Target("a.wav", torch.zeros(4000), 16000, ())
@@ -146,13 +147,22 @@ def wav(audio: np.ndarray, rate: int = 16000) -> bytes:
 @pytest.mark.parametrize("path", ["/api/v1/match", "/api/v1/import"])
 def test_what_is_no_sound_is_refused(client: TestClient, session: Session, path: str, content: bytes, told: str):
     answer = client.post(f"{path}?name=drum.wav", content=content)
-    if path == "/api/v1/import":
-        assert answer.status_code == 409
-        assert "synthvae train-encoder" in answer.json()["error"]
-    else:
-        assert answer.status_code == 422, answer.text
-        assert answer.json()["error"].startswith("drum.wav: ")
-        assert told in answer.json()["error"]
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["error"].startswith("drum.wav: ")
+    assert told in answer.json()["error"]
+
+
+def test_a_recording_lies_among_the_sounds_like_it_without_an_encoder(
+    client: TestClient, session: Session, small_voice, small_dataset
+):
+    recording = wav(0.3 * small_voice(small_dataset.unit[9:10])[0].numpy())
+    said = client.post("/api/v1/import?name=nine.wav&label=plucks", content=recording).json()
+    assert set(said["place"]) == {"sound", "sound-pca"}
+    assert said["latent"] is None
+    assert 9 in said["nearest"][:3]
+    assert said["distance"] < session.view("sound").null
+    assert client.get("/api/v1/imports").json() == [said]
+    assert client.delete("/api/v1/imports").json() == {"removed": 1}
 
 
 def test_a_file_cut_in_its_header_is_refused(client: TestClient):
@@ -179,7 +189,7 @@ def test_a_recording_is_matched_by_a_worker_and_another_stopped(client: TestClie
     assert last == client.get(f"/api/v1/jobs/{job}").json()
     assert last["best"] == last["results"][0]
     assert last["renders"] > 0
-    assert set(last["best"]["place"]) == {"pca", "umap", "tsne"}
+    assert set(last["best"]["place"]) == set(VIEWS)
     heard = client.post("/api/v1/render", json={"spec": {"values": last["best"]["values"]}})
     assert heard.status_code == 200
     client.delete(f"/api/v1/jobs/{other}")

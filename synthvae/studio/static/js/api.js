@@ -12,7 +12,7 @@ export class ApiError extends Error {
 /** Milliseconds between two looks at what is still being made. */
 const WAIT = 500;
 
-/** @typedef {{point: number} | {place: {view: string, x: number, y: number}} | {latent: number[]} | {values: Record<string, number>} | {bank: number}} Spec */
+/** @typedef {{point: number} | {place: {view: string, x: number, y: number, between?: boolean}} | {latent: number[]} | {values: Record<string, number>} | {bank: number}} Spec */
 
 /**
  * The token of the page's address. It leaves the address at once, so that no copied address carries it; the tab
@@ -136,6 +136,7 @@ export class Api {
     return {
       bytes: await response.arrayBuffer(),
       place: place ? place.split(",").map(Number) : null,
+      point: response.headers.get("X-Point") ? Number(response.headers.get("X-Point")) : null,
       inside: inside === null ? null : inside === "1",
       confidence: confidence === null ? null : Number(confidence),
     };
@@ -164,6 +165,11 @@ export class Api {
   /** @param {any} spec @param {any} options */
   vary(spec, options) {
     return this.json("POST", "/vary", { spec, ...options });
+  }
+
+  /** The local plane around a sound. @param {any} spec */
+  plane(spec) {
+    return this.json("POST", "/plane", { spec });
   }
 
   /** @param {any[]} specs @param {number[]} weights */

@@ -27,10 +27,10 @@ import { History, Store } from "./state.js";
 import { Status } from "./status.js";
 import { followTheme } from "./theme.js";
 
-const VIEW_NAMES = /** @type {Record<string, string>} */ ({ umap: "UMAP", pca: "PCA", tsne: "t-SNE" });
-/** The views that a map begins with: the one people mean, and the one that is there at once. */
-const FIRST = "umap";
-const AT_ONCE = "pca";
+/** The view that a map begins with, and those that stand in for it until it is computed, the best first. */
+const FIRST = "sound";
+const MEANWHILE = ["sound-pca", "parameters-pca"];
+const LINEAR = "-pca";
 const HINT = "synthvae.hint";
 /** Sounds of a selection that are played or mixed: more takes longer than anyone listens. */
 const LISTENED = 16;
@@ -67,6 +67,8 @@ class Studio {
     this.coloured = null;
     /** @type {any[]} */
     this.imported = [];
+    /** The sound that the local plane is around. @type {{sound: any, values: Record<string, number>} | null} */
+    this.around = null;
     const plainCanvas = new URLSearchParams(location.search).has("canvas");
     this.map = new SoundMap(byId("map"), byId("map-points"), byId("map-overlay"), plainCanvas);
     followTheme(byId("theme"), (said) => this.status.say(said));
@@ -138,9 +140,11 @@ class Studio {
     byId("zoom-fit").addEventListener("click", () => this.map.fit());
     byId("random").addEventListener("click", () => this.somewhere());
     choices(byId("tools"), (button) => this.useTool(button.dataset.tool ?? "play"));
-    fill(byId("views"), session.views.map((/** @type {string} */ name) =>
-      el("button", { type: "button", role: "radio", "data-view": name, "aria-checked": "false" }, VIEW_NAMES[name] ?? name)));
-    choices(byId("views"), (button) => void this.show(button.dataset.view ?? AT_ONCE, true));
+    fill(byId("views"), session.layouts.map((/** @type {any} */ layout) =>
+      el("button", { type: "button", role: "radio", "data-view": layout.name, "aria-checked": "false", title: layout.meaning }, layout.label)));
+    choices(byId("views"), (button) => void this.show(`${button.dataset.view}${byId("linear").checked ? LINEAR : ""}`, true));
+    byId("linear").addEventListener("change", () => void this.show(`${layoutOf(this.store.get("view"))}${byId("linear").checked ? LINEAR : ""}`, true));
+    byId("closer").addEventListener("click", () => void this.closer(!this.map.scene.plane));
     const colour = byId("colour");
     const kinds = /** @type {[string, string][]} */ ([["cluster", "Groups"], ["label", "Groups"], ["descriptor", "Measured"], ["parameter", "Parameters"]]);
     for (const title of new Set(kinds.map(([, name]) => name))) {
@@ -164,8 +168,10 @@ class Studio {
     store.on("played", (sound) => {
       if (sound === store.get("current")) this.#place(sound, true);
     });
+    map.addEventListener("plane", (event) => this.#onPlane(/** @type {CustomEvent} */ (event).detail));
+    map.addEventListener("closer", (event) => void this.closer(/** @type {CustomEvent} */ (event).detail));
     const link = settled((/** @type {any} */ sound) => {
-      const fragment = toFragment(sound);
+      const fragment = toFragment(sound, store.get("session"), store.get("view"));
       if (fragment) history.replaceState(null, "", fragment);
     }, 400);
     store.on("described", (sound) => {
@@ -175,36 +181,42 @@ class Studio {
     window.addEventListener("hashchange", () => void this.#opened());
   }
 
-  /** The view that is there at once; the one that takes a while follows when it is there, unless another was chosen. */
+  /** The best view that is ready; better ones follow when they are, unless a person has chosen one. */
   async #firstView() {
     const { building, views } = this.store.get("session");
     const asked = new URLSearchParams(location.hash.slice(1)).get("view");
-    const wanted = asked && views.includes(asked) ? asked : views.includes(FIRST) ? FIRST : views[0];
-    if (building?.[wanted] === undefined || !views.includes(AT_ONCE)) {
-      await this.show(wanted, false);
-      return;
-    }
-    await this.show(AT_ONCE, false);
-    void this.views.get(wanted, (progress, stage) => this.#making(`${VIEW_NAMES[wanted]}: ${stage}`, progress)).then(async () => {
-      this.#making("", 1);
-      if (!this.chosen) await this.show(wanted, false);
-    }).catch((error) => {
+    const wanted = [asked && views.includes(asked) ? asked : FIRST, ...MEANWHILE];
+    const first = Math.max(0, wanted.findIndex((name) => building[name] === undefined));
+    await this.show(wanted[first], false);
+    const better = async () => {
+      for (const name of wanted.slice(0, first).reverse()) {
+        await this.views.get(name, (progress, stage) => !this.chosen && this.#making(`${this.#label(name)}: ${stage}`, progress));
+        this.#making("", 1);
+        if (!this.chosen) await this.show(name, false);
+      }
+    };
+    void better().catch((error) => {
       this.#making("", 1);
       this.status.fail(error);
     });
   }
 
+  /** @param {string} view */
+  #label(view) {
+    const layout = this.store.get("session").layouts.find((/** @type {any} */ one) => one.name === layoutOf(view));
+    return `${layout?.label ?? view}${view.endsWith(LINEAR) ? " (PCA)" : ""}`;
+  }
+
   /** The sound of a link. */
   async #opened() {
     const session = this.store.get("session");
-    const spec = fromFragment(location.hash, session.run.latent_size);
-    if (!spec || (this.sounds.current && location.hash === toFragment(this.sounds.current))) return;
-    if (spec.place) {
-      if (!session.views.includes(spec.place.view)) return;
-      await this.show(spec.place.view, true);
-    }
+    const found = fromFragment(location.hash, session);
+    if (!found || (this.sounds.current && location.hash === toFragment(this.sounds.current, session, this.store.get("view")))) return;
+    if (found.view && found.view !== this.store.get("view") && session.views.includes(found.view)) await this.show(found.view, true);
+    const origin = found.foreign ? "from a link of another run" : "from a link";
+    if (found.foreign) this.status.say("This link was made with another run; its parameters are played");
     // A page that was just opened may not make a sound; it is there for the first press of Play.
-    this.sounds.hear(makeSound(spec, { origin: "from a link" }), { quiet: this.audio.context === null });
+    this.sounds.hear(makeSound(found.spec, { origin, values: found.spec.values }), { quiet: this.audio.context === null });
   }
 
   #hint() {
@@ -234,27 +246,74 @@ class Studio {
   async show(name, chosen) {
     this.chosen ||= chosen;
     const serial = ++this.showSerial;
-    for (const button of byId("views").children) button.setAttribute("aria-checked", String(button.dataset.view === name));
-    rove(byId("views"));
+    this.#marked(name);
     try {
-      const view = await this.views.get(name, (progress, stage) => serial === this.showSerial && this.#making(`${VIEW_NAMES[name] ?? name}: ${stage}`, progress));
+      const view = await this.views.get(name, (progress, stage) => serial === this.showSerial && this.#making(`${this.#label(name)}: ${stage}`, progress));
       if (serial !== this.showSerial) return;
       this.#making("", 1);
+      this.#leavePlane();
       this.store.set("view", name);
       this.map.show(view);
+      const { snapped, between } = view.distances;
+      byId("between-label").title = `Play what lies between the dots, too. Found again by its position alone, a dot's sound is ${plain(between, 2)} dB off then, and ${plain(snapped, 2)} dB by the dots around it.`;
       this.#clustersLater(name);
       if (this.coloured) this.#legend();
       else void this.colourBy(byId("colour").value, false);
       this.path.showLine();
       this.showMarks();
       if (this.sounds.current) await this.#replace(this.sounds.current);
-      if (chosen) this.status.say(`View: ${VIEW_NAMES[name] ?? name}`);
+      if (chosen) this.status.say(`Layout: ${this.#label(name)}`);
     } catch (error) {
       this.#making("", 1);
       this.status.fail(error);
-      const shown = this.store.get("view");
-      for (const button of byId("views").children) button.setAttribute("aria-checked", String(button.dataset.view === shown));
+      this.#marked(this.store.get("view"));
     }
+  }
+
+  /** Which view the buttons show as chosen. @param {string} name */
+  #marked(name) {
+    for (const button of byId("views").children) button.setAttribute("aria-checked", String(button.dataset.view === layoutOf(name)));
+    byId("linear").checked = name.endsWith(LINEAR);
+    rove(byId("views"));
+  }
+
+  // -- the local plane ---------------------------------------------------------------------------------
+
+  /** Opens or closes the local plane around the current sound. @param {boolean} open */
+  async closer(open) {
+    if (!open) {
+      this.#leavePlane();
+      return;
+    }
+    const sound = await this.sounds.ready();
+    if (!sound || this.map.scene.plane) return;
+    try {
+      this.status.say("Computing the local plane…");
+      const plane = await this.api.plane(sound.spec);
+      this.around = { sound, values: plane.values };
+      this.map.showPlane({ edges: plane.edges, at: [0, 0] });
+      byId("closer").setAttribute("aria-pressed", "true");
+      this.status.say(`Around ${sound.name}: drag to change it; zoom out to return to the map`);
+    } catch (error) {
+      this.status.fail(error);
+    }
+  }
+
+  #leavePlane() {
+    if (!this.map.scene.plane) return;
+    this.map.showPlane(null);
+    byId("closer").setAttribute("aria-pressed", "false");
+  }
+
+  /** @param {{at: number[], phase: string, touched: number}} touch */
+  #onPlane({ at, phase, touched }) {
+    if (!this.around) return;
+    if (phase === "up") {
+      this.sounds.record();
+      return;
+    }
+    const spec = { near: { values: this.around.values, x: at[0], y: at[1] } };
+    this.sounds.hear(makeSound(spec, { origin: `near ${this.around.sound.name}`, places: this.around.sound.places }), { record: false, touched });
   }
 
   /** A sound that was described before a view was ready has no place on it yet. @param {any} sound */
@@ -372,13 +431,11 @@ class Studio {
       return;
     }
     const near = phase === "down" ? this.#import(place) : null;
-    const at = `${plain(place[0])}, ${plain(place[1])}`;
-    let sound = makeSound({ place: { view, x: place[0], y: place[1] } }, { origin: `position ${at}` });
-    if (near) sound = makeSound({ latent: near.latent }, { origin: `your recording, ${near.label || "no folder"}`, name: near.name, places: near.place });
-    else if (point !== null) {
-      const positions = this.map.view?.positions ?? [];
-      sound = makeSound({ point }, { origin: `point ${point}`, places: { [view]: [positions[2 * point], positions[2 * point + 1]] } });
-    }
+    const between = byId("between").checked;
+    const spec = { place: { view, x: place[0], y: place[1], between } };
+    let sound = makeSound(spec, { origin: between ? `position ${plain(place[0])}, ${plain(place[1])}` : "", drag: phase === "move" });
+    if (near) sound = makeSound(near.latent ? { latent: near.latent } : { point: near.nearest[0] }, { origin: `${near.latent ? "estimate for" : `nearest to (${plain(near.distance, 2)} dB)`} your recording ${near.name}`, places: near.place });
+    else if (point !== null) sound = this.#dot(point);
     this.sounds.hear(sound, { record: false, touched });
     this.audio.open(); // after the request left: the first time this takes longer than its answer
     this.#hintSeen();
@@ -392,17 +449,19 @@ class Studio {
     return this.imported.find((one) => one.place[view] && Math.hypot(one.place[view][0] - place[0], one.place[view][1] - place[1]) < reach) ?? null;
   }
 
-  /** A place that the map knows well: near some point, not on it. */
+  /** The sound of a dot. @param {number} point */
+  #dot(point) {
+    const positions = this.map.view?.positions ?? [];
+    return makeSound({ point }, { origin: `point ${point}`, places: { [this.store.get("view")]: [positions[2 * point], positions[2 * point + 1]] } });
+  }
+
+  /** Any sound of the map. */
   somewhere() {
-    const positions = this.map.view?.positions;
-    if (!positions?.length) return;
-    const point = Math.floor((Math.random() * positions.length) / 2);
-    const other = Math.floor((Math.random() * positions.length) / 2);
-    const reach = 0.02;
-    const [x, y] = [0, 1].map((i) => positions[2 * point + i] + reach * (positions[2 * other + i] - positions[2 * point + i]));
-    const touched = performance.now();
-    this.#touched({ place: [x, y], point: null, phase: "down", touched, plus: false, minus: false });
-    this.#touched({ place: [x, y], point: null, phase: "up", touched, plus: false, minus: false });
+    if (!this.map.count) return;
+    this.#leavePlane();
+    this.sounds.hear(this.#dot(Math.floor(Math.random() * this.map.count)), { touched: performance.now() });
+    this.audio.open();
+    this.#hintSeen();
   }
 
   // -- selections --------------------------------------------------------------------------------------
@@ -435,6 +494,7 @@ class Studio {
 
   escape() {
     this.closeHelp();
+    this.#leavePlane();
     this.status.clear();
     this.select(null, "");
     for (const pressed of byId("legend").querySelectorAll("[aria-pressed=true]")) pressed.setAttribute("aria-pressed", "false");
@@ -507,6 +567,9 @@ class Studio {
 function closeIcon() {
   return /** @type {Node} */ (byId("hint-close").firstElementChild?.cloneNode(true));
 }
+
+/** The layout of a view. @param {string} view */
+const layoutOf = (view) => view.replace(LINEAR, "");
 
 /** A group of choices: one stop for the Tab key, arrows between them. @param {HTMLElement} group @param {(button: HTMLElement) => void} choose */
 function choices(group, choose) {

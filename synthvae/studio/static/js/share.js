@@ -1,34 +1,34 @@
 /**
- * A link to a sound holds the sound and nothing else: a place (`#view=umap&x=…&y=…`) or a latent (`#z=` and its float32
- * numbers in base64), in the part of the address that browsers do not send.
+ * A link to a sound holds all of its parameter values (`v=`, float64 in base64, in the order of the session's
+ * parameters), the hash of the run (`run=`) and the view that shows (`view=`), in the part of the address that browsers
+ * do not send. So it gives the same samples wherever the run is served, whatever lies on the map there.
  */
 
-/** @param {import("./sound.js").Sound} sound @returns {string | null} null while nothing is known that lasts */
-export function toFragment(sound) {
-  if (sound.spec.place) {
-    const { view, x, y } = sound.spec.place;
-    return `#view=${view}&x=${Number(x.toPrecision(6))}&y=${Number(y.toPrecision(6))}`;
-  }
-  const latent = sound.spec.latent ?? sound.latent;
-  if (!latent) return null;
-  const bytes = new Uint8Array(Float32Array.from(latent).buffer);
-  return `#z=${btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")}`;
+/** @param {import("./sound.js").Sound} sound @param {any} session @param {string} view @returns {string | null} null while its values are not known */
+export function toFragment(sound, session, view) {
+  const values = sound.values;
+  if (!values) return null;
+  const numbers = Float64Array.from(session.parameters, (/** @type {any} */ parameter) => values[parameter.name]);
+  const text = btoa(String.fromCharCode(...new Uint8Array(numbers.buffer)));
+  return `#run=${session.run.hash}&view=${view}&v=${text.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")}`;
 }
 
-/** @param {string} fragment @param {number} size of a latent @returns {any} a spec, or null where it holds none */
-export function fromFragment(fragment, size) {
+/**
+ * @param {string} fragment @param {any} session
+ * @returns {{spec: any, view: string | null, foreign: boolean} | null} null where it holds no sound of these parameters; `foreign` where
+ *     it was made with another run
+ */
+export function fromFragment(fragment, session) {
   const fields = new URLSearchParams(fragment.replace(/^#/, ""));
-  const packed = fields.get("z");
-  if (packed) {
-    try {
-      const bytes = Uint8Array.from(atob(packed.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
-      const latent = [...new Float32Array(bytes.buffer)];
-      if (latent.length === size && latent.every(Number.isFinite)) return { latent };
-    } catch {
-      return null;
-    }
+  const packed = fields.get("v");
+  if (!packed) return null;
+  try {
+    const bytes = Uint8Array.from(atob(packed.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
+    const numbers = [...new Float64Array(bytes.buffer)];
+    if (numbers.length !== session.parameters.length || !numbers.every(Number.isFinite)) return null;
+    const values = Object.fromEntries(session.parameters.map((/** @type {any} */ parameter, /** @type {number} */ i) => [parameter.name, numbers[i]]));
+    return { spec: { values }, view: fields.get("view"), foreign: fields.get("run") !== session.run.hash };
+  } catch {
     return null;
   }
-  const [view, x, y] = [fields.get("view"), Number(fields.get("x") ?? NaN), Number(fields.get("y") ?? NaN)];
-  return view && Number.isFinite(x) && Number.isFinite(y) ? { place: { view, x, y } } : null;
 }

@@ -16,7 +16,8 @@ export const HELP = [
   ["Q", "switch between A and B"],
   ["V M B N", "tools: play, path, box, lasso"],
   ["Shift or Alt click", "add a sound to, subtract one from, the blend"],
-  ["R", "random position"],
+  ["C", "local plane around the current sound; also by zooming in far enough"],
+  ["R", "random sound"],
   ["/", "find a sound"],
   ["Esc", "clear the selection"],
 ];
@@ -64,6 +65,7 @@ export function listenForKeys(studio) {
     if (!keyboard.on || event.repeat) return;
     if (key === "q") studio.compare.change();
     else if (key === "r") studio.somewhere();
+    else if (key === "c") void studio.closer(!studio.map.scene.plane);
     else if (key === "z") keyboard.shift(-1);
     else if (key === "x") keyboard.shift(1);
     else if (TOOLS[key]) studio.useTool(TOOLS[key]);

@@ -18,14 +18,14 @@ const REST = 90;
  *   spec: any, origin: string, name: string, values: Record<string, number> | null, latent: number[] | null,
  *   places: Record<string, number[]>, descriptors: Record<string, number | null> | null, inside: boolean,
  *   movedFrom: {view: string, place: number[]} | null, confidence: number | null, nearest: number[],
- *   buffer: AudioBuffer | null, described: boolean}} Sound
+ *   buffer: AudioBuffer | null, described: boolean, drag: boolean}} Sound
  */
 
 /** @param {any} spec @param {Partial<Sound>} known @returns {Sound} */
 export function makeSound(spec, known = {}) {
   return {
     spec, origin: "", name: "", values: null, latent: null, places: {}, descriptors: null, inside: true,
-    movedFrom: null, confidence: null, nearest: [], buffer: null, described: false, ...known,
+    movedFrom: null, confidence: null, nearest: [], buffer: null, described: false, drag: false, ...known,
   };
 }
 
@@ -46,6 +46,8 @@ export class Sounds {
     this.inFlight = 0;
     this.serial = 0;
     this.heard = 0;
+    /** The dot that a drag has just played. @type {number | undefined} */
+    this.dragged = undefined;
     /** @type {Sound[]} */
     this.kept = [];
     /**
@@ -126,11 +128,17 @@ export class Sounds {
         const { view, x, y } = sound.spec.place;
         sound.places = { ...sound.places, [view]: answer.place };
         sound.inside = answer.inside ?? true;
-        sound.confidence = answer.confidence;
         sound.movedFrom = sound.inside ? null : { view, place: [x, y] };
+        if (answer.point === null) sound.confidence = answer.confidence;
+        else {
+          sound.spec = { point: answer.point }; // what it snapped to, whatever the view
+          sound.origin = `point ${answer.point}`;
+        }
       }
       sound.buffer = await this.audio.decode(answer.bytes);
       if (serial < this.heard) return; // a newer one plays already
+      if (sound.drag && sound.spec.point !== undefined && sound.spec.point === this.dragged) return; // the hand is still at that dot
+      this.dragged = sound.spec.point;
       this.#play(sound, serial);
       if (touched !== null) {
         performance.mark("synthvae:sound");
@@ -167,6 +175,7 @@ export class Sounds {
       sound.descriptors = answer.descriptors;
       sound.nearest = answer.nearest;
       sound.places = answer.places;
+      if (sound.spec.place && answer.point !== null) sound.spec = { point: answer.point };
       if (sound.spec.place) {
         sound.confidence = answer.confidence;
         sound.inside = answer.inside;

@@ -1,10 +1,10 @@
 /** Views of the map as they come from the server, each fetched once. */
 
 /**
- * @typedef {{view: string, count: number, bounds: number[], hull: number[][][], clusters: any[], clustersNamed: boolean,
+ * @typedef {{view: string, count: number, bounds: number[], hull: number[][][], clusters: any[], clustersNamed: boolean, regions: boolean,
  *            positions: Float32Array,
  *            grid: {width: number, height: number, bounds: number[], confidence: Uint8Array},
- *            roundTrip: {median: number | null, null: number | null, unit?: string}}} View
+ *            distances: {neighbour: number, snapped: number, between: number, random: number, unit: string}}} View
  */
 
 export class Views {
@@ -40,7 +40,8 @@ export class Views {
       grid: { ...map.grid, confidence },
       clusters: [...map.clusters].sort((a, b) => b.count - a.count),
       clustersNamed: map.clusters_named,
-      roundTrip: map.round_trip,
+      regions: map.clusters_by === "regions",
+      distances: map.distances,
       positions,
     };
   }
@@ -51,6 +52,7 @@ export class Views {
     const map = await this.api.map(name, () => {});
     view.clusters = [...map.clusters].sort((a, b) => b.count - a.count);
     view.clustersNamed = map.clusters_named;
+    view.regions = map.clusters_by === "regions";
     return view;
   }
 }

@@ -18,14 +18,11 @@ export function showLegend(root, { column, values, how, classes, view, labels, c
     parts.push(el("h2", {}, "your recordings"));
     parts.push(el("ul", { class: "classes" }, labels.map(({ name, count, colour }) => el("li", {}, el("button", { type: "button", disabled: true }, swatch(colour, true), el("span", {}, name || "no folder"), el("small", {}, count))))));
   }
-  const { median, null: without } = view.roundTrip ?? {};
-  if (Number.isFinite(median)) {
-    const beside = Number.isFinite(without) ? ` (two random sounds: ${plain(without, 2)} dB)` : "";
-    parts.push(el("p", { class: "trust" }, `Brighter background: smaller round-trip error. Decoding and encoding again changes a sound by ${plain(median, 2)} dB (median)${beside}.`));
-  }
-  const open = root.querySelector("details")?.open ?? window.innerWidth > 820;
+  const { neighbour, random } = view.distances;
+  parts.push(el("p", { class: "trust" }, `The nearest dot sounds ${plain(neighbour, 2)} dB away, a random one ${plain(random, 2)} dB (medians). Brighter background: dots there sound more alike.`));
+  const open = root.querySelector("details")?.open ?? window.innerWidth > 1500; // where there is room beside the map
   const unit = how.classes ? ` ${new Set(values.filter((value) => value >= 0)).size}` : column.unit ? ` ${column.unit}${how.octaves ? ", by octaves" : ""}` : "";
-  fill(root, el("details", { open }, el("summary", {}, el("h2", {}, column.label, el("small", {}, unit))), parts));
+  fill(root, el("details", { open }, el("summary", {}, el("h2", {}, how.classes && view.regions ? "region" : column.label, el("small", {}, unit))), parts));
 }
 
 /** @param {any} column @param {any} how */
@@ -50,7 +47,7 @@ function groups(column, values, view, classes, choose) {
   const names = new Map(view.clusters.map((/** @type {any} */ cluster) => [cluster.id, cluster.name]));
   const known = [...counts].filter(([value]) => value >= 0).sort((a, b) => b[1] - a[1]);
   const rows = known.slice(0, SHOWN).map(([value, count]) => {
-    const name = String(names.get(value) ?? `${column.label} ${value}`);
+    const name = String(names.get(value) || `${view.regions ? "region" : column.label} ${value + 1}`);
     const button = el("button", {
       type: "button", "aria-pressed": "false",
       onclick: () => {

@@ -6,10 +6,12 @@
  * wheel, two fingers, the right button, or the space bar held move the map itself.
  *
  * @typedef {{place: number[], point: number | null, phase: "down" | "move" | "up", touched: number, plus: boolean, minus: boolean}} Touch
+ * @typedef {{edges: Record<string, {words: string, distance: number}>, at: number[]}} Plane the local plane, while it is open; `at` is the
+ *     current position on it, -1 to 1
  */
 import { perFrame, sharpContext } from "../dom.js";
 import { Camera } from "./camera.js";
-import { drawOverlay, RIPPLE } from "./overlay.js";
+import { drawOverlay, planeSquare, RIPPLE } from "./overlay.js";
 import { CanvasRenderer } from "./renderer-canvas.js";
 import { WebglRenderer } from "./renderer-webgl.js";
 import { inBox, inLasso, nearest, simplified } from "./selection.js";
@@ -18,6 +20,8 @@ import { inBox, inLasso, nearest, simplified } from "./selection.js";
 const PALETTE = { deep: [8, 11, 17], shallow: [23, 38, 52], line: [66, 98, 120] };
 /** CSS pixels within which a touch means the point and not the place beside it. */
 const REACH = 4;
+/** Zoom from which another turn of the wheel opens the local plane around the current sound. */
+const CLOSE = 40;
 /** Milliseconds of a change of view. */
 const MORPH = 900;
 const STEP = 14;
@@ -46,6 +50,7 @@ export class SoundMap extends EventTarget {
       marks: /** @type {import("./overlay.js").Mark[]} */ ([]), hover: /** @type {number[] | null} */ (null),
       shape: /** @type {number[][]} */ ([]), shapeKind: "box", cursor: /** @type {number[] | null} */ (null),
       movedFrom: /** @type {number[] | null} */ (null), crosshair: /** @type {number[] | null} */ (null),
+      plane: /** @type {Plane | null} */ (null),
       played: -Infinity, fade: 1, still: window.matchMedia("(prefers-reduced-motion: reduce)").matches,
     };
     try {
@@ -124,6 +129,25 @@ export class SoundMap extends EventTarget {
     if (played) this.scene.played = performance.now();
     if (place && !this.dragging) this.#keepInSight(place);
     this.invalidate();
+  }
+
+  /** @param {Plane | null} plane null closes it */
+  showPlane(plane) {
+    this.root.classList.toggle("on-plane", plane !== null);
+    this.update({ plane, crosshair: null, hover: null });
+  }
+
+  /** The position on the local plane of a place of the window. @param {number[]} here CSS pixels */
+  #onPlane([left, top]) {
+    const square = planeSquare(this.camera);
+    return [(2 * (left - square.left)) / square.side - 1, 1 - (2 * (top - square.top)) / square.side].map((value) => Math.max(-1, Math.min(1, value)));
+  }
+
+  /** @param {number[]} at @param {Touch["phase"]} phase @param {number} touched */
+  #touchPlane(at, phase, touched) {
+    if (!this.scene.plane) return;
+    this.update({ plane: { ...this.scene.plane, at } });
+    this.dispatchEvent(new CustomEvent("plane", { detail: { at, phase, touched } }));
   }
 
   /** @param {string} tool */
@@ -255,7 +279,11 @@ export class SoundMap extends EventTarget {
       }
       this.animation.start = -Infinity;
       this.pressed = event.pointerId;
-      mode = event.button > 0 || space ? "pan" : this.tool;
+      mode = this.scene.plane ? "plane" : event.button > 0 || space ? "pan" : this.tool;
+      if (mode === "plane") {
+        this.#touchPlane(this.#onPlane(at(event)), "down", event.timeStamp);
+        return;
+      }
       const place = this.camera.toMap(...(/** @type {[number, number]} */ (at(event))));
       if (mode === "play") {
         this.scene.trail = [];
@@ -284,6 +312,8 @@ export class SoundMap extends EventTarget {
       } else if (mode === "pan") {
         this.camera.pan(here[0] - before[0], here[1] - before[1]);
         this.redraw();
+      } else if (mode === "plane") {
+        this.#touchPlane(this.#onPlane(here), "move", event.timeStamp);
       } else if (mode === "play") {
         if (Math.hypot(here[0] - before[0], here[1] - before[1]) < 2) return;
         touch(event, "move");
@@ -302,6 +332,7 @@ export class SoundMap extends EventTarget {
       if (fingers.size) return;
       const finished = event.type === "pointerup";
       if (mode === "play" && finished) touch(event, "up");
+      else if (mode === "plane" && finished) this.#touchPlane(this.#onPlane(at(event)), "up", event.timeStamp);
       else if (finished && line.length) this.#drawn(mode, line);
       line = [];
       mode = "";
@@ -316,6 +347,10 @@ export class SoundMap extends EventTarget {
         event.preventDefault();
         this.animation.start = -Infinity;
         const [left, top] = at(event);
+        if (this.scene.plane || (event.deltaY < 0 && this.camera.zoom > CLOSE)) {
+          if (this.scene.plane ? event.deltaY > 0 : true) this.dispatchEvent(new CustomEvent("closer", { detail: !this.scene.plane }));
+          return;
+        }
         const lines = event.deltaMode === 1 ? 18 : 1;
         this.camera.zoomAt(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0016)), left, top);
         if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) this.camera.pan(-event.deltaX * lines, 0);
@@ -326,7 +361,7 @@ export class SoundMap extends EventTarget {
   }
 
   #hover = perFrame((/** @type {number[] | null} */ here, /** @type {EventTarget | null} */ target) => {
-    const over = here && target instanceof HTMLCanvasElement ? this.pointAt(here[0], here[1]) : null;
+    const over = here && !this.scene.plane && target instanceof HTMLCanvasElement ? this.pointAt(here[0], here[1]) : null;
     const positions = this.view?.positions;
     this.scene.hover = over === null || !positions ? null : [positions[2 * over], positions[2 * over + 1]];
     this.dispatchEvent(new CustomEvent("hover", { detail: { point: over, place: here ? this.camera.toMap(here[0], here[1]) : null } }));
@@ -362,7 +397,12 @@ export class SoundMap extends EventTarget {
     this.root.addEventListener("keydown", (event) => {
       if (event.target !== this.root || !this.view || event.ctrlKey || event.metaKey || event.altKey) return;
       const direction = directions[event.key];
-      if (direction) this.#moveCrosshair(direction, event.shiftKey ? 5 * STEP : STEP);
+      if (this.scene.plane && (direction || event.key === "-" || event.key === "Escape")) {
+        const step = event.shiftKey ? 0.25 : 0.05;
+        const at = this.scene.plane.at.map((value, i) => Math.max(-1, Math.min(1, value + step * [1, -1][i] * (direction?.[i] ?? 0))));
+        if (direction) for (const phase of /** @type {const} */ (["down", "up"])) this.#touchPlane(at, phase, event.timeStamp);
+        else this.dispatchEvent(new CustomEvent("closer", { detail: false }));
+      } else if (direction) this.#moveCrosshair(direction, event.shiftKey ? 5 * STEP : STEP);
       else if (event.key === "Enter") this.#pressCrosshair(event);
       else if (event.key === "+" || event.key === "=") this.zoom(1.4);
       else if (event.key === "-") this.zoom(1 / 1.4);

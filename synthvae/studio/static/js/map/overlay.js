@@ -34,6 +34,7 @@ export function drawOverlay(context, camera, scene, now) {
   if (scene.hover) ring(context, camera.toScreen(scene.hover[0], scene.hover[1]), 7, SOFT, 1);
   shape(context, camera, scene.shape, scene.shapeKind);
   cursor(context, camera, scene, now);
+  if (scene.plane) plane(context, camera, scene.plane);
   if (scene.crosshair) crosshair(context, camera.toScreen(scene.crosshair[0], scene.crosshair[1]));
 }
 
@@ -58,6 +59,7 @@ function names(/** @type {CanvasRenderingContext2D} */ context, /** @type {impor
   context.textAlign = "center";
   context.textBaseline = "middle";
   for (const cluster of clusters) {
+    if (!cluster.name) continue;
     const [left, top] = camera.toScreen(cluster.x, cluster.y);
     if (left < -80 || top < -20 || left > camera.width + 80 || top > camera.height + 20) continue;
     context.font = "600 11.5px system-ui, sans-serif";
@@ -176,6 +178,51 @@ function cursor(/** @type {CanvasRenderingContext2D} */ context, /** @type {impo
   ring(context, at, 9, SHADOW, 5);
   ring(context, at, 9, ACCENT, 2.25);
   dot(context, at, 2.75, "#fff");
+}
+
+/**
+ * The local plane around a sound: a square over the map, what changes towards each edge, and the current position.
+ * @param {CanvasRenderingContext2D} context @param {import("./camera.js").Camera} camera @param {import("./map.js").Plane} shown
+ */
+function plane(context, camera, shown) {
+  const { left, top, side } = planeSquare(camera);
+  context.fillStyle = "rgb(8 11 17 / 88%)";
+  context.fillRect(0, 0, camera.width, camera.height);
+  context.fillStyle = "rgb(23 38 52 / 90%)";
+  context.fillRect(left, top, side, side);
+  context.strokeStyle = "rgb(150 178 200 / 30%)";
+  context.lineWidth = 1;
+  for (const share of [0, 0.25, 0.5, 0.75, 1]) {
+    context.beginPath();
+    context.moveTo(left + share * side, top);
+    context.lineTo(left + share * side, top + side);
+    context.moveTo(left, top + share * side);
+    context.lineTo(left + side, top + share * side);
+    context.stroke();
+  }
+  const middle = [left + side / 2, top + side / 2];
+  const edges = /** @type {[string, number, number][]} */ ([["left", left + 8, middle[1]], ["right", left + side - 8, middle[1]], ["top", middle[0], top + 18], ["bottom", middle[0], top + side - 30]]);
+  context.textBaseline = "middle";
+  for (const [edge, x, y] of edges) {
+    const { words, distance } = shown.edges[edge];
+    context.textAlign = edge === "left" ? "left" : edge === "right" ? "right" : "center";
+    context.font = "600 12.5px system-ui, sans-serif";
+    context.fillStyle = INK;
+    context.fillText(words || "no word for this change", x, y);
+    context.font = "500 11px system-ui, sans-serif";
+    context.fillStyle = SOFT;
+    context.fillText(`${distance.toFixed(1)} dB away`, x, y + 16);
+  }
+  dot(context, /** @type {[number, number]} */ (middle), 3, SOFT);
+  const here = [middle[0] + (shown.at[0] * side) / 2, middle[1] - (shown.at[1] * side) / 2];
+  ring(context, here, 9, ACCENT, 2.25);
+  dot(context, here, 2.75, "#fff");
+}
+
+/** The square that the local plane fills. @param {import("./camera.js").Camera} camera */
+export function planeSquare(camera) {
+  const side = Math.max(120, Math.min(camera.width, camera.height) - 120);
+  return { left: (camera.width - side) / 2, top: (camera.height - side) / 2, side };
 }
 
 /** @param {CanvasRenderingContext2D} context @param {number[]} at */

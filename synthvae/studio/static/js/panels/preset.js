@@ -77,7 +77,9 @@ export class PresetPanel {
     const before = this.studio.sounds.current;
     if (!this.values) return;
     const values = { ...this.values, [parameter.name]: value };
-    const known = { origin: "edited", values, places: before?.places ?? {}, name: before?.name ? edited(before.name) : "" };
+    // Measured and named again when the hand rests; until then it is where it was.
+    const origin = before?.origin.startsWith("edited") ? before.origin : `edited, from ${before?.name || "a sound"}`;
+    const known = { origin, values, places: before?.places ?? {} };
     this.studio.sounds.hear(makeSound({ values }, known), { record: false, touched });
   }
 
@@ -144,6 +146,3 @@ export class PresetPanel {
     button.textContent = open ? "Fold all" : "Unfold all";
   }
 }
-
-/** @param {string} name */
-const edited = (name) => (name.endsWith(", edited") ? name : `${name}, edited`);

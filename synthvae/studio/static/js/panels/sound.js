@@ -62,7 +62,7 @@ export class SoundPanel {
     this.title.textContent = sound.name || "…";
     const parts = [sound.origin];
     if (!sound.inside) parts.push("outside the map: nearest sound");
-    if (sound.confidence !== null && sound.inside) parts.push(`confidence ${Math.round(100 * sound.confidence)} %`);
+    if (sound.confidence !== null && sound.inside) parts.push(`between dots, which predict it by ${Math.round(100 * sound.confidence)} %`);
     this.origin.textContent = parts.filter(Boolean).join(" · ");
     if (!sound.descriptors) return;
     const units = new Map(this.studio.store.get("session").descriptors.map((/** @type {any} */ d) => [d.name, d]));
@@ -173,7 +173,7 @@ export class SoundPanel {
 
   async #share() {
     const sound = await this.sounds.ready();
-    const fragment = sound && toFragment(sound);
+    const fragment = sound && toFragment(sound, this.studio.store.get("session"), this.studio.store.get("view"));
     if (!fragment) return;
     const address = `${location.origin}${location.pathname}${fragment}`;
     history.replaceState(null, "", fragment);
