@@ -280,7 +280,7 @@ def explore(
     fresh: Annotated[bool, typer.Option("--fresh", help="Recompute the map, and time that too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Time the map: mouse down to first sample, ten parallel requests, and map computation.
+    """Time the map and measure whether it shows what is audible.
 
     Example: `python -m benchmarks explore experiments/runs/first --fresh`
     """
@@ -293,8 +293,8 @@ def explore(
     from benchmarks.timing import provenance
     from synthvae.cli.progress import progress_bar
 
-    with progress_bar("measuring", 4) as update:
-        stages = iter(range(4))
+    with progress_bar("measuring", 5) as update:
+        stages = iter(range(5))
         told = lambda stage: update(next(stages), stage)  # noqa: E731
         result = measure_explore(run, data, points, clicks, seed, browser, fresh, told)
     scale = {"run": run.name, "points": points, "clicks": clicks, "seed": seed, "way": result.way}
