@@ -6,14 +6,19 @@ Ours only adds what a bank of presets meets and a broadcaster does not: sounds s
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from pyloudnorm import Meter
 
 from synthvae.audio.resampling import resample
+from synthvae.core.errors import UserError
 
-__all__ = ["GATE", "integrated_loudness"]
+__all__ = ["CEILING", "GATE", "LOUDNESS", "Level", "check_loudness", "common_level", "integrated_loudness", "true_peak"]
+
+Samples = NDArray[np.floating]
 
 GATE = -70.0
 """LUFS. The recommendation does not hear blocks that are quieter."""
@@ -24,6 +29,13 @@ BLOCK = 0.4
 LOWEST_RATE = 32000
 """In Hz, to which lower ones are brought: the bilinear transform of the meter's shelf, whose corner lies at 1.7 kHz,
 reads 0.2 dB too much at 8 kHz and 0.03 dB here."""
+
+LOUDNESS = -18.0
+"""LUFS unless told otherwise, the reference of ReplayGain 2.0: most sounds of the Voice reach it below the ceiling."""
+CEILING = 10.0 ** (-1.0 / 20.0) - 2.0**-16
+"""Largest true peak: 1 dB below full scale, and half a step of 16 bits for rounding."""
+RANGE = (-60.0, 0.0)
+_OVERSAMPLING = 8  # BS.1770-4 asks for 4 at least, which reads up to 0.7 dB too little; 8 reads 0.2 dB too little
 
 
 def integrated_loudness(sound: NDArray[np.floating], sample_rate: int) -> float:
@@ -42,3 +54,54 @@ def integrated_loudness(sound: NDArray[np.floating], sample_rate: int) -> float:
     # The recommendation tabulates its filters for 48 kHz; De Man's are those at any rate.
     loudness = float(Meter(sample_rate, filter_class="DeMan").integrated_loudness(samples))
     return loudness if loudness > GATE else -math.inf
+
+
+@dataclass(frozen=True)
+class Level:
+    """Gain of a sound, or of sounds that belong together.
+
+    Attributes:
+        gain: to multiply samples by.
+        limited: whether the ceiling kept it below the loudness asked for.
+        silent: whether there is nothing to hear; the gain is 1 then.
+    """
+
+    gain: float
+    limited: bool = False
+    silent: bool = False
+
+
+def check_loudness(loudness: float) -> None:
+    """Refuse a loudness that no file can have.
+
+    Raises:
+        UserError: outside of -60 to 0 LUFS.
+    """
+    low, high = RANGE
+    if not low <= loudness <= high:
+        raise UserError("loudness", loudness, f"give {low:g} to {high:g} LUFS, or off")
+
+
+def true_peak(sound: Samples) -> float:
+    """Largest magnitude of the signal that a converter makes of the samples (BS.1770-4, annex 2).
+
+    Args:
+        sound: ``(T,)``.
+    """
+    between = np.abs(resample(np.asarray(sound, dtype=np.float64), 1, _OVERSAMPLING))
+    return max(float(between.max(initial=0.0)), float(np.abs(sound).max(initial=0.0)))
+
+
+def common_level(sounds: Sequence[Samples], sample_rate: int, loudness: float | None) -> Level:
+    """One gain that brings the middle one of the sounds to a loudness, none of them above the ceiling.
+
+    Sounds ``(T,)`` keep their levels among each other; without a loudness, in LUFS, they are left as they are.
+    """
+    measured = [value for value in (integrated_loudness(sound, sample_rate) for sound in sounds) if value > GATE]
+    if not measured:
+        return Level(1.0, silent=True)
+    if loudness is None:
+        return Level(1.0)
+    wanted = 10.0 ** ((loudness - float(np.median(measured))) / 20.0)
+    most = CEILING / max(true_peak(sound) for sound in sounds)
+    return Level(min(wanted, most), limited=most < wanted)

@@ -28,8 +28,9 @@ def play(
 
     Example: `synthvae play sounds/preset_000003.json --note A4`
     """
+    from synthvae.audio.loudness import LOUDNESS, common_level
     from synthvae.data.preset import read_preset, render_preset
-    from synthvae.export.sampling import LOUDNESS, common_level, on_key, parse_key, whole_sound
+    from synthvae.export.sampling import on_key, parse_key, whole_sound
     from synthvae.export.sfz import play_sound
 
     key = None if note is None else parse_key(note, "note")

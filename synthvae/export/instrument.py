@@ -30,6 +30,7 @@ from synthvae.audio.files import (
     read_stamp,
     sampler_wav_bytes,
 )
+from synthvae.audio.loudness import Level, common_level
 from synthvae.audio.notes import midi_number
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory
@@ -37,7 +38,7 @@ from synthvae.core.json import dump_json
 from synthvae.data.names import slug
 from synthvae.data.preset import Preset, check_name, preset_json, render_preset, round_significant
 from synthvae.export.options import ExportOptions, length_name
-from synthvae.export.sampling import Level, common_level, sample_keys, sampled_keys, whole_sound
+from synthvae.export.sampling import sample_keys, sampled_keys, whole_sound
 from synthvae.export.sfz import has_instrument, instrument_files
 from synthvae.export.torchsynth_format import torchsynth_document
 from synthvae.naming import name_sounds

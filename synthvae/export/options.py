@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 
 from synthvae.audio.files import SAMPLER_FORMATS
+from synthvae.audio.loudness import LOUDNESS, check_loudness
 from synthvae.core.errors import UserError
-from synthvae.export.sampling import HIGHEST_KEY, LOUDNESS, check_loudness, sampled_keys, switch_keys
+from synthvae.export.sampling import HIGHEST_KEY, sampled_keys, switch_keys
 from synthvae.synths.registry import DEFAULT, synth_kind
 
 __all__ = ["TARGETS", "ExportOptions", "length_name"]

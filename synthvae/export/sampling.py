@@ -19,10 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from synthvae.audio.loudness import GATE, integrated_loudness
 from synthvae.audio.notes import midi_number, note_name, parse_note
 from synthvae.audio.pitch import track_pitch
-from synthvae.audio.resampling import resample
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset, render_preset, with_values
 from synthvae.export.loops import Loop, find_loop, make_seamless, play_loop
@@ -30,14 +28,9 @@ from synthvae.synths.registry import synth_kind
 from synthvae.synths.rendering import render_rows
 
 __all__ = [
-    "CEILING",
     "HIGHEST_KEY",
-    "LOUDNESS",
     "Articulation",
-    "Level",
     "Sample",
-    "check_loudness",
-    "common_level",
     "frequency_of",
     "key_name",
     "on_key",
@@ -45,20 +38,10 @@ __all__ = [
     "sample_keys",
     "sampled_keys",
     "switch_keys",
-    "true_peak",
     "whole_sound",
 ]
 
 HIGHEST_KEY = 127
-
-
-Samples = NDArray[np.floating]
-LOUDNESS = -18.0
-"""LUFS unless told otherwise, the reference of ReplayGain 2.0: most sounds of the Voice reach it below the ceiling."""
-CEILING = 10.0 ** (-1.0 / 20.0) - 2.0**-16
-"""Largest true peak: 1 dB below full scale, and half a step of 16 bits for rounding."""
-RANGE = (-60.0, 0.0)
-_OVERSAMPLING = 8  # BS.1770-4 asks for 4 at least, which reads up to 0.7 dB too little; 8 reads 0.2 dB too little
 
 
 def parse_key(text: str, argument: str) -> int:
@@ -337,54 +320,3 @@ def _trimmed(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     """The sound without inaudible samples at its end."""
     loud = np.flatnonzero(np.abs(sound) > _SILENT)
     return sound[: int(loud[-1]) + 1] if len(loud) else sound[:1]
-
-
-@dataclass(frozen=True)
-class Level:
-    """Gain of a sound, or of sounds that belong together.
-
-    Attributes:
-        gain: to multiply samples by.
-        limited: whether the ceiling kept it below the loudness asked for.
-        silent: whether there is nothing to hear; the gain is 1 then.
-    """
-
-    gain: float
-    limited: bool = False
-    silent: bool = False
-
-
-def check_loudness(loudness: float) -> None:
-    """Refuse a loudness that no file can have.
-
-    Raises:
-        UserError: outside of -60 to 0 LUFS.
-    """
-    low, high = RANGE
-    if not low <= loudness <= high:
-        raise UserError("loudness", loudness, f"give {low:g} to {high:g} LUFS, or off")
-
-
-def true_peak(sound: Samples) -> float:
-    """Largest magnitude of the signal that a converter makes of the samples (BS.1770-4, annex 2).
-
-    Args:
-        sound: ``(T,)``.
-    """
-    between = np.abs(resample(np.asarray(sound, dtype=np.float64), 1, _OVERSAMPLING))
-    return max(float(between.max(initial=0.0)), float(np.abs(sound).max(initial=0.0)))
-
-
-def common_level(sounds: Sequence[Samples], sample_rate: int, loudness: float | None) -> Level:
-    """One gain that brings the middle one of the sounds to a loudness, none of them above the ceiling.
-
-    Sounds ``(T,)`` keep their levels among each other; without a loudness, in LUFS, they are left as they are.
-    """
-    measured = [value for value in (integrated_loudness(sound, sample_rate) for sound in sounds) if value > GATE]
-    if not measured:
-        return Level(1.0, silent=True)
-    if loudness is None:
-        return Level(1.0)
-    wanted = 10.0 ** ((loudness - float(np.median(measured))) / 20.0)
-    most = CEILING / max(true_peak(sound) for sound in sounds)
-    return Level(min(wanted, most), limited=most < wanted)

@@ -23,11 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.audio.files import SamplerData, Stamp, has_stamp, quantise, sampler_wav_bytes
+from synthvae.audio.loudness import Level, common_level
 from synthvae.core.errors import UserError
 from synthvae.data.names import slug
 from synthvae.data.preset import Preset
 from synthvae.export.options import length_name
-from synthvae.export.sampling import Articulation, Level, Sample, common_level, key_name, switch_keys
+from synthvae.export.sampling import Articulation, Sample, key_name, switch_keys
 from synthvae.synths.registry import synth_kind
 
 __all__ = ["SAMPLES", "has_instrument", "instrument_files", "play_sound"]

@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from synthvae.audio.loudness import integrated_loudness
+from synthvae.audio.loudness import CEILING, check_loudness, common_level, integrated_loudness, true_peak
 from synthvae.data.sampling import uniform_unit
 from synthvae.synths.voice.parameters import VOICE_63
 from synthvae.synths.voice.voice import Voice
+from tests.errors import user_error
 
 RATE = 48000
 #: BS.1770-4, tables 1 and 2.
@@ -81,3 +82,43 @@ def test_what_no_block_passes_the_gate_of_has_no_loudness():
     assert integrated_loudness(sine(-80.0, 1.0), RATE) == -math.inf
     assert integrated_loudness(np.zeros(RATE), RATE) == -math.inf
     assert integrated_loudness(np.zeros(3), RATE) == -math.inf
+
+
+def tone(hz: float, seconds: float = 2.0, phase: float = 0.0) -> NDArray[np.float64]:
+    return np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE)) / RATE + phase)
+
+
+def test_the_peak_between_samples_is_found():
+    between = tone(12000.0, phase=np.pi / 4)  # samples at 0.707 only
+    assert np.abs(between).max() < 0.71
+    assert true_peak(between[1000:-1000]) == pytest.approx(1.0, abs=0.03)
+
+
+def test_sounds_are_brought_to_the_loudness_together():
+    quiet, middle, loud = (gain * tone(997.0) for gain in (0.02, 0.1, 0.2))
+    level = common_level([quiet, middle, loud], 48000, -18.0)
+    assert not level.limited
+    assert integrated_loudness(middle * level.gain, 48000) == pytest.approx(-18.0, abs=0.01)
+    assert integrated_loudness(loud * level.gain, 48000) == pytest.approx(-12.0, abs=0.1)
+
+
+def test_no_peak_passes_the_ceiling():
+    clicks = np.zeros(48000)
+    clicks[::4800] = 0.5
+    level = common_level([clicks], 48000, -18.0)
+    assert level.limited
+    assert true_peak(clicks * level.gain) == pytest.approx(CEILING, rel=1e-6)
+    assert integrated_loudness(clicks * level.gain, 48000) < -18.0
+
+
+def test_off_leaves_samples_alone_and_silence_says_so():
+    assert common_level([tone(997.0)], 48000, None).gain == 1.0
+    level = common_level([np.zeros(4800)], 48000, -18.0)
+    assert (level.gain, level.silent) == (1.0, True)
+
+
+def test_impossible_loudness_is_refused():
+    check_loudness(-23.0)
+    for bad in (1.0, -61.0, math.nan):
+        with user_error("loudness", bad):
+            check_loudness(bad)

@@ -13,12 +13,12 @@ import pytest
 import soundfile
 from scipy.io import wavfile
 
+from synthvae.audio.loudness import integrated_loudness
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset, read_preset, render_preset
 from synthvae.data.presets import Dataset
 from synthvae.export import ExportOptions, described, export_presets
 from synthvae.export.instrument import file_stems, without_note, write_folder
-from synthvae.export.sampling import integrated_loudness
 from synthvae.synths.settings import RenderSettings
 from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
 from tests.errors import user_error
