@@ -16,7 +16,8 @@ from pyloudnorm import Meter
 from synthvae.audio.resampling import resample
 from synthvae.core.errors import UserError
 
-__all__ = ["CEILING", "GATE", "LOUDNESS", "Level", "check_loudness", "common_level", "integrated_loudness", "true_peak"]
+__all__ = ["CEILING", "GATE", "LOUDNESS", "Level", "check_loudness", "common_level", "integrated_loudness", "levelled"]
+__all__ += ["true_peak"]
 
 Samples = NDArray[np.floating]
 
@@ -71,14 +72,14 @@ class Level:
     silent: bool = False
 
 
-def check_loudness(loudness: float) -> None:
-    """Refuse a loudness that no file can have.
+def check_loudness(loudness: float | None) -> None:
+    """Refuse a loudness that no file can have; None, a sound's own level, passes.
 
     Raises:
         UserError: outside of -60 to 0 LUFS.
     """
     low, high = RANGE
-    if not low <= loudness <= high:
+    if loudness is not None and not low <= loudness <= high:
         raise UserError("loudness", loudness, f"give {low:g} to {high:g} LUFS, or off")
 
 
@@ -105,3 +106,8 @@ def common_level(sounds: Sequence[Samples], sample_rate: int, loudness: float | 
     wanted = 10.0 ** ((loudness - float(np.median(measured))) / 20.0)
     most = CEILING / max(true_peak(sound) for sound in sounds)
     return Level(min(wanted, most), limited=most < wanted)
+
+
+def levelled(sound: NDArray[np.float32], sample_rate: int, loudness: float | None = LOUDNESS) -> NDArray[np.float32]:
+    """A sound ``(T,)`` at a loudness in LUFS, or as loud as the ceiling allows; as it is for None or where silent."""
+    return sound * np.float32(common_level([sound], sample_rate, loudness).gain)

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from synthvae.audio.files import (
     SamplerData,
@@ -43,6 +42,7 @@ from synthvae.export.sfz import has_instrument, instrument_files
 from synthvae.export.torchsynth_format import torchsynth_document
 from synthvae.naming import name_sounds
 from synthvae.synths.registry import synth_kind
+from synthvae.synths.rendering import fade_out
 
 __all__ = ["Exported", "described", "export_presets", "file_stems", "without_note", "write_folder"]
 
@@ -299,7 +299,9 @@ class _Job:
         sound = whole_sound(preset) if options.whole else render_preset(preset)
         level = common_level([sound], rate, options.loudness)
         if options.loudness is not None:
-            sound = _faded(sound * level.gain, rate)
+            sound = sound * level.gain
+            if np.abs(sound[-round(FADE * rate) :]).max(initial=0.0) > _ENDS_QUIETLY:
+                sound = fade_out(sound, rate, FADE)
         samples, stamp = quantise(sound, options.sample_format), Stamp(self.title, self._source)
         if self.to == "flac":
             content = flac_bytes(samples, rate, options.sample_format, stamp)
@@ -334,16 +336,6 @@ def _in_all(preset: Preset) -> Preset:
     """The preset with every parameter of its synth as a column, so that each can be changed."""
     space = synth_kind(preset.settings.synth).every
     return dataclasses.replace(preset, parameters=space, human=space.from_dict(preset.parameters.to_dict(preset.human)))
-
-
-def _faded(sound: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-    """The sound, its last samples faded out where it does not end quietly."""
-    count = min(round(FADE * sample_rate), len(sound))
-    if not count or np.abs(sound[-count:]).max() <= _ENDS_QUIETLY:
-        return sound
-    faded = sound.copy()
-    faded[-count:] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(1, count + 1) / count, dtype=np.float32)
-    return faded
 
 
 def _remark(level: Level, *more: str) -> str:

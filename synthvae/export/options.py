@@ -58,8 +58,7 @@ class ExportOptions:
             raise UserError(
                 "sample_format", "float", "choose int16 or int24, or `to` wav", why="and FLAC holds whole numbers"
             )
-        if self.loudness is not None:
-            check_loudness(self.loudness)
+        check_loudness(self.loudness)
         if to == "sfz":
             self._check_keys(synth)
         if to == "torchsynth" and synth != DEFAULT:

@@ -19,9 +19,9 @@ from synthvae.features.mel import log_mel
 from synthvae.synths.base import Synth
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.registry import synth_kind
-from synthvae.synths.settings import RenderSettings
+from synthvae.synths.settings import FEWEST_CONTROL_POINTS, RenderSettings
 
-__all__ = ["LONGEST", "Renderer", "build_synth", "render_all", "render_rows"]
+__all__ = ["LONGEST", "Renderer", "build_synth", "fade_out", "render_all", "render_rows", "whole_seconds"]
 
 Floats = NDArray[np.float32]
 
@@ -31,6 +31,8 @@ LONGEST = 10.0
 STEP = 0.25
 #: Root mean square below which a sound is silence, which no gain makes a sound: -100 dB.
 SILENT = 1e-5
+#: Seconds over which the end of a sound for listening is faded out.
+FADE = 0.02
 _KEPT = 8
 _BATCH = 128
 
@@ -45,6 +47,32 @@ def build_synth(parameters: ParameterSpace, settings: RenderSettings) -> Synth:
         UserError: if the settings name no synth that is known, or the parameters are not those of that synth.
     """
     return synth_kind(settings.synth).build(parameters, **settings.to_dict())
+
+
+def whole_seconds(human: NDArray[np.float64], parameters: ParameterSpace, settings: RenderSettings) -> float:
+    """Seconds of a preset's sound with its release: hold, tail and fade, rounded up to a multiple of 0.25, at most 10.
+
+    The settings' own length where the synth holds no keys, so that the time of the release is unknown.
+
+    Args:
+        human: ``(P,)`` values in human units.
+        parameters: the columns.
+        settings: how the preset is rendered.
+    """
+    kind = synth_kind(settings.synth)
+    if kind.hold is None:
+        return settings.seconds
+    values = parameters.to_dict(human)
+    seconds = STEP * math.ceil((values[kind.hold] + kind.tail(values) + FADE) / STEP)
+    return max(min(seconds, LONGEST), FEWEST_CONTROL_POINTS / settings.control_rate)
+
+
+def fade_out(sound: Floats, sample_rate: int, seconds: float = FADE) -> Floats:
+    """A copy of a sound ``(T,)`` whose last `seconds` are multiplied by half a period of a raised cosine."""
+    count = min(round(seconds * sample_rate), len(sound))
+    faded = sound.copy()
+    faded[len(sound) - count :] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(1, count + 1) / max(count, 1), dtype=np.float32)
+    return faded
 
 
 class HasVoice(Protocol):
@@ -91,35 +119,33 @@ class Renderer:
         with torch.inference_mode():
             return voice(torch.from_numpy(np.ascontiguousarray(unit, np.float32))).numpy()
 
-    def played(self, unit: Floats, note: float | None, hold: float | None) -> Floats:
-        """One sound ``(T,)`` at another pitch, or held for another time and then let go.
+    def played(self, unit: Floats, note: float | None = None, hold: float | None = None) -> Floats:
+        """One sound ``(T,)`` for listening, with its release: as it is, at another pitch, or held for another time.
+
+        Its length is `whole_seconds`, and its end is faded out, so that it ends without a click. Its level is the
+        synth's own; `synthvae.audio.loudness.levelled` brings it to the loudness of written sounds.
 
         Args:
             unit: ``(P,)``.
             note: MIDI number for the keyboard: 60 is what the Voice plays as C4 when neither oscillator is tuned
                 away. The preset's own tuning stays, as on an instrument.
-            hold: seconds for which the key is down, within the range of the keyboard's duration. The sound is then as
-                long as its release takes.
+            hold: seconds for which the key is down, within the range of the keyboard's duration.
 
         Raises:
             UserError: if the synth plays no notes, or holds none.
         """
-        if note is None and hold is None:
-            return self.samples(unit[None])[0]
-        space = self._run.parameters
+        space, settings = self._run.parameters, self._run.settings
         human = space.denormalise(unit.astype(np.float64))
-        seconds = None
-        kind = synth_kind(self._run.settings.synth)
+        kind = synth_kind(settings.synth)
         for value, find in ((note, kind.require_note), (hold, kind.require_hold)):
             if value is not None:
                 column = space.index(find())
                 parameter = space.parameters[column]
                 human[column] = min(max(value, parameter.minimum), parameter.maximum)
-        if hold is not None:
-            values = space.to_dict(human)
-            length = values[kind.require_hold()] + kind.tail(values) + 0.02
-            seconds = min(LONGEST, STEP * math.ceil(max(length, self._run.settings.seconds) / STEP))
-        return self.samples(space.normalise(human)[None].astype(np.float32), seconds)[0]
+        if note is not None or hold is not None:
+            unit = space.normalise(human).astype(np.float32)
+        sound = self.samples(unit[None], whole_seconds(human, space, settings))[0]
+        return fade_out(sound, settings.sample_rate)
 
     def log_mel(self, unit: Floats, note: float | None = None, level: float | None = None) -> Floats:
         """Log-mel spectrograms in dB of the run's sounds, ``(B, bands, frames)``.
