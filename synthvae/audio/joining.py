@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,20 +46,21 @@ def joined(sounds: Floats, sample_rate: int, gap: float = 0.0) -> Floats:
 
 
 def write_joined(
-    path: Path, audio: NDArray[np.float32], sample_rate: int, gap: float = 0.1, sample_format: str = "float"
+    path: Path, audio: Sequence[Floats], sample_rate: int, gap: float = 0.1, sample_format: str = "float"
 ) -> None:
-    """Write sounds ``(N, T)`` one after the other into one WAV file, with `gap` seconds of silence between two.
+    """Write sounds ``(T,)`` of any lengths one after the other into one WAV file, `gap` seconds of silence between two.
 
     Raises:
         UserError: if `path` cannot be written, the format is unknown, or the gap is negative or longer than a minute.
     """
     check_gap(gap)
-    fade = np.ones(audio.shape[1], dtype=np.float32)
-    samples = min(len(fade), max(1, round(FADE * sample_rate)))
-    fade[-samples:] = np.linspace(1.0, 0.0, samples, dtype=np.float32)
-    silence = np.zeros((len(audio), round(gap * sample_rate)), dtype=np.float32)
-    joined = np.concatenate((audio * fade, silence), axis=1).reshape(-1)
-    atomic_write(path, wav_bytes(joined[: len(joined) - silence.shape[1]], sample_rate, sample_format))
+    parts = []
+    for sound in audio:
+        samples = min(len(sound), max(1, round(FADE * sample_rate)))
+        fade = np.linspace(1.0, 0.0, samples, dtype=np.float32)
+        parts += [sound[: len(sound) - samples], sound[len(sound) - samples :] * fade]
+        parts.append(np.zeros(round(gap * sample_rate), dtype=np.float32))
+    atomic_write(path, wav_bytes(np.concatenate(parts[:-1]), sample_rate, sample_format))
 
 
 def check_gap(gap: float) -> None:
