@@ -294,7 +294,7 @@ def export(
         opened.export_json(out, [entry.id for entry in entries])
         print(f"{out}: {counted(len(entries))}")
         return
-    with progress_bar("rendering", len(entries)) as update:
+    with progress_bar("rendering", len(entries), "sounds") as update:
         paths = write_files(out, entries, overwrite, lambda done: update(done, ""))
     print(f"{out}: {counted(len(paths))} with {'its sound' if len(paths) == 1 else 'their sounds'}")
 
@@ -319,7 +319,7 @@ def import_presets(
 def _kept(count: int) -> Iterator[Callable[[int], None]]:
     """Progress of adding; on SIGINT it prints how many presets were added."""
     kept = 0
-    with progress_bar("rendering and analysing", count) as update:
+    with progress_bar("rendering and analysing", count, "presets") as update:
 
         def advance(done: int) -> None:
             nonlocal kept

@@ -57,7 +57,7 @@ def generate_dataset(
     kind = synth_kind(synth or DEFAULT)
     space = kind.space(parameters)
     check_target(out, overwrite)
-    with progress_bar("drawing presets", size) as update:
+    with progress_bar("drawing", size, "presets") as update:
         header = generation.generate_dataset(
             out,
             space,
@@ -100,7 +100,7 @@ def render(
     voice = build_synth(data.parameters, settings)
     width = max(6, len(str(max(numbers))))
     names = [f"preset_{i:0{width}d}" for i in numbers]
-    with progress_bar("rendering", len(numbers)) as update:
+    with progress_bar("rendering", len(numbers), "sounds") as update:
         paths = writing.write_sounds(
             out, names, presets, voice, sample_format, lambda done: update(done, ""), name_sounds
         )
@@ -144,9 +144,9 @@ def metric(
     voice = build_synth(data.parameters, data.header.settings)
     count = min(limit, len(data.split("train")))
     names = data.parameters.names
-    with progress_bar("exchanging values", len(names)) as update:
+    with progress_bar("measuring total effects", len(names), "parameters") as update:
         effect = sensitivity.effect_on_dataset(voice, measured, data, lambda done: update(done, ""))
-    with progress_bar("differentiating", count) as update:
+    with progress_bar("measuring slopes", count, "presets") as update:
         result = sensitivity.compute_metric(
             voice, measured, data, effect, limit, keep, path.with_suffix(".part"), lambda done: update(done, "")
         )

@@ -78,10 +78,10 @@ def run(
     _make_data(prepare_data, missing)
     epochs: dict[str, int] = {}
     workers = min(jobs or usual_jobs(), len(missing))
-    with progress_bar("training", sum(job.epochs for job in missing)) as update:
+    with progress_bar("training", sum(job.epochs for job in missing), "epochs") as update:
 
         def show(remark: str) -> None:
-            update(sum(epochs.values()), f"epochs; {done}/{len(planned)} runs done; {remark}")
+            update(sum(epochs.values()), f"{done}/{len(planned)} runs done, {remark}")
 
         def on_epochs(label: str, count: int) -> None:
             epochs[label] = count
@@ -154,24 +154,24 @@ def report(
     names = [name.strip() for name in embedding.split(",")]
     comparison = plan_comparison(found, names, weights_dir, fad_limit)
     processes = jobs or usual_jobs()
-    _measure("measuring", measure_job, [(job, limit, map_presets) for job in found], processes)
-    _measure("maps of null models", measure_null, plan_nulls(found, map_presets, map_nulls), processes)
+    _measure("measuring", "runs", measure_job, [(job, limit, map_presets) for job in found], processes)
+    _measure("drawing maps of null models", "maps", measure_null, plan_nulls(found, map_presets, map_nulls), processes)
     if comparison.fingerprints:
         data = Path(found[0].config.data)
         sets = [(data, name, comparison) for name in comparison.fingerprints]
-        _measure("embedding the dataset", measure_reference, sets, processes)
-        _measure("embedding the runs", measure_run_distances, [(job, comparison) for job in found], processes)
+        _measure("embedding the dataset", "sets", measure_reference, sets, processes)
+        _measure("embedding the runs", "runs", measure_run_distances, [(job, comparison) for job in found], processes)
     command = shlex.join(["synthvae", *sys.argv[1:]])
     page = write_report(found, out, command, comparison, shown, map_presets, map_nulls)
     print(f"{page}: the report; tables (CSV) and figures are in the same directory")
 
 
-def _measure(title: str, function: Callable[[Any], object], tasks: Sequence[Any], processes: int) -> None:
+def _measure(title: str, unit: str, function: Callable[[Any], object], tasks: Sequence[Any], processes: int) -> None:
     """Call a function of `run_tasks` for each task, with a bar; raises the first error after all others ended."""
     from synthvae.core.executor import Stopped, run_tasks
 
     measured = 0
-    with progress_bar(title, len(tasks)) as update:
+    with progress_bar(title, len(tasks), unit) as update:
 
         def on_done(task: object) -> None:
             nonlocal measured

@@ -84,7 +84,7 @@ def match(
     known = None
     if index:
         made = not index_path(space, settings).exists()
-        with progress_bar("rendering the index, once", PRESETS) as update:
+        with progress_bar("rendering the index, once", PRESETS, "sounds") as update:
             known = open_index(space, settings, progress=lambda done: update(done, ""))
         if made:
             print(f"{index_path(space, settings)}: {PRESETS:,} sounds from which every match starts")
@@ -143,7 +143,7 @@ def train_encoder(
 
     model = load_run(run, needs="parameters")
     try:
-        with progress_bar("training", presets) as update:
+        with progress_bar("training", presets, "presets") as update:
             report = learn(model, presets, seed, resume, update)
     except Interrupted as stop:
         print(f"{stop}; run the same command with --resume to continue", file=sys.stderr)

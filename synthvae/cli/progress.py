@@ -22,42 +22,59 @@ def spoken(seconds: float) -> str:
 
 
 @contextmanager
-def progress_bar(label: str, total: int) -> Iterator[Callable[[int, str], None]]:
-    """Show the progress of a task on standard error.
+def progress_bar(label: str, total: int, unit: str = "") -> Iterator[Callable[[int, str], None]]:
+    """Show the progress of a task on standard error: ``training: 3/8 epochs, about 40 s left``.
 
     Args:
         label: what is being done.
         total: how many steps there are.
+        unit: what a step is, in the plural; without one the progress is shown in per cent.
 
     Yields:
         A function that takes the number of steps done and a remark.
     """
+    shown = _Shown(label, total, unit)
     if not sys.stderr.isatty():
-        yield _lines(label, total)
+        yield shown.print_line
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[remark]}"),
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[remark]}"))
     with Progress(*columns, console=Console(stderr=True)) as bars:
-        task = bars.add_task(label, total=total, remark="")
-        yield lambda done, remark: bars.update(task, completed=done, remark=remark)
+        task = bars.add_task(label, total=total, remark=shown.text(0, ""))
+        yield lambda done, remark: bars.update(task, completed=done, remark=shown.text(done, remark))
 
 
-def _lines(label: str, total: int) -> Callable[[int, str], None]:
-    last = time.monotonic()
+class _Shown:
+    """The state of a task in words; the time left follows from the steps since the first report."""
 
-    def update(done: int, remark: str) -> None:
-        nonlocal last
+    def __init__(self, label: str, total: int, unit: str) -> None:
+        self._label, self._total, self._unit = label, total, unit
+        self._first: tuple[float, int] = (time.monotonic(), 0)
+        self._reports = 0
+        self._printed = self._first[0]
+
+    def text(self, done: int, remark: str) -> str:
+        """Steps done, time left and remark."""
+        state = f"{done:,}/{self._total:,} {self._unit}" if self._unit else f"{100 * done // max(self._total, 1)} %"
+        return ", ".join(filter(None, (state, self._left(done), remark)))
+
+    def print_line(self, done: int, remark: str) -> None:
+        """Print the state as a line if the last one is some time ago."""
+        line = f"{self._label}: {self.text(done, remark)}"
         now = time.monotonic()
-        if now - last > QUIET_SECONDS:
-            last = now
-            print(f"{label}: {done}/{total} {remark}".rstrip(), file=sys.stderr, flush=True)
+        if now - self._printed > QUIET_SECONDS:
+            self._printed = now
+            print(line, file=sys.stderr, flush=True)
 
-    return update
+    def _left(self, done: int) -> str:
+        now = time.monotonic()
+        self._reports += 1
+        if self._reports == 1 and done > 1:  # a task that continues was not at its start when this one began
+            self._first = (now, done)
+        began, before = self._first
+        if done <= before or done >= self._total:
+            return ""
+        seconds = (now - began) * (self._total - done) / (done - before)
+        return f"about {spoken(seconds)} left" if seconds >= 1 else ""

@@ -133,10 +133,10 @@ def train(
     directory = out or Path(f"experiments/runs/{settings.loss}-{settings.feature}{through}-{settings.seed}")
     task = PresetTask(settings, dataset, build_synth(dataset.parameters, dataset.header.settings))
     if parts := task.preparation_parts:
-        with progress_bar("measuring parameter sensitivity", parts) as update:
+        with progress_bar("measuring parameter sensitivity", parts, "parameters") as update:
             task.prepare(lambda done: update(done, ""))
     latest = ""
-    with progress_bar("training", sum(phase.epochs for phase in settings.phases)) as update:
+    with progress_bar("training", sum(phase.epochs for phase in settings.phases), "epochs") as update:
 
         def on_epoch(row: Mapping[str, float]) -> None:
             nonlocal latest
@@ -148,7 +148,7 @@ def train(
             update(int(row["epoch"]) + 1, latest)
 
         def on_step(epoch: int, step: int, steps: int) -> None:
-            update(epoch, f"step {step}/{steps} {latest}")
+            update(epoch, f"step {step}/{steps}{latest and ', '}{latest}")
 
         trainer = Trainer(task, directory, resume, on_step, on_epoch)
         if LOSSES[settings.loss].compares == "audio" and not settings.synth_layer:

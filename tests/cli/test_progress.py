@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from synthvae.cli.progress import spoken
+from synthvae.cli import progress
+from synthvae.cli.progress import progress_bar, spoken
 
 
 @pytest.mark.parametrize(
@@ -19,3 +20,30 @@ from synthvae.cli.progress import spoken
 )
 def test_durations_in_words(seconds: float, words: str):
     assert spoken(seconds) == words
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_lines_have_units_and_the_time_that_is_left(monkeypatch, capsys):
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    with progress_bar("measuring parameter sensitivity", 63, "parameters") as update:
+        for clock.now, done in ((105.0, 10), (120.0, 21), (139.0, 39), (175.0, 63)):
+            update(done, "")
+    with progress_bar("searching", 1000) as update:
+        clock.now = 200.0
+        update(250, "3.1 dB")
+    assert capsys.readouterr().err.splitlines() == [
+        "measuring parameter sensitivity: 21/63 parameters, about 57 s left",
+        "measuring parameter sensitivity: 39/63 parameters, about 28 s left",
+        "measuring parameter sensitivity: 63/63 parameters",
+        "searching: 25 %, 3.1 dB",
+    ]
