@@ -6,11 +6,13 @@ import itertools
 import os
 import re
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from synthvae import __version__
 from synthvae.cli import analyze, bank, datasets, experiment, exploration, explore, export, latents, match, play, train
+from synthvae.cli.loading import announce_loading
 from synthvae.core.errors import UserError
 from synthvae.core.memory import keep_freed_memory
 
@@ -23,7 +25,24 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"synthvae {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
 
 for _module in (
     datasets,
@@ -44,6 +63,7 @@ for _module in (
 def main(application: typer.Typer = app) -> None:
     """Run a command line; bad input is one line on standard error and exit code 2."""
     keep_freed_memory()
+    announce_loading("torch")
     try:
         code = application(standalone_mode=False)
     except UserError as error:
