@@ -267,7 +267,7 @@ def test_a_synth_of_ones_own_is_analyzed(sine_run: Path, tmp_path: Path):
 
 def test_latents_are_decoded_and_walked_between(sine_run: Path, tmp_path: Path):
     run = load_run(sine_run)
-    assert call("decode", sine_run, "--random", 2, "--out", tmp_path / "decoded") == 0
+    assert call("decode", sine_run, "--random", 2, "--all", "--out", tmp_path / "decoded") == 0
     files = sorted((tmp_path / "decoded").glob("*.json"))
     human = [read_preset(file).human for file in files]
     np.testing.assert_allclose(human, run.parameters.denormalise(run.sample(2).double().numpy()), rtol=1e-5)
@@ -306,6 +306,7 @@ def test_the_studio_plays_keeps_to_and_matches_a_synth_of_ones_own(sine_run: Pat
     from synthvae.studio.app import create_app
     from synthvae.studio.security import Access
     from synthvae.studio.serve import open_session
+    from synthvae.synths.rendering import fade_out
 
     session = open_session(sine_run, bank=tmp_path / "bank.sqlite", most=40, cache=tmp_path / "cache")
     session.warm()
@@ -322,11 +323,11 @@ def test_the_studio_plays_keeps_to_and_matches_a_synth_of_ones_own(sine_run: Pat
         point = client.get(f"{api}/points/3").json()
         human = np.array([[point["values"][name] for name in sine.SPACE.names]])
         unit = torch.from_numpy(sine.SPACE.normalise(human))
-        np.testing.assert_allclose(audio, session.run.voice(unit)[0].numpy(), atol=2e-3)
+        np.testing.assert_allclose(audio, fade_out(session.run.voice(unit)[0].numpy(), rate), atol=2e-3)
         answer = client.post(f"{api}/render", json={"spec": {"point": 3}, "note": 69})
         tuned = torch.from_numpy(sine.SPACE.normalise(human * [[0, 1, 1]] + [[69, 0, 0]]))
         played = wavfile.read(io.BytesIO(answer.content))[1]
-        np.testing.assert_allclose(played, session.run.voice(tuned)[0].numpy(), atol=2e-3)
+        np.testing.assert_allclose(played, fade_out(session.run.voice(tuned)[0].numpy(), rate), atol=2e-3)
         answer = client.post(f"{api}/render", json={"spec": {"point": 3}, "hold": 0.5})
         assert (answer.status_code, "'tests.Sine', which holds no keys" in answer.text) == (422, True), answer.text
         answer = client.post(f"{api}/bank", json={"spec": {"point": 3}, "name": "three"})

@@ -19,7 +19,7 @@ from synthvae.core.files import atomic_write
 from synthvae.core.json import dump_json, load_json
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.registry import synth_kind
-from synthvae.synths.rendering import render_rows
+from synthvae.synths.rendering import render_rows, whole_seconds
 from synthvae.synths.settings import FEWEST_CONTROL_POINTS, RenderSettings, check_format
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "render_preset",
     "round_significant",
     "units",
+    "with_release",
     "with_values",
     "write_preset",
 ]
@@ -228,6 +229,11 @@ def read_presets(path: Path, parameters: ParameterSpace | None = None) -> list[t
 def render_preset(preset: Preset) -> NDArray[np.float32]:
     """The preset's own sound, ``(T,)``."""
     return render_rows(preset.human[None], preset.parameters, preset.settings)[0]
+
+
+def with_release(preset: Preset) -> Preset:
+    """The preset with the length of its sound with its release (`synthvae.synths.rendering.whole_seconds`)."""
+    return with_values(preset, seconds=whole_seconds(preset.human, preset.parameters, preset.settings))
 
 
 def with_values(preset: Preset, values: Mapping[str, float] | None = None, seconds: float | None = None) -> Preset:

@@ -1,31 +1,33 @@
-"""Presets that were found, written with their sounds and with names that are measured."""
+"""Presets and their sounds as files, with measured names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from synthvae.audio.files import check_sample_format, write_wav
+from synthvae.audio.loudness import LOUDNESS, check_loudness, levelled
 from synthvae.core.checks import is_number
 from synthvae.core.errors import UserError, shown
 from synthvae.core.files import ensure_directory
 from synthvae.data.names import earlier_files, slug
-from synthvae.data.preset import Preset, units, write_preset
-from synthvae.synths.rendering import HasVoice, render_all
+from synthvae.data.preset import Preset, render_preset, units, with_release, write_preset
+from synthvae.synths.rendering import HasVoice, fade_out, render_all
 
-if TYPE_CHECKING:
-    from synthvae.naming import Named
-
-__all__ = ["Written", "parse_indices", "write_presets", "write_sounds"]
+__all__ = ["Rendered", "Written", "parse_indices", "render_whole", "write_presets", "write_sounds"]
 
 #: Sounds ``(N, T)`` and their sample rate to name and descriptors of each; `synthvae.naming.name_sounds` is one.
 Naming = Callable[[Tensor, int], Sequence[tuple[str, Mapping[str, float | None]]]]
+Progress = Callable[[int], object]
+Floats = NDArray[np.float32]
 
 
 def parse_indices(text: str, size: int, source: str) -> list[int]:
@@ -60,14 +62,58 @@ def parse_indices(text: str, size: int, source: str) -> list[int]:
     return list(numbers)
 
 
+class Rendered(NamedTuple):
+    """A preset and its sound.
+
+    Attributes:
+        preset: with name and descriptors where the sound was measured.
+        audio: ``(T,)``, as long as the preset's settings say, at the synth's own level.
+    """
+
+    preset: Preset
+    audio: Floats
+
+
+def render_whole(presets: Iterable[Preset], naming: Naming | None = None) -> Iterator[Rendered]:
+    """Render presets for listening: each with its release, its end faded out.
+
+    Args:
+        presets: whose settings get the length of the sound.
+        naming: names and describes sounds, of presets that have no name or no descriptors; None for none.
+    """
+    for preset in presets:
+        whole = with_release(preset)
+        rate = whole.settings.sample_rate
+        sound = fade_out(render_preset(whole), rate)
+        if naming and not (whole.name and whole.descriptors):
+            ((name, descriptors),) = naming(torch.from_numpy(sound[None]), rate)
+            whole = replace(whole, name=name, descriptors=descriptors)
+        yield Rendered(whole, sound)
+
+
+def _render_fixed(presets: Sequence[Preset], voice: nn.Module, naming: Naming | None) -> Iterator[Rendered]:
+    """Render presets with a synth of fixed length; `naming` replaces their names and descriptors."""
+    rest = iter(presets)
+    for audio in render_all(voice, units(presets), 64):
+        part = list(islice(rest, len(audio)))
+        if naming:
+            measured = naming(audio, part[0].settings.sample_rate)
+            part = [
+                replace(preset, name=name, descriptors=descriptors)
+                for preset, (name, descriptors) in zip(part, measured, strict=True)
+            ]
+        yield from map(Rendered, part, audio.numpy())
+
+
 def write_sounds(
     directory: Path,
     names: Sequence[str],
     presets: Sequence[Preset],
-    voice: nn.Module,
+    voice: nn.Module | None = None,
     sample_format: str = "float",
     progress: Progress = lambda done: None,
     naming: Naming | None = None,
+    loudness: float | None = LOUDNESS,
 ) -> list[Path]:
     """Write each preset as ``NAME.json`` and its sound as ``NAME.wav``; returns the latter.
 
@@ -78,37 +124,32 @@ def write_sounds(
         directory: where to.
         names: file names without ending.
         presets: as many presets.
-        voice: renders unit parameters.
+        voice: renders unit parameters to sounds of one length, which are written at their own level: the sounds that
+            figures are measured on. None for sounds for listening: each has its release and ends faded out, and its
+            length is the ``seconds`` in its preset's file.
         sample_format: ``float`` or ``int16``.
         progress: called with the number of sounds done.
         naming: names sounds; without it presets keep the names and descriptors they have.
+        loudness: of sounds for listening, in LUFS; None for their own level. Descriptors are measured before.
 
     Raises:
         UserError: if the directory cannot be written to.
     """
     earlier = earlier_files(directory, names) if naming else {}
     paths: list[Path] = []
-    for audio in render_all(voice, units(presets), 64):
-        first = len(paths)
-        measured = naming(audio, presets[first].settings.sample_rate) if naming else ()
-        for number, row in enumerate(audio.numpy()):
-            preset, stem = presets[first + number], names[first + number]
-            if naming:
-                name, descriptors = measured[number]
-                preset = replace(preset, name=name, descriptors=descriptors)
-            path = directory / (f"{stem}_{slug(preset.name)}.wav" if naming else f"{stem}.wav")
-            write_preset(path.with_suffix(".json"), preset)
-            write_wav(path, row, preset.settings.sample_rate, sample_format)
-            for old in earlier.get(stem, ()):
-                if old.stem != path.stem:
-                    old.with_suffix(".wav").unlink(missing_ok=True)
-                    old.unlink(missing_ok=True)
-            paths.append(path)
-            progress(len(paths))
+    rendered = render_whole(presets, naming) if voice is None else _render_fixed(presets, voice, naming)
+    for stem, (preset, audio) in zip(names, rendered, strict=True):
+        rate = preset.settings.sample_rate
+        path = directory / (f"{stem}_{slug(preset.name)}.wav" if naming else f"{stem}.wav")
+        write_preset(path.with_suffix(".json"), preset)
+        write_wav(path, levelled(audio, rate, loudness) if voice is None else audio, rate, sample_format)
+        for old in earlier.get(stem, ()):
+            if old.stem != path.stem:
+                old.with_suffix(".wav").unlink(missing_ok=True)
+                old.unlink(missing_ok=True)
+        paths.append(path)
+        progress(len(paths))
     return paths
-
-
-Progress = Callable[[int], object]
 
 
 class HasPath(HasVoice, Protocol):
@@ -124,13 +165,13 @@ class Written(NamedTuple):
 
     Attributes:
         paths: the WAV files.
-        named: what was measured of each sound.
-        audio: the sounds, ``(N, T)`` float32.
+        names: what was measured of each sound, in words.
+        audio: the sounds as they were written, ``(T,)`` each.
     """
 
     paths: list[Path]
-    named: list[Named]
-    audio: NDArray[np.float32]
+    names: list[str]
+    audio: list[Floats]
 
 
 def write_presets(
@@ -142,28 +183,31 @@ def write_presets(
     sources: Sequence[Preset] = (),
     sample_format: str = "float",
     progress: Progress = lambda done: None,
+    loudness: float | None = LOUDNESS,
 ) -> Written:
-    """Write presets as ``NAME.json`` and ``NAME.wav``, each with a measured name in its JSON.
+    """Write presets for listening as ``NAME.json`` and ``NAME.wav``, each with a measured name in its JSON.
 
-    A value that is one of the sources' to the bit is written as that source's file has it, in human units, so that
-    what was kept is kept there too.
+    Sounds are as `write_sounds` writes them for listening. A value that is one of the sources' to the bit is written
+    as that source's file has it, in human units, so that what was kept is kept there too.
 
     Args:
         directory: where to.
-        run: the model they are from; its settings are theirs.
+        run: the model they are from; its settings are theirs, but for the length.
         unit: ``(N, P)``.
         names: N file names without ending.
         origins: N times where a preset came from.
         sources: presets that the values may be taken from.
         sample_format: ``float`` or ``int16``.
         progress: called with the number of sounds done.
+        loudness: in LUFS; None for their own level.
 
     Raises:
-        UserError: for an unknown format or an unwritable directory.
+        UserError: for an unknown format, an impossible loudness, or an unwritable directory.
     """
     from synthvae.naming import name_sounds  # measuring takes libraries that decoding does not need
 
     check_sample_format(sample_format)
+    check_loudness(loudness)
     ensure_directory(directory)
     human = run.parameters.denormalise(unit.double().numpy())
     for source in sources:
@@ -173,12 +217,14 @@ def write_presets(
         Preset(run.parameters, row, run.settings, {"run": run.path.name, **origin})
         for row, origin in zip(human, origins, strict=True)
     ]
-    audio = np.concatenate([part.numpy() for part in render_all(run.voice, units(presets), 64)])
-    named = name_sounds(audio, run.settings.sample_rate, progress)
-    paths = []
-    for name, preset, sound, label in zip(names, presets, audio, named, strict=True):
-        described = replace(preset, name=label.name, descriptors=label.descriptors)
-        write_preset(directory / f"{name}.json", described)
+    paths, measured, sounds = list[Path](), list[str](), list[Floats]()
+    for name, (preset, audio) in zip(names, render_whole(presets, name_sounds), strict=True):
+        rate = preset.settings.sample_rate
+        sound = levelled(audio, rate, loudness)
+        write_preset(directory / f"{name}.json", preset)
+        write_wav(directory / f"{name}.wav", sound, rate, sample_format)
         paths.append(directory / f"{name}.wav")
-        write_wav(paths[-1], sound, run.settings.sample_rate, sample_format)
-    return Written(paths, named, audio)
+        measured.append(preset.name)
+        sounds.append(sound)
+        progress(len(paths))
+    return Written(paths, measured, sounds)

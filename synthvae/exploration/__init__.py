@@ -2,14 +2,16 @@
 
 from synthvae.audio.joining import write_joined
 from synthvae.data.writing import write_presets
+from synthvae.exploration.drawing import draw_presets, why_left_out
 from synthvae.exploration.latent_files import (
     Latents,
-    decode_to_files,
+    decoded_presets,
     find_preset,
     find_presets,
     find_run,
     read_latents,
     write_latents,
+    write_listening,
 )
 from synthvae.exploration.morph import WAYS, Walk, blend, morph
 from synthvae.exploration.paths import straight_line
@@ -21,7 +23,8 @@ __all__ = [
     "Variations",
     "Walk",
     "blend",
-    "decode_to_files",
+    "decoded_presets",
+    "draw_presets",
     "find_preset",
     "find_presets",
     "find_run",
@@ -29,7 +32,9 @@ __all__ = [
     "read_latents",
     "straight_line",
     "vary",
+    "why_left_out",
     "write_joined",
     "write_latents",
+    "write_listening",
     "write_presets",
 ]

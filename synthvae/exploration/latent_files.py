@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from synthvae.audio.files import check_sample_format
+from synthvae.audio.loudness import LOUDNESS, check_loudness
 from synthvae.core.checks import is_number
 from synthvae.core.errors import UserError, shown
 from synthvae.core.files import atomic_write, ensure_directory
@@ -29,13 +30,14 @@ __all__ = [
     "DATASET",
     "RUNS",
     "Latents",
-    "decode_to_files",
+    "decoded_presets",
     "find_dataset",
     "find_preset",
     "find_presets",
     "find_run",
     "read_latents",
     "write_latents",
+    "write_listening",
 ]
 
 VERSION = 1
@@ -153,30 +155,40 @@ def _points(rows: Any, size: int, path: Path) -> Tensor:  # noqa: ANN401
     return torch.tensor(rows, dtype=torch.float32)
 
 
-def decode_to_files(
-    run: Run,
-    latents: Tensor,
-    names: Sequence[str],
-    directory: Path,
-    origins: Sequence[Mapping[str, Any]],
-    sample_format: str = "float",
-    progress: Callable[[int], object] = lambda done: None,
-) -> list[Path]:
-    """Decode latents ``(N, D)``, write preset and sound of each, named after its descriptors, and return the WAV files.
-
-    `names` begin those of the files; `origins` say where each latent came from, which is kept in its preset.
-
-    Raises:
-        UserError: for an unknown format or an unwritable directory.
-    """
-    check_sample_format(sample_format)
-    ensure_directory(directory)
+def decoded_presets(run: Run, latents: Tensor, origins: Sequence[Mapping[str, Any]]) -> list[Preset]:
+    """Presets of latents ``(N, D)``; `origins` say where each latent came from, which is kept in its preset."""
     human = run.parameters.denormalise(run.decode(latents).double().numpy())
-    presets = [
+    return [
         Preset(run.parameters, row, run.settings, {"run": run.path.name, **origin, "latent": z})
         for row, z, origin in zip(human, latents.tolist(), origins, strict=True)
     ]
-    return write_sounds(directory, names, presets, run.voice, sample_format, progress, name_sounds)
+
+
+def write_listening(
+    directory: Path,
+    names: Sequence[str],
+    presets: Sequence[Preset],
+    sample_format: str = "float",
+    loudness: float | None = LOUDNESS,
+    progress: Callable[[int], object] = lambda done: None,
+) -> list[Path]:
+    """Write presets and their sounds for listening, named after descriptors, and return the WAV files.
+
+    Args:
+        directory: where to.
+        names: that begin those of the files.
+        presets: as many presets.
+        sample_format: ``float`` or ``int16``.
+        loudness: in LUFS; None for the synth's own level.
+        progress: called with the number of sounds done.
+
+    Raises:
+        UserError: for an unknown format, an impossible loudness, or an unwritable directory.
+    """
+    check_sample_format(sample_format)
+    check_loudness(loudness)
+    ensure_directory(directory)
+    return write_sounds(directory, names, presets, None, sample_format, progress, name_sounds, loudness)
 
 
 def find_run(

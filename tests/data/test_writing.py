@@ -21,7 +21,7 @@ def test_values_that_were_kept_are_written_as_they_were(selective_run, tmp_path:
     changed = np.flatnonzero(human != source.human)
     assert changed.tolist() == [3]
     document = json.loads((tmp_path / "a.json").read_text())
-    assert document["name"] == written.named[0].name
+    assert document["name"] == written.names[0]
     sound, rate = soundfile.read(tmp_path / "a.wav", dtype="float32")
     assert rate == selective_run.settings.sample_rate
     np.testing.assert_array_equal(sound, written.audio[0])
