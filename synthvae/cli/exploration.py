@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from synthvae.cli.common import FormatOption, LoudnessOption, parse_loudness
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 
@@ -25,7 +27,6 @@ RunOption = Annotated[
     Path | None, typer.Option("--run", help="A directory made with train.  [default: the last in experiments/runs]")
 ]
 DataOption = Annotated[Path | None, typer.Option(help="The dataset of preset numbers.  [default: the run's]")]
-FormatOption = Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")]
 PresetHelp = "Number of a preset of the dataset, or a preset's JSON file."
 
 #: Where `InOrder` leaves what it saw.
@@ -65,6 +66,7 @@ def morph(
     data: DataOption = None,
     out: Annotated[Path, typer.Option(help="Output directory.")] = Path("morph"),
     gap: Annotated[float, typer.Option(help="Seconds of silence between sounds in joined.wav.")] = 0.1,
+    loudness: LoudnessOption = "-18",
     sample_format: FormatOption = "float",
 ) -> None:
     """Morph between presets in perceptually equal steps.
@@ -87,12 +89,13 @@ def morph(
     from synthvae.data.preset import units
 
     check_sample_format(sample_format)
+    level = parse_loudness(loudness)
     check_gap(gap)
     model, notes = _load(run)
     given = exploration.find_presets(model, presets, data)
     notes += _settings_notes(model, presets, given)
     unit = units(given)
-    with progress_bar("walking", 100) as update:
+    with progress_bar("morphing", 100) as update:
         walk = exploration.morph(
             model, unit, steps, way, even, extrapolate, lambda share: update(round(100 * share), "")
         )
@@ -102,9 +105,9 @@ def morph(
         {"morph": list(presets), "way": way, "step": number, "position": float(at)}
         for number, at in enumerate(walk.position)
     ]
-    with progress_bar("naming", len(names)) as update:
+    with progress_bar("rendering", len(names), "sounds") as update:
         written = exploration.write_presets(
-            out, model, walk.unit, names, origins, given, sample_format, lambda done: update(done, "")
+            out, model, walk.unit, names, origins, given, sample_format, lambda done: update(done, ""), level
         )
     exploration.write_joined(out / "joined.wav", written.audio, model.settings.sample_rate, gap, sample_format)
     _print_lines(notes)
@@ -130,6 +133,7 @@ def vary(
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     data: DataOption = None,
     out: Annotated[Path, typer.Option(help="Output directory.")] = Path("variations"),
+    loudness: LoudnessOption = "-18",
     sample_format: FormatOption = "float",
 ) -> None:
     """Sample variations of a preset, ordered by audible distance.
@@ -145,6 +149,7 @@ def vary(
     from synthvae.data.preset import units
 
     check_sample_format(sample_format)
+    level = parse_loudness(loudness)
     kept = [name.strip() for name in keep.split(",")] if keep.strip() else []
     model, notes = _load(run)
     given = exploration.find_presets(model, [preset], data, "preset")
@@ -155,14 +160,14 @@ def vary(
         {"vary": preset, "amount": amount, "keep": kept, "seed": seed, "distance": float(distance)}
         for distance in found.distances
     ]
-    with progress_bar("naming", count) as update:
+    with progress_bar("rendering", count, "sounds") as update:
         written = exploration.write_presets(
-            out, model, found.unit, names, origins, given, sample_format, lambda done: update(done, "")
+            out, model, found.unit, names, origins, given, sample_format, lambda done: update(done, ""), level
         )
     _print_lines(notes)
     rows = [
-        (f"{name}.wav", f"{distance:.2f}", f"{distance / max(found.reach, 1e-9):.3f}", label.name)
-        for name, distance, label in zip(names, found.distances, written.named, strict=True)
+        (f"{name}.wav", f"{distance:.2f}", f"{distance / max(found.reach, 1e-9):.3f}", label)
+        for name, distance, label in zip(names, found.distances, written.names, strict=True)
     ]
     _print_table(("file", "dB from preset", "amount", "name"), rows)
     print(f"amount 1 is {found.reach:.1f} dB, the median distance of this preset from random sounds of the model")
@@ -183,6 +188,7 @@ def blend(
     data: DataOption = None,
     out: Annotated[Path, typer.Option(help="Output directory.")] = Path("blend"),
     name: Annotated[str, typer.Option(help="Name of the files.")] = "blend",
+    loudness: LoudnessOption = "-18",
     sample_format: FormatOption = "float",
 ) -> None:
     """Add and subtract presets in the latent space.
@@ -199,6 +205,7 @@ def blend(
     from synthvae.metrics.logmel_distance import LogMelDistance, pairwise
 
     check_sample_format(sample_format)
+    level = parse_loudness(loudness)
     if not name or "/" in name or not name.isprintable() or name.startswith("."):
         raise UserError("name", name, "give a file name without folders")
     options = context.meta.get(_SIGNS, [])
@@ -211,7 +218,7 @@ def blend(
     unit = units(given)
     mixed = exploration.blend(model, unit, torch.tensor(signed))[None]
     origin: dict[str, object] = {"blend": dict(presets=texts, weights=signed)}
-    written = exploration.write_presets(out, model, mixed, [name], [origin], given, sample_format)
+    written = exploration.write_presets(out, model, mixed, [name], [origin], given, sample_format, loudness=level)
     metric = LogMelDistance(model.voice, model.settings.sample_rate)
     away = pairwise(metric.spectrograms(mixed), metric.spectrograms(unit))[0]
     _print_lines(notes)
@@ -219,7 +226,7 @@ def blend(
         ("preset", "weight", "dB from the blend"),
         [(text, f"{w:+g}", f"{d:.2f}") for text, w, d in zip(texts, signed, away, strict=True)],
     )
-    print(f"{written.paths[0]}: {written.named[0].name}, with its preset")
+    print(f"{written.paths[0]}: {written.names[0]}, with its preset")
 
 
 def _load(run: Path | None) -> tuple[Run, list[str]]:
@@ -231,12 +238,15 @@ def _load(run: Path | None) -> tuple[Run, list[str]]:
 
 
 def _settings_notes(run: Run, texts: Sequence[str], presets: Sequence[Preset]) -> list[str]:
-    """A line for each preset whose settings differ from the run's, with which it is rendered here."""
+    """A line for each preset whose settings differ from the run's, with which it is rendered here.
+
+    Its length does not count: every sound that is written is as long as its release takes.
+    """
     ours = run.settings
     return [
         f"{text}: made for {_shown(p.settings)}; rendered here with the run's settings, {_shown(ours)}"
         for text, p in zip(texts, presets, strict=True)
-        if p.settings != ours
+        if replace(p.settings, seconds=ours.seconds) != ours
     ]
 
 
@@ -270,10 +280,10 @@ def _print_walk(
 ) -> None:
     origin = dict(zip(walk.given, presets, strict=False)) if len(walk.given) == len(presets) else {}
     rows = []
-    for number, (name, label) in enumerate(zip(names, written.named, strict=True)):
+    for number, (name, label) in enumerate(zip(names, written.names, strict=True)):
         step = f"{walk.distances[number]:.2f}" if number < len(walk.distances) else ""
         null = f"{plain.distances[number]:.2f}" if number < len(plain.distances) else ""
-        rows.append((f"{name}.wav", f"{walk.position[number]:.3f}", step, null, label.name, origin.get(number, "")))
+        rows.append((f"{name}.wav", f"{walk.position[number]:.3f}", step, null, label, origin.get(number, "")))
     _print_table(("file", "position", "dB to next", "plain parameters", "name", "preset"), rows)
     print()
     kinds = ((way, walk), ("plain parameters", plain))

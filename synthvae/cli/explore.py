@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from synthvae.cli.common import RunArgument
 from synthvae.core.errors import UserError
 
 __all__ = ["register"]
@@ -18,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def explore(
-    run: Annotated[Path, typer.Argument(help="A directory made with train.")],
+    run: RunArgument = None,
     data: Annotated[Path | None, typer.Option(help="The dataset on the map.  [default: the run's]")] = None,
     bank: Annotated[
         Path | None,
@@ -51,13 +52,17 @@ def explore(
         ) from None
     import torch
 
+    from synthvae.exploration import find_run
     from synthvae.studio.serve import open_session, serve
 
     if of_bank and data is not None:
         raise UserError("data", data, "leave one of them out", why="and `of_bank` is given")
     if token is not None and not (token.isascii() and token.isprintable() and 8 <= len(token) <= 200):
         raise UserError("token", token, "leave it out to have one generated", "not 8 to 200 plain characters")
-    session = open_session(run, data, bank, of_bank, points, cache)
+    chosen, choice = find_run(run)
+    if choice:
+        print(choice, flush=True)
+    session = open_session(chosen, data, bank, of_bank, points, cache)
 
     def ready(address: str) -> None:
         print(

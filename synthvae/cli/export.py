@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synthvae.cli.common import LoudnessOption, parse_loudness
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 
@@ -38,7 +39,7 @@ def export(
         str | None, typer.Option(help="Name, for a single preset.  [default: its own, or derived from descriptors]")
     ] = None,
     sample_format: Annotated[str, typer.Option("--format", help="int16, int24 or float (not FLAC).")] = "int24",
-    loudness: Annotated[str, typer.Option(help="Loudness in LUFS, or off for the Voice's own level.")] = "-18",
+    loudness: LoudnessOption = "-18",
     whole: Annotated[
         bool,
         typer.Option("--whole", help="wav and flac: render until the sound has decayed, whatever the preset's length."),
@@ -71,7 +72,7 @@ def export(
 
     options = ExportOptions(
         sample_format,
-        _loudness(loudness),
+        parse_loudness(loudness),
         whole,
         parse_key(lowest, "lowest"),
         parse_key(highest, "highest"),
@@ -87,11 +88,11 @@ def export(
         if not name.strip():
             raise UserError("name", name, "give a name or leave it out")
         found = [replace(found[0], name=check_name(name.strip()))]
-    with progress_bar("naming", len(found)) as update:
+    with progress_bar("naming", len(found), "presets") as update:
         found = described(found, lambda done: update(done, ""))
     done: list[Exported] = []
     try:
-        with progress_bar("exporting", len(found)) as update:
+        with progress_bar("exporting", len(found), "presets") as update:
             names = [preset.name for preset in found]
             export_presets(found, names, out, to, options, lambda count: update(count, ""), done.append)
     except KeyboardInterrupt:
@@ -114,15 +115,6 @@ def _print(done: Sequence[Exported], out: Path, noun: str) -> None:
         print(f"{done[0].path}: {f'1 {noun}' if new else 'exists already'}")
         return
     print(f"{out}: {new} {noun}{'' if new == 1 else 's'}{old}, {done[0].path.name} to {done[-1].path.name}")
-
-
-def _loudness(text: str) -> float | None:
-    if text.strip().lower() == "off":
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise UserError("loudness", text, "give LUFS, e.g. -18, or off", why="not a number") from None
 
 
 def _lengths(text: str) -> tuple[float | None, ...]:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from synthvae.cli.bank_output import print_files
+from synthvae.cli.common import FormatOption, LoudnessOption, RunArgument, open_run, parse_loudness
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError, shown
 
 __all__ = ["register"]
 
-RunArgument = Annotated[Path, typer.Argument(help="A directory made with train.")]
 OutOption = Annotated[Path, typer.Option(help="Output directory.")]
-FormatOption = Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")]
 
+#: Presets that are drawn where nothing else is asked for.
+DRAWS = 8
 #: Of the names of two files in that of a third.
 LONGEST_STEM = 80
 
@@ -29,47 +31,73 @@ def register(app: typer.Typer) -> None:
 
 
 def decode(
-    run: RunArgument,
+    run: RunArgument = None,
     out: OutOption = Path("sounds"),
-    random: Annotated[int | None, typer.Option(help="Number of latent points to draw from the prior.")] = None,
+    random: Annotated[
+        int | None, typer.Option(help=f"Number of presets to draw from the prior.  [default: {DRAWS}, without --z]")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Of --random: take every draw, also those that are not playable.")
+    ] = False,
     z: Annotated[Path | None, typer.Option(help="JSON or CSV file of latents to decode, one per row.")] = None,
+    loudness: LoudnessOption = "-18",
     sample_format: FormatOption = "float",
 ) -> None:
     """Decode latent points into presets (JSON) and sounds (WAV), named after descriptors of the sound.
 
+    Each sound has its release, and all have one loudness. Drawn presets are playable: not quieter than -40 LUFS,
+    centred from 80 to 4,000 Hz, pitched or percussive; files have the numbers of their draws.
+
     Example: `synthvae decode experiments/runs/first --random 8 --seed 1 --out sounds`
     """
-    if (random is None) == (z is None):
+    if random is not None and z is not None:
         raise UserError("random", random, "give one of the two", why=f"and `z` is {shown(z)}")
+    if everything and z is not None:
+        raise UserError("everything", True, "leave it out", why="and `z` names the latents to decode")
     if random is not None and random < 1:
         raise UserError("random", random, "give at least 1")
+    level = parse_loudness(loudness)
     from synthvae import exploration
+    from synthvae.audio.files import check_sample_format
     from synthvae.core.checks import check_seed
     from synthvae.data.names import numbered
-    from synthvae.training.run import load_run
 
+    check_sample_format(sample_format)
     check_seed(seed)
-    model = load_run(run, needs="parameters")
-    if random is not None:
-        latents = model.sample_latent(random, seed)
-        origins: list[dict[str, object]] = [{"seed": seed}] * random
-        stem = f"random_{seed}"
-    elif z is not None:
+    model = open_run(run)
+    left_out: Mapping[str, int] = {}
+    if z is not None:
         latents, known = exploration.read_latents(z, model)
         origins = [{"file": z.name, "name": name} for name in known] if known else [{"file": z.name}] * len(latents)
-        stem = "latent"
-    names = numbered(stem, len(latents), 4)
-    with progress_bar("rendering", len(names)) as update:
-        paths = exploration.decode_to_files(
-            model, latents, names, out, origins, sample_format, lambda done: update(done, "")
+        presets = exploration.decoded_presets(model, latents, origins)
+        names = numbered("latent", len(latents), 4)
+    else:
+        count = random or DRAWS
+        with progress_bar("finding playable sounds", count, "sounds") as update:
+            drawn = exploration.draw_presets(model, count, seed, everything, lambda done: update(done, ""))
+        presets, left_out = drawn.presets, drawn.left_out
+        names = [f"random_{seed}_{number:04d}" for number in drawn.numbers]
+    with progress_bar("rendering", len(names), "sounds") as update:
+        paths = exploration.write_listening(out, names, presets, sample_format, level, lambda done: update(done, ""))
+    if left_out:
+        others = sum(left_out.values())
+        print(
+            f"left out {others} of {others + len(paths)} draws as not playable: "
+            f"{exploration.why_left_out(left_out)} (--all takes every draw)"
         )
     print_files(out, paths, "sounds with their presets")
 
 
 def encode(
-    run: RunArgument,
-    presets: Annotated[Path, typer.Argument(help="A preset's JSON file, or a directory of them.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[RUN] PRESETS",
+            help="A directory made with train (default: the newest in experiments/runs), and a preset's JSON file or a "
+            "directory of them.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Output file (JSON), readable by decode --z.")] = Path("latents.json"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing file.")] = False,
 ) -> None:
@@ -77,54 +105,52 @@ def encode(
 
     Example: `synthvae encode experiments/runs/first sounds --out latents.json`
     """
+    if len(paths) > 2:
+        raise UserError("encode", len(paths), "give one run and one file or directory", f"{len(paths)} paths")
     from synthvae import exploration
     from synthvae.core.json import check_target
     from synthvae.data.preset import read_presets
-    from synthvae.training.run import load_run
 
     check_target(out, overwrite)
-    model = load_run(run, needs="parameters")
+    run, presets = paths if len(paths) == 2 else (None, paths[0])
+    model = open_run(run)
     found = read_presets(presets, model.parameters)
     exploration.write_latents(out, model, [path.stem for path, _ in found], [preset for _, preset in found])
     print(f"{out}: latents of {len(found)} presets, {model.latent_size} dimensions each")
 
 
 def interpolate(
-    run: RunArgument,
     start: Annotated[str, typer.Option("--from", help="Number of a preset of the dataset, or a preset's JSON file.")],
     end: Annotated[str, typer.Option("--to", help="Likewise.")],
+    run: RunArgument = None,
     steps: Annotated[int, typer.Option(help="Number of sounds, both ends included.")] = 5,
     data: Annotated[Path | None, typer.Option(help="The dataset.  [default: the run's]")] = None,
-    out: OutOption = Path("sounds"),
+    out: OutOption = Path("interpolation"),
+    loudness: LoudnessOption = "-18",
     sample_format: FormatOption = "float",
 ) -> None:
     """Interpolate linearly in the latent space from one preset to another.
+
+    Each sound has its release, and all have one loudness.
 
     Example: `synthvae interpolate experiments/runs/first --from 12 --to 88 --steps 5 --out walk`
     """
     if steps < 2:
         raise UserError("steps", steps, "give at least 2")
+    level = parse_loudness(loudness)
     import torch
 
     from synthvae import exploration
     from synthvae.core.checks import is_number
     from synthvae.data.names import numbered
-    from synthvae.training.run import load_run
 
-    model = load_run(run, needs="parameters")
+    model = open_run(run)
     chosen = (("start", start), ("end", end))
     ends = torch.stack([exploration.find_preset(model, text, data, argument) for argument, text in chosen])
     latents = exploration.straight_line(model.encode(ends), steps)
     stems = [text if is_number(text) else Path(text).stem[:LONGEST_STEM] for text in (start, end)]
     names = numbered(f"from_{stems[0]}_to_{stems[1]}_step", steps)
-    with progress_bar("rendering", steps) as update:
-        paths = exploration.decode_to_files(
-            model,
-            latents,
-            names,
-            out,
-            [{"from": start, "to": end}] * steps,
-            sample_format,
-            lambda done: update(done, ""),
-        )
+    presets = exploration.decoded_presets(model, latents, [{"from": start, "to": end}] * steps)
+    with progress_bar("rendering", steps, "sounds") as update:
+        paths = exploration.write_listening(out, names, presets, sample_format, level, lambda done: update(done, ""))
     print_files(out, paths, "steps")

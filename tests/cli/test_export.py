@@ -150,7 +150,7 @@ def test_play_plays_at_the_note(run, sounds: Path, tmp_path: Path, monkeypatch):
     }
     values |= {"mixer.vco_1": 0.5, "mod_matrix.adsr_2->vco_1_amp": 1.0, "adsr_2.sustain": 1.0, "keyboard.duration": 1.0}
     (tmp_path / "steady.json").write_text(json.dumps(steady | {"values": values | {"vco_1.tuning": 3.3}}))
-    for arguments, hz in (((), None), (("--note", "A4"), 440.0), (("--note", "57", "--whole"), 220.0)):
+    for arguments, hz in (((), None), (("--note", "A4"), 440.0), (("--note", "57"), 220.0)):
         code, out, err = run("play", "steady.json", *arguments)
         assert (code, out) == (0, ""), err
         sound, rate = played[-1]
