@@ -58,9 +58,19 @@ def test_every_command_has_an_example_in_its_help(run):
     every = list(commands(typer.main.get_command(cli.app)))
     assert {("train",), ("explore",), ("bank", "search"), ("experiment", "run")} <= set(every)
     for command in every:
-        code, out, _ = run(*command, "--help")
+        code, out, _ = run(*command, "-h")
         assert code == 0
         assert f"Example: synthvae {' '.join(command)}" in " ".join(out.replace("`", "").split()), command
+
+
+def test_the_version_is_that_of_the_package(run):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert run("--version") == (0, f"synthvae {project['version']}\n", "")
+
+
+def test_both_spellings_of_help_print_the_same(run):
+    for command in ((), ("decode",), ("bank",), ("bank", "tag")):
+        assert run(*command, "-h") == run(*command, "--help")
 
 
 def test_the_three_commands_run_as_they_stand_one_after_the_other(run, tmp_path: Path):

@@ -130,12 +130,12 @@ def test_an_export_that_is_stopped_says_how_to_go_on(run, sounds: Path, tmp_path
     assert "pack: 1 sample, 2 exist already" in run("export", sounds, "--to", "wav", "--out", "pack")[1]
 
 
-def test_play_plays_at_the_note(run, sounds: Path, tmp_path: Path, monkeypatch):
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, int]]:
+    """What a sound card was given to play."""
     import types
 
-    from synthvae.audio.pitch import track_pitch
-
-    played = []
+    played: list[tuple[np.ndarray, int]] = []
     device = types.SimpleNamespace(
         play=lambda sound, rate: played.append((sound, rate)),
         wait=lambda: None,
@@ -143,6 +143,12 @@ def test_play_plays_at_the_note(run, sounds: Path, tmp_path: Path, monkeypatch):
         PortAudioError=ZeroDivisionError,
     )
     monkeypatch.setitem(sys.modules, "sounddevice", device)
+    return played
+
+
+def test_play_plays_at_the_note(run, sounds: Path, tmp_path: Path, played):
+    from synthvae.audio.pitch import track_pitch
+
     steady = json.loads((sounds / "preset_3.json").read_text())
     values = steady["values"]
     values |= {
@@ -157,7 +163,21 @@ def test_play_plays_at_the_note(run, sounds: Path, tmp_path: Path, monkeypatch):
         assert rate == 16000
         assert sound.dtype == np.float32
         assert hz is None or track_pitch(sound[None, :4000], rate).frequency[0] == pytest.approx(hz, rel=0.002)
+    release = values["adsr_2.release"]
+    assert 0.0 < len(sound) / rate - (1.0 + release) <= 0.25 + 0.02, "the key is down for a second"
+    assert np.abs(sound[-160:]).max() < 1e-3 < np.abs(sound[: 16000 + round(0.5 * release * 16000)][-160:]).max()
     refused(run("play", "steady.json", "--note", "H4"), "--note is 'H4'")
+
+
+def test_play_takes_a_name_or_a_number_of_the_bank(run, small_bank, played):
+    small_bank.rename(2, "glass drop")
+    for name in ("2", "glass drop", "Glass"):
+        code, out, err = run("play", name, "--bank", small_bank.path)
+        assert (code, out) == (0, ""), err
+    assert all(np.array_equal(sound, played[0][0]) for sound, _ in played)
+    refused(run("play", "brass drop", "--bank", small_bank.path), "'brass drop'")
+    refused(run("play", "sounds/glass drop", "--bank", small_bank.path), "sounds/glass drop: cannot read")
+    refused(run("play", "glass drop", "--bank", "none.sqlite"), "none.sqlite", "no preset is called 'glass drop'")
 
 
 def test_play_says_what_is_missing(run, sounds: Path, monkeypatch):
