@@ -44,6 +44,8 @@ REACH_NEIGHBOUR, REACH = 8, 2.5
 PLACED = 8
 #: Points among which a position takes the medoid.
 SNAPPED = 6
+#: Points around a position among which there have to be ones that it may snap to.
+ASKED = 64
 #: Distance, as a share of the hull's radius, up to which a position is that of a point.
 ON = 0.02
 _CERTAIN = 255
@@ -103,8 +105,8 @@ class Atlas:
     linear: Floats | None
     centre: Floats
 
-    def at(self, x: float, y: float) -> Spot:
-        """What there is at any position."""
+    def at(self, x: float, y: float, among: NDArray[np.bool_] | None = None) -> Spot:
+        """What there is at any position; `among` says which points ``(N,)`` it may snap to, all where none is near."""
         x, y = self._sane(x, y)
         distance, nearest = self._tree.query((x, y))
         inside = bool(distance <= self.radius)
@@ -112,8 +114,10 @@ class Atlas:
             towards = self.points[nearest].astype(np.float64)
             x, y = (towards + 0.999 * self.radius / distance * (np.array((x, y)) - towards)).tolist()
         latent, trust = self._interpolate(x, y)
-        on = distance <= ON * self.radius
-        point = nearest if on else _medoids(self._tree, self.features, np.array([[x, y]]))[0]
+        near = np.atleast_1d(self._tree.query((x, y), min(ASKED, len(self.points)))[1])
+        allowed = near if among is None or not among[near].any() else near[among[near]]
+        on = distance <= ON * self.radius and allowed[0] == nearest
+        point = nearest if on else _medoid(self.features, allowed[None, :SNAPPED])[0]
         return Spot(latent, int(point), x, y, inside, trust)
 
     def place(self, features: Floats) -> Floats:
@@ -256,7 +260,11 @@ def _medoids(tree: cKDTree, features: Floats, places: NDArray[np.floating], skip
     """
     count = min(SNAPPED + skip, len(features))
     numbers = np.reshape(tree.query(places, count)[1], (len(places), count))
-    numbers = numbers[:, skip:] if count > skip else numbers
+    return _medoid(features, numbers[:, skip:] if count > skip else numbers)
+
+
+def _medoid(features: Floats, numbers: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Of each row of points ``(B, K)`` the one that the others are most like, ``(B,)``."""
     own = features[numbers]
     apart = np.linalg.norm(own[:, :, None] - own[:, None], axis=-1).sum(axis=-1)
     return np.take_along_axis(numbers, apart.argmin(axis=1)[:, None], axis=1)[:, 0].astype(np.intp)

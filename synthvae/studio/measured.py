@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
+from synthvae.audio.playable import why_unplayable
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
 from synthvae.naming import name_sounds
@@ -87,6 +88,17 @@ class Measured:
     def values(self, name: str) -> Floats:
         """A descriptor of all sounds ``(N,)``, NaN also where it is not measured yet."""
         return self._values[:, list(PRESET_DESCRIPTORS).index(name)]
+
+    def unplayable(self) -> NDArray[np.str_]:
+        """Why each sound is not playable ``(N,)``, empty where it is, and where it is not measured yet."""
+        columns = {name: self.values(name) for name in PRESET_DESCRIPTORS}
+        reasons = why_unplayable(columns)
+        return np.where(np.array([name is None for name in self.names]), "", reasons)
+
+    def playable(self) -> NDArray[np.bool_]:
+        """Whether each sound is playable ``(N,)``, as far as it is measured."""
+        found: NDArray[np.bool_] = self.unplayable() == ""
+        return found
 
     def named(self, words: Sequence[str]) -> list[int]:
         """Numbers of the sounds whose names have all of some words, in small letters."""

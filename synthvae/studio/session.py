@@ -116,7 +116,8 @@ class Session:
             unit, latent = self.collection.unit[number], self.collection.latents[number]
             return Sound(unit, latent, None, origin | {"point": number})
         if spec.place is not None:
-            spot = self.view(spec.place.view).at(spec.place.x, spec.place.y)
+            among = self.measured.playable() if spec.place.playable else None
+            spot = self.view(spec.place.view).at(spec.place.x, spec.place.y, among)
             if not spec.place.between:
                 unit, latent = self.collection.unit[spot.point], self.collection.latents[spot.point]
                 return Sound(unit, latent, spot, origin | {"point": spot.point})

@@ -345,3 +345,56 @@ def test_the_document_describes_every_request(client: TestClient):
     text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
     for path in document["paths"]:
         assert path.removeprefix("/api/v1").replace("{identity}", "{id}") in text, path
+
+
+def test_sounds_are_ranked_by_their_likeness(client: TestClient, post, session: Session):
+    first = post("/rank", {"spec": {"point": 5}, "count": 10}).json()
+    assert first["complete"]
+    assert first["sounds"][0]["point"] == 5
+    distances = [one["distance"] for one in first["sounds"]]
+    assert distances == sorted(distances)
+    assert len(distances) == 10
+    assert first["sounds"][0]["name"] == session.measured.names[5]
+    chosen = post("/rank", {"spec": {"point": 5}, "points": [9, 3, 9]}).json()["sounds"]
+    assert {one["point"] for one in chosen} == {3, 9}
+    assert post("/rank", {"spec": {"point": 5}, "points": [64]}, 404).json()["argument"] == "point"
+
+
+def test_a_ranking_moves_a_descriptor(post, session: Session):
+    brightness = session.measured.values("brightness")
+    own = brightness[5]
+
+    def middle(steps: float) -> float:
+        found = post("/rank", {"spec": {"point": 5}, "shifts": {"brightness": steps}, "count": 8}).json()["sounds"]
+        return float(np.nanmedian([brightness[one["point"]] for one in found]))
+
+    assert middle(4) > middle(-4)
+    assert abs(np.log2(middle(0.5) / own)) < 2
+    refused = post("/rank", {"spec": {"point": 5}, "shifts": {"beauty": 1}}, 422).json()
+    assert refused["argument"] == "shifts"
+
+
+def test_what_is_not_playable_is_counted_and_left_out(client: TestClient, post, session: Session):
+    said = client.get("/api/v1/playable").json()
+    assert said["complete"]
+    assert sum(said["reasons"].values()) == len(said["left_out"])
+    assert 0 < len(said["left_out"]) < 64
+    ranked = post("/rank", {"spec": {"point": 5}, "count": 64, "playable": True}).json()["sounds"]
+    assert {one["point"] for one in ranked} == set(range(64)) - set(said["left_out"])
+    x, y = session.view("sound").points[said["left_out"][0]].tolist()
+    place = {"view": "sound", "x": x, "y": y}
+    assert post("/sounds", {"spec": {"place": place}}).json()["point"] == said["left_out"][0]
+    assert post("/sounds", {"spec": {"place": place | {"playable": True}}}).json()["point"] not in said["left_out"]
+
+
+def test_the_gain_brings_a_sound_to_the_loudness_of_exports(post):
+    from synthvae.audio.loudness import CEILING, LOUDNESS, integrated_loudness
+
+    for point in range(8):
+        answer = post("/render", {"spec": {"point": point}})
+        rate, sound = samples(answer)
+        levelled = float(answer.headers["x-gain"]) * sound
+        loudness = integrated_loudness(levelled, rate)
+        assert loudness == pytest.approx(LOUDNESS, abs=0.5) or np.abs(levelled).max() == pytest.approx(
+            CEILING, rel=1e-3
+        )

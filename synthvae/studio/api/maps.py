@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ _LATER: dict[int | str, dict[str, Any]] = {202: {"description": "It is being mad
 
 
 def routes(session: Session) -> APIRouter:
-    """GET /maps/{view}, /maps/{view}/points and /columns/{name}."""
+    """GET /maps/{view}, /maps/{view}/points, /columns/{name} and /playable."""
     router = APIRouter(tags=["map"])
 
     @router.get("/maps/{view}", summary="A view of the map", responses=_LATER, response_model=None)
@@ -108,6 +109,18 @@ def routes(session: Session) -> APIRouter:
         """One number for each point, NaN where it has none; 202 while it is being measured."""
         found, progress = column(session, name)
         return _later(progress, "measuring sounds") if found is None else _floats(found)
+
+    @router.get("/playable", summary="Which points are playable")
+    def playable() -> dict[str, Any]:
+        """Numbers of the points that are not, how many there are for each reason, and whether all are measured."""
+        reasons = session.measured.unplayable()
+        left_out = np.flatnonzero(reasons != "")
+        counts = Counter(reasons[left_out].tolist())
+        return {
+            "left_out": left_out.tolist(),
+            "reasons": dict(counts.most_common()),
+            "complete": session.measured.progress == 1.0,
+        }
 
     return router
 

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from synthvae.audio.files import wav_bytes
 from synthvae.audio.joining import joined
+from synthvae.audio.loudness import levelled
 from synthvae.data.preset import Preset
 from synthvae.studio.api.files import as_file
 from synthvae.studio.api.specs import Point, Spec, Strict, View
@@ -58,6 +59,7 @@ class PathAudioRequest(PathRequest):
     gap: Annotated[
         float, Field(allow_inf_nan=False, ge=-2.0, le=2.0, description="Seconds between steps; below 0 they overlap.")
     ] = 0.0
+    level: Annotated[bool, Field(description="Whether all steps have the loudness of exports.")] = True
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def routes(session: Session) -> APIRouter:
         """The steps one after the other, crossfaded where they overlap."""
         sounds = session.renderer.samples(_walk(session, request).unit)
         rate = session.renderer.sample_rate
+        if request.level:
+            sounds = np.stack([levelled(sound, rate) for sound in sounds])
         return Response(wav_bytes(joined(sounds, rate, request.gap), rate, "int16"), media_type="audio/wav")
 
     @router.post("/presets", responses=_ZIP, response_class=Response, summary="Export a path as presets")

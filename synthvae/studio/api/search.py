@@ -1,18 +1,38 @@
-"""Finding sounds by words."""
+"""Finding sounds by words, and by their likeness to a sound."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic import ConfigDict, Field
 
+from synthvae.studio.api.specs import Spec, Strict, Whole
+from synthvae.studio.ranking import rank
 from synthvae.studio.session import Session
 
 __all__ = ["routes"]
 
 
+class RankRequest(Strict):
+    """Points like a sound."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"spec": {"point": 3}, "shifts": {"brightness": 2}}]})
+
+    spec: Spec
+    shifts: Annotated[
+        dict[str, Annotated[float, Field(allow_inf_nan=False, ge=-20.0, le=20.0)]],
+        Field(max_length=16, description="Steps by which descriptors should differ: pitch, brightness, attack, ..."),
+    ] = Field({})
+    points: (
+        Annotated[list[Whole], Field(max_length=1_000_000, description="To choose from; all by default.")] | None
+    ) = None
+    count: Annotated[int, Field(ge=1, le=1000)] = 50
+    playable: Annotated[bool, Field(description="Whether to leave out sounds that are not playable.")] = False
+
+
 def routes(session: Session) -> APIRouter:
-    """GET /search."""
+    """GET /search and POST /rank."""
     router = APIRouter(tags=["map"])
 
     @router.get("/search", summary="Find sounds by name or tag")
@@ -35,5 +55,20 @@ def routes(session: Session) -> APIRouter:
             return {"points": points, "bank": bank, "complete": True}
         points = [] if tags else session.measured.named(words)
         return {"points": points, "bank": bank, "complete": session.measured.progress == 1.0}
+
+    @router.post("/rank", summary="Rank points by their likeness to a sound")
+    def ranked(request: RankRequest) -> dict[str, Any]:
+        """Points, the best first, with their names, distances in dB, and steps off the wanted descriptors."""
+        found = rank(
+            session, session.sound(request.spec), request.shifts, request.points, request.count, request.playable
+        )
+        names = session.measured.names
+        return {
+            "sounds": [
+                {"point": one.point, "name": names[one.point], "distance": one.distance, "off": one.off}
+                for one in found
+            ],
+            "complete": session.measured.progress == 1.0,
+        }
 
     return router

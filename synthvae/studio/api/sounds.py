@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import ConfigDict, Field
 
 from synthvae.audio.files import wav_bytes
+from synthvae.audio.loudness import LOUDNESS, common_level, sample_peak
 from synthvae.studio.api.specs import Note, Spec, Strict, View
 from synthvae.studio.session import Session
 
@@ -43,25 +44,29 @@ def routes(session: Session) -> APIRouter:
 
     @router.post("/render", responses=_WAV, response_class=Response, summary="Render a sound")
     async def render(request: RenderRequest) -> Response:
-        """The fast path: a click, this, the first sample.
+        """The fast path: a click, this, the first sample. With its release, at the synth's own level.
+
+        ``X-Gain`` is what brings it to the loudness of exports.
 
         On the server's own thread, because a sound takes half a millisecond and handing it to another thread takes
         longer where others are at work.
         """
         sound = session.sound(request.spec)
         audio = session.renderer.played(sound.unit, request.note, request.hold)
-        headers = {}
+        rate = session.renderer.sample_rate
+        # The gain of exports, but for the true peak, which takes longer than the rest of the answer.
+        headers = {"X-Gain": f"{common_level([audio], rate, LOUDNESS, sample_peak).gain:.6g}"}
         if sound.spot is not None and request.spec.place is not None:
             point, x, y = sound.origin.get("point"), sound.spot.x, sound.spot.y
             if point is not None:
                 x, y = session.view(request.spec.place.view).points[point].tolist()
-            headers = {
+            headers |= {
                 "X-Place": f"{x:.6g},{y:.6g}",
                 "X-Point": "" if point is None else str(point),
                 "X-Inside": str(int(sound.spot.inside)),
                 "X-Confidence": f"{sound.spot.confidence:.3f}",
             }
-        content = wav_bytes(audio, session.renderer.sample_rate, request.format)
+        content = wav_bytes(audio, rate, request.format)
         return Response(content, media_type="audio/wav", headers=headers)
 
     @router.post("/sounds", summary="Describe a sound")

@@ -32,6 +32,7 @@ class PlaceSpec(Strict):
     x: Number
     y: Number
     between: Annotated[bool, Field(description="Whether to decode a latent interpolated between the points.")] = False
+    playable: Annotated[bool, Field(description="Whether to snap to playable points alone.")] = False
 
 
 class NearSpec(Strict):

@@ -122,6 +122,16 @@ export class Api {
     }
   }
 
+  /** @returns {Promise<{left_out: number[], reasons: Record<string, number>, complete: boolean}>} */
+  playable() {
+    return this.json("GET", "/playable");
+  }
+
+  /** @param {any} wanted */
+  rank(wanted) {
+    return this.json("POST", "/rank", wanted);
+  }
+
   /** @param {{text?: string, tag?: string}} query */
   search(query) {
     return this.json("GET", `/search?${new URLSearchParams(query)}`);
@@ -136,6 +146,7 @@ export class Api {
     return {
       bytes: await response.arrayBuffer(),
       place: place ? place.split(",").map(Number) : null,
+      gain: Number(response.headers.get("X-Gain") ?? 1),
       point: response.headers.get("X-Point") ? Number(response.headers.get("X-Point")) : null,
       inside: inside === null ? null : inside === "1",
       confidence: confidence === null ? null : Number(confidence),

@@ -19,6 +19,8 @@ export class AudioEngine {
     /** @type {GainNode | null} */
     this.master = null;
     this.volume = 0.8;
+    /** Whether all sounds are brought to one loudness. */
+    this.levelled = true;
     /** @type {Playing | null} */
     this.auditioned = null;
     /** Called when the auditioned sound starts and ends. @type {((playing: boolean) => void)[]} */
@@ -79,10 +81,15 @@ export class AudioEngine {
     playing.source.stop(now + 2 * seconds);
   }
 
-  /** Plays a sound in place of the last one. @param {AudioBuffer} buffer @param {number} [level] */
-  audition(buffer, level = 1) {
+  /** The level of a sound. @param {number} gain to one loudness */
+  level(gain) {
+    return this.levelled ? gain : 1;
+  }
+
+  /** Plays a sound in place of the last one. @param {AudioBuffer} buffer @param {number} [gain] to one loudness */
+  audition(buffer, gain = 1) {
     if (this.auditioned) this.#fade(this.auditioned, FADE);
-    const playing = this.#start(buffer, level, 0, this.auditioned ? FADE / 2 : 0.002);
+    const playing = this.#start(buffer, this.level(gain), 0, this.auditioned ? FADE / 2 : 0.002);
     this.auditioned = playing;
     playing.source.onended = () => {
       if (this.auditioned !== playing) return;

@@ -28,7 +28,7 @@ export class Keyboard {
     this.held = new Map();
     /** @type {Map<string, number>} letters that are down, and their notes */
     this.letters = new Map();
-    /** Held sounds of the current preset by note. @type {Map<number, Promise<AudioBuffer>>} */
+    /** Held sounds of the current preset by note. @type {Map<number, Promise<{buffer: AudioBuffer, gain: number}>>} */
     this.ready = new Map();
     studio.store.on("current", (/** @type {any} */ sound) => {
       if (this.of === sound?.spec) return;
@@ -128,10 +128,11 @@ export class Keyboard {
     try {
       let asked = this.ready.get(note);
       if (!asked) {
-        asked = api.render(sound.spec, { note, hold: this.longest }).then((/** @type {any} */ answer) => audio.decode(answer.bytes));
-        this.ready.set(note, /** @type {Promise<AudioBuffer>} */ (asked));
+        asked = api.render(sound.spec, { note, hold: this.longest }).then(async (/** @type {any} */ answer) => ({ buffer: await audio.decode(answer.bytes), gain: answer.gain }));
+        this.ready.set(note, /** @type {Promise<{buffer: AudioBuffer, gain: number}>} */ (asked));
       }
-      const buffer = await asked;
+      const { buffer, gain } = await /** @type {Promise<{buffer: AudioBuffer, gain: number}>} */ (asked);
+      key.velocity *= audio.level(gain); // of the release as well
       if (!key.up || performance.now() - key.down < 400) {
         key.voice = audio.hold(buffer, key.velocity);
         key.down = performance.now();

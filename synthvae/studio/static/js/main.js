@@ -16,6 +16,7 @@ import { BlendPanel } from "./panels/blend.js";
 import { MatchPanel } from "./panels/match.js";
 import { PathPanel } from "./panels/path.js";
 import { PresetPanel } from "./panels/preset.js";
+import { SimilarPanel } from "./panels/similar.js";
 import { SoundPanel } from "./panels/sound.js";
 import { Tabs } from "./panels/tabs.js";
 import { VaryPanel } from "./panels/vary.js";
@@ -40,6 +41,7 @@ class Studio {
   /** @type {Tabs} */ tabs;
   /** @type {SoundPanel} */ soundPanel;
   /** @type {PresetPanel} */ preset;
+  /** @type {SimilarPanel} */ similar;
   /** @type {VaryPanel} */ vary;
   /** @type {BlendPanel} */ blend;
   /** @type {PathPanel} */ path;
@@ -67,6 +69,8 @@ class Studio {
     this.coloured = null;
     /** @type {any[]} */
     this.imported = [];
+    /** Points that are not playable. @type {number[]} */
+    this.leftOut = [];
     /** The sound that the local plane is around. @type {{sound: any, values: Record<string, number>} | null} */
     this.around = null;
     const plainCanvas = new URLSearchParams(location.search).has("canvas");
@@ -87,6 +91,7 @@ class Studio {
     void this.refreshBank().catch((error) => this.status.fail(error));
     void this.api.imports().then((all) => this.#imports(all)).catch(() => {}); // an older server has none
     await this.#firstView();
+    void this.#playable().catch((error) => this.status.fail(error));
     await this.#opened();
     this.status.say(`${counted(session.count, "sound")} on the map`);
     document.documentElement.dataset.ready = "true";
@@ -98,6 +103,7 @@ class Studio {
     this.tabs = new Tabs(byId("tabs"), byId("panels"));
     this.soundPanel = new SoundPanel(byId("sound"), this);
     this.preset = new PresetPanel(this.tabs.add("preset", "Preset"), this);
+    this.similar = new SimilarPanel(this.tabs.add("similar", "Similar"), this);
     this.vary = new VaryPanel(this.tabs.add("vary", "Vary"), this);
     this.blend = new BlendPanel(this.tabs.add("blend", "Blend"), this);
     this.path = new PathPanel(this.tabs.add("path", "Path"), this);
@@ -135,6 +141,11 @@ class Studio {
     };
     volume.addEventListener("input", setVolume);
     setVolume();
+    byId("level").addEventListener("change", () => {
+      this.audio.levelled = byId("level").checked;
+      this.status.say(this.audio.levelled ? "Every sound at one loudness" : "Sounds at the synthesizer's own level");
+    });
+    byId("playable").addEventListener("change", () => this.#hide());
     byId("zoom-in").addEventListener("click", () => this.map.zoom(1.5));
     byId("zoom-out").addEventListener("click", () => this.map.zoom(1 / 1.5));
     byId("zoom-fit").addEventListener("click", () => this.map.fit());
@@ -275,6 +286,29 @@ class Studio {
     for (const button of byId("views").children) button.setAttribute("aria-checked", String(button.dataset.view === layoutOf(name)));
     byId("linear").checked = name.endsWith(LINEAR);
     rove(byId("views"));
+  }
+
+  /** Learns which sounds are playable, until all are measured. */
+  async #playable() {
+    for (;;) {
+      const { left_out, reasons, complete } = await this.api.playable();
+      this.leftOut = left_out;
+      const counts = Object.entries(reasons).map(([reason, count]) => `${counted(count, "sound")} ${reason}`).join("; ");
+      byId("playable-label").title = `Show playable sounds only. Left out: ${counts || "none"}${complete ? "" : ", so far"}.`;
+      this.#hide();
+      if (complete) return;
+      await new Promise((done) => setTimeout(done, 3000));
+    }
+  }
+
+  get playableOnly() {
+    return byId("playable").checked;
+  }
+
+  #hide() {
+    this.map.hide(this.playableOnly ? this.leftOut : []);
+    const shown = this.map.count - (this.playableOnly ? this.leftOut.length : 0);
+    this.status.say(`${counted(shown, "sound")} on the map`);
   }
 
   // -- the local plane ---------------------------------------------------------------------------------
@@ -432,7 +466,7 @@ class Studio {
     }
     const near = phase === "down" ? this.#import(place) : null;
     const between = byId("between").checked;
-    const spec = { place: { view, x: place[0], y: place[1], between } };
+    const spec = { place: { view, x: place[0], y: place[1], between, playable: this.playableOnly } };
     let sound = makeSound(spec, { origin: between ? `position ${plain(place[0])}, ${plain(place[1])}` : "", drag: phase === "move" });
     if (near) sound = makeSound(near.latent ? { latent: near.latent } : { point: near.nearest[0] }, { origin: `${near.latent ? "estimate for" : `nearest to (${plain(near.distance, 2)} dB)`} your recording ${near.name}`, places: near.place });
     else if (point !== null) sound = this.#dot(point);
@@ -459,7 +493,10 @@ class Studio {
   somewhere() {
     if (!this.map.count) return;
     this.#leavePlane();
-    this.sounds.hear(this.#dot(Math.floor(Math.random() * this.map.count)), { touched: performance.now() });
+    let point = 0;
+    do point = Math.floor(Math.random() * this.map.count);
+    while (this.map.hidden[point] && this.leftOut.length < this.map.count);
+    this.sounds.hear(this.#dot(point), { touched: performance.now() });
     this.audio.open();
     this.#hintSeen();
   }
@@ -489,6 +526,7 @@ class Studio {
         await this.blend.blend();
       } }, "Blend"),
       el("button", { type: "button", class: "icon-button", "aria-label": "Clear the selection", title: "Clear the selection (Esc)", onclick: () => this.escape() }, closeIcon()));
+    void this.similar.among(ids, name === "selected" ? "the selection" : name);
     this.status.say(`${counted(ids.length, "sound")} ${name === "selected" ? "selected" : `for ${name}`}`);
   }
 

@@ -36,12 +36,14 @@ export class Search {
     try {
       const answer = await this.studio.api.search({ text: words.join(" "), tag: tags[0]?.slice(1) ?? "" });
       if (serial !== this.serial) return;
-      this.found = Uint32Array.from(answer.points);
-      this.count.textContent = String(answer.points.length);
+      const hidden = this.studio.map.hidden;
+      this.found = Uint32Array.from(answer.points.filter((/** @type {number} */ point) => !hidden[point]));
+      this.count.textContent = String(this.found.length);
       const unfinished = answer.complete === false ? "; names are still being measured" : "";
       this.studio.select(this.found, `“${text}”`);
+      if (this.found.length) this.studio.tabs.show("similar");
       const kept = answer.bank.length ? `, ${answer.bank.length} in the bank` : "";
-      this.studio.status.say(`${counted(answer.points.length, "sound")} on the map${kept}${unfinished}`);
+      this.studio.status.say(`${counted(this.found.length, "sound")} on the map${kept}${unfinished}`);
     } catch (error) {
       this.studio.status.fail(error);
     }

@@ -18,14 +18,14 @@ const REST = 90;
  *   spec: any, origin: string, name: string, values: Record<string, number> | null, latent: number[] | null,
  *   places: Record<string, number[]>, descriptors: Record<string, number | null> | null, inside: boolean,
  *   movedFrom: {view: string, place: number[]} | null, confidence: number | null, nearest: number[],
- *   buffer: AudioBuffer | null, described: boolean, drag: boolean}} Sound
+ *   buffer: AudioBuffer | null, gain: number, described: boolean, drag: boolean}} Sound
  */
 
 /** @param {any} spec @param {Partial<Sound>} known @returns {Sound} */
 export function makeSound(spec, known = {}) {
   return {
     spec, origin: "", name: "", values: null, latent: null, places: {}, descriptors: null, inside: true,
-    movedFrom: null, confidence: null, nearest: [], buffer: null, described: false, drag: false, ...known,
+    movedFrom: null, confidence: null, nearest: [], buffer: null, gain: 1, described: false, drag: false, ...known,
   };
 }
 
@@ -136,6 +136,7 @@ export class Sounds {
         }
       }
       sound.buffer = await this.audio.decode(answer.bytes);
+      sound.gain = answer.gain;
       if (serial < this.heard) return; // a newer one plays already
       if (sound.drag && sound.spec.point !== undefined && sound.spec.point === this.dragged) return; // the hand is still at that dot
       this.dragged = sound.spec.point;
@@ -152,10 +153,18 @@ export class Sounds {
     }
   }
 
+  /** Fetches a sound ahead of being played. @param {Sound} sound */
+  async fetch(sound) {
+    if (sound.buffer) return;
+    const answer = await this.api.render(sound.spec);
+    sound.gain = answer.gain;
+    sound.buffer = await this.audio.decode(answer.bytes);
+  }
+
   /** @param {Sound} sound @param {number} serial */
   #play(sound, serial) {
     this.heard = serial;
-    this.audio.audition(/** @type {AudioBuffer} */ (sound.buffer));
+    this.audio.audition(/** @type {AudioBuffer} */ (sound.buffer), sound.gain);
     this.kept = [...this.kept.filter((other) => other !== sound), sound];
     while (this.kept.length > KEPT) {
       const old = /** @type {Sound} */ (this.kept.shift());

@@ -43,6 +43,10 @@ export class SoundMap extends EventTarget {
     /** @type {import("./data.js").View | null} */
     this.view = null;
     this.count = 0;
+    /** One for each point that is hidden. */
+    this.hidden = new Uint8Array();
+    /** @type {Uint8Array | null} */
+    this.colours = null;
     this.animation = { start: -Infinity, from: { x: 0, y: 0, scale: 1 }, to: { x: 0, y: 0, scale: 1 }, length: 0, morph: false };
     this.scene = {
       hull: /** @type {number[][][]} */ ([]), clusters: /** @type {any[]} */ ([]), trail: /** @type {number[][]} */ ([]),
@@ -101,8 +105,18 @@ export class SoundMap extends EventTarget {
   /** @param {Uint8Array} colours RGBA a point */
   colour(colours) {
     if (colours.length !== 4 * this.count) return;
-    this.renderer.setColours(colours);
+    this.colours = colours;
+    const shown = colours.slice();
+    if (this.hidden.length === this.count) for (let i = 0; i < this.count; i++) if (this.hidden[i]) shown[4 * i + 3] = 0;
+    this.renderer.setColours(shown);
     this.redraw();
+  }
+
+  /** Points that are neither drawn nor found under the hand. @param {Iterable<number>} ids */
+  hide(ids) {
+    this.hidden = new Uint8Array(this.count);
+    for (const id of ids) this.hidden[id] = 1;
+    if (this.colours) this.colour(this.colours);
   }
 
   /** Raises points above the others. @param {Uint32Array | null} ids */
@@ -110,7 +124,7 @@ export class SoundMap extends EventTarget {
     const states = new Uint8Array(this.count);
     if (ids) {
       states.fill(1);
-      for (const id of ids) states[id] = 2;
+      for (const id of ids) if (!this.hidden[id]) states[id] = 2;
     }
     this.renderer.setStates(states);
     this.redraw();
@@ -238,7 +252,7 @@ export class SoundMap extends EventTarget {
   pointAt(left, top) {
     if (!this.view || this.animation.morph && Number.isFinite(this.animation.start)) return null;
     const [x, y] = this.camera.toMap(left, top);
-    const { id, distance } = nearest(this.view.positions, x, y);
+    const { id, distance } = nearest(this.view.positions, x, y, this.hidden);
     return id >= 0 && distance * this.camera.scale <= Math.max(REACH, this.#radius() + 1) ? id : null;
   }
 
@@ -436,7 +450,7 @@ export class SoundMap extends EventTarget {
     const place = this.scene.crosshair ?? this.scene.cursor ?? [this.camera.x, this.camera.y];
     if (this.tool === "play") {
       const [left, top] = this.camera.toScreen(place[0], place[1]);
-      const point = event.shiftKey && this.view ? nearest(this.view.positions, place[0], place[1]).id : this.pointAt(left, top);
+      const point = event.shiftKey && this.view ? nearest(this.view.positions, place[0], place[1], this.hidden).id : this.pointAt(left, top);
       const touched = event.timeStamp;
       for (const phase of /** @type {const} */ (["down", "up"])) this.#touch({ place, point, phase, touched, plus: false, minus: false });
       return;

@@ -111,7 +111,7 @@ export class CanvasRenderer {
       const [right, bottom] = [width - reach, height - reach];
       for (let i = 0; i < count; i++) {
         const state = states[i];
-        if ((state === 2) !== (pass === 2)) continue;
+        if ((state === 2) !== (pass === 2) || colours[i] >>> 24 === 0) continue; // hidden
         const x = after[2 * i];
         const y = after[2 * i + 1];
         const left = Math.round((blend === 1 ? x : before[2 * i] + (x - before[2 * i]) * blend) * scale + across);

@@ -111,7 +111,7 @@ export class PathPanel {
 
   /** @returns {Promise<{buffer: AudioBuffer, bytes: ArrayBuffer} | null>} */
   async #sound() {
-    const request = { ...this.#request(), gap: this.gap.input.valueAsNumber };
+    const request = { ...this.#request(), gap: this.gap.input.valueAsNumber, level: this.studio.audio.levelled };
     const key = JSON.stringify(request);
     if (this.made?.key === key) return this.made;
     try {

@@ -88,9 +88,8 @@ export class VaryPanel {
   async #listen(run) {
     for (const [i, one] of this.found.entries()) {
       try {
-        const answer = await this.studio.api.render(one.sound.spec);
+        await this.studio.sounds.fetch(one.sound);
         if (run !== this.run) return;
-        one.sound.buffer ??= await this.studio.audio.decode(answer.bytes);
         const canvas = this.cells?.[i].canvas;
         if (canvas) drawSpectrogram(canvas, one.sound.buffer, 72, 40);
       } catch {
