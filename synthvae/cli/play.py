@@ -32,9 +32,7 @@ def play(
 
     Needs the extra play: `pip install 'synthvae[play]'`.
 
-    Example: `synthvae play sounds/preset_000003.json --note A4`
-
-    Example: `synthvae play "bright noisy pluck, A3"` for a preset of the bank
+    Example: `synthvae play 12 --note A4`
     """
     from synthvae.audio.loudness import levelled
     from synthvae.data.writing import render_whole
