@@ -97,7 +97,11 @@ def train(
         ),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="Settings from a TOML file; options override it.", rich_help_panel=RUN)
+        Path | None,
+        typer.Option(
+            help="Settings from a TOML file, such as experiments/best-16.toml; options override it.",
+            rich_help_panel=RUN,
+        ),
     ] = None,
     resume: Annotated[
         bool,
@@ -114,9 +118,10 @@ def train(
     Our best model with 16 dimensions, in a quarter of an hour: `synthvae train --config experiments/best-16.toml`
     """
     from synthvae.core.files import ensure_directory
+    from synthvae.experiments.cases import find_overlay
     from synthvae.exploration.latent_files import find_dataset
 
-    overlay = read_overlay(config) if config else None
+    overlay = read_overlay(find_overlay(config)) if config else None
     if "data" not in flags and not (overlay and overlay.settings.get("data")):
         found, choice = find_dataset()
         print(choice)

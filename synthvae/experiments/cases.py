@@ -13,7 +13,17 @@ from synthvae.losses import LOSSES
 from synthvae.training.config import Overlay, TrainConfig, read_overlay, resolve_config
 from synthvae.training.settings import refuse_unknown
 
-__all__ = ["FULL_SIZE", "SOURCE", "Case", "dataset_size", "list_cases", "scale_label", "scaled", "select_cases"]
+__all__ = [
+    "FULL_SIZE",
+    "SOURCE",
+    "Case",
+    "dataset_size",
+    "find_overlay",
+    "list_cases",
+    "scale_label",
+    "scaled",
+    "select_cases",
+]
 
 #: The thesis whose experiments exp1 to exp3 repeat; "the thesis" elsewhere.
 SOURCE = (
@@ -79,9 +89,22 @@ def list_cases(directory: Path | None = None) -> list[Case]:
     Raises:
         UserError: if a file cannot be read.
     """
-    place = directory or (CHECKOUT if (CHECKOUT / "base").is_dir() else INSTALLED)
+    place = directory or _own_files()
     found = [read_overlay(path) for path in sorted(place.glob("*.toml"), key=lambda path: path.stem)]
     return [_case(overlay) for overlay in found if overlay.own_case]
+
+
+def find_overlay(path: Path) -> Path:
+    """A TOML file; where there is none, the one of that name under ``experiments/`` that comes with synthvae."""
+    if not path.exists() and path.parts[:1] == ("experiments",):
+        own = _own_files().joinpath(*path.parts[1:])
+        if own.is_file():
+            return own
+    return path
+
+
+def _own_files() -> Path:
+    return CHECKOUT if (CHECKOUT / "base").is_dir() else INSTALLED
 
 
 def select_cases(names: Sequence[str]) -> list[Case]:

@@ -8,7 +8,7 @@ import torch
 
 from synthvae.analysis.thesis import thesis_figures
 from synthvae.core.errors import UserError
-from synthvae.experiments.cases import dataset_size, list_cases, scale_label, scaled, select_cases
+from synthvae.experiments.cases import dataset_size, find_overlay, list_cases, scale_label, scaled, select_cases
 from synthvae.models import build_model, parse_architecture
 from tests.errors import user_error
 
@@ -206,3 +206,15 @@ def test_both_phases_shrink():
     assert (second.batch_size, second.frame_step, second.patience) == (139, 4, 10)
     assert (second.loss, second.feature, second.parameter_weight, second.beta) == ("sclp", "mfcc", 0.0, 1.0)
     assert first.phases[0].loss == "none"
+
+
+def test_settings_that_come_with_synthvae_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = find_overlay(Path("experiments/best-16.toml"))
+    assert own.is_file()
+    assert own.parent == list_cases()[0].path.parent
+    for other in ("experiments/none.toml", "best-16.toml"):
+        assert find_overlay(Path(other)) == Path(other)
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments/best-16.toml").write_text("epochs = 1")
+    assert find_overlay(Path("experiments/best-16.toml")) == Path("experiments/best-16.toml"), "a file of one's own"
