@@ -67,9 +67,11 @@ __all__ = ["SURVEY_SEEDS", "MapPlan", "Work", "usual_workers"]
 Rows: TypeAlias = NDArray[np.float64]
 
 #: Raised when what is measured changes, so that nothing older is read from the store.
-VERSION = 7
+VERSION = 8
 #: Test presets of the null models that are compared by every distance, at most.
 NULL_LIMIT = 500
+#: Null models that every distance is measured of.
+NULLS = ("mean preset", "random preset", "silence")
 #: Maps drawn of the latents, each with a seed of its own.
 SURVEY_SEEDS = (0, 1, 2)
 #: Latents below which one process makes all maps: another one compiles UMAP first, for ten seconds.
@@ -158,7 +160,7 @@ class Work:
             dict[str, Nulls], "train-nulls", "null models on training presets", self._data,
             4 * trained * SECONDS_FEATURES, lambda tell: measure_train_nulls(self.sounds, seed, tell),
         )  # fmt: skip
-        self.null_distances = {name: self._add_null(name) for name in ("mean preset", "random preset")}
+        self.null_distances = {name: self._add_null(name) for name in NULLS}
         self.descriptors = add(
             Rows, "descriptors", "descriptors of the test sounds", self._data, tested * SECONDS_DESCRIPTORS,
             lambda tell: self._describe(self.sounds.audio, tell),
@@ -311,8 +313,9 @@ class Work:
     def _null_distances(self, name: str, tell: Callable[[str], object]) -> DistanceTable:
         every = self.sounds.audio
         audio = every[:NULL_LIMIT]
-        if name == "mean preset":
-            return self.distances(audio, self.sounds.mean_audio.expand_as(audio), tell)
+        if name != "random preset":
+            answer = self.sounds.mean_audio if name == "mean preset" else torch.zeros_like(self.sounds.mean_audio)
+            return self.distances(audio, answer.expand_as(audio), tell)
         others = torch.from_numpy(derangement(len(every), self.seed)[: len(audio)])
         return self.distances(audio, every[others], tell)
 

@@ -114,7 +114,7 @@ class Results:
         tests: the test sounds.
         nulls: what needs no model.
         train_nulls: errors of the null models on training presets, by feature.
-        null_distances: of the mean preset and of a random preset, by name.
+        null_distances: of the mean preset, of a random preset and of silence, by name.
         embedded: the test sounds in each embedding, by its name.
         descriptors: of the test sounds ``(N, K)``, columns as of `synthvae.audio.descriptors.DESCRIPTORS`.
         mapped: presets whose latents are mapped ``(M, P)``, the same for every run.

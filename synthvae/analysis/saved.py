@@ -15,7 +15,7 @@ from synthvae.core.errors import UserError
 __all__ = ["FORMAT", "VERSION", "SavedAnalysis", "load_analysis"]
 
 #: Of ``metrics.json``; files of other versions are refused.
-FORMAT, VERSION = "synthvae-analysis", 6
+FORMAT, VERSION = "synthvae-analysis", 7
 
 #: Columns that hold something else than floats.
 _TYPES = {"preset": int, "dimension": int, "parameter": str}

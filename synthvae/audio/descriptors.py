@@ -39,6 +39,7 @@ __all__ = [
     "VIBRATO",
     "Descriptor",
     "Measures",
+    "attack_span",
     "change",
     "describe",
     "level_track",
@@ -339,13 +340,23 @@ def power_envelope(audio: Tensor, sample_rate: int) -> tuple[Tensor, float]:
     return power, step / sample_rate
 
 
+def attack_span(envelope: Tensor, seconds: float) -> tuple[Tensor, Tensor]:
+    """Start and end of the attack of amplitude envelopes ``(B, E)`` whose values lie `seconds` apart, in seconds.
+
+    The first moments, ``(B,)``, at which the envelope reaches 10 % and 90 % of its maximum; 0 where it is 0 throughout.
+    """
+    top = envelope.amax(1, keepdim=True)
+    starts, arrives = ((envelope >= share * top).to(torch.uint8).argmax(1) * seconds for share in (FROM, TO))
+    return starts, arrives
+
+
 def _envelope(audio: Tensor, sample_rate: int) -> Tensor:
     """Attack, temporal centroid, duration and modulation, ``(B, 4)``."""
     power, seconds = power_envelope(audio, sample_rate)
     envelope = power.sqrt()
     top = envelope.amax(1, keepdim=True)
-    starts, arrives = ((envelope >= share * top).to(torch.uint8).argmax(1) for share in (FROM, TO))
-    attack = torch.log10(((arrives - starts) * seconds).clamp_min(STEP))
+    starts, arrives = attack_span(envelope, seconds)
+    attack = torch.log10((arrives - starts).clamp_min(STEP))
     times = torch.arange(envelope.shape[1], dtype=audio.dtype) * seconds
     centroid = envelope @ times / envelope.sum(1)
     duration = (envelope >= EFFECTIVE * top).sum(1) * seconds

@@ -4,7 +4,8 @@ No single distance suffices: bin by bin a tone a semitone off is as wrong as an 
 level, warped cepstra to timing, and the fundamental frequency to everything else. The set holds that of Hayes,
 Saitis and Fazekas, "Audio synthesizer inversion in symmetric parameter spaces with approximately equivariant flow
 matching", ISMIR 2025 (multi-resolution spectra, warped MFCC, spectral transport, envelope similarity), the two oldest
-spectral distances, and the error in pitch.
+spectral distances, and the error in pitch. Measures over all bands and frames hardly notice a lost transient, which is
+one frame of many: errors of the onset and of the attack time, and a log-mel error weighted by energy, do.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthvae.audio.descriptors import attack_span, power_envelope
 from synthvae.audio.pitch import Measured, check_sounds, f0_error_cents, loud_frames, track_pitch
 from synthvae.core.executor import on_threads
 from synthvae.features import build_feature, stft
-from synthvae.features.mel import FLOOR, FULL_SCALE
+from synthvae.features.mel import FLOOR, FULL_SCALE, log_mel
 from synthvae.features.mfcc import BANDS
 from synthvae.losses import build_loss
 from synthvae.losses.envelope import HOP, WINDOW
@@ -149,6 +151,46 @@ def f0_error(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measur
     return f0_error_cents(track_pitch(target, sample_rate), track_pitch(reconstruction, sample_rate))
 
 
+def onset_error(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
+    """Absolute difference of onset times in ms, to 2.5 ms.
+
+    A sound begins where its envelope (RMS of 10 ms every 2.5 ms) first reaches 10 % of its maximum. A silent sound
+    begins at its end, so that an omitted sound has a large error; two silent sounds have 0.
+    """
+    first, second = (_attack(audio, sample_rate)[0] for audio in (target, reconstruction))
+    return _everywhere(1000.0 * (first - second).abs())
+
+
+def attack_error(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
+    """Absolute difference of attack times in ms, to 2.5 ms.
+
+    The attack is the time from 10 % to 90 % of the envelope's maximum, the descriptor `attack`. A silent sound never
+    arrives: its attack has the length of the sound.
+    """
+    first, second = (_attack(audio, sample_rate)[1] for audio in (target, reconstruction))
+    return _everywhere(1000.0 * (first - second).abs())
+
+
+def _attack(audio: Tensor, sample_rate: int) -> tuple[Tensor, Tensor]:
+    """Onset and attack time ``(B,)`` in seconds; both are the length of the sound for a silent one."""
+    still = audio.double()
+    power, seconds = power_envelope(still - still.mean(1, keepdim=True), sample_rate)
+    starts, arrives = attack_span(power.sqrt(), seconds)
+    silent, length = ~loud_frames(power).any(1), audio.shape[1] / sample_rate
+    return tuple(torch.where(silent, length, time) for time in (starts, arrives - starts))  # type: ignore[return-value]
+
+
+def energy_weighted_logmel(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
+    """Root mean square difference of log-mel spectrograms, every band and frame weighted by its energy.
+
+    The weight is the power of the louder of the two sounds there, down to -80 dB, so that energy that is missing and
+    energy that was added count alike. Two silent sounds have 0.
+    """
+    level, other = (log_mel(audio.double(), sample_rate).flatten(1) for audio in (target, reconstruction))
+    weight = 10.0 ** (torch.maximum(level, other) / 10.0)
+    return _everywhere((((level - other).square() * weight).sum(1) / weight.sum(1)).sqrt())
+
+
 def _loss(name: str, target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
     """The loss of a name of each reconstruction (`synthvae.losses`)."""
     with torch.inference_mode():
@@ -177,6 +219,15 @@ DISTANCES: dict[str, Distance] = {
                  "cosine between RMS envelopes, 0 to 1: the course of loudness, not its size"),
         Distance("f0_error", f0_error, "cents", "lower",
                  "absolute difference of fundamental frequencies, where both sounds have one"),
+        Distance("onset_error", onset_error, "ms", "lower",
+                 "absolute difference of onset times (10 % of the envelope's maximum); a silent sound begins at its "
+                 "end"),
+        Distance("attack_error", attack_error, "ms", "lower",
+                 "absolute difference of attack times (10 to 90 % of the envelope's maximum); a silent sound's is its "
+                 "length"),
+        Distance("energy_weighted_logmel", energy_weighted_logmel, "dB", "lower",
+                 "RMS difference of log-mel spectrograms, every cell weighted by the power of the louder sound: the "
+                 "loud moments, however short"),
     )
 }  # fmt: skip
 """Every measure of `measure_distances`, in order."""

@@ -120,7 +120,8 @@ class ReconstructionMetrics:
 
     Attributes:
         features: errors on each feature (`logmel`, `stft`, `mfcc`, `cqt`).
-        distances: each distance between two sounds (`spectral_convergence`, `f0_error` and others).
+        distances: each distance between two sounds (`spectral_convergence`, `f0_error`, `onset_error`, `attack_error`,
+            `energy_weighted_logmel` and others).
         parameter_squared_error: squared L2 distance over all unit parameters.
     """
 
@@ -261,7 +262,7 @@ class NullMetrics:
     Attributes:
         test: errors on the test presets, by feature.
         training: errors on training presets, by feature.
-        distances: of each null model to the test sounds.
+        distances: of each null model (`mean preset`, `random preset`, `silence`) to the test sounds.
         waveforms: of each null model against the test sounds.
         audio_distances: of sets of sounds, by embedding.
     """

@@ -44,8 +44,10 @@ METHODS = {
     "Distances": "Spectral convergence and multi-resolution STFT: as the losses of these names; log-spectral distance: "
     "RMS over bins in dB, mean over frames (Gray and Markel 1976); warped MFCC: mean distance along the path of "
     "dynamic time warping; transport: squared Wasserstein distance of power over frequency; envelope similarity: "
-    "cosine between RMS envelopes; f0 error in cents (YIN) if both sounds have a pitch. Training presets and null "
-    "models: on at most 500 presets.",
+    "cosine between RMS envelopes; f0 error in cents (YIN) if both sounds have a pitch; onset and attack error: "
+    "differences of the times at which the envelope reaches 10 %, and from there 90 %, of its maximum; energy-weighted "
+    "log-mel: RMS difference of log-mel spectrograms, weighted by the power of the louder sound. Training presets and "
+    "null models: on at most 500 presets.",
     "Fréchet audio distance": "FAD, between Gaussians fitted to an embedding of the sounds. Unless another "
     "embedding is named it is the log-mel embedding of 64 dimensions (mean and standard deviation over time of 32 "
     "pooled bands), not VGGish, as FAD was defined (Kilgour et al. 2019). The floor is the distance between two "

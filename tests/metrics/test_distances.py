@@ -201,3 +201,64 @@ def test_what_is_no_sound_is_refused() -> None:
         measure_distances(audio[:0], audio[:0], RATE)
     with pytest.raises(ValueError, match="int64"):
         measure_distances(np.zeros((1, 9), int), np.zeros((1, 9), int), RATE)
+
+
+def logmel_mse(target: np.ndarray, reconstruction: np.ndarray) -> float:
+    feature = build_feature("logmel", RATE)
+    first, second = (feature(torch.from_numpy(audio)[None]) for audio in (target, reconstruction))
+    return float((first - second).square().mean())
+
+
+def click(start: float, amplitude: float) -> np.ndarray:
+    """Noise of 10 ms."""
+    during = (start <= TIME) & (start + 0.01 > TIME)
+    return np.where(during, amplitude * np.random.default_rng(1).standard_normal(RATE), 0.0)
+
+
+def test_a_lost_transient_counts_more_than_a_change_of_level() -> None:
+    hiss = 0.1 * white()
+    target = hiss + click(0.4, 0.2)  # 20 dB louder
+    lost, quieter = hiss, 10 ** (-4 / 20) * target
+    assert logmel_mse(target, lost) < logmel_mse(target, quieter)  # a few frames of 87
+    assert distance("energy_weighted_logmel", target, quieter) == pytest.approx(4.0, rel=0.05)
+    assert distance("energy_weighted_logmel", target, lost) > 8.0
+    added = distance("energy_weighted_logmel", lost, target)
+    assert added == pytest.approx(distance("energy_weighted_logmel", target, lost))
+
+
+def test_a_transient_lost_from_a_swell_is_a_slower_attack() -> None:
+    swell = sine(500.0, 0.1 * np.minimum(TIME / 0.8, 1.0))
+    target = swell + click(0.0, 0.5)
+    assert distance("attack_error", target, swell) > 500.0
+    assert distance("onset_error", target, swell) == pytest.approx(80.0, abs=10.0)
+    assert distance("attack_error", target, 0.1 * target) == 0.0
+
+
+@pytest.mark.parametrize("shift", [0.03, 0.2])
+def test_a_shift_is_an_error_of_the_onset_and_not_of_the_attack(shift: float) -> None:
+    early, late = (np.where(start <= TIME, 1.0, 0.0) * sine(800.0) for start in (0.1, 0.1 + shift))
+    for pair in ((early, late), (late, early)):
+        assert distance("onset_error", *pair) == pytest.approx(1000 * shift, abs=2.5)
+        assert distance("attack_error", *pair) <= 2.5
+
+
+def test_attack_error_is_the_difference_of_ramps() -> None:
+    short, long = (sine(2000.0, np.minimum(TIME / length, 1.0)) for length in (0.1, 0.35))
+    assert distance("attack_error", short, long) == pytest.approx(0.8 * 250.0, abs=10.0)
+
+
+def test_energy_weighted_error_by_its_definition() -> None:
+    target, answer = saw(200.0), white()
+    feature = build_feature("logmel", RATE)
+    first, second = (feature(torch.from_numpy(audio)[None])[0].numpy() for audio in (target, answer))
+    weight = 10.0 ** (np.maximum(first, second) / 10.0)
+    expected = np.sqrt(np.average(np.square(first - second), weights=weight))
+    assert distance("energy_weighted_logmel", target, answer) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["onset_error", "attack_error"])
+def test_a_silent_sound_has_no_onset_before_its_end(name: str) -> None:
+    at_once = sine(800.0)
+    for pair in ((at_once, np.zeros(RATE)), (np.zeros(RATE), at_once)):
+        assert distance(name, *pair) == pytest.approx(1000.0, abs=12.5)
+    assert distance(name, np.zeros(RATE), np.zeros(RATE)) == 0.0
