@@ -25,6 +25,7 @@ __all__ = [
     "FigureItem",
     "Headline",
     "Item",
+    "Judgement",
     "MapItem",
     "Measured",
     "Provenance",

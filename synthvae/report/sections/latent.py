@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from synthvae.analysis.plan import LATENTS
 from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.thesis import thesis_clusters
 from synthvae.audio.descriptors import DESCRIPTORS
@@ -29,6 +30,7 @@ from synthvae.report.document import (
     sound_row,
 )
 from synthvae.report.figures import point_density
+from synthvae.report.judgement import of_clusters
 from synthvae.report.sections.listening import render
 from synthvae.training.config import TrainConfig
 from synthvae.training.tasks.presets import ACTIVE_NATS
@@ -186,9 +188,12 @@ def _clusters(run: RunResults) -> Table:
 
 def _verdict(row: SurveyRow) -> Verdict:
     led = [name for name, null in row.nulls.items() if null.led]
+    judgement = of_clusters(row.dbcv, [null.led for null in row.nulls.values()])
+    if row.dbcv is None:
+        return Verdict(judgement, "no DBCV")
     if len(led) == len(row.nulls):
-        return Verdict("good", "leads " + " and ".join(led))
-    return Verdict("bad", f"leads {led[0]} alone" if led else "leads no null")
+        return Verdict(judgement, "leads " + " and ".join(led))
+    return Verdict(judgement, f"leads {led[0]} alone" if led else "leads no null")
 
 
 def _settings(settings: MapSettings) -> str:
@@ -210,9 +215,10 @@ def _grid(run: RunResults) -> list[Item]:
         for values in found.values():
             row += _expected_cells(values)
         own = [q.dbcv for q in cells[0].qualities]
-        led = [name for name, null in list(found.items())[1:] if all(leads(dbcv, null[2]) for dbcv in own)]
-        good = len(led) == len(cells) - 1
-        rows.append([*row, Verdict("good" if good else "bad", f"leads {' and '.join(led) or 'no null'}")])
+        led = {name: all(leads(dbcv, null[2]) for dbcv in own) for name, null in list(found.items())[1:]}
+        judgement = of_clusters(found[LATENTS][2], list(led.values()))
+        words = " and ".join(name for name, leading in led.items() if leading) or "no null"
+        rows.append([*row, Verdict(judgement, f"leads {words}")])
     return [
         Table(
             "Sensitivity of the clusters to settings: DBSCAN on UMAP over a grid, latents and null models",

@@ -12,9 +12,10 @@ from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.sounds import FEATURE_UNITS, TRAIN_LIMIT
 from synthvae.audio.pitch import Measured as Defined
 from synthvae.metrics.distances import DISTANCES
-from synthvae.metrics.reconstruction import PresetErrors, derangement, error_ratio, summarise
+from synthvae.metrics.reconstruction import PresetErrors, Ratio, derangement, error_ratio, summarise
 from synthvae.metrics.waveforms import MAX_LAG, WAVEFORM_UNITS
 from synthvae.report.document import Cell, Column, FigureItem, Item, Measured, Section, Table, Verdict
+from synthvae.report.judgement import against_mean_preset, of_all, of_ratio
 
 __all__ = ["reconstruction"]
 
@@ -68,11 +69,7 @@ def _features(results: Results, trained: bool) -> Table:
             errors = (run.train_sounds if trained else run.sounds).errors[feature]
             to_preset = error_ratio(errors.mse, nulls.mean_preset.mse)
             to_spectrogram = error_ratio(errors.mse, nulls.mean_spectrogram.mse)
-            beaten = to_preset.beats_null + to_spectrogram.beats_null
-            verdict = Verdict(
-                ("bad", "neutral", "good")[beaten],
-                ("better than no null", "better than one null", "better than both nulls")[beaten],
-            )
+            verdict = _against_both(to_preset, to_spectrogram)
             rows.append([run.name, feature, *_errors(errors, unit), to_preset.value, to_spectrogram.value, verdict])
         for null, errors in vars(nulls).items():
             ratios = [error_ratio(errors.mse, other.mse).value for other in (nulls.mean_preset, nulls.mean_spectrogram)]
@@ -80,6 +77,15 @@ def _features(results: Results, trained: bool) -> Table:
     count = len(every["logmel"].mean_preset.mse)
     which = "training presets" if trained else "test presets"
     return Table(f"Errors of the reconstructions of {count:,} {which}, with null models", columns, rows)
+
+
+def _against_both(to_preset: Ratio, to_spectrogram: Ratio) -> Verdict:
+    judgements = {"mean preset": of_ratio(to_preset), "mean spectrogram": of_ratio(to_spectrogram)}
+    words = {"good": "better than", "bad": "worse than", "neutral": "undecided against"}
+    found = list(judgements.values())
+    if len(set(found)) == 1:
+        return Verdict(found[0], f"{words[found[0]]} both nulls")
+    return Verdict(of_all(found), ", ".join(f"{words[judged]} the {null}" for null, judged in judgements.items()))
 
 
 def _errors(errors: PresetErrors, unit: str) -> list[Cell]:
@@ -164,18 +170,8 @@ def _share(measured: Defined) -> float:
 
 def _beats(run: RunResults, name: str, null: Defined) -> Verdict:
     """Whether a run's mean is better than the mean preset's on the presets where both are defined."""
-    measured = run.distances[name]
-    count = len(null.values)  # null models are compared on the first presets
-    both = measured.defined[:count] & null.defined
-    if both.sum() < 2:
-        return Verdict("neutral", "no verdict")
-    sign = 1.0 if DISTANCES[name].better == "lower" else -1.0
-    difference = summarise(sign * (measured.values[:count][both] - null.values[both]))
-    if difference.high is not None and difference.high < 0.0:
-        return Verdict("good", "better")
-    if difference.low is not None and difference.low > 0.0:
-        return Verdict("bad", "worse")
-    return Verdict("neutral", "undecided")
+    judgement = against_mean_preset(run, name, null)
+    return Verdict(judgement, {"good": "better", "bad": "worse", "neutral": "undecided"}[judgement])
 
 
 def _parameters(results: Results) -> Table:

@@ -6,19 +6,24 @@ from synthvae.analysis.comparison import LOGMEL, Comparisons
 from synthvae.analysis.results import Results, RunResults
 from synthvae.analysis.thesis import thesis_clusters
 from synthvae.maps.nulls import NOISE
-from synthvae.metrics.paths import PathComparison
 from synthvae.metrics.reconstruction import Ratio, error_ratio
-from synthvae.report.document import Headline, Measured, Verdict
+from synthvae.report.document import Headline, Judgement, Measured, Verdict
+from synthvae.report.judgement import of_clusters, of_interval, of_paths, of_ratio
 from synthvae.training.tasks.presets import ACTIVE_NATS
 
-__all__ = ["drawn_sounds", "findings", "headlines", "near_latents"]
+__all__ = ["best_run", "drawn_sounds", "findings", "headlines", "near_latents"]
 
 NULLS = {"mean_preset": "the mean preset", "mean_spectrogram": "the mean spectrogram"}
 
 
+def best_run(results: Results) -> RunResults:
+    """The run with the smallest log-mel error."""
+    return min(results.runs, key=lambda run: float(run.sounds.errors["logmel"].mse.mean()))
+
+
 def headlines(results: Results) -> list[Headline]:
     """Four numbers of the run with the smallest log-mel error, labelled with its name if there are several runs."""
-    best = min(results.runs, key=lambda r: float(r.sounds.errors["logmel"].mse.mean()))
+    best = best_run(results)
     of = f"{best.name} (the best): " if len(results.runs) > 1 else ""
     to_preset, to_spectrogram = (_ratio(best, results, null) for null in NULLS)
     kl = best.sounds.kl
@@ -64,9 +69,10 @@ def findings(results: Results, comparisons: Comparisons | None) -> list[Verdict]
         found += [_against(run, _ratio(run, results, null), words) for null, words in NULLS.items()]
         found += [_active(run), *drawn_sounds(run, results), *near_latents(run)]
         if run.movement.paths.linear:
-            found += [_paths(run, comparison) for comparison in run.movement.paths.linear.values()]
+            found += [Verdict(of_paths(c), f"{run.name}: {c.sentence}") for c in run.movement.paths.linear.values()]
         for row in run.survey.rows:
-            found.append(Verdict("good" if row.beats_nulls else "bad", f"{run.name}: {row.sentence}"))
+            led = [null.led for null in row.nulls.values()]
+            found.append(Verdict(of_clusters(row.dbcv, led), f"{run.name}: {row.sentence}"))
         found += [finding for finding in _thesis(run) if finding not in found]  # runs of one network share it
     if comparisons is not None:
         found += [Verdict("neutral", c.kruskal_wallis.sentence) for c in comparisons.errors.values()]
@@ -96,10 +102,13 @@ def _against(run: RunResults, ratio: Ratio, null: str) -> Verdict:
     if ratio.low is None or ratio.high is None:
         return Verdict("neutral", f"{run.name}: {ratio.value:.2f} of {null}'s error, too few presets for an interval.")
     span = f"({ratio.low:.2f} to {ratio.high:.2f})"
-    if ratio.beats_null:
-        text = f"{run.name} reconstructs better than {null}: {ratio.value:.2f} times its log-mel error"
-        return Verdict("good", f"{text} {span}.")
-    return Verdict("bad", f"{run.name} is not better than {null}: {ratio.value:.2f} times its log-mel error {span}.")
+    judgement = of_ratio(ratio)
+    words = {
+        "good": f"{run.name} reconstructs better than {null}",
+        "bad": f"{run.name} is not better than {null}",
+        "neutral": f"{run.name} is not distinguishable from {null}",
+    }
+    return Verdict(judgement, f"{words[judgement]}: {ratio.value:.2f} times its log-mel error {span}.")
 
 
 def drawn_sounds(run: RunResults, results: Results) -> list[Verdict]:
@@ -117,8 +126,8 @@ def drawn_sounds(run: RunResults, results: Results) -> list[Verdict]:
         f"{prior.value / floor.value:.3g} times that between two halves of the test sounds; that of the mean preset is "
         f"{null.value / floor.value:.3g} times."
     )
-    judgement = "good" if prior.value <= floor.value else "neutral" if prior.value < null.value else "bad"
-    return [Verdict(judgement, text)]  # type: ignore[arg-type]
+    judgement: Judgement = "good" if prior.value <= floor.value else "neutral" if prior.value < null.value else "bad"
+    return [Verdict(judgement, text)]
 
 
 def near_latents(run: RunResults) -> list[Verdict]:
@@ -131,22 +140,18 @@ def near_latents(run: RunResults) -> list[Verdict]:
         f"Of the {trust.neighbours} presets nearest in {run.name}'s latent space {100 * share.mean:.0f} % are among "
         f"the {100 * chance:.0f} % with the most similar sound, by chance {100 * chance:.0f} %"
     )
-    if share.low is None or share.high is None or share.low <= chance <= share.high:
-        return [Verdict("bad", f"{text}: latent distance is unrelated to the sound.")]
-    if share.high < chance:
-        return [Verdict("bad", f"{text}: near latents sound less similar than by chance.")]
-    return [Verdict("good", f"{text}: near latents sound more similar than by chance.")]
-
-
-def _paths(run: RunResults, comparison: PathComparison) -> Verdict:
-    """Smoothness of descriptors along latent paths against interpolation of parameters."""
-    better, worse = comparison.improved, comparison.worsened
-    judgement = "good" if better > worse else "bad" if worse > better else "neutral"
-    return Verdict(judgement, f"{run.name}: {comparison.sentence}")  # type: ignore[arg-type]
+    low, high = (None if end is None else -end for end in (share.high, share.low))
+    judgement = of_interval(low, high, -chance)
+    words = {
+        "good": "near latents sound more similar than by chance",
+        "bad": "near latents sound less similar than by chance",
+        "neutral": "no relation of latent distance and sound can be told",
+    }
+    return [Verdict(judgement, f"{text}: {words[judgement]}.")]
 
 
 def _active(run: RunResults) -> Verdict:
-    kl = run.sounds.kl
-    active = int((kl > ACTIVE_NATS).sum())
-    judgement = "good" if active == len(kl) else "bad" if active == 0 else "neutral"
-    return Verdict(judgement, f"{run.name} uses {active} of its {len(kl)} latent dimensions.")  # type: ignore[arg-type]
+    """How many dimensions are used, which says nothing of how well; none is a collapsed posterior."""
+    active = int((run.sounds.kl > ACTIVE_NATS).sum())
+    text = f"{run.name} uses {active} of its {len(run.sounds.kl)} latent dimensions."
+    return Verdict("neutral" if active else "bad", text)
