@@ -32,6 +32,7 @@ from synthvae.analysis.latent_space import (
 )
 from synthvae.analysis.map_grid import GRID_NEIGHBOURS, GridCell, measure_grid
 from synthvae.analysis.results import DistanceTable, ExplainedVariance, Latents, Results, RunResults, Views
+from synthvae.analysis.sound_map import sound_map
 from synthvae.analysis.sounds import (
     BATCH,
     MAPPED,
@@ -59,6 +60,7 @@ from synthvae.metrics.distances import measure_distances
 from synthvae.metrics.embeddings.base import Embedding
 from synthvae.metrics.reconstruction import Nulls, derangement
 from synthvae.models import parse_architecture
+from synthvae.naming import name_sounds
 from synthvae.synths.rendering import build_synth, render_all
 from synthvae.training.run import Run
 
@@ -80,8 +82,10 @@ FEW_LATENTS = 2000
 MOST_WORKERS = 2
 
 # Seconds on two cores, measured with `synthvae analyze`: of a sound on every feature, of a pair of sounds by every
-# distance, of a sound's descriptors, of one map of 10,000 latents with its clusters, and of a collapsed encoder.
-SECONDS_FEATURES, SECONDS_DISTANCES, SECONDS_DESCRIPTORS, SECONDS_MAP, SECONDS_ENCODER = 0.002, 0.018, 0.006, 22.0, 4.0
+# distance, of a sound's descriptors, of its name, of one map of 10,000 latents with its clusters, and of a collapsed
+# encoder.
+SECONDS_FEATURES, SECONDS_DISTANCES, SECONDS_DESCRIPTORS, SECONDS_NAME = 0.002, 0.018, 0.006, 0.012
+SECONDS_MAP, SECONDS_ENCODER = 22.0, 4.0
 #: Seconds of a sound in an embedding, where it is more than for ``logmel``.
 SECONDS_EMBEDDING = {"vggish": 0.06, "vggish-windows": 0.06, "panns": 0.12, "panns-32k": 0.12, "panns-collapsed": 0.12,
                      "clap": 0.6, "encodec": 0.1}  # fmt: skip
@@ -164,6 +168,14 @@ class Work:
         self.descriptors = add(
             Rows, "descriptors", "descriptors of the test sounds", self._data, tested * SECONDS_DESCRIPTORS,
             lambda tell: self._describe(self.sounds.audio, tell),
+        )  # fmt: skip
+        self.names = add(
+            list[str], "names", "names of the test sounds", self._data, tested * SECONDS_NAME,
+            lambda tell: self._name(self.sounds.audio, tell),
+        )  # fmt: skip
+        self.sound_map = add(
+            Rows, "sound-map", "map of the test sounds", self._data, tested * SECONDS_FEATURES,
+            lambda tell: sound_map(self.sounds.audio, self.sounds.features["logmel"]),
         )  # fmt: skip
         self.embedded = {embedding.name: self._add_embedded(embedding) for embedding in self.embeddings}
         plan = self.maps
@@ -270,6 +282,8 @@ class Work:
             {name: step.result for name, step in self.null_distances.items()},
             {name: step.result for name, step in self.embedded.items()},
             self.descriptors.result,
+            self.names.result,
+            self.sound_map.result,
             self.mapped,
             runs,
         )
@@ -318,6 +332,10 @@ class Work:
             return self.distances(audio, answer.expand_as(audio), tell)
         others = torch.from_numpy(derangement(len(every), self.seed)[: len(audio)])
         return self.distances(audio, every[others], tell)
+
+    def _name(self, audio: Tensor, tell: Callable[[str], object]) -> list[str]:
+        rate = self.dataset.header.settings.sample_rate
+        return [named.name for named in name_sounds(audio, rate, lambda done: tell(f"{done} of {len(audio)}"))]
 
     def _describe(self, audio: Tensor, tell: Callable[[str], object]) -> Rows:
         rate = self.dataset.header.settings.sample_rate

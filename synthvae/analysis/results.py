@@ -117,6 +117,8 @@ class Results:
         null_distances: of the mean preset, of a random preset and of silence, by name.
         embedded: the test sounds in each embedding, by its name.
         descriptors: of the test sounds ``(N, K)``, columns as of `synthvae.audio.descriptors.DESCRIPTORS`.
+        names: of the test sounds (`synthvae.naming`), N.
+        sound_map: places of the first test sounds by their spectrograms (`synthvae.analysis.sound_map`), ``(K, 2)``.
         mapped: presets whose latents are mapped ``(M, P)``, the same for every run.
         runs: of each run.
     """
@@ -127,5 +129,11 @@ class Results:
     null_distances: Mapping[str, DistanceTable]
     embedded: Mapping[str, EmbeddedTests]
     descriptors: NDArray[np.float64]
+    names: list[str]
+    sound_map: NDArray[np.float64]
     mapped: Tensor
     runs: tuple[RunResults, ...]
+
+    def title(self, index: int) -> str:
+        """Name of a test sound with the number of its preset: ``bright pluck, A3 (preset 1204)``."""
+        return f"{self.names[index]} (preset {self.tests.numbers[index]})"
