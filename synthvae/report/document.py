@@ -15,19 +15,23 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from synthvae.audio.files import wav_bytes
+from synthvae.audio.loudness import integrated_loudness
 from synthvae.core.checks import finite_values
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write
 
 __all__ = [
+    "Bar",
     "Cell",
     "Column",
+    "Command",
     "FigureItem",
     "Headline",
     "Item",
     "Judgement",
     "MapItem",
     "Measured",
+    "Overview",
     "Provenance",
     "Report",
     "Section",
@@ -37,11 +41,14 @@ __all__ = [
     "Table",
     "Verdict",
     "format_number",
+    "loudness_gain",
     "sound_row",
     "write_csv",
     "write_metrics_json",
 ]
 
+#: LUFS at which sounds are played, if they are not played at their own levels: the reference of ReplayGain 2.0.
+LOUDNESS = -18.0
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Judgement: TypeAlias = Literal["good", "bad", "neutral"]
@@ -135,11 +142,13 @@ class Sound:
         label: what it is ("original").
         wav: content of a WAV file.
         detail: a few words under it, such as its error with unit.
+        gain: factor that brings it to the loudness that all sounds of the page can be played at.
     """
 
     label: str
     wav: bytes
     detail: str = ""
+    gain: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -182,6 +191,8 @@ class MapItem:
         maps: shape (N, 2), by name.
         values: shape (N,), by group and label with unit; NaN where a point has none.
         density: shape (N,), density of each map at its points, by name of the map.
+        marked: points that play when they are clicked, as the page has their sounds.
+        sounds: sounds of marked points, by point; another map of the page may have them.
     """
 
     caption: str
@@ -189,6 +200,8 @@ class MapItem:
     maps: Mapping[str, ArrayLike]
     values: Mapping[str, Mapping[str, ArrayLike]]
     density: Mapping[str, ArrayLike]
+    marked: Sequence[int] = ()
+    sounds: Mapping[int, SoundRow] = field(default_factory=dict)
 
 
 Item: TypeAlias = Table | FigureItem | SoundTable | MapItem
@@ -225,6 +238,57 @@ class Headline:
 
 
 @dataclass(frozen=True)
+class Bar:
+    """A bar of the first screen: one error beside others in the same unit.
+
+    Attributes:
+        label: what it is of.
+        number: its length, with its unit.
+        own: whether it is the model's, not a null's.
+    """
+
+    label: str
+    number: Measured
+    own: bool = False
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line to copy.
+
+    Attributes:
+        text: the command.
+        purpose: what it does, in a sentence.
+        link: address that it serves; empty where none.
+    """
+
+    text: str
+    purpose: str
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The first screen, in plain words.
+
+    Attributes:
+        closeness: how close reconstructions are to the originals, in a sentence.
+        bars: the same number beside that of null models.
+        can: what the model can do.
+        cannot: what it cannot do, or what is undecided.
+        commands: what to do next.
+        map: the sounds on a map; None where there are too few.
+    """
+
+    closeness: str
+    bars: Sequence[Bar]
+    can: Sequence[Verdict]
+    cannot: Sequence[Verdict]
+    commands: Sequence[Command]
+    map: MapItem | None
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Provenance of the numbers.
 
@@ -255,6 +319,7 @@ class Report:
         sections: the body.
         methods: description of each measure.
         provenance: command, versions, hardware and inputs.
+        overview: the first screen; None for a report without one.
     """
 
     title: str
@@ -264,6 +329,7 @@ class Report:
     sections: Sequence[Section]
     methods: Mapping[str, str]
     provenance: Provenance
+    overview: Overview | None = None
 
 
 def format_number(value: float | int | None) -> str:
@@ -324,8 +390,20 @@ def sound_row(
         UserError: if a sound is empty or not finite.
     """
     pairs = zip(labels, [finite_values(sound, "audio", "sample") for sound in audio], strict=True)
-    sounds = [Sound(label, wav_bytes(sound, sample_rate, "int16")) for label, sound in pairs]
+    sounds = [
+        Sound(label, wav_bytes(sound, sample_rate, "int16"), gain=loudness_gain(sound, sample_rate))
+        for label, sound in pairs
+    ]
     return SoundRow(name, sounds, detail, figure)
+
+
+def loudness_gain(audio: ArrayLike, sample_rate: int) -> float:
+    """Factor that brings a sound ``(T,)`` to `LOUDNESS`, or as near as its peak allows; 1 for silence."""
+    sound = np.asarray(audio, np.float64)
+    loudness, peak = integrated_loudness(sound, sample_rate), float(np.abs(sound).max())
+    if not math.isfinite(loudness):
+        return 1.0
+    return min(10.0 ** ((LOUDNESS - loudness) / 20.0), 1.0 / peak)
 
 
 def write_metrics_json(metrics: Mapping[str, object], path: Path) -> None:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from synthvae.core.files import atomic_write
-from synthvae.report.document import Cell, Item, MapItem, Measured, Report, Table, Verdict, format_number
+from synthvae.report.document import LOUDNESS, Cell, Item, MapItem, Measured, Report, Table, Verdict, format_number
 
 __all__ = ["data_uri", "render_report", "render_template", "write_report"]
 
@@ -73,6 +73,8 @@ def render_report(report: Report) -> str:
                 _check_table(item)
     for headline in report.headlines:
         _check_unit(headline.number, headline.label)
+    for bar in report.overview.bars if report.overview else ():
+        _check_unit(bar.number, bar.label)
     filters: dict[str, Callable[..., object]] = {
         "number": format_number,
         "png_size": _png_size,
@@ -80,7 +82,15 @@ def render_report(report: Report) -> str:
         "kind": _kind,
         "points": _points,
     }
-    return render_template("synthvae.report", "report.html", filters, report=report)
+    bars = [bar.number.value or 0.0 for bar in report.overview.bars] if report.overview else []
+    return render_template(
+        "synthvae.report",
+        "report.html",
+        filters,
+        report=report,
+        loudness=LOUDNESS,
+        longest=max(bars, default=0.0) or 1.0,
+    )
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -129,13 +139,19 @@ def _points(item: MapItem) -> dict[str, object]:
         for group, columns in item.values.items()
     }
     density = {name: _column(np.asarray(column, np.float64)) for name, column in item.density.items()}
-    return {"names": list(item.names), "maps": maps, "values": values, "density": density}
+    return {
+        "names": list(item.names),
+        "maps": maps,
+        "values": values,
+        "density": density,
+        "marked": list(item.marked),
+    }
 
 
 def _coordinates(points: NDArray[np.float64]) -> str:
     """Both coordinates on one scale, so that distances on the page are those of the map."""
-    low, span = points.min(axis=0), float(np.ptp(points, axis=0).max()) or 1.0
-    return _base64((points - low) / span)
+    low, high = points.min(axis=0), points.max(axis=0)
+    return _base64(0.5 + (points - (low + high) / 2.0) / (float((high - low).max()) or 1.0))
 
 
 def _column(values: NDArray[np.float64]) -> dict[str, object]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -15,13 +16,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synthvae.audio.loudness import integrated_loudness
 from synthvae.core.errors import UserError
 from synthvae.core.provenance import hardware, versions
 from synthvae.report.document import (
+    LOUDNESS,
+    Bar,
     Column,
+    Command,
     FigureItem,
     Headline,
+    MapItem,
     Measured,
+    Overview,
     Provenance,
     Report,
     Section,
@@ -29,6 +36,7 @@ from synthvae.report.document import (
     Table,
     Verdict,
     format_number,
+    loudness_gain,
     sound_row,
     write_csv,
     write_metrics_json,
@@ -71,10 +79,17 @@ def example() -> Report:
     )
 
 
+def overview() -> Overview:
+    bars = [Bar("reconstructions", Measured(3.0, "dB"), own=True), Bar("mean preset", Measured(12.0, "dB"))]
+    commands = [Command("synthvae explore runs/a", "Play.", "http://127.0.0.1:8321")]
+    found = [Verdict("good", "It morphs.")], [Verdict("bad", "It cannot.")]
+    return Overview("Close.", bars, *found, commands, None)
+
+
 class Outline(HTMLParser):
     """Tags that are open, attributes that load something, and the order of headings."""
 
-    void = frozenset({"meta", "link", "img", "br"})
+    void = frozenset({"meta", "link", "img", "br", "input"})
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -203,6 +218,34 @@ def test_a_figure_that_is_no_png_is_refused() -> None:
         render_report(replace(example(), sections=[Section("S", (), (FigureItem(b"x", "a", "b"),))]))
 
 
+def test_the_first_screen_comes_first_and_links_to_its_commands() -> None:
+    outline = Outline(render_report(replace(example(), overview=overview())))
+    text = "".join(outline.text)
+    parts = ("Close.", "mean preset", "It morphs.", "It cannot", "synthvae explore runs/a", "Summary", "random preset")
+    places = [text.index(part, text.index("What was analysed.")) for part in parts]
+    assert places == sorted(places)
+    assert "http://127.0.0.1:8321" in outline.links
+    assert outline.open == []
+    bare = replace(overview(), bars=[Bar("reconstructions", Measured(3.0, ""))])
+    with pytest.raises(ValueError, match="reconstructions: a number without unit"):
+        render_report(replace(example(), overview=bare))
+
+
+def test_a_map_has_the_sounds_of_its_marked_points_once() -> None:
+    places = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0]])
+    values = {"sound": {"level (dB)": [1.0, np.nan, 3.0]}}
+    sounds = {2: sound_row("deep tone, C2 (preset 2)", ("original", "reconstruction"), (TONE, TONE), 44100)}
+    item = MapItem("Sounds", ["a", "b", "c"], {"PCA": places}, values, {"PCA": np.ones(3)}, [2], sounds)
+    other = replace(item, sounds={})
+    page = render_report(replace(example(), sections=[Section("Maps", (), (item, other))]))
+    assert page.count('data-dot="2"') == 1
+    assert page.count('class="dots"') == 2
+    maps = [json.loads(text) for text in re.findall(r'<script type="application/json">(.*?)</script>', page)]
+    assert [found["marked"] for found in maps] == [[2], [2]]
+    steps = np.frombuffer(base64.b64decode(maps[0]["maps"]["PCA"]), "<u2").reshape(-1, 2) / 65534
+    np.testing.assert_allclose(steps, [[0.0, 0.25], [1.0, 0.25], [1.0, 0.75]], atol=1e-4)  # in the middle, one scale
+
+
 def test_empty_parts_leave_no_holes() -> None:
     bare = replace(example(), headlines=[], findings=[], sections=[], methods={})
     assert Outline(render_report(bare)).open == []
@@ -231,6 +274,18 @@ class Numbers:
     mse: np.floating
     counts: tuple[int, ...]
     dbcv: float | None
+
+
+def test_sounds_are_brought_to_one_loudness_without_clipping() -> None:
+    noise = 0.02 * np.random.default_rng(0).standard_normal(44100)
+    for sound in (noise, 10.0 * noise):
+        assert integrated_loudness(loudness_gain(sound, 44100) * sound, 44100) == pytest.approx(LOUDNESS, abs=0.01)
+    click = np.zeros(44100)
+    click[100] = 0.5
+    assert loudness_gain(click, 44100) == 2.0  # full scale, and still below the loudness
+    assert loudness_gain(np.zeros(44100), 44100) == 1.0
+    row = sound_row("", ["one"], [10.0 * noise], 44100)
+    assert row.sounds[0].gain == loudness_gain(10.0 * noise, 44100)
 
 
 def test_metrics_keep_every_number_and_are_sorted(tmp_path: Path) -> None:
@@ -269,8 +324,11 @@ addEventListener("load", async () => {
   const order = () => [...document.querySelectorAll("tbody tr")].map(row => row.cells[0].textContent.trim()).join("");
   const heads = document.querySelectorAll("thead button"), seen = [order()];
   for (const head of [heads[1], heads[1], heads[2], heads[3], heads[0]]) { head.click(); seen.push(order()); }
-  const sounds = [...document.querySelectorAll("audio")];
-  const lengths = sounds.map(sound => sound.duration.toFixed(2));
+  const context = new OfflineAudioContext(1, 44100, 44100), lengths = [];
+  for (const sound of document.querySelectorAll("audio")) {
+    const bytes = Uint8Array.from(atob(sound.src.split(",")[1]), letter => letter.charCodeAt(0));
+    lengths.push((await context.decodeAudioData(bytes.buffer)).duration.toFixed(2));
+  }
   document.querySelector(".zoom").click();
   const result = {seen, lengths, open: document.querySelector("dialog").open,
     requests: performance.getEntriesByType("resource").filter(entry => !entry.name.startsWith("data:")).length,
