@@ -20,6 +20,8 @@ from synthvae.report.document import Provenance, Report
 from synthvae.report.sections.latent import COLOUR, cluster_spectra, latent_space, shown_clusters
 from synthvae.report.sections.listening import answer, example_indices, listening, one_sound
 from synthvae.report.sections.movement import movement, paths
+from synthvae.report.sections.nulls import null_models
+from synthvae.report.sections.overview import first_screen
 from synthvae.report.sections.reconstruction import reconstruction
 from synthvae.report.sections.sets import distances_of_sets
 from synthvae.report.sections.summary import findings, headlines
@@ -110,7 +112,8 @@ def build_report(
         The report.
     """
     runs = results.runs
-    sections = [reconstruction(results, comparisons, images), one_sound(results, images, example)]
+    sections = [reconstruction(results, comparisons, images), null_models(results)]
+    sections += [one_sound(results, images, example)]
     sections += [listening(run, results, images, seed) for run in runs]
     sections += [latent_space(run, results, images) for run in runs]
     sections += [movement(run, results, images) for run in runs]
@@ -130,6 +133,7 @@ def build_report(
         provenance=Provenance(
             command, seed, versions(), hardware(), {f"dataset {dataset.path.name}": dataset.hash, **hashes}
         ),
+        overview=first_screen(results),
     )
 
 

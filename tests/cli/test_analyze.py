@@ -127,7 +127,7 @@ def check_clusters(small: dict, other: dict, page: str):
     for null in ("normal noise", "collapsed encoder"):
         assert grid[null] == other["clusters_by_settings"][null]
     assert small["neighbourhoods"]["cosine_similarity_of_sounds"]["within"] is not None
-    players = re.findall(r'class="label">preset (\d+) of the map<', page)
+    players = re.findall(r'class="label">[^<(]*\(preset (\d+) of the map\)<', page)
     counts = [int(count) for count in re.findall(r'class="caption">[^<]* (\d+) sounds in all', page)]
     assert len(counts) == 2
     assert 0 < len(players) == sum(counts) <= 30

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,10 @@ from synthvae.analysis.thesis import thesis_clusters
 from synthvae.audio.descriptors import DESCRIPTORS
 from synthvae.losses import LOSSES
 from synthvae.maps.clusters import MapSettings
-from synthvae.maps.nulls import Expected, expected_clusters
+from synthvae.maps.nulls import expected_clusters
 from synthvae.maps.stability import MAP, MARGIN, Range, SurveyRow, leads
 from synthvae.metrics.neighbourhoods import ClusterExample, cluster_examples, mean_spectrum
+from synthvae.naming import name_sounds
 from synthvae.report.document import (
     Cell,
     Column,
@@ -32,6 +33,8 @@ from synthvae.report.document import (
 from synthvae.report.figures import point_density
 from synthvae.report.judgement import of_clusters
 from synthvae.report.sections.listening import render
+from synthvae.report.sections.nulls import expected_cells, expected_columns
+from synthvae.report.sections.overview import marked_sounds
 from synthvae.training.config import TrainConfig
 from synthvae.training.tasks.presets import ACTIVE_NATS
 
@@ -122,7 +125,8 @@ def _views(run: RunResults, results: Results) -> list[Item]:
             f"{100 * run.views.explained.normal_noise:.0f} %"
         )
     density = {name: point_density(points) for name, points in run.views.maps.items()}
-    return [MapItem(caption, [f"preset {number}" for number in results.tests.numbers], run.views.maps, values, density)]
+    names = [results.title(index) for index in range(len(results.names))]
+    return [MapItem(caption, names, run.views.maps, values, density, marked_sounds(results))]
 
 
 def _examples(run: RunResults, results: Results, images: Mapping[str, bytes]) -> list[Item]:
@@ -130,11 +134,10 @@ def _examples(run: RunResults, results: Results, images: Mapping[str, bytes]) ->
     rows = []
     for example in shown_clusters(run):
         played = list(example.members[:PLAYERS])
-        audio = list(render(run, results.mapped[played]).numpy())
-        labels = [f"preset {number} of the map" for number in played]
-        rows.append(
-            sound_row(f"cluster {example.label}", labels, audio, results.tests.sample_rate, f"{example.size} members")
-        )
+        audio, rate = render(run, results.mapped[played]), results.tests.sample_rate
+        names = [named.name for named in name_sounds(audio, rate)]
+        labels = [f"{name} (preset {number} of the map)" for name, number in zip(names, played, strict=True)]
+        rows.append(sound_row(f"cluster {example.label}", labels, list(audio.numpy()), rate, f"{example.size} members"))
     if not rows:
         return []
     figure = FigureItem(
@@ -160,26 +163,21 @@ def _clusters(run: RunResults) -> Table:
         Column("noise", "share"),
         Column("DBCV"),
     ]
-    columns += _expected_columns(run.survey.nulls)
     rows: list[list[Cell]] = []
     for row in run.survey.rows:
         cells: list[Cell] = [_range(row.clusters, "clusters"), row.noise_share.median, _range(row.dbcv, "index")]
-        for null in row.nulls.values():
-            cells += _expected_cells((null.clusters, null.noise_share, null.dbcv))
         rows.append([row.space, row.method, *cells, _verdict(row)])
-    nulls = next(iter(run.survey.nulls.values()))
     notes = [
-        f"Of the latents: medians, with the lowest and the highest over {len(survey.seeds)} maps. Of the nulls: means "
-        f"over {len(nulls.seeds)} maps, each of a separate draw, with the 95 % prediction interval of one more "
-        "map. A clustering leads a null if every map's DBCV is above 0 and above that interval; if fewer than "
-        f"two maps of the null have a DBCV, it has to lead their mean, or 0, by {MARGIN:g}.",
+        f"Medians, with the lowest and the highest over {len(survey.seeds)} maps. A clustering leads a null (see the "
+        "section on null models) if every map's DBCV is above 0 and above the null's prediction interval; if fewer "
+        f"than two maps of the null have a DBCV, it has to lead their mean, or 0, by {MARGIN:g}.",
         f"A collapsed encoder is a network of this run's widths trained with the KL weight 1 that the thesis gives; "
         f"its remaining KL divergence is at most {max(run.collapsed_kl.values()):.1g} nats.",
     ]
     dbcv = {name: null.dbcv for name, null in run.survey.rows[0].nulls.items()}
     notes.append(thesis_clusters(survey.settings, survey.points, survey.dimension, dbcv))
     return Table(
-        f"Clusters of {survey.points:,} latents, and of null models ({_settings(survey.settings)})",
+        f"Clusters of {survey.points:,} latents ({_settings(survey.settings)})",
         [*columns, Column("verdict")],
         rows,
         " ".join(note for note in notes if note),
@@ -207,13 +205,13 @@ def _grid(run: RunResults) -> list[Item]:
     """Clusters over the grid of settings, of the latents and of the nulls; nothing where there is no grid."""
     if not run.grids:
         return []
-    columns = [Column("neighbours"), Column("eps"), *_expected_columns(run.grids)]
+    columns = [Column("neighbours"), Column("eps"), *expected_columns(run.grids)]
     rows: list[list[Cell]] = []
     for cells in zip(*run.grids.values(), strict=True):
         row: list[Cell] = [str(cells[0].settings.neighbours), f"{cells[0].settings.eps:g}"]
         found = {name: expected_clusters(cell.qualities) for name, cell in zip(run.grids, cells, strict=True)}
         for values in found.values():
-            row += _expected_cells(values)
+            row += expected_cells(values)
         own = [q.dbcv for q in cells[0].qualities]
         led = {name: all(leads(dbcv, null[2]) for dbcv in own) for name, null in list(found.items())[1:]}
         judgement = of_clusters(found[LATENTS][2], list(led.values()))
@@ -271,18 +269,6 @@ def _near(run: RunResults) -> Table:
 
 def _range(values: Range | None, unit: str) -> Measured:
     return Measured(None, unit) if values is None else Measured(values.median, unit, values.low, values.high)
-
-
-def _expected_columns(names: Iterable[str]) -> list[Column]:
-    return [Column(f"{name}: {what}") for name in names for what in ("clusters", "noise share", "DBCV")]
-
-
-def _expected_cells(found: Iterable[Expected | None]) -> list[Cell]:
-    """Cells of `_expected_columns`."""
-    return [
-        Measured(None, unit) if values is None else Measured(values.mean, unit, values.low, values.high)
-        for unit, values in zip(("clusters", "share", "index"), found, strict=True)
-    ]
 
 
 def _training(phase: TrainConfig) -> str:

@@ -1,4 +1,4 @@
-"""Report sections with sounds: reconstructions from the best to the worst, prior samples, and the null."""
+"""Report sections with sounds: reconstructions from the best to the worst, and prior samples."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from synthvae.analysis.results import Results, RunResults
+from synthvae.naming import name_sounds
 from synthvae.report.document import FigureItem, Section, SoundTable, sound_row
 
 __all__ = ["answer", "example_indices", "listening", "one_sound"]
@@ -37,7 +38,7 @@ def render(run: RunResults, unit: Tensor) -> Tensor:
 
 
 def listening(run: RunResults, results: Results, images: Mapping[str, bytes], seed: int) -> Section:
-    """Reconstructions with their figures, draws of the prior, and the mean preset."""
+    """Reconstructions with their figures, and draws of the prior."""
     rate, tests = results.tests.sample_rate, results.tests
     rows = []
     for quantile, index in zip(EXAMPLES, example_indices(run), strict=True):
@@ -49,16 +50,16 @@ def listening(run: RunResults, results: Results, images: Mapping[str, bytes], se
         )
         detail = f"log-mel error {error:.0f} dB², better than {100 * (1 - quantile):.0f} % of the test presets"
         pair = (tests.audio[index].numpy(), answer(run, index).numpy())
-        rows.append(sound_row(f"preset {number}", ("original", "reconstruction"), pair, rate, detail, figure))
+        rows.append(sound_row(results.title(index), ("original", "reconstruction"), pair, rate, detail, figure))
+    sounds = render(run, run.run.sample(PRIOR_EXAMPLES, seed))
     prior = [
-        sound_row(f"prior sample {i}", ["sound"], [audio.numpy()], rate)
-        for i, audio in enumerate(render(run, run.run.sample(PRIOR_EXAMPLES, seed)))
+        sound_row(f"{named.name} (prior sample {number})", ["sound"], [audio.numpy()], rate)
+        for number, (named, audio) in enumerate(zip(name_sounds(sounds, rate), sounds, strict=True))
     ]
-    mean = sound_row("mean preset", ["the null"], [tests.mean_audio[0].numpy()], rate)
     return Section(
         f"Listen: {run.name}",
-        ["From the best reconstructions to the worst, then sounds that were never in the dataset, and the null."],
-        [SoundTable("Test presets and their reconstructions", rows), SoundTable("Prior samples", [*prior, mean])],
+        ["From the best reconstructions to the worst, then sounds that were never in the dataset."],
+        [SoundTable("Test presets and their reconstructions", rows), SoundTable("Prior samples", prior)],
     )
 
 
@@ -76,7 +77,7 @@ def one_sound(results: Results, images: Mapping[str, bytes], example: int) -> Se
     for run in results.runs:
         labels.append(run.name)
         sounds.append(answer(run, example).numpy())
-    row = sound_row(f"preset {number}", labels, sounds, tests.sample_rate, figure=figure)
+    row = sound_row(results.title(example), labels, sounds, tests.sample_rate, figure=figure)
     text = (
         f"Test preset {number}, fixed before any measurement (the first by default), and its reconstruction by "
         "every run."

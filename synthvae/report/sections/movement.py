@@ -138,11 +138,13 @@ def paths(run: RunResults, results: Results) -> list[Path]:
     labels = [f"{step + 1} of {STEPS}" for step in range(STEPS)]
     for number, pair in enumerate(run.movement.pairs[:PATHS]):
         ends = [results.tests.unit[int(index)][None] for index in pair]
-        numbers = [results.tests.numbers[int(index)] for index in pair]
+        first, last = (int(index) for index in pair)
+        numbers = [results.tests.numbers[index] for index in (first, last)]
+        name = f"{results.names[first]} to {results.names[last]} (presets {numbers[0]} to {numbers[1]})"
         for kind, detail in (("straight", "through the latent space"), ("parameter", "by parameters")):
             audio = render(run, walk(run.run, ends[0], ends[1], kind, STEPS)[0])
             figure = f"{run.name}_path_{number + 1}" if kind == "straight" else ""
-            found.append(Path(f"preset {numbers[0]} to {numbers[1]}", detail, labels, audio, figure))
+            found.append(Path(name, detail, labels, audio, figure))
     return found
 
 

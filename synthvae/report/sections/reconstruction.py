@@ -9,19 +9,20 @@ from numpy.typing import NDArray
 
 from synthvae.analysis.comparison import Comparisons
 from synthvae.analysis.results import Results, RunResults
-from synthvae.analysis.sounds import FEATURE_UNITS, TRAIN_LIMIT
+from synthvae.analysis.sounds import FEATURE_UNITS
 from synthvae.audio.pitch import Measured as Defined
 from synthvae.metrics.distances import DISTANCES
-from synthvae.metrics.reconstruction import PresetErrors, Ratio, derangement, error_ratio, summarise
+from synthvae.metrics.reconstruction import PresetErrors, Ratio, error_ratio, summarise
 from synthvae.metrics.waveforms import MAX_LAG, WAVEFORM_UNITS
 from synthvae.report.document import Cell, Column, FigureItem, Item, Measured, Section, Table, Verdict
 from synthvae.report.judgement import against_mean_preset, of_all, of_ratio
+from synthvae.report.sections.nulls import parameter_nulls
 
 __all__ = ["reconstruction"]
 
 
 def reconstruction(results: Results, comparisons: Comparisons | None, images: Mapping[str, bytes]) -> Section:
-    """Errors on features, distances, parameter errors and differences between runs, each with its nulls."""
+    """Errors on features, distances, parameter errors and differences between runs, each against its nulls."""
     items: list[Item] = [
         _features(results, False),
         _features(results, True),
@@ -71,12 +72,9 @@ def _features(results: Results, trained: bool) -> Table:
             to_spectrogram = error_ratio(errors.mse, nulls.mean_spectrogram.mse)
             verdict = _against_both(to_preset, to_spectrogram)
             rows.append([run.name, feature, *_errors(errors, unit), to_preset.value, to_spectrogram.value, verdict])
-        for null, errors in vars(nulls).items():
-            ratios = [error_ratio(errors.mse, other.mse).value for other in (nulls.mean_preset, nulls.mean_spectrogram)]
-            rows.append([f"null: {null.replace('_', ' ')}", feature, *_errors(errors, unit), *ratios, None])
     count = len(every["logmel"].mean_preset.mse)
     which = "training presets" if trained else "test presets"
-    return Table(f"Errors of the reconstructions of {count:,} {which}, with null models", columns, rows)
+    return Table(f"Errors of the reconstructions of {count:,} {which}", columns, rows)
 
 
 def _against_both(to_preset: Ratio, to_spectrogram: Ratio) -> Verdict:
@@ -96,7 +94,6 @@ def _waveforms(results: Results) -> Table:
     """Phase-sensitive measures, and the slope of the level."""
     nulls = results.nulls.waveforms
     answers = {run.name: run.sounds.waveforms for run in results.runs}
-    answers |= {f"null: {name.replace('_', ' ')}": found for name, found in vars(nulls).items()}
     rows: list[list[Cell]] = []
     for name, found in answers.items():
         row: list[Cell] = [name]
@@ -128,7 +125,7 @@ def _waveforms(results: Results) -> Table:
         "similar. The level slope is that of the reconstruction's level minus the original's, above -80 dB; for a "
         "random preset it is 0 on average, since each original is drawn once."
     )
-    return Table("Phase-sensitive waveform errors on test presets, with null models", columns, rows, note)
+    return Table("Phase-sensitive waveform errors on test presets", columns, rows, note)
 
 
 def _summary(values: NDArray[np.float64], unit: str) -> Measured:
@@ -145,8 +142,6 @@ def _distances(results: Results) -> Table:
             null = results.null_distances["mean preset"][name]
             share = _share(run.distances[name])
             rows.append([run.name, name, test, train, share, _beats(run, name, null)])
-        for null_name, table in results.null_distances.items():
-            rows.append([f"null: {null_name}", name, _mean(table[name], unit), None, _share(table[name]), None])
     columns = [
         Column("reconstruction"),
         Column("distance", note="; ".join(f"{d.name}: {d.meaning}" for d in DISTANCES.values())),
@@ -175,13 +170,8 @@ def _beats(run: RunResults, name: str, null: Defined) -> Verdict:
 
 
 def _parameters(results: Results) -> Table:
-    tests = results.tests
     answers = {run.name: (run.sounds.parameter_error, run.train_sounds.parameter_error) for run in results.runs}
-    both = [unit.double().numpy() for unit in (tests.unit, tests.train_unit[:TRAIN_LIMIT])]
-    null = [np.square(unit - 0.5).sum(axis=1) for unit in both]
-    answers["null: mean preset"] = (null[0], null[1])
-    other = [np.square(unit - unit[derangement(len(unit))]).sum(axis=1) for unit in both]
-    answers["null: random preset"] = (other[0], other[1])
+    null = parameter_nulls(results)["mean preset"]
     rows: list[list[Cell]] = []
     for name, errors in answers.items():
         row: list[Cell] = [name]
