@@ -102,11 +102,6 @@ class Ratio:
     high: float | None
     n: int
 
-    @property
-    def beats_null(self) -> bool:
-        """Whether the whole interval is below 1; False without an interval."""
-        return self.high is not None and self.high < 1.0
-
 
 def preset_errors(
     target: NDArray[np.generic], reconstruction: NDArray[np.generic], name: str = "feature"

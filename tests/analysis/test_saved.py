@@ -12,7 +12,7 @@ from synthvae.core.errors import UserError
 
 def write(folder: Path, **metrics: object) -> None:
     (folder / "metrics.json").write_bytes(
-        orjson.dumps({"format": "synthvae-analysis", "version": 6, "runs": {"a": {}, "b": {}}} | metrics)
+        orjson.dumps({"format": "synthvae-analysis", "version": 7, "runs": {"a": {}, "b": {}}} | metrics)
     )
 
 
@@ -38,8 +38,8 @@ def test_what_is_no_analysis_is_refused(tmp_path: Path, content: bytes | None) -
         load_analysis(tmp_path)
 
 
-@pytest.mark.parametrize("version", [5, 7, None])
+@pytest.mark.parametrize("version", [6, 8, None])
 def test_another_version_is_refused(tmp_path: Path, version: int | None) -> None:
     write(tmp_path, version=version)
-    with pytest.raises(UserError, match=rf"metrics\.json: version {version}, this is for 6; run the analysis again"):
+    with pytest.raises(UserError, match=rf"metrics\.json: version {version}, this is for 7; run the analysis again"):
         load_analysis(tmp_path)

@@ -84,7 +84,7 @@ def commands(run: RunResults) -> list[Command]:
     return [
         Command(
             f"synthvae explore {path}",
-            "Play every sound on a map in the browser, and save some to a bank. While it runs it is at",
+            "Play any sound on a map in the browser; while it runs, at",
             EXPLORE_ADDRESS,
         ),
         Command(f"synthvae decode {path} --random 8 --out sounds", "Make 8 new sounds, as WAV files and presets."),
@@ -145,8 +145,8 @@ def _similar(run: RunResults, results: Results) -> Verdict:
     own, nulls = run.sounds.errors["logmel"].mse, results.nulls.nulls["logmel"]
     judgement = of_all([of_ratio(error_ratio(own, null.mse)) for null in (nulls.mean_preset, nulls.mean_spectrogram)])
     nearer = 100 * float((own < nulls.mean_preset.mse).mean())
-    text = f"Reconstruction: nearer to the original than the mean preset is for {nearer:.0f}\u00a0% of the sounds"
-    more = {"good": ".", "bad": ".", "neutral": ", but not clearly better than both average answers."}[judgement]
+    text = f"Reconstruction: nearer than the mean preset for {nearer:.0f}\u00a0% of the sounds"
+    more = {"good": ".", "bad": ".", "neutral": ", not clearly better than average answers."}[judgement]
     return Verdict(judgement, text + more)
 
 
@@ -159,17 +159,17 @@ def _pitch(run: RunResults, results: Results) -> Verdict | None:
     count = len(null.values)
     both = own.defined[:count] & null.defined
     missed = [(values[:count][both] > NEAR_PITCH).astype(float) for values in (own.values, null.values)]
-    by_null = f", the mean preset's of {100 * (1.0 - missed[1].mean()):.0f}\u00a0%" if both.any() else ""
+    by_null = f" (mean preset: {100 * (1.0 - missed[1].mean()):.0f}\u00a0%)" if both.any() else ""
     return Verdict(
         of_differences(missed[0] - missed[1]),
-        f"Pitch: right to half a semitone for {100 * right:.0f}\u00a0% of the sounds with a pitch{by_null}.",
+        f"Pitch: right to half a semitone for {100 * right:.0f}\u00a0% of pitched sounds{by_null}.",
     )
 
 
 def _attack(run: RunResults, results: Results) -> Verdict:
     null = results.null_distances["mean preset"]["attack_error"]
     mean, of_null = (summarise(measured.kept).mean for measured in (run.distances["attack_error"], null))
-    text = f"Attack: {mean:.0f} ms too short or too long on average, the mean preset's {of_null:.0f} ms."
+    text = f"Attack: {mean:.0f} ms too short or too long on average (mean preset: {of_null:.0f} ms)."
     return Verdict(against_mean_preset(run, "attack_error", null), text)
 
 
@@ -178,11 +178,11 @@ def _new_sounds(run: RunResults, results: Results) -> Verdict | None:
     if finding is None:
         return None
     words = {
-        "good": "as a set they are like the sounds of the dataset",
-        "neutral": "as a set they differ from the sounds of the dataset, but less than one sound repeated",
-        "bad": "as a set they are no more like the sounds of the dataset than one sound repeated",
+        "good": "as a set, like the dataset",
+        "neutral": "as a set, unlike the dataset, but less so than one sound repeated",
+        "bad": "as a set, no more like the dataset than one sound repeated",
     }
-    return Verdict(finding.judgement, f"New sounds from random points: {words[finding.judgement]}.")
+    return Verdict(finding.judgement, f"New sounds: {words[finding.judgement]}.")
 
 
 def _neighbours(run: RunResults) -> Verdict | None:
@@ -191,8 +191,8 @@ def _neighbours(run: RunResults) -> Verdict | None:
         return None
     return Verdict(
         finding.judgement,
-        f"Neighbours: {100 * trust.near.mean:.0f}\u00a0% of the nearest points are among the 10\u00a0% most similar "
-        f"sounds (chance: {100 * trust.near_chance:.0f}\u00a0%).",
+        f"Neighbours: {100 * trust.near.mean:.0f}\u00a0% of the nearest points have similar sounds (chance: "
+        f"{100 * trust.near_chance:.0f}\u00a0%).",
     )
 
 
@@ -202,7 +202,7 @@ def _paths(run: RunResults, similar: bool) -> list[Verdict]:
     if comparison is None:
         return []
     text = (
-        f"Morphs: smoother than moving the parameters in {comparison.improved} of {len(comparison.changes)} "
+        f"Morphs: smoother than by parameters in {comparison.improved} of {len(comparison.changes)} "
         f"descriptors, rougher in {comparison.worsened}"
     )
     if similar:
