@@ -28,7 +28,7 @@ def sound_map(audio: Tensor, feature: Feature) -> NDArray[np.float64]:
         feature: log-mel spectrogram.
 
     Returns:
-        ``(M, 2)``; M is 0 for fewer than `LEAST` sounds.
+        ``(M, 2)``; M is 0 for fewer than `LEAST` sounds. Where all sounds are equal, the origin M times.
     """
     if len(audio) < LEAST:
         return np.zeros((0, 2))
@@ -37,6 +37,8 @@ def sound_map(audio: Tensor, feature: Feature) -> NDArray[np.float64]:
 
     parts = [feature(part).flatten(1).numpy() for part in audio[:LARGEST].split(BATCH)]
     rows = np.concatenate(parts)
+    if (rows == rows[0]).all():  # of what does not vary there are no principal components
+        return np.zeros((len(rows), 2))
     reducer = PCA(min(COMPONENTS, *rows.shape), svd_solver="randomized", random_state=0)
     with threadpool_limits(1):  # sums of several threads differ in the last bit
         return pca_map(reducer.fit_transform(rows)).points

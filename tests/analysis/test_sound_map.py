@@ -26,3 +26,7 @@ def test_similar_sounds_lie_near_each_other() -> None:
 
 def test_three_sounds_have_no_map() -> None:
     assert sound_map(tones([300.0, 400.0, 500.0]), build_feature("logmel", RATE)).shape == (0, 2)
+
+
+def test_equal_sounds_lie_in_one_place() -> None:
+    np.testing.assert_array_equal(sound_map(tones([300.0] * 5), build_feature("logmel", RATE)), np.zeros((5, 2)))

@@ -144,7 +144,7 @@ def check_constant(found: dict, page: str):
     assert all("one cluster" in c["reason"] for c in latents)
     assert found["parameter_effects"]["r_squared"] is None
     for sentence in (
-        "constant is not better than the mean preset",
+        "constant is not distinguishable from the mean preset",
         "uses 0 of its 16 latent dimensions",
         "No parameter moves the latent: ",
     ):

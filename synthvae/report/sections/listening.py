@@ -40,7 +40,7 @@ def render(run: RunResults, unit: Tensor) -> Tensor:
 def listening(run: RunResults, results: Results, images: Mapping[str, bytes], seed: int) -> Section:
     """Reconstructions with their figures, and draws of the prior."""
     rate, tests = results.tests.sample_rate, results.tests
-    rows = []
+    rows, loud = [], run.distances["energy_weighted_logmel"].values
     for quantile, index in zip(EXAMPLES, example_indices(run), strict=True):
         number, error = tests.numbers[index], run.sounds.errors["logmel"].mse[index]
         figure = FigureItem(
@@ -48,7 +48,10 @@ def listening(run: RunResults, results: Results, images: Mapping[str, bytes], se
             f"Waveforms and log-mel spectrograms of preset {number} and its reconstruction",
             "Waveforms overlaid, and log-mel spectrograms in dB on one colour scale.",
         )
-        detail = f"log-mel error {error:.0f} dB², better than {100 * (1 - quantile):.0f} % of the test presets"
+        detail = (
+            f"log-mel error {error:.0f} dB², better than {100 * (1 - quantile):.0f} % of the test presets; weighted by "
+            f"energy {loud[index]:.0f} dB, better than {100 * (loud > loud[index]).mean():.0f} %"
+        )
         pair = (tests.audio[index].numpy(), answer(run, index).numpy())
         rows.append(sound_row(results.title(index), ("original", "reconstruction"), pair, rate, detail, figure))
     sounds = render(run, run.run.sample(PRIOR_EXAMPLES, seed))
