@@ -64,6 +64,8 @@ def analyze(
 ) -> None:
     """Compare runs with their null models; writes metrics, figures and an HTML report with sounds.
 
+    The report begins with one screen in plain words: what the model can do, what it cannot, and what to do next.
+
     Results are cached next to the output, and maps next to the dataset: a second call with one more run measures only
     that run, and one with another radius draws no map.
 

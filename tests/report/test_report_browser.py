@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -85,8 +86,13 @@ def test_another_sound_of_a_row_goes_on_at_the_same_place(page: Any):
     page.locator(".repeat").check()
     original.click()
     until(page, "player.playing && player.place() > 0.05")
+    begun = page.evaluate("player.playing.begun")
     other.click()
-    until(page, "player.playing?.button.getAttribute('aria-label').startsWith('reconstruction')")
+    until(
+        page, f"player.playing?.button.getAttribute('aria-label') === {json.dumps(other.get_attribute('aria-label'))}"
+    )
+    rounds = (page.evaluate("player.playing.begun") - begun) / 0.25
+    assert rounds == pytest.approx(round(rounds), abs=0.05), "as if it had played from the start"
     assert [button.get_attribute("aria-pressed") for button in (original, other)] == ["false", "true"]
     assert page.locator(".play[aria-pressed=true]").count() == 1
     other.click()

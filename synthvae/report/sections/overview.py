@@ -118,10 +118,11 @@ def _map(run: RunResults, results: Results) -> MapItem | None:
     values = {label: plain(table[:, columns.index(name)]) for name, label, plain in COLOURS}
     marked = marked_sounds(results)
     rate, tests, errors = results.tests.sample_rate, results.tests, run.sounds.errors["logmel"].l1
+    label = f"reconstruction by {run.name}" if len(results.runs) > 1 else "reconstruction"
     sounds = {
         index: sound_row(
             results.title(index),
-            ("original", "reconstruction"),
+            ("original", label),
             (tests.audio[index].numpy(), answer(run, index).numpy()),
             rate,
             f"{errors[index]:.1f} dB off",
