@@ -7,21 +7,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthvae.features import Feature
-from synthvae.maps.projection import pca_map
+from synthvae.maps.spectra import sound_layout, spectral_features
 
 __all__ = ["LARGEST", "sound_map"]
 
 #: Sounds on the map at most.
 LARGEST = 3000
-#: Principal components of the spectrograms that a layout starts from.
-COMPONENTS = 50
 #: Fewer sounds have no map.
 LEAST = 4
-BATCH = 64
 
 
 def sound_map(audio: Tensor, feature: Feature) -> NDArray[np.float64]:
-    """Places of sounds on the map of the report's first screen: principal components of their spectrograms.
+    """Places of sounds on the map of the report's first screen, which is laid out as the page's layout by sound is.
 
     Args:
         audio: ``(N, T)``; the first `LARGEST` are placed.
@@ -32,13 +29,9 @@ def sound_map(audio: Tensor, feature: Feature) -> NDArray[np.float64]:
     """
     if len(audio) < LEAST:
         return np.zeros((0, 2))
-    from sklearn.decomposition import PCA  # a second to import
     from threadpoolctl import threadpool_limits
 
-    parts = [feature(part).flatten(1).numpy() for part in audio[:LARGEST].split(BATCH)]
-    rows = np.concatenate(parts)
-    if (rows == rows[0]).all():  # of what does not vary there are no principal components
-        return np.zeros((len(rows), 2))
-    reducer = PCA(min(COMPONENTS, *rows.shape), svd_solver="randomized", random_state=0)
+    sounds = audio[:LARGEST]
     with threadpool_limits(1):  # sums of several threads differ in the last bit
-        return pca_map(reducer.fit_transform(rows)).points
+        found = spectral_features(len(sounds), lambda numbers: feature(sounds[numbers]).numpy())
+        return sound_layout(found.rows)

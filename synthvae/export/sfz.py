@@ -31,7 +31,7 @@ from synthvae.export.options import length_name
 from synthvae.export.sampling import Articulation, Sample, key_name, switch_keys
 from synthvae.synths.registry import synth_kind
 
-__all__ = ["SAMPLES", "has_instrument", "instrument_files", "play_sound"]
+__all__ = ["LOWEST_PAD", "SAMPLES", "has_instrument", "instrument_files", "kit_text", "play_sound"]
 
 SAMPLES = "samples"
 """The folder beside the SFZ file that its samples are in."""
@@ -44,6 +44,19 @@ _SAMPLE = re.compile(r"^sample=(.+)$", re.MULTILINE)
 
 
 _INSTEAD = "'synthvae export PRESET --to wav' writes a file instead"
+
+
+LOWEST_PAD = 36
+"""MIDI number of the first key of a kit, C2: the bass drum of General MIDI, and the first pad of most controllers."""
+
+
+def kit_text(samples: Sequence[str], lowest: int = LOWEST_PAD) -> str:
+    """An SFZ instrument that plays one sample whole on each key, from `lowest` up, in their order."""
+    regions = [
+        f"<region> sample={name} key={lowest + number} pitch_keytrack=0 loop_mode=one_shot"
+        for number, name in enumerate(samples)
+    ]
+    return "\n".join([f"// a kit of {len(samples)} sounds, from {key_name(lowest)} up", *regions, ""])
 
 
 def instrument_files(

@@ -13,7 +13,7 @@ from synthvae.core.errors import UserError
 from synthvae.data.names import slug
 from synthvae.data.preset import Preset
 from synthvae.data.writing import write_sounds
-from synthvae.synths.rendering import Renderer
+from synthvae.export.sfz import kit_text
 
 __all__ = ["FORMATS", "Download", "export", "export_all"]
 
@@ -63,12 +63,20 @@ def export(preset: Preset, name: str, to: str) -> Download:
     return Download(_zip(files), f"{stem}.zip", _ZIP)
 
 
-def export_all(presets: Sequence[Preset], names: Sequence[str], renderer: Renderer, name: str) -> Download:
-    """Presets as a ZIP, called `name`, of JSON and WAV files; `names` are without endings."""
-    voice = renderer.voice
+def export_all(presets: Sequence[Preset], names: Sequence[str], name: str, kit: bool = False) -> Download:
+    """Presets as a ZIP, called `name`, of JSON files and WAVs for listening: whole and at one loudness.
+
+    Args:
+        presets: at least one.
+        names: of their files, without endings.
+        name: of the archive.
+        kit: whether to add an SFZ instrument that has one sound on each key.
+    """
 
     def write(folder: Path) -> None:
-        write_sounds(folder, names, presets, voice)
+        paths = write_sounds(folder, names, presets)
+        if kit:
+            (folder / f"{slug(name)}.sfz").write_text(kit_text([path.name for path in paths]))
 
     return Download(_zip(_written(write)), f"{slug(name)}.zip", _ZIP)
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from synthvae.core.store import Store
 from synthvae.maps.clusters import Clusters, find_clusters
 from synthvae.maps.nearest import Atlas, build_atlas
-from synthvae.maps.projection import map_store, pca_map, tsne_map, umap_map
-from synthvae.maps.spectra import SpectralFeatures, spectral_features
+from synthvae.maps.projection import map_store, pca_map, umap_map
+from synthvae.maps.spectra import SpectralFeatures, sound_layout, spectral_features
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.jobs.process import Worker
@@ -59,8 +59,6 @@ FEATURES_VERSION = "features-1"
 CLUSTERS_VERSION = "clusters-4"
 #: Points that are laid out; more are placed between them.
 LAID_OUT = 20_000
-#: Of t-SNE: half its usual time, and the nearest point sounds as much alike to 0.3 dB.
-ANGLE, ITERATIONS = 0.8, 500
 #: What a view takes on one core, in seconds a point and at least, for a guess how far it is.
 STARTING, PCA_SECONDS, LAYOUT_SECONDS = 6.0, 0.001, 0.004
 #: The key of the timbre layout, and its level: root mean square of the samples.
@@ -226,8 +224,7 @@ def _layout(view: str) -> str:
 def _view(run: Run, collection: Collection, sounds: Sounds, view: str, store: Store) -> Atlas:
     """A view from the cache, or else computed.
 
-    Sounds are laid out by t-SNE, which keeps neighbours together better than UMAP does (docs/decisions/exploration.md);
-    latents by UMAP: it is the map of seed 0 of an analysis of the same latents, which is read where there was one.
+    Latents are laid out by UMAP: the map of seed 0 of an analysis of the same latents, read where there was one.
     """
 
     def compute() -> Atlas:
@@ -244,7 +241,7 @@ def _view(run: Run, collection: Collection, sounds: Sounds, view: str, store: St
             if layout == "parameters":
                 points = umap_map(part, store=map_store(Path(run.config.data), store.directory))
             else:
-                points = tsne_map(part, angle=ANGLE, iterations=ITERATIONS)
+                points = sound_layout(part)
             if len(rows) > LAID_OUT:
                 points = np.concatenate([points, _between(part, points.astype(np.float32), rows[LAID_OUT:])])
         return build_atlas(

@@ -44,7 +44,7 @@ def test_the_keyboard_alone_is_enough(visit: Visit):
     # Tabs, a slider, and keeping.
     visit.page.locator("#tab-preset").focus()
     visit.page.keyboard.press("ArrowRight")
-    assert visit.page.locator("#tab-vary").get_attribute("aria-selected") == "true"
+    assert visit.page.locator("#tab-similar").get_attribute("aria-selected") == "true"
     visit.page.keyboard.press("ArrowLeft")
     slider = visit.page.locator("[data-parameter='vco_1.tuning']")
     slider.focus()

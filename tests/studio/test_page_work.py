@@ -60,6 +60,7 @@ def test_a_path_plays_and_goes_home(visit: Visit):
 
 
 def test_lasso_and_box_select_what_lies_inside(visit: Visit):
+    visit.page.locator("#playable").uncheck()
     visit.page.keyboard.press("n")
     _draw(visit, [(0.25, 0.2), (0.7, 0.2), (0.7, 0.7), (0.25, 0.7)])
     visit.until("() => synthvae.studio.store.get('selection')")
@@ -82,6 +83,8 @@ def test_lasso_and_box_select_what_lies_inside(visit: Visit):
 
 def test_legend_and_search_select_too(visit: Visit):
     visit.page.locator("#colour").select_option("cluster")
+    visit.page.locator("#playable").uncheck()
+    visit.page.locator("#legend summary").click()
     button = visit.page.locator("#legend .classes button").first
     count = int(button.locator("small").text_content())
     button.click()
@@ -96,6 +99,7 @@ def test_legend_and_search_select_too(visit: Visit):
 
 
 def test_sounds_are_added_and_taken_away(visit: Visit):
+    visit.page.locator("#playable").uncheck()
     for number, key in ((2, "Shift"), (8, "Alt")):
         visit.page.keyboard.down(key)
         visit.page.mouse.click(*visit.point(number))
@@ -326,3 +330,80 @@ def test_what_cannot_be_done_is_said_in_a_line(visit: Visit):
     assert visit.page.locator("#error").is_hidden()
     visit.page.evaluate(_DROP, [["notes.txt", "aGVsbG8="]])
     visit.until("() => synthvae.studio.map && !document.getElementById('drop').offsetParent")
+
+
+def test_a_ranked_list_steps_plays_and_saves(visit: Visit):
+    visit.page.mouse.click(*visit.point(5))
+    visit.described()
+    visit.page.locator("#tab-similar").click()
+    visit.page.locator("#similar-make").click()
+    visit.until("() => synthvae.studio.similar.rows.length > 10")
+    visit.page.locator("#playable").uncheck()
+    visit.page.locator("[data-shift=brightness]").fill("3")
+    visit.until("() => synthvae.studio.similar.rows.some(row => row.off > 0)")
+    visit.page.locator(".ranked").focus()
+    visit.page.keyboard.press("ArrowDown")
+    visit.page.keyboard.press("ArrowDown")
+    second = visit.page.evaluate("() => synthvae.studio.similar.rows[1].point")
+    visit.until("point => synthvae.studio.sounds.current.spec.point === point", second)
+    assert visit.page.locator(".ranked [aria-selected=true]").count() == 1
+    visit.page.keyboard.press("s")
+    visit.until("() => synthvae.studio.bank.entries.some(entry => entry.tags.includes('star'))")
+    with visit.page.expect_download() as archive:
+        visit.page.locator("#bank-download").click()
+    names = zipfile.ZipFile(archive.value.path()).namelist()
+    assert {name.rsplit(".")[-1] for name in names} == {"json", "wav"}
+
+
+def test_what_is_not_playable_is_hidden_by_a_switch(visit: Visit):
+    visit.until("() => synthvae.studio.leftOut.length")
+    left_out = visit.page.evaluate("() => synthvae.studio.leftOut[0]")
+    assert visit.page.evaluate("id => synthvae.studio.map.hidden[id]", left_out) == 1
+    assert "quieter" in visit.page.locator("#playable-label").get_attribute("title")
+    visit.page.locator("#playable").uncheck()
+    assert visit.page.evaluate("id => synthvae.studio.map.hidden[id]", left_out) == 0
+    visit.page.mouse.click(*visit.point(left_out))
+    assert visit.described()["spec"] == {"point": left_out}
+
+
+def test_a_kit_is_sixteen_variations_on_sixteen_keys(visit: Visit):
+    visit.page.mouse.click(*visit.point(5))
+    visit.described()
+    visit.page.locator("#tab-vary").click()
+    with visit.page.expect_download() as archive:
+        visit.page.locator("#vary-kit").click()
+    files = zipfile.ZipFile(archive.value.path())
+    (sfz,) = [name for name in files.namelist() if name.endswith(".sfz")]
+    assert files.read(sfz).decode().count("<region>") == 16
+    assert all(
+        " dB away" in cell
+        for cell in visit.page.evaluate("() => synthvae.studio.vary.found.map(one => one.sound.origin)")
+    )
+
+
+def test_weights_of_a_blend_are_live(visit: Visit):
+    visit.page.locator("#playable").uncheck()
+    visit.page.mouse.click(*visit.point(5))
+    base = visit.described()
+    visit.page.keyboard.down("Shift")
+    visit.page.mouse.click(*visit.point(8))
+    visit.page.keyboard.up("Shift")
+    visit.until("() => synthvae.studio.blend.picked.length === 1")
+    visit.page.locator("#tab-blend").click()
+    with visit.page.expect_request("**/blend") as request:
+        visit.page.locator(".blend-weight").fill("0.4")
+    sent = request.value.post_data_json
+    assert (sent["weights"], sent["base"]) == ([0.4], base["spec"])
+    visit.until("() => synthvae.studio.sounds.current.origin.includes('+')")
+    assert visit.described()["values"] != base["values"]
+
+
+def test_loudness_is_one_unless_switched_off(visit: Visit):
+    visit.page.mouse.click(*visit.point(5))
+    visit.described()
+    gain = visit.page.evaluate("() => synthvae.studio.sounds.current.gain")
+    assert visit.page.evaluate("() => synthvae.studio.audio.level(0.25)") == 0.25
+    assert gain > 0
+    visit.page.locator("#level").uncheck()
+    assert visit.page.evaluate("() => synthvae.studio.audio.level(0.25)") == 1
+    assert visit.page.evaluate("() => synthvae.studio.audio.master.gain.value") == pytest.approx(0.64, abs=1e-3)

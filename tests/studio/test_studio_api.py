@@ -398,3 +398,47 @@ def test_the_gain_brings_a_sound_to_the_loudness_of_exports(post):
         assert loudness == pytest.approx(LOUDNESS, abs=0.5) or np.abs(levelled).max() == pytest.approx(
             CEILING, rel=1e-3
         )
+
+
+def test_a_kit_has_a_sound_on_each_key_and_a_library_its_presets(post, tmp_path: Path):
+    sounds = [{"spec": {"point": point}, "name": f"pad {point}"} for point in (3, 8, 21)]
+    answer = post("/library", {"sounds": sounds, "name": "my kit", "kit": True})
+    assert 'filename="my-kit.zip"' in answer.headers["content-disposition"]
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    stems = ["sound_00", "sound_01", "sound_02"]
+    assert sorted(archive.namelist()) == sorted(
+        [f"{stem}.{kind}" for stem in stems for kind in ("json", "wav")] + ["my-kit.sfz"]
+    )
+    text = archive.read("my-kit.sfz").decode()
+    for number, stem in enumerate(stems):
+        assert f"<region> sample={stem}.wav key={36 + number} pitch_keytrack=0 loop_mode=one_shot" in text
+    (tmp_path / "a.json").write_bytes(archive.read("sound_01.json"))
+    assert read_preset(tmp_path / "a.json").name == "pad 8"
+    assert ".sfz" not in str(zipfile.ZipFile(io.BytesIO(post("/library", {"sounds": sounds}).content)).namelist())
+    many = [{"spec": {"point": 1}}] * 93
+    assert post("/library", {"sounds": many, "kit": True}, 422).json()["argument"] == "sounds"
+
+
+def test_half_of_the_variations_are_far_and_each_says_what_changed(post):
+    asked = {"spec": {"point": 1}, "amount": 0.2, "count": 8}
+    near = post("/vary", asked).json()["sounds"]
+    far = post("/vary", asked | {"far": True}).json()["sounds"]
+    assert len(far) == 8
+    assert [one["distance"] for one in far] == sorted(one["distance"] for one in far)
+    assert far[-1]["distance"] > 1.5 * near[-1]["distance"]
+    assert far[2]["distance"] <= 1.05 * near[-1]["distance"]
+    assert all(one["name"] for one in far)
+    assert any(one["changed"] for one in far)
+
+
+def test_a_blend_is_a_direction_from_its_base(client: TestClient, post):
+    values = client.get("/api/v1/points/1").json()["values"]
+    none = post("/blend", {"specs": [{"point": 2}], "weights": [0.0], "base": {"point": 1}}).json()
+    assert none["values"] == pytest.approx(values, abs=1e-3)
+    other = client.get("/api/v1/points/2").json()["values"]
+    whole = post("/blend", {"specs": [{"point": 2}], "weights": [1.0], "base": {"point": 1}}).json()
+    assert whole["values"] == pytest.approx(other, abs=1e-3)
+    for weight in (-1.5, 0.5, 1.5):
+        found = post("/blend", {"specs": [{"point": 2}], "weights": [weight], "base": {"point": 1}}).json()
+        assert 0 < found["share"] <= 1
+        assert np.abs(samples(post("/render", {"spec": {"values": found["values"]}}))[1]).max() > 1e-3

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, model_validator
 from synthvae.audio.files import wav_bytes
 from synthvae.audio.joining import joined
 from synthvae.audio.loudness import levelled
+from synthvae.data.names import numbered
 from synthvae.data.preset import Preset
 from synthvae.studio.api.files import as_file
 from synthvae.studio.api.specs import Point, Spec, Strict, View
@@ -106,8 +107,7 @@ def routes(session: Session) -> APIRouter:
             Preset(run.parameters, row, run.settings, {"run": run.name, "step": number, "latent": latent})
             for number, (row, latent) in enumerate(zip(human, walk.latents.tolist(), strict=True))
         ]
-        names = [f"step-{number:02d}" for number in range(len(found))]
-        return as_file(export_all(found, names, session.renderer, "path"))
+        return as_file(export_all(found, numbered("step", len(found)), "path"))
 
     return router
 

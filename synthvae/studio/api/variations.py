@@ -9,10 +9,17 @@ import torch
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field, model_validator
 
+from synthvae.naming import name_sounds
+from synthvae.naming.changes import changes
 from synthvae.studio.api.specs import Number, Spec, Strict
 from synthvae.studio.session import Session
 
 __all__ = ["routes"]
+
+#: How much further the far half of variations goes.
+FAR = 3.0
+#: Shares of a blend's weights that are tried until it is audible, and the least root mean square that is.
+SHARES, AUDIBLE = (1.0, 0.75, 0.5, 0.25), 10 ** (-50 / 20)
 
 
 class VaryRequest(Strict):
@@ -28,6 +35,7 @@ class VaryRequest(Strict):
         Field(max_length=100, description="Parameters, or groups of them, that stay as they are."),
     ] = Field([])
     seed: Annotated[int, Field(ge=0, le=2**53)] = 0
+    far: Annotated[bool, Field(description="Whether half of them go up to three times as far.")] = False
 
 
 class BlendRequest(Strict):
@@ -39,6 +47,7 @@ class BlendRequest(Strict):
 
     specs: Annotated[list[Spec], Field(min_length=1, max_length=64)]
     weights: Annotated[list[Number], Field(min_length=1, max_length=64, description="One for each; any sign.")]
+    base: Annotated[Spec, Field(description="What they are added to, as a direction from it.")] | None = None
 
     @model_validator(mode="after")
     def _as_many(self) -> BlendRequest:
@@ -59,21 +68,38 @@ def routes(session: Session) -> APIRouter:
 
     @router.post("/vary", summary="Sample variations of a sound")
     def neighbours(request: VaryRequest) -> dict[str, Any]:
-        """So many variations, in the order of their audible distance in dB from the sound."""
+        """So many variations, in the order of their audible distance in dB from the sound.
+
+        With ``far`` half of them are spread evenly up to ``amount`` and half up to three times as far. ``changed`` says
+        what is different about each.
+        """
         from synthvae.exploration.vary import vary
 
-        unit = torch.from_numpy(session.sound(request.spec).unit)
-        found = vary(session.run, unit, request.amount, request.count, tuple(request.keep), request.seed)
-        latents, units = found.latent.numpy(), found.unit.numpy()
+        sound = session.sound(request.spec)
+        unit, keep = torch.from_numpy(sound.unit), tuple(request.keep)
+        near = request.count - request.count // 2 if request.far else request.count
+        parts = [vary(session.run, unit, request.amount, near, keep, request.seed)]
+        if near < request.count:
+            reach = min(1.0, FAR * request.amount)
+            parts.append(vary(session.run, unit, reach, request.count - near, keep, request.seed + 1))
+        distances = np.concatenate([part.distances for part in parts])
+        order = np.argsort(distances, kind="stable")
+        latents = torch.cat([part.latent for part in parts]).numpy()[order]
+        units = torch.cat([part.unit for part in parts]).numpy()[order]
+        named = name_sounds(
+            session.renderer.samples(np.concatenate([sound.unit[None], units])), session.renderer.sample_rate
+        )
         places = session.places(units, latents)
         return {
-            "remark": found.remark,
+            "remark": next((part.remark for part in parts if part.remark), ""),
             "sounds": [
                 {
                     "latent": latents[number].tolist(),
                     "values": session.values(units[number]),
                     "place": places[number],
-                    "distance": float(found.distances[number]),
+                    "distance": float(distances[order[number]]),
+                    "name": named[number + 1].name,
+                    "changed": changes(named[0].descriptors, named[number + 1].descriptors),
                 }
                 for number in range(len(units))
             ],
@@ -81,14 +107,32 @@ def routes(session: Session) -> APIRouter:
 
     @router.post("/blend", summary="Blend sounds")
     def mixture(request: BlendRequest) -> dict[str, Any]:
-        """Its latent, values and place; with weights of either sign, arithmetic on sounds."""
+        """Its latent, values and place; with weights of either sign, arithmetic on sounds.
+
+        With ``base`` each sound adds its difference from the base, times its weight; where the sum is silent, ``share``
+        says how much of it is audible still.
+        """
         from synthvae.exploration.morph import blend
 
         units = np.stack([session.sound(spec).unit for spec in request.specs])
-        unit = blend(session.run, torch.from_numpy(units), torch.tensor(request.weights)).numpy()
+        weights, share = np.array(request.weights, np.float32), 1.0
+        if request.base is None:
+            unit = blend(session.run, torch.from_numpy(units), torch.from_numpy(weights)).numpy()
+        else:
+            base = session.sound(request.base).unit
+            units = np.concatenate([base[None], units])
+            unit = base
+            for share in SHARES:
+                moved = np.concatenate([[1.0 - share * weights.sum()], share * weights]).astype(np.float32)
+                tried = blend(session.run, torch.from_numpy(units), torch.from_numpy(moved)).numpy()
+                if np.sqrt(np.square(session.renderer.samples(tried[None])).mean()) > AUDIBLE:
+                    unit = tried
+                    break
+            else:
+                share = 0.0
         latent = session.encode(unit)
         place = session.places(unit[None], latent[None])[0]
-        return {"latent": latent.tolist(), "values": session.values(unit), "place": place}
+        return {"latent": latent.tolist(), "values": session.values(unit), "place": place, "share": share}
 
     @router.post("/plane", summary="Describe the local plane around a sound")
     def plane(request: PlaneRequest) -> dict[str, Any]:

@@ -183,9 +183,14 @@ export class Api {
     return this.json("POST", "/plane", { spec });
   }
 
-  /** @param {any[]} specs @param {number[]} weights */
-  blend(specs, weights) {
-    return this.json("POST", "/blend", { specs, weights });
+  /** @param {any[]} specs @param {number[]} weights @param {any} [base] */
+  blend(specs, weights, base) {
+    return this.json("POST", "/blend", base ? { specs, weights, base } : { specs, weights });
+  }
+
+  /** Several sounds as a ZIP. @param {{spec: any, name?: string}[]} sounds @param {string} name @param {boolean} [kit] */
+  async library(sounds, name, kit = false) {
+    return (await this.request("POST", "/library", { json: { sounds, name, kit } })).blob();
   }
 
   /** @param {any} spec @param {string} to @param {string} name */

@@ -470,10 +470,11 @@ class Studio {
     let sound = makeSound(spec, { origin: between ? `position ${plain(place[0])}, ${plain(place[1])}` : "", drag: phase === "move" });
     if (near) sound = makeSound(near.latent ? { latent: near.latent } : { point: near.nearest[0] }, { origin: `${near.latent ? "estimate for" : `nearest to (${plain(near.distance, 2)} dB)`} your recording ${near.name}`, places: near.place });
     else if (point !== null) sound = this.#dot(point);
+    const before = this.sounds.current;
     this.sounds.hear(sound, { record: false, touched });
     this.audio.open(); // after the request left: the first time this takes longer than its answer
     this.#hintSeen();
-    if (phase === "down" && (plus || minus)) void this.blend.add(sound, plus ? 1 : -1);
+    if (phase === "down" && (plus || minus)) void this.blend.add(sound, plus ? 1 : -1, before);
   }
 
   /** A recording under the hand. @param {number[]} place */
@@ -590,6 +591,7 @@ class Studio {
     this.#making("", 1);
     this.#legend();
     this.showMarks();
+    this.match.offer(sounds.map(({ file }) => file));
     if (refused.length) this.status.fail(new Error(`${counted(refused.length, "file")} skipped. ${refused[0]}`));
     this.status.say(`${counted(done - refused.length, "recording")} on the map`);
   }

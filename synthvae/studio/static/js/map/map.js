@@ -400,8 +400,8 @@ export class SoundMap extends EventTarget {
       else this.dispatchEvent(new CustomEvent("path", { detail: [] }));
       return;
     }
-    const ids = kind === "box" ? inBox(this.view.positions, line[0], line[line.length - 1]) : inLasso(this.view.positions, line);
-    this.dispatchEvent(new CustomEvent("select", { detail: ids }));
+    const inside = kind === "box" ? inBox(this.view.positions, line[0], line[line.length - 1]) : inLasso(this.view.positions, line);
+    this.dispatchEvent(new CustomEvent("select", { detail: inside.filter((id) => !this.hidden[id]) }));
   }
 
   // -- the keyboard ------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 /** Bank panel: a list of saved sounds with spectrograms, to play, rename, tag and remove. */
-import { el, fill, icon, iconButton } from "../dom.js";
+import { download, el, fill, icon, iconButton } from "../dom.js";
+import { counted } from "../format.js";
 
 import { makeSound } from "../sound.js";
 
@@ -12,10 +13,13 @@ export class BankPanel {
     /** @type {Map<number, ImageBitmap>} */
     this.pictures = new Map();
     this.count = el("small", {});
+    this.all = iconButton("down", "Download the listed sounds (ZIP of presets and WAVs)", () => void this.#download(), { id: "bank-download", hidden: true });
+    /** @type {any[]} */
+    this.shown = [];
     this.filter = /** @type {HTMLInputElement} */ (el("input", { type: "search", placeholder: "Filter by name or #tag", "aria-label": "Filter the bank", oninput: () => this.#show() }));
     this.list = el("ul", { class: "entries" });
     this.tags = el("div", { class: "tags", role: "group", "aria-label": "Tags" });
-    fill(root, el("div", { class: "bank-head" }, el("h2", {}, "Bank ", this.count), this.filter, this.tags), this.list);
+    fill(root, el("div", { class: "bank-head" }, el("h2", {}, "Bank ", this.count), this.all, this.filter, this.tags), this.list);
     this.seen = new IntersectionObserver((rows) => {
       for (const row of rows) if (row.isIntersecting) void this.#picture(/** @type {HTMLCanvasElement} */ (row.target));
     });
@@ -35,6 +39,8 @@ export class BankPanel {
     const words = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const fits = (/** @type {any} */ entry) => words.every((word) => (word.startsWith("#") ? entry.tags.some((/** @type {string} */ tag) => tag.startsWith(word.slice(1))) : entry.name.toLowerCase().includes(word)));
     const shown = this.entries.filter(fits);
+    this.shown = shown;
+    this.all.hidden = !shown.length;
     this.count.textContent = this.entries.length ? String(this.entries.length) : "";
     for (const tag of this.tags.children) tag.setAttribute("aria-pressed", String(tag.textContent === this.filter.value));
     if (!shown.length) {
@@ -51,6 +57,16 @@ export class BankPanel {
     for (const { name } of this.studio.store.get("session").parameters) values[name] = entry.values[name];
     // By its values and not its number, so that undo still finds it after it was taken out of the bank.
     return makeSound({ values }, { name: entry.name, origin: `kept, number ${entry.id}`, values, places: entry.places, descriptors: entry.descriptors });
+  }
+
+  async #download() {
+    try {
+      this.studio.status.say(`Rendering ${counted(this.shown.length, "sound")}…`);
+      download(await this.studio.api.library(this.shown.map((entry) => ({ spec: { bank: entry.id }, name: entry.name })), "bank"), "bank.zip");
+      this.studio.status.say(`Downloaded ${counted(this.shown.length, "sound")}`);
+    } catch (error) {
+      this.studio.status.fail(error);
+    }
   }
 
   /** @param {any} entry */

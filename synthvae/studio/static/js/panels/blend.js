@@ -1,5 +1,5 @@
 /** Blend panel: weighted sums and differences of sounds. */
-import { el, fill, iconButton } from "../dom.js";
+import { el, fill, iconButton, settled } from "../dom.js";
 import { parseNumber, plain } from "../format.js";
 import { makeSound } from "../sound.js";
 
@@ -9,6 +9,11 @@ export class BlendPanel {
     this.studio = studio;
     /** @type {{sound: import("../sound.js").Sound, weight: number}[]} */
     this.picked = [];
+    /** What the sounds are added to. @type {import("../sound.js").Sound | null} */
+    this.base = null;
+    this.onto = /** @type {HTMLInputElement} */ (el("input", { type: "checkbox", checked: true, id: "blend-onto" }));
+    this.live = settled(() => void this.blend(false), 60);
+    this.serial = 0;
     this.list = el("ul", { class: "chips", "aria-label": "Picked sounds" });
     this.make = /** @type {HTMLButtonElement} */ (el("button", { type: "button", class: "button main", id: "blend-make", disabled: true, onclick: () => this.blend() }, "Play the blend"));
     fill(root,
@@ -16,21 +21,27 @@ export class BlendPanel {
         el("button", { type: "button", class: "button", id: "blend-plus", onclick: () => this.add(null, 1) }, "+ this sound"),
         el("button", { type: "button", class: "button", id: "blend-minus", onclick: () => this.add(null, -1) }, "− this sound"),
         el("button", { type: "button", class: "button", onclick: () => this.clear() }, "Clear")),
-      el("p", { class: "note" }, "On the map: Shift+click adds a sound, Alt+click subtracts one. Bright − dark + yours adds the difference of the first two to yours."),
+      el("p", { class: "note" }, "On the map: Shift+click adds a sound, Alt+click subtracts one; then move their weights. Bright − dark adds the difference of the two."),
+      el("label", { class: "check" }, this.onto, "Add to the sound that was current before the first"),
       this.list, el("div", { class: "bar" }, this.make));
     this.#show();
   }
 
-  /** @param {import("../sound.js").Sound | null} sound the current one where null @param {number} weight */
-  async add(sound, weight) {
+  /**
+   * @param {import("../sound.js").Sound | null} sound the current one where null @param {number} weight
+   * @param {import("../sound.js").Sound | null} [base] what the first one is added to
+   */
+  async add(sound, weight, base = null) {
     const added = sound ? await this.studio.sounds.describe(sound) : await this.studio.sounds.ready();
     if (!added || !added.described) return;
+    if (!this.picked.length) this.base = base;
     this.picked.push({ sound: added, weight });
     this.#changed(`${weight > 0 ? "Added" : "Subtracted"}: ${added.name}`);
   }
 
   clear() {
     this.picked = [];
+    this.base = null;
     this.#changed("No sounds picked");
   }
 
@@ -52,20 +63,35 @@ export class BlendPanel {
         if (Number.isFinite(typed)) pick.weight = Math.abs(typed) * Math.sign(pick.weight || 1);
         this.#show();
       });
-      return el("li", { class: "chip" }, sign, weight,
+      const slider = /** @type {HTMLInputElement} */ (el("input", { type: "range", min: -1.5, max: 1.5, step: 0.05, value: pick.weight, class: "blend-weight", "aria-label": `Weight of ${pick.sound.name}, live` }));
+      slider.style.setProperty("--fill", `${50 + (50 * pick.weight) / 1.5}%`);
+      slider.addEventListener("input", () => {
+        pick.weight = slider.valueAsNumber;
+        slider.style.setProperty("--fill", `${50 + (50 * pick.weight) / 1.5}%`);
+        weight.value = plain(Math.abs(pick.weight));
+        sign.textContent = pick.weight < 0 ? "−" : "+";
+        this.live();
+      });
+      slider.addEventListener("change", () => this.studio.sounds.record());
+      return el("li", { class: "chip" }, sign, weight, slider,
         el("button", { type: "button", class: "chip-name", title: "Play", onclick: () => this.studio.sounds.hear(pick.sound) }, pick.sound.name),
         iconButton("close", `Remove ${pick.sound.name}`, () => { this.picked.splice(i, 1); this.#changed(`Removed ${pick.sound.name}`); }));
     }));
   }
 
-  async blend() {
+  /** @param {boolean} [record] whether undo comes back to before it */
+  async blend(record = true) {
     if (!this.picked.length) return;
+    const serial = ++this.serial;
     try {
-      this.studio.status.say("Blending…");
-      const answer = await this.studio.api.blend(this.picked.map(({ sound }) => sound.spec), this.picked.map(({ weight }) => weight));
+      if (record) this.studio.status.say("Blending…");
+      const base = this.onto.checked ? this.base?.spec : null;
+      const answer = await this.studio.api.blend(this.picked.map(({ sound }) => sound.spec), this.picked.map(({ weight }) => weight), base);
+      if (serial !== this.serial) return;
+      if (answer.share < 1) this.studio.status.say(answer.share ? `At the full weights this is silent; ${Math.round(100 * answer.share)} % of them are used` : "Every part of this direction is silent");
       const origin = this.picked.length > 4 ? `blend of ${this.picked.length} sounds` : this.picked.map(({ sound, weight }, i) => `${weight < 0 ? "− " : i ? "+ " : ""}${sound.name}`).join(" ");
       const spec = answer.values ? { values: answer.values } : { latent: answer.latent };
-      this.studio.sounds.hear(makeSound(spec, { origin, values: answer.values ?? null, latent: answer.latent, places: answer.place }));
+      this.studio.sounds.hear(makeSound(spec, { origin: base ? `${this.base?.name || "sound"} + ${origin}` : origin, values: answer.values ?? null, latent: answer.latent, places: answer.place }), { record });
     } catch (error) {
       this.studio.status.fail(error);
     }

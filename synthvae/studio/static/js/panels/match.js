@@ -1,5 +1,5 @@
 /** Match panel: searches presets that sound like a recording, with progress. */
-import { el, fill, icon } from "../dom.js";
+import { download, el, fill, icon } from "../dom.js";
 import { counted, plain } from "../format.js";
 import { makeSound } from "../sound.js";
 import { drawSpectrogram } from "../spectrogram.js";
@@ -12,15 +12,37 @@ export class MatchPanel {
     const file = /** @type {HTMLInputElement} */ (el("input", { type: "file", accept: "audio/*,.wav,.flac", class: "hidden", "aria-label": "A recording to match", id: "match-file", tabindex: -1, onchange: () => { if (file.files?.[0]) void this.start(file.files[0]); file.value = ""; } }));
     const folder = /** @type {HTMLInputElement} */ (el("input", { type: "file", webkitdirectory: true, multiple: true, class: "hidden", "aria-label": "A folder of recordings", id: "match-folder", tabindex: -1, onchange: () => { void studio.importFiles([...(folder.files ?? [])].map((one) => ({ file: one, label: one.webkitRelativePath.split("/").slice(-2, -1)[0] ?? "" }))); folder.value = ""; } }));
     this.list = el("div", { class: "jobs" });
+    this.all = el("div", { class: "bar" });
     this.imports = el("div", { class: "imports" });
     fill(root,
       el("div", { class: "bar" },
         el("button", { type: "button", class: "button main", onclick: () => file.click() }, "Match a recording…"),
         el("button", { type: "button", class: "button", onclick: () => folder.click() }, "Map a folder…"), this.seconds, file, folder),
       el("p", { class: "note" }, "Or drop a WAV on the page to find the preset that sounds like it, or a folder of WAVs to see them on the map."),
-      this.list, this.imports);
+      this.all, this.list, this.imports);
     /** @type {any[]} */
     this.results = [];
+    /** The best match of each recording, by its name. @type {Map<string, any>} */
+    this.best = new Map();
+  }
+
+  /** Recordings that were put on the map: a button matches them in turn, another downloads what was found. @param {File[]} files */
+  offer(files) {
+    fill(this.all,
+      el("button", { type: "button", class: "button", id: "match-all", onclick: async () => { for (const file of files) await this.start(file); } }, `Match all ${files.length} in turn`),
+      el("button", { type: "button", class: "button", id: "match-library", onclick: () => void this.#library() }, "Matches (zip)"));
+  }
+
+  async #library() {
+    if (!this.best.size) {
+      this.studio.status.say("No recording has been matched yet");
+      return;
+    }
+    try {
+      download(await this.studio.api.library([...this.best].map(([name, result]) => ({ spec: { values: result.values }, name: `like ${name}` })), "matches"), "matches.zip");
+    } catch (error) {
+      this.studio.status.fail(error);
+    }
   }
 
   /** @param {File} file */
@@ -55,6 +77,7 @@ export class MatchPanel {
           bar.hidden = true;
           if (state.state === "failed") this.studio.status.fail(new Error(state.error));
           else this.studio.status.say(`Matched ${file.name}: ${counted(state.results.length, "preset")}`);
+          if (state.results[0]) this.best.set(file.name, state.results[0]);
           if (state.results[0]) this.studio.sounds.hear(this.#sound(state.results[0], file.name, 0));
         }
       }
@@ -83,14 +106,14 @@ export class MatchPanel {
 
   /** @param {any} result @param {string} name @param {number} i */
   #sound(result, name, i) {
-    return makeSound({ values: result.values }, { name: result.name, origin: `match ${i + 1} of ${name}, ${plain(result.distance, 3)} away`, values: result.values, latent: result.latent, places: result.place });
+    return makeSound({ values: result.values }, { name: result.name, origin: `match ${i + 1} of ${name}, ${plain(result.distance, 2)} dB away`, values: result.values, latent: result.latent, places: result.place });
   }
 
   /** @param {HTMLElement} root @param {any[]} results @param {string} name @param {string} state */
   #results(root, results, name, state) {
     this.results = results;
     fill(root, results.map((result, i) => el("button", { type: "button", class: "result", onclick: (/** @type {Event} */ event) => this.studio.sounds.hear(this.#sound(result, name, i), { touched: event.timeStamp }) },
-      icon("play"), el("span", {}, state === "running" ? "Best so far" : `Match ${i + 1}`), el("small", {}, plain(result.distance, 3)))));
+      icon("play"), el("span", {}, state === "running" ? "Best so far" : `Match ${i + 1}`), el("small", {}, `${plain(result.distance, 2)} dB`))));
     this.studio.showMarks();
   }
 

@@ -35,7 +35,7 @@ export class SoundPanel {
     this.keep = el("button", { type: "button", class: "button main", id: "keep", "aria-expanded": "false", "aria-controls": "keep-form", onclick: () => this.#open("keep") }, icon("keep"), "Save");
     this.down = el("button", { type: "button", class: "button", id: "download", "aria-expanded": "false", "aria-controls": "files", onclick: () => this.#open("files") }, icon("down"), "Download");
     this.share = el("button", { type: "button", class: "button", id: "share", onclick: () => this.#share() }, icon("link"), "Link");
-    const scope = el("div", { class: "scope" }, this.spectrogram, this.waveform, this.head,
+    const scope = el("div", { class: "scope", title: "Drag it to a folder or a DAW: the sound as a WAV", draggable: true }, this.spectrogram, this.waveform, this.head,
       el("span", { class: "scope-top", "aria-hidden": "true" }, `${plain(store.get("session").settings.sample_rate / 2000)} kHz`),
       el("span", { class: "scope-low", "aria-hidden": "true" }, "40 Hz"));
     fill(root,
@@ -43,6 +43,14 @@ export class SoundPanel {
       scope, this.measured,
       el("div", { class: "actions" }, this.keep, this.down, this.share),
       this.keepForm, this.files);
+    /** The WAV that a drag out of the page carries. @type {{spec: any, address: string, name: string} | null} */
+    this.dragged = null;
+    scope.addEventListener("pointerdown", () => void this.#prepareDrag());
+    scope.addEventListener("dragstart", (event) => {
+      const { dragged } = this;
+      if (dragged && dragged.spec === this.sounds.current?.spec) event.dataTransfer?.setData("DownloadURL", `audio/wav:${dragged.name}:${dragged.address}`);
+      else event.preventDefault(); // not made yet; a second drag finds it
+    });
     store.on("current", (/** @type {any} */ sound) => this.#show(sound));
     store.on("played", (/** @type {any} */ sound) => this.#picture(sound));
     audio.listeners.push((/** @type {boolean} */ playing) => this.#playing(playing));
@@ -166,6 +174,20 @@ export class SoundPanel {
       const file = await this.studio.api.export(sound.spec, to, sound.name);
       download(file.blob, file.name ?? `${slug(sound.name)}.${to}`);
       this.studio.status.say(`Downloaded ${file.name ?? sound.name}`);
+    } catch (error) {
+      this.studio.status.fail(error);
+    }
+  }
+
+  /** Makes the WAV as soon as the hand is down, since a drag cannot wait for it. */
+  async #prepareDrag() {
+    const sound = this.sounds.current;
+    if (!sound || this.dragged?.spec === sound.spec) return;
+    try {
+      const { spec } = sound;
+      const file = await this.studio.api.export(spec, "wav", sound.name);
+      if (this.dragged) URL.revokeObjectURL(this.dragged.address);
+      this.dragged = { spec, address: URL.createObjectURL(file.blob), name: file.name ?? `${slug(sound.name)}.wav` };
     } catch (error) {
       this.studio.status.fail(error);
     }

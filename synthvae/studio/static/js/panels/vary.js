@@ -1,6 +1,6 @@
 /** Vary panel: sixteen variations of the current sound, the nearest first, on sixteen keys. */
-import { el, fill } from "../dom.js";
-import { plain } from "../format.js";
+import { download, el, fill } from "../dom.js";
+import { plain, slug } from "../format.js";
 import { grouped } from "../parameters.js";
 import { makeSound } from "../sound.js";
 import { drawSpectrogram } from "../spectrogram.js";
@@ -27,7 +27,8 @@ export class VaryPanel {
     fill(root,
       el("div", { class: "bar" },
         el("button", { type: "button", class: "button main", id: "vary-make", onclick: () => this.make(true) }, "Vary this sound"),
-        el("button", { type: "button", class: "button", onclick: () => { this.seed++; void this.make(false); } }, "New draw")),
+        el("button", { type: "button", class: "button", onclick: () => { this.seed++; void this.make(false); } }, "New draw"),
+        el("button", { type: "button", class: "button", id: "vary-kit", title: "The sixteen on sixteen keys: an SFZ instrument with WAVs", onclick: () => void this.kit() }, "Kit (SFZ)")),
       el("label", { class: "line" }, el("span", {}, "Amount"), this.amount, this.said),
       this.grid,
       el("p", { class: "note" }, "Keys 1 to 0, with Shift for the rest. Each becomes the current sound; undo to return."),
@@ -56,15 +57,16 @@ export class VaryPanel {
     try {
       this.studio.status.say("Rendering variations…");
       this.grid.setAttribute("aria-busy", "true");
-      const answer = await this.studio.api.vary(this.base.spec, { amount: this.amount.valueAsNumber, count: COUNT, seed: this.seed, keep });
+      const answer = await this.studio.api.vary(this.base.spec, { amount: this.amount.valueAsNumber, count: COUNT, seed: this.seed, keep, far: true });
       if (run !== this.run) return;
       this.found = answer.sounds.map((/** @type {any} */ one, /** @type {number} */ i) => ({
         ...one,
-        sound: makeSound({ values: one.values }, { origin: `variation ${i + 1}, ${plain(one.distance, 2)} dB away`, values: one.values, latent: one.latent, places: one.place }),
+        said: one.changed.join(", ") || "a little different",
+        sound: makeSound({ values: one.values }, { name: one.name, origin: `variation ${i + 1}, ${plain(one.distance, 2)} dB away${one.changed.length ? `: ${one.changed.join(", ")}` : ""}`, values: one.values, latent: one.latent, places: one.place }),
       }));
       this.#show(run);
       this.studio.showMarks();
-      this.studio.status.say(`${this.found.length} variations, the nearest first`);
+      this.studio.status.say(answer.remark || `${this.found.length} variations, the nearest first`);
     } catch (error) {
       this.studio.status.fail(error);
     } finally {
@@ -76,7 +78,7 @@ export class VaryPanel {
   #show(run) {
     this.cells = this.found.map((one, i) => {
       const canvas = /** @type {HTMLCanvasElement} */ (el("canvas", { "aria-hidden": "true" }));
-      const cell = el("button", { type: "button", class: "cell", "aria-label": `Variation ${i + 1}, ${plain(one.distance, 2)} dB away`, "aria-pressed": "false", onclick: (/** @type {Event} */ event) => this.choose(i, event.timeStamp) },
+      const cell = el("button", { type: "button", class: "cell", "aria-label": `Variation ${i + 1}, ${plain(one.distance, 2)} dB away: ${one.said}`, title: one.said, "aria-pressed": "false", onclick: (/** @type {Event} */ event) => this.choose(i, event.timeStamp) },
         canvas, el("kbd", {}, KEYS[i]), el("small", {}, `${plain(one.distance, 2)} dB`));
       return { cell, canvas };
     });
@@ -95,6 +97,21 @@ export class VaryPanel {
       } catch {
         return; // it is asked for again when it is chosen, and then an error is said
       }
+    }
+  }
+
+  /** The variations on sixteen keys, as a download; they are made first where there are none. */
+  async kit() {
+    if (!this.found.length) await this.make(true);
+    if (!this.found.length || !this.base) return;
+    try {
+      this.studio.status.say("Rendering the kit…");
+      const name = `kit of ${this.base.name}`;
+      const blob = await this.studio.api.library(this.found.map(({ sound }) => ({ spec: sound.spec, name: sound.name })), name, true);
+      download(blob, `${slug(name)}.zip`);
+      this.studio.status.say(`Downloaded the ${name}: ${this.found.length} sounds from C2 up`);
+    } catch (error) {
+      this.studio.status.fail(error);
     }
   }
 
