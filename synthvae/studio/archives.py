@@ -59,7 +59,8 @@ def export(preset: Preset, name: str, to: str) -> Download:
     files = _written(write)
     if len(files) == 1 and to != "sfz":
         path, content = files[0]
-        return Download(content, f"{stem}{Path(path).suffix}", FORMATS[to])
+        kind = "_torchsynth" if to == "torchsynth" else ""  # which is JSON as well
+        return Download(content, f"{stem}{kind}{Path(path).suffix}", FORMATS[to])
     return Download(_zip(files), f"{stem}.zip", _ZIP)
 
 

@@ -1,3 +1,5 @@
+import { writeWav } from "./wav.js";
+
 /** Client of the server's API, `/api/v1`: one function per route. The only module with addresses. */
 
 /** An error response: `message` is one line that says what to change. */
@@ -34,11 +36,37 @@ export function takeToken() {
   }
 }
 
+/** Bytes of a recording above which only the part that is used is sent. */
+const LARGE = 4_000_000;
+/** Seconds that are sent of a longer recording, more than any search uses. */
+const SENT = 10;
+
+/** A recording, cut to its first seconds of sound where it is large and the browser can read it. @param {Blob} file @returns {Promise<Blob>} */
+async function shortened(file) {
+  if (file.size <= LARGE) return file;
+  try {
+    const context = new OfflineAudioContext(1, 1, 44100);
+    const sound = await context.decodeAudioData(await file.arrayBuffer());
+    const channels = Array.from({ length: sound.numberOfChannels }, (_, i) => sound.getChannelData(i));
+    let peak = 0;
+    for (const channel of channels) for (const value of channel) peak = Math.max(peak, Math.abs(value));
+    let first = 0;
+    while (first < sound.length && channels.every((channel) => Math.abs(channel[first]) < peak / 1000)) first++;
+    return writeWav(channels.map((channel) => channel.subarray(first, first + SENT * sound.sampleRate)), sound.sampleRate);
+  } catch {
+    return file; // the server may read what the browser cannot
+  }
+}
+
 export class Api {
   /** @param {string | null} token */
   constructor(token) {
     this.base = new URL("/api/v1", window.location.origin).href;
     this.token = token;
+    /** Whether the server did not answer last time, and who wants to know that it does again. */
+    this.lost = false;
+    /** @type {() => void} */
+    this.recovered = () => {};
   }
 
   /**
@@ -56,8 +84,11 @@ export class Api {
       response = await fetch(this.base + path, { method, headers, body: json === undefined ? body : JSON.stringify(json), signal });
     } catch (error) {
       if (signal?.aborted) throw error;
+      this.lost = true;
       throw new ApiError("The server does not answer; is synthvae explore still running?", 0);
     }
+    if (this.lost) this.recovered();
+    this.lost = false;
     if (response.ok) return response;
     let message = `${response.status} ${response.statusText}`;
     try {
@@ -231,7 +262,7 @@ export class Api {
   /** @param {Blob} file @param {string} name @param {number} seconds */
   async match(file, name, seconds) {
     const query = new URLSearchParams({ name, seconds: String(seconds) });
-    return (await this.request("POST", `/match?${query}`, { body: file, type: "audio/wav" })).json();
+    return (await this.request("POST", `/match?${query}`, { body: await shortened(file), type: "audio/wav" })).json();
   }
 
   /** @param {string} job */
@@ -274,7 +305,7 @@ export class Api {
   /** @param {Blob} file @param {string} name @param {string} label */
   async import(file, name, label) {
     const query = new URLSearchParams({ name, label });
-    return (await this.request("POST", `/import?${query}`, { body: file, type: "audio/wav" })).json();
+    return (await this.request("POST", `/import?${query}`, { body: await shortened(file), type: "audio/wav" })).json();
   }
 
   imports() {

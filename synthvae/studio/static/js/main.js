@@ -35,6 +35,8 @@ const LINEAR = "-pca";
 const HINT = "synthvae.hint";
 /** Sounds of a selection that are played or mixed: more takes longer than anyone listens. */
 const LISTENED = 16;
+/** Played dots that keep a ring. */
+const REMEMBERED = 40;
 
 class Studio {
   // made by #panels, once the server has described the session
@@ -75,6 +77,9 @@ class Studio {
     this.around = null;
     const plainCanvas = new URLSearchParams(location.search).has("canvas");
     this.map = new SoundMap(byId("map"), byId("map-points"), byId("map-overlay"), plainCanvas);
+    this.api.recovered = () => this.status.clear();
+    /** Points that were played, the newest last. @type {Set<number>} */
+    this.playedPoints = new Set();
     followTheme(byId("theme"), (said) => this.status.say(said));
     this.closeHelp = helpPanel(byId("help-panel"), byId("help"));
   }
@@ -178,6 +183,11 @@ class Studio {
     store.on("current", (sound) => this.#place(sound, false));
     store.on("played", (sound) => {
       if (sound === store.get("current")) this.#place(sound, true);
+      if (sound.spec?.point === undefined) return;
+      this.playedPoints.delete(sound.spec.point);
+      this.playedPoints.add(sound.spec.point);
+      if (this.playedPoints.size > REMEMBERED) this.playedPoints.delete(/** @type {number} */ (this.playedPoints.values().next().value));
+      this.showMarks();
     });
     map.addEventListener("plane", (event) => this.#onPlane(/** @type {CustomEvent} */ (event).detail));
     map.addEventListener("closer", (event) => void this.closer(/** @type {CustomEvent} */ (event).detail));
@@ -440,7 +450,9 @@ class Studio {
     const labels = [...new Set(this.imported.map((one) => one.label))];
     const imports = this.imported.map((one) => ({ kind: "import", place: one.place[view], colour: css(classColour(labels.indexOf(one.label))) })).filter((mark) => mark.place);
     const marks = [this.bank, this.blend, this.match, this.compare, this.vary].filter(Boolean).flatMap((panel) => panel.marks(view));
-    this.map.update({ marks: [...imports, ...marks] });
+    const positions = this.map.view?.positions;
+    const played = positions ? [...this.playedPoints].map((point) => ({ kind: "played", place: [positions[2 * point], positions[2 * point + 1]] })) : [];
+    this.map.update({ marks: [...played, ...imports, ...marks] });
   }
 
   /** @param {{point: number | null, place: number[] | null}} under */

@@ -59,3 +59,30 @@ function samples(view, start, length, format, bits, count, rate) {
   }
   return { rate, channels };
 }
+
+/** A WAV file of 16 bits. @param {Float32Array[]} channels @param {number} rate in Hz @returns {Blob} */
+export function writeWav(channels, rate) {
+  const count = channels[0]?.length ?? 0;
+  const bytes = 2 * count * channels.length;
+  const view = new DataView(new ArrayBuffer(44 + bytes));
+  const text = (/** @type {number} */ at, /** @type {string} */ word) => [...word].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
+  text(0, "RIFF");
+  view.setUint32(4, 36 + bytes, true);
+  text(8, "WAVEfmt ");
+  view.setUint32(16, 16, true);
+  view.setUint16(20, 1, true);
+  view.setUint16(22, channels.length, true);
+  view.setUint32(24, rate, true);
+  view.setUint32(28, 2 * rate * channels.length, true);
+  view.setUint16(32, 2 * channels.length, true);
+  view.setUint16(34, 16, true);
+  text(36, "data");
+  view.setUint32(40, bytes, true);
+  for (let i = 0; i < count; i++) {
+    for (let channel = 0; channel < channels.length; channel++) {
+      const value = Math.max(-1, Math.min(1, channels[channel][i]));
+      view.setInt16(44 + 2 * (i * channels.length + channel), Math.round(value * 32767), true);
+    }
+  }
+  return new Blob([view.buffer], { type: "audio/wav" });
+}

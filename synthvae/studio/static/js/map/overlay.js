@@ -1,7 +1,7 @@
 /**
  * The thin layer above the points: outline, names, the cursor, paths, marks. A few dozen shapes, so a plain canvas does.
  *
- * @typedef {{place: number[], text?: string, kind: "kept" | "match" | "plus" | "minus" | "import" | "vary" | "b", colour?: string}} Mark
+ * @typedef {{place: number[], text?: string, kind: "played" | "kept" | "match" | "plus" | "minus" | "import" | "vary" | "b", colour?: string}} Mark
  */
 import { along } from "./selection.js";
 
@@ -9,7 +9,7 @@ const INK = "#eef1f6";
 const SOFT = "rgb(238 241 246 / 55%)";
 const ACCENT = "#ffb15c";
 const SHADOW = "rgb(6 8 13 / 85%)";
-const COLOURS = { kept: "#ffd9a8", match: "#7ee0c4", plus: "#8fd0ff", minus: "#ff9d8a", import: "#ffffff", vary: "#ffb15c", b: "#c7b3ff" };
+const COLOURS = { played: SOFT, kept: "#ffd9a8", match: "#7ee0c4", plus: "#8fd0ff", minus: "#ff9d8a", import: "#ffffff", vary: "#ffb15c", b: "#c7b3ff" };
 
 /** Milliseconds for which a ring widens around what was just played. */
 export const RIPPLE = 900;
@@ -111,6 +111,10 @@ function drawMark(context, camera, mark) {
   if (left < -20 || top < -20 || left > camera.width + 20 || top > camera.height + 20) return;
   const colour = mark.colour ?? COLOURS[mark.kind];
   context.lineWidth = 1.75;
+  if (mark.kind === "played") {
+    ring(context, [left, top], 5, colour, 1.25);
+    return;
+  }
   if (mark.kind === "kept" || mark.kind === "import") {
     const reach = mark.kind === "kept" ? 5 : 4;
     context.beginPath();

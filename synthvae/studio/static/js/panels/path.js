@@ -48,6 +48,7 @@ export class PathPanel {
 
   /** @param {string} view @param {number[][]} places drawn on the map */
   draw(view, places) {
+    this.studio.audio.silence(); // an old path's position is none of the new line
     this.drawn = places.length > 1 ? { view, places } : null;
     this.stops = [];
     this.made = null;
