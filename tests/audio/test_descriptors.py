@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.audio.descriptors import DESCRIPTORS, NEUTRAL, change, describe, level_track, pitch_track, wavering
+from synthvae.audio.descriptors import (
+    DESCRIPTORS,
+    NEUTRAL,
+    TIMBRE,
+    change,
+    describe,
+    describe_timbre,
+    level_track,
+    pitch_track,
+    wavering,
+)
 from synthvae.audio.pitch import track_pitch
 from synthvae.core.errors import UserError
 from synthvae.synths.voice.voice import Voice
@@ -250,6 +260,19 @@ def test_each_sound_is_on_its_own() -> None:
     for row in (0, 1, 10):
         np.testing.assert_allclose(describe(torch.from_numpy(audio[row : row + 1]), RATE)[0], whole[row], rtol=1e-9)
     np.testing.assert_array_equal(describe(audio, RATE, track_pitch(audio, RATE)), whole)
+
+
+def test_timbre_alone_is_the_same_in_single_precision(small_voice: Voice) -> None:
+    unit = torch.rand(20, len(small_voice.parameter_space), generator=torch.Generator().manual_seed(3))
+    sounds = torch.cat((small_voice(unit), torch.zeros(1, small_voice.samples)))
+    whole, timbre = describe(sounds, RATE), describe_timbre(sounds, RATE)
+    assert list(TIMBRE) == NAMES[: len(TIMBRE)]
+    assert set(NAMES) - set(TIMBRE) == {"aperiodicity", "pitched", "f0", "f0_iqr"}
+    error = np.abs(timbre - whole[:, : len(TIMBRE)]).max(axis=0)
+    assert (error <= 1e-2 * np.ptp(whole[:, : len(TIMBRE)], axis=0)).all()  # a frame may be loud for one of them alone
+    np.testing.assert_array_equal(describe_timbre(sounds[3:4], RATE)[0], timbre[3])
+    with pytest.raises(ValueError, match="audio"):
+        describe_timbre(sounds[0], RATE)
 
 
 def test_what_is_no_sound_is_refused() -> None:
