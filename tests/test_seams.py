@@ -271,7 +271,7 @@ def test_latents_are_decoded_and_walked_between(sine_run: Path, tmp_path: Path):
     files = sorted((tmp_path / "decoded").glob("*.json"))
     human = [read_preset(file).human for file in files]
     np.testing.assert_allclose(human, run.parameters.denormalise(run.sample(2).double().numpy()), rtol=1e-5)
-    for way in ("latent", "metric"):
+    for way in ("latent", "metric", "smooth"):
         out = tmp_path / way
         assert call("morph", 0, 5, "--run", sine_run, "--steps", 3, "--way", way, "--out", out) == 0
         steps = [read_preset(path) for path in sorted(out.glob("step*.json"))]

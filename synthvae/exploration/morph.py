@@ -1,4 +1,4 @@
-"""Morphs between presets in perceptually equal steps."""
+"""Morphs between presets: in perceptually equal steps, or with descriptors of timbre that change evenly."""
 
 from __future__ import annotations
 
@@ -12,16 +12,29 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synthvae.core.checks import check_seed
 from synthvae.core.errors import UserError
 from synthvae.exploration.even import choose_stops, unevenness
 from synthvae.exploration.geodesic import ITERATIONS, shorten
-from synthvae.exploration.paths import Curve, LatentPath, ParameterPath, angles, residual, unwrapped, within
+from synthvae.exploration.paths import (
+    Curve,
+    LatentPath,
+    OffsetPath,
+    ParameterPath,
+    angles,
+    residual,
+    unwrapped,
+    within,
+)
+from synthvae.exploration.smooth import ROUNDS as SMOOTH_ROUNDS
+from synthvae.exploration.smooth import free_parameters, straighten
 from synthvae.metrics.logmel_distance import LogMelDistance, consecutive, pairwise
+from synthvae.synths.registry import synth_kind
 from synthvae.training.run import Run
 
 __all__ = ["BAR", "LARGEST_WEIGHT", "MOST_STEPS", "WAYS", "Walk", "blend", "check_presets", "morph"]
 
-WAYS = ("latent", "metric", "parameters")
+WAYS = ("latent", "metric", "parameters", "smooth")
 #: Largest over mean step of a walk that counts as even.
 BAR = 1.5
 MOST_STEPS = 128
@@ -37,6 +50,8 @@ MOST_POINTS = 769
 FINE = 1.25
 #: Intervals of a geodesic between two presets, and how often its nodes are spread evenly and shortened again.
 INTERVALS, ROUNDS = 8, 3
+#: Most intervals of a smooth path, between all presets.
+SMOOTH_INTERVALS = 16
 #: dB: sounds closer than that are the same.
 SAME = 0.02
 
@@ -96,11 +111,12 @@ def morph(
     unit: Tensor,
     steps: int = 9,
     way: str = "latent",
-    even: bool = True,
+    even: bool | None = None,
     extrapolate: float = 0.0,
     progress: Progress = lambda share: None,
+    seed: int = 0,
 ) -> Walk:
-    """Morph through presets, in their order, in perceptually equal steps.
+    """Morph through presets, in their order, in perceptually equal steps or with smooth timbre.
 
     The given presets are stops of the walk, to the bit, although the autoencoder reproduces none of them: what it
     leaves out is carried along in the space of parameters, blended from each preset's to the next's
@@ -114,21 +130,27 @@ def morph(
         steps: S, stops in all, at least N (and two more with `extrapolate`), at most 128.
         way: ``latent``, straight through the latent space; ``metric``, a geodesic of the log-mel distance
             (`synthvae.exploration.geodesic`): the shortest walk, which fades sounds out and in where the others slide
-            their pitch, and some seconds of work; ``parameters``, straight through the parameters.
+            their pitch, and some seconds of work; ``parameters``, straight through the parameters; ``smooth``, the
+            same with every parameter but those of pitch moved aside so that descriptors of timbre change along
+            straight lines (`synthvae.exploration.smooth`), a fifth of a second for each of up to 16 steps.
         even: whether steps are equal for the ear; else in position, the given presets being stops only where that
-            falls on them.
+            falls on them. By default all ways but ``smooth`` are even: stops that are equally far apart are not those
+            at which descriptors lie on straight lines.
         extrapolate: how far to go on beyond both ends, as a share of the way between two presets, 0 to 1.
         progress: called with the share of the work that is done.
+        seed: of the search for a smooth path; the other ways draw nothing.
 
     Raises:
-        UserError: for an unknown way, too few or too many steps, fewer than two presets, or values that are no unit
-            parameters.
+        UserError: for an unknown way, too few or too many steps, fewer than two presets, values that are no unit
+            parameters, or a seed that is none.
     """
     check_presets(run, unit, 2)
     unit = unit.detach().float()
     _check(len(unit), steps, way, extrapolate)
+    check_seed(seed)
+    even = way != "smooth" if even is None else even
     metric = LogMelDistance(run.voice, run.settings.sample_rate)
-    path = _path(run, metric, unit, way, progress)
+    path = _path(run, metric, unit, way, steps, seed, progress)
     given = torch.linspace(0.0, 1.0, len(unit), dtype=torch.float64)
     beyond = extrapolate / (len(unit) - 1)
     direct = consecutive(metric.spectrograms(unit))
@@ -176,24 +198,42 @@ def _check(count: int, steps: int, way: str, extrapolate: float) -> None:
         )
 
 
-def _path(run: Run, metric: LogMelDistance, unit: Tensor, way: str, progress: Progress) -> Curve:
+def _path(run: Run, metric: LogMelDistance, unit: Tensor, way: str, steps: int, seed: int, progress: Progress) -> Curve:
     if way == "latent":
         return LatentPath(run, unit)
     if way == "parameters":
         return ParameterPath(run, unit)
     legs = len(unit) - 1
-    nodes, done = [], 0
+    done = 0
 
-    def tell() -> None:
+    def advance(total: int) -> None:
         nonlocal done
         done += 1
-        progress(0.95 * done / (legs * ROUNDS * ITERATIONS))
+        progress(0.95 * done / total)
 
+    if way == "smooth":
+        return _smooth(run, unit, steps, seed, lambda: advance(legs * SMOOTH_ROUNDS))
+    nodes = []
     for leg in range(legs):
         done = leg * ROUNDS * ITERATIONS
-        nodes.append(_geodesic(run, metric, unit[leg : leg + 2], tell)[: -1 if leg < legs - 1 else None])
+        found = _geodesic(run, metric, unit[leg : leg + 2], lambda: advance(legs * ROUNDS * ITERATIONS))
+        nodes.append(found[: -1 if leg < legs - 1 else None])
     joined = torch.cat(nodes)
     return ParameterPath(run, joined, torch.linspace(0.0, 1.0, len(joined), dtype=torch.float64))
+
+
+def _smooth(run: Run, unit: Tensor, steps: int, seed: int, tell: Callable[[], object]) -> Curve:
+    """Straight lines through the parameters, straightened in descriptors: as many nodes as there are steps."""
+    legs = len(unit) - 1
+    intervals = math.ceil(min(steps - 1, SMOOTH_INTERVALS) / legs)
+    at = torch.linspace(0.0, 1.0, legs * intervals + 1, dtype=torch.float64)
+    line = _exactly(ParameterPath(run, unit)(at), torch.arange(len(at)), unit, torch.arange(len(unit)) * intervals)
+    free = free_parameters(run.parameters, synth_kind(run.settings.synth).groups)
+    nodes = line.clone()
+    for first in range(0, legs * intervals, intervals):
+        leg = slice(first, first + intervals + 1)
+        nodes[leg] = straighten(run.voice, line[leg], free, seed, tell)
+    return OffsetPath(run, unit, nodes, at)
 
 
 def _geodesic(run: Run, metric: LogMelDistance, ends: Tensor, tell: Callable[[], object]) -> Tensor:

@@ -19,7 +19,17 @@ from torch import Tensor
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.training.run import Run
 
-__all__ = ["Curve", "LatentPath", "ParameterPath", "angles", "residual", "straight_line", "unwrapped", "within"]
+__all__ = [
+    "Curve",
+    "LatentPath",
+    "OffsetPath",
+    "ParameterPath",
+    "angles",
+    "residual",
+    "straight_line",
+    "unwrapped",
+    "within",
+]
 
 
 class Curve(Protocol):
@@ -68,6 +78,24 @@ class ParameterPath:
     def latent(self, position: Tensor) -> Tensor:
         """See `Curve`: the presets, encoded."""
         return self.run.encode(self(position))
+
+
+class OffsetPath(ParameterPath):
+    """Straight lines through the cube between presets, and offsets from them that are 0 at the presets and beyond."""
+
+    def __init__(self, run: Run, unit: Tensor, nodes: Tensor, at: Tensor) -> None:
+        """Take presets ``(N, P)``, nodes ``(M, P)`` and their rising positions, those of all presets among them.
+
+        Angles stay on the straight lines.
+        """
+        super().__init__(run, unit)
+        self.offsets = torch.where(self.circular, 0.0, nodes - _along(self.nodes, at))
+        self.offsets_at = at
+
+    def __call__(self, position: Tensor) -> Tensor:
+        """See `Curve`."""
+        offsets = _along(self.offsets, position.clamp(0.0, 1.0), self.offsets_at)
+        return within(_along(self.nodes, position) + offsets, self.circular)
 
 
 def residual(run: Run, unit: Tensor, latent: Tensor) -> Tensor:

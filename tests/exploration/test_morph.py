@@ -82,6 +82,34 @@ def test_plain_interpolation_takes_equal_steps_of_the_parameters(run, small_data
     torch.testing.assert_close(walk.unit[:, ~torch.tensor(names)], plain[:, ~torch.tensor(names)], atol=1e-6, rtol=0)
 
 
+def test_a_smooth_walk_is_uneven_unless_asked_and_keeps_its_presets(run, small_dataset):
+    unit = small_dataset.unit[[5, 40, 7]]
+    shares = []
+    walk = morph(run, unit, 5, "smooth", progress=shares.append)
+    np.testing.assert_allclose(walk.position, np.linspace(0, 1, 5))
+    assert walk.given == (0, 2, 4)
+    assert torch.equal(walk.unit[[0, 2, 4]], unit)
+    plain = morph(run, unit, 5, "parameters", even=False).unit
+    assert not torch.allclose(walk.unit, plain, atol=1e-3)
+    phases = [column for column, name in enumerate(run.parameters.names) if name.endswith("initial_phase")]
+    assert torch.equal(walk.unit[:, phases], plain[:, phases])
+    assert walk.unit.min() >= 0.0
+    assert walk.unit.max() <= 1.0
+    assert shares == sorted(shares)
+    assert torch.equal(walk.unit, morph(run, unit, 5, "smooth").unit)
+    assert not torch.equal(walk.unit, morph(run, unit, 5, "smooth", seed=1).unit)
+
+
+def test_a_smooth_walk_takes_even_steps_and_goes_beyond_its_ends_where_asked(run, small_dataset):
+    unit = small_dataset.unit[[5, 40]]
+    even = morph(run, unit, 5, "smooth", even=True)
+    assert torch.equal(even.unit[[0, -1]], unit)
+    assert even.unevenness < morph(run, unit, 5, "smooth").unevenness
+    beyond = morph(run, unit, 5, "smooth", extrapolate=0.5)
+    plain = morph(run, unit, 5, "parameters", even=False, extrapolate=0.5)
+    torch.testing.assert_close(beyond.unit[[0, -1]], plain.unit[[0, -1]], atol=1e-6, rtol=0)
+
+
 def test_a_walk_is_the_same_twice(run, small_dataset):
     unit = small_dataset.unit[[5, 40]]
     assert torch.equal(morph(run, unit, 7).unit, morph(run, unit, 7).unit)
@@ -113,6 +141,7 @@ def test_unequal_legs_with_too_few_steps_say_so(run, small_dataset):
         ("way", {"way": "scenic"}, ""),
         ("extrapolate", {"extrapolate": -0.1}, ""),
         ("extrapolate", {"extrapolate": math.nan}, ""),
+        ("seed", {"seed": -1}, ""),
     ],
 )
 def test_bad_arguments_are_refused(run, small_dataset, argument, options, part):
