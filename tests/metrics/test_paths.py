@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import warnings
 
 import numpy as np
@@ -176,6 +177,29 @@ def test_changes_are_shares_of_the_reference_and_tests_are_wilcoxons() -> None:
     assert first.median_change == pytest.approx(ratio.mean())
     assert first.sentence.startswith("Along the straight latent line 1 of 4 descriptors move smoother")
     assert "move straighter" in result["nonlinearity"].sentence
+
+
+def test_intervals_are_quantiles_over_resampled_paths() -> None:
+    values, reference = np.array([[1.0], [2.0], [6.0]]), np.array([[2.0], [2.0], [4.0]])
+    result = compare_paths(scored(values), scored(reference), ["a"])["smoothness"]
+    assert (result.mean_change, result.median_change) == (pytest.approx(9 / 8 - 1), 0.0)
+    # All 27 draws of three paths, each as likely as another: the mean and the median of each by hand.
+    draws = np.array(list(itertools.product(range(3), repeat=3)))
+    means = values[draws, 0].sum(1) / reference[draws, 0].sum(1) - 1
+    medians = np.median(values[draws, 0], axis=1) / np.median(reference[draws, 0], axis=1) - 1
+    # The extreme draws, one path three times, are 1 in 27: the outer 2.5 % fall on them.
+    assert result.mean_interval == pytest.approx((means.min(), means.max()))
+    assert result.median_interval == pytest.approx((medians.min(), medians.max()))
+    assert (means.min(), means.max()) == (-0.5, 0.5)
+
+
+def test_an_interval_has_each_path_beside_its_reference() -> None:
+    reference = normal(30, 4) ** 2 + 0.1
+    result = compare_paths(scored(0.8 * reference), scored(reference), list("abcd"))["smoothness"]
+    assert result.mean_interval == pytest.approx((-0.2, -0.2))
+    assert result.median_interval == pytest.approx((-0.2, -0.2))
+    nothing = compare_paths(scored(reference), scored(np.zeros((30, 4))), list("abcd"))["smoothness"]
+    assert (nothing.mean_change, nothing.mean_interval, nothing.median_interval) == (None, None, None)
 
 
 def test_straight_lines_against_crooked_ones() -> None:
