@@ -213,38 +213,45 @@ def morph(
     pairs: Annotated[int, typer.Option(help="Pairs of test presets to morph between.")] = 100,
     steps: Annotated[int, typer.Option(help="Sounds per morph, both ends included.")] = 9,
     ways: Annotated[
-        str | None, typer.Option(help="Paths to measure: latent, metric, parameters, comma-separated.  [default: all]")
+        str | None,
+        typer.Option(
+            help="Paths to measure: latent, metric, parameters, smooth, smooth-even, latent-uneven, comma-separated.  "
+            "[default: all]"
+        ),
     ] = None,
     descriptors: Annotated[
-        bool, typer.Option("--descriptors", help="Score SPINVAE's smoothness as well, 20 ms a sound.")
+        bool, typer.Option("--descriptors", help="Compute SPINVAE's two scores as well, 20 ms a sound.")
     ] = False,
     seed: SeedOption = 0,
     data: Annotated[Path | None, typer.Option(help="The dataset.  [default: the run's]")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the evenness of morphs between presets, against linear interpolation of the parameters.
+    """Measure evenness and smoothness of morphs between presets, against linear interpolation of the parameters.
 
     Example: `python -m benchmarks morph --run experiments/runs/first --pairs 100`
+
+    Example: `python -m benchmarks morph --run experiments/runs/first --pairs 200 --ways smooth --descriptors`
     """
     if pairs < 1:
         raise UserError("pairs", pairs, "give at least 1")
     _check(1, "cpu", seed)
     from dataclasses import asdict
 
-    from benchmarks.morph import CANDIDATES, PLAIN, draw_pairs, measure_morphs, morph_table
+    from benchmarks.morph import CANDIDATES, PLAIN, draw_pairs, measure_morphs, morph_table, smoothness_table
     from benchmarks.timing import provenance
     from synthvae.cli.progress import progress_bar
     from synthvae.data.presets import read_dataset
     from synthvae.exploration.latent_files import find_run
-    from synthvae.exploration.morph import MOST_STEPS, WAYS
+    from synthvae.exploration.morph import MOST_STEPS
     from synthvae.training.run import load_run
 
     if not 2 <= steps <= MOST_STEPS:
         raise UserError("steps", steps, f"give 2 to {MOST_STEPS}")
-    chosen = ways.split(",") if ways is not None else list(WAYS)
+    known = [label for label in CANDIDATES if label != PLAIN]
+    chosen = ways.split(",") if ways is not None else known
     for way in chosen:
-        if way not in WAYS:
-            raise UserError("ways", way, f"choose some of {', '.join(WAYS)}")
+        if way not in known:
+            raise UserError("ways", way, f"choose some of {', '.join(known)}")
     path, note = find_run(run)
     model = load_run(path, needs="parameters")
     dataset = read_dataset(data or Path(model.config.data))
@@ -254,7 +261,7 @@ def morph(
     ends = draw_pairs(dataset.split("test"), pairs, seed)
     if not len(ends):
         raise UserError(dataset.path, dataset.path, "a pair needs two, generate a larger dataset", "one test preset")
-    labels = [label for label, (way, _) in CANDIDATES.items() if way in chosen or label == PLAIN]
+    labels = [label for label in CANDIDATES if label in chosen or label == PLAIN]
     with progress_bar("walking", len(ends) * len(labels)) as update:
         results = measure_morphs(model, ends, steps, labels, descriptors, update)
     settings = model.settings
@@ -267,6 +274,9 @@ def morph(
         print(note)
     _print_scale(scale)
     print(morph_table(results))
+    scores = smoothness_table(results)
+    if scores:
+        print(f"\n{scores}")
 
 
 @app.command()

@@ -1,8 +1,9 @@
-"""Evenness of morphs between presets for each kind of path, against linear interpolation of the parameters."""
+"""Evenness and smoothness of morphs between presets, against linear interpolation of the parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +12,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.losses import interval
+from synthvae.audio.descriptors import DESCRIPTORS, describe
 from synthvae.exploration.morph import BAR, Walk, morph
+from synthvae.exploration.smooth import HELD_OUT, OPTIMISED
+from synthvae.metrics.paths import SCORES, PathComparison, compare_paths, path_scores
+from synthvae.synths.rendering import render_all
 from synthvae.training.run import Run
 
-__all__ = ["CANDIDATES", "PLAIN", "WayMeasurement", "draw_pairs", "measure_morphs", "morph_table"]
+__all__ = [
+    "CANDIDATES",
+    "DESCRIPTOR_SETS",
+    "PLAIN",
+    "Change",
+    "WayMeasurement",
+    "draw_pairs",
+    "measure_morphs",
+    "morph_table",
+    "smoothness_table",
+]
 
 #: What is measured: a label, the way and whether its steps are made even. The null comes last.
 PLAIN = "plain parameters"
@@ -22,11 +37,44 @@ CANDIDATES = {
     "latent": ("latent", True),
     "metric": ("metric", True),
     "parameters": ("parameters", True),
-    "latent, equal latent steps": ("latent", False),
+    "smooth": ("smooth", False),
+    "smooth-even": ("smooth", True),
+    "latent-uneven": ("latent", False),
     PLAIN: ("parameters", False),
+}
+#: Descriptors over which SPINVAE's scores are averaged.
+DESCRIPTOR_SETS: dict[str, tuple[str, ...]] = {
+    "all": tuple(DESCRIPTORS),
+    "optimised": tuple(OPTIMISED),
+    "held out": HELD_OUT,
 }
 
 Progress = Callable[[int, str], object]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Change of one of SPINVAE's scores against plain parameters, over one of `DESCRIPTOR_SETS`; negative is better.
+
+    Attributes:
+        score: ``smoothness`` or ``nonlinearity``.
+        descriptors: the name of the set.
+        mean: mean over descriptors of the change of means over paths.
+        mean_interval: 95 %, by the bootstrap over paths.
+        median: mean over descriptors of the change of medians over paths.
+        median_interval: likewise.
+        improved: descriptors of the set that are better.
+        worsened: those that are worse.
+    """
+
+    score: str
+    descriptors: str
+    mean: float | None
+    mean_interval: tuple[float, float] | None
+    median: float | None
+    median_interval: tuple[float, float] | None
+    improved: int
+    worsened: int
 
 
 @dataclass(frozen=True)
@@ -40,8 +88,8 @@ class WayMeasurement:
         worst: of that.
         length: median of a walk's length over the distance of its ends.
         pairs: how many.
-        smoothness: change of SPINVAE's smoothness against plain parameters, mean over descriptors (negative is
-            smoother), and how many of the descriptors are smoother and less smooth; None where not asked for.
+        seconds: mean CPU time of a morph.
+        changes: of SPINVAE's scores against plain parameters, empty where not asked for.
     """
 
     label: str
@@ -50,7 +98,8 @@ class WayMeasurement:
     worst: float
     length: float
     pairs: int
-    smoothness: tuple[float | None, int, int] | None = None
+    seconds: float
+    changes: tuple[Change, ...] = ()
 
 
 def draw_pairs(unit: Tensor, count: int, seed: int) -> Tensor:
@@ -75,23 +124,29 @@ def measure_morphs(
         pairs: ends of the walks ``(N, 2, P)``.
         steps: stops of each, the ends included.
         labels: of `CANDIDATES`.
-        descriptors: whether to score smoothness too, which takes 20 ms a sound.
+        descriptors: whether to compute SPINVAE's scores too, which takes 20 ms a sound. All paths have the presets
+            themselves as ends, and all but the latent ones take the short way round for angles.
         progress: called with the number of walks done and the way.
 
     Returns:
         One measurement for each label.
     """
     walks: dict[str, list[Walk]] = {label: [] for label in labels}
+    seconds = dict.fromkeys(labels, 0.0)
     for number, pair in enumerate(pairs):
         for place, label in enumerate(labels):
             progress(number * len(labels) + place, label)
             way, even = CANDIDATES[label]
+            begun = time.process_time()
             walks[label].append(morph(run, pair, steps, way, even))
-    scores = _smoothness(run, walks) if descriptors and PLAIN in walks and steps > 2 else {}
-    return [_summary(label, found, scores.get(label)) for label, found in walks.items()]
+            seconds[label] += time.process_time() - begun
+    changes = _changes(run, walks) if descriptors and PLAIN in walks and steps > 2 else {}
+    return [
+        _summary(label, found, seconds[label] / len(found), changes.get(label, ())) for label, found in walks.items()
+    ]
 
 
-def _summary(label: str, walks: Sequence[Walk], smoothness: tuple[float | None, int, int] | None) -> WayMeasurement:
+def _summary(label: str, walks: Sequence[Walk], seconds: float, changes: tuple[Change, ...]) -> WayMeasurement:
     ratios = np.array([walk.unevenness for walk in walks])
     direct = np.array([walk.direct.sum() for walk in walks])
     lengths = np.array([walk.length for walk in walks])[direct > 0.0] / direct[direct > 0.0]
@@ -102,15 +157,12 @@ def _summary(label: str, walks: Sequence[Walk], smoothness: tuple[float | None, 
         float(ratios.max()),
         float(np.median(lengths)) if len(lengths) else 1.0,
         len(walks),
-        smoothness,
+        seconds,
+        changes,
     )
 
 
-def _smoothness(run: Run, walks: dict[str, list[Walk]]) -> dict[str, tuple[float | None, int, int]]:
-    from synthvae.audio.descriptors import DESCRIPTORS, describe
-    from synthvae.metrics.paths import compare_paths, path_scores
-    from synthvae.synths.rendering import render_all
-
+def _changes(run: Run, walks: Mapping[str, Sequence[Walk]]) -> dict[str, tuple[Change, ...]]:
     def described(found: Sequence[Walk]) -> NDArray[np.float64]:
         unit = torch.stack([walk.unit for walk in found])
         audio = torch.cat(list(render_all(run.voice, unit.flatten(0, 1), 64)))
@@ -119,27 +171,44 @@ def _smoothness(run: Run, walks: dict[str, list[Walk]]) -> dict[str, tuple[float
     plain = described(walks[PLAIN])
     ends = plain[:, [0, -1]].reshape(-1, plain.shape[-1])
     spread = np.where(np.ptp(ends, axis=0) > 0.0, ends.std(axis=0), 0.0)
-    reference = path_scores(plain, spread)
-    scores = {}
+    names = list(DESCRIPTORS)
+    changes: dict[str, tuple[Change, ...]] = {}
     for label, found in walks.items():
-        if label != PLAIN:
-            compared = compare_paths(path_scores(described(found), spread), reference, list(DESCRIPTORS))["smoothness"]
-            scores[label] = compared.mean_change, compared.improved, compared.worsened
-    return scores
+        if label == PLAIN:
+            continue
+        along, parts = described(found), []
+        for part, members in DESCRIPTOR_SETS.items():
+            columns = [names.index(name) for name in members]
+            score, reference = (path_scores(path[:, :, columns], spread[columns]) for path in (along, plain))
+            compared = compare_paths(score, reference, members)
+            parts += [_change(compared[name], part) for name in SCORES]
+        changes[label] = tuple(parts)
+    return changes
+
+
+def _change(found: PathComparison, descriptors: str) -> Change:
+    return Change(
+        found.score,
+        descriptors,
+        found.mean_change,
+        found.mean_interval,
+        found.median_change,
+        found.median_interval,
+        found.improved,
+        found.worsened,
+    )
 
 
 def morph_table(measurements: Sequence[WayMeasurement]) -> str:
-    """Measurements as a Markdown table."""
-    smooth = any(m.smoothness for m in measurements)
+    """Evenness, length and time as a Markdown table."""
     heads = [
         "way",
         f"walks with largest step <= {BAR:g} x mean",
         "largest / mean, median",
         "worst",
         "length / distance of the ends",
+        "CPU s a morph",
     ]
-    if smooth:
-        heads.append("SPINVAE smoothness against plain (descriptors smoother, less)")
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for m in measurements:
         low, high = interval(m.under, m.pairs)
@@ -149,15 +218,31 @@ def morph_table(measurements: Sequence[WayMeasurement]) -> str:
             f"{m.median:.2f}",
             f"{m.worst:.2f}",
             f"{m.length:.2f}",
+            f"{m.seconds:.2f}",
         ]
-        if smooth:
-            cells.append(_smoothness_cell(m))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _smoothness_cell(measurement: WayMeasurement) -> str:
-    if measurement.smoothness is None:
-        return "0" if measurement.label == PLAIN else ""
-    change, improved, worsened = measurement.smoothness
-    return f"{'' if change is None else f'{change:+.0%}'} ({improved}, {worsened})"
+def smoothness_table(measurements: Sequence[WayMeasurement]) -> str:
+    """Changes of SPINVAE's scores as a Markdown table, and the sets of descriptors; empty where none were measured."""
+    heads = ["way", "descriptors", "score", "mean (95 %)", "median (95 %)", "better", "worse"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for m in measurements:
+        for c in m.changes:
+            averages = (_percent(c.mean, c.mean_interval), _percent(c.median, c.median_interval))
+            cells = [m.label, c.descriptors, c.score, *averages, str(c.improved), str(c.worsened)]
+            lines.append(f"| {' | '.join(cells)} |")
+    if len(lines) == 2:
+        return ""
+    sets = [f"{name} ({len(DESCRIPTOR_SETS[name])}): {', '.join(DESCRIPTOR_SETS[name])}" for name in _SPLIT]
+    return "\n".join(["SPINVAE's scores against plain parameters, below 0 is better", "", *lines, "", *sets])
+
+
+_SPLIT = ("optimised", "held out")
+
+
+def _percent(change: float | None, bounds: tuple[float, float] | None) -> str:
+    if change is None or bounds is None:
+        return ""
+    return f"{100 * change:+.1f} % ({100 * bounds[0]:+.1f} to {100 * bounds[1]:+.1f})"
