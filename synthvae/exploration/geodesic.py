@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from synthvae.core.gauss_newton import damped_step
-from synthvae.exploration.paths import within
 from synthvae.metrics.logmel_distance import LogMelDistance
+from synthvae.synths.angles import within
 from synthvae.synths.base import Synth
 
 __all__ = ["Geodesic", "shorten"]

@@ -21,14 +21,12 @@ from synthvae.exploration.paths import (
     LatentPath,
     OffsetPath,
     ParameterPath,
-    angles,
     residual,
-    unwrapped,
-    within,
 )
 from synthvae.exploration.smooth import ROUNDS as SMOOTH_ROUNDS
 from synthvae.exploration.smooth import free_parameters, straighten
 from synthvae.metrics.logmel_distance import LogMelDistance, consecutive, pairwise
+from synthvae.synths.angles import angles, unwrapped, within
 from synthvae.synths.registry import synth_kind
 from synthvae.training.run import Run
 

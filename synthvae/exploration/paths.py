@@ -10,13 +10,12 @@ clamped to the cube. Parameters that are angles, whose ends are the same sound, 
 
 from __future__ import annotations
 
-import math
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from synthvae.synths.parameters import ParameterSpace
+from synthvae.synths.angles import angles, unwrapped, within
 from synthvae.training.run import Run
 
 __all__ = [
@@ -24,11 +23,8 @@ __all__ = [
     "LatentPath",
     "OffsetPath",
     "ParameterPath",
-    "angles",
     "residual",
     "straight_line",
-    "unwrapped",
-    "within",
 ]
 
 
@@ -101,25 +97,6 @@ class OffsetPath(ParameterPath):
 def residual(run: Run, unit: Tensor, latent: Tensor) -> Tensor:
     """Residual of presets ``(N, P)`` after decoding ``(N, D)``."""
     return unit - run.decode(latent)
-
-
-def angles(parameters: ParameterSpace) -> Tensor:
-    """Which parameters are angles over a whole turn, ``(P,)``: their 0 and 1 are the same sound."""
-    turns = [p.unit == "rad" and math.isclose(p.maximum - p.minimum, math.tau, rel_tol=1e-6) for p in parameters]
-    return torch.tensor(turns)
-
-
-def unwrapped(values: Tensor, circular: Tensor) -> Tensor:
-    """Values ``(N, P)`` with whole turns added to angles, so that each takes the shorter way from the one before."""
-    change = values.diff(dim=0)
-    change = torch.where(circular, change - change.round(), change)
-    return torch.cat((values[:1], values[:1] + change.cumsum(dim=0)))
-
-
-def within(unit: Tensor, circular: Tensor) -> Tensor:
-    """Unit parameters ``(N, P)`` brought into the cube: angles turned back, all others clamped."""
-    turned = torch.where((unit >= 0.0) & (unit <= 1.0), unit, unit - unit.floor())
-    return torch.where(circular, turned, unit).clamp(0.0, 1.0)
 
 
 def straight_line(ends: Tensor, steps: int) -> Tensor:

@@ -26,8 +26,9 @@ from torch import Tensor
 from synthvae.core.checks import check_seed
 from synthvae.core.errors import UserError
 from synthvae.exploration.morph import SAME, check_presets
-from synthvae.exploration.paths import angles, residual, within
+from synthvae.exploration.paths import residual
 from synthvae.metrics.logmel_distance import LogMelDistance, pairwise
+from synthvae.synths.angles import angles, within
 from synthvae.synths.groups import columns_of
 from synthvae.synths.registry import synth_kind
 from synthvae.training.run import Run

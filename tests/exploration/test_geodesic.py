@@ -3,8 +3,9 @@ from __future__ import annotations
 import torch
 
 from synthvae.exploration.geodesic import shorten
-from synthvae.exploration.paths import ParameterPath, angles
+from synthvae.exploration.paths import ParameterPath
 from synthvae.metrics.logmel_distance import LogMelDistance, consecutive
+from synthvae.synths.angles import angles
 from synthvae.synths.voice.parameters import VOICE_63
 from synthvae.training.run import load_run
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from synthvae.exploration.paths import LatentPath, ParameterPath, angles, straight_line, unwrapped, within
+from synthvae.exploration.paths import LatentPath, ParameterPath, straight_line
+from synthvae.synths.angles import angles
 
 
 @pytest.mark.parametrize("kind", [LatentPath, ParameterPath])
@@ -45,14 +46,6 @@ def test_angles_are_the_phases_and_go_the_shorter_way(run):
     assert torch.allclose(middle[~circular], torch.tensor(0.5))
     seam = torch.minimum(middle[circular], 1.0 - middle[circular])
     assert torch.allclose(seam, torch.zeros(4), atol=1e-6)
-
-
-def test_within_leaves_the_cube_alone_and_turns_angles_back():
-    unit = torch.tensor([[0.0, 1.0, -0.25, 1.25], [0.5, 0.0, 1.0, 1.0]])
-    circular = torch.tensor([True, True, True, False])
-    assert torch.equal(within(unit, circular), torch.tensor([[0.0, 1.0, 0.75, 1.0], [0.5, 0.0, 1.0, 1.0]]))
-    assert torch.allclose(unwrapped(torch.tensor([[0.9], [0.1], [0.8]]), torch.tensor([True]))[:, 0].diff().abs(),
-                          torch.tensor([0.2, 0.3]))  # fmt: skip
 
 
 def test_a_straight_line_has_both_ends():

@@ -1,0 +1,31 @@
+"""Parameters that are angles: they take the shorter way around."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from synthvae.synths.parameters import ParameterSpace
+
+__all__ = ["angles", "unwrapped", "within"]
+
+
+def angles(parameters: ParameterSpace) -> Tensor:
+    """Which parameters are angles over a whole turn, ``(P,)``: their 0 and 1 are the same sound."""
+    turns = [p.unit == "rad" and math.isclose(p.maximum - p.minimum, math.tau, rel_tol=1e-6) for p in parameters]
+    return torch.tensor(turns)
+
+
+def unwrapped(values: Tensor, circular: Tensor) -> Tensor:
+    """Values ``(N, P)`` with whole turns added to angles, so that each takes the shorter way from the one before."""
+    change = values.diff(dim=0)
+    change = torch.where(circular, change - change.round(), change)
+    return torch.cat((values[:1], values[:1] + change.cumsum(dim=0)))
+
+
+def within(unit: Tensor, circular: Tensor) -> Tensor:
+    """Unit parameters ``(N, P)`` brought into the cube: angles turned back, all others clamped."""
+    turned = torch.where((unit >= 0.0) & (unit <= 1.0), unit, unit - unit.floor())
+    return torch.where(circular, turned, unit).clamp(0.0, 1.0)
