@@ -32,6 +32,7 @@ from synthvae.metrics.paths import (
     path_scores,
     slerp,
 )
+from synthvae.synths.angles import angles, unwrapped, within
 from synthvae.synths.rendering import render_all
 from synthvae.training.run import Run
 
@@ -139,9 +140,9 @@ def measure_movement(
 ) -> Movement:
     """Score latent paths between test presets, and vary each parameter alone.
 
-    Paths of both kinds begin and end at the reconstructions of the same presets; straight lines are drawn between the
-    descriptors of the originals, so that a model that reconstructs them badly pays for it. The reference joins the
-    originals by straight lines through their parameters.
+    All paths begin and end at the presets themselves, as morphs do: what the autoencoder does not reproduce is carried
+    along, or latent paths would be compared with the reference between other ends. The reference joins the presets by
+    straight lines through their parameters, angles the shorter way around on all paths.
 
     Args:
         run: the model.
@@ -188,10 +189,24 @@ def walk(run: Run, first: Tensor, last: Tensor, kind: str, steps: int) -> Tensor
         first: where the paths begin.
         last: where they end.
         kind: ``straight`` or ``arc`` through the latent space, or ``parameter`` for straight lines in the unit cube.
-        steps: presets on a path, both ends included.
+        steps: presets on a path, both ends included, which are the presets themselves.
     """
+    circular = angles(run.parameters)
+    line = _line(first, last, circular, steps)
     if kind == "parameter":
-        return torch.from_numpy(interpolate(first.numpy(), last.numpy(), steps)).float()
-    start, end = (run.encode(unit).double().numpy() for unit in (first, last))
-    path = slerp(start, end, steps) if kind == "arc" else interpolate(start, end, steps)
-    return run.decode(torch.from_numpy(path.reshape(-1, path.shape[-1]))).reshape(len(first), steps, -1)
+        path = within(line, circular)
+    else:
+        start, end = (run.encode(unit) for unit in (first, last))
+        left_out = (unit - run.decode(latent) for unit, latent in ((first, start), (last, end)))
+        join = slerp if kind == "arc" else interpolate
+        latents = torch.from_numpy(join(start.double().numpy(), end.double().numpy(), steps))
+        decoded = run.decode(latents.flatten(0, 1)).reshape(len(first), steps, -1)
+        path = within(decoded + _line(*left_out, circular, steps), circular)
+    path[:, 0], path[:, -1] = first, last  # free of rounding
+    return path
+
+
+def _line(first: Tensor, last: Tensor, circular: Tensor, steps: int) -> Tensor:
+    """Straight lines ``(N, steps, P)`` between rows ``(N, P)``, angles the shorter way around."""
+    start, end = unwrapped(torch.stack((first, last)), circular).numpy()
+    return torch.from_numpy(interpolate(start, end, steps)).float()

@@ -391,7 +391,7 @@ class _RunWork:
             ),
         )  # fmt: skip
         self.movement = add(
-            Movement, "movement", f"{name}: paths", inputs, 3 * PATHS * STEPS * SECONDS_DESCRIPTORS,
+            Movement, "movement", f"{name}: paths", [*inputs, "exact ends"], 3 * PATHS * STEPS * SECONDS_DESCRIPTORS,
             lambda tell: measure_movement(
                 run, work.sounds.unit, work.descriptors.result, work.seed, tell
             ),

@@ -11,6 +11,7 @@ from synthvae.audio.descriptors import DESCRIPTORS, describe
 from synthvae.data.presets import Dataset
 from synthvae.maps.clusters import MapSettings
 from synthvae.maps.stability import survey_latents
+from synthvae.synths.angles import angles
 from synthvae.synths.voice.voice import Voice
 from synthvae.training.run import load_run
 
@@ -18,16 +19,31 @@ from synthvae.training.run import load_run
 def test_paths_begin_and_end_where_they_should(small_run: Path, small_dataset: Dataset):
     run = load_run(small_run)
     first, last = small_dataset.unit[:3], small_dataset.unit[3:6]
-    plain = walk(run, first, last, "parameter", 5)
-    torch.testing.assert_close(plain[:, [0, 4]], torch.stack([first, last], 1))
-    torch.testing.assert_close(plain[:, 2], (first + last) / 2)
-    for kind in ("straight", "arc"):
+    circular = angles(run.parameters)
+    for kind in ("parameter", "straight", "arc"):
         path = walk(run, first, last, kind, 5)
         assert path.shape == (3, 5, 63)
-        ends = torch.stack([run.decode(run.encode(unit)) for unit in (first, last)], 1)
-        torch.testing.assert_close(path[:, [0, 4]], ends, rtol=1e-4, atol=1e-5)
-    middle = run.decode((run.encode(first) + run.encode(last)) / 2)
-    torch.testing.assert_close(walk(run, first, last, "straight", 5)[:, 2], middle, rtol=1e-4, atol=1e-5)
+        assert torch.equal(path[:, [0, 4]], torch.stack([first, last], 1))
+        assert path.min() >= 0.0
+        assert path.max() <= 1.0
+    middle = walk(run, first, last, "parameter", 5)[:, 2]
+    torch.testing.assert_close(middle[:, ~circular], ((first + last) / 2)[:, ~circular])
+    turn = torch.tensor([[0.9, 0.5]]), torch.tensor([[0.1, 0.5]])
+    near = [torch.full((1, 63), 0.5).masked_scatter(circular, end[0, :1].expand(4)) for end in turn]
+    torch.testing.assert_close(walk(run, *near, "parameter", 5)[0, 1, circular], torch.full((4,), 0.95))
+
+
+def test_latent_paths_carry_along_what_is_not_reproduced(small_run: Path, small_dataset: Dataset):
+    run = load_run(small_run)
+    first, last = small_dataset.unit[:3], small_dataset.unit[3:6]
+    latents, rest = [], []
+    for unit in (first, last):
+        latents.append(run.encode(unit))
+        rest.append(unit - run.decode(latents[-1]))
+    middle = (run.decode(sum(latents) / 2) + sum(rest) / 2).clamp(0.0, 1.0)
+    plain = ~angles(run.parameters)
+    found = walk(run, first, last, "straight", 5)[:, 2]
+    torch.testing.assert_close(found[:, plain], middle[:, plain], rtol=1e-4, atol=1e-5)
 
 
 def test_movement_scores_every_descriptor_that_varies(small_run: Path, small_dataset: Dataset, small_voice: Voice):

@@ -89,28 +89,34 @@ def _scores(run: RunResults) -> Table:
     rows: list[list[Cell]] = []
     for kind, comparisons in (("straight", run.movement.paths.linear), ("arc", run.movement.paths.slerp)):
         for name, c in comparisons.items():
-            rows.append(
-                [kind, name, _percent(c.mean_change), _percent(c.median_change), c.improved, c.worsened, len(c.changes)]
-            )
+            averages = (c.mean_change, c.mean_interval), (c.median_change, c.median_interval)
+            changes = [cell for change, bounds in averages for cell in (_percent(change), _interval(bounds))]
+            rows.append([kind, name, *changes, c.improved, c.worsened, len(c.changes)])
     columns = [
         Column("latent path"),
         Column("score"),
         Column("mean change", note="over descriptors, against interpolation of the parameters; below 0 is better"),
+        Column("its interval", "%", note="95 %, by the bootstrap over paths"),
         Column("median change"),
+        Column("its interval", "%", note="95 %, likewise"),
         Column("improved", "descriptors"),
         Column("worsened", "descriptors"),
         Column("of", "descriptors"),
     ]
     first = next(iter(run.movement.paths.linear.values()))
     note = (
-        f"{first.paths} paths of 9 sounds between test presets; scores after SPINVAE (Le Vaillant and Dutoit 2023), "
-        "whose best model of presets alone changes them by -4.6 % and -6.4 %."
+        f"{first.paths} paths of 9 sounds between test presets, which all of them begin and end at; scores after "
+        "SPINVAE (Le Vaillant and Dutoit 2023), whose best model of presets alone changes them by -4.6 % and -6.4 %."
     )
     return Table("Smoothness of timbre along latent paths", columns, rows, note)
 
 
 def _percent(value: float | None) -> Measured:
     return Measured(None if value is None else 100 * value, "%")
+
+
+def _interval(bounds: tuple[float, float] | None) -> str:
+    return "" if bounds is None else f"{100 * bounds[0]:+.1f} to {100 * bounds[1]:+.1f}"
 
 
 @dataclass(frozen=True)
