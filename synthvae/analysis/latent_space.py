@@ -197,11 +197,11 @@ def walk(run: Run, first: Tensor, last: Tensor, kind: str, steps: int) -> Tensor
         path = within(line, circular)
     else:
         start, end = (run.encode(unit) for unit in (first, last))
-        left_out = (unit - run.decode(latent) for unit, latent in ((first, start), (last, end)))
+        before, after = first - run.decode(start), last - run.decode(end)
         join = slerp if kind == "arc" else interpolate
         latents = torch.from_numpy(join(start.double().numpy(), end.double().numpy(), steps))
         decoded = run.decode(latents.flatten(0, 1)).reshape(len(first), steps, -1)
-        path = within(decoded + _line(*left_out, circular, steps), circular)
+        path = within(decoded + _line(before, after, circular, steps), circular)
     path[:, 0], path[:, -1] = first, last  # free of rounding
     return path
 
