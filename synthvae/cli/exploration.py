@@ -55,11 +55,19 @@ def morph(
     run: RunOption = None,
     steps: Annotated[int, typer.Option(help="Total number of sounds, the given ones included.")] = 9,
     way: Annotated[
-        str, typer.Option(help="latent, metric (shortest audible path, takes some seconds) or parameters.")
+        str,
+        typer.Option(
+            help="latent, metric (shortest audible path, takes some seconds), parameters, or smooth (descriptors of "
+            "timbre change along straight lines, takes two seconds)."
+        ),
     ] = "latent",
     even: Annotated[
-        bool, typer.Option("--even/--uneven", help="Steps equal in audible distance, or equal along the path.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--even/--uneven",
+            help="Steps equal in audible distance, or equal along the path.  [default: even, but for smooth]",
+        ),
+    ] = None,
     extrapolate: Annotated[
         float, typer.Option(help="Extrapolate beyond both ends by this fraction of the path between two presets.")
     ] = 0.0,
@@ -68,11 +76,12 @@ def morph(
     gap: Annotated[float, typer.Option(help="Seconds of silence between sounds in joined.wav.")] = 0.1,
     loudness: LoudnessOption = "-18",
     sample_format: FormatOption = "float",
+    seed: Annotated[int, typer.Option(help="Random seed of --way smooth.")] = 0,
 ) -> None:
-    """Morph between presets in perceptually equal steps.
+    """Morph between presets in perceptually equal steps, or with smooth timbre.
 
     The latent path changes parameters gradually; the metric's path is the shortest in audible distance, and resembles
-    a cross-fade.
+    a cross-fade; the smooth one changes brightness, noisiness, envelope and level evenly, at the cost of equal steps.
 
     Writes every step as a preset (JSON) and a sound (WAV), and all of them as one sound, joined.wav.
 
@@ -97,12 +106,13 @@ def morph(
     unit = units(given)
     with progress_bar("morphing", 100) as update:
         walk = exploration.morph(
-            model, unit, steps, way, even, extrapolate, lambda share: update(round(100 * share), "")
+            model, unit, steps, way, even, extrapolate, lambda share: update(round(100 * share), ""), seed
         )
     plain = exploration.morph(model, unit, steps, "parameters", even=False, extrapolate=extrapolate)
     names = numbered("step", len(walk.unit))
+    drawn = {"seed": seed} if way == "smooth" else {}
     origins: list[dict[str, object]] = [
-        {"morph": list(presets), "way": way, "step": number, "position": float(at)}
+        {"morph": list(presets), "way": way, "step": number, "position": float(at), **drawn}
         for number, at in enumerate(walk.position)
     ]
     with progress_bar("rendering", len(names), "sounds") as update:

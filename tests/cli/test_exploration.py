@@ -52,6 +52,17 @@ def test_morph_writes_steps_and_prints_them_beside_plain_parameters(run, small_r
     assert origin["morph"] == [str(preset), "30"]
 
 
+def test_a_smooth_morph_takes_equal_steps_of_position_and_names_its_seed(run, small_run: Path, tmp_path: Path):
+    options = ("--steps", 4, "--way", "smooth", "--seed", 3, "--run", small_run)
+    code, out, err = run("morph", 1, 2, *options, "--out", "s")
+    assert code == 0, err
+    assert [line.split()[1] for line in out.splitlines()[1:5]] == ["0.000", "0.333", "0.667", "1.000"]
+    assert json.loads((tmp_path / "s/step_001.json").read_text())["origin"]["seed"] == 3
+    code, out, err = run("morph", 1, 2, *options, "--even", "--out", "e")
+    assert code == 0, err
+    assert [line.split()[1] for line in out.splitlines()[1:5]] != ["0.000", "0.333", "0.667", "1.000"]
+
+
 def test_morph_through_three_presets_beyond_their_ends_and_twice_the_same(run, small_run: Path, tmp_path: Path):
     for out in ("a", "b"):
         code, _, err = run(
@@ -154,7 +165,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(run, small_run: Path, pres
     refused(run("morph", 1, 64, *at), "no preset 64", "0 to 63")
     refused(run("morph", 1, 2, "--steps", -1, *at), "--steps is -1")
     refused(run("morph", 1, 2, 3, "--steps", 2, *at), "3 presets", "at least 3")
-    refused(run("morph", 1, 2, "--way", "scenic", *at), "'scenic'", "latent, metric, parameters")
+    refused(run("morph", 1, 2, "--way", "scenic", *at), "'scenic'", "latent, metric, parameters, smooth")
     refused(run("morph", 1, 2, "--extrapolate", "nan", *at), "--extrapolate is nan")
     refused(run("morph", 1, 2, "--gap", -1, *at), "--gap is -1")
     refused(run("morph", 1, 2, "--format", "mp3", *at), "'mp3'", "float, int16")

@@ -263,6 +263,7 @@ def test_exports(post, session: Session, tmp_path: Path, to: str):
         ("/bank", {"spec": {"point": 3}, "name": "\ud800"}, 422, ""),
         ("/paths", {"specs": [{"point": 1}]}, 422, "at least 2"),
         ("/paths", {"places": [[0, 0], [1, 1]]}, 422, "view"),
+        ("/paths", {"specs": [{"point": 1}, {"point": 2}], "way": "scenic"}, 422, "smooth"),
         ("/paths", {"specs": [{"point": 1}, {"point": 2}], "steps": 65}, 422, "64"),
         ("/blend", {"specs": [{"point": 1}], "weights": [1, 2]}, 422, "as many weights"),
         ("/vary", {"spec": {"point": 1}, "amount": 2}, 422, "less than or equal to 1"),
@@ -305,10 +306,14 @@ def test_walks(post, session: Session):
     said = post("/paths", {"specs": [{"point": 1}, {"point": 2}], "steps": 5}).json()
     assert len(said["latents"]) == len(said["places"]) == 5
     assert len(said["distances"]) == 4
+    assert post("/paths", {"specs": [{"point": 1}, {"point": 2}], "steps": 5, "way": "smooth"}).json() == said
+    plain = post("/paths", {"specs": [{"point": 1}, {"point": 2}], "steps": 5, "way": "parameters", "even": False})
+    assert plain.json()["latents"][1] != said["latents"][1]
     x0, y0, x1, y1 = session.view("sound").bounds.tolist()
     line = [[x0 + (x1 - x0) * share, y0 + (y1 - y0) * share] for share in np.linspace(0.3, 0.7, 200)]
     drawn = {"places": line, "view": "sound", "steps": 6}
     assert len(post("/paths", drawn).json()["latents"]) == 6
+    assert post("/paths", drawn | {"way": "latent", "even": True}).json() == post("/paths", drawn).json()
     rate, heard = samples(post("/paths/audio", drawn))
     assert (rate, len(heard)) == (16000, 6 * 4000)
     assert len(samples(post("/paths/audio", drawn | {"gap": -0.125}))[1]) == 5 * 2000 + 4000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -43,7 +43,11 @@ class PathRequest(Strict):
     places: Annotated[list[Point], Field(min_length=2, max_length=2048)] | None = None
     view: View | None = None
     steps: Annotated[int, Field(ge=2, le=64)] = 16
-    even: Annotated[bool, Field(description="Whether steps are perceptually equal.")] = True
+    way: Annotated[
+        Literal["latent", "metric", "parameters", "smooth"] | None,
+        Field(description="Kind of path; by default smooth past sounds, and latent along a line."),
+    ] = None
+    even: Annotated[bool | None, Field(description="Whether steps are perceptually equal; by default as `way`.")] = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> PathRequest:
@@ -116,6 +120,7 @@ def _walk(session: Session, request: PathRequest) -> _Walk:
     """The steps that a request asks for."""
     from synthvae.exploration.morph import morph
 
+    way = request.way or ("smooth" if request.specs is not None else "latent")
     if request.specs is not None:
         corners = np.stack([session.sound(spec).unit for spec in request.specs])
     else:
@@ -125,7 +130,7 @@ def _walk(session: Session, request: PathRequest) -> _Walk:
         corners = session.collection.unit[[point for point, _ in itertools.groupby(points)]]
         if len(corners) == 1:  # a line so short that it stays at one point
             corners = corners.repeat(2, axis=0)
-    walk = morph(session.run, torch.from_numpy(corners), request.steps, even=request.even)
+    walk = morph(session.run, torch.from_numpy(corners), request.steps, way, request.even)
     return _Walk(walk.unit.numpy(), walk.latent.numpy(), [float(distance) for distance in walk.distances])
 
 
