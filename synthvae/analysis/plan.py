@@ -69,7 +69,7 @@ __all__ = ["SURVEY_SEEDS", "MapPlan", "Work", "usual_workers"]
 Rows: TypeAlias = NDArray[np.float64]
 
 #: Raised when what is measured changes, so that nothing older is read from the store.
-VERSION = 9
+VERSION = 10
 #: Test presets of the null models that are compared by every distance, at most.
 NULL_LIMIT = 500
 #: Null models that every distance is measured of.

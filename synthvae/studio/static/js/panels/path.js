@@ -16,7 +16,7 @@ export class PathPanel {
     // Below nothing, sounds overlap: a morph and not a row of sounds.
     const seconds = studio.store.get("session").settings.seconds;
     this.gap = this.#slider("Between", -Math.min(2, seconds), 1, 0.05, -Math.min(2, seconds) * 0.8, (value) => (value < 0 ? `${plain(-value, 2)} s overlap` : `${plain(value, 2)} s silence`));
-    this.even = /** @type {HTMLInputElement} */ (el("input", { type: "checkbox", checked: true }));
+    this.even = /** @type {HTMLInputElement} */ (el("input", { type: "checkbox" }));
     this.about = el("p", { class: "note" });
     const button = (/** @type {string} */ id, /** @type {string} */ text, /** @type {() => void} */ onclick, main = false) => el("button", { type: "button", class: `button${main ? " main" : ""}`, id, onclick }, text);
     this.playing = [
@@ -28,7 +28,7 @@ export class PathPanel {
     fill(root,
       el("div", { class: "bar" }, button("path-draw", "Draw on the map", () => studio.useTool("pen")), button("path-stop", "Add this sound", () => void this.addStop())),
       this.about, this.steps.root, this.gap.root,
-      el("label", { class: "check" }, this.even, "Perceptually equal steps"),
+      el("label", { class: "check" }, this.even, "Perceptually equal steps, rather than smooth ones"),
       el("div", { class: "bar" }, this.playing));
     this.#show();
   }
@@ -107,7 +107,7 @@ export class PathPanel {
 
   #request() {
     const line = this.drawn ? { view: this.drawn.view, places: this.drawn.places } : { specs: this.stops.map((stop) => stop.spec) };
-    return { ...line, steps: this.steps.input.valueAsNumber, even: this.even.checked };
+    return { ...line, steps: this.steps.input.valueAsNumber, even: this.even.checked ? true : null };
   }
 
   /** @returns {Promise<{buffer: AudioBuffer, bytes: ArrayBuffer} | null>} */
