@@ -44,7 +44,7 @@ class PathRequest(Strict):
     view: View | None = None
     steps: Annotated[int, Field(ge=2, le=64)] = 16
     way: Annotated[
-        Literal["latent", "metric", "parameters", "smooth"] | None,
+        Literal["latent", "parameters", "smooth"] | None,  # metric takes seconds between each two sounds
         Field(description="Kind of path; by default smooth past sounds, and latent along a line."),
     ] = None
     even: Annotated[bool | None, Field(description="Whether steps are perceptually equal; by default as `way`.")] = None
