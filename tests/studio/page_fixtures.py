@@ -32,7 +32,8 @@ def studio_address(small_run: Path, studio_cache: Path, tmp_path_factory: pytest
 
 @pytest.fixture
 def visit(chromium: Any, studio_address: str) -> Iterator[Visit]:
-    """The page, open."""
+    """The page, open, with every sound on the map."""
     with visited(chromium, studio_address) as made:
         made.open()
+        made.page.locator("#playable").uncheck()
         yield made

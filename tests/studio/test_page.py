@@ -52,7 +52,7 @@ def test_a_point_is_heard_where_it_lies(visit: Visit):
     assert sound["spec"] == {"point": 5}
     assert sound["name"]
     assert sound["rate"] == 16000
-    assert len(sound["samples"]) == 4000
+    assert len(sound["samples"]) >= 4000  # with its release
     assert max(np.abs(sound["samples"])) > 1e-3
     place = visit.page.evaluate("() => [...synthvae.studio.map.view.positions.slice(10, 12)]")
     assert sound["places"]["sound"] == pytest.approx(place, abs=1e-5)

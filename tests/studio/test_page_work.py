@@ -355,7 +355,13 @@ def test_a_ranked_list_steps_plays_and_saves(visit: Visit):
     assert {name.rsplit(".")[-1] for name in names} == {"json", "wav"}
 
 
-def test_what_is_not_playable_is_hidden_by_a_switch(visit: Visit):
+def test_what_is_not_playable_is_hidden_by_a_switch(chromium: Any, studio_address: str):
+    with visited(chromium, studio_address) as made:
+        made.open()
+        _switch_playable(made)
+
+
+def _switch_playable(visit: Visit) -> None:
     visit.until("() => synthvae.studio.leftOut.length")
     left_out = visit.page.evaluate("() => synthvae.studio.leftOut[0]")
     assert visit.page.evaluate("id => synthvae.studio.map.hidden[id]", left_out) == 1
