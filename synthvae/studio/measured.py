@@ -48,6 +48,7 @@ class Measured:
         self._missing = set(range(-(-len(collection) // PART)))
         self._lock = threading.Lock()
         self._workers: list[Worker] = []
+        self._unplayable: NDArray[np.str_] | None = None
         self._look()
 
     def start(self, workers: int) -> None:
@@ -91,9 +92,13 @@ class Measured:
 
     def unplayable(self) -> NDArray[np.str_]:
         """Why each sound is not playable ``(N,)``, empty where it is, and where it is not measured yet."""
-        columns = {name: self.values(name) for name in PRESET_DESCRIPTORS}
-        reasons = why_unplayable(columns)
-        return np.where(np.array([name is None for name in self.names]), "", reasons)
+        if self._unplayable is None:
+            reasons = why_unplayable({name: self.values(name) for name in PRESET_DESCRIPTORS})
+            reasons = np.where(np.array([name is None for name in self.names]), "", reasons)
+            if self._missing:
+                return reasons
+            self._unplayable = reasons  # every click asks
+        return self._unplayable
 
     def playable(self) -> NDArray[np.bool_]:
         """Whether each sound is playable ``(N,)``, as far as it is measured."""
