@@ -26,8 +26,8 @@ __all__ = [
     "integrated_loudness",
     "levelled",
     "sample_peak",
+    "true_peak",
 ]
-__all__ += ["true_peak"]
 
 Samples = NDArray[np.floating]
 

@@ -52,17 +52,18 @@ def explore(
         ) from None
     import torch
 
-    from synthvae.exploration import find_run
     from synthvae.studio.serve import open_session, serve
 
     if of_bank and data is not None:
         raise UserError("data", data, "leave one of them out", why="and `of_bank` is given")
     if token is not None and not (token.isascii() and token.isprintable() and 8 <= len(token) <= 200):
         raise UserError("token", token, "leave it out to have one generated", "not 8 to 200 plain characters")
-    chosen, choice = find_run(run)
-    if choice:
+    if run is None:
+        from synthvae.exploration import find_run  # a third of a second that a named run need not wait for
+
+        run, choice = find_run(None)
         print(choice, flush=True)
-    session = open_session(chosen, data, bank, of_bank, points, cache)
+    session = open_session(run, data, bank, of_bank, points, cache)
 
     def ready(address: str) -> None:
         print(

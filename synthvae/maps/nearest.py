@@ -124,8 +124,8 @@ class Atlas:
         """Places ``(B, 2)`` of sounds that may be new, by their features ``(B, K)``.
 
         Exact where the map is linear. Elsewhere the mean of the places of the points most like them, closer ones
-        counting for more, of those only that lie where the nearest lies: a mean between two islands would lie in
-        the sea.
+        counting for more, of those only that lie where the nearest lies: a mean of places far apart would lie
+        among other sounds.
         """
         if self.linear is not None:
             return ((features - self.centre) @ self.linear).astype(np.float32)

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from synthvae.audio.files import wav_bytes
-from synthvae.audio.loudness import integrated_loudness
+from synthvae.audio.loudness import LOUDNESS, common_level, sample_peak
 from synthvae.core.checks import finite_values
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write
@@ -41,14 +41,11 @@ __all__ = [
     "Table",
     "Verdict",
     "format_number",
-    "loudness_gain",
     "sound_row",
     "write_csv",
     "write_metrics_json",
 ]
 
-#: LUFS at which sounds are played, if they are not played at their own levels: the reference of ReplayGain 2.0.
-LOUDNESS = -18.0
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Judgement: TypeAlias = Literal["good", "bad", "neutral"]
@@ -391,19 +388,14 @@ def sound_row(
     """
     pairs = zip(labels, [finite_values(sound, "audio", "sample") for sound in audio], strict=True)
     sounds = [
-        Sound(label, wav_bytes(sound, sample_rate, "int16"), gain=loudness_gain(sound, sample_rate))
+        Sound(
+            label,
+            wav_bytes(sound, sample_rate, "int16"),
+            gain=common_level([sound], sample_rate, LOUDNESS, sample_peak).gain,
+        )
         for label, sound in pairs
     ]
     return SoundRow(name, sounds, detail, figure)
-
-
-def loudness_gain(audio: ArrayLike, sample_rate: int) -> float:
-    """Factor that brings a sound ``(T,)`` to `LOUDNESS`, or as near as its peak allows; 1 for silence."""
-    sound = np.asarray(audio, np.float64)
-    loudness, peak = integrated_loudness(sound, sample_rate), float(np.abs(sound).max())
-    if not math.isfinite(loudness):
-        return 1.0
-    return min(10.0 ** ((LOUDNESS - loudness) / 20.0), 1.0 / peak)
 
 
 def write_metrics_json(metrics: Mapping[str, object], path: Path) -> None:

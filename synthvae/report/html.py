@@ -16,8 +16,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from synthvae.audio.loudness import LOUDNESS
 from synthvae.core.files import atomic_write
-from synthvae.report.document import LOUDNESS, Cell, Item, MapItem, Measured, Report, Table, Verdict, format_number
+from synthvae.report.document import Cell, Item, MapItem, Measured, Report, Table, Verdict, format_number
 
 __all__ = ["data_uri", "render_report", "render_template", "write_report"]
 

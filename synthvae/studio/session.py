@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from synthvae.bank import Bank, Entry, UnknownPresetError
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset
-from synthvae.exploration.plane import LocalPlane, local_plane
 from synthvae.maps.clusters import Clusters, name_clusters
 from synthvae.maps.nearest import Atlas, Spot
 from synthvae.naming import name_sounds
@@ -32,6 +31,9 @@ from synthvae.studio.measured import Measured
 from synthvae.synths.registry import synth_kind
 from synthvae.synths.rendering import Renderer
 from synthvae.training.run import Run
+
+if TYPE_CHECKING:
+    from synthvae.exploration.plane import LocalPlane
 
 __all__ = ["Session", "Sound"]
 
@@ -143,6 +145,8 @@ class Session:
         Raises:
             UserError: if the values are not those of the run's parameters.
         """
+        from synthvae.exploration.plane import local_plane  # a third of a second that the first map need not wait for
+
         human = self.run.parameters.from_dict(values, "values")
         key = human.tobytes()
         with self._lock:

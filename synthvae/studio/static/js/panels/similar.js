@@ -2,7 +2,7 @@
  * Similar panel: a ranked list of the map's sounds most like one, moved by sliders ("more like this, but brighter"), or of
  * those that were searched for or selected. Arrow keys step through it and play, K saves, S saves with the tag star.
  */
-import { byId, el, fill, icon } from "../dom.js";
+import { el, fill, icon } from "../dom.js";
 import { counted, plain } from "../format.js";
 import { makeSound } from "../sound.js";
 
@@ -145,7 +145,6 @@ export class SimilarPanel {
       if (!entry.new && tags.length) await this.studio.api.change(entry.id, { add: tags });
       this.studio.status.say(`Saved ${entry.name}${tags.length ? " with a star" : ""}`);
       await this.studio.refreshBank();
-      byId("bank").setAttribute("data-saved", String(entry.id));
     } catch (error) {
       this.studio.status.fail(error);
     }
