@@ -35,5 +35,5 @@ def visit(chromium: Any, studio_address: str) -> Iterator[Visit]:
     """The page, open, with every sound on the map."""
     with visited(chromium, studio_address) as made:
         made.open()
-        made.page.locator("#playable").uncheck()
+        made.page.locator("#playable").dispatch_event("click")  # not a real click: the first Tab starts at the top
         yield made
