@@ -17,9 +17,13 @@ from synthvae.training.config import TrainConfig, read_overlay, resolve_config
 from synthvae.training.settings import LOSS, OPTIMISATION, RUN, settings_of
 
 if TYPE_CHECKING:
+    from synthvae.data.presets import Dataset
     from synthvae.training.trainer import Trainer
 
 __all__ = ["register"]
+
+#: Validation presets that the verdict rests on, at most.
+JUDGED = 1000
 
 
 def register(app: typer.Typer) -> None:
@@ -171,6 +175,33 @@ def train(
         f"{directory}: {position.finished} after {position.epoch} epochs and {position.seconds:.0f} s; "
         f"best in epoch {position.best_epoch + 1}"
     )
+    _print_verdict(directory, dataset)
+
+
+def _print_verdict(directory: Path, dataset: Dataset) -> None:
+    """Print how much of the sound of validation presets the model keeps, and what to try where that is little."""
+    import torch
+
+    from synthvae.training.quality import QualityMeter
+    from synthvae.training.run import load_run
+
+    run, unit = load_run(directory), dataset.split("validation")[:JUDGED]
+    if len(unit) < 2:
+        return
+    with torch.inference_mode():
+        quality = QualityMeter(run.voice, unit).measure(run.decode(run.encode(unit)))
+    shown = [
+        f"{ratio.value:.2f} of the {null}'s ({ratio.low:.2f} to {ratio.high:.2f})"
+        for null, ratio in (("mean preset", quality.mean_preset), ("mean spectrogram", quality.mean_spectrogram))
+        if ratio.value is not None and ratio.low is not None
+    ]
+    if not shown:
+        return
+    print(f"log-mel error on {len(unit):,} validation presets: {', '.join(shown)}; below 1 is better than no model")
+    if (quality.mean_spectrogram.value or 0.0) >= 1.0:
+        selective = run.config.network == "selective"
+        remedy = "more presets, or" if selective else "--network selective, or our best model:"
+        print(f"the mean spectrogram, which needs no model, is closer: try {remedy} --config experiments/best-16.toml")
 
 
 def _print_estimate(trainer: Trainer) -> None:

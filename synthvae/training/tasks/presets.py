@@ -26,6 +26,7 @@ from synthvae.synths.registry import synth_kind
 from synthvae.synths.sensitivity import PerceptualMetric, effect_on_dataset, metric_path, read_metric
 from synthvae.training.clipping import clip_gradient_per_preset
 from synthvae.training.config import TrainConfig, resolve_config
+from synthvae.training.quality import QualityMeter
 from synthvae.training.schedules import kl_factor
 from synthvae.training.tasks.base import PARAMETERS, Place, Task, Validation
 
@@ -40,6 +41,8 @@ ABOVE_FREE = "kl_above_free"
 #: A latent dimension counts as active where its mean KL divergence is above this many nats.
 ACTIVE_NATS = 0.05
 VALIDATION_BATCH = 128
+#: Validation presets that are compared with what answers without a model, after each epoch.
+METERED = 256
 #: The feature whose metric and effects count.
 HEARD = "logmel"
 
@@ -201,6 +204,7 @@ class PresetTask(Task[TrainConfig]):
         self.train_unit = train.to(self.device)
         self.validation_unit = self.dataset.split("validation")[: phase.validation_limit].to(self.device)
         self.items, self.validation_items = len(self.train_unit), len(self.validation_unit)
+        self._meter: QualityMeter | None = None
         self._order: tuple[tuple[int, int], Tensor] | None = None
 
     @property
@@ -269,16 +273,29 @@ class PresetTask(Task[TrainConfig]):
     def validate(self, model: nn.Module, limit: int | None = None) -> Validation:
         """Typical terms of the validation presets, their means, and the KL divergence of every latent dimension."""
         collected: dict[str, list[Tensor]] = {}
-        kl = []
+        kl, answers = [], []
         for unit in self.validation_unit[:limit].split(VALIDATION_BATCH):
             output = model(unit)
             for name, value in self.objective.terms(output, unit).items():
                 collected.setdefault(name, []).append(value)
             kl.append(self.objective.kl(output))
+            answers.append(output.unit)
         every = {name: torch.cat(values).double() for name, values in collected.items()}
         details = {f"{name}_mean": every[name].mean() for name in COMPARED if name in every}
         details["kl"] = torch.cat(kl).double().mean(0)
+        if limit is None and (meter := self._quality_meter()) is not None:
+            found = meter.measure(torch.cat(answers)[:METERED])
+            for null, ratio in (("mean_preset", found.mean_preset), ("mean_spectrogram", found.mean_spectrogram)):
+                if ratio.value is not None:
+                    details[f"log_mel_to_{null}"] = torch.tensor(ratio.value)
         return Validation(typical(every, LOSSES[self.phase.loss].heavy_tailed), details)
+
+    def _quality_meter(self) -> QualityMeter | None:
+        """Compares validation presets with their reconstructions; None where nothing renders them."""
+        unit = self.validation_unit[:METERED]
+        if self._meter is None and isinstance(self.voice, Synth) and len(unit) > 1:
+            self._meter = QualityMeter(self.voice, unit)
+        return self._meter
 
     def row(self, train: Mapping[str, Tensor], validation: Validation, progress: float) -> dict[str, float]:
         """Terms of both splits, the weights that move, and the KL divergence of every latent dimension."""
@@ -289,6 +306,7 @@ class PresetTask(Task[TrainConfig]):
             for split, means in (("train", train), ("validation", details)):
                 if f"{name}_mean" in means:
                     row[f"{split}/{name}_mean"] = float(means[f"{name}_mean"])
+        row |= {f"validation/{name}": float(value) for name, value in details.items() if name.startswith("log_mel_to")}
         row["beta"] = float(self.beta.beta)
         row["kl_weight"] = self.weights(progress).kl
         row["active_units"] = float((details["kl"] > ACTIVE_NATS).sum())

@@ -1,0 +1,64 @@
+"""How much of the sound of unseen presets a run keeps, beside what answers without a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synthvae.metrics.logmel_distance import LogMelDistance
+from synthvae.metrics.reconstruction import Ratio, error_ratio, null_errors, preset_errors
+from synthvae.synths.base import Synth
+
+__all__ = ["Quality", "QualityMeter"]
+
+_NAME = "log-mel spectrogram"
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Mean log-mel error of reconstructions, as a share of that of answers without a model.
+
+    Attributes:
+        mean_preset: beside always answering with 0.5 in every unit parameter.
+        mean_spectrogram: beside always answering with the mean spectrogram of the same presets.
+    """
+
+    mean_preset: Ratio
+    mean_spectrogram: Ratio
+
+
+class QualityMeter:
+    """Compares reconstructions with their presets by ear: mean squared difference of log-mel spectrograms in dB.
+
+    The presets are rendered once.
+
+    Args:
+        voice: renders them.
+        unit: unit parameters ``(N, P)``, at least two.
+
+    Raises:
+        UserError: if there are fewer than two presets, or a sound is not finite.
+    """
+
+    def __init__(self, voice: Synth, unit: Tensor) -> None:
+        self._distance = LogMelDistance(voice, voice.sample_rate)
+        self._target = self._spectra(unit)
+        self._nulls = null_errors(self._target, self._spectra(torch.full_like(unit[:1], 0.5))[0], name=_NAME)
+
+    def measure(self, reconstruction: Tensor) -> Quality:
+        """The quality of reconstructions ``(N, P)``.
+
+        Raises:
+            UserError: if a sound is not finite.
+        """
+        errors = preset_errors(self._target, self._spectra(reconstruction), _NAME).mse
+        nulls = self._nulls
+        return Quality(error_ratio(errors, nulls.mean_preset.mse), error_ratio(errors, nulls.mean_spectrogram.mse))
+
+    def _spectra(self, unit: Tensor) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = self._distance.spectrograms(unit)[:, None].cpu().numpy()
+        return found
