@@ -17,7 +17,13 @@ from torch import Tensor
 
 from synthvae.core.errors import UserError
 
-__all__ = ["atomic_open", "atomic_write", "ensure_directory", "load_tensors", "save_tensors"]
+__all__ = ["atomic_open", "atomic_write", "ensure_directory", "load_tensors", "save_tensors", "user_cache"]
+
+
+def user_cache() -> Path:
+    """The user's folder for what can be made again: ``synthvae`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(cache) if os.path.isabs(cache) else Path.home() / ".cache") / "synthvae"
 
 
 def ensure_directory(path: Path, argument: str = "out") -> Path:

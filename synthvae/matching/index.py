@@ -6,7 +6,6 @@ sounds (`synthvae.metrics.embeddings.logmel.logmel_embedding`).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from synthvae.core.errors import UserError
-from synthvae.core.files import load_tensors, save_tensors
+from synthvae.core.files import load_tensors, save_tensors, user_cache
 from synthvae.data.names import slug
 from synthvae.data.sampling import uniform_unit
 from synthvae.features.mel import log_mel
@@ -67,12 +66,10 @@ class SoundIndex:
 
 
 def index_path(parameters: ParameterSpace, settings: RenderSettings, presets: int = PRESETS) -> Path:
-    """Path of an index: ``synthvae`` in ``$XDG_CACHE_HOME`` or ``~/.cache``, named by what it holds."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    folder = (Path(cache) if os.path.isabs(cache) else Path.home() / ".cache") / "synthvae"
+    """Path of an index, in the user's cache, named by what it holds."""
     synth = "" if settings.synth == DEFAULT else f"{slug(settings.synth)}-"
     how = f"{settings.sample_rate}-{settings.seconds:g}-{settings.control_rate}"
-    return folder / f"sounds-{synth}{parameters.hash}-{how}-{presets}.safetensors"
+    return user_cache() / f"sounds-{synth}{parameters.hash}-{how}-{presets}.safetensors"
 
 
 def open_index(
