@@ -254,7 +254,7 @@ def morph(
             raise UserError("ways", way, f"choose some of {', '.join(known)}")
     path, note = find_run(run)
     model = load_run(path, needs="parameters")
-    dataset = read_dataset(data or Path(model.config.data))
+    dataset = read_dataset(data or model.dataset_path)
     if data is None:
         model.require_own_dataset(dataset)
     model.require_unseen(dataset)

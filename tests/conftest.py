@@ -24,6 +24,7 @@ from synthvae.models.selective import SelectiveVAE
 from synthvae.synths.settings import RenderSettings
 from synthvae.synths.voice.parameters import VOICE_63, VOICE_78, import_torchsynth
 from synthvae.synths.voice.voice import Voice
+from synthvae.training import spaces
 from synthvae.training.config import resolve_config
 from synthvae.training.run import Run, load_run
 from synthvae.training.tasks.presets import PresetTask
@@ -81,6 +82,22 @@ def small_run(small_dataset: Dataset, small_voice: Voice, tmp_path_factory: pyte
     )
     train(PresetTask(config, small_dataset, small_voice), out)
     return out
+
+
+@pytest.fixture
+def shipped(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The small run as the space that comes with synthvae."""
+    folder = tmp_path / "shipped" / spaces.DEFAULT_SPACE
+    shutil.copytree(small_run, folder, ignore=shutil.ignore_patterns("tensorboard", ".cache"))
+    spaces.write_manifest(folder)
+    monkeypatch.setattr(spaces, "SHIPPED", tmp_path / "shipped")
+    return folder
+
+
+@pytest.fixture
+def no_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if no space came with synthvae."""
+    monkeypatch.setattr(spaces, "SHIPPED", tmp_path / "no-spaces")
 
 
 @pytest.fixture(scope="session")

@@ -97,7 +97,7 @@ def analyze(
     from synthvae.data.presets import read_dataset
     from synthvae.report.analysis import analyze_runs, plan_analysis
 
-    dataset = read_dataset(data or Path(models[0].config.data))
+    dataset = read_dataset(data or models[0].dataset_path)
     for model in models:
         if data is None:
             model.require_own_dataset(dataset)

@@ -24,6 +24,7 @@ from synthvae.data.writing import write_sounds
 from synthvae.naming import name_sounds
 from synthvae.synths.settings import check_format
 from synthvae.training.run import Run, has_ability
+from synthvae.training.spaces import DEFAULT_SPACE, find_space
 from synthvae.training.tasks.base import PARAMETERS
 
 __all__ = [
@@ -194,7 +195,7 @@ def write_listening(
 def find_run(
     given: Path | None = None, folder: Path = RUNS, argument: str = "run", needs: str = PARAMETERS
 ) -> tuple[Path, str]:
-    """Resolve a run argument; by default the run that was trained last.
+    """Resolve a run argument; by default the run that was trained last, or else the space that comes with synthvae.
 
     Args:
         given: the run's directory, or None.
@@ -213,6 +214,9 @@ def find_run(
     # Not rglob, which passes over links to folders.
     found = [path.parent for below in BELOW for path in folder.glob(f"{below}/weights.safetensors")]
     runs = [path for path in found if (path / "run.json").is_file() and has_ability(path, needs)]
+    shipped = find_space(DEFAULT_SPACE)
+    if not runs and shipped is not None and has_ability(shipped, needs):
+        return shipped, f"run {DEFAULT_SPACE}: comes with synthvae; used since {folder} has none"
     if not runs:
         raise UserError(
             folder, folder, f"name one (`{argument}`), or train one with 'synthvae train'", "no trained run in it"
@@ -280,7 +284,7 @@ def find_presets(
             presets.append(read_preset(Path(text), run.parameters))
             continue
         if dataset is None:
-            dataset = read_dataset(data or Path(run.config.data))
+            dataset = read_dataset(data or run.dataset_path)
             if data is None:
                 run.require_own_dataset(dataset)
             run.require_parameters(dataset.parameters, str(dataset.path))

@@ -239,7 +239,7 @@ def _view(run: Run, collection: Collection, sounds: Sounds, view: str, store: St
         else:
             part = rows[:LAID_OUT]
             if layout == "parameters":
-                points = umap_map(part, store=map_store(Path(run.config.data), store.directory))
+                points = umap_map(part, store=map_store(run.dataset_path, store.directory))
             else:
                 points = sound_layout(part)
             if len(rows) > LAID_OUT:

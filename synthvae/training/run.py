@@ -7,6 +7,8 @@
 ``metrics.csv``              every term, epoch by epoch
 ``tensorboard/``             the same as events
 ===========================  ==========================================================================
+
+Those that are shared lack the last three and have other files: `synthvae.training.spaces`.
 """
 
 from __future__ import annotations
@@ -27,12 +29,14 @@ from torch import Tensor
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, load_tensors
 from synthvae.core.provenance import hardware, versions
-from synthvae.data.presets import Dataset
+from synthvae.data.generation import generate_dataset
+from synthvae.data.presets import Dataset, is_dataset
 from synthvae.synths.base import Synth
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.rendering import build_synth
 from synthvae.synths.settings import RenderSettings, check_format
 from synthvae.training.log import read_metrics
+from synthvae.training.spaces import check_manifest, find_space, is_space, space_cache
 from synthvae.training.tasks.base import PARAMETERS, Task
 from synthvae.training.tasks.registry import PRESETS, find_task
 
@@ -122,6 +126,33 @@ class Run:
         """That dataset's source and seed, and the range of its training split."""
         return self.description.get("dataset", {})
 
+    @cached_property
+    def dataset_path(self) -> Path:
+        """The dataset that numbers of presets refer to: its own, or that of a space, which is drawn on first use.
+
+        Raises:
+            UserError: if a space's presets cannot be drawn or kept.
+        """
+        recipe = self.description.get("presets")
+        if recipe is None:
+            return Path(self.config.data)
+        path = self.cache / "presets.json"
+        if not is_dataset(path):
+            generate_dataset(
+                path,
+                self.parameters,
+                int(recipe["size"]),
+                int(recipe["seed"]),
+                str(recipe["source"]),
+                settings=self.settings,
+            )
+        return path
+
+    @property
+    def cache(self) -> Path:
+        """The folder for what is made of the run and can be made again."""
+        return space_cache(self.path) if is_space(self.path) else self.path / ".cache"
+
     @property
     def name(self) -> str:
         """Of its directory, after that of the case where it is one of several seeds: ``exp1-scl-seed-0``."""
@@ -172,12 +203,20 @@ class Run:
             )
 
     def require_own_dataset(self, dataset: Dataset) -> None:
-        """Refuse a dataset other than the one the run was trained on.
+        """Refuse a dataset other than that of `dataset_path`.
 
         Raises:
             UserError: naming both hashes.
         """
-        if dataset.hash != self.dataset_hash:
+        recipe = self.description.get("presets")
+        if recipe is not None and dataset.hash != recipe["hash"]:
+            raise UserError(
+                dataset.path,
+                dataset.hash,
+                "remove it to have it drawn again",
+                f"are not the presets of {self.path} (hash {dataset.hash}, not {recipe['hash']})",
+            )
+        if recipe is None and dataset.hash != self.dataset_hash:
             raise UserError(
                 dataset.path,
                 dataset.hash,
@@ -293,13 +332,17 @@ def load_run(path: str | Path, needs: str | None = None) -> Run:
     """Load a trained model.
 
     Args:
-        path: the run's directory.
+        path: the run's directory, or the name of a space that comes with synthvae, such as ``voice-16``.
         needs: an ability that its task must have, such as ``parameters``.
 
     Raises:
         UserError: if it is not a run directory, of another version, incomplete or changed, or lacks the ability.
     """
     directory = Path(path).resolve()
+    if not directory.exists() and (shipped := find_space(str(path))):
+        directory = shipped
+    if is_space(directory):
+        check_manifest(directory)
     document = read_description(directory)
     source = str(directory / "run.json")
     task = find_task(task_name(document), source)

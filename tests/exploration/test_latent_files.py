@@ -16,6 +16,7 @@ from synthvae.synths.voice.parameters import VOICE_63
 from tests.errors import user_error
 
 
+@pytest.mark.usefixtures("no_space")
 def test_the_run_that_was_trained_last_is_found_and_told(tmp_path: Path):
     with pytest.raises(UserError, match="no trained run in it; name one .`run`"):
         find_run(None, tmp_path / "runs")
