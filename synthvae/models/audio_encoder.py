@@ -26,7 +26,8 @@ FORMAT, VERSION = "synthvae-audio-encoder", 1
 WINDOW, HOP, BANDS = 2048, 1024, 128
 #: Frames of a second at 44.1 kHz; longer sounds are heard by their beginning, shorter ones are filled up with silence.
 CHANNELS = (24, 48, 96, 144)
-HIDDEN = 512
+#: Widths of the two layers after them; that of files which do not name theirs.
+HIDDEN, FORMER_HIDDEN = 256, 512
 #: Of the predicted logarithm of the variance.
 LOG_VARIANCE = (-8.0, 4.0)
 
@@ -38,11 +39,12 @@ class AudioEncoder(nn.Module):
         latent_size: D.
         sample_rate: of its input sounds, in Hz.
         samples: of their length; others are cut or filled up.
+        hidden: width of the layers after the convolutions.
     """
 
-    def __init__(self, latent_size: int, sample_rate: int, samples: int) -> None:
+    def __init__(self, latent_size: int, sample_rate: int, samples: int, hidden: int = HIDDEN) -> None:
         super().__init__()
-        self.latent_size, self.sample_rate, self.samples = latent_size, sample_rate, samples
+        self.latent_size, self.sample_rate, self.samples, self.hidden = latent_size, sample_rate, samples, hidden
         frames = samples // HOP + 1
         weights = htk_filterbank(sample_rate, BANDS, LOWEST, WINDOW).T / (WINDOW / 4)
         self.weights: Tensor
@@ -56,11 +58,11 @@ class AudioEncoder(nn.Module):
             size = ((size[0] + 1) // 2, (size[1] + 1) // 2)
         self.convolutions = nn.Sequential(*layers)
         self.answer = nn.Sequential(
-            nn.Linear(CHANNELS[-1] * size[0] * size[1], HIDDEN),
+            nn.Linear(CHANNELS[-1] * size[0] * size[1], hidden),
             nn.GELU(),
-            nn.Linear(HIDDEN, HIDDEN),
+            nn.Linear(hidden, hidden),
             nn.GELU(),
-            nn.Linear(HIDDEN, 2 * latent_size),
+            nn.Linear(hidden, 2 * latent_size),
         )
 
     def spectrogram(self, audio: Tensor) -> Tensor:
@@ -93,7 +95,7 @@ def write_encoder(path: Path, encoder: AudioEncoder, state: dict[str, Any]) -> N
     Raises:
         UserError: if `path` cannot be written.
     """
-    shape = {"latent_size": encoder.latent_size, "sample_rate": encoder.sample_rate, "samples": encoder.samples}
+    shape = {name: getattr(encoder, name) for name in ("latent_size", "sample_rate", "samples", "hidden")}
     save_tensors(path, encoder.state_dict(), {"format": FORMAT, "version": VERSION, **shape, **state})
 
 
@@ -114,7 +116,8 @@ def read_encoder(path: Path, weights_hash: str | None = None) -> AudioEncoder:
             f"was trained for other weights than {path.parent} has now",
         )
     try:
-        encoder = AudioEncoder(*(int(state[name]) for name in ("latent_size", "sample_rate", "samples")))
+        latent_size, sample_rate, samples = (int(state[name]) for name in ("latent_size", "sample_rate", "samples"))
+        encoder = AudioEncoder(latent_size, sample_rate, samples, int(state.get("hidden", FORMER_HIDDEN)))
         encoder.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise UserError(path, path, "train it again with synthvae train-encoder", "damaged") from None

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from synthvae.core.errors import UserError
+from synthvae.core.files import load_tensors, save_tensors
 from synthvae.exploration.latent_files import find_run
 from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, read_encoder, write_encoder
 from synthvae.training import trainer
@@ -53,6 +54,15 @@ def test_a_file_gives_the_same_answers(tmp_path: Path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match="cannot read"):
         read_encoder(path)
+
+
+def test_a_file_of_an_earlier_version_which_names_no_width_is_read(tmp_path: Path):
+    encoder, path = AudioEncoder(5, 16000, 4000, hidden=512), tmp_path / ENCODER_FILE
+    write_encoder(path, encoder, {})
+    tensors, state = load_tensors(path)
+    save_tensors(path, tensors, {name: value for name, value in state.items() if name != "hidden"})
+    audio = torch.rand(2, 4000)
+    assert torch.equal(read_encoder(path).encode(audio)[0], encoder.encode(audio)[0])
 
 
 def test_encoding_leaves_the_mode_and_the_running_means_as_they_were():

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors
 from synthvae.features.log_mel_resolutions import MultiResolutionLogMel
-from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, write_encoder
+from synthvae.models.audio_encoder import ENCODER_FILE, HIDDEN, AudioEncoder, write_encoder
 from synthvae.synths.rendering import build_synth
 from synthvae.training.lock import alone_in
 from synthvae.training.run import WEIGHTS, Run, has_ability
-from synthvae.training.settings import DATA, Settings, setting
+from synthvae.training.settings import DATA, NETWORK, Settings, setting
+from synthvae.training.spaces import is_space
 from synthvae.training.tasks.base import AUDIO, Place, Task, Validation
 from synthvae.training.trainer import train
 
@@ -44,6 +45,7 @@ class AudioEncoderSettings(Settings):
     lr_warmup: int = 100
     patience: int = 0
     presets: int = setting(100_000, "To render and learn from.", DATA, least=BATCH)
+    hidden: int = setting(HIDDEN, "Width of the layers after the convolutions.", NETWORK, least=1)
 
     @classmethod
     def of(cls, presets: int, seed: int) -> AudioEncoderSettings:
@@ -81,7 +83,8 @@ class AudioEncoderTask(Task[AudioEncoderSettings]):
     @classmethod
     def build(cls, settings: AudioEncoderSettings, description: Mapping[str, Any]) -> AudioEncoder:
         """An encoder of that shape."""
-        return AudioEncoder(*(int(description[name]) for name in ("latent_size", "sample_rate", "samples")))
+        latent_size, sample_rate, samples = (int(description[n]) for n in ("latent_size", "sample_rate", "samples"))
+        return AudioEncoder(latent_size, sample_rate, samples, settings.hidden)
 
     def adopt(self, model: nn.Module) -> None:
         """Keep what makes spectrograms, on whatever device the network is trained."""
@@ -176,6 +179,8 @@ def train_encoder(
     """
     if presets < BATCH:
         raise UserError("presets", presets, f"give at least {BATCH}, one batch")
+    if is_space(run.path):
+        raise UserError("run", run.path.name, "name the run that it was packed from", "a space is not changed")
     task, out = AudioEncoderTask(AudioEncoderSettings.of(presets, seed), run), encoder_run(run)
     if not resume and (out / "run.json").is_file() and has_ability(out, AUDIO):
         with alone_in(out):
