@@ -19,7 +19,7 @@ LEVELS = (
     ("training", "export", "bank"),
     ("analysis", "exploration", "matching"),
     ("report", "studio"),
-    ("experiments",),
+    ("experiments", "spaces"),
     ("cli",),
     ("benchmarks",),
 )

@@ -11,7 +11,20 @@ from typing import Annotated, Any
 import typer
 
 from synthvae import __version__
-from synthvae.cli import analyze, bank, datasets, experiment, exploration, explore, export, latents, match, play, train
+from synthvae.cli import (
+    analyze,
+    bank,
+    datasets,
+    experiment,
+    exploration,
+    explore,
+    export,
+    latents,
+    match,
+    pack,
+    play,
+)
+from synthvae.cli import train as training
 from synthvae.cli.loading import announce_loading
 from synthvae.core.errors import UserError
 from synthvae.core.memory import keep_freed_memory
@@ -46,7 +59,7 @@ def _options(
 
 for _module in (
     datasets,
-    train,
+    training,
     analyze,
     latents,
     exploration,
@@ -55,6 +68,7 @@ for _module in (
     export,
     play,
     bank,
+    pack,
     experiment,
 ):
     _module.register(app)

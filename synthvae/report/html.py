@@ -29,7 +29,7 @@ _STEPS = 65534
 
 
 def render_template(package: str, name: str, filters: dict[str, Callable[..., object]], **values: object) -> str:
-    """Render a template; all text is escaped, and an undefined name is an error.
+    """Render a template; in HTML all text is escaped, and an undefined name is an error.
 
     Args:
         package: whose folder ``templates`` holds the template.
@@ -38,11 +38,11 @@ def render_template(package: str, name: str, filters: dict[str, Callable[..., ob
         values: by name.
 
     Returns:
-        The HTML.
+        The document.
     """
     environment = Environment(
         loader=PackageLoader(package, "templates"),
-        autoescape=True,
+        autoescape=name.endswith(".html"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -14,6 +14,7 @@ from synthvae.bank import Bank, default_path
 from synthvae.core.errors import UserError
 from synthvae.core.files import ensure_directory
 from synthvae.studio.collection import from_bank, from_dataset
+from synthvae.studio.packing import MAP, unpack_map
 from synthvae.studio.security import Access, is_loopback
 from synthvae.studio.session import Session
 from synthvae.training.run import load_run
@@ -53,13 +54,15 @@ def open_session(
         raise UserError("points", most, "give at least 1")
     run = load_run(run_path, needs="parameters")
     kept = Bank(bank or default_path())
-    folder = _cache(cache, run.path, say)
+    folder = _cache(cache, run.cache, say)
+    if (run.path / MAP).is_file():
+        unpack_map(run.path / MAP, folder)
     if of_bank:
         collection, skipped = from_bank(run, kept, most, folder)
         if skipped:
             say(f"{kept.path}: {skipped} presets skipped: the run fixes a parameter at another value than theirs")
     else:
-        collection = from_dataset(run, data or Path(run.config.data), data is None, most, folder)
+        collection = from_dataset(run, data or run.dataset_path, data is None, most, folder)
     return Session(run, collection, kept, folder)
 
 
@@ -127,8 +130,8 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _cache(chosen: Path | None, run: Path, say: Callable[[str], object]) -> Path:
-    folder = chosen or run / ".cache"
+def _cache(chosen: Path | None, usual: Path, say: Callable[[str], object]) -> Path:
+    folder = chosen or usual
     try:
         ensure_directory(folder, "cache")
         if not os.access(folder, os.W_OK):

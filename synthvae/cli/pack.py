@@ -1,0 +1,49 @@
+"""``pack``: a run as a space, to be shared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synthvae.cli.common import RunArgument, open_run
+from synthvae.cli.progress import progress_bar
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("pack")(pack)
+
+
+def pack(
+    run: RunArgument = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the space.  [default: spaces/ and the name of the run]")
+    ] = None,
+    presets: Annotated[int, typer.Option(help="Number of presets on its map.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Random seed of those presets; not that of the training.")] = 1,
+    how: Annotated[str, typer.Option(help="The command that makes the space again, for the model card.")] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a space whose figures the new ones do not agree with.")
+    ] = False,
+) -> None:
+    """Pack a run as a space: weights, audio encoder, finished map and model card in one folder to share.
+
+    Other people use the folder in place of a run; nothing in it needs the dataset of the training. A space that is
+    there is replaced where the new figures lie within its intervals.
+
+    Example: `synthvae pack experiments/runs/best-16 --out spaces/voice-16`
+    """
+    from synthvae.spaces.pack import STEPS, pack_space
+
+    model = open_run(run)
+    with progress_bar("packing", STEPS, "steps") as update:
+        packed = pack_space(model, out or Path("spaces") / model.name, presets, seed, how, overwrite, update)
+    ratio = packed.figures.quality
+    print(
+        f"{packed.path}: {packed.size / 1e6:.1f} MB; log-mel error {ratio.mean_preset.value:.3f} of the mean preset's, "
+        f"{ratio.mean_spectrogram.value:.3f} of the mean spectrogram's, on {packed.figures.presets:,} presets"
+    )

@@ -1,0 +1,32 @@
+"""A finished map as one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from synthvae.core.files import load_tensors
+from synthvae.studio.packing import MAP, pack_map, unpack_map
+
+
+def test_a_map_is_unpacked_as_it_was_and_equal_arrays_are_held_once(studio_cache: Path, tmp_path: Path):
+    count = pack_map(studio_cache, tmp_path / MAP)
+    unpack_map(tmp_path / MAP, tmp_path / "out")
+    files = sorted(path.name for path in studio_cache.glob("*.safetensors") if not path.name.startswith("presets-"))
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == files
+    assert len(files) == count
+    whole = 0
+    for name in files:
+        before, state = load_tensors(studio_cache / name)
+        after, kept = load_tensors(tmp_path / "out" / name)
+        assert (state, before.keys()) == (kept, after.keys())
+        for array, tensor in before.items():
+            whole += tensor.nbytes
+            assert tensor.dtype == after[array].dtype
+            assert torch.allclose(tensor, after[array], rtol=1e-3, atol=1e-3, equal_nan=True)
+    assert (tmp_path / MAP).stat().st_size < 0.6 * whole
+    kept = tmp_path / "out" / files[0]
+    kept.write_bytes(b"own")
+    unpack_map(tmp_path / MAP, tmp_path / "out")
+    assert kept.read_bytes() == b"own", "what is there is left alone"
