@@ -15,6 +15,7 @@ from synthvae.cli import (
     analyze,
     bank,
     datasets,
+    doctor,
     experiment,
     exploration,
     explore,
@@ -70,6 +71,7 @@ for _module in (
     bank,
     pack,
     experiment,
+    doctor,
 ):
     _module.register(app)
 

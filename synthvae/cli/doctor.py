@@ -1,0 +1,147 @@
+"""``doctor``: what an installation consists of, and whether it works."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["register"]
+
+#: Optional parts: their extra, the packages that it consists of, and what it is for.
+EXTRAS = (
+    ("studio", ("fastapi", "uvicorn"), "explore"),
+    ("match", ("cma",), "match --search cma"),
+    ("play", ("sounddevice",), "play"),
+    ("frechet-audio-distance", ("frechet_audio_distance", "laion_clap", "encodec"), "--embedding clap and encodec"),
+)
+#: Presets that are compared with torchsynth's modules, and rendered a call to measure the speed, so many times.
+COMPARED, BATCH, CALLS = 16, 128, 5
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("doctor")(doctor)
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for a report of a fault.")] = False,
+) -> None:
+    """Examine the installation: versions, devices, optional parts, and whether the Voice equals torchsynth's modules.
+
+    Exit code 1 if something does not work as it should.
+
+    Example: `synthvae doctor`
+    """
+    found = _examine()
+    if as_json:
+        import orjson
+
+        print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+    else:
+        _print(found)
+    if not (found["voice"]["equal"] and found["space"]["whole"]):
+        raise typer.Exit(1)
+
+
+def _examine() -> dict[str, Any]:
+    from synthvae.core.files import user_cache
+    from synthvae.core.provenance import hardware, versions
+
+    return {
+        "versions": versions(),
+        "hardware": hardware(),
+        "devices": _devices(),
+        "voice": _voice(),
+        "kernels": _kernels(),
+        "space": _space(),
+        "extras": {
+            extra: {"installed": all(find_spec(package) is not None for package in packages), "for": purpose}
+            for extra, packages, purpose in EXTRAS
+        },
+        "cache": str(user_cache()),
+    }
+
+
+def _devices() -> list[str]:
+    import torch
+
+    cuda = [f"cuda:{number} {torch.cuda.get_device_name(number)}" for number in range(torch.cuda.device_count())]
+    return ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
+def _voice() -> dict[str, Any]:
+    """Path, equality and speed; the first call may compile the kernels, which is timed apart."""
+    import torch
+
+    from synthvae.synths.voice.equality import compare_with_torchsynth
+    from synthvae.synths.voice.parameters import VOICE_63
+    from synthvae.synths.voice.voice import Voice
+
+    voice, unit = Voice(VOICE_63), torch.rand(BATCH, len(VOICE_63), generator=torch.Generator().manual_seed(0))
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(1 + CALLS):
+            begun = time.perf_counter()
+            voice(unit)
+            seconds.append(time.perf_counter() - begun)
+    first, *others = seconds
+    compared = compare_with_torchsynth(VOICE_63, COMPARED, 0)
+    return {
+        "path": voice.path,
+        "equal": compared.passed,
+        "presets": COMPARED,
+        "largest_difference_float64": compared.double.largest,
+        "mean_difference_float32": compared.ours.mean,
+        "first_call_seconds": first,
+        "sounds_per_second": BATCH / sorted(others)[CALLS // 2],
+    }
+
+
+def _kernels() -> dict[str, Any]:
+    """Where compiled kernels are kept, and how many there are."""
+    from synthvae.synths.voice import fast
+
+    kept = [kernel.stats.cache_path for kernel in vars(fast).values() if hasattr(kernel, "stats")]
+    place = next((Path(path) for path in kept if path is not None), None)
+    return {"kept_in": place and str(place), "files": len(list(place.glob("*.nbc"))) if place else 0}
+
+
+def _space() -> dict[str, Any]:
+    from synthvae.core.errors import UserError
+    from synthvae.training.spaces import DEFAULT_SPACE, check_manifest, find_space
+
+    folder = find_space(DEFAULT_SPACE)
+    if folder is None:
+        return {"name": DEFAULT_SPACE, "whole": False, "fault": "not installed"}
+    try:
+        check_manifest(folder)
+    except UserError as error:
+        return {"name": DEFAULT_SPACE, "whole": False, "fault": str(error)}
+    return {"name": DEFAULT_SPACE, "whole": True}
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    voice, kernels, space = found["voice"], found["kernels"], found["space"]
+    print("  ".join(f"{package} {version}" for package, version in found["versions"].items()))
+    print(", ".join(f"{part}: {what}" for part, what in found["hardware"].items()))
+    print(f"devices: {', '.join(found['devices'])}")
+    print(
+        f"Voice: {voice['path']}; {'equals' if voice['equal'] else 'DIFFERS FROM'} torchsynth's modules on "
+        f"{voice['presets']} presets (largest difference in float64 {voice['largest_difference_float64']:.1e})"
+    )
+    print(
+        f"speed: {voice['sounds_per_second']:,.0f} one-second sounds a second in batches of {BATCH}; "
+        f"first call {voice['first_call_seconds']:.1f} s"
+    )
+    where = kernels["kept_in"]
+    print(f"kernels: {kernels['files']} compiled, kept in {where}" if where else "kernels: compiled in every process")
+    print(f"space {space['name']}: {'whole' if space['whole'] else space['fault']}")
+    for extra, part in found["extras"].items():
+        state = "installed" if part["installed"] else f"not installed (pip install 'synthvae[{extra}]')"
+        print(f"{extra}, for {part['for']}: {state}")
+    print(f"cache: {found['cache']}")
