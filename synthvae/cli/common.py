@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["FormatOption", "LoudnessOption", "RunArgument", "open_run", "parse_loudness"]
 
 RunArgument = Annotated[
-    Path | None, typer.Argument(help="A directory made with train.  [default: the newest in experiments/runs]")
+    Path | None,
+    typer.Argument(help="A directory made with train.  [default: the newest in experiments/runs, else voice-16]"),
 ]
 FormatOption = Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")]
 LoudnessOption = Annotated[str, typer.Option(help="Loudness in LUFS, or off for the Voice's own level.")]

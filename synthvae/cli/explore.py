@@ -41,7 +41,9 @@ def explore(
 ) -> None:
     """Explore sounds on a map in the browser: click to play, save to a bank.
 
-    Example: `synthvae explore experiments/runs/first --open`
+    Without a run and without any in experiments/runs, the map of voice-16 opens, which comes with synthvae.
+
+    Example: `synthvae explore --open`
     """
     try:
         import fastapi  # noqa: F401

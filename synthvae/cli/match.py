@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from synthvae.cli.common import RunArgument, open_run
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 
@@ -25,7 +26,11 @@ def register(app: typer.Typer) -> None:
 def match(
     target: Annotated[Path, typer.Argument(metavar="TARGET.wav", help="A recording: WAV, FLAC, OGG, MP3 or AIFF.")],
     run: Annotated[
-        Path | None, typer.Option(help="A run directory made with train, whose audio encoder proposes starting points.")
+        Path | None,
+        typer.Option(
+            help="A run directory made with train, whose audio encoder, if it has one, proposes starting points.  "
+            "[default: the newest in experiments/runs, else voice-16; none with --synth or --parameters]"
+        ),
     ] = None,
     budget: Annotated[
         int | None,
@@ -52,7 +57,7 @@ def match(
     The recording is mixed to mono, trimmed, resampled and scaled to a level of the Voice; at most its first 4 seconds
     are used. Ctrl-C ends the search and writes the best presets so far.
 
-    Example: `synthvae match bell.wav --run experiments/runs/best-16 --top 3`
+    Example: `synthvae match bell.wav --top 3`
     """
     if budget is not None and seconds is not None:
         raise UserError("budget", budget, "give one of them", why="and `seconds` is a limit, too")
@@ -65,6 +70,7 @@ def match(
     if search not in SEARCHES:
         raise UserError("search", search, f"choose one of {', '.join(SEARCHES)}")
     from synthvae.audio.files import check_sample_format
+    from synthvae.exploration import find_run
     from synthvae.matching import engine
     from synthvae.matching.index import PRESETS, index_path, open_index
     from synthvae.matching.target import read_target
@@ -75,7 +81,10 @@ def match(
 
     check_sample_format(sample_format)
     space = synth_kind(synth or DEFAULT).space(parameters)
-    model = load_run(run, needs="parameters") if run is not None else None
+    model, choice = None, ""
+    if synth is None and parameters is None:
+        path, choice = find_run(run)
+        model = load_run(path, needs="parameters")
     settings = RenderSettings(synth=synth or DEFAULT)
     if model is not None:
         settings = replace(settings, sample_rate=model.settings.sample_rate, synth=model.settings.synth)
@@ -108,6 +117,8 @@ def match(
             progress=show,
         )
     stems = write_match(directory, result, shlex.join(["synthvae", *sys.argv[1:]]), sample_format)
+    if choice:
+        print(choice)
     for note in sound.notes:
         print(f"{target.name}: {note}")
     for stem, candidate in zip(stems, result.candidates, strict=True):
@@ -123,7 +134,7 @@ def match(
 
 
 def train_encoder(
-    run: Annotated[Path, typer.Argument(help="A directory made with train.")],
+    run: RunArgument = None,
     presets: Annotated[
         int, typer.Option(help="Number of training presets to render; 100,000 take about ten minutes.")
     ] = 100_000,
@@ -132,16 +143,17 @@ def train_encoder(
 ) -> None:
     """Train an audio encoder from log-mel spectrogram to a run's latent space; written to the run's directory.
 
+    A space such as voice-16 is not changed: name another run.
+
     Example: `synthvae train-encoder experiments/runs/best-16 --presets 100000`
     """
     from synthvae.core.checks import check_seed
 
     check_seed(seed)
-    from synthvae.training.run import load_run
     from synthvae.training.tasks.audio_encoder import train_encoder as learn
     from synthvae.training.trainer import Interrupted
 
-    model = load_run(run, needs="parameters")
+    model = open_run(run)
     try:
         with progress_bar("training", presets, "presets") as update:
             report = learn(model, presets, seed, resume, update)

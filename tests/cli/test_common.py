@@ -70,6 +70,7 @@ def test_explore_takes_the_newest_run(run: Command, runs: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     "arguments", [("decode",), ("encode", "sounds"), ("interpolate", "--from", 1, "--to", 2), ("explore",)]
 )
+@pytest.mark.usefixtures("no_space")
 def test_without_any_run_it_is_said_how_to_make_one(run: Command, arguments: tuple[object, ...]):
     refused(run(*arguments), "experiments/runs", "no trained run in it", "synthvae train")
 
