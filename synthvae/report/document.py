@@ -275,6 +275,7 @@ class Overview:
         cannot: what it cannot do, or what is undecided.
         commands: what to do next.
         map: the sounds on a map; None where there are too few.
+        comparison: some test sounds, a row, and what each run makes of them, a row each; None where one run is shown.
     """
 
     closeness: str
@@ -283,6 +284,7 @@ class Overview:
     cannot: Sequence[Verdict]
     commands: Sequence[Command]
     map: MapItem | None
+    comparison: SoundTable | None = None
 
 
 @dataclass(frozen=True)

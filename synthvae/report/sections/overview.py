@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,31 @@ from numpy.typing import NDArray
 from synthvae.analysis.results import Results, RunResults
 from synthvae.audio.descriptors import DESCRIPTORS
 from synthvae.metrics.reconstruction import error_ratio, summarise
-from synthvae.report.document import Bar, Command, Judgement, MapItem, Measured, Overview, Verdict, sound_row
+from synthvae.report.document import (
+    Bar,
+    Command,
+    Judgement,
+    MapItem,
+    Measured,
+    Overview,
+    SoundTable,
+    Verdict,
+    sound_row,
+)
 from synthvae.report.figures import point_density
 from synthvae.report.judgement import against_mean_preset, of_all, of_clusters, of_differences, of_paths, of_ratio
 from synthvae.report.sections.listening import answer
 from synthvae.report.sections.summary import best_run, drawn_sounds, near_latents
+from synthvae.training.spaces import find_space
 
-__all__ = ["EXPLORE_ADDRESS", "closeness", "first_screen", "marked_sounds", "spread"]
+__all__ = ["EXPLORE_ADDRESS", "closeness", "comparison", "first_screen", "marked_sounds", "spread"]
 
 #: Where `synthvae explore` serves by default.
 EXPLORE_ADDRESS = "http://127.0.0.1:8321"
 #: Sounds of the map that play: each has two WAVs in the page.
 MARKED = 24
+#: Sounds that are played by every run, where there are several.
+COMPARED = 3
 #: Cents within which a pitch counts as right: half a semitone.
 NEAR_PITCH = 50.0
 #: Share of the variance of spectrograms that reconstructions explain, and how close that is in words.
@@ -41,19 +55,19 @@ def first_screen(results: Results) -> Overview:
     """The first screen, of the run with the smallest log-mel error."""
     run = best_run(results)
     nulls = results.nulls.nulls["logmel"]
-    own = run.sounds.errors["logmel"]
     similar = _similar(run, results)
     found = [similar]
     for finding in (_pitch(run, results), _attack(run, results), _new_sounds(run, results), _neighbours(run)):
         found += [finding] if finding else []
     found += [*_paths(run, similar.judgement == "good"), _groups(run)]
+    own = {_label(every, results): every.sounds.errors["logmel"] for every in results.runs}
     answers = {
-        "reconstructions": own,
+        **own,
         "mean spectrogram": nulls.mean_spectrogram,
         "mean preset": nulls.mean_preset,
         "random preset": nulls.random_preset,
     }
-    bars = [Bar(label, Measured(float(errors.l1.mean()), "dB"), own=errors is own) for label, errors in answers.items()]
+    bars = [Bar(label, Measured(float(errors.l1.mean()), "dB"), own=label in own) for label, errors in answers.items()]
     return Overview(
         closeness(run, results),
         bars,
@@ -61,7 +75,28 @@ def first_screen(results: Results) -> Overview:
         [finding for finding in found if finding.judgement != "good"],
         commands(run),
         _map(run, results),
+        comparison(results),
     )
+
+
+def _label(run: RunResults, results: Results) -> str:
+    return run.name if len(results.runs) > 1 else "reconstructions"
+
+
+def comparison(results: Results) -> SoundTable | None:
+    """The same test sounds by every run; they are chosen by their places on the map, before any model is heard."""
+    chosen = marked_sounds(results)[:COMPARED]
+    if len(results.runs) < 2 or not chosen:
+        return None
+    rows = []
+    for index in chosen:
+        audio = [results.tests.audio[index], *(answer(run, index) for run in results.runs)]
+        labels = ["original", *(run.name for run in results.runs)]
+        row = sound_row(results.title(index), labels, [sound.numpy() for sound in audio], results.tests.sample_rate)
+        far = ["", *(f"{run.sounds.errors['logmel'].l1[index]:.1f} dB off" for run in results.runs)]
+        judged = [replace(sound, detail=text) for sound, text in zip(row.sounds, far, strict=True)]
+        rows.append(replace(row, sounds=judged))
+    return SoundTable("The same test sounds by every model", rows)
 
 
 def closeness(run: RunResults, results: Results) -> str:
@@ -80,7 +115,9 @@ def closeness(run: RunResults, results: Results) -> str:
 def commands(run: RunResults) -> list[Command]:
     """Command lines to go on with."""
     folder = run.run.path
-    path = shlex.quote(str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder))
+    shipped = find_space(folder.name) == folder
+    near = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    path = shlex.quote(folder.name if shipped else str(near))
     return [
         Command(
             f"synthvae explore {path}",
