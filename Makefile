@@ -53,7 +53,7 @@ demo: $(VENV)/installed
 	$(BIN)/synthvae train --data $(DATASET) --loss sclp --synth-layer --config experiments/demo.toml --out $(RUN) --resume
 	$(BIN)/synthvae train --data $(DATASET) --config experiments/demo-parameters.toml --out $(RUN)-parameters --resume
 	@test -f $(REPORT)/report.html -a $(REPORT)/report.html -nt $(RUN)/weights.safetensors \
-	  || $(BIN)/synthvae analyze $(RUN)-parameters $(RUN) voice-16 --data $(DATASET) --limit 200 --map-presets 1000 --map-nulls 2 --out $(REPORT)
+	  || $(BIN)/synthvae analyze $(RUN)-parameters $(RUN) voice-16 --data $(DATASET) --limit 100 --map-presets 600 --map-nulls 2 --out $(REPORT)
 	$(BIN)/synthvae decode $(RUN) --random 8 --seed 1 --out $(REPORT)/sounds
 	@echo
 	@echo "report: $(abspath $(REPORT)/report.html)"

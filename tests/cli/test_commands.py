@@ -281,7 +281,8 @@ def test_the_wheel_works_in_another_folder(tmp_path: Path):
     top = {p.name for p in site.iterdir() if not p.name.endswith(".dist-info")}
     assert top == {"synthvae", "bin"}, "only the package itself may land in site-packages"
 
-    environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+    own = {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment = {**os.environ, **own}
 
     def command(*arguments: object) -> str:
         words = [sys.executable, site / "bin" / "synthvae", *arguments]
@@ -293,6 +294,8 @@ def test_the_wheel_works_in_another_folder(tmp_path: Path):
     found = subprocess.run([sys.executable, "-c", where], cwd=work, env=environment, capture_output=True, text=True)
     assert found.stdout.startswith(str(site))
     command("--help")
+    assert wheel.stat().st_size < 10_000_000
+    assert "run voice-16: comes with synthvae" in command("decode", "--random", 1, "--out", "first")
     command("generate-dataset", "--size", 64, "--seconds", 0.25)
     command("train", "--loss", "sclp", "--synth-layer", "--epochs", 2)
     d, r = "datasets/presets.json", "experiments/runs/sclp-stft-synth-0"
