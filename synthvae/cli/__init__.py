@@ -26,7 +26,7 @@ from synthvae.cli import (
     play,
 )
 from synthvae.cli import train as training
-from synthvae.cli.loading import announce_loading
+from synthvae.cli.loading import announce_compiling, announce_loading
 from synthvae.core.errors import UserError
 from synthvae.core.memory import keep_freed_memory
 
@@ -80,6 +80,7 @@ def main(application: typer.Typer = app) -> None:
     """Run a command line; bad input is one line on standard error and exit code 2."""
     keep_freed_memory()
     announce_loading("torch")
+    announce_compiling()
     try:
         code = application(standalone_mode=False)
     except UserError as error:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
+from numba.core import cgutils, event
 from numba.extending import intrinsic
 
 __all__ = [
@@ -40,6 +40,28 @@ summing = njit(error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
 inlined = njit(forceinline=True, **_OPTIONS)
 
 
+#: The functions that `cached` compiles.
+_KERNELS: set[Callable[..., None]] = set()
+
+
+class _Announcer(event.Listener):
+    """Logs, once in a process, that kernels are compiled: the first call of an installation takes that long."""
+
+    def __init__(self) -> None:
+        self._done = False
+
+    def on_start(self, event: Any) -> None:
+        if not self._done and event.data["dispatcher"].py_func in _KERNELS:
+            self._done = True
+            _log.info("compiling kernels, once for this installation: about ten seconds")
+
+    def on_end(self, event: Any) -> None:
+        """Nothing is to be said."""
+
+
+event.register("numba:compile", _Announcer())
+
+
 def cached(kernel: Callable[..., None]) -> Any:
     """Compile a kernel on first use, to run without the interpreter's lock, and keep it on disk.
 
@@ -47,6 +69,7 @@ def cached(kernel: Callable[..., None]) -> Any:
     closes over is part of the key under which it is kept: one that calls functions of other files closes over a hash
     of them.
     """
+    _KERNELS.add(kernel)
     options: dict[str, Any] = {**_OPTIONS, "nogil": True}
     try:
         return njit(cache=True, **options)(kernel)
