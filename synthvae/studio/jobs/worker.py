@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthvae.core.errors import UserError
+from synthvae.core.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from synthvae.matching.index import SoundIndex
@@ -38,6 +39,7 @@ def main() -> int:
     parser.add_argument("--share", default="0/1")
     given = parser.parse_args()
     os.nice(given.nice)
+    keep_freed_memory()
     inbox = _Inbox()
     try:
         if given.work == "match":
