@@ -110,8 +110,8 @@ def pack_space(
             cannot be written, or the space in it has figures with which the new ones do not agree.
     """
     check_seed(seed)
-    if presets < 4:
-        raise UserError("presets", presets, "give at least 4")
+    if not 4 <= presets <= MOST:
+        raise UserError("presets", presets, f"give 4 to {MOST}, which is what a map shows")
     if run.dataset_origin.get("seed") == seed and run.dataset_origin.get("source") == "uniform":
         raise UserError("seed", seed, "choose another", f"the presets that {run.path} was trained on have this one")
     if out.exists() and not is_space(out):

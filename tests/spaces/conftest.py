@@ -9,6 +9,7 @@ import pytest
 from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, write_encoder
 from synthvae.spaces.pack import Packed, pack_space
 from synthvae.training.run import load_run
+from tests.cli.conftest import run as command  # noqa: F401 - a fixture
 
 
 @pytest.fixture(scope="session")

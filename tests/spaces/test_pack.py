@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,10 @@ from synthvae.studio.serve import open_session
 from synthvae.training.quality import QualityMeter
 from synthvae.training.run import load_run
 from synthvae.training.tasks.audio_encoder import train_encoder
+from tests.cli.refusal import refused
 from tests.errors import user_error
+
+Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -116,10 +121,26 @@ def test_what_cannot_be_packed_is_refused(packed: Packed, small_run: Path, tmp_p
     run = load_run(small_run)
     with user_error("seed", 3, "was trained on have this one"):
         pack_space(run, tmp_path / "out", seed=3)
-    with user_error("presets", 2, "give at least 4"):
-        pack_space(run, tmp_path / "out", presets=2)
+    for presets in (3, 10_001):
+        with user_error("presets", presets, "give 4 to 10000"):
+            pack_space(run, tmp_path / "out", presets=presets)
     with user_error("out", tmp_path, "is no space"):
         pack_space(run, tmp_path)
     assert list(tmp_path.iterdir()) == []
     with user_error("run", packed.path.name, "a space is not changed"):
         train_encoder(load_run(packed.path), 64)
+
+
+def test_the_command_packs_and_its_space_is_a_run(command: Command, small_run: Path, tmp_path: Path, cache: Path):
+    code, out, err = command("pack", small_run, "--out", "shared/s", "--presets", 40)
+    assert code == 0, err
+    assert re.fullmatch(
+        r"shared/s: \d\.\d MB; log-mel error \d\.\d{3} of the mean preset's, \d\.\d{3} of the mean spectrogram's, "
+        r"on 40 presets\n",
+        out,
+    )
+    assert [path.name for path in (tmp_path / "shared").iterdir()] == ["s"]
+    code, out, err = command("decode", "shared/s", "--random", 1, "--all", "--out", "sounds")
+    assert code == 0, err
+    refused(command("train-encoder", "shared/s"), "a space is not changed")
+    refused(command("pack", small_run, "--out", tmp_path), "is no space")

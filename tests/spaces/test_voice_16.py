@@ -20,7 +20,6 @@ from synthvae.studio.serve import open_session
 from synthvae.training.quality import QualityMeter
 from synthvae.training.run import load_run
 from synthvae.training.spaces import check_manifest, find_space
-from tests.cli.conftest import run  # noqa: F401 - a fixture
 
 Command = Callable[..., tuple[int, str, str]]
 MEGABYTE = 10**6
@@ -93,23 +92,23 @@ def test_its_map_opens_without_making_anything(space: Path, tmp_path: Path, monk
         session.close()
 
 
-def test_commands_work_in_an_empty_folder(run: Command, space: Path, tmp_path: Path):  # noqa: F811
+def test_commands_work_in_an_empty_folder(command: Command, space: Path, tmp_path: Path):
     told = "run voice-16: comes with synthvae; used since experiments/runs has none"
     for arguments in (("decode", "--random", 2, "--out", "s"), ("morph", 3, 17, "--steps", 3, "--out", "m")):
-        code, out, err = run(*arguments)
+        code, out, err = command(*arguments)
         assert code == 0, err
         assert told in out
     assert len(list((tmp_path / "s").glob("*.wav"))) == 2
     assert len(list((tmp_path / "m").glob("step_*.wav"))) == 3
-    code, out, err = run("encode", "voice-16", "s", "--out", "z.json")
+    code, out, err = command("encode", "voice-16", "s", "--out", "z.json")
     assert code == 0, err
     latents = json.loads((tmp_path / "z.json").read_text())["latents"]
     assert len(latents) == 2
     assert len(latents[0]) == 16
-    code, out, err = run("vary", 5, "--count", 1, "--run", "voice-16")
+    code, out, err = command("vary", 5, "--count", 1, "--run", "voice-16")
     assert code == 0, err
     assert told not in out
-    code, out, err = run("analyze", "--plan", "--limit", 20)
+    code, out, err = command("analyze", "--plan", "--limit", 20)
     assert code == 0, err
     assert re.search(r"voice-16: errors\n", out)
     assert len(read_dataset(load_run("voice-16").dataset_path)) == 10_000
