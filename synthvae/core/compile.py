@@ -59,7 +59,8 @@ class _Announcer(event.Listener):
         """Nothing is to be said."""
 
 
-event.register("numba:compile", _Announcer())
+_announcer = _Announcer()
+event.register("numba:compile", _announcer)
 
 
 def cached(kernel: Callable[..., None]) -> Any:

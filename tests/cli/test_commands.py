@@ -73,6 +73,7 @@ def test_both_spellings_of_help_print_the_same(run):
         assert run(*command, "-h") == run(*command, "--help")
 
 
+@pytest.mark.usefixtures("no_space")
 def test_the_three_commands_run_as_they_stand_one_after_the_other(run, tmp_path: Path):
     refused(run("train"), "no dataset in it; make one with 'synthvae generate-dataset'")
     refused(run("analyze"), "no trained run in it")

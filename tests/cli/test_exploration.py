@@ -120,6 +120,7 @@ def test_presets_of_other_settings_are_heard_as_the_run_does_and_it_is_said(run,
     assert (document["seconds"], document["sample_rate"]) == (sound.frames / 16000, sound.samplerate)
 
 
+@pytest.mark.usefixtures("no_space")
 def test_without_run_the_last_one_is_taken_and_named(run, small_run: Path, tmp_path: Path):
     refused(run("morph", 1, 2), "experiments/runs", "--run")
     (tmp_path / "experiments/runs").mkdir(parents=True)
