@@ -30,13 +30,19 @@ FLAGS = (
 PATIENCE = 120.0
 
 
-@contextmanager
-def served(run: Path, cache: Path, bank: Path) -> Iterator[str]:
-    """The studio as ``synthvae explore`` starts it; its address."""
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = {"--points": 64, "--cache": cache, "--bank": bank, "--port": port}  # as many as the cache was made for
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def served(run: Path, cache: Path, bank: Path, points: int = 64, port: int | None = None) -> Iterator[str]:
+    """The studio as ``synthvae explore`` starts it, with as many points as the cache was made for; its address."""
+    port = port or free_port()
+    options = {"--points": points, "--cache": cache, "--bank": bank, "--port": port}
     command = [sys.executable, ROOT / "cli.py", "explore", run, *(part for pair in options.items() for part in pair)]
     process = subprocess.Popen(
         [str(part) for part in command],

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.browser
 pytest_plugins = ("tests.studio.page_fixtures",)
 
 
-def _draw(visit: Visit, places: list[tuple[float, float]]) -> None:
+def draw(visit: Visit, places: list[tuple[float, float]]) -> None:
     visit.page.mouse.move(*visit.place(*places[0]))
     visit.page.mouse.down()
     for place in places[1:]:
@@ -38,7 +38,7 @@ def _read_wav(content: bytes) -> tuple[int, np.ndarray]:
 def test_a_path_plays_and_goes_home(visit: Visit):
     visit.page.keyboard.press("m")
     assert visit.page.locator(".tool[data-tool=pen]").get_attribute("aria-checked") == "true"
-    _draw(visit, [(0.3, 0.4), (0.5, 0.3), (0.7, 0.6)])
+    draw(visit, [(0.3, 0.4), (0.5, 0.3), (0.7, 0.6)])
     visit.until("() => synthvae.studio.path.made")
     assert visit.page.locator("#tab-path").get_attribute("aria-selected") == "true"
     assert "16 steps" in visit.status()
@@ -62,7 +62,7 @@ def test_a_path_plays_and_goes_home(visit: Visit):
 def test_lasso_and_box_select_what_lies_inside(visit: Visit):
     visit.page.locator("#playable").uncheck()
     visit.page.keyboard.press("n")
-    _draw(visit, [(0.25, 0.2), (0.7, 0.2), (0.7, 0.7), (0.25, 0.7)])
+    draw(visit, [(0.25, 0.2), (0.7, 0.2), (0.7, 0.7), (0.25, 0.7)])
     visit.until("() => synthvae.studio.store.get('selection')")
     lassoed = set(visit.page.evaluate("() => [...synthvae.studio.store.get('selection')]"))
     corners = [visit.place(0.25, 0.2), visit.place(0.7, 0.7)]
@@ -77,7 +77,7 @@ def test_lasso_and_box_select_what_lies_inside(visit: Visit):
     visit.page.keyboard.press("Escape")
     assert visit.page.locator("#selection").is_hidden()
     visit.page.keyboard.press("b")
-    _draw(visit, [(0.25, 0.2), (0.7, 0.7)])
+    draw(visit, [(0.25, 0.2), (0.7, 0.7)])
     assert set(visit.page.evaluate("() => [...synthvae.studio.store.get('selection')]")) == expected
 
 
@@ -239,7 +239,7 @@ def test_links_hold_the_sound_and_nothing_else(chromium: Any, studio_address: st
 
 
 #: Drops files on the page: names and contents in base64; a folder where a name has one.
-_DROP = """files => {
+DROP = """files => {
     const transfer = new DataTransfer();
     for (const [name, content] of files) {
         const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0));
@@ -250,7 +250,7 @@ _DROP = """files => {
 }"""
 
 
-def _recording(frequency: float) -> str:
+def recording(frequency: float) -> str:
     import base64
 
     time = np.arange(8000) / 16000
@@ -267,7 +267,7 @@ def test_a_dropped_wav_is_matched(visit: Visit):
     pytest.importorskip("synthvae.matching.engine")
     visit.page.locator("#tab-match").click()
     visit.page.locator("#panel-match select").select_option("5")
-    visit.page.evaluate(_DROP, [["tone.wav", _recording(440)]])
+    visit.page.evaluate(DROP, [["tone.wav", recording(440)]])
     visit.page.wait_for_selector(".job progress", state="attached")
     visit.page.wait_for_selector(".job .result", timeout=90_000)
     visit.page.wait_for_function(
@@ -285,8 +285,8 @@ def test_dropped_folders_lie_on_the_map_by_their_names(
 ):
     with served(encoding_run, studio_cache, tmp_path / "bank.sqlite") as address, visited(chromium, address) as made:
         made.open()
-        files = [["low.wav", _recording(110)], ["high.wav", _recording(1760)]]
-        made.page.evaluate(_DROP, files)
+        files = [["low.wav", recording(110)], ["high.wav", recording(1760)]]
+        made.page.evaluate(DROP, files)
         made.until("() => synthvae.studio.imported.length === 2")
         marks = made.page.evaluate("() => synthvae.studio.map.scene.marks.filter(mark => mark.kind === 'import')")
         assert len(marks) == 2
@@ -295,7 +295,7 @@ def test_dropped_folders_lie_on_the_map_by_their_names(
         folder.mkdir()
         import base64
 
-        (folder / "bell.wav").write_bytes(base64.b64decode(_recording(880)))
+        (folder / "bell.wav").write_bytes(base64.b64decode(recording(880)))
         made.page.locator("#match-folder").set_input_files(folder)
         made.until("() => synthvae.studio.imported.length === 3")
         assert made.page.evaluate("() => synthvae.studio.imported[2].label") == "bells"
@@ -323,12 +323,12 @@ def encoding_run(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def test_what_cannot_be_done_is_said_in_a_line(visit: Visit):
     visit.expected |= {409, 422}  # no recording
-    visit.page.evaluate(_DROP, [["a.wav", "aGVsbG8="], ["b.wav", "aGVsbG8="]])
+    visit.page.evaluate(DROP, [["a.wav", "aGVsbG8="], ["b.wav", "aGVsbG8="]])
     visit.page.wait_for_selector("#error:not([hidden])")
     assert "2 files skipped" in visit.page.locator("#error-text").text_content()
     visit.page.keyboard.press("Escape")
     assert visit.page.locator("#error").is_hidden()
-    visit.page.evaluate(_DROP, [["notes.txt", "aGVsbG8="]])
+    visit.page.evaluate(DROP, [["notes.txt", "aGVsbG8="]])
     visit.until("() => synthvae.studio.map && !document.getElementById('drop').offsetParent")
 
 

@@ -63,15 +63,17 @@ function names(/** @type {CanvasRenderingContext2D} */ context, /** @type {impor
     const [left, top] = camera.toScreen(cluster.x, cluster.y);
     if (left < -80 || top < -20 || left > camera.width + 80 || top > camera.height + 20) continue;
     context.font = "600 11.5px system-ui, sans-serif";
-    const width = context.measureText(cluster.name).width;
-    const box = [left - width / 2 - 6, top - 11, left + width / 2 + 6, top + 11];
+    const half = context.measureText(cluster.name).width / 2 + 6;
+    // A name whose place is in sight is read whole.
+    const x = left < 0 || left > camera.width ? left : Math.min(camera.width - half, Math.max(half, left));
+    const box = [x - half, top - 11, x + half, top + 11];
     if (taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1])) continue;
     taken.push(box);
     context.lineWidth = 3.5;
     context.strokeStyle = SHADOW;
-    context.strokeText(cluster.name, left, top);
+    context.strokeText(cluster.name, x, top);
     context.fillStyle = INK;
-    context.fillText(cluster.name, left, top);
+    context.fillText(cluster.name, x, top);
   }
 }
 
