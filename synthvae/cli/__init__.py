@@ -24,8 +24,8 @@ from synthvae.cli import (
     match,
     pack,
     play,
+    train,
 )
-from synthvae.cli import train as training
 from synthvae.cli.loading import announce_compiling, announce_loading
 from synthvae.core.errors import UserError
 from synthvae.core.memory import keep_freed_memory
@@ -60,7 +60,7 @@ def _options(
 
 for _module in (
     datasets,
-    training,
+    train,
     analyze,
     latents,
     exploration,

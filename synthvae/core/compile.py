@@ -45,7 +45,7 @@ _KERNELS: set[Callable[..., None]] = set()
 
 
 class _Announcer(event.Listener):
-    """Logs, once in a process, that kernels are compiled: the first call of an installation takes that long."""
+    """Logs, once per process, that kernels are being compiled, which delays the first call after an installation."""
 
     def __init__(self) -> None:
         self._done = False
@@ -56,7 +56,7 @@ class _Announcer(event.Listener):
             _log.info("compiling kernels, once for this installation: about ten seconds")
 
     def on_end(self, event: Any) -> None:
-        """Nothing is to be said."""
+        """Nothing to log."""
 
 
 _announcer = _Announcer()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from synthvae.core.store import Store
 from synthvae.data.generation import generate_dataset
 from synthvae.data.presets import Dataset, read_dataset
 from synthvae.maps.nearest import Atlas
+from synthvae.matching.starts import encoder_of
 from synthvae.models.audio_encoder import ENCODER_FILE
 from synthvae.report.html import render_template
 from synthvae.studio.maps import make_views
@@ -32,6 +32,7 @@ from synthvae.studio.serve import MOST, open_session
 from synthvae.training.quality import Quality, QualityMeter
 from synthvae.training.run import WEIGHTS, Run, load_run
 from synthvae.training.spaces import is_space, write_manifest
+from synthvae.training.tasks.audio_encoder import EncoderReport, measure_encoder
 
 __all__ = ["CARD", "STEPS", "Figures", "Packed", "pack_space"]
 
@@ -51,7 +52,7 @@ class Figures:
     Attributes:
         quality: of the reconstructions of presets that it was not trained on.
         presets: how many of them.
-        encoder: what the audio encoder's training measured; None where there is none.
+        encoder: of the audio encoder, beside what it could reach and its nulls; None where there is none.
         atlas: the map of the sound layout, with its audible distances.
         regions: regions of that map.
         named: those with a name that is true of most of their members.
@@ -60,7 +61,7 @@ class Figures:
 
     quality: Quality
     presets: int
-    encoder: Mapping[str, Any] | None
+    encoder: EncoderReport | None
     atlas: Atlas
     regions: int
     named: int
@@ -131,7 +132,7 @@ def pack_space(
         atomic_write(folder / CARD, _card(packed, dataset, figures, how, sizes))
         write_manifest(folder)
         if out.exists():
-            shutil.rmtree(out)
+            out.rename(Path(temporary) / "before")  # deleted with the folder, when the new one is in its place
         folder.rename(out)
     return Packed(out, figures, sum(path.stat().st_size for path in out.iterdir()))
 
@@ -184,8 +185,15 @@ def _write_map(run: Run, dataset: Dataset, folder: Path, cache: Path, tell: Call
     finally:
         session.close()
     pack_map(cache, folder / MAP)
-    encoder = load_tensors(folder / ENCODER_FILE)[1] if (folder / ENCODER_FILE).is_file() else None
-    return Figures(quality, len(judged), encoder, atlas, len(names), sum(map(bool, names)), playable)
+    return Figures(quality, len(judged), _encoder(run), atlas, len(names), sum(map(bool, names)), playable)
+
+
+def _encoder(run: Run) -> EncoderReport | None:
+    """Figures of the audio encoder as it was packed."""
+    encoder = encoder_of(run)
+    if encoder is None:
+        return None
+    return measure_encoder(run, encoder, int(load_tensors(run.path / ENCODER_FILE)[1]["presets"]))
 
 
 def _require_agreement(path: Path, found: Figures) -> None:
@@ -223,7 +231,14 @@ def _figures(found: Figures) -> dict[str, Any]:
                 ("mean_spectrogram", found.quality.mean_spectrogram),
             )
         },
-        "encoder": found.encoder and {name: found.encoder.get(name) for name in ("presets", "distance", "explained")},
+        "encoder": found.encoder
+        and {
+            "presets": found.encoder.presets,
+            "explained": found.encoder.explained.tolist(),
+            **{
+                name: getattr(found.encoder, name) for name in ("distance", "of_latents", "of_mean_preset", "of_random")
+            },
+        },
         "map": {
             "sounds": len(atlas.points),
             "playable": found.playable,

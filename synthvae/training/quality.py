@@ -32,7 +32,7 @@ class Quality:
 
 
 class QualityMeter:
-    """Compares reconstructions with their presets by ear: mean squared difference of log-mel spectrograms in dB.
+    """Mean squared difference of log-mel spectrograms, in dB², between presets and their reconstructions.
 
     The presets are rendered once.
 
@@ -50,14 +50,15 @@ class QualityMeter:
         self._nulls = null_errors(self._target, self._spectra(torch.full_like(unit[:1], 0.5))[0], name=_NAME)
 
     def measure(self, reconstruction: Tensor) -> Quality:
-        """The quality of reconstructions ``(N, P)``.
+        """The quality of reconstructions ``(M, P)`` of the first M presets, all N or fewer.
 
         Raises:
             UserError: if a sound is not finite.
         """
-        errors = preset_errors(self._target, self._spectra(reconstruction), _NAME).mse
-        nulls = self._nulls
-        return Quality(error_ratio(errors, nulls.mean_preset.mse), error_ratio(errors, nulls.mean_spectrogram.mse))
+        count = len(reconstruction)
+        errors = preset_errors(self._target[:count], self._spectra(reconstruction), _NAME).mse
+        nulls = (self._nulls.mean_preset.mse[:count], self._nulls.mean_spectrogram.mse[:count])
+        return Quality(*(error_ratio(errors, null) for null in nulls))
 
     def _spectra(self, unit: Tensor) -> NDArray[np.float32]:
         found: NDArray[np.float32] = self._distance.spectrograms(unit)[:, None].cpu().numpy()

@@ -21,7 +21,7 @@ from synthvae.spaces.pack import Packed, pack_space
 from synthvae.studio.serve import open_session
 from synthvae.training.quality import QualityMeter
 from synthvae.training.run import load_run
-from synthvae.training.tasks.audio_encoder import train_encoder
+from synthvae.training.tasks.audio_encoder import measure_encoder, train_encoder
 from tests.cli.refusal import refused
 from tests.errors import user_error
 
@@ -86,6 +86,9 @@ def test_its_card_and_figures_say_what_is_measured_with_its_own_files(packed: Pa
     stored = orjson.loads((packed.path / "figures.json").read_bytes())
     assert stored["log_mel_error"]["mean_preset"]["ratio"] == quality.mean_preset.value
     assert stored["map"]["sounds"] == 40
+    again = measure_encoder(space, encoder_of(space), 0)
+    for name in ("distance", "of_latents", "of_mean_preset", "of_random"):
+        assert stored["encoder"][name] == getattr(packed.figures.encoder, name) == getattr(again, name)
     card = (packed.path / "README.md").read_text()
     assert card.startswith("---\nlicense: apache-2.0\n")
     for part in (
@@ -94,6 +97,8 @@ def test_its_card_and_figures_say_what_is_measured_with_its_own_files(packed: Pa
         "    loss = sclp\n",
         "`make small` makes the space again",
         "another that encodes a recording",
+        f"to the given sound | {packed.figures.encoder.distance:.2f} dB |",
+        f"(nulls) | {packed.figures.encoder.of_mean_preset:.2f} dB, {packed.figures.encoder.of_random:.2f} dB |",
         "40 uniform presets of seed 1",
     ):
         assert part in card

@@ -30,5 +30,11 @@ def test_the_answers_that_define_the_scale_have_its_marks(small_voice: Voice):
     meter = QualityMeter(small_voice, unit)
     assert meter.measure(unit).mean_preset.value == 0.0
     assert meter.measure(torch.full_like(unit, 0.5)).mean_preset.value == pytest.approx(1.0, rel=1e-6)
+    answer = unit.flip(1)[:5]
+    feature = LogMel(small_voice.sample_rate)
+    target, found, neutral = (feature(small_voice(rows)) for rows in (unit[:5], answer, torch.full((1, 63), 0.5)))
+    ratio = (target - found).square().mean() / (target - neutral).square().mean()
+    assert meter.measure(answer).mean_preset.value == pytest.approx(float(ratio), rel=1e-5)
+    assert meter.measure(answer).mean_preset.n == 5
     with pytest.raises(UserError, match="at least 2 are needed"):
         QualityMeter(small_voice, unit[:1])

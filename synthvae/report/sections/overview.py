@@ -84,7 +84,7 @@ def _label(run: RunResults, results: Results) -> str:
 
 
 def comparison(results: Results) -> SoundTable | None:
-    """The same test sounds by every run; they are chosen by their places on the map, before any model is heard."""
+    """Some test sounds and their reconstructions by every run; chosen by their place on the map, whatever the runs."""
     chosen = marked_sounds(results)[:COMPARED]
     if len(results.runs) < 2 or not chosen:
         return None

@@ -25,7 +25,8 @@ from synthvae.training.spaces import is_space
 from synthvae.training.tasks.base import AUDIO, Place, Task, Validation
 from synthvae.training.trainer import train
 
-__all__ = ["AudioEncoderSettings", "AudioEncoderTask", "EncoderReport", "encoder_run", "train_encoder"]
+__all__ = ["AudioEncoderSettings", "AudioEncoderTask", "EncoderReport", "encoder_run", "measure_encoder"]
+__all__ += ["train_encoder"]
 
 BATCH = 64
 #: Epochs at most: how often the encoder is measured on the way.
@@ -197,7 +198,7 @@ def train_encoder(
     train(task, out, resume, on_step, on_epoch)
     encoder = task.encoder
     encoder.load_state_dict(load_tensors(out / WEIGHTS)[0])
-    report = _measure(run, encoder.cpu().eval(), task.items * task.settings.epochs)
+    report = measure_encoder(run, encoder.cpu().eval(), task.items * task.settings.epochs)
     state = {
         "weights_hash": run.weights_hash,
         "presets": report.presets,
@@ -216,7 +217,14 @@ def _draw(run: Run, count: int, seed: int, step: int) -> Tensor:
     return torch.rand(count, len(run.parameters), generator=torch.Generator().manual_seed(state % 2**63))
 
 
-def _measure(run: Run, encoder: AudioEncoder, presets: int) -> EncoderReport:
+def measure_encoder(run: Run, encoder: AudioEncoder, presets: int) -> EncoderReport:
+    """Measure an encoder on presets that no training draws.
+
+    Args:
+        run: whose latents it answers with.
+        encoder: in evaluation mode, on the CPU.
+        presets: that it was trained on, for the report.
+    """
     unit = _draw(run, VALIDATION, VALIDATION_SEED, 0)
     latent = run.encode(unit)
     spectra = MultiResolutionLogMel(run.settings.sample_rate, run.voice.samples)

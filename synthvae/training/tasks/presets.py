@@ -204,7 +204,8 @@ class PresetTask(Task[TrainConfig]):
         self.train_unit = train.to(self.device)
         self.validation_unit = self.dataset.split("validation")[: phase.validation_limit].to(self.device)
         self.items, self.validation_items = len(self.train_unit), len(self.validation_unit)
-        self._meter: QualityMeter | None = None
+        metered = self.validation_unit[:METERED]
+        self.meter = QualityMeter(self.voice, metered) if isinstance(self.voice, Synth) and len(metered) > 1 else None
         self._order: tuple[tuple[int, int], Tensor] | None = None
 
     @property
@@ -283,19 +284,12 @@ class PresetTask(Task[TrainConfig]):
         every = {name: torch.cat(values).double() for name, values in collected.items()}
         details = {f"{name}_mean": every[name].mean() for name in COMPARED if name in every}
         details["kl"] = torch.cat(kl).double().mean(0)
-        if limit is None and (meter := self._quality_meter()) is not None:
-            found = meter.measure(torch.cat(answers)[:METERED])
+        if self.meter is not None:
+            found = self.meter.measure(torch.cat(answers)[:METERED])
             for null, ratio in (("mean_preset", found.mean_preset), ("mean_spectrogram", found.mean_spectrogram)):
                 if ratio.value is not None:
                     details[f"log_mel_to_{null}"] = torch.tensor(ratio.value)
         return Validation(typical(every, LOSSES[self.phase.loss].heavy_tailed), details)
-
-    def _quality_meter(self) -> QualityMeter | None:
-        """Compares validation presets with their reconstructions; None where nothing renders them."""
-        unit = self.validation_unit[:METERED]
-        if self._meter is None and isinstance(self.voice, Synth) and len(unit) > 1:
-            self._meter = QualityMeter(self.voice, unit)
-        return self._meter
 
     def row(self, train: Mapping[str, Tensor], validation: Validation, progress: float) -> dict[str, float]:
         """Terms of both splits, the weights that move, and the KL divergence of every latent dimension."""
