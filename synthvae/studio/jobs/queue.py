@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,19 +119,17 @@ class Jobs:
             self._queue.append(job)
             self._forget()
             self._next()
-            return job
+            return replace(job)
 
     def get(self, identity: str) -> Job:
-        """A job.
+        """A job as it is now: the worker's messages, which arrive on another thread, do not change what is returned.
 
         Raises:
             NotFoundError: if there is none.
         """
-        job = self._jobs.get(identity)
-        if job is None:
-            raise NotFoundError("job", identity, "POST a recording to /api/v1/match", "no such job")
         self._force()
-        return job
+        with self._lock:
+            return replace(self._find(identity))
 
     def stop(self, identity: str) -> Job:
         """Stop a job and keep the best it has found.
@@ -139,15 +137,15 @@ class Jobs:
         Raises:
             NotFoundError: if there is none.
         """
-        job = self.get(identity)
         with self._lock:
+            job = self._find(identity)
             if job in self._queue:
                 self._queue.remove(job)
                 self._end(job, "stopped")
             elif job is self._current and self._worker is not None and self._stop_at is None:
                 self._worker.tell({"stop": job.id})
                 self._stop_at = time.monotonic() + PATIENCE
-        return job
+            return replace(job)
 
     def close(self) -> None:
         """End the worker."""
@@ -160,6 +158,12 @@ class Jobs:
                 path.unlink(missing_ok=True)
             if self._folder.exists():
                 self._folder.rmdir()
+
+    def _find(self, identity: str) -> Job:
+        job = self._jobs.get(identity)
+        if job is None:
+            raise NotFoundError("job", identity, "POST a recording to /api/v1/match", "no such job")
+        return job
 
     def _next(self) -> None:
         if self._current is not None or not self._queue:

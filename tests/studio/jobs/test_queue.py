@@ -58,18 +58,21 @@ def found(distance: float) -> dict[str, Any]:
 
 
 def test_one_at_a_time_in_the_order_they_came(queue: Jobs, workers: list[Puppet]):
-    first, second = queue.submit(TARGET, 5.0), queue.submit(TARGET, 5.0)
-    assert (first.state, second.state) == ("running", "waiting")
+    one, two = (queue.submit(TARGET, 5.0).id for _ in range(2))
+    assert (queue.get(one).state, queue.get(two).state) == ("running", "waiting")
     (worker,) = workers
-    assert [message["job"] for message in worker.sent] == [first.id]
+    assert [message["job"] for message in worker.sent] == [one]
     assert Path(worker.sent[0]["file"]).exists()
-    worker.on_message({"job": first.id, "progress": 0.5, "renders": 100, "seconds": 2.5, "best": found(3.0)})
+    worker.on_message({"job": one, "progress": 0.5, "renders": 100, "seconds": 2.5, "best": found(3.0)})
+    first = queue.get(one)
     assert (first.progress, first.renders, first.best.distance) == (0.5, 100, 3.0)
     np.testing.assert_array_equal(first.best.unit, np.array([0.5, 0.25], np.float32))
-    worker.on_message({"job": first.id, "state": "done", "results": [found(1.0), found(2.0)], "confidence": 0.9})
+    worker.on_message({"job": one, "state": "done", "results": [found(1.0), found(2.0)], "confidence": 0.9})
+    assert first.state == "running", "a job that was looked at does not change"
+    first = queue.get(one)
     assert (first.state, first.best.distance, len(first.results), first.progress) == ("done", 1.0, 2, 1.0)
     assert not Path(worker.sent[0]["file"]).exists()
-    assert second.state == "running"
+    assert queue.get(two).state == "running"
     assert len(workers) == 1
 
 
@@ -78,8 +81,8 @@ def test_every_change_is_a_new_version(queue: Jobs, workers: list[Puppet]):
     seen = {job.version}
     for message in ({"progress": 0.1}, {"best": found(1.0)}, {"state": "done"}):
         workers[0].on_message({"job": job.id, **message})
-        assert job.version not in seen
-        seen.add(job.version)
+        assert queue.get(job.id).version not in seen
+        seen.add(queue.get(job.id).version)
 
 
 def test_stopping_keeps_the_best(queue: Jobs, workers: list[Puppet]):
@@ -89,6 +92,7 @@ def test_stopping_keeps_the_best(queue: Jobs, workers: list[Puppet]):
     queue.stop(job.id)
     assert workers[0].sent[-1] == {"stop": job.id}
     workers[0].on_message({"job": job.id, "state": "stopped"})
+    job = queue.get(job.id)
     assert job.state == "stopped"
     assert [result.distance for result in job.results] == [3.0]
 
@@ -111,9 +115,9 @@ def test_a_worker_that_dies_fails_its_job_and_the_next_has_another(queue: Jobs, 
     job, following = queue.submit(TARGET, 5.0), queue.submit(TARGET, 5.0)
     workers[0].complaint = "MemoryError"
     workers[0].end()
-    assert job.state == "failed"
-    assert "MemoryError" in job.error
-    assert following.state == "running"
+    assert queue.get(job.id).state == "failed"
+    assert "MemoryError" in queue.get(job.id).error
+    assert queue.get(following.id).state == "running"
     assert [message["job"] for message in workers[1].sent] == [following.id]
 
 
