@@ -7,8 +7,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
-__all__ = ["EVERY_FRAME", "Feature", "Frames", "as_constant", "check_audio", "frobenius", "pad_centred"]
+__all__ = ["EVERY_FRAME", "Feature", "Frames", "as_constant", "check_audio", "frobenius"]
+__all__ += ["has_derivative", "pad_centred"]
 
 
 class Frames(NamedTuple):
@@ -103,6 +105,11 @@ def check_audio(audio: Tensor) -> None:
         raise ValueError(f"audio must be (B, T) with T >= 1, got shape {tuple(audio.shape)}")
     if audio.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"audio must be float32 or float64, got {audio.dtype}")
+
+
+def has_derivative(audio: Tensor) -> bool:
+    """Whether a derivative by `audio` can be asked for, backward or forward."""
+    return audio.requires_grad or forward_ad.unpack_dual(audio).tangent is not None
 
 
 def pad_centred(audio: Tensor, amount: int) -> Tensor:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from synthvae.features.base import EVERY_FRAME, Feature, Frames, as_constant
-from synthvae.features.fourier import N_FFT, stft
+from synthvae.features.base import EVERY_FRAME, Feature, Frames, as_constant, has_derivative
+from synthvae.features.fourier import N_FFT, check_frames, stft
 
-__all__ = ["LogMel", "htk_filterbank", "log_mel", "mel_centres"]
+if TYPE_CHECKING:
+    from synthvae.features.kernels.fourier import Transform
+    from synthvae.features.kernels.mel import Bands
+
+__all__ = ["LogMel", "htk_filterbank", "kernel_tables", "log_mel", "mel_centres"]
 
 BANDS = 128
 LOWEST = 20.0
@@ -46,11 +50,25 @@ class LogMel(Feature):
             raise ValueError(f"sample_rate must be above {2 * LOWEST:g} Hz for log-mel, got {sample_rate}")
 
     def spectrum(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
-        """Project the magnitude on the mel bands and take decibels; see the class."""
-        magnitude = stft(audio, frames).abs()
-        weights = _weights(self.sample_rate, magnitude.dtype, magnitude.device)
-        bands = magnitude.transpose(1, 2) @ weights / FULL_SCALE
-        return 20.0 * torch.log10(bands + FLOOR).transpose(1, 2)
+        """Project the magnitude on the mel bands and take decibels; see the class.
+
+        float32 on a CPU takes a compiled kernel under `torch.no_grad`, which is many times faster. With gradients
+        enabled it does not, whether this audio has one or not: equal sounds then have equal spectra to the last bit.
+        """
+        if audio.dtype == torch.float32 and audio.device.type == "cpu" and not _derives(audio):
+            from synthvae.features.kernels.log_mel import mel_bands  # loads numba
+
+            check_frames(audio, frames)
+            bands = mel_bands(audio, frames, kernel_tables(self.sample_rate))
+        else:
+            magnitude = stft(audio, frames).abs()
+            weights = _weights(self.sample_rate, magnitude.dtype, magnitude.device)
+            bands = (magnitude.transpose(1, 2) @ weights).transpose(1, 2)
+        return 20.0 * torch.log10(bands / FULL_SCALE + FLOOR)
+
+
+def _derives(audio: Tensor) -> bool:
+    return torch.is_grad_enabled() or has_derivative(audio)
 
 
 def log_mel(audio: Tensor, sample_rate: int) -> Tensor:
@@ -87,3 +105,12 @@ def _corners(sample_rate: int, bands: int, lowest: float) -> np.ndarray:
 @lru_cache(maxsize=8)
 def _weights(sample_rate: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return as_constant(htk_filterbank(sample_rate).T, dtype, device)
+
+
+@lru_cache(maxsize=8)
+def kernel_tables(sample_rate: int) -> tuple[Transform, Bands]:
+    """Constants of the transform, and the filterbank, as kernels read them; loads numba."""
+    from synthvae.features.kernels.fourier import transform
+    from synthvae.features.kernels.mel import bands
+
+    return transform(), bands(htk_filterbank(sample_rate))

@@ -6,7 +6,6 @@ than PyTorch, and need no memory of the size of a spectrogram. Importing this mo
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,10 +17,8 @@ from torch.autograd.function import once_differentiable
 from synthvae.core.threads import over_rows
 from synthvae.features import Frames
 from synthvae.features.fourier import check_frames
-from synthvae.features.kernels.fourier import Transform, transform
-from synthvae.features.kernels.mel import Bands, bands
 from synthvae.features.kernels.vector import LANES
-from synthvae.features.mel import FLOOR, FULL_SCALE, htk_filterbank
+from synthvae.features.mel import FLOOR, FULL_SCALE, kernel_tables
 from synthvae.losses import kernels
 
 __all__ = ["fused"]
@@ -70,7 +67,7 @@ class _Fused(Function):
         if kind == kernels.LOG_MEL:
             offset = FLOOR * FULL_SCALE
         limits = np.float32(offset), np.float32(pole), silence
-        given = (kind, tuple(frames), *_tables(sample_rate), limits, value, gradient)
+        given = (kind, tuple(frames), *kernel_tables(sample_rate), limits, value, gradient)
 
         def work(low: int, high: int) -> None:
             kernels.compare(found, wanted, low * LANES, min(high * LANES, size), *given)
@@ -95,8 +92,3 @@ class _Fused(Function):
     def jvp(ctx: Any, tangent: Tensor, *_: None) -> tuple[Tensor, None]:  # noqa: ANN401
         (gradient,) = ctx.saved_tensors
         return (gradient * tangent).sum(1), None
-
-
-@lru_cache(maxsize=8)
-def _tables(sample_rate: int) -> tuple[Transform, Bands]:
-    return transform(), bands(htk_filterbank(sample_rate))

@@ -35,6 +35,7 @@ from synthvae.features.kernels.vector import (
     LANES,
     absolute,
     arctangent,
+    interleave,
     larger,
     load,
     logarithm,
@@ -237,15 +238,6 @@ def _add_adjoint(slopes, constants, place, taper, work, gradient):
         store(gradient, odd, load(gradient, odd) + load(work, at) * splat(taper[2 * m + 1]))
 
 
-@plain
-def _interleave(rows, low, high, out):
-    """Up to sixteen rows ``(T,)`` side by side, ``(T * 16,)``; the last one again where there are fewer."""
-    for lane in range(LANES):
-        row = rows[min(low + lane, high - 1)]
-        for n in range(row.shape[0]):
-            out[n * LANES + lane] = row[n]
-
-
 def _kernel(sources: str) -> Any:
     # See `cached` about `sources`.
     def compare(estimate, target, low, high, kind, frames, constants, filters, limits, value, gradient):
@@ -262,8 +254,8 @@ def _kernel(sources: str) -> Any:
         derive = gradient.shape[0] > 0
         for start in range(low, high, LANES):
             end = min(start + LANES, high)
-            _interleave(estimate, start, end, given)
-            _interleave(target, start, end, wanted)
+            interleave(estimate, start, end, given)
+            interleave(target, start, end, wanted)
             found[:] = _ZERO
             totals[:] = 0.0
             for frame in range(first, samples // HOP + 1, step):

@@ -19,10 +19,9 @@ from functools import cache
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
 from synthvae.features import Feature, Frames
-from synthvae.features.base import frobenius
+from synthvae.features.base import frobenius, has_derivative
 from synthvae.losses.base import AudioLoss
 
 __all__ = [
@@ -74,7 +73,7 @@ class SpectralLoss(AudioLoss):
         if kernel := self._kernel(audio_hat, audio):
             from synthvae.losses.fused import fused  # loads numba
 
-            derive = torch.is_grad_enabled() and _has_derivative(audio_hat)
+            derive = torch.is_grad_enabled() and has_derivative(audio_hat)
             limits = LOG_OFFSET, POLE, SILENCE
             return fused(kernel, audio_hat, audio, frames, self.feature.sample_rate, limits, derive)
         if self.function is convergence and self.phase and self.feature.linear:
@@ -86,7 +85,7 @@ class SpectralLoss(AudioLoss):
         """Which kernel compares these sounds, if one does: float32 on a CPU, and a target without derivatives."""
         if audio.device.type != "cpu" or {audio.dtype, audio_hat.dtype} != {torch.float32}:
             return None
-        if _has_derivative(audio) or (self.function is convergence and self.phase):
+        if has_derivative(audio) or (self.function is convergence and self.phase):
             return None
         return _KERNELS.get((self.feature.name, self.function))
 
@@ -157,10 +156,6 @@ def _auraloss_l1(log: bool) -> nn.Module:
     from auraloss.freq import STFTMagnitudeLoss
 
     return STFTMagnitudeLoss(log=log, distance="L1", reduction="none")
-
-
-def _has_derivative(audio: Tensor) -> bool:
-    return audio.requires_grad or forward_ad.unpack_dual(audio).tangent is not None
 
 
 #: Comparisons that `synthvae.losses.kernels` has, by feature.

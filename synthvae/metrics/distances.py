@@ -186,7 +186,8 @@ def energy_weighted_logmel(target: Tensor, reconstruction: Tensor, sample_rate: 
     The weight is the power of the louder of the two sounds there, down to -80 dB, so that energy that is missing and
     energy that was added count alike. Two silent sounds have 0.
     """
-    level, other = (log_mel(audio.double(), sample_rate).flatten(1) for audio in (target, reconstruction))
+    with torch.inference_mode():
+        level, other = (log_mel(audio, sample_rate).flatten(1).double() for audio in (target, reconstruction))
     weight = 10.0 ** (torch.maximum(level, other) / 10.0)
     return _everywhere((((level - other).square() * weight).sum(1) / weight.sum(1)).sqrt())
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.features import LogMel, log_mel
+from synthvae.features import EVERY_FRAME, Frames, LogMel, log_mel
 from synthvae.features.mel import htk_filterbank, mel_centres
 
 
@@ -68,3 +68,36 @@ def test_bands_peak_at_their_centres():
     wide = np.flatnonzero(filterbank.max(axis=1) > 0.9)
     assert len(wide) > 30
     assert np.abs(filterbank[wide].argmax(axis=1) * spacing - centres[wide]).max() < spacing
+
+
+@pytest.mark.parametrize("samples", [100, 1024, 5000, 44100])
+@pytest.mark.parametrize("frames", [EVERY_FRAME, Frames(0, 3), Frames(1, 2)])
+def test_the_kernel_is_the_definition(samples: int, frames: Frames):
+    if frames.first > samples // 512:
+        return
+    audio = torch.randn(19, samples, generator=torch.Generator().manual_seed(0)) * torch.logspace(-6, 0, 19)[:, None]
+    expected = LogMel(44100)(audio.double(), frames)  # float64 has no kernel
+    with torch.no_grad():
+        found = LogMel(44100)(audio, frames)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), expected, atol=3e-3, rtol=0)
+    torch.testing.assert_close(found, LogMel(44100)(audio, frames), atol=6e-3, rtol=0)
+
+
+@torch.no_grad()
+def test_rows_of_the_kernel_do_not_depend_on_their_batch():
+    audio = torch.randn(33, 3000, generator=torch.Generator().manual_seed(0))
+    whole = log_mel(audio, 16000)
+    for rows in (slice(0, 1), slice(5, 22), slice(32, 33)):
+        assert torch.equal(log_mel(audio[rows], 16000), whole[rows])
+    inside = torch.func.vmap(lambda row: log_mel(row[None], 16000)[0], in_dims=1)(audio.T.contiguous())
+    assert torch.equal(inside, whole)
+
+
+@torch.no_grad()
+def test_what_is_not_finite_stays_so_in_the_kernel():
+    audio = torch.zeros(2, 3000)
+    audio[0, 1500] = torch.nan
+    found = log_mel(audio, 16000)
+    assert not found[0].isfinite().all()
+    assert torch.equal(found[1], torch.full_like(found[1], -80.0))

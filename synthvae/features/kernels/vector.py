@@ -16,12 +16,13 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, overload, register_model
 
-from synthvae.core.compile import inlined
+from synthvae.core.compile import inlined, plain
 
 __all__ = [
     "LANES",
     "absolute",
     "arctangent",
+    "interleave",
     "larger",
     "load",
     "logarithm",
@@ -249,3 +250,12 @@ def arctangent(y, x):
     angle = where_less(along, across, _HALF_PI - angle, angle)
     angle = where_less(x, splat(_ZERO), _PI - angle, angle)
     return with_sign(angle, y) + (x - x) + (y - y)
+
+
+@plain
+def interleave(rows, low, high, out):
+    """Up to sixteen rows ``(T,)`` side by side, ``(T * 16,)``; the last one again where there are fewer."""
+    for lane in range(LANES):
+        row = rows[min(low + lane, high - 1)]
+        for n in range(row.shape[0]):
+            out[n * LANES + lane] = row[n]

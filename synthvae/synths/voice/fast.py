@@ -6,7 +6,6 @@ accuracy. The kernels are compiled on first use and cached on disk. Importing th
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from synthvae.core.threads import over_rows
 from synthvae.features.fourier import HOP
-from synthvae.features.kernels.fourier import Transform, transform
-from synthvae.features.kernels.mel import Bands, bands
-from synthvae.features.mel import BANDS, FLOOR, FULL_SCALE, htk_filterbank
+from synthvae.features.mel import BANDS, FLOOR, FULL_SCALE, kernel_tables
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.voice.kernels.forward_mode import mel_jacobian, tangents
 from synthvae.synths.voice.kernels.layout import BLOCK, LANES, NAMES, blocks, chunks
@@ -117,7 +114,7 @@ class FastVoice:
         """
         rows = unit.detach().contiguous().numpy()
         size, groups = rows.shape[0], -(-rows.shape[1] // LANES)
-        tables = _mel_tables(sample_rate)
+        tables = kernel_tables(sample_rate)
         found, floor = self.render(rows), np.float32(FLOOR * FULL_SCALE)
         result = np.empty((size, BANDS, self.samples // HOP + 1, groups * LANES), dtype=np.float32)
         # A few presets are not enough work for all threads: their parameters are shared out too.
@@ -151,8 +148,3 @@ class _Render(torch.autograd.Function):
         found = audio.detach().numpy(), ctx.gains, ctx.wheres
         samples = grad.detach().contiguous().numpy()
         return torch.from_numpy(ctx.voice.vjp(unit.numpy(), found, samples, ctx.hold_phases)), None, None
-
-
-@lru_cache(maxsize=8)
-def _mel_tables(sample_rate: int) -> tuple[Transform, Bands]:
-    return transform(), bands(htk_filterbank(sample_rate))
