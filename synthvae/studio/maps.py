@@ -113,6 +113,7 @@ class Maps:
         self._workers: dict[str, Worker] = {}
         self._clusters: Clusters | None = None
         self._lock = threading.Lock()
+        self._after: list[Callable[[], object]] = []
         self._atlases["parameters-pca"] = _view(run, collection, self._sounds, "parameters-pca", self._store)
         for view in VIEWS:
             self._find(view)
@@ -135,6 +136,22 @@ class Maps:
             if not self._find(view):
                 self._compute(view)
         return self._atlases.get(view)
+
+    def start(self, then: Callable[[], object]) -> None:
+        """Start computing the views by sound, where they are not there yet.
+
+        Args:
+            then: called once the first of them is there, so that what can wait does not slow it down, or cannot be
+                computed.
+        """
+        self._after.append(then)
+        if self.atlas("sound") is not None or self._find("sound-pca"):
+            self._first_made()
+
+    def _first_made(self) -> None:
+        waiting, self._after = self._after, []
+        for action in waiting:
+            action()
 
     def ready(self) -> dict[str, Atlas]:
         """The views that there are, without starting any."""
@@ -185,6 +202,7 @@ class Maps:
 
     def close(self) -> None:
         """End what is being computed."""
+        self._after.clear()
         for worker in self._workers.values():
             worker.end()
 
@@ -194,18 +212,38 @@ class Maps:
         worker = self._workers.get(layout)
         if worker is None:
             arguments = ("--run", str(self._run.path), "--cache", str(self._cache), "--key", self._collection.key)
-            self._workers[layout] = Worker("layout", "--layout", layout, *arguments)
+            first = self._first_made if layout == "sound" else lambda: None
+            self._workers[layout] = Worker(
+                "layout", "--layout", layout, *arguments, on_message=lambda message: first(), on_end=first
+            )
         elif worker.complaint:
             raise ConflictError(
                 "view", view, "use another one", why=f"which could not be computed ({worker.complaint})"
             )
 
 
-def make_views(run: Run, collection: Collection, renderer: Renderer, layout: str, store: Store) -> None:
-    """Compute both views of a layout, principal components first, and the clusters of the sound layout."""
+def make_views(
+    run: Run,
+    collection: Collection,
+    renderer: Renderer,
+    layout: str,
+    store: Store,
+    made: Callable[[str], object] = lambda view: None,
+) -> None:
+    """Compute both views of a layout, principal components first, and the clusters of the sound layout.
+
+    Args:
+        run: the model.
+        collection: the presets.
+        renderer: of the run.
+        layout: one of `LAYOUTS`.
+        store: keeps what is computed.
+        made: called with the name of the first view when it is there.
+    """
     sounds = Sounds(run, renderer)
     torch.set_num_threads(os.cpu_count() or 1)  # until the layout, which with a seed takes one core
     _view(run, collection, sounds, f"{layout}-pca", store)
+    made(f"{layout}-pca")
     torch.set_num_threads(1)
     atlas = _view(run, collection, sounds, layout, store)
     if layout == "sound":

@@ -91,8 +91,7 @@ class Session:
         Args:
             workers: processes that measure sounds at once.
         """
-        self.maps.atlas("sound")
-        self.measured.start(workers)
+        self.maps.start(lambda: self.measured.start(workers))
 
     def warm(self) -> None:
         """Render once, so that the first click does not wait for the kernels to load."""

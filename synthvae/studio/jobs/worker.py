@@ -70,7 +70,8 @@ def _make(given: argparse.Namespace) -> None:
         raise UserError(given.cache, given.cache, "restart synthvae explore", "the presets of the map are gone")
     renderer = Renderer(run)
     if given.work == "layout":
-        make_views(run, collection, renderer, given.layout, Store(given.cache))
+        store = Store(given.cache)
+        make_views(run, collection, renderer, given.layout, store, lambda view: _say({"made": view}))
     else:
         number, workers = given.share.split("/")
         measure_parts(collection, renderer, given.cache, (int(number), int(workers)))

@@ -41,12 +41,20 @@ def test_a_view_and_the_sounds_are_made_in_the_background_once(small_run: Path, 
     collection = from_dataset(run, Path(run.config.data), True, 40, tmp_path)
     assert read_collection(tmp_path, collection.key) is not None
     maps, measured = Maps(run, collection, Renderer(run), tmp_path), Measured(run.path, collection, tmp_path)
+    found = []
+
+    def measure() -> None:
+        found.append(maps.atlas("sound-pca") is not None)
+        measured.start(1)
+
     try:
+        maps.start(measure)
         assert maps.atlas("sound") is None
         assert 0 <= maps.progress("sound") < 1
         assert measured.column("brightness") == (None, 0.0)
-        measured.start(1)
         until(lambda: maps.atlas("sound") is not None)
+        until(lambda: found)
+        assert found == [True], "sounds are measured once the first view is there"
         until(lambda: measured.progress == 1.0)
     finally:
         maps.close()
@@ -119,8 +127,11 @@ def test_a_worker_that_fails_says_why(small_run: Path, tmp_path: Path):
     for file in tmp_path.iterdir():
         file.unlink()
     maps = Maps(run, collection, Renderer(run), tmp_path)
+    called: list[int] = []
+    maps.start(lambda: called.append(1))
     with pytest.raises(ConflictError, match="could not be computed.*the presets of the map are gone"):
         until(lambda: maps.atlas("sound") is not None)
+    until(lambda: called)
 
 
 def test_a_worker_ends_with_the_server(small_run: Path, tmp_path: Path):
