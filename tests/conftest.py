@@ -75,6 +75,8 @@ def small_run(small_dataset: Dataset, small_voice: Voice, tmp_path_factory: pyte
             "data": str(small_dataset.path),
             "loss": "sclp",
             "synth_layer": True,
+            "network": "mlp",
+            "architecture": "exp1",
             "epochs": 2,
             "batch_size": 16,
             "lr": 1e-3,

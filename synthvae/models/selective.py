@@ -82,7 +82,7 @@ class SelectiveVAE(LatentModel):
 
     def encode(self, unit: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and log variance, each ``(B, D)``, of unit parameters ``(B, P)``."""
-        score = torch.special.ndtri(unit.clamp(MARGIN, 1.0 - MARGIN))
+        score = torch.special.ndtri(_wide(unit).clamp(MARGIN, 1.0 - MARGIN))
         hidden = self.body(score)
         held = self.held[self.kept]
         mean = score[:, self.kept] + torch.where(held, 0.0, self.mean(hidden))
@@ -90,8 +90,13 @@ class SelectiveVAE(LatentModel):
 
     def decode(self, latent: Tensor) -> Tensor:
         """Unit parameters ``(B, P)`` of latents ``(B, D)``, inside the cube already."""
-        correction = torch.where(self.held, 0.0, self.decoder(latent))
+        correction = torch.where(self.held, 0.0, _wide(self.decoder(latent)))
         return torch.special.ndtr(correction.index_add(1, self.kept, latent.to(correction.dtype)))
+
+
+def _wide(values: Tensor) -> Tensor:
+    """At least float32, which normal scores take where the layers compute in half precision."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _layers(widths: Sequence[int]) -> list[nn.Module]:

@@ -110,8 +110,15 @@ class TrainConfig(Settings):
     gradient_clip: float = setting(
         1.0, "Largest norm of each preset's spectral gradient at the Voice's input; 0: no clipping.", LOSS, least=0
     )
-    network: str = setting("mlp", "Kind of network.", NETWORK, choices=_networks)
-    architecture: str = setting("exp1", "Encoder widths: exp1 (63-256-64-16), exp3 (63-128-16) or numbers.", NETWORK)
+    network: str = setting(
+        "selective",
+        "Kind of network: mlp is the thesis's; selective begins as the most audible parameters.",
+        NETWORK,
+        choices=_networks,
+    )
+    architecture: str = setting(
+        "512-512-16", "Encoder widths: numbers, or the thesis's exp1 (63-256-64-16) and exp3 (63-128-16).", NETWORK
+    )
     latent: int = setting(0, "Number of latent dimensions; 0: the architecture's.", NETWORK, least=0)
     output: str = setting("linear", "Output activation of mlp; linear outputs are clamped.", NETWORK, choices=_outputs)
     initialisation: str = setting(

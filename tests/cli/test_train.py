@@ -146,7 +146,7 @@ def test_commands_that_need_presets_refuse_a_run_without(run: Command, arguments
 
 def test_it_ends_with_a_verdict_beside_what_needs_no_model(run: Command, small_dataset: Dataset, tmp_path: Path):
     arguments = ("--data", small_dataset.path, "--loss", "none", "--epochs", 2)
-    code, out, err = run("train", *arguments, "--out", "r")
+    code, out, err = run("train", *arguments, "--network", "mlp", "--architecture", "exp1", "--out", "r")
     assert code == 0, err
     verdict = re.search(
         r"log-mel error on 9 validation presets: (\d\.\d\d) of the mean preset's \(\d\.\d\d to \d\.\d\d\), "
@@ -159,7 +159,7 @@ def test_it_ends_with_a_verdict_beside_what_needs_no_model(run: Command, small_d
     assert float(verdict[2]) == pytest.approx(best["validation/log_mel_to_mean_spectrogram"], abs=0.006)
     assert float(verdict[2]) > 1
     assert "try --network selective, or our best model: --config experiments/best-16.toml" in out
-    code, out, err = run("train", *arguments, "--network", "selective", "--architecture", "512-512-40", "--out", "s")
+    code, out, err = run("train", *arguments, "--architecture", "512-512-40", "--out", "s")
     assert code == 0, err
     assert "below 1 is better" in out
     assert "try --network selective" not in out

@@ -14,7 +14,14 @@ from synthvae.training.trainer import train
 
 
 def test_only_the_epochs_of_the_second_phase_count(small_dataset: Dataset, tmp_path: Path):
-    settings = {"data": str(small_dataset.path), "loss": "none", "epochs": 3, "lr": 1e-2, "patience": 0}
+    settings = {
+        "data": str(small_dataset.path),
+        "loss": "none",
+        "network": "mlp",
+        "epochs": 3,
+        "lr": 1e-2,
+        "patience": 0,
+    }
     config = resolve_config(None, {**settings, "then": {"epochs": 2, "kl_weight": 0.5}})
     train(PresetTask(config, small_dataset, None), tmp_path / "run")
     rows = read_metrics(tmp_path / "run/metrics.csv")

@@ -31,7 +31,9 @@ def own_case(directory: Path, text: str, name: str = "mine") -> Case:
 
 def quick(directory: Path, seeds: int = 1, epochs: int = 200) -> list[Job]:
     """Runs without any rendering, of a second each; epochs are at full scale, 1/159 of them here."""
-    case = own_case(directory, f'loss = "none"\narchitecture = "63-16-4"\nepochs = {epochs}\npatience = 0\n')
+    case = own_case(
+        directory, f'loss = "none"\nnetwork = "mlp"\narchitecture = "63-16-4"\nepochs = {epochs}\npatience = 0\n'
+    )
     jobs = plan([case], seeds, SCALE, directory / "runs")
     prepare_data(jobs, lambda what, done, total: None)
     return jobs

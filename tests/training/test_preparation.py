@@ -45,7 +45,7 @@ def prepared(config: TrainConfig, dataset: Dataset, voice: Voice | None) -> Prep
 
 
 def test_nothing_is_measured_that_is_not_asked_for(dataset: Dataset):
-    task = PresetTask(settings(dataset, loss="none"), dataset, None)
+    task = PresetTask(settings(dataset, loss="none", network="mlp"), dataset, None)
     assert task.preparation_parts == 0
     task.prepare()
     found = task.prepared

@@ -26,8 +26,9 @@ from tests.training.records import records
 
 
 def settings(dataset: Dataset, **changes: Any) -> TrainConfig:
+    network = {"network": "mlp", "architecture": "exp1"}
     defaults = {"data": str(dataset.path), "epochs": 3, "batch_size": 16, "lr": 1e-3, "synth_layer": True}
-    return resolve_config(None, defaults | changes)
+    return resolve_config(None, network | defaults | changes)
 
 
 class Killed(Exception):
@@ -388,8 +389,9 @@ def test_settings_that_a_program_made_are_checked_too(small_dataset: Dataset):
             PresetTask(dataclasses.replace(config, **wrong), small_dataset, None)
 
 
-def test_mixed_precision_trains(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
-    config = settings(small_dataset, epochs=1, precision="bf16-mixed")
+@pytest.mark.parametrize("network", ["mlp", "selective"])
+def test_mixed_precision_trains(network: str, small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
+    config = settings(small_dataset, epochs=1, precision="bf16-mixed", network=network)
     assert trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "run").epoch == 1
 
 
