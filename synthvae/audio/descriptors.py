@@ -21,7 +21,6 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import detrend, find_peaks
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -78,6 +77,8 @@ def wavering(values: Array, seconds: float, shallowest: float, band: tuple[float
     be three or more and evenly spaced, at a rate within `band`, in Hz. A decay or a glide, however steep, has no such
     peaks, which a spectrum of the values could not tell.
     """
+    from scipy.signal import find_peaks  # half a second that a map need not wait for
+
     peaks, found = find_peaks(values, prominence=shallowest)
     if len(peaks) < FEWEST_PEAKS:
         return None
@@ -402,6 +403,8 @@ def _modulation(envelope: Tensor, seconds: float) -> Tensor:
     Amplitude over mean, both under a Hann window, after a straight line is taken out; 0 for less than two periods. Of
     an envelope that comes and goes it can be above 1, up to 2.
     """
+    from scipy.signal import detrend  # as above
+
     count = envelope.shape[1]
     low, high = max(TREMOLO[0], 2.0 / (count * seconds)), TREMOLO[1]
     window = torch.hann_window(count, periodic=False, dtype=envelope.dtype)

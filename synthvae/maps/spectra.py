@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 
 from synthvae.maps.projection import tsne_map
@@ -56,8 +57,9 @@ def spectral_features(count: int, render: Callable[[NDArray[np.intp]], Floats]) 
     mean = first.mean(axis=0, dtype=np.float64).astype(np.float32)
     centred = first - mean
     # The sounds are fewer than bands times frames, so their inner products are the smaller matrix.
-    _, vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64))
-    directions = vectors[:, ::-1][:, :COMPONENTS].T.astype(np.float32) @ centred
+    inner = (centred @ centred.T).astype(np.float64)
+    _, vectors = scipy.linalg.eigh(inner, subset_by_index=(max(0, len(inner) - COMPONENTS), len(inner) - 1))
+    directions = vectors[:, ::-1].T.astype(np.float32) @ centred
     lengths = np.linalg.norm(directions, axis=1, keepdims=True)
     kept = (lengths > 1e-5 * max(float(lengths[0, 0]), 1e-30))[:, 0]  # equal sounds have no direction
     kept[0] = True

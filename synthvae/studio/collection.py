@@ -66,7 +66,8 @@ def from_dataset(run: Run, path: Path, own: bool, most: int, cache: Path) -> Col
     if own:
         run.require_own_dataset(dataset)
     run.require_parameters(dataset.parameters, str(path))
-    return _made(run, dataset.unit[:most].numpy(), key, np.zeros(0, np.int64), cache)
+    unit = dataset.parameters.normalise(dataset.values[:most]).astype(np.float32)  # not all of 140,000 for 10,000
+    return _made(run, unit, key, np.zeros(0, np.int64), cache)
 
 
 def from_bank(run: Run, bank: Bank, most: int, cache: Path) -> tuple[Collection, int]:

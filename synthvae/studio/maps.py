@@ -53,6 +53,8 @@ LAYOUTS = {
     )
 }
 VIEWS = tuple(name + ending for name in LAYOUTS for ending in ("", "-pca"))
+#: The view that takes no sounds: shown until there is another one.
+AT_ONCE = "parameters-pca"
 #: Changed when views are made in another way.
 VERSION = "atlas-4"
 FEATURES_VERSION = "features-1"
@@ -114,14 +116,16 @@ class Maps:
         self._clusters: Clusters | None = None
         self._lock = threading.Lock()
         self._after: list[Callable[[], object]] = []
-        self._atlases["parameters-pca"] = _view(run, collection, self._sounds, "parameters-pca", self._store)
         for view in VIEWS:
-            self._find(view)
+            if view != AT_ONCE:
+                self._find(view)
 
     def _find(self, view: str) -> bool:
-        """Take a view from the cache; whether it is there."""
+        """Take a view from the cache, or make it where that takes a second; whether it is there."""
         if view not in self._atlases:
             found = self._store.find(Atlas, VERSION, (view, self._collection.key))
+            if found is None and view == AT_ONCE:
+                found = _view(self._run, self._collection, self._sounds, view, self._store)
             if found is not None:
                 self._atlases[view] = found
         return view in self._atlases
@@ -147,6 +151,7 @@ class Maps:
         self._after.append(then)
         if self.atlas("sound") is not None or self._find("sound-pca"):
             self._first_made()
+        self._find(AT_ONCE)  # while the worker loads its libraries
 
     def _first_made(self) -> None:
         waiting, self._after = self._after, []
@@ -155,6 +160,7 @@ class Maps:
 
     def ready(self) -> dict[str, Atlas]:
         """The views that there are, without starting any."""
+        self._find(AT_ONCE)
         return dict(self._atlases)
 
     def clusters(self) -> Clusters | None:
@@ -165,6 +171,7 @@ class Maps:
 
     def places(self, unit: Floats, latents: Floats | None = None) -> dict[str, Floats]:
         """Places ``(B, 2)`` of unit parameters ``(B, P)`` on each view that is ready; `latents` saves encoding them."""
+        self._find(AT_ONCE)
         found: dict[str, Floats] = {}
         for layout in LAYOUTS:
             views = [view for view in (layout, f"{layout}-pca") if view in self._atlases]
