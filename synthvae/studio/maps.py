@@ -24,7 +24,7 @@ from synthvae.synths.registry import synth_kind
 from synthvae.synths.rendering import Renderer
 from synthvae.training.run import Run
 
-__all__ = ["LAYOUTS", "VIEWS", "Layout", "Maps", "Sounds", "make_views"]
+__all__ = ["LAYOUTS", "VIEWS", "Layout", "LayoutWorker", "Maps", "Sounds", "make_views", "missing"]
 
 Floats = NDArray[np.float32]
 
@@ -97,6 +97,51 @@ class Sounds:
         return self.spectrograms(layout, unit)
 
 
+class LayoutWorker:
+    """A process that computes both views of a layout.
+
+    It can be started before the presets are known, and loads its libraries until it is told which they are.
+
+    Args:
+        run_path: of the run.
+        cache: the folder that keeps what is computed.
+        layout: one of `LAYOUTS`.
+
+    Attributes:
+        process: its process.
+    """
+
+    def __init__(self, run_path: Path, cache: Path, layout: str = "sound") -> None:
+        self._waiting: list[Callable[[], object]] = []
+        arguments = ("--layout", layout, "--run", str(run_path), "--cache", str(cache))
+        self.process = Worker("layout", *arguments, on_message=lambda message: self._proceed(), on_end=self._proceed)
+
+    def lay_out(self, key: str) -> None:
+        """Compute the views of the collection that is kept under a key."""
+        self.process.tell({"key": key})
+
+    def after_first(self, action: Callable[[], object]) -> None:
+        """Call `action` once the first view is there, or cannot be computed."""
+        self._waiting.append(action)
+        if not self.process.running:
+            self._proceed()
+
+    def _proceed(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for action in waiting:
+            action()
+
+    def end(self) -> None:
+        """Stop, and call nothing."""
+        self._waiting.clear()
+        self.process.end()
+
+
+def missing(cache: Path) -> bool:
+    """Whether a folder has no views at all, so that a `LayoutWorker` will be needed."""
+    return not any(cache.glob(f"{VERSION}-*"))
+
+
 class Maps:
     """The views of one collection.
 
@@ -105,17 +150,20 @@ class Maps:
         collection: the presets.
         renderer: of the run.
         cache: the folder that keeps what is computed.
+        ahead: a worker for the layout by sound, where one was started already; it ends with the maps.
     """
 
-    def __init__(self, run: Run, collection: Collection, renderer: Renderer, cache: Path) -> None:
+    def __init__(
+        self, run: Run, collection: Collection, renderer: Renderer, cache: Path, ahead: LayoutWorker | None = None
+    ) -> None:
         self._run, self._collection, self._cache = run, collection, cache
         self._store, self._sounds = Store(cache), Sounds(run, renderer)
         self._atlases: dict[str, Atlas] = {}
         self._features: dict[str, SpectralFeatures] = {}
-        self._workers: dict[str, Worker] = {}
+        self._workers: dict[str, LayoutWorker] = {}
         self._clusters: Clusters | None = None
         self._lock = threading.Lock()
-        self._after: list[Callable[[], object]] = []
+        self._ahead = ahead
         for view in VIEWS:
             if view != AT_ONCE:
                 self._find(view)
@@ -148,15 +196,11 @@ class Maps:
             then: called once the first of them is there, so that what can wait does not slow it down, or cannot be
                 computed.
         """
-        self._after.append(then)
         if self.atlas("sound") is not None or self._find("sound-pca"):
-            self._first_made()
+            then()
+        else:
+            self._workers["sound"].after_first(then)
         self._find(AT_ONCE)  # while the worker loads its libraries
-
-    def _first_made(self) -> None:
-        waiting, self._after = self._after, []
-        for action in waiting:
-            action()
 
     def ready(self) -> dict[str, Atlas]:
         """The views that there are, without starting any."""
@@ -197,7 +241,7 @@ class Maps:
         return {
             view: self.progress(view)
             for view in VIEWS
-            if view not in self._atlases and (worker := self._workers.get(_layout(view))) and worker.running
+            if view not in self._atlases and (worker := self._workers.get(_layout(view))) and worker.process.running
         }
 
     def progress(self, view: str) -> float:
@@ -205,28 +249,24 @@ class Maps:
         worker = self._workers.get(_layout(view))
         each = PCA_SECONDS if view.endswith("-pca") else PCA_SECONDS + LAYOUT_SECONDS
         expected = STARTING + each * min(len(self._collection), LAID_OUT)
-        return 1.0 if worker is None else min(0.97, worker.seconds / expected)
+        return 1.0 if worker is None else min(0.97, worker.process.seconds / expected)
 
     def close(self) -> None:
         """End what is being computed."""
-        self._after.clear()
-        for worker in self._workers.values():
-            worker.end()
+        for worker in (self._ahead, *self._workers.values()):
+            if worker is not None:
+                worker.end()
 
     def _compute(self, view: str) -> None:
         """Start computing both views of a layout, or learn that that failed."""
         layout = _layout(view)
         worker = self._workers.get(layout)
         if worker is None:
-            arguments = ("--run", str(self._run.path), "--cache", str(self._cache), "--key", self._collection.key)
-            first = self._first_made if layout == "sound" else lambda: None
-            self._workers[layout] = Worker(
-                "layout", "--layout", layout, *arguments, on_message=lambda message: first(), on_end=first
-            )
-        elif worker.complaint:
-            raise ConflictError(
-                "view", view, "use another one", why=f"which could not be computed ({worker.complaint})"
-            )
+            ahead = self._ahead if layout == "sound" else None
+            worker = self._workers[layout] = ahead or LayoutWorker(self._run.path, self._cache, layout)
+            worker.lay_out(self._collection.key)
+        elif complaint := worker.process.complaint:
+            raise ConflictError("view", view, "use another one", why=f"which could not be computed ({complaint})")
 
 
 def make_views(

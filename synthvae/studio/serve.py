@@ -14,6 +14,7 @@ from synthvae.bank import Bank, default_path
 from synthvae.core.errors import UserError
 from synthvae.core.files import ensure_directory
 from synthvae.studio.collection import from_bank, from_dataset
+from synthvae.studio.maps import LayoutWorker, missing
 from synthvae.studio.packing import MAP, unpack_map
 from synthvae.studio.security import Access, is_loopback
 from synthvae.studio.session import Session
@@ -57,13 +58,19 @@ def open_session(
     folder = _cache(cache, run.cache, say)
     if (run.path / MAP).is_file():
         unpack_map(run.path / MAP, folder)
-    if of_bank:
-        collection, skipped = from_bank(run, kept, most, folder)
-        if skipped:
-            say(f"{kept.path}: {skipped} presets skipped: the run fixes a parameter at another value than theirs")
-    else:
-        collection = from_dataset(run, data or run.dataset_path, data is None, most, folder)
-    return Session(run, collection, kept, folder)
+    ahead = LayoutWorker(run.path, folder) if missing(folder) else None  # it loads its libraries meanwhile
+    try:
+        if of_bank:
+            collection, skipped = from_bank(run, kept, most, folder)
+            if skipped:
+                say(f"{kept.path}: {skipped} presets skipped: the run fixes a parameter at another value than theirs")
+        else:
+            collection = from_dataset(run, data or run.dataset_path, data is None, most, folder)
+        return Session(run, collection, kept, folder, ahead)
+    except BaseException:
+        if ahead:
+            ahead.end()
+        raise
 
 
 def serve(

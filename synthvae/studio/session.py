@@ -26,7 +26,7 @@ from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError, NotFoundError
 from synthvae.studio.imports import Imports
 from synthvae.studio.jobs.queue import Jobs
-from synthvae.studio.maps import Maps
+from synthvae.studio.maps import LayoutWorker, Maps
 from synthvae.studio.measured import Measured
 from synthvae.synths.registry import synth_kind
 from synthvae.synths.rendering import Renderer
@@ -70,12 +70,15 @@ class Session:
         collection: the presets on the map.
         bank: where sounds are kept.
         cache: the folder that keeps what is made of the map.
+        ahead: a worker for the map, where one was started already.
     """
 
-    def __init__(self, run: Run, collection: Collection, bank: Bank, cache: Path) -> None:
+    def __init__(
+        self, run: Run, collection: Collection, bank: Bank, cache: Path, ahead: LayoutWorker | None = None
+    ) -> None:
         self.run, self.collection, self.bank, self.cache = run, collection, bank, cache
         self.renderer = Renderer(run)
-        self.maps = Maps(run, collection, self.renderer, cache)
+        self.maps = Maps(run, collection, self.renderer, cache, ahead)
         self.measured = Measured(run.path, collection, cache)
         self.jobs = Jobs(run.path, cache, collection.key)
         self.imports = Imports(run, self.maps)

@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--nice", type=int, default=0)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--key", required=True)
+    parser.add_argument("--key", help="of the presets; else the first message has it")
     parser.add_argument("--layout", default="sound")
     parser.add_argument("--share", default="0/1")
     given = parser.parse_args()
@@ -45,15 +45,16 @@ def main() -> int:
         if given.work == "match":
             _match_all(given, inbox)
         else:
-            _make(given)
+            _make(given, inbox)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _make(given: argparse.Namespace) -> None:
+def _make(given: argparse.Namespace, inbox: _Inbox) -> None:
     """The views of a layout, or a share of the descriptors."""
+    import numpy as np
     import torch
 
     from synthvae.core.store import Store
@@ -65,10 +66,12 @@ def _make(given: argparse.Namespace) -> None:
 
     torch.set_num_threads(1)
     run = load_run(given.run, needs="parameters")
-    collection = read_collection(given.cache, given.key)
+    renderer = Renderer(run)
+    if given.key is None:
+        renderer.log_mel(np.full((1, len(run.parameters)), 0.5, np.float32))  # loads the kernels
+    collection = read_collection(given.cache, given.key or inbox.jobs.get()["key"])
     if collection is None:
         raise UserError(given.cache, given.cache, "restart synthvae explore", "the presets of the map are gone")
-    renderer = Renderer(run)
     if given.work == "layout":
         store = Store(given.cache)
         make_views(run, collection, renderer, given.layout, store, lambda view: _say({"made": view}))

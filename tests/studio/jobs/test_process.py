@@ -12,16 +12,18 @@ import numpy as np
 import pytest
 
 from synthvae.analysis.sounds import presets_to_map
+from synthvae.core.errors import UserError
 from synthvae.core.store import Store
 from synthvae.data.presets import Dataset
 from synthvae.maps import projection
 from synthvae.maps.clusters import find_clusters
 from synthvae.maps.stability import survey_latents
 from synthvae.studio import maps as studio_maps
+from synthvae.studio import serve
 from synthvae.studio.collection import from_dataset, read_collection
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.jobs.process import Worker
-from synthvae.studio.maps import CLUSTERS_VERSION, Maps, make_views
+from synthvae.studio.maps import CLUSTERS_VERSION, LayoutWorker, Maps, make_views, missing
 from synthvae.studio.measured import Measured, measure_parts
 from synthvae.synths.rendering import Renderer
 from synthvae.training.run import load_run
@@ -65,6 +67,32 @@ def test_a_view_and_the_sounds_are_made_in_the_background_once(small_run: Path, 
     again = Maps(run, collection, Renderer(run), tmp_path)
     np.testing.assert_array_equal(again.ready()["sound"].points, maps.ready()["sound"].points)
     assert Measured(run.path, collection, tmp_path).progress == 1.0
+
+
+def test_a_worker_started_before_the_presets_are_known_makes_the_views(small_run: Path, tmp_path: Path):
+    run = load_run(small_run)
+    assert missing(tmp_path)
+    ahead = LayoutWorker(run.path, tmp_path)
+    collection = from_dataset(run, Path(run.config.data), True, 40, tmp_path)
+    maps = Maps(run, collection, Renderer(run), tmp_path, ahead)
+    try:
+        assert ahead.process.running
+        until(lambda: maps.atlas("sound") is not None)
+        assert not missing(tmp_path)
+        until(lambda: not ahead.process.running)
+        assert ahead.process.complaint == ""
+    finally:
+        maps.close()
+
+
+def test_a_worker_started_ahead_ends_where_the_presets_cannot_be_read(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    started: list[LayoutWorker] = []
+    monkeypatch.setattr(serve, "LayoutWorker", lambda *given: started.append(LayoutWorker(*given)) or started[0])
+    with pytest.raises(UserError, match="cannot read"):
+        serve.open_session(small_run, tmp_path / "none.json", tmp_path / "b.sqlite", cache=tmp_path / "cache")
+    until(lambda: not started[0].process.running)
 
 
 def test_damaged_files_of_the_map_are_made_again(small_run: Path, studio_cache: Path, tmp_path: Path):
