@@ -12,10 +12,11 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from synthvae.audio.resampling import resample
 from synthvae.core.errors import UserError
 from synthvae.synths.settings import SAMPLE_RATES
 
-__all__ = ["READ_AT_MOST", "Recording", "mix_down", "read_recording"]
+__all__ = ["READ_AT_MOST", "Recording", "Window", "is_silent", "mix_down", "read_recording", "read_windows"]
 
 READ_AT_MOST = 600.0
 """Seconds of a recording unless told otherwise: what is longer holds more than one sound."""
@@ -29,8 +30,14 @@ UNKNOWN = 2**62
 SILENT = 1e-5
 """Half the way from the lowest to the highest sample of silence, -100 dB of full scale: less than a step of 16 bits."""
 
+LOUDEST = 1000.0
+"""Highest peak of a window: what is louder holds whole numbers in a file of floats, for example."""
+
 CANCELLED = 0.1
 """Where the mean of the channels has less than this share of the loudest one's power, they cancel each other."""
+
+CONTEXT = 512
+"""Samples of the lower rate that are read before and after a window: the low-pass filter reaches less far."""
 
 FORMATS = "WAV, FLAC, OGG, MP3 or AIFF"
 
@@ -61,24 +68,116 @@ def read_recording(file: Path | BinaryIO, longest: float = READ_AT_MOST, name: s
             or a rate outside 1 to 384 kHz, is empty or silent, or holds samples that are not finite.
     """
     source = name or (str(file) if isinstance(file, Path) else "recording")
-    with _opened(file, source) as stream:
-        try:
-            with soundfile.SoundFile(stream) as sound:
-                _check_size(sound, longest, source)
-                samples = sound.read(dtype="float64", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            reason = error.error_string.rstrip(".")
-            raise UserError(source, source, f"give {FORMATS}", f"not audio that can be read ({reason})") from None
-        except TypeError:  # soundfile's word for samples without a header
-            raise UserError(
-                source, source, f"give {FORMATS}", "samples without a header that says their rate"
-            ) from None
+    with _sound(file, source) as sound:
+        _check_size(sound, longest, source)
+        samples = sound.read(dtype="float64", always_2d=True)
     return mix_down(samples, sound.samplerate, source)
 
 
-def _check_size(sound: soundfile.SoundFile, longest: float, source: str) -> None:
-    """Refuse by the header what is too long, too much, or of an impossible rate."""
-    rate, frames, channels = sound.samplerate, sound.frames, sound.channels
+class Window(NamedTuple):
+    """A part of a recording, cut out and resampled.
+
+    Attributes:
+        audio: ``(T,)`` float32, full scale is 1, padded with zeros at its end; None where it is silent.
+        start: seconds from the start of the recording.
+        channels: of the recording.
+        sample_rate: of the recording, in Hz.
+    """
+
+    audio: NDArray[np.float32] | None
+    start: float
+    channels: int
+    sample_rate: int
+
+
+def read_windows(
+    file: Path | BinaryIO,
+    samples: int,
+    sample_rate: int,
+    hop: int | None = None,
+    shortest: float = 0.0,
+    name: str | None = None,
+) -> Iterator[Window]:
+    """Read a recording in windows of one length, one channel each (`mix_down`), at another sample rate.
+
+    No more than a window is in memory, so the recording may have any length, and nothing is read after the last window.
+    The samples are those of the whole recording resampled and then cut. A recording shorter than a window gives one,
+    padded with zeros; so does the end of a longer one, if at least `shortest` seconds would be left out otherwise.
+
+    Args:
+        file: a path, or an open file that can be sought.
+        samples: T, length of a window.
+        sample_rate: of the windows, in Hz.
+        hop: samples from the start of a window to the next one's; None for the first window alone.
+        shortest: length in seconds below which a recording is refused.
+        name: of the recording in messages, by default its path.
+
+    Raises:
+        UserError: for what `read_recording` refuses, length and silence aside, for less than `shortest` seconds, and
+            for a peak above 1000.
+    """
+    source = name or (str(file) if isinstance(file, Path) else "recording")
+    with _sound(file, source) as sound:
+        rate, channels = sound.samplerate, sound.channels
+        _check_size(sound, math.inf, source, parts=True)
+        forward = _Forward(sound, source)
+        # So many frames take as long as a whole number of new samples: a part resampled from there on has the samples
+        # that the whole recording would have.
+        aligned = rate // math.gcd(rate, sample_rate)
+        context = math.ceil(CONTEXT * max(1.0, rate / sample_rate))
+        start = 0
+        while True:
+            first = max(0, (start * rate // sample_rate - context) // aligned * aligned)
+            part = forward.read(first, -(-(start + samples) * rate // sample_rate) + context)
+            length = -(-forward.frames * sample_rate // rate)
+            least = max(1, math.ceil(shortest * sample_rate))
+            if start and start + samples > length and length - (start - (hop or 0) + samples) < least:
+                return
+            if not start and 0 < forward.frames < shortest * rate:
+                found, wanted = _length(forward.frames / rate), _length(shortest)
+                raise UserError(source, source, "give a longer recording", f"too short ({found}, less than {wanted})")
+            offset = start - first * sample_rate // rate
+            mono = _one_channel(part, source)[0]
+            cut = resample(mono, rate, sample_rate)[offset : min(offset + samples, offset + length - start)]
+            if len(cut) and (peak := float(np.abs(cut).max())) > LOUDEST:
+                problem = f"peak out of range ({peak:.3g}, where full scale is 1)"
+                raise UserError(source, source, "export the recording again", problem)
+            audio = np.zeros(samples, np.float32)
+            audio[: len(cut)] = cut
+            inside = mono[start * rate // sample_rate - first : -(-(start + samples) * rate // sample_rate) - first]
+            silent = is_silent(inside) or is_silent(cut)  # the filter rings before a sound, and where a constant begins
+            yield Window(None if silent else audio, start / sample_rate, channels, rate)
+            if hop is None or start + samples >= length:
+                return
+            start += hop
+
+
+class _Forward:
+    """The frames of an open recording, read from its start to its end without going back further than is held."""
+
+    def __init__(self, sound: soundfile.SoundFile, source: str) -> None:
+        self._sound, self._source = sound, source
+        self._first = 0
+        self._held = np.zeros((0, sound.channels))
+        self.frames = sound.frames  # by the header, until the end was found elsewhere
+
+    def read(self, first: int, end: int) -> NDArray[np.float64]:
+        """Frames ``first`` to ``end - 1``, or fewer at the end of the recording; lets go of all before them."""
+        self._held = self._held[max(0, first - self._first) :]
+        self._first = max(self._first, first)
+        _check_amount(end - first, self._sound, self._source)
+        missing = end - self._first - len(self._held)
+        if missing > 0:
+            new = self._sound.read(missing, dtype="float64", always_2d=True)
+            self._held = np.concatenate([self._held, new])
+            if len(new) < missing:
+                self.frames = self._first + len(self._held)
+        return self._held[: end - first]
+
+
+def _check_size(sound: soundfile.SoundFile, longest: float, source: str, parts: bool = False) -> None:
+    """Refuse by the header what is too long, too much to be read at once, or of an impossible rate."""
+    rate, frames = sound.samplerate, sound.frames
     low, high = SAMPLE_RATES
     if not low <= rate <= high:
         raise UserError(source, source, f"give a recording of {low} to {high} Hz", f"its sample rate is {rate} Hz")
@@ -91,6 +190,12 @@ def _check_size(sound: soundfile.SoundFile, longest: float, source: str) -> None
             "cut out the sound that is meant",
             f"{_length(frames / rate)} long, at most {_length(longest)} are read",
         )
+    if not parts:
+        _check_amount(frames, sound, source)
+
+
+def _check_amount(frames: int, sound: soundfile.SoundFile, source: str) -> None:
+    rate, channels = sound.samplerate, sound.channels
     if frames * channels > MOST_SAMPLES:
         raise UserError(
             source,
@@ -111,6 +216,26 @@ def mix_down(samples: NDArray[np.floating], sample_rate: int, source: str) -> Re
     Raises:
         UserError: if there is no sample, one is not finite, or all are silent.
     """
+    mono, channels, cancelled = _one_channel(samples, source)
+    if is_silent(mono):
+        level = 20.0 * math.log10(max(_swing(mono), 1e-12))
+        raise UserError(
+            source, source, "give a recording of a sound", f"silent (it reaches {level:.0f} dB of full scale)"
+        )
+    return Recording(mono, sample_rate, channels, cancelled)
+
+
+def is_silent(audio: NDArray[np.floating]) -> bool:
+    """Whether a sound ``(T,)`` stays below -100 dB of full scale, a constant offset aside; so does no sample at all."""
+    return _swing(audio) < SILENT
+
+
+def _swing(audio: NDArray[np.floating]) -> float:
+    return float(np.ptp(audio)) / 2.0 if len(audio) else 0.0
+
+
+def _one_channel(samples: NDArray[np.floating], source: str) -> tuple[NDArray[np.float64], int, bool]:
+    """What `mix_down` makes of the channels, how many there are, and whether they cancel; silence is let through."""
     channels = np.atleast_2d(np.asarray(samples, np.float64).T)
     if not channels.size:
         raise UserError(source, source, "give a recording of a sound", "holds no samples")
@@ -122,13 +247,25 @@ def mix_down(samples: NDArray[np.floating], sample_rate: int, source: str) -> Re
     cancelled = len(channels) > 1 and bool(mono.var() < CANCELLED * power.max())
     if cancelled:
         mono = channels[power.argmax()]
-    swing = float(np.ptp(mono)) / 2.0
-    if swing < SILENT:
-        level = 20.0 * math.log10(max(swing, 1e-12))
-        raise UserError(
-            source, source, "give a recording of a sound", f"silent (it reaches {level:.0f} dB of full scale)"
-        )
-    return Recording(mono, sample_rate, len(channels), cancelled)
+    return mono, len(channels), cancelled
+
+
+@contextlib.contextmanager
+def _sound(file: Path | BinaryIO, source: str) -> Iterator[soundfile.SoundFile]:
+    """A recording opened by libsndfile, whose errors name the recording."""
+    with _opened(file, source) as stream:
+        try:
+            try:
+                sound = soundfile.SoundFile(stream)
+            except TypeError:  # soundfile's word for samples without a header
+                raise UserError(
+                    source, source, f"give {FORMATS}", "samples without a header that says their rate"
+                ) from None
+            with sound:
+                yield sound
+        except soundfile.LibsndfileError as error:
+            reason = error.error_string.rstrip(".")
+            raise UserError(source, source, f"give {FORMATS}", f"not audio that can be read ({reason})") from None
 
 
 @contextlib.contextmanager

@@ -47,6 +47,11 @@ class UserError(ValueError):
         self.argument, self.value, self.remedy = str(argument), value, remedy
         self._problem = f": {problem}" if problem else f" is {shown(value)}" + (f", {why}" if why else "")
 
+    @property
+    def problem(self) -> str:
+        """What is wrong, without the argument and the remedy."""
+        return " ".join(self._problem.removeprefix(": ").split())
+
     def __str__(self) -> str:
         """The one line."""
         return " ".join(f"{self.argument}{self._problem}; {self.remedy}".split())

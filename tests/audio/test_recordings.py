@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 from synthvae.audio import recordings
-from synthvae.audio.recordings import Recording, mix_down, read_recording
+from synthvae.audio.recordings import Recording, mix_down, read_recording, read_windows
+from synthvae.audio.resampling import resample
 from synthvae.core.errors import UserError
 
 RATE = 48000
@@ -151,3 +152,74 @@ def test_samples_are_checked_like_files():
         mix_down(np.zeros((0, 2)), RATE, "x")
     with pytest.raises(UserError, match="x: sample 3 is not finite"):
         mix_down(np.array([[0, 1], [0, 1], [0, 1], [0, np.inf]]), RATE, "x")
+
+
+NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, 3 * RATE)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000, 96000])
+@pytest.mark.parametrize("hop", [8000, 4000, 5001])
+def test_windows_are_cut_from_the_resampled_recording(rate: int, hop: int, tmp_path: Path):
+    sound = NOISE[: round(2.3 * rate)]
+    soundfile.write(tmp_path / "a.wav", sound, rate, "DOUBLE")
+    whole = resample(sound, rate, 16000)
+    found = list(read_windows(tmp_path / "a.wav", 8000, 16000, hop, shortest=0.05))
+    starts = [round(window.start * 16000) for window in found]
+    assert starts == list(range(0, len(starts) * hop, hop))
+    assert len(whole) - (starts[-1] + 8000) < 0.05 * 16000  # nothing longer is left out
+    assert starts[-1] + 8000 - hop < len(whole)
+    for start, window in zip(starts, found, strict=True):
+        assert (window.channels, window.sample_rate) == (1, rate)
+        wanted = whole[start : start + 8000]
+        np.testing.assert_allclose(window.audio[: len(wanted)], wanted, atol=2e-6)
+        assert not window.audio[len(wanted) :].any()
+
+
+def test_one_window_reads_no_more_of_a_long_recording_than_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_long_wav(tmp_path / "a.wav", 10)  # refused by read_recording
+    frames = []
+    read = soundfile.SoundFile.read
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda *a, **k: frames.append(len(got := read(*a, **k))) or got)
+    (window,) = read_windows(tmp_path / "a.wav", 32000, 16000)
+    assert frames[0] < 2.1 * 8000
+    assert sum(frames) < 2.1 * 8000
+    assert window.audio is None  # constant, so silent, although the filter rings at its start
+
+
+def test_a_short_recording_is_padded_and_too_short_a_one_refused(tmp_path: Path):
+    soundfile.write(tmp_path / "a.wav", TONE[:480], RATE, "DOUBLE")
+    for hop in (None, 8000):
+        (window,) = read_windows(tmp_path / "a.wav", 16000, 16000, hop, shortest=0.01)
+        assert len(window.audio) == 16000
+        assert window.audio[:160].any()
+        assert not window.audio[160:].any()
+    with pytest.raises(UserError, match=r"too short \(0\.01 s, less than 0\.02 s\)"):
+        list(read_windows(tmp_path / "a.wav", 16000, 16000, shortest=0.02))
+
+
+def test_silent_windows_are_marked(tmp_path: Path):
+    soundfile.write(tmp_path / "a.wav", np.concatenate([np.zeros(RATE), TONE, np.zeros(RATE)]), RATE, "FLOAT")
+    found = [window.audio is None for window in read_windows(tmp_path / "a.wav", 8000, 16000, 8000)]
+    assert found == [True, True, False, True, True]
+
+
+@pytest.mark.parametrize("name", ["text.wav", "empty.wav", "nan.wav", "slow.wav", "bare.raw", "piped.flac"])
+def test_windows_refuse_what_is_no_recording(name: str, tmp_path: Path):
+    make, parts = BAD[name]
+    make(tmp_path / name)
+    with pytest.raises(UserError) as caught:
+        list(read_windows(tmp_path / name, 8000, 16000))
+    assert parts[0] in caught.value.problem
+
+
+def test_whole_numbers_in_a_file_of_floats_are_refused(tmp_path: Path):
+    soundfile.write(tmp_path / "a.wav", 32768 * TONE, RATE, "FLOAT")
+    with pytest.raises(UserError, match=r"peak out of range \(9\.8.*full scale is 1"):
+        list(read_windows(tmp_path / "a.wav", 8000, 16000))
+
+
+def test_many_channels_are_limited_by_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    soundfile.write(tmp_path / "a.wav", np.stack([TONE] * 3, axis=1), RATE)
+    monkeypatch.setattr(recordings, "MOST_SAMPLES", 3 * 2000)
+    with pytest.raises(UserError, match="3 channels at 48000 Hz are more than fit"):
+        list(read_windows(tmp_path / "a.wav", 8000, 16000))
