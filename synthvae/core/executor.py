@@ -1,4 +1,4 @@
-"""Parallel execution on threads and processes.
+"""Parallel execution on threads and processes, and its interruption.
 
 PyTorch shares out single operations, and its threads wait busily for the next: with tensors of a few megabytes, and
 Python between them, two threads take longer than one. So each thread takes a part of its own and shares nothing out.
@@ -14,10 +14,11 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, TypeVar
 
 import torch
@@ -25,7 +26,7 @@ import torch
 from synthvae.core.errors import UserError
 from synthvae.core.memory import keep_freed_memory
 
-__all__ = ["Stopped", "on_threads", "report", "run_tasks", "stop_requested", "usual_jobs"]
+__all__ = ["Stopped", "on_threads", "report", "run_tasks", "stop_on_sigint", "stop_requested", "usual_jobs"]
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -37,7 +38,7 @@ MOST_JOBS = 8
 Task = TypeVar("Task")
 
 
-def on_threads(function: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
+def on_threads(function: Callable[[Part], Result], parts: Iterable[Part]) -> Generator[Result, None, None]:
     """Apply a function to independent parts, on as many threads as PyTorch uses, and yield results in their order.
 
     The function may itself call this, and is then on one thread.
@@ -61,6 +62,27 @@ def on_threads(function: Callable[[Part], Result], parts: Iterable[Part]) -> Ite
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)  # also what threads begin with that come later
+
+
+@contextlib.contextmanager
+def stop_on_sigint() -> Iterator[Callable[[], bool]]:
+    """Turn the first SIGINT into a flag, so that the current step is completed; the second one stops at once."""
+    asked: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    try:
+        before = signal.signal(signal.SIGINT, handle)
+    except ValueError:  # not in the main thread, where nobody presses Ctrl-C
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Stopped(Exception):  # noqa: N818 - a request, not an error

@@ -17,7 +17,19 @@ from torch import Tensor
 
 from synthvae.core.errors import UserError
 
-__all__ = ["atomic_open", "atomic_write", "ensure_directory", "load_tensors", "save_tensors", "user_cache"]
+__all__ = [
+    "LOCK",
+    "alone_in",
+    "atomic_open",
+    "atomic_write",
+    "ensure_directory",
+    "load_tensors",
+    "save_tensors",
+    "user_cache",
+]
+
+#: Name of the lock file in a directory that one process at a time works in.
+LOCK = ".lock"
 
 
 def user_cache() -> Path:
@@ -43,6 +55,31 @@ def ensure_directory(path: Path, argument: str = "out") -> Path:
     except OSError as error:
         raise UserError(path, path, f"choose another `{argument}`", f"cannot write there ({error.strerror})") from None
     return path
+
+
+@contextlib.contextmanager
+def alone_in(directory: Path, doing: str) -> Iterator[None]:
+    """Hold a directory's lock, which the operating system frees at the end of the process.
+
+    Args:
+        directory: that exists.
+        doing: what another process does that holds the lock, for the message.
+
+    Raises:
+        UserError: if another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock
+        yield
+        return
+    with (directory / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            problem = f"another process is {doing} there"
+            raise UserError(directory, directory, "wait for it or choose another `out`", problem) from None
+        yield
 
 
 @contextlib.contextmanager

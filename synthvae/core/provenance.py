@@ -19,6 +19,8 @@ PACKAGES = (
     "numpy",
     "scipy",
     "numba",
+    "soundfile",
+    "soxr",
     "umap-learn",
     "hdbscan",
     "scikit-learn",

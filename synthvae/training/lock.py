@@ -1,21 +1,18 @@
-"""Run-directory lock and SIGINT handling."""
+"""Run-directory lock."""
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+from synthvae.core import files
 from synthvae.core.errors import UserError
 from synthvae.training.run import read_description, task_name
 from synthvae.training.tasks.base import Task
 
-__all__ = ["alone_in", "check_out", "stop_on_sigint"]
-
-LOCK = ".lock"
+__all__ = ["alone_in", "check_out"]
 
 
 def check_out(out: Path, task: Task[Any], resume: bool) -> bool:
@@ -52,47 +49,15 @@ def _fixed(value: Any, task: Task[Any]) -> Any:  # noqa: ANN401
 
 def _is_leftover(path: Path) -> bool:
     """Whether a file is what a process killed in the middle of a first write leaves, or the lock."""
-    return path.name == LOCK or (path.name.startswith(".") and path.name.endswith(".part"))
+    return path.name == files.LOCK or (path.name.startswith(".") and path.name.endswith(".part"))
 
 
 @contextmanager
 def alone_in(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock, which the operating system frees at the end of the process.
+    """Hold the lock of a run's directory, which the operating system frees at the end of the process.
 
     Raises:
         UserError: if another process holds it.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock
+    with files.alone_in(directory, "training"):
         yield
-        return
-    with (directory / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                directory, directory, "wait for it or choose another `out`", "another process is training there"
-            ) from None
-        yield
-
-
-@contextmanager
-def stop_on_sigint() -> Iterator[Callable[[], bool]]:
-    """Turn the first SIGINT into a flag, so that the current step is completed; the second one stops at once."""
-    asked: list[int] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    try:
-        before = signal.signal(signal.SIGINT, handle)
-    except ValueError:  # not in the main thread, where nobody presses Ctrl-C
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(asked)
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 
 from synthvae.core.errors import UserError
+from synthvae.core.executor import stop_on_sigint
 from synthvae.core.files import ensure_directory, load_tensors, save_tensors
 from synthvae.training.checkpoint import Position, read_position, restore_checkpoint, save_checkpoint
-from synthvae.training.lock import alone_in, check_out, stop_on_sigint
+from synthvae.training.lock import alone_in, check_out
 from synthvae.training.log import MetricsLog
 from synthvae.training.run import WEIGHTS, write_description
 from synthvae.training.tasks.base import Place, Task, Validation
