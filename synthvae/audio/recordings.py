@@ -139,12 +139,12 @@ def read_windows(
             offset = start - first * sample_rate // rate
             mono = _one_channel(part, source)[0]
             cut = resample(mono, rate, sample_rate)[offset : min(offset + samples, offset + length - start)]
-            if len(cut) and (peak := float(np.abs(cut).max())) > LOUDEST:
-                problem = f"peak out of range ({peak:.3g}, where full scale is 1)"
-                raise UserError(source, source, "export the recording again", problem)
             audio = np.zeros(samples, np.float32)
             audio[: len(cut)] = cut
             inside = mono[start * rate // sample_rate - first : -(-(start + samples) * rate // sample_rate) - first]
+            if len(inside) and (peak := float(np.abs(inside).max())) > LOUDEST:
+                problem = f"peak out of range ({peak:.3g}, where full scale is 1)"
+                raise UserError(source, source, "export the recording again", problem)
             silent = is_silent(inside) or is_silent(cut)  # the filter rings before a sound, and where a constant begins
             yield Window(None if silent else audio, start / sample_rate, channels, rate)
             if hop is None or start + samples >= length:
