@@ -9,14 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from synthvae.core.errors import UserError
 from synthvae.synths.parameters import ParameterSpace
 
-__all__ = ["Synth", "SynthKind", "tangent"]
+__all__ = ["Family", "Synth", "SynthKind", "tangent"]
 
 Values = Mapping[str, float]
 
@@ -76,6 +78,10 @@ class Synth(nn.Module):
         self.check(unit)
         return torch.stack([self._derivatives(row, feature) for row in unit.detach()])
 
+    def with_noise(self, seed: int) -> Synth:
+        """A synth whose noise is drawn anew from a seed and that is else the same; this one where there is no noise."""
+        return self
+
     def check(self, unit: Tensor) -> None:
         """Refuse what is no batch of presets.
 
@@ -112,6 +118,29 @@ def _none(parameters: ParameterSpace) -> Sequence[str]:
 
 
 @dataclass(frozen=True)
+class Family:
+    """Sounds of one kind, such as kick drums, as ranges of a synth's parameters.
+
+    Attributes:
+        space: every parameter of the synth; within a range, values are uniform under the curve of this space.
+        ranges: lowest and highest value in human units by name, of every parameter; they may be equal.
+    """
+
+    space: ParameterSpace
+    ranges: Mapping[str, tuple[float, float]]
+
+    def draw(self, unit: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Presets ``(B, P)`` in human units, of numbers ``(B, P)`` in [0, 1]: where in its range each value is."""
+        low, high = (np.array([[self.ranges[name][end] for name in self.space.names]]) for end in (0, 1))
+        first, last = self.space.normalise(low), self.space.normalise(high)
+        return np.clip(self.space.denormalise(first + unit * (last - first)), low, high)
+
+
+def _no_families() -> Mapping[str, Family]:
+    return {}
+
+
+@dataclass(frozen=True)
 class SynthKind:
     """A kind of synthesizer, under the name that files give it.
 
@@ -130,6 +159,7 @@ class SynthKind:
         noise: the parameter that is the level of noise, None where there is none.
         pitch_only: columns that reach the sound through the phases of oscillators alone.
         groups: patterns of parameters' names by a word for what they are for.
+        families: kinds of sounds by their names, in the parameters of `every`.
     """
 
     name: str
@@ -144,6 +174,7 @@ class SynthKind:
     noise: str | None = None
     pitch_only: Callable[[ParameterSpace], Sequence[str]] = _none
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    families: Callable[[], Mapping[str, Family]] = _no_families
 
     @property
     def header(self) -> dict[str, Any]:

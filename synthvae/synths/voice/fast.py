@@ -6,6 +6,7 @@ accuracy. The kernels are compiled on first use and cached on disk. Importing th
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -63,10 +64,14 @@ class FastVoice:
         before, first, offset = blocks(self.samples, control_size)
         step = (control_size - 1) / max(self.samples - 1, 1)
         self._grid = Grid(before, first, offset, np.diff(first).astype(np.float64), step)
-        padded = np.zeros(self.samples + BLOCK, dtype=np.float32)
-        padded[: self.samples] = noise.detach().numpy()
         rates = (float(control_rate), float(sample_rate))
-        self._setting = (self._space, self._grid, chunks(first), rates, control_size, padded)
+        self._setting = (self._space, self._grid, chunks(first), rates, control_size, _padded(noise))
+
+    def with_noise(self, noise: Tensor) -> FastVoice:
+        """The same Voice with other noise ``(T,)``, at the cost of a copy of the noise."""
+        other = copy.copy(self)
+        other._setting = (*self._setting[:-1], _padded(noise))
+        return other
 
     def __call__(self, unit: Tensor, hold_phases: bool = False) -> Tensor:
         """Render unit parameters ``(B, P)``, float32 on the CPU, to ``(B, T)``; differentiable once.
@@ -129,6 +134,12 @@ class FastVoice:
 
         over_rows(size * parts, work, at_once=1)
         return torch.from_numpy(result)[..., : rows.shape[1]].permute(0, 3, 1, 2)
+
+
+def _padded(noise: Tensor) -> Floats:
+    padded = np.zeros(noise.shape[0] + BLOCK, dtype=np.float32)
+    padded[: noise.shape[0]] = noise.detach().numpy()
+    return padded
 
 
 class _Render(torch.autograd.Function):

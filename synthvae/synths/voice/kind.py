@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synthvae.synths.base import Synth, SynthKind
+from synthvae.synths.base import Family, Synth, SynthKind
 from synthvae.synths.parameters import ParameterSpace
 
 __all__ = ["GROUPS", "KIND"]
@@ -61,6 +61,12 @@ def _pitch_only(parameters: ParameterSpace) -> Sequence[str]:
     return heard_as_pitch(parameters)
 
 
+def _families() -> Mapping[str, Family]:
+    from synthvae.synths.voice.families import families
+
+    return families()
+
+
 KIND = SynthKind(
     name="torchsynth.Voice",
     build=_build,
@@ -74,4 +80,5 @@ KIND = SynthKind(
     noise="mixer.noise",
     pitch_only=_pitch_only,
     groups=GROUPS,
+    families=_families,
 )

@@ -31,6 +31,7 @@ __all__ = [
     "VOICE_63",
     "VOICE_78",
     "heard_as_pitch",
+    "nebula_space",
     "torchsynth_modules",
 ]
 
@@ -67,8 +68,8 @@ def import_torchsynth(name: str) -> ModuleType:
         setattr(torch, "pi", pi)  # noqa: B010 - the type stubs call it final, torchsynth does not mind
 
 
-def torchsynth_modules(config: SynthConfig) -> dict[str, SynthModule]:
-    """Torchsynth's own modules by name, unwired, in the order and as set up by its Voice, the nebula applied."""
+def torchsynth_modules(config: SynthConfig, nebula: str = NEBULA) -> dict[str, SynthModule]:
+    """Torchsynth's own modules by name, unwired, in the order and as set up by its Voice, a nebula applied."""
     m = import_torchsynth("module")
     kinds: list[tuple[str, Any, dict[str, Any]]] = [
         ("keyboard", m.MonophonicKeyboard, {}),
@@ -99,17 +100,17 @@ def torchsynth_modules(config: SynthConfig) -> dict[str, SynthModule]:
         ("mixer", m.AudioMixer, {"n_input": 3, "curves": [1.0, 1.0, 0.025], "names": ["vco_1", "vco_2", "noise"]}),
     ]
     modules = {name: kind(config, device=torch.device("cpu"), **options) for name, kind, options in kinds}
-    nebula = json.loads((resources.files("torchsynth") / "nebulae" / "voice" / f"{NEBULA}.json").read_text())
-    for entry in nebula:
+    entries = json.loads((resources.files("torchsynth") / "nebulae" / "voice" / f"{nebula}.json").read_text())
+    for entry in entries:
         module, parameter, attribute = entry["name"]
         setattr(modules[module]._parameter_ranges_dict[parameter], attribute, entry["value"])
     return modules
 
 
-def _read_parameters() -> dict[str, Parameter]:
+def _read_parameters(nebula: str = NEBULA) -> dict[str, Parameter]:
     config = import_torchsynth("config").SynthConfig(batch_size=1, buffer_size_seconds=0.1, reproducible=False)
     with torch.random.fork_rng(devices=[]):  # torchsynth's constructors draw from the global generator
-        modules = torchsynth_modules(config)
+        modules = torchsynth_modules(config, nebula)
     found = {}
     for module, instance in modules.items():
         for r in instance.parameter_ranges:
@@ -121,6 +122,11 @@ def _read_parameters() -> dict[str, Parameter]:
                 name, float(r.minimum), float(r.maximum), float(r.curve), bool(r.symmetric), unit, r.description or ""
             )
     return found
+
+
+def nebula_space(nebula: str) -> ParameterSpace:
+    """All 78 parameters with the curves of a nebula that torchsynth ships: ``default`` or ``drum``."""
+    return ParameterSpace(tuple(_read_parameters(nebula).values()))
 
 
 _ALL = _read_parameters()

@@ -38,9 +38,9 @@ def control_points(samples: int, sample_rate: int, control_rate: int) -> int:
     return int(torch.round(torch.tensor(samples) / sample_rate * control_rate))
 
 
-def noise_signal(samples: int) -> Tensor:
-    """The fixed white noise, ``(samples,)`` in [-1, 1]; a shorter one is a prefix of a longer one."""
-    generator = torch.Generator(device="cpu").manual_seed(NOISE_SEED)
+def noise_signal(samples: int, seed: int = NOISE_SEED) -> Tensor:
+    """White noise of a seed, ``(samples,)`` in [-1, 1]; a shorter one is a prefix of a longer one."""
+    generator = torch.Generator(device="cpu").manual_seed(seed)
     return torch.empty(samples).uniform_(-1.0, 1.0, generator=generator)
 
 
@@ -130,6 +130,14 @@ class Voice(Synth):
             noise = self.noise.detach().to("cpu", torch.float32)
             self._fast = FastVoice(self.parameter_space, noise, self.control_size, self.sample_rate, self.control_rate)
         return self._fast
+
+    def with_noise(self, seed: int) -> Voice:
+        """A Voice with the noise of another seed; all else is the same."""
+        other = Voice(self.parameter_space, self.sample_rate, self.seconds, self.control_rate, self.exact)
+        other.noise = noise_signal(self.samples, seed).to(self.noise)
+        if self._fast is not None:
+            other._fast = self._fast.with_noise(other.noise)
+        return other
 
     def forward(self, unit: Tensor, hold_phases: bool = False) -> Tensor:
         """Render presets to audio ``(B, T)`` in [-1, 1].
