@@ -21,6 +21,7 @@ from synthvae.cli import (
     explore,
     export,
     latents,
+    libraries,
     match,
     pack,
     play,
@@ -60,6 +61,7 @@ def _options(
 
 for _module in (
     datasets,
+    libraries,
     train,
     analyze,
     latents,
