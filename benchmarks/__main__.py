@@ -280,6 +280,38 @@ def morph(
 
 
 @app.command()
+def library(
+    files: Annotated[int, typer.Option(help="Files in the folder that is imported.")] = 5000,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Import a folder of mixed files: check that each is accounted for, peak memory, and resumption after a kill.
+
+    Example: `python -m benchmarks library --files 5000`
+    """
+    if files < 150:
+        raise UserError("files", files, "give at least 150, so that there is each kind of file")
+    _check(1, "cpu", seed)
+    import tempfile
+    from dataclasses import asdict
+
+    from benchmarks.library import library_table, measure_library
+    from benchmarks.timing import provenance
+
+    with tempfile.TemporaryDirectory() as folder:
+        results = measure_library(files, seed, Path(folder))
+    scale = {"files": files, "seed": seed, "sounds": "2 s at 16,000 Hz"}
+    if as_json:
+        rows = [asdict(result) | {"passed": result.passed} for result in results]
+        print(json.dumps(provenance(scale) | {"measurements": rows}, indent=1))
+    else:
+        _print_scale(scale)
+        print(library_table(results))
+    if not all(result.passed for result in results):
+        raise typer.Exit(1)
+
+
+@app.command()
 def explore(
     run: Annotated[Path, typer.Argument(help="A directory made with train.")],
     data: Annotated[Path | None, typer.Option(help="The dataset on the map.  [default: the run's]")] = None,

@@ -46,3 +46,13 @@ def test_every_benchmark_has_an_example_in_its_help(run):
 def test_a_run_without_presets_is_refused(run, name: str, tmp_path: Path):
     out = write_run_without_presets(tmp_path)
     refused(run(name, "--run", out), "task is 'audio-encoder', which has no parameters; name a run that has")
+
+
+@pytest.mark.slow
+def test_a_mixed_folder_is_imported_whole_and_after_a_kill(run):
+    refused(run("library", "--files", 9), "--files is 9")
+    code, out, err = run("library", "--files", 150)
+    assert code == 0, out + err
+    rows = [[cell.strip() for cell in line.split("|")] for line in out.splitlines() if "same bytes" in line]
+    assert [row[1:3] for row in rows] == [["start of each file", "150"], ["windows, half overlapping", "150"]]
+    assert all(int(row[3]) + int(row[4]) == 150 for row in rows)
