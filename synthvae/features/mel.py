@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from synthvae.features.kernels.fourier import Transform
     from synthvae.features.kernels.mel import Bands
 
-__all__ = ["LogMel", "htk_filterbank", "kernel_tables", "log_mel", "mel_centres"]
+__all__ = ["LogMel", "htk_filterbank", "kernel_tables", "log_mel", "mel_centres", "slaney_filterbank"]
 
 BANDS = 128
 LOWEST = 20.0
@@ -85,11 +86,35 @@ def htk_filterbank(sample_rate: int, bands: int = BANDS, lowest: float = LOWEST,
     Returns:
         `(bands, n_fft // 2 + 1)`, float64: the weight of every bin of the STFT in every band.
     """
-    corners = _corners(sample_rate, bands, lowest)
+    return _triangles(_corners(sample_rate, bands, lowest), sample_rate, n_fft)
+
+
+def _triangles(corners: np.ndarray, sample_rate: int, n_fft: int) -> np.ndarray:
     frequencies = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
     rising = (frequencies - corners[:-2, None]) / np.diff(corners)[:-1, None]
     falling = (corners[2:, None] - frequencies) / np.diff(corners)[1:, None]
     return np.maximum(0.0, np.minimum(rising, falling))
+
+
+def slaney_filterbank(sample_rate: int, bands: int, n_fft: int, norm: Literal["slaney"] | None = None) -> np.ndarray:
+    """Triangles from 0 Hz to Nyquist, evenly spaced on Slaney's mel scale, of unit height or, normed, of equal area.
+
+    The scale is linear up to 1 kHz, 200 / 3 Hz a mel, and logarithmic above, 27 mel for a factor of 6.4 (Slaney,
+    Auditory Toolbox, 1998). `librosa.filters.mel` makes the same.
+
+    Returns:
+        `(bands, n_fft // 2 + 1)`, float64.
+    """
+    step, corner, slope = 200.0 / 3.0, 1000.0, math.log(6.4) / 27.0
+    highest = sample_rate / 2.0
+    last = highest / step if highest < corner else corner / step + math.log(highest / corner) / slope
+    mel = np.linspace(0.0, last, bands + 2)
+    above = corner * np.exp(slope * np.maximum(mel - corner / step, 0.0))
+    corners = np.where(mel < corner / step, mel * step, above)
+    weights = _triangles(corners, sample_rate, n_fft)
+    if norm == "slaney":
+        weights *= 2.0 / (corners[2:] - corners[:-2])[:, None]
+    return weights
 
 
 def mel_centres(sample_rate: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from synthvae.features import EVERY_FRAME, Frames, LogMel, log_mel
-from synthvae.features.mel import htk_filterbank, mel_centres
+from synthvae.features.mel import htk_filterbank, mel_centres, slaney_filterbank
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 16000, 22050, 44100, 48000])
@@ -15,6 +15,14 @@ def test_filterbank_is_librosas(sample_rate):
     filters = pytest.importorskip("librosa.filters")
     expected = filters.mel(sr=sample_rate, n_fft=2048, n_mels=128, fmin=20.0, htk=True, norm=None, dtype=np.float64)
     np.testing.assert_allclose(htk_filterbank(sample_rate), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("rate", "n_fft"), [(16000, 512), (16000, 1024), (44100, 2048), (1500, 512)])
+@pytest.mark.parametrize("norm", [None, "slaney"])
+def test_slaneys_filterbank_is_librosas(rate, n_fft, norm):
+    filters = pytest.importorskip("librosa.filters")
+    expected = filters.mel(sr=rate, n_fft=n_fft, n_mels=128, norm=norm, dtype=np.float64)
+    np.testing.assert_allclose(slaney_filterbank(rate, 128, n_fft, norm), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("sample_rate", [100, 8000, 44100, 48000, 96000])

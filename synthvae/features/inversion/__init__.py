@@ -1,5 +1,6 @@
-"""From spectra without phase back to sounds. Importing this package loads numba."""
+"""From spectra without phase, or from mel bands, back to sounds. Importing this package loads numba."""
 
+from synthvae.features.inversion.mel import mel_to_linear, nonnegative_least_squares
 from synthvae.features.inversion.recovery import (
     PHASES,
     Method,
@@ -9,4 +10,13 @@ from synthvae.features.inversion.recovery import (
     recover,
 )
 
-__all__ = ["PHASES", "Method", "inverse_transform", "phase_gradient", "read_phase", "recover"]
+__all__ = [
+    "PHASES",
+    "Method",
+    "inverse_transform",
+    "mel_to_linear",
+    "nonnegative_least_squares",
+    "phase_gradient",
+    "read_phase",
+    "recover",
+]

@@ -39,7 +39,7 @@ def bands(weights: NDArray[np.float64]) -> Bands:
     """Arrange a filterbank of triangles.
 
     Args:
-        weights: ``(number, 1025)``.
+        weights: ``(number, bins)``; `frame_bands` needs the 1025 bins of its transform.
 
     Raises:
         ValueError: if a bin is heard in more than two bands or in two that are not neighbours.
@@ -53,7 +53,7 @@ def bands(weights: NDArray[np.float64]) -> Bands:
     bins = np.flatnonzero(lowest >= 0)
     # A bin in one band only belongs to the run of the bins below or above it; any will do.
     starts = [k for k in bins if k == bins[0] or lowest[k] != lowest[k - 1]]
-    low, high = np.zeros((2, BINS), dtype=np.float32)
+    low, high = np.zeros((2, weights.shape[1]), dtype=np.float32)
     low[bins] = weights[lowest[bins], bins]
     both = bins[highest[bins] > lowest[bins]]
     high[both] = weights[highest[both], both]
