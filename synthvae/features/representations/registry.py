@@ -1,0 +1,36 @@
+"""Representations by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from synthvae.core.errors import UserError
+from synthvae.features.representations.base import Representation
+from synthvae.features.representations.mel import Mel, PublishedMel
+
+__all__ = ["REPRESENTATIONS", "build_representation"]
+
+_CLASSES: dict[str, type[Representation]] = {kind.name: kind for kind in (PublishedMel, Mel)}
+
+REPRESENTATIONS: dict[str, str] = {name: kind.description for name, kind in _CLASSES.items()}
+"""What each legal name stands for."""
+
+
+def build_representation(name: str, sample_rate: int, samples: int, **options: Any) -> Representation:  # noqa: ANN401
+    """Make a representation by name, one of `REPRESENTATIONS`; it needs no `.to(device)`.
+
+    Args:
+        name: which.
+        sample_rate: in Hz.
+        samples: of the sounds that its `shape` is for.
+        options: of its class.
+
+    Raises:
+        UserError: if there is no such representation, or an argument is refused by it.
+    """
+    if name not in _CLASSES:
+        raise UserError("representation", name, f"choose one of {', '.join(_CLASSES)}")
+    try:
+        return _CLASSES[name](sample_rate, samples, **options)
+    except TypeError as error:
+        raise UserError("options", sorted(options), f"give what {name} takes", why=str(error)) from error
