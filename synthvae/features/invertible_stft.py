@@ -26,8 +26,8 @@ __all__ = ["EDGE", "GAUSS", "HANN", "ShortTime", "window_of"]
 GAUSS = 1 / 8
 #: Of the Gaussian that is closest to a Hann window of that length (Prusa, Balazs and Sondergaard 2017, table 1).
 HANN = 0.25645
-#: Share of the largest sum of squared windows below which an inverse no longer divides by it. An error of a frame is
-#: multiplied by one over the window there, thirty times here. Frames that are centred never come near.
+#: Sum of squared windows below which an inverse no longer divides by it. An error of a lone frame is multiplied by one
+#: over the window, thirty times here; frames that are centred never come near.
 EDGE = 1e-3
 
 Window = Literal["gauss", "hann"]
@@ -90,7 +90,7 @@ class ShortTime:
     def reciprocal(self, frames: int, samples: int) -> NDArray[np.float32]:
         """One over the sum of the squared windows over every sample of a sound, `(samples,)`.
 
-        Below `EDGE` of the largest sum it is one over that share, and 0 where there is no frame.
+        It is 1 / `EDGE` where the sum is less, and 0 where there is no frame.
         """
         return _reciprocal(self, frames, samples)
 
@@ -118,5 +118,5 @@ def _reciprocal(transform: ShortTime, frames: int, samples: int) -> NDArray[np.f
         total[first : first + size] += square
     covered = total[transform.offset : transform.offset + samples]
     result = np.zeros(samples, np.float32)
-    result[: len(covered)] = 1.0 / np.maximum(covered, EDGE * total.max())
+    result[: len(covered)] = 1.0 / np.maximum(covered, EDGE)
     return result

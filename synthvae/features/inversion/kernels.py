@@ -70,7 +70,8 @@ def _gradients(magnitude, hop, size, gamma, floor, along_time, along_frequency):
     """Change of phase from frame to frame and from bin to bin, by centred differences of the logarithm.
 
     For phases that refer to the middle of each frame. The logarithm of a real signal's spectrum is even about bin 0
-    and the last one, so that its slope there is 0; in the first and the last frame differences are one-sided.
+    and the last one, so that its slope there is 0. In the first and the last frame differences are one-sided and exact
+    for parabolas: the logarithm of a click's spectrum is one over time, and a click in the first frame belongs there.
     """
     frames, bins = magnitude.shape
     level = np.empty((frames, bins), np.float32)
@@ -78,15 +79,23 @@ def _gradients(magnitude, hop, size, gamma, floor, along_time, along_frequency):
         for k in range(bins):
             level[n, k] = np.log(max(magnitude[n, k], floor))
     scale = np.float32(0.5 * hop * size / gamma)
-    across = np.float32(-gamma / (hop * size))
+    across = np.float32(-0.5 * gamma / (hop * size))
+    four, three = np.float32(4.0), np.float32(3.0)
     for n in range(frames):
+        inside = 0 < n < frames - 1
         before, after = max(n - 1, 0), min(n + 1, frames - 1)
-        weight = across / np.float32(max(after - before, 1))
+        # From an end, one frame and two frames inwards; with fewer than three there is no slope.
+        sign = across if n == 0 else -across
+        near, far = (min(1, frames - 1), min(2, frames - 1)) if n == 0 else (max(n - 1, 0), max(n - 2, 0))
+        sign *= np.float32(frames > 2)
         for k in range(bins):
             advance = np.float32(_TWICE_PI * ((hop * k) % size) / size)
             lower, upper = (k - 1, k + 1) if 0 < k < bins - 1 else (k, k)
             along_time[n, k] = scale * (level[n, upper] - level[n, lower]) + advance
-            along_frequency[n, k] = weight * (level[after, k] - level[before, k])
+            if inside:
+                along_frequency[n, k] = across * (level[after, k] - level[before, k])
+            else:
+                along_frequency[n, k] = sign * (four * level[near, k] - three * level[n, k] - level[far, k])
 
 
 @plain
