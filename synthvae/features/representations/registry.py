@@ -6,11 +6,15 @@ from typing import Any
 
 from synthvae.core.errors import UserError
 from synthvae.features.representations.base import Representation
+from synthvae.features.representations.frames import DenseFrames
 from synthvae.features.representations.mel import Mel, PublishedMel
+from synthvae.features.representations.stft import PublishedStft, Stft
 
 __all__ = ["REPRESENTATIONS", "build_representation"]
 
-_CLASSES: dict[str, type[Representation]] = {kind.name: kind for kind in (PublishedMel, Mel)}
+_CLASSES: dict[str, type[Representation]] = {
+    kind.name: kind for kind in (PublishedMel, Mel, PublishedStft, Stft, DenseFrames)
+}
 
 REPRESENTATIONS: dict[str, str] = {name: kind.description for name, kind in _CLASSES.items()}
 """What each legal name stands for."""

@@ -24,8 +24,17 @@ from tests.features.representations.sounds import RATE, chord
 KINDS = [
     ("mel-r", {"to_linear": "kl"}, "pghi"),
     ("mel", {}, "default"),
+    ("stft-g", {"n_fft": 800, "hop": 100}, "default"),
+    ("stft-g", {"inverse": "published"}, "default"),
+    ("stft-g", {"n_fft": 800, "hop": 100}, "pghi+1"),
+    ("stft", {"phase": "if"}, "default"),
+    ("stft", {"phase": "unit"}, "default"),
+    ("stft", {"phase": "none"}, "default"),
+    ("stft", {"phase": "if", "n_fft": 400}, "pghi"),
+    ("frames", {"scale": "mel"}, "default"),
+    ("frames", {"scale": "linear"}, "default"),
 ]
-BUILT = [pytest.param(*kind, id="-".join([kind[0], *map(str, kind[1].values())])) for kind in KINDS]
+BUILT = [pytest.param(*kind, id="-".join([kind[0], *map(str, kind[1].values()), kind[2]])) for kind in KINDS]
 
 
 def build(name: str, options: dict[str, object], samples: int = 4000) -> Representation:
@@ -171,7 +180,7 @@ def test_what_cannot_be_represented_is_refused():
 
 
 def test_what_cannot_be_built_is_refused():
-    with pytest.raises(UserError, match=r"'wavelet'; choose one of mel-r, mel"):
+    with pytest.raises(UserError, match=r"'wavelet'; choose one of mel-r, mel, stft-g, stft, frames"):
         build_representation("wavelet", RATE, 4000)
     for rate, samples in ((0, 4000), (16000.5, 4000), (RATE, 0), (RATE, True)):
         with pytest.raises(UserError, match="give a positive whole number"):
