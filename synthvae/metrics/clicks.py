@@ -1,0 +1,61 @@
+"""Clicks that come back with every frame of a transform: the sound of a phase that is wrong in all frames alike.
+
+Zero phase in every frame has a pulse in every frame, one hop apart. Log-mel and other magnitudes hardly see it; the
+second difference does, and its energy piles up at one position within the hop.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthvae.audio.pitch import Measured, check_sounds
+from synthvae.metrics.distances import Audio
+
+__all__ = ["click_crest"]
+
+#: Blocks of a hop that a crest takes at least: with fewer, single samples decide.
+FEWEST_BLOCKS = 16
+#: Energy of a block's second difference over that of the sound's loudest block, at and below which it is silent.
+SILENT = 1e-10
+
+
+def click_crest(audio: Audio, hop: int) -> Measured:
+    """Largest over median energy of the second difference by position within the hop, at least 1.
+
+    Every block of a hop is divided by its own energy first, so that one attack, which is in one block, does not decide.
+    Steady noise is near 1, the more blocks the nearer: the mean of a position over B blocks spreads by sqrt(2 / B), and
+    the largest of 128 is 2.6 times as far up, 1.23 for two seconds at 16 kHz.
+
+    Args:
+        audio: shape (N, T).
+        hop: of the transform that the sounds were made with, in samples.
+
+    Returns:
+        One number per sound, each a function of that sound alone. It is not defined where fewer than sixteen blocks
+        hold any sound, and 1 there.
+
+    Raises:
+        ValueError: if the hop is not positive, or the audio is not (N, T) or not floating point.
+        UserError: if it is empty or not finite.
+    """
+    if hop < 1:
+        raise ValueError(f"hop must be positive, got {hop}")
+    sounds = check_sounds(audio, "sounds").double()
+    energy = sounds.diff(n=2, dim=1).square()
+    values, defined = np.ones(len(sounds)), np.zeros(len(sounds), dtype=np.bool_)
+    for row in range(len(sounds)):
+        crest = _crest(energy[row, : energy.shape[1] // hop * hop].unflatten(0, (-1, hop)))
+        if crest is not None:
+            values[row], defined[row] = crest, True
+    return Measured(values, defined)
+
+
+def _crest(blocks: Tensor) -> float | None:
+    total = blocks.sum(1)
+    sounding = total > SILENT * total.amax() if len(total) else total > 0
+    if int(sounding.sum()) < FEWEST_BLOCKS:
+        return None
+    course = (blocks[sounding] / total[sounding, None]).mean(0)
+    return float(course.max() / course.median().clamp_min(torch.finfo(course.dtype).tiny))
