@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from synthvae.core.errors import UserError
 from synthvae.features.base import check_audio
+from synthvae.features.invertible_stft import ShortTime
 
-__all__ = ["SILENCE", "Encoded", "Representation", "compress", "decibels", "expand"]
+__all__ = ["SILENCE", "TOLERANCE", "Encoded", "Representation", "compress", "decibels", "expand"]
 
 #: Level of silence in dB, and of everything below it.
 SILENCE = -120.0
@@ -57,6 +58,8 @@ class Representation(nn.Module):
     description: ClassVar[str]
     #: What `Encoded.level` is the level of, and whether values are without it.
     level: ClassVar[str]
+    #: Of which the values are made.
+    transform: ShortTime
     #: The phase that `invert` takes unless told otherwise; ``modelled`` where the values have one.
     phase: str
     #: Whether all values lie in [0, 1].
@@ -137,11 +140,26 @@ class Representation(nn.Module):
             raise UserError("phase", phase, f"choose another for {self.name}", why="but its values have no phase")
         return self._invert(values.float(), level.float(), samples, chosen)
 
+    @torch.no_grad()
+    def magnitude(self, encoded: Encoded) -> Tensor:
+        """The magnitudes of `self.transform` that `invert` finds a phase for, ``(B, bins, W)``."""
+        return self._magnitude(encoded.values.float(), encoded.level.float())
+
+    def at_level(self, sounds: Tensor, level: Tensor) -> Tensor:
+        """Sounds of these magnitudes at their level; as they are where the magnitudes have it."""
+        return sounds
+
     def _analyse(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         raise NotImplementedError
 
-    def _invert(self, values: Tensor, level: Tensor, samples: int, phase: str) -> Tensor:
+    def _magnitude(self, values: Tensor, level: Tensor) -> Tensor:
         raise NotImplementedError
+
+    def _invert(self, values: Tensor, level: Tensor, samples: int, phase: str) -> Tensor:
+        from synthvae.features import inversion  # numba
+
+        sounds = inversion.recover(self._magnitude(values, level), self.transform, samples, phase, TOLERANCE)
+        return self.at_level(sounds, level)
 
     def forward(self, audio: Tensor) -> Tensor:
         """The values of `analyse`."""

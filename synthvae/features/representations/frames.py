@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from synthvae.core.errors import UserError
-from synthvae.features.representations.base import TOLERANCE, compress, expand
+from synthvae.features.representations.base import compress, expand
 from synthvae.features.representations.mel import Mel, full_scale
 
 __all__ = ["DenseFrames"]
@@ -49,10 +49,7 @@ class DenseFrames(Mel):
         values, level = compress(magnitude, full_scale(self.transform))
         return values[:, None], level
 
-    def _invert(self, values: Tensor, level: Tensor, samples: int, phase: str) -> Tensor:
+    def _magnitude(self, values: Tensor, level: Tensor) -> Tensor:
         if not self._linear:
-            return super()._invert(values, level, samples, phase)
-        from synthvae.features import inversion  # numba
-
-        magnitude = expand(values[:, 0], level, full_scale(self.transform))
-        return inversion.recover(magnitude, self.transform, samples, phase, TOLERANCE)
+            return super()._magnitude(values, level)
+        return expand(values[:, 0], level, full_scale(self.transform))

@@ -18,7 +18,6 @@ from synthvae.features.mel import slaney_filterbank
 from synthvae.features.representations.base import (
     RANGE,
     SILENCE,
-    TOLERANCE,
     Representation,
     compress,
     decibels,
@@ -81,15 +80,17 @@ class PublishedMel(Representation):
         values = (10.0 * torch.log10(relative.clamp_min(10.0 ** (-RANGE / 10.0))) + RANGE) / RANGE
         return values[:, None], decibels(audio.abs().amax(1))
 
-    def _invert(self, values: Tensor, level: Tensor, samples: int, phase: str) -> Tensor:
+    def _magnitude(self, values: Tensor, level: Tensor) -> Tensor:
         from synthvae.features import inversion  # numba
 
         mel = torch.pow(10.0, (values[:, 0].clamp(0.0, 1.0) * RANGE - RANGE) / 10.0)
         filters = filterbank(self.sample_rate, self.transform.size, "slaney")
         back = inversion.mel_to_linear if self._to_linear == "kl" else inversion.nonnegative_least_squares
-        sounds = inversion.recover(back(mel, filters).sqrt(), self.transform, samples, phase, TOLERANCE)
+        return back(mel, filters).sqrt()
+
+    def at_level(self, sounds: Tensor, level: Tensor) -> Tensor:
+        """Scaled to the peak; silent at the level of silence, where the floor of the values is a sound of its own."""
         peak = sounds.abs().amax(1).clamp_min(torch.finfo(sounds.dtype).tiny)
-        # Its floor is a sound of its own: at the level of silence there is none.
         wanted = torch.where(level > SILENCE, torch.pow(10.0, level / 20.0), 0.0)
         return sounds * (wanted / peak)[:, None]
 
@@ -145,12 +146,11 @@ class Mel(Representation):
         values, level = compress(bands, full_scale(self.transform))
         return values[:, None], level
 
-    def _invert(self, values: Tensor, level: Tensor, samples: int, phase: str) -> Tensor:
+    def _magnitude(self, values: Tensor, level: Tensor) -> Tensor:
         from synthvae.features import inversion  # numba
 
         mel = expand(values[:, 0], level, full_scale(self.transform))
-        magnitude = inversion.mel_to_linear(mel, filterbank(self.sample_rate, self.transform.size, None))
-        return inversion.recover(magnitude, self.transform, samples, phase, TOLERANCE)
+        return inversion.mel_to_linear(mel, filterbank(self.sample_rate, self.transform.size, None))
 
 
 def full_scale(transform: ShortTime) -> float:

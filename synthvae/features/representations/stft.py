@@ -87,19 +87,21 @@ class PublishedStft(Representation):
         spectrum = torch.cat((half, half[:, 1:-1].flip(1).conj()), 1)  # of a real signal
         return torch.stack((spectrum.abs(), spectrum.angle()), 1), decibels(audio.abs().amax(1))
 
+    def _magnitude(self, values: Tensor, level: Tensor) -> Tensor:
+        return _one_side(values[:, 0].clamp_min(0.0))
+
     def _invert(self, values: Tensor, level: Tensor, samples: int, phase: str) -> Tensor:
         from synthvae.features import inversion  # numba
 
-        # The two sides of a model's answer need not agree: the real part of the inverse transform of all bins is that
-        # of the mean of both.
-        magnitude, angle = values.unbind(1)
         length = min(samples, self.transform.hop * (values.shape[3] - 1)) if self._inverse.centred else samples
         if phase == "modelled":
+            # The two sides of a model's answer need not agree: the real part of the inverse transform of all bins is
+            # that of the mean of both.
+            magnitude, angle = values.unbind(1)
             half = _one_side(torch.polar(magnitude.abs(), angle + torch.where(magnitude < 0.0, math.pi, 0.0)))
             sounds = inversion.inverse_transform(half, self._inverse, length)
         else:
-            sizes = _one_side(magnitude.clamp_min(0.0))
-            sounds = inversion.recover(sizes, self._inverse, length, phase, TOLERANCE)
+            sounds = inversion.recover(self._magnitude(values, level), self._inverse, length, phase, TOLERANCE)
         return torch.nn.functional.pad(sounds, (0, samples - length))
 
 
@@ -168,18 +170,17 @@ class Stft(Representation):
         quiet = magnitude <= QUIET * magnitude.amax((1, 2), keepdim=True)
         return torch.stack((values, self._frequencies(angle, quiet)), 1), level
 
+    def _magnitude(self, values: Tensor, level: Tensor) -> Tensor:
+        size = torch.linalg.vector_norm(values, dim=1) if self._form == "unit" else values[:, 0]
+        return expand(size, level, full_scale(self.transform))
+
     def _invert(self, values: Tensor, level: Tensor, samples: int, phase: str) -> Tensor:
         from synthvae.features import inversion  # numba
 
-        if self._form == "unit":
-            size, angle = torch.linalg.vector_norm(values, dim=1), torch.atan2(values[:, 1], values[:, 0])
-        else:
-            size = values[:, 0]
-            angle = self._phases(values[:, 1]) if self._form == "if" else size
-        magnitude = expand(size, level, full_scale(self.transform))
         if phase != "modelled":
-            return inversion.recover(magnitude, self.transform, samples, phase, TOLERANCE)
-        spectrum = torch.polar(magnitude, angle - self._middle(angle.device))
+            return super()._invert(values, level, samples, phase)
+        angle = self._phases(values[:, 1]) if self._form == "if" else torch.atan2(values[:, 1], values[:, 0])
+        spectrum = torch.polar(self._magnitude(values, level), angle - self._middle(angle.device))
         return inversion.inverse_transform(spectrum, self.transform, samples)
 
     def _middle(self, device: torch.device) -> Tensor:
