@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ TOLERANCE = 1e-7
 MOMENTUM = 0.99
 #: Iterations of `griffin-lim` unless told otherwise, as librosa has it.
 ITERATIONS = 32
+_NONE = np.float32(0.0)
 
 PHASES: dict[str, str] = {
     "zero": "0 everywhere",
@@ -118,8 +120,7 @@ def recover(
         previous = np.zeros((len(size), 2 * transform.bins), np.float32)
         for iteration in range(method.iterations):
             parts = workspace.forward(sound)
-            momentum = np.float32(MOMENTUM if iteration else 0.0)
-            kernels.project(size, parts.view(np.float32), previous, momentum)
+            kernels.project(size, parts.view(np.float32), previous, np.float32(MOMENTUM) if iteration else _NONE)
             workspace.inverse(parts, sound)
 
     return _back(_each(work, sizes, samples), magnitude)
@@ -200,19 +201,29 @@ def _integrate(size: Array, transform: ShortTime, tolerance: float, seed: int) -
 
 
 def _librosa(sizes: Array, transform: ShortTime, samples: int, iterations: int, seed: int) -> Array:
-    """Fast Griffin-Lim as published: `librosa.griffinlim`, sound by sound."""
+    """Fast Griffin-Lim as published: `librosa.griffinlim`, sound by sound.
+
+    Frames that are not centred are given to it as centred ones, for otherwise it divides by the window alone at both
+    ends, where that is all but 0, and noise of a thousand times the sound comes out. The phase found so is then that
+    of the frames.
+    """
     from librosa import griffinlim  # seconds, and only this needs it
 
     frames = sizes.shape[1]
     # librosa needs a length that has just these frames; what is beyond the last one stays 0.
-    length = min(max(samples, (frames - 1) * transform.hop), frames * transform.hop - 1) if transform.centred else None
+    length = min(max(samples, (frames - 1) * transform.hop), frames * transform.hop - 1)
     sounds = np.zeros((len(sizes), samples), np.float32)
     for row, size in enumerate(sizes):
         found = griffinlim(
             size.T, n_iter=iterations, hop_length=transform.hop, n_fft=transform.size, window=window_of(transform),
-            center=transform.centred, length=length, momentum=MOMENTUM, random_state=seed,
-        )[:samples]  # fmt: skip
-        sounds[row, : len(found)] = found
+            length=length, momentum=MOMENTUM, random_state=seed,
+        )  # fmt: skip
+        if transform.centred:
+            sounds[row, : len(found)] = found[:samples]
+            continue
+        spectrum = _Workspace(replace(transform, centred=True), frames, len(found)).forward(found)
+        kernels.project(size, spectrum.view(np.float32), np.zeros((frames, 2 * transform.bins), np.float32), _NONE)
+        _Workspace(transform, frames, samples).inverse(spectrum, sounds[row])
     return sounds
 
 
