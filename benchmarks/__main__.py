@@ -140,6 +140,54 @@ def losses(
 
 
 @app.command()
+def inversion(
+    each: Annotated[int, typer.Option(help="Sounds of each of the four kinds.")] = 15,
+    seconds: Annotated[float, typer.Option(help="Length of a sound.")] = 2.0,
+    repetitions: RepetitionsOption = 5,
+    seed: SeedOption = 0,
+    opinions: Annotated[
+        bool, typer.Option("--visqol/--no-visqol", help="Measure ViSQOL, if the extra visqol is installed.")
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Invert sounds from every representation with original, recovered, zero and random phase.
+
+    Exits with 1 where heap integration is farther from the sounds or slower than is claimed beside Griffin-Lim.
+
+    Example: `python -m benchmarks inversion`
+    """
+    if each < 1:
+        raise UserError("each", each, "give at least 1")
+    if not 0.5 <= seconds <= 10:
+        raise UserError("seconds", seconds, "give 0.5 to 10")
+    _check(repetitions, "cpu", seed)
+    from dataclasses import asdict
+
+    from benchmarks import inversion as measures
+    from benchmarks.inversion_sounds import KINDS, sounds_to_invert
+    from benchmarks.timing import provenance
+    from synthvae.cli.progress import progress_bar
+    from synthvae.metrics.visqol import visqol_installed
+
+    rate = 16000
+    audio = sounds_to_invert(rate, seconds, each, seed)
+    with progress_bar("inverting", len(measures.CONFIGURATIONS)) as update:
+        rungs = measures.measure_ladder(audio, rate, opinions and visqol_installed(), update)
+    claims = measures.measure_claims(audio, rate, repetitions)
+    kinds = ", ".join(f"{each} {kind}" for kind in KINDS)
+    scale = {"sounds": f"{kinds}, {seconds:g} s at {rate:,} Hz", "repetitions": repetitions, "seed": seed}
+    if as_json:
+        found = {"ladder": [asdict(rung) for rung in rungs], "claims": [asdict(claim) for claim in claims]}
+        print(json.dumps(provenance(scale) | found, indent=1))
+    else:
+        _print_scale(scale)
+        print(f"{measures.ladder_table(rungs)}\n\nOver Griffin-Lim's, 32 iterations by librosa:\n")
+        print(measures.claims_table(claims))
+    if not all(claim.passed for claim in claims):
+        raise typer.Exit(1)
+
+
+@app.command()
 def match(
     run: Annotated[
         Path | None, typer.Option(help="A run with an audio encoder, for additional starting points.")
