@@ -162,6 +162,7 @@ def inversion(
         raise UserError("seconds", seconds, "give 0.5 to 10")
     _check(repetitions, "cpu", seed)
     from dataclasses import asdict
+    from importlib import metadata
 
     from benchmarks import inversion as measures
     from benchmarks.inversion_sounds import KINDS, sounds_to_invert
@@ -169,13 +170,14 @@ def inversion(
     from synthvae.cli.progress import progress_bar
     from synthvae.metrics.visqol import visqol_installed
 
-    rate = 16000
+    rate, measured = 16000, opinions and visqol_installed()
     audio = sounds_to_invert(rate, seconds, each, seed)
     with progress_bar("inverting", len(measures.CONFIGURATIONS)) as update:
-        rungs = measures.measure_ladder(audio, rate, opinions and visqol_installed(), update)
+        rungs = measures.measure_ladder(audio, rate, measured, update)
     claims = measures.measure_claims(audio, rate, repetitions)
     kinds = ", ".join(f"{each} {kind}" for kind in KINDS)
     scale = {"sounds": f"{kinds}, {seconds:g} s at {rate:,} Hz", "repetitions": repetitions, "seed": seed}
+    scale |= {name: metadata.version(name) for name in ("librosa", "visqol-python")[: 1 + measured]}
     if as_json:
         found = {"ladder": [asdict(rung) for rung in rungs], "claims": [asdict(claim) for claim in claims]}
         print(json.dumps(provenance(scale) | found, indent=1))

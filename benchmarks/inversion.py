@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -181,7 +182,7 @@ def _claims(
     for number in (1, threads):
         torch.set_num_threads(number)
         try:
-            candidates = [Candidate(phase, lambda phase=phase: invert(phase), len(audio)) for phase in phases]  # type: ignore[misc]
+            candidates = [Candidate(phase, partial(invert, phase), len(audio)) for phase in phases]
             measured = measure(magnitudes, candidates, repetitions)
         finally:
             torch.set_num_threads(threads)
