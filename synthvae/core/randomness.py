@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["epoch_order", "frame_offset", "generator", "posterior_noise"]
+__all__ = ["epoch_order", "frame_offset", "generator", "posterior_noise", "seeded"]
 
 
 def generator(*key: int) -> torch.Generator:
     """A generator whose draws depend on the key alone."""
-    state = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
+    return torch.Generator().manual_seed(_state(key))
+
+
+@contextmanager
+def seeded(device: torch.device, *key: int) -> Iterator[None]:
+    """PyTorch's global generators as functions of the key inside the block, as they were after it: for dropout.
+
+    Args:
+        device: on which is computed.
+        key: of the draws.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(_state(key))
+        yield
+
+
+def _state(key: tuple[int, ...]) -> int:
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def epoch_order(seed: int, epoch: int, size: int) -> Tensor:

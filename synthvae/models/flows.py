@@ -1,7 +1,7 @@
 """Inverse autoregressive flow with gates (Kingma et al., NeurIPS 2016), in the form that Rebnord (2022) uses.
 
-A layer maps `z` to `z'`, all dimensions at once. With a context `h = ELU(W c + b)` of features `c`, each dimension j has
-a network of its own with one hidden layer of ELU units, which is given h and the dimensions before j:
+A layer maps `z` to `z'`, all dimensions at once. With a context `h = ELU(W c + b)` of features `c`, dimension j has a
+network of its own with one hidden layer of ELU units, which is given h and the dimensions before j:
 
     m_j, s_j = network_j(h, z_1 .. z_(j-1)),   g_j = sigmoid(s_j + 1),   z'_j = g_j z_j + (1 - g_j) m_j.
 

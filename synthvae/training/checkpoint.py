@@ -28,6 +28,8 @@ class Position:
         best_epoch: the epoch with the best validation loss, -1 before the first.
         best_terms: its unweighted validation terms.
         waited: epochs since then.
+        drops: of the learning rate, in this phase, because of the validation loss.
+        since_drop: epochs since the last of them or since the best epoch, whichever is later.
         finished: why the run ended, or "".
         seconds: time spent training so far.
     """
@@ -39,6 +41,8 @@ class Position:
     best_epoch: int = -1
     best_terms: dict[str, float] = field(default_factory=dict)
     waited: int = 0
+    drops: int = 0
+    since_drop: int = 0
     finished: str = ""
     seconds: float = 0.0
 

@@ -70,7 +70,8 @@ class Settings:
     lr: float = setting(1e-4, "Adam's learning rate.", OPTIMISATION, above=0)
     lr_schedule: str = setting(
         "constant",
-        "Learning-rate schedule; cosine falls to 0 over all epochs, drop is configured in --config.",
+        "Learning-rate schedule; cosine falls to 0 over all epochs, plateau drops where the validation loss no longer "
+        "falls; drop and plateau are configured in --config.",
         OPTIMISATION,
         choices=LR_SCHEDULES,
     )
@@ -78,7 +79,13 @@ class Settings:
     lr_drop_after: int = setting(200, "With drop, epochs at the full rate.", OPTIMISATION, above=0, flag=False)
     lr_drop_every: int = setting(100, "With drop, epochs between two drops.", OPTIMISATION, above=0, flag=False)
     lr_drop_factor: float = setting(
-        0.5, "With drop, what the rate is multiplied by.", OPTIMISATION, above=0, flag=False
+        0.5, "With drop and plateau, what the rate is multiplied by.", OPTIMISATION, above=0, flag=False
+    )
+    lr_patience: int = setting(
+        5, "With plateau, epochs without a better validation loss before a drop.", OPTIMISATION, above=0, flag=False
+    )
+    lr_least: float = setting(
+        0.0, "With plateau, the rate below which training ends.", OPTIMISATION, least=0, flag=False
     )
     patience: int = setting(
         20, "Epochs without a better validation loss before early stopping; 0: never.", OPTIMISATION, least=0
@@ -95,10 +102,11 @@ class Settings:
         """The settings of each phase, one after the other."""
         return (self,)
 
-    def learning_rate(self, epoch: float) -> float:
-        """The learning rate at a fractional epoch, counted from 0."""
-        drops = (self.lr_drop_after, self.lr_drop_every, self.lr_drop_factor)
-        return self.lr * learning_rate_factor(self.lr_schedule, epoch, self.epochs, *drops)
+    def learning_rate(self, epoch: float, drops: int = 0) -> float:
+        """The learning rate at a fractional epoch, counted from 0, after so many drops of ``plateau``."""
+        drop = (self.lr_drop_after, self.lr_drop_every, self.lr_drop_factor)
+        factor = learning_rate_factor(self.lr_schedule, epoch, self.epochs, *drop)
+        return self.lr * factor * self.lr_drop_factor**drops
 
 
 S = TypeVar("S", bound=Settings)

@@ -98,7 +98,9 @@ class Trainer:
             self.network = task.build(settings, task.describe())
         task.prepare()
         task.adopt(self.network)
-        self.optimiser: torch.optim.Optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.lr)
+        self.optimiser: torch.optim.Optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=settings.lr, eps=task.adam_epsilon
+        )
         self.forward, self.stepper = self.fabric.setup(self.network, self.optimiser)
         task.device, task.reduce = self.fabric.device, self._reduce
         self.position = read_position(out / CHECKPOINT) if existing else Position()
@@ -161,7 +163,7 @@ class Trainer:
 
     def _run_phase(self, log: MetricsLog | None, stopped: Callable[[], bool]) -> str:
         """Train to the end of a phase; say why it ended."""
-        phase, position = self.phase, self.position
+        phase = self.phase
         if self.task.wants_start:
             self.task.follow(self._measure().terms)
         while self._epoch < phase.epochs:
@@ -170,8 +172,8 @@ class Trainer:
             if log is not None:
                 log.add(row)
             self.on_epoch(row)
-            if phase.patience and position.waited >= phase.patience:
-                return f"no better validation loss for {phase.patience} epochs"
+            if ended := self._ended:
+                return ended
             if time.monotonic() - self.saved_at > SAVE_SECONDS:
                 self._save()
         return f"all {phase.epochs} epochs done"
@@ -180,6 +182,7 @@ class Trainer:
         """Go on from the best weights so far, which count as best until an epoch of the new phase is better."""
         position = self.position
         position.phase, position.phase_start, position.waited = position.phase + 1, position.epoch, 0
+        position.drops = position.since_drop = 0
         self.fabric.barrier()
         self.network.load_state_dict(load_tensors(self.out / WEIGHTS)[0])
         self.optimiser.state.clear()
@@ -189,10 +192,19 @@ class Trainer:
         position.best_terms = {name: float(value) for name, value in terms.items()}
         self._save()
 
+    @property
+    def _ended(self) -> str:
+        """Why the phase ended before its last epoch; empty if it did not."""
+        phase, position = self.phase, self.position
+        if phase.patience and position.waited >= phase.patience:
+            return f"no better validation loss for {phase.patience} epochs"
+        if position.drops and phase.learning_rate(self._epoch, position.drops) < phase.lr_least:
+            return f"learning rate below {phase.lr_least:g}"
+        return ""
+
     def _may_continue(self) -> bool:
         """Whether a finished run continues under increased limits."""
-        patient = not self.phase.patience or self.position.waited < self.phase.patience
-        return self._epoch < self.phase.epochs and patient
+        return self._epoch < self.phase.epochs and not self._ended
 
     def _train_epoch(self, stopped: Callable[[], bool]) -> None:
         phase, position, task = self.phase, self.position, self.task
@@ -202,7 +214,7 @@ class Trainer:
             done = self._epoch * self.steps + position.step
             warm = min(1.0, (done + 1) / phase.lr_warmup) if phase.lr_warmup else 1.0
             for group in self.optimiser.param_groups:
-                group["lr"] = warm * phase.learning_rate(place.progress)
+                group["lr"] = warm * phase.learning_rate(place.progress, position.drops)
             terms, size = self._compute(place)
             summary = task.summarise(terms)
             task.follow(summary)
@@ -273,7 +285,7 @@ class Trainer:
         task.follow(measured.terms, validation=True)
         train = {name: self._reduce(value) / task.items for name, value in self.sums.items()}
         row = {"epoch": float(position.epoch), "phase": float(position.phase)}
-        row |= {"lr": self.phase.learning_rate(self._epoch)} | task.row(train, measured, self._epoch)
+        row |= {"lr": self.phase.learning_rate(self._epoch, position.drops)} | task.row(train, measured, self._epoch)
 
         # Weights may move, so the best epoch so far is weighed again with today's: what decides is validation/total
         # against validation/best.
@@ -288,12 +300,14 @@ class Trainer:
         if not all(math.isfinite(value) for value in (total, *row.values())):
             raise UserError(self.out, self.out, task.remedy, f"the loss is not finite in epoch {position.epoch + 1}")
         if better:
-            position.best_epoch, position.waited = position.epoch, 0
+            position.best_epoch, position.waited, position.since_drop = position.epoch, 0, 0
             position.best_terms = {name: float(value) for name, value in measured.terms.items()}
             if self.fabric.is_global_zero:
                 save_tensors(self.out / WEIGHTS, self.network.state_dict(), {"epoch": position.epoch})
         else:
-            position.waited += 1
+            position.waited, position.since_drop = position.waited + 1, position.since_drop + 1
+            if self.phase.lr_schedule == "plateau" and position.since_drop >= self.phase.lr_patience:
+                position.drops, position.since_drop = position.drops + 1, 0
         position.epoch, position.step, self.sums = position.epoch + 1, 0, {}
         return row
 

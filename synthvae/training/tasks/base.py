@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from synthvae.core.errors import UserError
 from synthvae.training.settings import Settings, checked
 
-__all__ = ["AUDIO", "PARAMETERS", "Place", "Task", "Validation"]
+__all__ = ["AUDIO", "PARAMETERS", "SOUNDS", "Place", "Task", "Validation"]
 
-#: Abilities of a task's runs: latents are decoded to parameters of a synth; audio is encoded to latents.
-PARAMETERS, AUDIO = "parameters", "audio"
+#: Abilities of a task's runs: latents are decoded to parameters of a synth; audio is encoded to latents; latents are
+#: decoded to audio.
+PARAMETERS, AUDIO, SOUNDS = "parameters", "audio", "sounds"
 S = TypeVar("S", bound=Settings)
 
 
@@ -59,10 +60,11 @@ class Task(ABC, Generic[S]):
     Attributes:
         name: what run.json calls it.
         settings_type: the dataclass of its settings.
-        abilities: what its runs can be asked for: `PARAMETERS`, `AUDIO`, or a word of its own.
+        abilities: what its runs can be asked for: `PARAMETERS`, `AUDIO`, `SOUNDS`, or a word of its own.
         changeable: settings that a resumed run may have changed.
         otherwise: what to do where a directory holds another run, for messages.
         gradient_norm: largest norm of the gradient of all weights; 0 for none.
+        adam_epsilon: what Adam adds to the root of its second moment.
         items: number of training items in the phase, set by `begin`.
         validation_items: of validation items, likewise.
         device: where to compute, set by the trainer.
@@ -74,7 +76,8 @@ class Task(ABC, Generic[S]):
     abilities: ClassVar[frozenset[str]] = frozenset()
     changeable: ClassVar[frozenset[str]] = frozenset({"epochs", "patience", "device", "devices"})
     otherwise: ClassVar[str] = "choose another `out`"
-    gradient_norm: ClassVar[float] = 0.0
+    gradient_norm: float = 0.0
+    adam_epsilon: float = 1e-8
     items: int
     validation_items: int
     device: torch.device = torch.device("cpu")
