@@ -1,4 +1,7 @@
-"""Settings of a run on presets: defaults, overridden by TOML files, overridden by the command line."""
+"""Settings of a run: defaults, overridden by TOML files, overridden by the command line.
+
+Those of a run on presets are here; those of a run on recorded sounds in `synthvae.training.sound_config`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import dataclasses
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from synthvae.core.errors import UserError
 from synthvae.training.schedules import KL_SCHEDULES
@@ -21,8 +24,10 @@ from synthvae.training.settings import (
     setting,
     settings_of,
 )
+from synthvae.training.sound_config import RECORDED_SOUNDS, SoundConfig
 
-__all__ = ["PHASE", "Overlay", "TrainConfig", "read_overlay", "resolve_config"]
+__all__ = ["CONFIGS", "PHASE", "PRESETS", "Overlay", "TrainConfig", "read_overlay", "resolve_config"]
+__all__ += ["resolve_sound_config"]
 
 #: Which of the metric's matrices the loss `pnp` uses.
 METRICS = ("diagonal", "full", "preset", "effect")
@@ -141,18 +146,28 @@ class TrainConfig(Settings):
 PHASE = frozenset(name for name, known in settings_of(TrainConfig).items() if known.panel in (LOSS, OPTIMISATION))
 
 
+#: Settings that are tables of a file, merged with those of its bases.
+TABLES = ("then", "representation_options")
+#: The task of a training on presets, which descriptions of runs do not name.
+PRESETS = "presets"
+#: Settings of the tasks that `train` has, by task.
+CONFIGS: dict[str, type[Settings]] = {PRESETS: TrainConfig, RECORDED_SOUNDS: SoundConfig}
+
+
 @dataclasses.dataclass(frozen=True)
 class Overlay:
     """A TOML file merged with its bases.
 
     Attributes:
         path: the file.
-        settings: of a `TrainConfig`, by name.
+        tasks: those whose settings it may hold: the one that ``task`` names, or all that have its settings.
+        settings: by name.
         case: the table ``[case]``, likewise.
         own_case: whether the file itself has that table.
     """
 
     path: Path
+    tasks: tuple[str, ...]
     settings: Mapping[str, Any]
     case: Mapping[str, Any]
     own_case: bool
@@ -174,12 +189,11 @@ def resolve_config(overlay: Overlay | Path | None, flags: Mapping[str, Any], sou
     """
     if isinstance(overlay, Path):
         overlay = read_overlay(overlay)
-    given = {name: value for name, value in flags.items() if value is not None}
+    given = dict(flags)
     values = dict(overlay.settings) if overlay else {}
-    then = {**values.pop("then", {}), **{k: v for k, v in given.pop("then", {}).items() if v is not None}}
+    then = {**values.pop("then", {}), **{k: v for k, v in (given.pop("then", None) or {}).items() if v is not None}}
     file = str(overlay.path) if overlay else source
-    sources = {name: source if name in given else file for name in {**values, **given}}
-    config = _with_usual_feature(checked(TrainConfig, {**values, **given}, sources))
+    config = _with_usual_feature(_overlaid(TrainConfig, PRESETS, overlay, values, given, source))
     if not config.data:
         raise UserError("data", config.data, "name a dataset (make one: synthvae generate-dataset)", "missing")
     if not then:
@@ -187,6 +201,45 @@ def resolve_config(overlay: Overlay | Path | None, flags: Mapping[str, Any], sou
     checked_then = _check_then(config, then, file)
     second = dataclasses.replace(config, then=checked_then).phases[1]  # which knows the feature
     return dataclasses.replace(config, then={name: getattr(second, name) for name in checked_then})
+
+
+def resolve_sound_config(overlay: Overlay | Path | None, flags: Mapping[str, Any], source: str = "") -> SoundConfig:
+    """The same for a run on recorded sounds; ``auto`` is not replaced (`SoundConfig.resolved`).
+
+    Raises:
+        UserError: if the file cannot be read, or a setting is unknown or out of range.
+    """
+    if isinstance(overlay, Path):
+        overlay = read_overlay(overlay)
+    config = _overlaid(SoundConfig, RECORDED_SOUNDS, overlay, overlay.settings if overlay else {}, flags, source)
+    if not config.data:
+        raise UserError("data", config.data, "name a library of recordings", "missing")
+    return config
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def _overlaid(
+    kind: type[S],
+    task: str,
+    overlay: Overlay | None,
+    values: Mapping[str, Any],
+    flags: Mapping[str, Any],
+    source: str,
+) -> S:
+    """Settings of a task from a file's values and flags."""
+    if overlay and task not in overlay.tasks:
+        raise UserError(
+            overlay.path,
+            overlay.path,
+            "name data that fit it, or leave it out",
+            f"has settings of the task {' or '.join(overlay.tasks)}, not of {task}",
+        )
+    file = str(overlay.path) if overlay else source
+    given = {name: value for name, value in flags.items() if value is not None}
+    sources = {name: source if name in given else file for name in {**values, **given}}
+    return checked(kind, {**values, **given}, sources)
 
 
 def _check_then(config: TrainConfig, then: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -215,7 +268,8 @@ def read_overlay(path: Path, seen: tuple[Path, ...] = ()) -> Overlay:
 
     Args:
         path: the file. Its key ``base`` names a file, or a list of files, relative to itself, over which it lies; of
-            several the later lie over the earlier.
+            several the later lie over the earlier. Its key ``task`` names the task that it is of; without one, its
+            settings and those below it say.
         seen: files that lie over this one.
 
     Raises:
@@ -231,18 +285,27 @@ def read_overlay(path: Path, seen: tuple[Path, ...] = ()) -> Overlay:
         raise UserError(path, path, "correct that line", f"not TOML ({error})") from None
     own_case = values.pop("case", None)
     base = values.pop("base", [])
-    refuse_unknown(values, [f.name for f in dataclasses.fields(TrainConfig)], str(path))
-    for name, table in (("then", values.get("then", {})), ("case", {} if own_case is None else own_case)):
+    task = values.pop("task", None)
+    if task is not None and task not in CONFIGS:
+        raise UserError(f"{path}: task", task, f"choose one of {', '.join(CONFIGS)}")
+    known = {name: [f.name for f in dataclasses.fields(kind)] for name, kind in CONFIGS.items()}
+    refuse_unknown(values, {n for name in known if task in (None, name) for n in known[name]}, str(path))
+    tables = {name: values.get(name, {}) for name in TABLES}
+    for name, table in (tables | {"case": {} if own_case is None else own_case}).items():
         if not isinstance(table, dict):
             raise UserError(f"{path}: {name}", table, f'make it a table: [{name}], and below it loss = "logmel"')
     settings: dict[str, Any] = {}
     case: dict[str, Any] = {}
+    tasks = [name for name in known if task in (None, name) and set(values) <= set(known[name])]
     for name in base if isinstance(base, list) else [base]:
         below = read_overlay(path.parent / str(name), (*seen, path.resolve()))
         settings, case = _over(below.settings, settings), {**case, **below.case}
-    return Overlay(path, _over(values, settings), {**case, **(own_case or {})}, own_case is not None)
+        tasks = [task for task in tasks if task in below.tasks]
+    if not tasks:
+        raise UserError(path, path, f"use those of one alone: {', '.join(known)}", "mixes settings of several tasks")
+    return Overlay(path, tuple(tasks), _over(values, settings), {**case, **(own_case or {})}, own_case is not None)
 
 
 def _over(values: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
-    then = {**below.get("then", {}), **values.get("then", {})}
-    return {**below, **values} | ({"then": then} if then else {})
+    tables = {name: {**below.get(name, {}), **values.get(name, {})} for name in TABLES}
+    return {**below, **values} | {name: table for name, table in tables.items() if table}
