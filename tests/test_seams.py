@@ -171,7 +171,9 @@ def test_what_such_a_run_has_not_is_refused_in_one_line(vectors: Tensor, small_r
     with pytest.raises(UserError, match=r"run\.json: unknown setting 'width'"):
         load_run(out)
     (out / "run.json").write_text(json.dumps(document | {"task": "pictures"}))
-    with pytest.raises(UserError, match="task is 'pictures'; known are presets, audio-encoder, vectors: import"):
+    with pytest.raises(
+        UserError, match="task is 'pictures'; known are presets, recorded-sounds, audio-encoder, vectors: import"
+    ):
         load_run(out)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from importlib import import_module
 
 from synthvae.core.errors import UserError
+from synthvae.training.config import PRESETS
+from synthvae.training.sound_config import RECORDED_SOUNDS
 from synthvae.training.tasks.base import Task
 
 __all__ = ["PRESETS", "find_task", "register_task"]
 
-#: The task of runs that name none.
-PRESETS = "presets"
 _TASKS: dict[str, str | type[Task]] = {
     PRESETS: "synthvae.training.tasks.presets:PresetTask",
+    RECORDED_SOUNDS: "synthvae.training.tasks.spectrogram:SpectrogramTask",
     "audio-encoder": "synthvae.training.tasks.audio_encoder:AudioEncoderTask",
 }
 
