@@ -1,10 +1,10 @@
-"""``train``. Its options are the settings of `synthvae.training.config.TrainConfig`."""
+"""``train``. Its options are the settings of its tasks (`synthvae.training.config.CONFIGS`)."""
 
 from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
@@ -13,17 +13,30 @@ import typer
 from typer.core import TyperCommand
 
 from synthvae.cli.progress import progress_bar
-from synthvae.training.config import TrainConfig, read_overlay, resolve_config
-from synthvae.training.settings import LOSS, OPTIMISATION, RUN, settings_of
+from synthvae.core.errors import UserError
+from synthvae.training.config import (
+    PRESETS,
+    Overlay,
+    TrainConfig,
+    read_overlay,
+    resolve_config,
+    resolve_sound_config,
+)
+from synthvae.training.settings import LOSS, OPTIMISATION, RUN, Setting, settings_of
+from synthvae.training.sound_config import SoundConfig
 
 if TYPE_CHECKING:
+    from synthvae.data.library import Library
     from synthvae.data.presets import Dataset
+    from synthvae.training.tasks.base import Task
     from synthvae.training.trainer import Trainer
 
-__all__ = ["register"]
+__all__ = ["SOUND_PANEL", "register"]
 
 #: Validation presets that the verdict rests on, at most.
 JUDGED = 1000
+#: Panel of the settings that only a run on recorded sounds has.
+SOUND_PANEL = "Recorded sounds"
 
 
 def register(app: typer.Typer) -> None:
@@ -35,36 +48,54 @@ class _ListingChoices(TyperCommand):
     """Adds the legal values of each setting to its help; registries are loaded only when the help is printed."""
 
     def get_help(self, ctx: Any) -> str:  # noqa: ANN401 - Typer brings its own click
-        known = settings_of(TrainConfig)
+        presets, sounds = settings_of(TrainConfig), settings_of(SoundConfig)
         for parameter in self.params:
-            names = known[parameter.name].names if parameter.name in known else ()
-            if names:
-                setting = known[str(parameter.name)]
-                more = " or a number" if setting.number else ""
-                parameter.help = f"{setting.help} One of {', '.join(names)}{more}."  # type: ignore[attr-defined]
+            name = str(parameter.name)
+            known = presets.get(name) or sounds.get(name)
+            if known is None:
+                continue
+            text = " ".join([known.help, *_choices(known)])
+            if name in presets and name in sounds:
+                text += _for_sounds(name, presets[name], sounds[name])
+            parameter.help = text  # type: ignore[attr-defined]
         return super().get_help(ctx)
+
+
+def _choices(known: Setting) -> list[str]:
+    more = " or a number" if known.number else ""
+    return [f"One of {', '.join(known.names)}{more}."] if known.names else []
+
+
+def _for_sounds(name: str, presets: Setting, sounds: Setting) -> str:
+    """What differs in a setting that both tasks have."""
+    before, now = (getattr(kind(), name) for kind in (TrainConfig, SoundConfig))
+    parts = [] if sounds.help == presets.help else [sounds.help]
+    parts += [] if sounds.names == presets.names else _choices(sounds)
+    parts += [] if now == before else [f"Default {now}."]
+    return f" {SOUND_PANEL}: {' '.join(parts)}" if parts else ""
 
 
 def _with_flags() -> Any:  # noqa: ANN401
     """`train` with an option for every setting that has one, in the order of the panels."""
     own = dict(inspect.signature(train, eval_str=True).parameters)
     del own["flags"]
-    types, defaults = get_type_hints(TrainConfig), {f.name: f.default for f in fields(TrainConfig)}
     generated = {}
-    for name, known in settings_of(TrainConfig).items():
-        if known.flag:
-            kind = str if get_args(types[name]) else types[name]
-            option = typer.Option(
-                help=known.help,
-                rich_help_panel=known.panel,
-                show_default=known.shown or True,
-            )
-            generated[name] = inspect.Parameter(
-                name,
-                inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                default=defaults[name],
-                annotation=Annotated[kind, option],
-            )
+    for kind, panel in ((TrainConfig, None), (SoundConfig, SOUND_PANEL)):
+        types, defaults = get_type_hints(kind), {f.name: f.default for f in fields(kind)}
+        for name, known in settings_of(kind).items():
+            if known.flag and name not in generated:
+                annotation = str if get_args(types[name]) else types[name]
+                option = typer.Option(
+                    help=known.help,
+                    rich_help_panel=panel or known.panel,
+                    show_default=known.shown or True,
+                )
+                generated[name] = inspect.Parameter(
+                    name,
+                    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                    default=defaults[name],
+                    annotation=Annotated[annotation, option],
+                )
 
     def command(**given: Any) -> None:  # noqa: ANN401
         context = given["context"]
@@ -112,30 +143,55 @@ def train(
         typer.Option("--resume", help="Resume the run in --out, if there is one.", rich_help_panel=RUN),
     ] = False,
 ) -> None:
-    """Train a variational autoencoder on the presets of a dataset.
+    """Train a variational autoencoder on the presets of a dataset, or on a library of recorded sounds.
 
-    With --synth-layer the spectral loss is computed on rendered sound and back-propagated through the synthesizer.
-    Without it the loss is only measured, and is used for early stopping.
+    What --data names decides which. On presets, with --synth-layer the spectral loss is computed on rendered sound and
+    back-propagated through the synthesizer; without it the loss is only measured, and is used for early stopping. On
+    recorded sounds, spectrograms are compared.
 
     Example: `synthvae train --loss sclp --synth-layer --out experiments/runs/first`
 
     Our best model with 16 dimensions, in a quarter of an hour: `synthvae train --config experiments/best-16.toml`
+
+    On recordings: `synthvae train --data datasets/lib`
     """
-    from synthvae.core.files import ensure_directory
+    from synthvae.data.library import is_library
     from synthvae.experiments.cases import find_overlay
     from synthvae.exploration.latent_files import find_dataset
 
     overlay = read_overlay(find_overlay(config)) if config else None
-    if "data" not in flags and not (overlay and overlay.settings.get("data")):
+    data = str(flags.get("data") or (overlay and overlay.settings.get("data")) or "")
+    phase = {"then": then, "then_epochs": then_epochs}
+    if (data and is_library(Path(data))) or (overlay and PRESETS not in overlay.tasks):
+        _refuse(flags | phase, SoundConfig, "presets", f"{data} is a library of recordings" if data else str(config))
+        _train_on_sounds(overlay, flags, out, resume)
+        return
+    _refuse(flags, TrainConfig, "recorded sounds", f"{data} is no library of them" if data else "no library is named")
+    if not data:
         found, choice = find_dataset()
         print(choice)
         flags["data"] = str(found)
-    settings = resolve_config(overlay, {**flags, "then": {"loss": then, "epochs": then_epochs}})
+    _train_on_presets(overlay, {**flags, "then": {"loss": then, "epochs": then_epochs}}, out, resume)
+
+
+def _refuse(flags: Mapping[str, Any], kind: type, other: str, why: str) -> None:
+    """Refuse options that the task whose settings are `kind` does not have.
+
+    Raises:
+        UserError: naming the first.
+    """
+    known = {field.name for field in fields(kind)}
+    for name, value in flags.items():
+        if value is not None and name not in known:
+            raise UserError(name, value, "leave it out", f"a setting of training on {other}, but {why}")
+
+
+def _train_on_presets(overlay: Overlay | None, flags: Mapping[str, Any], out: Path | None, resume: bool) -> None:
+    settings = resolve_config(overlay, flags)
     from synthvae.data.presets import read_dataset
     from synthvae.losses import LOSSES
     from synthvae.synths.rendering import build_synth
     from synthvae.training.tasks.presets import PresetTask
-    from synthvae.training.trainer import Interrupted, Trainer
 
     dataset = read_dataset(Path(settings.data))
     through = "-synth" if settings.synth_layer else ""
@@ -144,15 +200,69 @@ def train(
     if parts := task.preparation_parts:
         with progress_bar("measuring parameter sensitivity", parts, "parameters") as update:
             task.prepare(lambda done: update(done, ""))
+    note = ""
+    if LOSSES[settings.loss].compares == "audio" and not settings.synth_layer:
+        note = "spectral term: measured on rendered sound for early stopping, no gradient (add --synth-layer for that)"
+    _run(task, directory, resume, "presets", note, lambda row: f"{row['active_units']:.0f} active")
+    _print_verdict(directory, dataset)
+
+
+def _train_on_sounds(overlay: Overlay | None, flags: Mapping[str, Any], out: Path | None, resume: bool) -> None:
+    settings = resolve_sound_config(overlay, flags)
+    from synthvae.data.library import read_library
+    from synthvae.training.tasks.spectrogram import SpectrogramTask
+
+    library = read_library(Path(settings.data))
+    task = SpectrogramTask(settings, library)
+    settings = task.settings
+    directory = out or Path(f"experiments/runs/{settings.network}-{settings.representation}-{settings.seed}")
+    if parts := task.preparation_parts:
+        with progress_bar("measuring sounds", parts, "sounds") as update:
+            task.prepare(lambda done: update(done, ""))
+
+    def describe(row: Mapping[str, float]) -> str:
+        ratio = row["validation/to_mean_spectrogram"]
+        return f"{row['active_units']:.0f} active, squared error {ratio:.3f} of the mean spectrogram's"
+
+    channels, bands, frames = task.representation.shape
+    size = f"{channels} x {bands} x {frames}" if channels > 1 else f"{bands} x {frames}"
+    note = (
+        f"{settings.network} on {settings.representation}, {size}, {settings.latent} dimensions, {settings.precision}"
+    )
+    _run(task, directory, resume, "sounds", note, describe)
+    _print_sound_verdict(directory, library)
+
+
+def _run(
+    task: Task[Any],
+    directory: Path,
+    resume: bool,
+    items: str,
+    note: str,
+    describe: Callable[[Mapping[str, float]], str],
+) -> None:
+    """Train with a progress bar; print an estimate before and the end after it.
+
+    Args:
+        task: what is trained.
+        directory: of the run.
+        resume: whether one that is there goes on.
+        items: what the task is trained on, for messages.
+        note: printed before training.
+        describe: words for an epoch, from its row of metrics.csv.
+    """
+    from synthvae.core.files import ensure_directory
+    from synthvae.training.trainer import Interrupted, Trainer
+
     latest = ""
-    with progress_bar("training", sum(phase.epochs for phase in settings.phases), "epochs") as update:
+    with progress_bar("training", sum(phase.epochs for phase in task.settings.phases), "epochs") as update:
 
         def on_epoch(row: Mapping[str, float]) -> None:
             nonlocal latest
             # Weights move, so totals of two epochs are not comparable: the best one's is shown with today's weights.
             latest = (
                 f"validation {row['validation/total']:.4g}, the best epoch's {row['validation/best']:.4g}, "
-                f"{row['active_units']:.0f} active"
+                f"{describe(row)}"
             )
             update(int(row["epoch"]) + 1, latest)
 
@@ -160,12 +270,10 @@ def train(
             update(epoch, f"step {step}/{steps}{latest and ', '}{latest}")
 
         trainer = Trainer(task, directory, resume, on_step, on_epoch)
-        if LOSSES[settings.loss].compares == "audio" and not settings.synth_layer:
-            print(
-                "spectral term: measured on rendered sound for early stopping, no gradient (add --synth-layer for that)"
-            )
+        if note:
+            print(note)
         ensure_directory(directory)
-        _print_estimate(trainer)
+        _print_estimate(trainer, items)
         try:
             position = trainer.run()
         except Interrupted as stop:
@@ -175,7 +283,6 @@ def train(
         f"{directory}: {position.finished} after {position.epoch} epochs and {position.seconds:.0f} s; "
         f"best in epoch {position.best_epoch + 1}"
     )
-    _print_verdict(directory, dataset)
 
 
 def _print_verdict(directory: Path, dataset: Dataset) -> None:
@@ -204,7 +311,38 @@ def _print_verdict(directory: Path, dataset: Dataset) -> None:
         print(f"the mean spectrogram, which needs no model, is closer: try {remedy} --config experiments/best-16.toml")
 
 
-def _print_estimate(trainer: Trainer) -> None:
+def _print_sound_verdict(directory: Path, library: Library) -> None:
+    """Print how much of validation sounds the model keeps beside answers that need no model."""
+    from synthvae.training.run import load_run
+    from synthvae.training.sound_quality import measure_sounds
+    from synthvae.training.sounds import SoundRun
+
+    run = SoundRun(load_run(directory))
+    run.training_latents()  # which draws of new sounds need, when the library may be gone
+    if len(library.rows("validation")) < 2:
+        return
+    found = measure_sounds(run, library)
+    shown = [
+        f"{name} {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
+        for name, ratio in (
+            ("this model", found.model),
+            ("mean of the label", found.class_mean),
+            ("nearest training sound", found.nearest),
+        )
+        if ratio.value is not None and ratio.low is not None
+    ]
+    if not shown:
+        return
+    level = "" if found.level is None else f"; level within {found.level:.1f} dB (RMS)"
+    print(
+        f"squared error on {found.sounds:,} validation sounds as a share of the mean spectrogram's: "
+        f"{', '.join(shown)}{level}"
+    )
+    if min(found.class_mean.value or 0.0, found.nearest.value or 0.0, 1.0) <= (found.model.value or 0.0):
+        print("an answer that needs no model is closer: train longer (--epochs), or try --network spectrogram-conv")
+
+
+def _print_estimate(trainer: Trainer, items: str) -> None:
     """Print the estimated duration of an epoch and of the training."""
     from synthvae.cli.progress import spoken
 
@@ -214,7 +352,7 @@ def _print_estimate(trainer: Trainer) -> None:
     seconds = trainer.measure_epoch()
     end = f", or until {phase.patience} in a row bring no improvement" if phase.patience else ""
     print(
-        f"{trainer.task.items:,} presets in {trainer.steps:,} steps: about {spoken(seconds)} an epoch on this "
+        f"{trainer.task.items:,} {items} in {trainer.steps:,} steps: about {spoken(seconds)} an epoch on this "
         f"machine; {phase.epochs:,} epochs{end} (at most {spoken(seconds * phase.epochs)})",
         flush=True,
     )

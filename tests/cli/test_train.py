@@ -13,6 +13,7 @@ import pytest
 from synthvae.data.presets import Dataset
 from synthvae.training.config import TrainConfig
 from synthvae.training.settings import settings_of
+from synthvae.training.sound_config import SoundConfig
 from synthvae.training.tasks.audio_encoder import AudioEncoderSettings
 from tests.training.records import records
 
@@ -86,8 +87,8 @@ def test_help_has_every_setting_with_its_default_and_its_choices(run: Command, m
     monkeypatch.setenv("TERMINAL_WIDTH", "250")
     code, out, _ = run("train", "--help")
     assert code == 0
-    panels = re.findall(r"─ (\w+) ─", out)
-    assert panels == ["Options", "Data", "Loss", "Network", "Optimisation", "Run"]
+    panels = re.findall(r"╭─ (\w[\w ]*) ─", out)
+    assert panels == ["Options", "Data", "Loss", "Network", "Optimisation", "Run", "Recorded sounds"]
     options = [" ".join(re.sub("[│╭╮╰╯─]", " ", part).split()) for part in re.split(r"\n│ (?=--\w)", out)]
     for name, known in settings_of(TrainConfig).items():
         flag = f"--{name.replace('_', '-')}"
@@ -99,6 +100,20 @@ def test_help_has_every_setting_with_its_default_and_its_choices(run: Command, m
             assert f"{known.help} " in f"{text} ", name
             assert f"[default: {shown}]" in text, name
             assert not known.names or f"One of {', '.join(known.names)}" in text, name
+    own = out.partition("Recorded sounds ─")[2]
+    for name, known in settings_of(SoundConfig).items():
+        flag = f"--{name.replace('_', '-')}"
+        place = out if name in settings_of(TrainConfig) else own
+        assert known.flag == bool(re.search(rf"{flag}\b(?!-)", place)), name
+        if known.flag:
+            text = next(part for part in options if re.match(rf"{flag}\b(?!-)", part))
+            assert known.help in text, name
+            assert not known.names or f"One of {', '.join(known.names)}" in text, name
+            assert (
+                place is own
+                or getattr(SoundConfig(), name) == getattr(TrainConfig(), name)
+                or (f"Default {getattr(SoundConfig(), name)}." in text)
+            ), name
 
 
 def test_a_flag_that_repeats_the_default_wins_over_the_file(run: Command, small_dataset: Dataset, tmp_path: Path):
