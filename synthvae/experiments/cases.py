@@ -10,7 +10,7 @@ from typing import Any
 
 from synthvae.core.errors import UserError
 from synthvae.losses import LOSSES
-from synthvae.training.config import Overlay, TrainConfig, read_overlay, resolve_config
+from synthvae.training.config import PRESETS, Overlay, TrainConfig, read_overlay, resolve_config
 from synthvae.training.settings import refuse_unknown
 
 __all__ = [
@@ -91,7 +91,7 @@ def list_cases(directory: Path | None = None) -> list[Case]:
     """
     place = directory or _own_files()
     found = [read_overlay(path) for path in sorted(place.glob("*.toml"), key=lambda path: path.stem)]
-    return [_case(overlay) for overlay in found if overlay.own_case]
+    return [_case(overlay) for overlay in found if overlay.own_case and PRESETS in overlay.tasks]
 
 
 def find_overlay(path: Path) -> Path:
@@ -125,6 +125,10 @@ def select_cases(names: Sequence[str]) -> list[Case]:
         if name.endswith(".toml"):
             path = Path(name)
             overlay = read_overlay(path)
+            if PRESETS not in overlay.tasks:
+                raise UserError(
+                    path, path, f"train it by 'synthvae train --config {path}'", "is no training on presets"
+                )
             own = _case(overlay) if overlay.own_case else Case(path.stem, overlay, "", "", EPS, path.stem)
             if own.name in chosen and chosen[own.name].path.resolve() != path.resolve():
                 raise UserError(path, path, "rename the file", f"there is another case called {own.name!r}")
