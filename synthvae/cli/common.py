@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,25 +13,43 @@ from synthvae.core.errors import UserError
 if TYPE_CHECKING:
     from synthvae.training.run import Run
 
-__all__ = ["FormatOption", "LoudnessOption", "RunArgument", "open_run", "parse_loudness"]
+__all__ = ["PRESETS_OR_SOUNDS", "FormatOption", "LoudnessOption", "RunArgument", "open_run", "parse_loudness"]
+__all__ += ["refuse_given"]
 
+#: Abilities of which commands that make sounds of any model need one.
+PRESETS_OR_SOUNDS = ("parameters", "sounds")
 RunArgument = Annotated[
     Path | None,
     typer.Argument(help="A directory made with train.  [default: the newest in experiments/runs, else voice-16]"),
 ]
 FormatOption = Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")]
-LoudnessOption = Annotated[str, typer.Option(help="Loudness in LUFS, or off for the Voice's own level.")]
+LoudnessOption = Annotated[str, typer.Option(help="Loudness in LUFS, or off for the sounds' own level.")]
 
 
-def open_run(run: Path | None) -> Run:
-    """Load a run; without one the newest, whose name is printed."""
+def open_run(run: Path | None, needs: str | Collection[str] = "parameters") -> Run:
+    """Load a run that has an ability, or one of several; without one the newest that has, whose name is printed."""
     from synthvae.exploration import find_run
     from synthvae.training.run import load_run
 
-    path, choice = find_run(run)
+    path, choice = find_run(run, needs=needs)
     if choice:
         print(choice, flush=True)
-    return load_run(path, needs="parameters")
+    return load_run(path, needs=needs)
+
+
+def refuse_given(run: Run, **given: object) -> None:
+    """Refuse options that were given, but make no sense for the kind of run.
+
+    Raises:
+        UserError: naming the first of them.
+    """
+    for argument, value in given.items():
+        if value is not None and value is not False:
+            raise UserError(argument, value, "leave it out", why=f"and {run.path.name} is a run on {_about(run)}")
+
+
+def _about(run: Run) -> str:
+    return "presets" if "parameters" in run.task.abilities else "recorded sounds"
 
 
 def parse_loudness(text: str) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from synthvae.cli.common import FormatOption, LoudnessOption, parse_loudness
+from synthvae.cli import recorded_sounds
+from synthvae.cli.common import PRESETS_OR_SOUNDS, FormatOption, LoudnessOption, parse_loudness, refuse_given
 from synthvae.cli.progress import progress_bar
+from synthvae.cli.recorded_sounds import LabelOption, PitchOption
 from synthvae.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -77,6 +79,8 @@ def morph(
     loudness: LoudnessOption = "-18",
     sample_format: FormatOption = "float",
     seed: Annotated[int, typer.Option(help="Random seed of --way smooth.")] = 0,
+    label: LabelOption = None,
+    pitch: PitchOption = None,
 ) -> None:
     """Morph between presets in perceptually equal steps, or with smooth timbre.
 
@@ -84,6 +88,9 @@ def morph(
     a cross-fade; the smooth one changes brightness, noisiness, envelope and level evenly, at the cost of equal steps.
 
     Writes every step as a preset (JSON) and a sound (WAV), and all of them as one sound, joined.wav.
+
+    A run on recorded sounds morphs between recordings, or numbers of sounds of its library, by equal steps in its
+    latent space.
 
     Example: `synthvae morph 12 88 --steps 9 --run experiments/runs/first --out morph`
 
@@ -100,7 +107,14 @@ def morph(
     check_sample_format(sample_format)
     level = parse_loudness(loudness)
     check_gap(gap)
-    model, notes = _load(run)
+    model, notes = _load(run, PRESETS_OR_SOUNDS)
+    if "parameters" not in model.task.abilities:
+        refuse_given(model, way=way if way != "latent" else None, even=even, extrapolate=extrapolate or None)
+        _print_lines(notes)
+        route = recorded_sounds.Route(presets, "morph", steps, data, label, pitch)
+        recorded_sounds.morph(model, route, out, level, sample_format, gap)
+        return
+    refuse_given(model, label=label, pitch=pitch)
     given = exploration.find_presets(model, presets, data)
     notes += _settings_notes(model, presets, given)
     unit = units(given)
@@ -239,12 +253,12 @@ def blend(
     print(f"{written.paths[0]}: {written.names[0]}, with its preset")
 
 
-def _load(run: Path | None) -> tuple[Run, list[str]]:
+def _load(run: Path | None, needs: str | Collection[str] = "parameters") -> tuple[Run, list[str]]:
     from synthvae.exploration import find_run
     from synthvae.training.run import load_run
 
-    path, note = find_run(run)
-    return load_run(path, needs="parameters"), [note]
+    path, note = find_run(run, needs=needs)
+    return load_run(path, needs=needs), [note]
 
 
 def _settings_notes(run: Run, texts: Sequence[str], presets: Sequence[Preset]) -> list[str]:

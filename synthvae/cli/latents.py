@@ -1,4 +1,4 @@
-"""``decode``, ``encode`` and ``interpolate``: convert between latent points and presets."""
+"""``decode``, ``encode`` and ``interpolate``: convert between latent points and presets, or recorded sounds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,19 @@ from typing import Annotated
 
 import typer
 
+from synthvae.cli import recorded_sounds
 from synthvae.cli.bank_output import print_files
-from synthvae.cli.common import FormatOption, LoudnessOption, RunArgument, open_run, parse_loudness
+from synthvae.cli.common import (
+    PRESETS_OR_SOUNDS,
+    FormatOption,
+    LoudnessOption,
+    RunArgument,
+    open_run,
+    parse_loudness,
+    refuse_given,
+)
 from synthvae.cli.progress import progress_bar
+from synthvae.cli.recorded_sounds import LabelOption, PitchOption
 from synthvae.core.errors import UserError, shown
 
 __all__ = ["register"]
@@ -34,7 +44,7 @@ def decode(
     run: RunArgument = None,
     out: OutOption = Path("sounds"),
     random: Annotated[
-        int | None, typer.Option(help=f"Number of presets to draw from the prior.  [default: {DRAWS}, without --z]")
+        int | None, typer.Option(help=f"Number of sounds to draw from the prior.  [default: {DRAWS}, without --z]")
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     everything: Annotated[
@@ -43,11 +53,17 @@ def decode(
     z: Annotated[Path | None, typer.Option(help="JSON or CSV file of latents to decode, one per row.")] = None,
     loudness: LoudnessOption = "-18",
     sample_format: FormatOption = "float",
+    prior: recorded_sounds.PriorOption = None,
+    near: recorded_sounds.NearOption = None,
+    label: LabelOption = None,
+    pitch: PitchOption = None,
 ) -> None:
     """Decode latent points into presets (JSON) and sounds (WAV), named after descriptors of the sound.
 
     Each sound has its release, and all have one loudness. Drawn presets are playable: not quieter than -40 LUFS,
     centred from 80 to 4,000 Hz, pitched or percussive; files have the numbers of their draws.
+
+    A run on recorded sounds gives sounds alone, and the file latents.json, from which --z decodes them again.
 
     Example: `synthvae decode experiments/runs/first --random 8 --seed 1 --out sounds`
     """
@@ -65,7 +81,13 @@ def decode(
 
     check_sample_format(sample_format)
     check_seed(seed)
-    model = open_run(run)
+    model = open_run(run, PRESETS_OR_SOUNDS)
+    if "parameters" not in model.task.abilities:
+        refuse_given(model, everything=everything)
+        how = recorded_sounds.Decoding(random or DRAWS, seed, z, near, prior, label, pitch)
+        recorded_sounds.decode(model, how, out, level, sample_format)
+        return
+    refuse_given(model, prior=prior, near=near, label=label, pitch=pitch)
     left_out: Mapping[str, int] = {}
     if z is not None:
         latents, known = exploration.read_latents(z, model)
@@ -95,32 +117,47 @@ def encode(
         typer.Argument(
             metavar="[RUN] PRESETS",
             help="A directory made with train (default: the newest in experiments/runs), and a preset's JSON file or a "
-            "directory of them.",
+            "directory of them; with a run on recorded sounds, recordings or directories of them.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Output file (JSON), readable by decode --z.")] = Path("latents.json"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing file.")] = False,
+    label: LabelOption = None,
+    pitch: PitchOption = None,
 ) -> None:
-    """Encode presets into latent points.
+    """Encode presets into latent points, or recordings with a run on recorded sounds.
 
     Example: `synthvae encode experiments/runs/first sounds --out latents.json`
+
+    Example: `synthvae encode experiments/runs/drums kick.wav snare.wav --out latents.json`
     """
-    if len(paths) > 2:
-        raise UserError("encode", len(paths), "give one run and one file or directory", f"{len(paths)} paths")
     from synthvae import exploration
     from synthvae.core.json import check_target
     from synthvae.data.preset import read_presets
 
     check_target(out, overwrite)
-    run, presets = paths if len(paths) == 2 else (None, paths[0])
-    model = open_run(run)
+    named = (paths[0] / "run.json").is_file() and len(paths) > 1
+    model = open_run(paths[0] if named else None, PRESETS_OR_SOUNDS)
+    given = paths[1:] if named else paths
+    if "parameters" not in model.task.abilities:
+        recorded_sounds.encode(model, given, out, label, pitch)
+        return
+    refuse_given(model, label=label, pitch=pitch)
+    if len(given) > 1:
+        raise UserError("encode", len(paths), "give one run and one file or directory", f"{len(paths)} paths")
+    presets = given[0]
     found = read_presets(presets, model.parameters)
     exploration.write_latents(out, model, [path.stem for path, _ in found], [preset for _, preset in found])
     print(f"{out}: latents of {len(found)} presets, {model.latent_size} dimensions each")
 
 
 def interpolate(
-    start: Annotated[str, typer.Option("--from", help="Number of a preset of the dataset, or a preset's JSON file.")],
+    start: Annotated[
+        str,
+        typer.Option(
+            "--from", help="Number of a preset of the dataset, or a preset's JSON file; or of a sound, or a recording."
+        ),
+    ],
     end: Annotated[str, typer.Option("--to", help="Likewise.")],
     run: RunArgument = None,
     steps: Annotated[int, typer.Option(help="Number of sounds, both ends included.")] = 5,
@@ -128,8 +165,10 @@ def interpolate(
     out: OutOption = Path("interpolation"),
     loudness: LoudnessOption = "-18",
     sample_format: FormatOption = "float",
+    label: LabelOption = None,
+    pitch: PitchOption = None,
 ) -> None:
-    """Interpolate linearly in the latent space from one preset to another.
+    """Interpolate linearly in the latent space from one preset to another, or from one recorded sound to another.
 
     Each sound has its release, and all have one loudness.
 
@@ -144,7 +183,12 @@ def interpolate(
     from synthvae.core.checks import is_number
     from synthvae.data.names import numbered
 
-    model = open_run(run)
+    model = open_run(run, PRESETS_OR_SOUNDS)
+    if "parameters" not in model.task.abilities:
+        path = recorded_sounds.Route((start, end), ("start", "end"), steps, data, label, pitch)
+        recorded_sounds.morph(model, path, out, level, sample_format)
+        return
+    refuse_given(model, label=label, pitch=pitch)
     chosen = (("start", start), ("end", end))
     ends = torch.stack([exploration.find_preset(model, text, data, argument) for argument, text in chosen])
     latents = exploration.straight_line(model.encode(ends), steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +39,7 @@ __all__ = [
     "read_latents",
     "write_latents",
     "write_listening",
+    "write_points",
 ]
 
 VERSION = 1
@@ -72,15 +73,31 @@ def write_latents(path: Path, run: Run, names: Sequence[str], presets: Sequence[
     Raises:
         UserError: if `path` cannot be written or a latent is not finite.
     """
+    write_points(path, run, names, run.encode(units(presets)))
+
+
+def write_points(path: Path, run: Run, names: Sequence[str], points: Tensor) -> None:
+    """Write latents ``(N, D)`` of a run under N names as JSON.
+
+    Raises:
+        UserError: if `path` cannot be written or a latent is not finite.
+    """
     document = {
         "format": LATENTS_FORMAT,
         "version": VERSION,
         "run": run.path.name,
-        "parameter_hash": run.parameters.hash,
+        **_made_for(run),
         "names": list(names),
-        "latents": run.encode(units(presets)).tolist(),
+        "latents": points.tolist(),
     }
     atomic_write(path, dump_json(document, path) + "\n")
+
+
+def _made_for(run: Run) -> dict[str, str]:
+    """What a run has to share with that of a file of latents: the parameters of presets, or else the weights."""
+    if PARAMETERS in run.task.abilities:
+        return {"parameter_hash": run.parameters.hash}
+    return {"weights_hash": run.weights_hash}
 
 
 def read_latents(path: Path, run: Run) -> Latents:
@@ -103,18 +120,17 @@ def read_latents(path: Path, run: Run) -> Latents:
         flat = isinstance(document, list) and document and not isinstance(document[0], list)
         return Latents(_points([document] if flat else document, run.latent_size, path), None)
     header = check_format(document, LATENTS_FORMAT, VERSION, str(path), synth=False)
-    if header.get("parameter_hash") != run.parameters.hash:
+    ((key, wanted),) = _made_for(run).items()
+    if header.get(key) != wanted:
         raise UserError(
-            f"{path}: parameter_hash",
-            header.get("parameter_hash"),
-            "decode with the run that encoded them, or encode the presets again",
-            why=f"that of {run.path} is {run.parameters.hash!r}",
+            f"{path}: {key}",
+            header.get(key),
+            "decode with the run that encoded them, or encode again",
+            why=f"that of {run.path} is {wanted!r}",
         )
     points, names = _points(header.get("latents"), run.latent_size, path), header.get("names")
     if not isinstance(names, list) or len(names) != len(points) or not all(isinstance(name, str) for name in names):
-        raise UserError(
-            path, path, "encode the presets again", f"names must be {len(points)} texts, one for each latent"
-        )
+        raise UserError(path, path, "encode again", f"names must be {len(points)} texts, one for each latent")
     return Latents(points, names)
 
 
@@ -193,7 +209,7 @@ def write_listening(
 
 
 def find_run(
-    given: Path | None = None, folder: Path = RUNS, argument: str = "run", needs: str = PARAMETERS
+    given: Path | None = None, folder: Path = RUNS, argument: str = "run", needs: str | Collection[str] = PARAMETERS
 ) -> tuple[Path, str]:
     """Resolve a run argument; by default the run that was trained last, or else the space that comes with synthvae.
 
@@ -201,7 +217,7 @@ def find_run(
         given: the run's directory, or None.
         folder: where runs are looked for, down to its third level.
         argument: that names one.
-        needs: an ability that its task must have; runs without it are passed over.
+        needs: an ability that its task must have, or several of which it must have one; other runs are passed over.
 
     Returns:
         Its directory, and one line that says how it was chosen; empty where it was given.
@@ -213,9 +229,9 @@ def find_run(
         return given, ""
     # Not rglob, which passes over links to folders.
     found = [path.parent for below in BELOW for path in folder.glob(f"{below}/weights.safetensors")]
-    runs = [path for path in found if (path / "run.json").is_file() and has_ability(path, needs)]
+    runs = [path for path in found if (path / "run.json").is_file() and _has_one(path, needs)]
     shipped = find_space(DEFAULT_SPACE)
-    if not runs and shipped is not None and has_ability(shipped, needs):
+    if not runs and shipped is not None and _has_one(shipped, needs):
         return shipped, f"run {DEFAULT_SPACE}: comes with synthvae; used since {folder} has none"
     if not runs:
         raise UserError(
@@ -224,6 +240,10 @@ def find_run(
     latest = max(runs, key=lambda path: ((path / "weights.safetensors").stat().st_mtime, str(path)))
     which = "the only run there" if len(runs) == 1 else f"trained last of {len(runs)} runs; name one to use another"
     return latest, f"run {latest}: {which}"
+
+
+def _has_one(path: Path, needs: str | Collection[str]) -> bool:
+    return any(has_ability(path, ability) for ability in ((needs,) if isinstance(needs, str) else needs))
 
 
 def find_dataset(given: Path | None = None, usual: Path = DATASET) -> tuple[Path, str]:

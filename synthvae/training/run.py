@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -90,18 +90,18 @@ class Run:
     state: Mapping[str, Any]
     model: Any
 
-    def require(self, ability: str) -> None:
-        """Refuse a run whose task has not some ability.
+    def require(self, *abilities: str) -> None:
+        """Refuse a run whose task has none of some abilities.
 
         Raises:
-            UserError: naming it.
+            UserError: naming them.
         """
-        if ability not in self.task.abilities:
+        if not self.task.abilities.intersection(abilities):
             raise UserError(
                 f"{self.path}: task",
                 self.task.name,
-                "name a run that has (those of 'synthvae train' have parameters)",
-                why=f"which has no {ability}",
+                "name a run that has (those of 'synthvae train' on presets have parameters)",
+                why=f"which has no {' or '.join(abilities)}",
             )
 
     @cached_property
@@ -328,12 +328,12 @@ def read_parameters(document: Mapping[str, Any], source: str) -> ParameterSpace:
     return parameters
 
 
-def load_run(path: str | Path, needs: str | None = None) -> Run:
+def load_run(path: str | Path, needs: str | Collection[str] | None = None) -> Run:
     """Load a trained model.
 
     Args:
         path: the run's directory, or the name of a space that comes with synthvae, such as ``voice-16``.
-        needs: an ability that its task must have, such as ``parameters``.
+        needs: an ability that its task must have, such as ``parameters``, or several of which it must have one.
 
     Raises:
         UserError: if it is not a run directory, of another version, incomplete or changed, or lacks the ability.
@@ -355,7 +355,7 @@ def load_run(path: str | Path, needs: str | None = None) -> Run:
     config = task.read_settings(document["config"], source)
     run = Run(directory, task, config, document, document["state"], None)
     if needs is not None:
-        run.require(needs)
+        run.require(*((needs,) if isinstance(needs, str) else needs))
     if PARAMETERS in task.abilities:
         _ = run.parameters, run.settings  # refused here where they are damaged
     weights = directory / WEIGHTS

@@ -78,6 +78,16 @@ class SoundRun:
         """Of each sound of the library."""
         return int(self.run.description["samples"])
 
+    @property
+    def seconds(self) -> float:
+        """The same in seconds."""
+        return self.samples / self.sample_rate
+
+    @property
+    def latents_per_sound(self) -> int:
+        """Of a sound of the library's length: 1 but for networks that encode frames."""
+        return self.model.latents_of(self.representation.shape[2])
+
     @cached_property
     def representation(self) -> Representation:
         """What the network encodes."""

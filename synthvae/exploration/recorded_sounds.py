@@ -1,0 +1,181 @@
+"""Sounds that a run on recorded sounds starts from, and the sounds that it makes, as files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synthvae.audio.files import check_sample_format, write_wav
+from synthvae.audio.loudness import LOUDNESS, check_loudness, levelled
+from synthvae.audio.recordings import read_recording, read_windows
+from synthvae.audio.resampling import resample
+from synthvae.core.checks import is_number
+from synthvae.core.errors import UserError
+from synthvae.core.files import ensure_directory
+from synthvae.data.library import Library, read_library
+from synthvae.exploration.latent_files import write_points
+from synthvae.training.sounds import SoundRun, own_library
+
+__all__ = ["AUDIO_ENDINGS", "SourceSound", "decode_all", "expand_folders", "find_sounds", "write_decoded"]
+
+#: Endings of the files that are taken from a folder; a file that is named may have any.
+AUDIO_ENDINGS = (".aif", ".aiff", ".flac", ".mp3", ".ogg", ".wav")
+#: Sounds that are decoded at a time.
+BATCH = 16
+LATENTS = "latents.json"
+
+
+class SourceSound(NamedTuple):
+    """A sound to start from.
+
+    Attributes:
+        name: of its file without ending, or its number.
+        audio: ``(1, T)`` at the run's rate, of the run's length where the network takes one length alone.
+    """
+
+    name: str
+    audio: Tensor
+
+
+def expand_folders(paths: Sequence[Path]) -> list[Path]:
+    """Files, and of folders the recordings in them, by their endings, in order of their names.
+
+    Raises:
+        UserError: for a folder without recordings.
+    """
+    found = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in AUDIO_ENDINGS and file.name[0] != ".")
+        if not inside:
+            raise UserError(path, path, f"give one with {', '.join(AUDIO_ENDINGS)} files", "no recordings in it")
+        found += inside
+    return found
+
+
+def find_sounds(
+    model: SoundRun, texts: Sequence[str], data: Path | None = None, arguments: Sequence[str] | str = "sounds"
+) -> list[SourceSound]:
+    """Sounds by their numbers in a library, or by their files, in order.
+
+    Args:
+        model: the run that will encode them.
+        texts: numbers, or paths of recordings.
+        data: the library of the numbers; the run's own where None.
+        arguments: that the texts were given to.
+
+    Raises:
+        UserError: if there is no such sound, a file cannot be read, or the run's library has been replaced.
+    """
+    library: Library | None = None
+    found = []
+    for number, text in enumerate(texts):
+        if not is_number(text):
+            if not os.path.isfile(text):
+                raise UserError(
+                    arguments if isinstance(arguments, str) else arguments[number],
+                    text,
+                    "give a whole number from 0 up or the path of a recording",
+                    why="neither a sound's number nor its file",
+                )
+            found.append(SourceSound(Path(text).stem, _read(model, Path(text))))
+            continue
+        if library is None:
+            library = _library(model, data)
+        if int(text) >= len(library):
+            raise UserError(
+                library.path, int(text), f"the numbers run from 0 to {len(library) - 1}", f"no sound {text}"
+            )
+        found.append(SourceSound(text, torch.from_numpy(np.array(library.audio[int(text)]))[None]))
+    return found
+
+
+def _library(model: SoundRun, data: Path | None) -> Library:
+    if data is None:
+        return own_library(model.run)
+    library = read_library(data)
+    if (library.sample_rate, library.samples) != (model.sample_rate, model.samples):
+        raise UserError(
+            "data",
+            data,
+            f"give a library of {model.samples} samples at {model.sample_rate} Hz",
+            f"its sounds have {library.samples} at {library.sample_rate} Hz",
+        )
+    return library
+
+
+def _read(model: SoundRun, path: Path) -> Tensor:
+    if model.model.fixed_length:
+        window = next(read_windows(path, model.samples, model.sample_rate))
+        if window.audio is None:
+            raise UserError(path, path, "give a recording of a sound", f"its first {model.seconds:g} s are silent")
+        audio = window.audio
+    else:
+        recording = read_recording(path)
+        audio = resample(recording.audio, recording.sample_rate, model.sample_rate)
+    return torch.from_numpy(np.ascontiguousarray(audio, np.float32))[None]
+
+
+def decode_all(
+    model: SoundRun, latents: Tensor, condition: Tensor, samples: int | None = None, phase: str = "default"
+) -> Iterator[NDArray[np.float32]]:
+    """Decode latents ``(N, D)`` to sounds ``(T,)``, some at a time, so that progress can be shown.
+
+    Args:
+        model: the run.
+        latents: one per sound; of a network that encodes frames, those of one sound in their order.
+        condition: ``(B, K)``, of each sound.
+        samples: T; those of the library by default.
+        phase: how phases are found (`SoundRun.decode`).
+    """
+    each = len(latents) // len(condition)
+    for first in range(0, len(condition), BATCH):
+        rows, part = latents[first * each : (first + BATCH) * each], condition[first : first + BATCH]
+        yield from model.decode(rows, part, samples, phase).numpy()
+
+
+def write_decoded(
+    directory: Path,
+    model: SoundRun,
+    names: Sequence[str],
+    latents: Tensor,
+    sounds: Iterator[NDArray[np.float32]],
+    sample_format: str = "float",
+    loudness: float | None = LOUDNESS,
+    progress: Callable[[int], object] = lambda done: None,
+) -> list[NDArray[np.float32]]:
+    """Write sounds as ``NAME.wav`` and their latents as ``latents.json``; returns the sounds as written, ``(T,)`` each.
+
+    Args:
+        directory: where to.
+        model: the run that made them.
+        names: of the files, without ending.
+        latents: ``(N, D)``, of the sounds.
+        sounds: as many sounds.
+        sample_format: ``float`` or ``int16``.
+        loudness: in LUFS; None for the level that the model gives them.
+        progress: called with the number of sounds done.
+
+    Raises:
+        UserError: for an unknown format, an impossible loudness, or an unwritable directory.
+    """
+    check_sample_format(sample_format)
+    check_loudness(loudness)
+    ensure_directory(directory)
+    written = []
+    for name, sound in zip(names, sounds, strict=True):
+        written.append(levelled(sound, model.sample_rate, loudness))
+        write_wav(directory / f"{name}.wav", written[-1], model.sample_rate, sample_format)
+        progress(len(written))
+    labels = list(names) if len(names) == len(latents) else [f"{names[0]}_{row}" for row in range(len(latents))]
+    write_points(directory / LATENTS, model.run, labels, latents)
+    return written
