@@ -140,6 +140,28 @@ def losses(
 
 
 @app.command()
+def sounds(
+    runs: Annotated[list[Path], typer.Argument(help="Runs on recorded sounds, whose libraries are there.")],
+    seed: SeedOption = 0,
+) -> None:
+    """Measure reconstructions, draws and clicks of runs on recorded sounds, each beside what needs no model.
+
+    Example: `python -m benchmarks sounds experiments/runs/library`
+    """
+    _check(1, "cpu", seed)
+    from benchmarks import recorded_sounds as measures
+    from synthvae.cli.progress import progress_bar
+
+    found = []
+    with progress_bar("measuring", len(runs), "runs") as update:
+        for number, run in enumerate(runs):
+            found.append(measures.measure_run(run, seed))
+            update(number + 1, "")
+    _print_scale({"seed": seed})
+    print(measures.run_table(found))
+
+
+@app.command()
 def inversion(
     each: Annotated[int, typer.Option(help="Sounds of each of the four kinds.")] = 15,
     seconds: Annotated[float, typer.Option(help="Length of a sound.")] = 2.0,

@@ -155,7 +155,9 @@ def test_commands_that_need_presets_refuse_a_run_without(run: Command, arguments
     before = sorted(tmp_path.rglob("*"))
     code, printed, err = run(*[out if word == "RUN" else word for word in arguments])
     assert (code, printed) == (2, ""), err
-    assert re.fullmatch(r"error: .*r: task is 'audio-encoder', which has no parameters( or sounds)?; name a run that has .*\n", err)
+    assert re.fullmatch(
+        r"error: .*r: task is 'audio-encoder', which has no parameters( or sounds)?; name a run that has .*\n", err
+    )
     assert sorted(tmp_path.rglob("*")) == before
 
 
