@@ -1,4 +1,4 @@
-"""What a run on recorded sounds is worth: its reconstructions, its draws and its clicks, each beside what needs no model."""
+"""Reconstructions, draws and clicks of a run on recorded sounds, each beside what needs no model."""
 
 from __future__ import annotations
 
@@ -150,8 +150,8 @@ def run_table(results: list[RunMeasurement]) -> str:
         lines.append(f"| {one.name} | {one.steps:,} | {one.seconds / 60:.1f} | {shares} |")
     lines += [
         "",
-        "Fréchet distance of draws to training sounds (log-mel embedding, dB²), and as a multiple of the floor, two halves of "
-        "the training sounds:",
+        "Fréchet distance of draws to training sounds (log-mel embedding, dB²), and as a multiple of the floor, two "
+        "halves of the training sounds:",
         "",
         "| run | floor | mixture of Gaussians | one Gaussian | standard normal |",
         "|---|---|---|---|---|",
