@@ -338,8 +338,9 @@ def _print_sound_verdict(directory: Path, library: Library) -> None:
         f"squared error on {found.sounds:,} validation sounds as a share of the mean spectrogram's: "
         f"{', '.join(shown)}{level}"
     )
-    if min(found.class_mean.value or 0.0, found.nearest.value or 0.0, 1.0) <= (found.model.value or 0.0):
-        print("an answer that needs no model is closer: train longer (--epochs), or try --network spectrogram-conv")
+    if min(found.class_mean.value or 0.0, 1.0) <= (found.model.value or 0.0):
+        other = "" if run.config.network == "spectrogram-conv" else ", or try --network spectrogram-conv"
+        print(f"a mean spectrogram, which needs no model, is closer: train longer (--epochs){other}")
 
 
 def _print_estimate(trainer: Trainer, items: str) -> None:
