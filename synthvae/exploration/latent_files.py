@@ -36,6 +36,7 @@ __all__ = [
     "find_preset",
     "find_presets",
     "find_run",
+    "named_file",
     "read_latents",
     "write_latents",
     "write_listening",
@@ -294,14 +295,8 @@ def find_presets(
     presets = []
     for number, text in enumerate(texts):
         if not is_number(text):
-            if not os.path.isfile(text):
-                raise UserError(
-                    arguments if isinstance(arguments, str) else arguments[number],
-                    text,
-                    "give a whole number from 0 up or the path of a preset's JSON file",
-                    why="neither a preset's number nor its file",
-                )
-            presets.append(read_preset(Path(text), run.parameters))
+            file = named_file(text, arguments if isinstance(arguments, str) else arguments[number], "preset")
+            presets.append(read_preset(file, run.parameters))
             continue
         if dataset is None:
             dataset = read_dataset(data or run.dataset_path)
@@ -315,6 +310,19 @@ def find_presets(
         origin = {"dataset": dataset.path.name, "dataset_hash": dataset.hash, "index": int(text)}
         presets.append(Preset(dataset.parameters, dataset.values[int(text)], dataset.header.settings, origin))
     return presets
+
+
+def named_file(text: str, argument: str, what: str) -> Path:
+    """The file that names a preset or a sound where no number does.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if not os.path.isfile(text):
+        kind = "a preset's JSON file" if what == "preset" else "a recording"
+        remedy = f"give a whole number from 0 up or the path of {kind}"
+        raise UserError(argument, text, remedy, why=f"neither a {what}'s number nor its file")
+    return Path(text)
 
 
 def find_preset(run: Run, text: str, data: Path | None = None, argument: str = "preset") -> Tensor:

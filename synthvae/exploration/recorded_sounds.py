@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +19,7 @@ from synthvae.core.checks import is_number
 from synthvae.core.errors import UserError
 from synthvae.core.files import ensure_directory
 from synthvae.data.library import Library, read_library
-from synthvae.exploration.latent_files import write_points
+from synthvae.exploration.latent_files import named_file, write_points
 from synthvae.training.sounds import SoundRun, own_library
 
 __all__ = ["AUDIO_ENDINGS", "SourceSound", "decode_all", "expand_folders", "find_sounds", "write_decoded"]
@@ -80,14 +79,8 @@ def find_sounds(
     found = []
     for number, text in enumerate(texts):
         if not is_number(text):
-            if not os.path.isfile(text):
-                raise UserError(
-                    arguments if isinstance(arguments, str) else arguments[number],
-                    text,
-                    "give a whole number from 0 up or the path of a recording",
-                    why="neither a sound's number nor its file",
-                )
-            found.append(SourceSound(Path(text).stem, _read(model, Path(text))))
+            file = named_file(text, arguments if isinstance(arguments, str) else arguments[number], "sound")
+            found.append(SourceSound(file.stem, _read(model, file)))
             continue
         if library is None:
             library = _library(model, data)
