@@ -161,3 +161,82 @@ def test_the_policy_of_the_page_holds(visit: Visit):
     assert inline == 0
     policy = visit.page.request.get(visit.address).headers["content-security-policy"]
     assert policy.startswith("default-src 'self'")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_map_stands_out_in_both_schemes(chromium: Any, studio_address: str, scheme: str):
+    with visited(chromium, studio_address, color_scheme=scheme) as made:
+        made.open()
+        made.page.locator("#theme").click()  # the colours of the other scheme, without a reload
+        made.page.locator("#theme").click()
+        contrast = made.page.evaluate(_CONTRAST)
+    least = {name: min(values) for name, values in contrast.items()}
+    assert {name: value for name, value in least.items() if name.startswith("text") and value < 4.5} == {}
+    assert {name: value for name, value in least.items() if value < 3} == {}
+    assert least.keys() >= {"text ink", "point viridis", "point diverging", "point cyclic", "point class 20", "mark b"}
+
+
+#: Contrast (WCAG 2.2) of everything on the map with its two grounds, by the tokens of the current theme. Points are not
+#: opaque, so their colour is that of a single one.
+_CONTRAST = """async () => {
+    const { palette } = await import("/js/palette.js");
+    const { ALPHA, at, classColour, scales } = await import("/js/colour.js");
+    const linear = v => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+    const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+    const context = document.createElement("canvas").getContext("2d");
+    const numbers = text => {
+        context.fillStyle = text;
+        context.fillRect(0, 0, 1, 1);
+        return [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+    };
+    const colours = palette();
+    const over = (colour, alpha) => [colours.ground, colours.raised].map(ground => {
+        const seen = colour.map((value, i) => value * alpha + ground[i] * (1 - alpha));
+        const [a, b] = [light(seen), light(ground)].sort((x, y) => x - y);
+        return (b + 0.05) / (a + 0.05);
+    });
+    const found = {};
+    for (const name of ["ink", "soft"]) found[`text ${name}`] = over(numbers(colours[name]), 1);
+    for (const name of ["cursor", "core", "select"]) found[name] = over(numbers(colours[name]), 1);
+    for (const [name, colour] of Object.entries(colours.marks)) found[`mark ${name}`] = over(numbers(colour), 1);
+    const { spectrogram, ...points } = scales();
+    for (const [name, scale] of Object.entries(points))
+        found[`point ${name}`] = [...Array(101).keys()].flatMap(i => over(at(scale, i / 100), ALPHA / 255));
+    for (let i = 0; i < 21; i++) found[`point class ${i}`] = over(classColour(i), ALPHA / 255);
+    found["point none"] = over(colours.none, ALPHA / 255);
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("renderer", ["", "?canvas"])
+def test_a_change_of_theme_redraws_everything(chromium: Any, studio_address: str, renderer: str):
+    with visited(chromium, studio_address, color_scheme="dark") as made:
+        made.open(renderer)
+        made.until("() => synthvae.studio.coloured")
+        made.press(0.5, 0.5)
+        made.described()
+        made.until("() => document.querySelector('.scope-spectrogram.spectrogram')")
+        dark = made.page.evaluate(_BRIGHT)
+        made.page.locator("#theme").click()
+        light = made.page.evaluate(_BRIGHT)
+        assert all(value < 90 for value in dark.values()), dark
+        assert all(value > 150 for value in light.values()), light
+        made.page.locator("#theme").click()
+        assert made.page.evaluate(_BRIGHT) == pytest.approx(dark, abs=2)
+
+
+#: Mean brightness, 0 to 255, of the map and of the spectrogram; the map is drawn first, as WebGL forgets its picture.
+_BRIGHT = """() => {
+    const { map } = synthvae.studio;
+    map.renderer.draw(map.camera, { blend: 1, radius: 2, fade: 1, ratio: 1 });
+    const mean = source => {
+        const copy = document.createElement("canvas");
+        Object.assign(copy, { width: source.width, height: source.height });
+        const context = copy.getContext("2d");
+        context.drawImage(source, 0, 0);
+        const { data } = context.getImageData(0, 0, copy.width, copy.height);
+        return data.reduce((sum, value, i) => sum + (i % 4 === 1 ? value : 0), 0) / (data.length / 4);
+    };
+    const named = { map: "#map-points", spectrogram: ".scope-spectrogram" };
+    return Object.fromEntries(Object.entries(named).map(([name, of]) => [name, mean(document.querySelector(of))]));
+}"""

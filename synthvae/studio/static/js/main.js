@@ -11,6 +11,7 @@ import { Views } from "./map/data.js";
 import { showLegend } from "./map/legend.js";
 import { SoundMap } from "./map/map.js";
 import { connectMidi } from "./midi.js";
+import { onPalette } from "./palette.js";
 import { BankPanel } from "./panels/bank.js";
 import { BlendPanel } from "./panels/blend.js";
 import { MatchPanel } from "./panels/match.js";
@@ -81,6 +82,10 @@ class Studio {
     /** Points that were played, the newest last. @type {Set<number>} */
     this.playedPoints = new Set();
     followTheme(byId("theme"), (said) => this.status.say(said));
+    onPalette(() => {
+      this.#legend();
+      if (this.bank) this.showMarks();
+    });
     this.closeHelp = helpPanel(byId("help-panel"), byId("help"));
   }
 

@@ -1,6 +1,7 @@
-/** Pictures of a sound: its waveform, and its spectrogram over octaves in the colours of magma. */
+/** Pictures of a sound: its waveform, and its spectrogram over octaves. */
 import { FFT } from "./fft.js";
-import { SCALES } from "./colour.js";
+import { recolour, scales } from "./colour.js";
+import { onPalette } from "./palette.js";
 
 /** dB below the loudest moment that are shown. */
 const DEPTH = 72;
@@ -52,28 +53,60 @@ export function spectrogram(samples, rate, columns, rows) {
     }
   }
   const image = new ImageData(columns, rows);
+  const colours = scales().spectrogram;
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const decibels = 10 * Math.log10(levels[row * columns + column] / loudest + 1e-12);
       const share = Math.max(0, 1 + decibels / DEPTH);
-      const colour = 3 * Math.round(share * 0.97 * 255);
+      const colour = 3 * Math.round(share * 255);
       const pixel = 4 * ((rows - 1 - row) * columns + column);
-      for (let i = 0; i < 3; i++) image.data[pixel + i] = SCALES.magma[colour + i];
+      for (let i = 0; i < 3; i++) image.data[pixel + i] = colours[colour + i];
       image.data[pixel + 3] = 255;
     }
   }
   return image;
 }
 
+/** How each canvas was drawn, to be done again when the theme changes. @type {WeakMap<HTMLCanvasElement, () => void>} */
+const drawn = new WeakMap();
+const DRAWN = "spectrogram";
+
+/** @param {HTMLCanvasElement} canvas @param {() => void} draw */
+function draw(canvas, draw) {
+  canvas.classList.add(DRAWN);
+  drawn.set(canvas, draw);
+  draw();
+}
+
+onPalette(() => {
+  for (const canvas of document.querySelectorAll(`canvas.${DRAWN}`)) drawn.get(/** @type {HTMLCanvasElement} */ (canvas))?.();
+});
+
 /**
- * Draws a spectrogram over a whole canvas.
+ * Draws a spectrogram over a whole canvas, in the colours of the theme.
  * @param {HTMLCanvasElement} canvas @param {AudioBuffer} buffer @param {number} columns @param {number} rows
  */
 export function drawSpectrogram(canvas, buffer, columns, rows) {
-  canvas.width = columns;
-  canvas.height = rows;
-  const image = spectrogram(buffer.getChannelData(0), buffer.sampleRate, columns, rows);
-  /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")).putImageData(image, 0, 0);
+  draw(canvas, () => {
+    canvas.width = columns;
+    canvas.height = rows;
+    const image = spectrogram(buffer.getChannelData(0), buffer.sampleRate, columns, rows);
+    canvas.getContext("2d")?.putImageData(image, 0, 0);
+  });
+}
+
+/** Draws a spectrogram that the server has drawn. @param {HTMLCanvasElement} canvas @param {ImageBitmap} picture */
+export function drawThumbnail(canvas, picture) {
+  draw(canvas, () => {
+    canvas.width = picture.width;
+    canvas.height = picture.height;
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    if (!context) return;
+    context.drawImage(picture, 0, 0);
+    const image = context.getImageData(0, 0, picture.width, picture.height);
+    recolour(image);
+    context.putImageData(image, 0, 0);
+  });
 }
 
 /**

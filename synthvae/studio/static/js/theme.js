@@ -1,4 +1,5 @@
 /** Light or dark theme: the system's until another is chosen on the page. */
+import { refreshPalette } from "./palette.js";
 
 const KEY = "synthvae.theme";
 
@@ -14,6 +15,7 @@ export function followTheme(button, say) {
   }
   const apply = () => {
     document.documentElement.dataset.theme = chosen ?? (light.matches ? "light" : "dark");
+    refreshPalette();
   };
   light.addEventListener("change", apply);
   button.addEventListener("click", () => {

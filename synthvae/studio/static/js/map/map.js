@@ -9,15 +9,15 @@
  * @typedef {{edges: Record<string, {words: string, distance: number}>, at: number[]}} Plane the local plane, while it is open; `at` is the
  *     current position on it, -1 to 1
  */
+import { ALPHA } from "../colour.js";
 import { perFrame, sharpContext } from "../dom.js";
+import { onPalette, palette } from "../palette.js";
 import { Camera } from "./camera.js";
 import { drawOverlay, planeSquare, RIPPLE } from "./overlay.js";
 import { CanvasRenderer } from "./renderer-canvas.js";
 import { WebglRenderer } from "./renderer-webgl.js";
 import { inBox, inLasso, nearest, simplified } from "./selection.js";
 
-/** The map is a window into the dark in light surroundings too: colours are chosen for it. */
-const PALETTE = { deep: [8, 11, 17], shallow: [23, 38, 52], line: [66, 98, 120] };
 /** CSS pixels within which a touch means the point and not the place beside it. */
 const REACH = 4;
 /** Zoom from which another turn of the wheel opens the local plane around the current sound. */
@@ -59,10 +59,10 @@ export class SoundMap extends EventTarget {
     };
     try {
       if (plain) throw new Error("asked for");
-      this.renderer = new WebglRenderer(canvas, PALETTE);
+      this.renderer = new WebglRenderer(canvas, palette());
       canvas.addEventListener("webglcontextlost", () => window.location.reload());
     } catch {
-      this.renderer = new CanvasRenderer(canvas, PALETTE);
+      this.renderer = new CanvasRenderer(canvas, palette());
     }
     root.dataset.renderer = this.renderer.kind;
     const frame = perFrame(() => this.#draw());
@@ -74,6 +74,11 @@ export class SoundMap extends EventTarget {
       this.stale = true;
       frame();
     };
+    onPalette((colours) => {
+      this.renderer.setPalette(colours);
+      if (this.count && !this.colours) this.#uncoloured();
+      this.redraw();
+    });
     new ResizeObserver(() => this.#resize()).observe(root);
     this.#hand();
     this.#keys();
@@ -89,7 +94,7 @@ export class SoundMap extends EventTarget {
     const morph = before !== null && before.count === view.count && before !== view && !this.scene.still;
     if (view.count !== this.count) {
       this.count = view.count;
-      this.renderer.setColours(new Uint8Array(4 * view.count).map((_, i) => [122, 148, 170, 210][i % 4]));
+      this.#uncoloured();
       this.renderer.setStates(new Uint8Array(view.count));
     }
     this.renderer.setPoints(morph ? before.positions : view.positions, view.positions);
@@ -100,6 +105,12 @@ export class SoundMap extends EventTarget {
     this.scene.hover = null;
     this.scene.crosshair = null;
     this.#fly(this.camera.fitting(view.bounds), morph ? MORPH : 0, morph);
+  }
+
+  /** One colour for all points, until their values are known. */
+  #uncoloured() {
+    const colour = [...palette().none, ALPHA];
+    this.renderer.setColours(new Uint8Array(4 * this.count).map((_, i) => colour[i % 4]));
   }
 
   /** @param {Uint8Array} colours RGBA a point */

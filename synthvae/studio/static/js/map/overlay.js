@@ -3,13 +3,11 @@
  *
  * @typedef {{place: number[], text?: string, kind: "played" | "kept" | "match" | "plus" | "minus" | "import" | "vary" | "b", colour?: string}} Mark
  */
+import { palette } from "../palette.js";
 import { along } from "./selection.js";
 
-const INK = "#eef1f6";
-const SOFT = "rgb(238 241 246 / 55%)";
-const ACCENT = "#ffb15c";
-const SHADOW = "rgb(6 8 13 / 85%)";
-const COLOURS = { played: SOFT, kept: "#ffd9a8", match: "#7ee0c4", plus: "#8fd0ff", minus: "#ff9d8a", import: "#ffffff", vary: "#ffb15c", b: "#c7b3ff" };
+/** Colours of the theme, as of the frame that is being drawn. */
+let colours = palette();
 
 /** Milliseconds for which a ring widens around what was just played. */
 export const RIPPLE = 900;
@@ -19,6 +17,7 @@ export const RIPPLE = 900;
  * @param {any} scene see map.js @param {number} now
  */
 export function drawOverlay(context, camera, scene, now) {
+  colours = palette();
   context.clearRect(0, 0, camera.width, camera.height);
   context.lineJoin = "round";
   context.lineCap = "round";
@@ -31,7 +30,7 @@ export function drawOverlay(context, camera, scene, now) {
   trail(context, camera, scene.trail);
   path(context, camera, scene.path, scene.pathShare);
   for (const mark of scene.marks) drawMark(context, camera, mark);
-  if (scene.hover) ring(context, camera.toScreen(scene.hover[0], scene.hover[1]), 7, SOFT, 1);
+  if (scene.hover) ring(context, camera.toScreen(scene.hover[0], scene.hover[1]), 7, colours.soft, 1);
   shape(context, camera, scene.shape, scene.shapeKind);
   cursor(context, camera, scene, now);
   if (scene.plane) plane(context, camera, scene.plane);
@@ -40,7 +39,7 @@ export function drawOverlay(context, camera, scene, now) {
 
 /** @param {CanvasRenderingContext2D} context @param {import("./camera.js").Camera} camera @param {number[][][]} rings */
 function outline(context, camera, rings) {
-  context.strokeStyle = "rgb(150 178 200 / 26%)";
+  context.strokeStyle = colours.outline;
   context.lineWidth = 1;
   context.setLineDash([2, 5]);
   for (const corners of rings) {
@@ -70,40 +69,42 @@ function names(/** @type {CanvasRenderingContext2D} */ context, /** @type {impor
     if (taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1])) continue;
     taken.push(box);
     context.lineWidth = 3.5;
-    context.strokeStyle = SHADOW;
+    context.strokeStyle = colours.halo;
     context.strokeText(cluster.name, x, top);
-    context.fillStyle = INK;
+    context.fillStyle = colours.ink;
     context.fillText(cluster.name, x, top);
   }
 }
 
 /** Where the hand came along. */
 function trail(/** @type {CanvasRenderingContext2D} */ context, /** @type {import("./camera.js").Camera} */ camera, /** @type {number[][]} */ places) {
+  context.strokeStyle = colours.cursor;
+  context.lineWidth = 1.5;
   for (let i = 1; i < places.length; i++) {
-    context.strokeStyle = `rgb(255 177 92 / ${(45 * i) / places.length}%)`;
-    context.lineWidth = 1.5;
+    context.globalAlpha = (0.6 * i) / places.length;
     context.beginPath();
     context.moveTo(...camera.toScreen(places[i - 1][0], places[i - 1][1]));
     context.lineTo(...camera.toScreen(places[i][0], places[i][1]));
     context.stroke();
   }
+  context.globalAlpha = 1;
 }
 
 /** @param {CanvasRenderingContext2D} context @param {import("./camera.js").Camera} camera @param {number[][]} places @param {number | null} share */
 function path(context, camera, places, share) {
   if (!places.length) return;
-  for (const [width, colour] of /** @type {[number, string][]} */ ([[5, SHADOW], [2, ACCENT]])) {
+  for (const [width, colour] of /** @type {[number, string][]} */ ([[5, colours.halo], [2, colours.cursor]])) {
     context.strokeStyle = colour;
     context.lineWidth = width;
     context.beginPath();
     for (const [x, y] of places) context.lineTo(...camera.toScreen(x, y));
     context.stroke();
   }
-  for (const end of [places[0], places[places.length - 1]]) dot(context, camera.toScreen(end[0], end[1]), 4, ACCENT);
+  for (const end of [places[0], places[places.length - 1]]) dot(context, camera.toScreen(end[0], end[1]), 4, colours.cursor);
   if (share !== null && places.length > 1) {
     const here = along(places, share);
-    dot(context, camera.toScreen(here[0], here[1]), 6, "#fff");
-    ring(context, camera.toScreen(here[0], here[1]), 11, ACCENT, 2);
+    dot(context, camera.toScreen(here[0], here[1]), 6, colours.core);
+    ring(context, camera.toScreen(here[0], here[1]), 11, colours.cursor, 2);
   }
 }
 
@@ -111,7 +112,7 @@ function path(context, camera, places, share) {
 function drawMark(context, camera, mark) {
   const [left, top] = camera.toScreen(mark.place[0], mark.place[1]);
   if (left < -20 || top < -20 || left > camera.width + 20 || top > camera.height + 20) return;
-  const colour = mark.colour ?? COLOURS[mark.kind];
+  const colour = mark.colour ?? colours.marks[mark.kind];
   context.lineWidth = 1.75;
   if (mark.kind === "played") {
     ring(context, [left, top], 5, colour, 1.25);
@@ -124,12 +125,12 @@ function drawMark(context, camera, mark) {
     else context.rect(left - reach, top - reach, 2 * reach, 2 * reach);
     context.closePath();
     context.fillStyle = colour;
-    context.strokeStyle = SHADOW;
+    context.strokeStyle = colours.halo;
     context.fill();
     context.stroke();
     return;
   }
-  dot(context, [left, top], mark.kind === "vary" ? 7 : 8, SHADOW);
+  dot(context, [left, top], mark.kind === "vary" ? 7 : 8, colours.halo);
   ring(context, [left, top], mark.kind === "vary" ? 7 : 8, colour, 1.75);
   context.fillStyle = colour;
   context.font = "700 10px system-ui, sans-serif";
@@ -147,8 +148,8 @@ function shape(/** @type {CanvasRenderingContext2D} */ context, /** @type {impor
     const [[x0, y0], [x1, y1]] = corners;
     context.rect(x0, y0, x1 - x0, y1 - y0);
   } else for (const corner of corners) context.lineTo(...corner);
-  context.fillStyle = "rgb(143 208 255 / 12%)";
-  context.strokeStyle = "#8fd0ff";
+  context.fillStyle = colours.selectFill;
+  context.strokeStyle = colours.select;
   context.lineWidth = 1.5;
   context.setLineDash([5, 4]);
   context.fill();
@@ -162,7 +163,7 @@ function cursor(/** @type {CanvasRenderingContext2D} */ context, /** @type {impo
   const at = camera.toScreen(scene.cursor[0], scene.cursor[1]);
   if (scene.movedFrom) {
     const from = camera.toScreen(scene.movedFrom[0], scene.movedFrom[1]);
-    context.strokeStyle = ACCENT;
+    context.strokeStyle = colours.cursor;
     context.lineWidth = 1.25;
     context.setLineDash([3, 4]);
     context.beginPath();
@@ -178,12 +179,12 @@ function cursor(/** @type {CanvasRenderingContext2D} */ context, /** @type {impo
   const age = (now - scene.played) / RIPPLE;
   if (age >= 0 && age < 1 && !scene.still) {
     context.globalAlpha = (1 - age) ** 2;
-    ring(context, at, 9 + 34 * (1 - (1 - age) ** 3), ACCENT, 1.5);
+    ring(context, at, 9 + 34 * (1 - (1 - age) ** 3), colours.cursor, 1.5);
     context.globalAlpha = 1;
   }
-  ring(context, at, 9, SHADOW, 5);
-  ring(context, at, 9, ACCENT, 2.25);
-  dot(context, at, 2.75, "#fff");
+  ring(context, at, 9, colours.halo, 5);
+  ring(context, at, 9, colours.cursor, 2.25);
+  dot(context, at, 2.75, colours.core);
 }
 
 /**
@@ -192,11 +193,11 @@ function cursor(/** @type {CanvasRenderingContext2D} */ context, /** @type {impo
  */
 function plane(context, camera, shown) {
   const { left, top, side } = planeSquare(camera);
-  context.fillStyle = "rgb(8 11 17 / 88%)";
+  context.fillStyle = colours.planeVeil;
   context.fillRect(0, 0, camera.width, camera.height);
-  context.fillStyle = "rgb(23 38 52 / 90%)";
+  context.fillStyle = colours.planeGround;
   context.fillRect(left, top, side, side);
-  context.strokeStyle = "rgb(150 178 200 / 30%)";
+  context.strokeStyle = colours.planeLine;
   context.lineWidth = 1;
   for (const share of [0, 0.25, 0.5, 0.75, 1]) {
     context.beginPath();
@@ -213,16 +214,16 @@ function plane(context, camera, shown) {
     const { words, distance } = shown.edges[edge];
     context.textAlign = edge === "left" ? "left" : edge === "right" ? "right" : "center";
     context.font = "600 12.5px system-ui, sans-serif";
-    context.fillStyle = INK;
+    context.fillStyle = colours.ink;
     context.fillText(words || "no word for this change", x, y);
     context.font = "500 11px system-ui, sans-serif";
-    context.fillStyle = SOFT;
+    context.fillStyle = colours.soft;
     context.fillText(`${distance.toFixed(1)} dB away`, x, y + 16);
   }
-  dot(context, /** @type {[number, number]} */ (middle), 3, SOFT);
+  dot(context, /** @type {[number, number]} */ (middle), 3, colours.soft);
   const here = [middle[0] + (shown.at[0] * side) / 2, middle[1] - (shown.at[1] * side) / 2];
-  ring(context, here, 9, ACCENT, 2.25);
-  dot(context, here, 2.75, "#fff");
+  ring(context, here, 9, colours.cursor, 2.25);
+  dot(context, here, 2.75, colours.core);
 }
 
 /** The square that the local plane fills. @param {import("./camera.js").Camera} camera */
@@ -233,7 +234,7 @@ export function planeSquare(camera) {
 
 /** @param {CanvasRenderingContext2D} context @param {number[]} at */
 function crosshair(context, [left, top]) {
-  for (const [colour, width] of /** @type {[string, number][]} */ ([[SHADOW, 4], ["#fff", 1.5]])) {
+  for (const [colour, width] of /** @type {[string, number][]} */ ([[colours.halo, 4], [colours.core, 1.5]])) {
     context.strokeStyle = colour;
     context.lineWidth = width;
     context.beginPath();
@@ -253,9 +254,9 @@ function label(context, text, left, top, width) {
   const half = context.measureText(text).width / 2 + 8;
   const x = Math.min(width - half, Math.max(half, left));
   context.lineWidth = 4;
-  context.strokeStyle = SHADOW;
+  context.strokeStyle = colours.halo;
   context.strokeText(text, x, top);
-  context.fillStyle = ACCENT;
+  context.fillStyle = colours.cursor;
   context.fillText(text, x, top);
 }
 

@@ -3,11 +3,12 @@
  * at 100,000 points where drawing as many circles would not.
  */
 
-/** Alpha of a point that is not selected, in its place in a pixel. */
-const FADED = 70 << 24;
+/** Share of the theme's faded colour in a point that is not selected, and its alpha. */
+const FADED = 0.75;
+const FADED_ALPHA = 165;
 
 export class CanvasRenderer {
-  /** @param {HTMLCanvasElement} canvas @param {{deep: number[], shallow: number[], line: number[]}} palette */
+  /** @param {HTMLCanvasElement} canvas @param {import("../palette.js").Palette} palette */
   constructor(canvas, palette) {
     this.kind = "canvas";
     this.canvas = canvas;
@@ -19,6 +20,10 @@ export class CanvasRenderer {
     this.after = new Float32Array();
     /** A pixel of each point, as the image holds it. @type {Uint32Array} */
     this.colours = new Uint32Array();
+    /** The same for a point that is not selected. @type {Uint32Array} */
+    this.faded = new Uint32Array();
+    /** @type {Parameters<CanvasRenderer["setGrid"]>[0]} */
+    this.grid = null;
     /** @type {Uint8Array} */
     this.states = new Uint8Array();
     this.raised = false;
@@ -40,6 +45,15 @@ export class CanvasRenderer {
   /** @param {Uint8Array} colours */
   setColours(colours) {
     this.colours = new Uint32Array(colours.buffer.slice(colours.byteOffset, colours.byteOffset + colours.byteLength));
+    const faded = this.palette.faded;
+    const mixed = Uint8Array.from(colours, (value, i) => (i % 4 === 3 ? value && FADED_ALPHA : value + (faded[i % 4] - value) * FADED));
+    this.faded = new Uint32Array(mixed.buffer);
+  }
+
+  /** @param {import("../palette.js").Palette} palette of another theme; the colours of the points stay */
+  setPalette(palette) {
+    this.palette = palette;
+    this.setGrid(this.grid);
   }
 
   /** @param {Uint8Array} states */
@@ -51,17 +65,18 @@ export class CanvasRenderer {
   /** @param {{width: number, height: number, bounds: number[], confidence: Uint8Array} | null} grid */
   setGrid(grid) {
     this.sheet = null;
+    this.grid = grid;
     if (!grid) return;
     const { width, height } = grid;
     const sheet = document.createElement("canvas");
     Object.assign(sheet, { width, height });
     const image = new ImageData(width, height);
-    const { deep, shallow } = this.palette;
+    const { ground, raised } = this.palette;
     for (let row = 0; row < height; row++) {
       for (let column = 0; column < width; column++) {
         const trust = grid.confidence[row * width + column] / 255;
         const pixel = 4 * ((height - 1 - row) * width + column); // the grid goes up, an image goes down
-        for (let i = 0; i < 3; i++) image.data[pixel + i] = deep[i] + (shallow[i] - deep[i]) * trust;
+        for (let i = 0; i < 3; i++) image.data[pixel + i] = ground[i] + (raised[i] - ground[i]) * trust;
         image.data[pixel + 3] = 255;
       }
     }
@@ -79,7 +94,7 @@ export class CanvasRenderer {
     const [width, height] = [Math.round(camera.width * ratio), Math.round(camera.height * ratio)];
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     context.setTransform(1, 0, 0, 1, 0, 0);
-    context.fillStyle = `rgb(${this.palette.deep.join(" ")})`;
+    context.fillStyle = `rgb(${this.palette.ground.join(" ")})`;
     context.fillRect(0, 0, width, height);
     if (this.sheet && fade > 0) {
       const [left, top] = camera.toScreen(this.bounds[0], this.bounds[3]);
@@ -94,7 +109,7 @@ export class CanvasRenderer {
 
   /** @param {import("./camera.js").Camera} camera @param {number} blend @param {number} radius @param {number} ratio @param {number} width @param {number} height */
   #points(camera, blend, radius, ratio, width, height) {
-    const { layer, before, after, colours, states } = this;
+    const { layer, before, after, colours, faded, states } = this;
     if (layer.width !== width || layer.height !== height) Object.assign(layer, { width, height });
     const context = /** @type {CanvasRenderingContext2D} */ (layer.getContext("2d", { willReadFrequently: true }));
     if (this.image?.width !== width || this.image.height !== height) this.image = new ImageData(width, height);
@@ -117,7 +132,7 @@ export class CanvasRenderer {
         const left = Math.round((blend === 1 ? x : before[2 * i] + (x - before[2 * i]) * blend) * scale + across);
         const top = Math.round(up - (blend === 1 ? y : before[2 * i + 1] + (y - before[2 * i + 1]) * blend) * scale);
         if (left < reach || top < reach || left >= right || top >= bottom) continue;
-        const colour = state === 1 ? (colours[i] & 0xffffff) | FADED : colours[i];
+        const colour = state === 1 ? faded[i] : colours[i];
         const at = top * width + left;
         for (let k = 0; k < stencil.length; k++) pixels[at + stencil[k]] = colour;
       }

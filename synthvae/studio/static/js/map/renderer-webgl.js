@@ -10,6 +10,7 @@ layout(location = 2) in vec4 colour;
 layout(location = 3) in float state;
 uniform float blend, radius, ratio, top;
 uniform vec2 centre, scale;
+uniform vec3 faded;
 out vec4 tint;
 out float size;
 void main() {
@@ -19,7 +20,7 @@ void main() {
   gl_Position = vec4(place, 0.0, 1.0);
   size = (radius * (raised ? 1.5 : 1.0) + 0.75) * ratio;
   gl_PointSize = 2.0 * size;
-  tint = state > 0.5 && !raised ? vec4(mix(colour.rgb, vec3(0.25, 0.29, 0.35), 0.65), colour.a * 0.3) : colour;
+  tint = state > 0.5 && !raised ? vec4(mix(colour.rgb, faded, 0.75), colour.a * 0.7) : colour;
   if (raised) tint.a = 1.0;
 }`;
 
@@ -49,7 +50,7 @@ uniform sampler2D grid;
 uniform vec2 centre, scale, size;
 uniform vec4 bounds;
 uniform float fade;
-uniform vec3 deep, shallow, line;
+uniform vec3 ground, raised, contour;
 float spline(vec2 at) {
   vec2 pixel = at * size - 0.5, whole = floor(pixel), f = pixel - whole;
   vec2 w0 = (1.0 - f) * (1.0 - f) * (1.0 - f) / 6.0, w3 = f * f * f / 6.0;
@@ -68,10 +69,10 @@ void main() {
   float level = trust * 7.0;
   float width = fwidth(level);
   float near = abs(fract(level - 0.5) - 0.5);
-  float contour = (1.0 - smoothstep(0.0, 1.3 * width, near)) * step(0.35, level) * smoothstep(0.7, 0.15, width)
+  float level_line = (1.0 - smoothstep(0.0, 1.3 * width, near)) * step(0.35, level) * smoothstep(0.7, 0.15, width)
       * smoothstep(0.002, 0.012, width);  // level ground has no lines
-  vec3 colour = mix(deep, shallow, trust);
-  result = vec4(mix(colour, line, contour * 0.5), 1.0);
+  vec3 colour = mix(ground, raised, trust);
+  result = vec4(mix(colour, contour, level_line * 0.5), 1.0);
 }`;
 
 /** @param {WebGL2RenderingContext} gl @param {string} vertex @param {string} fragment */
@@ -93,7 +94,7 @@ function program(gl, vertex, fragment) {
 const shares = (colour) => colour.map((value) => value / 255);
 
 export class WebglRenderer {
-  /** @param {HTMLCanvasElement} canvas @param {{deep: number[], shallow: number[], line: number[]}} palette */
+  /** @param {HTMLCanvasElement} canvas @param {import("../palette.js").Palette} palette */
   constructor(canvas, palette) {
     const gl = canvas.getContext("webgl2", { alpha: false, antialias: false, depth: false, powerPreference: "high-performance" });
     if (!gl) throw new Error("no WebGL 2");
@@ -138,6 +139,11 @@ export class WebglRenderer {
   #upload(buffer, data) {
     this.gl.bindBuffer(this.gl.ARRAY_BUFFER, buffer);
     this.gl.bufferData(this.gl.ARRAY_BUFFER, data, this.gl.STATIC_DRAW);
+  }
+
+  /** @param {import("../palette.js").Palette} palette of another theme; the colours of the points stay */
+  setPalette(palette) {
+    this.palette = palette;
   }
 
   /** @param {Float32Array} before @param {Float32Array} after of the same points */
@@ -195,13 +201,14 @@ export class WebglRenderer {
     gl.uniform2f(this.#place(this.sheet, "size"), this.grid.width, this.grid.height);
     gl.uniform4fv(this.#place(this.sheet, "bounds"), this.grid.bounds);
     gl.uniform1f(this.#place(this.sheet, "fade"), fade);
-    for (const name of /** @type {const} */ (["deep", "shallow", "line"])) gl.uniform3fv(this.#place(this.sheet, name), shares(this.palette[name]));
+    for (const name of /** @type {const} */ (["ground", "raised", "contour"])) gl.uniform3fv(this.#place(this.sheet, name), shares(this.palette[name]));
     gl.drawArrays(gl.TRIANGLES, 0, 3);
     if (!this.count) return;
     gl.useProgram(this.points);
     gl.bindVertexArray(this.array);
     gl.uniform2f(this.#place(this.points, "centre"), camera.x, camera.y);
     gl.uniform2f(this.#place(this.points, "scale"), scale[0], scale[1]);
+    gl.uniform3fv(this.#place(this.points, "faded"), shares(this.palette.faded));
     gl.uniform1f(this.#place(this.points, "blend"), blend);
     gl.uniform1f(this.#place(this.points, "radius"), radius);
     gl.uniform1f(this.#place(this.points, "ratio"), ratio);

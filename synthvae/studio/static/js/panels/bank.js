@@ -1,8 +1,8 @@
 /** Bank panel: a list of saved sounds with spectrograms, to play, rename, tag and remove. */
 import { download, el, fill, icon, iconButton } from "../dom.js";
 import { counted } from "../format.js";
-
 import { makeSound } from "../sound.js";
+import { drawThumbnail } from "../spectrogram.js";
 
 export class BankPanel {
   /** @param {HTMLElement} root @param {any} studio */
@@ -143,9 +143,7 @@ export class BankPanel {
     try {
       const picture = this.pictures.get(id) ?? (await createImageBitmap(await this.studio.api.thumbnail(id)));
       this.pictures.set(id, picture);
-      canvas.width = picture.width;
-      canvas.height = picture.height;
-      canvas.getContext("2d")?.drawImage(picture, 0, 0);
+      drawThumbnail(canvas, picture);
     } catch {
       // a list without this picture is still a list
     }

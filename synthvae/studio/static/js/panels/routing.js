@@ -7,7 +7,8 @@ const WIDTH = 340;
 const ROW = 24;
 const LEFT = 84;
 const RIGHT = 246;
-const COLOURS = ["#e69f00", "#56b4e9", "#cc79a7", "#2fae86"];
+/** Colours of sources before they repeat: the classes route-0 to route-3. */
+const COLOURS = 4;
 
 export class Routing {
   /** @param {{source: string, target: string, parameter: string | null, value: number | null}[]} routes @param {(parameter: string) => void} chosen */
@@ -23,7 +24,7 @@ export class Routing {
       if (!route.parameter && !route.value) continue;
       const [top, bottom] = [y(sources, route.source), y(targets, route.target)];
       const path = `M${LEFT} ${top}C${LEFT + 70} ${top} ${RIGHT - 70} ${bottom} ${RIGHT} ${bottom}`;
-      const line = svg("path", { d: path, class: "route", stroke: COLOURS[sources.indexOf(route.source) % COLOURS.length] });
+      const line = svg("path", { d: path, class: `route route-${sources.indexOf(route.source) % COLOURS}` });
       const name = route.parameter;
       const hit = svg("path", {
         d: path, class: "route-hit", "aria-label": `${words(route.source)} to ${words(route.target)}`, tabindex: name ? 0 : null, role: name ? "button" : "img",
@@ -38,7 +39,7 @@ export class Routing {
     }
     sources.forEach((source, i) => drawing.append(
       svg("text", { x: LEFT - 12, y: y(sources, source) + 4, class: "route-end", "text-anchor": "end" }, words(source)),
-      svg("circle", { cx: LEFT, cy: y(sources, source), r: 4, fill: COLOURS[i % COLOURS.length] })));
+      svg("circle", { cx: LEFT, cy: y(sources, source), r: 4, class: `route-source route-${i % COLOURS}` })));
     targets.forEach((target) => drawing.append(
       svg("text", { x: RIGHT + 12, y: y(targets, target) + 4, class: "route-end" }, words(target)),
       svg("circle", { cx: RIGHT, cy: y(targets, target), r: 4, class: "route-target" })));

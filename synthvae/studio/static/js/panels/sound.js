@@ -1,6 +1,7 @@
 /** Sound panel: name, spectrogram and descriptors of the current sound, and its actions. */
 import { download, el, fill, icon, sharpContext } from "../dom.js";
 import { noteName, plain, slug, withUnit } from "../format.js";
+import { onPalette, palette } from "../palette.js";
 import { toFragment } from "../share.js";
 import { drawSpectrogram, drawWaveform } from "../spectrogram.js";
 
@@ -54,6 +55,7 @@ export class SoundPanel {
     store.on("current", (/** @type {any} */ sound) => this.#show(sound));
     store.on("played", (/** @type {any} */ sound) => this.#picture(sound));
     audio.listeners.push((/** @type {boolean} */ playing) => this.#playing(playing));
+    onPalette(() => this.#waveform());
     this.sounds = sounds;
     /** @type {AudioBuffer | null} */
     this.drawn = null;
@@ -92,9 +94,14 @@ export class SoundPanel {
       this.drawn = buffer;
       this.spectrogram.parentElement?.classList.add("live");
       drawSpectrogram(this.spectrogram, buffer, COLUMNS, ROWS);
-      const { context, width, height } = sharpContext(this.waveform);
-      drawWaveform(context, width, height, buffer.getChannelData(0), "rgb(255 214 165)");
+      this.#waveform();
     }, 30);
+  }
+
+  #waveform() {
+    if (!this.drawn) return;
+    const { context, width, height } = sharpContext(this.waveform);
+    drawWaveform(context, width, height, this.drawn.getChannelData(0), palette().wave);
   }
 
   /** @param {boolean} playing */
