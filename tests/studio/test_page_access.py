@@ -240,3 +240,54 @@ _BRIGHT = """() => {
     const named = { map: "#map-points", spectrogram: ".scope-spectrogram" };
     return Object.fromEntries(Object.entries(named).map(([name, of]) => [name, mean(document.querySelector(of))]));
 }"""
+
+
+@pytest.mark.parametrize("size", [(740, 360), (932, 430), (390, 844)])
+def test_nothing_overlaps_on_phones(chromium: Any, studio_address: str, size: tuple[int, int]):
+    width, height = size
+    phone = {"viewport": {"width": width, "height": height}, "has_touch": True, "is_mobile": True}
+    with visited(chromium, studio_address, **phone) as made:
+        made.open()
+        made.until("() => document.querySelector('#legend summary')")
+        assert made.page.evaluate(_OVERLAPS) == []
+        made.page.locator("#legend summary").tap()
+        made.page.evaluate("() => synthvae.studio.select(Uint32Array.from([3, 9]), 'selected')")
+        assert made.page.locator("#selection").is_visible()
+        assert made.page.evaluate(_OVERLAPS) == []
+        assert made.page.evaluate("() => document.documentElement.scrollWidth") <= width
+        made.page.keyboard.press("Escape")
+        made.page.touchscreen.tap(*made.place(0.5, 0.6))
+        assert max(map(abs, made.described()["samples"])) > 0
+        made.page.locator("#tab-match").tap()  # scrolls there, as a finger does
+        assert made.page.locator("#panel-match").is_visible()
+        with made.page.expect_request("**/render"):
+            made.page.locator("[data-note='64']").tap()
+
+
+@pytest.mark.parametrize("width", [700, 1280])
+def test_the_hint_makes_way_for_a_selection(visit: Visit, width: int):
+    visit.page.set_viewport_size({"width": width, "height": 800})
+    assert visit.page.locator("#hint").is_visible()
+    visit.page.evaluate("() => synthvae.studio.select(Uint32Array.from([3, 9]), 'selected')")
+    assert visit.page.locator("#selection").is_visible()
+    assert visit.page.evaluate(_OVERLAPS) == []
+    visit.page.keyboard.press("Escape")
+    assert visit.page.locator("#hint").is_visible()
+
+
+#: Pairs of what floats on the map, or stands beside it, that cover each other, and what reaches out of the map.
+_OVERLAPS = """() => {
+    const named = [".top", ".foot", ".keys", "#tools", ".view-bar", ".zoom", "#legend", "#selection", "#hint"];
+    const boxes = named.map(name => [name, document.querySelector(name)])
+        .filter(([, element]) => element.checkVisibility() && getComputedStyle(element).position !== "fixed")
+        .map(([name, element]) => [name, element.getBoundingClientRect(), element.closest(".stage")]);
+    const beside = (a, b) => a.right <= b.left + 1 || b.right <= a.left + 1;
+    const apart = (a, b) => beside(a, b) || a.bottom <= b.top + 1 || b.bottom <= a.top + 1;
+    const found = [];
+    for (const [i, [name, box, stage]] of boxes.entries()) {
+        for (const [other, its] of boxes.slice(i + 1)) if (!apart(box, its)) found.push(`${name} ${other}`);
+        const map = stage?.getBoundingClientRect();
+        if (map && (box.left < map.left || box.right > map.right || box.bottom > map.bottom)) found.push(`${name} map`);
+    }
+    return found;
+}"""

@@ -129,7 +129,7 @@ class Studio {
   /** Buttons of the frame: what folds, what undoes, what zooms. */
   #frame() {
     const session = this.store.get("session");
-    const narrow = window.matchMedia("(max-width: 820px)").matches;
+    const narrow = window.matchMedia("(max-width: 820px), (max-height: 500px) and (orientation: landscape)").matches;
     for (const [id, name] of [["bank-fold", "no-bank"], ["dock-fold", "no-dock"]]) {
       const button = byId(id);
       const fold = (/** @type {boolean} */ away) => {

@@ -4,6 +4,8 @@ import { el, fill } from "../dom.js";
 import { plain, withUnit } from "../format.js";
 
 const SHOWN = 24;
+/** CSS pixels of the ramp of a scale. */
+const WIDTH = 226;
 
 /**
  * @param {HTMLElement} root
@@ -27,10 +29,10 @@ export function showLegend(root, { column, values, how, classes, view, labels, c
 
 /** @param {any} column @param {any} how */
 function ramp(column, how) {
-  const canvas = /** @type {HTMLCanvasElement} */ (el("canvas", { class: "ramp", width: 204, height: 1, "aria-hidden": "true" }));
+  const canvas = /** @type {HTMLCanvasElement} */ (el("canvas", { class: "ramp", width: WIDTH, height: 1, "aria-hidden": "true" }));
   const context = canvas.getContext("2d");
-  for (let x = 0; context && x < 204; x++) {
-    context.fillStyle = css(at(how.scale, x / 203));
+  for (let x = 0; context && x < WIDTH; x++) {
+    context.fillStyle = css(at(how.scale, x / (WIDTH - 1)));
     context.fillRect(x, 0, 1, 1);
   }
   return [

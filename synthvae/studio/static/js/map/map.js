@@ -13,7 +13,7 @@ import { ALPHA } from "../colour.js";
 import { perFrame, sharpContext } from "../dom.js";
 import { onPalette, palette } from "../palette.js";
 import { Camera } from "./camera.js";
-import { drawOverlay, planeSquare, RIPPLE } from "./overlay.js";
+import { drawOverlay, planeBounds, RIPPLE } from "./overlay.js";
 import { CanvasRenderer } from "./renderer-canvas.js";
 import { WebglRenderer } from "./renderer-webgl.js";
 import { inBox, inLasso, nearest, simplified } from "./selection.js";
@@ -164,8 +164,8 @@ export class SoundMap extends EventTarget {
 
   /** The position on the local plane of a place of the window. @param {number[]} here CSS pixels */
   #onPlane([left, top]) {
-    const square = planeSquare(this.camera);
-    return [(2 * (left - square.left)) / square.side - 1, 1 - (2 * (top - square.top)) / square.side].map((value) => Math.max(-1, Math.min(1, value)));
+    const bounds = planeBounds(this.camera);
+    return [(2 * (left - bounds.left)) / bounds.width - 1, 1 - (2 * (top - bounds.top)) / bounds.height].map((value) => Math.max(-1, Math.min(1, value)));
   }
 
   /** @param {number[]} at @param {Touch["phase"]} phase @param {number} touched */

@@ -9,6 +9,13 @@ import { along } from "./selection.js";
 /** Colours of the theme, as of the frame that is being drawn. */
 let colours = palette();
 
+/** CSS pixels of height below which the map is that of a phone on its side. */
+const LOW = 360;
+/** And of the local plane, below which its words stand in one line each. */
+const LOW_PLANE = 180;
+/** Font of the words at the edges of the local plane. */
+const EDGE = "600 12.5px system-ui, sans-serif";
+
 /** Milliseconds for which a ring widens around what was just played. */
 export const RIPPLE = 900;
 
@@ -21,6 +28,10 @@ export function drawOverlay(context, camera, scene, now) {
   context.clearRect(0, 0, camera.width, camera.height);
   context.lineJoin = "round";
   context.lineCap = "round";
+  if (scene.plane) {
+    plane(context, camera, scene.plane);
+    return;
+  }
   if (scene.fade > 0.02) {
     context.globalAlpha = scene.fade;
     outline(context, camera, scene.hull);
@@ -33,7 +44,6 @@ export function drawOverlay(context, camera, scene, now) {
   if (scene.hover) ring(context, camera.toScreen(scene.hover[0], scene.hover[1]), 7, colours.soft, 1);
   shape(context, camera, scene.shape, scene.shapeKind);
   cursor(context, camera, scene, now);
-  if (scene.plane) plane(context, camera, scene.plane);
   if (scene.crosshair) crosshair(context, camera.toScreen(scene.crosshair[0], scene.crosshair[1]));
 }
 
@@ -188,48 +198,62 @@ function cursor(/** @type {CanvasRenderingContext2D} */ context, /** @type {impo
 }
 
 /**
- * The local plane around a sound: a square over the map, what changes towards each edge, and the current position.
+ * The local plane around a sound: over the map, what changes towards each edge, and the current position.
  * @param {CanvasRenderingContext2D} context @param {import("./camera.js").Camera} camera @param {import("./map.js").Plane} shown
  */
 function plane(context, camera, shown) {
-  const { left, top, side } = planeSquare(camera);
+  const { left, top, width, height } = planeBounds(camera);
   context.fillStyle = colours.planeVeil;
   context.fillRect(0, 0, camera.width, camera.height);
   context.fillStyle = colours.planeGround;
-  context.fillRect(left, top, side, side);
+  context.fillRect(left, top, width, height);
   context.strokeStyle = colours.planeLine;
   context.lineWidth = 1;
   for (const share of [0, 0.25, 0.5, 0.75, 1]) {
     context.beginPath();
-    context.moveTo(left + share * side, top);
-    context.lineTo(left + share * side, top + side);
-    context.moveTo(left, top + share * side);
-    context.lineTo(left + side, top + share * side);
+    context.moveTo(left + share * width, top);
+    context.lineTo(left + share * width, top + height);
+    context.moveTo(left, top + share * height);
+    context.lineTo(left + width, top + share * height);
     context.stroke();
   }
-  const middle = [left + side / 2, top + side / 2];
-  const edges = /** @type {[string, number, number][]} */ ([["left", left + 8, middle[1]], ["right", left + side - 8, middle[1]], ["top", middle[0], top + 18], ["bottom", middle[0], top + side - 30]]);
+  const middle = [left + width / 2, top + height / 2];
   context.textBaseline = "middle";
+  const say = (/** @type {string} */ edge) => shown.edges[edge].words || "no word for this change";
+  context.font = EDGE;
+  // Left and right stand beside each other where there is room, else above and below the middle.
+  const narrow = context.measureText(say("left")).width + context.measureText(say("right")).width > width - 60;
+  const low = height < LOW_PLANE; // words and distance in one line
+  const apart = narrow || low ? Math.min(52, height / 6) : 0;
+  const edges = /** @type {[string, number, number][]} */ ([["left", left + 8, middle[1] - apart], ["right", left + width - 8, middle[1] + apart], ["top", middle[0], top + (low ? 14 : 18)], ["bottom", middle[0], top + height - (low ? 14 : 30)]]);
   for (const [edge, x, y] of edges) {
-    const { words, distance } = shown.edges[edge];
+    const away = `${shown.edges[edge].distance.toFixed(1)} dB`;
     context.textAlign = edge === "left" ? "left" : edge === "right" ? "right" : "center";
-    context.font = "600 12.5px system-ui, sans-serif";
+    context.font = EDGE;
     context.fillStyle = colours.ink;
-    context.fillText(words || "no word for this change", x, y);
+    context.fillText(low ? `${say(edge)} · ${away}` : say(edge), x, y, width - 16);
+    if (low) continue;
     context.font = "500 11px system-ui, sans-serif";
     context.fillStyle = colours.soft;
-    context.fillText(`${distance.toFixed(1)} dB away`, x, y + 16);
+    context.fillText(`${away} away`, x, y + 16);
   }
   dot(context, /** @type {[number, number]} */ (middle), 3, colours.soft);
-  const here = [middle[0] + (shown.at[0] * side) / 2, middle[1] - (shown.at[1] * side) / 2];
+  const here = [middle[0] + (shown.at[0] * width) / 2, middle[1] - (shown.at[1] * height) / 2];
   ring(context, here, 9, colours.cursor, 2.25);
   dot(context, here, 2.75, colours.core);
 }
 
-/** The square that the local plane fills. @param {import("./camera.js").Camera} camera */
-export function planeSquare(camera) {
-  const side = Math.max(120, Math.min(camera.width, camera.height) - 120);
-  return { left: (camera.width - side) / 2, top: (camera.height - side) / 2, side };
+/** The rectangle that the local plane fills: a square, wider where the window is low. @param {import("./camera.js").Camera} camera */
+export function planeBounds(camera) {
+  // Below the bar of views, between the tools and the buttons for zoom; in a low window these are in a row at the bottom.
+  const room = camera.width - 112;
+  if (camera.height < LOW) {
+    const height = Math.max(100, camera.height - 100);
+    const width = Math.max(120, Math.min(room, 2.4 * height));
+    return { left: (camera.width - width) / 2, top: 48, width, height };
+  }
+  const side = Math.max(120, Math.min(room, camera.height - 120));
+  return { left: (camera.width - side) / 2, top: (camera.height - side) / 2, width: side, height: side };
 }
 
 /** @param {CanvasRenderingContext2D} context @param {number[]} at */
