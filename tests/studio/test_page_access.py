@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.studio.browser import Visit, visited
+from tests.studio.browser import Visit, served, visited
 
 pytestmark = pytest.mark.browser
 pytest_plugins = ("tests.studio.page_fixtures",)
@@ -291,3 +292,43 @@ _OVERLAPS = """() => {
     }
     return found;
 }"""
+
+
+def test_the_bank_is_one_stop_with_arrows_between_its_sounds(
+    chromium: Any, small_run: Path, studio_cache: Path, tmp_path: Path
+):
+    with served(small_run, studio_cache, tmp_path / "bank.sqlite") as address, visited(chromium, address) as visit:
+        visit.open()
+        for number in (1, 2, 3):
+            visit.page.evaluate("n => synthvae.studio.api.keep({ point: n }, `kept ${n}`, [])", number)
+        visit.page.evaluate("() => synthvae.studio.refreshBank()")
+        visit.until("() => document.querySelectorAll('.entry').length === 3")
+        focused = "() => document.activeElement.getAttribute('aria-label')"
+        visit.page.locator("#bank input[type=search]").focus()
+        visit.page.keyboard.press("Tab")
+        assert visit.page.evaluate(focused) == "Play kept 3"
+        visit.page.keyboard.press("Tab")
+        assert visit.page.evaluate("() => document.activeElement.id") == "map"
+        visit.page.keyboard.press("Shift+Tab")
+        for key, label in (
+            ("ArrowDown", "Play kept 2"),
+            ("ArrowRight", "Rename kept 2"),
+            ("ArrowRight", "Remove kept 2 from the bank"),
+            ("ArrowDown", "Play kept 1"),
+            ("Home", "Play kept 3"),
+            ("ArrowDown", "Play kept 2"),
+        ):
+            visit.page.keyboard.press(key)
+            assert visit.page.evaluate(focused) == label
+        visit.page.keyboard.press("Enter")
+        assert visit.described()["name"] == "kept 2"
+        visit.page.keyboard.press("F2")
+        visit.page.keyboard.type("renamed")
+        visit.page.keyboard.press("Enter")
+        visit.until("() => document.activeElement.getAttribute('aria-label') === 'Play renamed'")
+        visit.page.keyboard.press("Delete")
+        visit.until("() => document.querySelectorAll('.entry').length === 2")
+        visit.until("() => document.activeElement.getAttribute('aria-label') === 'Play kept 1'")
+        visit.page.keyboard.press("Shift+Tab")
+        visit.page.keyboard.press("Enter")  # restores what was removed, which comes before the list
+        visit.until("() => document.querySelectorAll('.entry').length === 3")

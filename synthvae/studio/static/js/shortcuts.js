@@ -18,6 +18,7 @@ export const HELP = [
   ["Shift or Alt click", "add a sound to, subtract one from, the blend"],
   ["C", "local plane around the current sound; also by zooming in far enough"],
   ["R", "random sound"],
+  ["arrows, F2, Delete", "in the bank: choose, rename and remove a sound"],
   ["/", "find a sound"],
   ["Esc", "clear the selection"],
 ];

@@ -17,9 +17,14 @@ export class BankPanel {
     /** @type {any[]} */
     this.shown = [];
     this.filter = /** @type {HTMLInputElement} */ (el("input", { type: "search", placeholder: "Filter by name or #tag", "aria-label": "Filter the bank", oninput: () => this.#show() }));
-    this.list = el("ul", { class: "entries" });
+    this.list = el("ul", { class: "entries", "aria-label": "Saved sounds", "aria-describedby": "bank-keys" });
+    this.list.addEventListener("keydown", (event) => this.#key(event));
+    this.list.addEventListener("focusin", (event) => this.#stopAt(/** @type {HTMLElement} */ (event.target)));
+    /** The entry that the Tab key stops at, of all that are listed. @type {number | null} */
+    this.stop = null;
     this.tags = el("div", { class: "tags", role: "group", "aria-label": "Tags" });
-    fill(root, el("div", { class: "bank-head" }, el("h2", {}, "Bank ", this.count), this.all, this.filter, this.tags), this.list);
+    fill(root, el("div", { class: "bank-head" }, el("h2", {}, "Bank ", this.count), this.all, this.filter, this.tags), this.list,
+      el("p", { class: "hidden", id: "bank-keys" }, "Up and down arrows choose a sound, Enter plays it, F2 renames it, Delete removes it. The right arrow goes on to its buttons."));
     this.seen = new IntersectionObserver((rows) => {
       for (const row of rows) if (row.isIntersecting) void this.#picture(/** @type {HTMLCanvasElement} */ (row.target));
     });
@@ -48,7 +53,50 @@ export class BankPanel {
       return;
     }
     this.seen.disconnect();
+    const focused = this.list.contains(document.activeElement);
+    const before = this.#plays().findIndex((button) => button.tabIndex === 0);
     fill(this.list, shown.slice(0, 500).map((entry) => this.#row(entry)));
+    // The entry that had the stop, or the one that has taken its place in the list.
+    const buttons = this.#plays();
+    const kept = buttons.find((button) => Number(button.dataset.entry) === this.stop);
+    const next = kept ?? buttons[Math.min(buttons.length - 1, Math.max(0, before))];
+    this.#stopAt(next);
+    if (focused) next.focus();
+  }
+
+  /** The buttons that play the listed entries. @returns {HTMLElement[]} */
+  #plays() {
+    return [...this.list.querySelectorAll(".entry-play")].map((button) => /** @type {HTMLElement} */ (button));
+  }
+
+  /** One stop for the Tab key in the whole list. @param {HTMLElement} element within an entry */
+  #stopAt(element) {
+    const chosen = /** @type {HTMLElement | null | undefined} */ (element.closest(".entry")?.querySelector(".entry-play"));
+    if (!chosen) return;
+    for (const button of this.#plays()) button.tabIndex = button === chosen ? 0 : -1;
+    this.stop = Number(chosen.dataset.entry);
+  }
+
+  /** Up and down between the entries, left and right between an entry's buttons. @param {KeyboardEvent} event */
+  #key(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    const row = target.closest(".entry");
+    const plays = this.#plays();
+    const at = plays.findIndex((button) => button.closest(".entry") === row);
+    if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return; // a form, or the line that restores
+    const buttons = /** @type {HTMLElement[]} */ ([...(row?.querySelectorAll("button") ?? [])]);
+    const along = buttons.indexOf(target);
+    const entry = this.shown.find((one) => one.id === Number(plays[at].dataset.entry));
+    const to = /** @type {Record<string, HTMLElement | undefined>} */ ({
+      ArrowDown: plays[at + 1], ArrowUp: plays[at - 1], Home: plays[0], End: plays[plays.length - 1],
+      ArrowRight: buttons[along + 1], ArrowLeft: buttons[along - 1],
+    });
+    if (event.key in to) to[event.key]?.focus();
+    else if (event.key === "F2") this.#edit(/** @type {HTMLElement} */ (row), entry);
+    else if (event.key === "Delete") void this.#remove(entry);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
   }
 
   /** @param {any} entry */
@@ -76,11 +124,11 @@ export class BankPanel {
     const name = el("span", { class: "entry-name" }, entry.name);
     const tags = el("span", { class: "entry-tags" }, entry.tags.map((/** @type {string} */ tag) => `#${tag}`).join(" "));
     const row = el("li", { class: "entry" },
-      el("button", { type: "button", class: "entry-play", "aria-label": `Play ${entry.name}`, onclick: (/** @type {Event} */ event) => this.studio.sounds.hear(this.sound(entry), { touched: event.timeStamp }) }, canvas, icon("play")),
+      el("button", { type: "button", class: "entry-play", "aria-label": `Play ${entry.name}`, "data-entry": entry.id, tabindex: -1, onclick: (/** @type {Event} */ event) => this.studio.sounds.hear(this.sound(entry), { touched: event.timeStamp }) }, canvas, icon("play")),
       el("div", { class: "entry-text" }, name, tags),
       el("div", { class: "entry-tools" },
-        iconButton("edit", `Rename ${entry.name}`, () => this.#edit(row, entry)),
-        iconButton("bin", `Remove ${entry.name} from the bank`, () => void this.#remove(entry))));
+        iconButton("edit", `Rename ${entry.name}`, () => this.#edit(row, entry), { tabindex: -1 }),
+        iconButton("bin", `Remove ${entry.name} from the bank`, () => void this.#remove(entry), { tabindex: -1 })));
     return row;
   }
 
@@ -91,7 +139,11 @@ export class BankPanel {
     const close = () => this.#show();
     const form = el("form", {
       class: "entry-edit",
-      onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && close(),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        if (event.key !== "Escape") return;
+        event.stopPropagation(); // which would clear the selection as well
+        close();
+      },
       onsubmit: async (/** @type {SubmitEvent} */ event) => {
         event.preventDefault();
         const wanted = tags.value.split(/[\s,]+/).map((tag) => tag.replace(/^#/, "").toLowerCase()).filter(Boolean);
