@@ -6,6 +6,8 @@ import io
 import json
 import shutil
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -321,6 +323,34 @@ def test_walks(post, session: Session):
     assert sorted(name.rsplit(".")[-1] for name in names) == ["json"] * 6 + ["wav"] * 6
     still = {"places": [[x0, y0]] * 3, "view": "sound-pca", "steps": 4}
     assert len(post("/paths", still).json()["latents"]) == 4
+
+
+def test_a_path_is_computed_once_for_its_points_its_sound_and_its_presets(post, monkeypatch: pytest.MonkeyPatch):
+    module = import_module("synthvae.exploration.morph")  # the package has its function under the same name
+    computed = []
+
+    def counted(run, unit, steps, way, even):
+        computed.append(way)
+        if steps == 3:
+            raise RuntimeError("no walk")
+        return walk(run, unit, steps, way, even)
+
+    walk = module.morph
+    monkeypatch.setattr(module, "morph", counted)
+    past = {"specs": [{"point": 1}, {"point": 2}], "steps": 5}
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(lambda _: post("/paths", past).json(), range(2))
+    assert first == second
+    post("/paths/audio", past | {"gap": -0.1})
+    post("/paths/audio", past | {"gap": 0.1, "level": False})
+    post("/paths/presets", past)
+    assert computed == ["smooth"]
+    post("/paths", past | {"way": "latent"})
+    assert computed == ["smooth", "latent"]
+    for _ in range(2):  # what failed is tried again
+        with pytest.raises(RuntimeError, match="no walk"):
+            post("/paths", past | {"steps": 3})
+    assert len(computed) == 4
 
 
 def test_neighbours_and_mixtures(client: TestClient, post, session: Session):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -28,6 +31,8 @@ Floats = NDArray[np.float32]
 
 #: Corners of a walk: what is drawn by hand has hundreds of places, and is taken at so many, evenly along its length.
 CORNERS = 24
+#: Walks that stay in memory: a smooth one takes seconds, and is wanted as points, as a sound and as presets.
+KEPT = 8
 _WAV: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/wav": {}}, "description": "A mono WAV file."}}
 _ZIP: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/zip": {}}, "description": "A JSON and a WAV file for each step."}
@@ -77,11 +82,12 @@ class _Walk:
 def routes(session: Session) -> APIRouter:
     """POST /paths, /paths/audio and /paths/presets."""
     router = APIRouter(prefix="/paths", tags=["path"])
+    walks = _Walks(session)
 
     @router.post("", summary="Steps of a path")
     def path(request: PathRequest) -> dict[str, Any]:
         """Latents, values and places of the steps, and the audible distance in dB from each to the next."""
-        walk = _walk(session, request)
+        walk = walks.of(request)
         places = session.places(walk.unit, walk.latents)
         view = request.view if request.view in places[0] else next(iter(places[0]))
         return {
@@ -95,7 +101,7 @@ def routes(session: Session) -> APIRouter:
     @router.post("/audio", responses=_WAV, response_class=Response, summary="Render a path as one sound")
     def audio(request: PathAudioRequest) -> Response:
         """The steps one after the other, crossfaded where they overlap."""
-        sounds = session.renderer.samples(_walk(session, request).unit)
+        sounds = session.renderer.samples(walks.of(request).unit)
         rate = session.renderer.sample_rate
         if request.level:
             sounds = np.stack([levelled(sound, rate) for sound in sounds])
@@ -104,7 +110,7 @@ def routes(session: Session) -> APIRouter:
     @router.post("/presets", responses=_ZIP, response_class=Response, summary="Export a path as presets")
     def presets(request: PathRequest) -> Response:
         """A ZIP with a preset and a sound for each step."""
-        walk = _walk(session, request)
+        walk = walks.of(request)
         run = session.run
         human = run.parameters.denormalise(walk.unit.astype(np.float64))
         found = [
@@ -116,22 +122,55 @@ def routes(session: Session) -> APIRouter:
     return router
 
 
-def _walk(session: Session, request: PathRequest) -> _Walk:
-    """The steps that a request asks for."""
-    from synthvae.exploration.morph import morph
+class _Walks:
+    """The last walks of a session, each computed once, however many requests want it at the same time.
 
-    way = request.way or ("smooth" if request.specs is not None else "latent")
+    Args:
+        session: whose model and map they are of.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._found: OrderedDict[tuple[bytes, int, str, bool | None], Future[_Walk]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, request: PathRequest) -> _Walk:
+        """The steps that a request asks for."""
+        way = request.way or ("smooth" if request.specs is not None else "latent")
+        corners = _corners(self._session, request)
+        key = (corners.tobytes(), request.steps, way, request.even)
+        with self._lock:
+            future = self._found.pop(key, None)
+            new = future is None
+            future = self._found[key] = future or Future()
+            while len(self._found) > KEPT:
+                self._found.popitem(last=False)
+        if new:
+            try:
+                future.set_result(self._compute(corners, request.steps, way, request.even))
+            except BaseException as error:
+                with self._lock:
+                    self._found.pop(key, None)
+                future.set_exception(error)
+        return future.result()
+
+    def _compute(self, corners: Floats, steps: int, way: str, even: bool | None) -> _Walk:
+        from synthvae.exploration.morph import morph
+
+        walk = morph(self._session.run, torch.from_numpy(corners), steps, way, even)
+        return _Walk(walk.unit.numpy(), walk.latent.numpy(), [float(distance) for distance in walk.distances])
+
+
+def _corners(session: Session, request: PathRequest) -> Floats:
+    """Unit parameters ``(N, P)`` of the presets that a walk goes through."""
     if request.specs is not None:
-        corners = np.stack([session.sound(spec).unit for spec in request.specs])
-    else:
-        atlas = session.view(request.view or "parameters-pca")
-        line = _evenly(np.array(request.places, np.float64), min(CORNERS, request.steps))
-        points = [atlas.at(x, y).point for x, y in line.tolist()]
-        corners = session.collection.unit[[point for point, _ in itertools.groupby(points)]]
-        if len(corners) == 1:  # a line so short that it stays at one point
-            corners = corners.repeat(2, axis=0)
-    walk = morph(session.run, torch.from_numpy(corners), request.steps, way, request.even)
-    return _Walk(walk.unit.numpy(), walk.latent.numpy(), [float(distance) for distance in walk.distances])
+        return np.stack([session.sound(spec).unit for spec in request.specs])
+    atlas = session.view(request.view or "parameters-pca")
+    line = _evenly(np.array(request.places, np.float64), min(CORNERS, request.steps))
+    points = [atlas.at(x, y).point for x, y in line.tolist()]
+    corners = session.collection.unit[[point for point, _ in itertools.groupby(points)]]
+    # A line may be so short that it stays at one point.
+    return corners.repeat(2, axis=0) if len(corners) == 1 else corners
 
 
 def _evenly(line: NDArray[np.float64], count: int) -> NDArray[np.float64]:
