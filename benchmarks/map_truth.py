@@ -144,7 +144,10 @@ def _plane(session: Session, generator: np.random.Generator) -> float:
 
 
 def _true(session: Session, clusters: Clusters, names: list[str]) -> list[float]:
-    """Share of the members that bear the words of each name and lie around its note."""
+    """Share of the members that bear the words of each name and lie around its note.
+
+    Words behind a comma compare a region with another one of the same name, and are left out.
+    """
     own, pitches = session.measured.names, session.measured.values("pitch")
     semitones = 12.0 * np.log2(np.where(pitches > 0, pitches, np.nan) / 440.0)
     shares = []
@@ -152,7 +155,7 @@ def _true(session: Session, clusters: Clusters, names: list[str]) -> list[float]
         if not name:
             continue
         members = np.flatnonzero(clusters.labels == label)
-        text, _, note = name.partition(" (")[0].partition(" around ")
+        text, _, note = name.partition(", ")[0].partition(" around ")
         words = set(text.split()) - {"sounds"}
         bears = np.array([words <= set((own[number] or "").partition(",")[0].split()) for number in members])
         if note:

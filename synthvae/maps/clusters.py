@@ -9,8 +9,9 @@ UMAP cannot, distances and how much of the space a map leaves out, and t-SNE whe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +22,7 @@ from synthvae.core.errors import UserError
 from synthvae.core.store import Store
 from synthvae.maps.projection import MIN_DISTANCE, NEIGHBOURS, umap_map
 from synthvae.metrics.cluster_validity import cluster_scores
+from synthvae.naming.changes import CHANGES
 
 __all__ = [
     "ClusterQuality",
@@ -59,6 +61,13 @@ TRUE, LIFT = 0.6, 1.2
 MOST_WORDS = 2
 #: Semitones up and down that count as around a note.
 AROUND = 6.0
+#: Words of a name that say something of a descriptor already, so that it is not compared as well.
+SAID = {
+    "pitch": frozenset({"around"}),
+    "brightness": frozenset({"deep", "dark", "bright", "piercing"}),
+    "noisiness": frozenset({"noisy", "pure"}),
+    "loudness": frozenset({"quiet", "loud"}),
+}
 
 
 @dataclass(frozen=True)
@@ -381,22 +390,33 @@ def find_clusters(points: NDArray[np.floating]) -> Clusters:
     return Clusters(found.astype(np.int64), "regions")
 
 
-def name_clusters(labels: NDArray[np.int64], names: Sequence[str | None], pitches: NDArray[np.floating]) -> list[str]:
+def name_clusters(
+    labels: NDArray[np.int64],
+    names: Sequence[str | None],
+    pitches: NDArray[np.floating],
+    descriptors: Mapping[str, NDArray[np.floating]] | None = None,
+) -> list[str]:
     """Names of groups: the words that most of their sounds bear together, and the note that most of them lie around.
+
+    Of groups whose names are equal the first one has it as it is; each other one has the descriptor behind it by which
+    it differs most from the first, such as ``dark sounds, longer``.
 
     Args:
         labels: ``(N,)``, from 0; -1 for none.
         names: ``(N,)``, measured; None for sounds that are not measured yet.
         pitches: ``(N,)`` in Hz, NaN where there is none.
+        descriptors: ``(N,)`` each, by the names of `synthvae.naming.changes.CHANGES`, NaN where a sound has no such
+            thing; without any, all groups but the first of a name have none.
 
     Returns:
-        A name for each group, true of at least `TRUE` of its members; empty where there is no such name.
+        A name for each group, different from all others; empty where there is none. All words before a comma are true
+        together of at least `TRUE` of its members, and so are those behind it by themselves.
     """
     words = [frozenset() if name is None else frozenset(name.partition(",")[0].split()) for name in names]
     nouns = {name.partition(",")[0].split()[-1] for name in names if name}
     everywhere = Counter(word for parts in words for word in parts)
     order = _order(names)
-    found: list[str] = []
+    found: list[_Named] = []
     for label in range(int(labels.max(initial=-1)) + 1):
         members = np.flatnonzero(labels == label)
         parts = [words[number] for number in members]
@@ -418,8 +438,15 @@ def name_clusters(labels: NDArray[np.int64], names: Sequence[str | None], pitche
         if chosen and not nouns.intersection(chosen):
             chosen.append("sounds")
         name = " ".join(sorted(chosen, key=lambda word: order.get(word, np.inf)))
-        found.append(f"{name or 'sounds'} around {note}" if note else name)
-    return _distinct(found)
+        found.append(_Named(f"{name or 'sounds'} around {note}" if note else name, members))
+    return _distinct(found, descriptors or {})
+
+
+class _Named(NamedTuple):
+    """A group: its name and the numbers of its members."""
+
+    name: str
+    members: NDArray[np.intp]
 
 
 def _order(names: Sequence[str | None]) -> dict[str, float]:
@@ -443,11 +470,41 @@ def _note(pitches: NDArray[np.floating]) -> tuple[str, NDArray[np.bool_]]:
     return note_name(440.0 * 2.0 ** (middle / 12.0))[0], near
 
 
-def _distinct(names: list[str]) -> list[str]:
-    """Names of which no two are the same, but for empty ones: the second of a name is called 2."""
-    seen: Counter[str] = Counter()
+def _distinct(groups: Sequence[_Named], descriptors: Mapping[str, NDArray[np.floating]]) -> list[str]:
+    """Names of which no two are the same, but for empty ones."""
+    first: dict[str, _Named] = {}
+    taken = {group.name for group in groups}
     result = []
-    for name in names:
-        seen[name] += 1
-        result.append(name if not name or seen[name] == 1 else f"{name} ({seen[name]})")
+    for group in groups:
+        name = group.name
+        if name and first.setdefault(name, group) is not group:
+            wordings = (f"{name}, {words}" for words in _differences(first[name], group, descriptors))
+            name = next((wording for wording in wordings if wording not in taken), "")
+            taken.add(name)
+        result.append(name)
     return result
+
+
+def _differences(first: _Named, group: _Named, descriptors: Mapping[str, NDArray[np.floating]]) -> list[str]:
+    """Words for what a group is in comparison with another one of its name, the largest difference first.
+
+    Each is a difference of the medians by at least one step of `CHANGES`, and true of enough members: they lie beyond
+    the other group's median.
+    """
+    found: list[tuple[float, str]] = []
+    said = set(group.name.split())
+    for name, (more, less, logarithmic, step) in CHANGES.items():
+        if name not in descriptors or said & SAID.get(name, frozenset()):
+            continue
+        values = descriptors[name]
+        if logarithmic:
+            values = np.log2(np.where(values > 0, values, np.nan))
+        its, others = values[group.members], values[first.members]
+        if np.isfinite(its).mean() < TRUE or np.isfinite(others).mean() < TRUE:
+            continue
+        middle = float(np.nanmedian(others))
+        difference = float(np.nanmedian(its)) - middle
+        beyond = (its - middle) * np.sign(difference) > 0
+        if abs(difference) >= step and beyond.mean() >= TRUE:
+            found.append((abs(difference) / step, more if difference > 0 else less))
+    return [words for _, words in sorted(found, key=lambda one: -one[0])]

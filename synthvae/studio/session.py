@@ -20,6 +20,7 @@ from synthvae.data.preset import Preset
 from synthvae.maps.clusters import Clusters, name_clusters
 from synthvae.maps.nearest import Atlas, Spot
 from synthvae.naming import name_sounds
+from synthvae.naming.changes import CHANGES
 from synthvae.studio.api.specs import Spec
 from synthvae.studio.archives import FORMATS
 from synthvae.studio.collection import Collection
@@ -309,7 +310,8 @@ class Session:
         if self.measured.progress < 1.0:
             return [""] * (int(clusters.labels.max(initial=-1)) + 1)
         if self._cluster_names is None:
-            self._cluster_names = name_clusters(clusters.labels, self.measured.names, self.measured.values("pitch"))
+            values = {name: self.measured.values(name) for name in CHANGES}
+            self._cluster_names = name_clusters(clusters.labels, self.measured.names, values["pitch"], values)
         return self._cluster_names
 
     def close(self) -> None:

@@ -339,6 +339,31 @@ def test_a_note_is_named_where_most_lie_within_half_an_octave():
 
 
 def test_no_two_groups_have_one_name():
-    names = ["pluck, A3"] * 40
-    assert name_clusters(np.repeat([0, 1], 20), names, np.full(40, np.nan)) == ["pluck", "pluck (2)"]
+    names = ["pluck, A3"] * 60
+    labels, none = np.repeat([0, 1, 2], 20), np.full(60, np.nan)
+    assert name_clusters(labels, names, none) == ["pluck", "", ""]
     assert name_clusters(np.full(4, -1), ["x"] * 4, np.zeros(4)) == []
+    # The second is 6 dB louder and two octaves brighter, the third as loud as the first and an octave darker.
+    loudness = np.repeat([-30.0, -24.0, -30.0], 20)
+    brightness = np.repeat([1000.0, 4000.0, 500.0], 20)
+    found = name_clusters(labels, names, none, {"loudness": loudness, "brightness": brightness})
+    assert found == ["pluck", "pluck, brighter", "pluck, darker"]
+    assert name_clusters(labels, names, none, {"loudness": loudness}) == ["pluck", "pluck, louder", ""]
+
+
+def test_groups_of_one_name_differ_by_what_is_true_of_most():
+    labels, none = np.repeat([0, 1], 20), np.full(40, np.nan)
+    # Of the second group 11 of 20 are louder than the first group's median, then 13.
+    for louder, expected in ((11, ""), (13, "pluck, louder")):
+        loudness = np.array([-30.0] * 20 + [-24.0] * louder + [-36.0] * (20 - louder))
+        assert name_clusters(labels, ["pluck, A3"] * 40, none, {"loudness": loudness}) == ["pluck", expected]
+    near = np.array([-30.0] * 20 + [-28.0] * 20)  # less than a step
+    assert name_clusters(labels, ["pluck, A3"] * 40, none, {"loudness": near}) == ["pluck", ""]
+    # Dark sounds are not called brighter, but higher where most have a pitch at all.
+    labels, none = np.repeat([0, 1, -1], 20), np.full(60, np.nan)
+    brightness = np.repeat([200.0, 400.0, 4000.0], 20)
+    pitch = np.array([110.0] * 20 + [150.0] * 15 + [np.nan] * 25)
+    dark = ["dark pluck, A3"] * 40 + ["bright tone"] * 20
+    assert name_clusters(labels, dark, none, {"brightness": brightness}) == ["dark pluck", ""]
+    found = name_clusters(labels, dark, none, {"brightness": brightness, "pitch": pitch})
+    assert found == ["dark pluck", "dark pluck, higher"]
