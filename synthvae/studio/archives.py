@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from synthvae.core.errors import UserError
 from synthvae.data.names import slug
-from synthvae.data.preset import Preset
+from synthvae.data.preset import Preset, with_release
 from synthvae.data.writing import write_sounds
 from synthvae.export.sfz import kit_text
 
@@ -46,12 +46,16 @@ class Download(NamedTuple):
 def export(preset: Preset, name: str, to: str) -> Download:
     """A preset in one of `FORMATS`; its file is called `name` without what cannot be in the name of a file.
 
+    WAV and FLAC have the sound as it is played, with its release.
+
     Raises:
         UserError: if it cannot be written so.
     """
     from synthvae.export.instrument import export_presets
 
     stem = slug(name)
+    if to in ("wav", "flac"):
+        preset = with_release(preset)
 
     def write(folder: Path) -> None:
         export_presets([preset], [stem], folder, to)

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from synthvae.data.preset import read_preset
+from synthvae.synths.rendering import whole_seconds
 from synthvae.training.run import load_run
 from tests.cli.conftest import Command
 from tests.cli.refusal import refused
@@ -42,7 +43,11 @@ def test_a_match_is_written_and_the_same_again(run: Command, bell: Path, small_r
         assert preset.name == answer["name"]
         assert preset.descriptors["loudness"] is not None
         audio, rate = soundfile.read(folder / answer["sound"])
-        assert (rate, len(audio)) == (RATE, len(soundfile.read(folder / "target.wav")[0]))
+        whole = whole_seconds(preset.human, parameters, preset.settings)  # with its release
+        assert (rate, len(audio)) == (RATE, round(whole * RATE))
+        assert preset.settings.seconds == whole
+        assert audio[-1] == pytest.approx(0, abs=1e-4)
+    assert len(soundfile.read(folder / "target.wav")[0]) == RATE // 4
     page = (folder / "match.html").read_text()
     assert "default-src 'none'" in page
     assert page.count("data:audio/wav") == 4

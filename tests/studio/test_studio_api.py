@@ -232,7 +232,10 @@ def test_exports(post, session: Session, tmp_path: Path, to: str):
         preset = read_preset(tmp_path / "p.json", session.run.parameters)
         np.testing.assert_allclose(preset.unit, session.collection.unit[3], atol=1e-5)
     if to == "wav":
-        assert samples(answer)[0] == 16000
+        rate, sound = samples(answer)
+        played = samples(post("/render", {"spec": {"point": 3}}))[1]
+        assert (rate, len(sound)) == (16000, len(played))  # with its release
+        assert np.corrcoef(sound, played)[0, 1] > 0.99
     if to == "sfz":
         names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
         assert any(name.endswith(".sfz") for name in names)
