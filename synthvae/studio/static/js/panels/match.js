@@ -67,7 +67,7 @@ export class MatchPanel {
       let shown = "";
       for await (const state of this.studio.api.jobEvents(job)) {
         bar.value = state.progress;
-        said.textContent = told(state) + (notes?.length ? ` ${notes.join("; ")}` : "");
+        said.textContent = told(state) + (notes?.length ? ` The recording: ${notes.join("; ")}.` : "");
         const results = state.results.length ? state.results : state.best ? [state.best] : [];
         const key = results.map((/** @type {any} */ one) => one.distance).join();
         if (key !== shown) this.#results(best, results, file.name, state.state);
@@ -127,7 +127,7 @@ export class MatchPanel {
 function told(state) {
   const tried = state.renders ? `, ${counted(state.renders, "sound")} tried` : "";
   if (state.state === "waiting") return "Queued…";
-  if (state.state === "running") return `Searching: ${Math.round(100 * state.progress)} %${tried}`;
+  if (state.state === "running") return `Searching: ${Math.round(100 * state.progress)} %${tried}.`;
   if (state.state === "failed") return state.error || "The search failed.";
   const sure = state.confidence === null || state.confidence === undefined ? "" : `, confidence ${Math.round(100 * state.confidence)} %`;
   return `${state.state === "stopped" ? "Stopped" : "Done"} after ${plain(state.seconds, 2)} s${tried}${sure}.`;
