@@ -175,6 +175,7 @@ def _write_map(run: Run, dataset: Dataset, folder: Path, cache: Path, tell: Call
     try:
         tell(2, "sound layout")
         make_views(run, session.collection, session.renderer, "sound", Store(cache))
+        session.maps.ready()  # makes the view of latents as well, which is there at once
         tell(3, "descriptors and names")
         measure_parts(session.collection, session.renderer, cache, (0, 1))
         tell(4, "figures")
