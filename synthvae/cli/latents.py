@@ -134,9 +134,10 @@ def encode(
     from synthvae import exploration
     from synthvae.core.json import check_target
     from synthvae.data.preset import read_presets
+    from synthvae.training.spaces import find_space
 
     check_target(out, overwrite)
-    named = (paths[0] / "run.json").is_file() and len(paths) > 1
+    named = len(paths) > 1 and ((paths[0] / "run.json").is_file() or find_space(str(paths[0])) is not None)
     model = open_run(paths[0] if named else None, PRESETS_OR_SOUNDS)
     given = paths[1:] if named else paths
     if "parameters" not in model.task.abilities:

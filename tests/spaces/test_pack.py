@@ -140,7 +140,7 @@ def test_the_command_packs_and_its_space_is_a_run(command: Command, small_run: P
     code, out, err = command("pack", small_run, "--out", "shared/s", "--presets", 40)
     assert code == 0, err
     assert re.fullmatch(
-        r"shared/s: \d\.\d MB; log-mel error \d\.\d{3} of the mean preset's, \d\.\d{3} of the mean spectrogram's, "
+        r"shared/s: \d+\.\d MB; log-mel error \d\.\d{3} of the mean preset's, \d\.\d{3} of the mean spectrogram's, "
         r"on 40 presets\n",
         out,
     )
