@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from synthvae.data.library import Library
@@ -14,7 +15,7 @@ from synthvae.metrics.reconstruction import Ratio, error_ratio
 from synthvae.training.sounds import SoundRun
 from synthvae.training.tasks.spectrogram import CHUNK, conditions
 
-__all__ = ["SoundQuality", "measure_sounds"]
+__all__ = ["SoundErrors", "SoundQuality", "measure_sounds", "sound_errors"]
 
 #: Sounds that are compared, at most; and values of their spectrograms together.
 JUDGED, VALUES = 1000, 2**27
@@ -39,9 +40,46 @@ class SoundQuality:
     level: float | None
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class SoundErrors:
+    """Squared error of the spectrogram of each of N sounds, summed over it: of a run, and of answers without a model.
+
+    Attributes:
+        rows: numbers of the sounds in the library.
+        labels: of the sounds, ``(N,)``.
+        model: of what the run decodes, ``(N,)``.
+        class_mean: of the mean training spectrogram of the sound's label, ``(N,)``.
+        nearest: of the training sound that is nearest to it, ``(N,)``.
+        mean: of the mean spectrogram of the N sounds, ``(N,)``.
+        level: decoded less actual level in dB, ``(N,)``; None where the network has no level.
+    """
+
+    rows: range
+    labels: NDArray[np.str_]
+    model: NDArray[np.float64]
+    class_mean: NDArray[np.float64]
+    nearest: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    level: NDArray[np.float64] | None
+
+    def quality(self, label: str | None = None) -> SoundQuality:
+        """The errors of all sounds together, or of those of one label, as shares of those of the mean of all."""
+        chosen = np.ones(len(self.rows), np.bool_) if label is None else self.labels == label
+        model, class_mean, nearest = (
+            error_ratio(errors[chosen], self.mean[chosen]) for errors in (self.model, self.class_mean, self.nearest)
+        )
+        level = None if self.level is None else float(np.sqrt(np.square(self.level[chosen]).mean()))
+        return SoundQuality(int(chosen.sum()), model, class_mean, nearest, level)
+
+
 def measure_sounds(run: SoundRun, library: Library, split: str = "validation") -> SoundQuality:
-    """Measure a run on sounds of its library, the first of a split.
+    """Measure a run on sounds of its library, the first of a split. Arguments as `sound_errors`."""
+    return sound_errors(run, library, split).quality()
+
+
+@torch.inference_mode()
+def sound_errors(run: SoundRun, library: Library, split: str = "validation", limit: int = JUDGED) -> SoundErrors:
+    """Errors of each of the first sounds of a split.
 
     Training sounds are analysed once; memory does not grow with their number.
 
@@ -49,9 +87,10 @@ def measure_sounds(run: SoundRun, library: Library, split: str = "validation") -
         run: the run.
         library: that it was trained on.
         split: of the sounds.
+        limit: of the number of sounds.
     """
     size = math.prod(run.representation.shape)
-    rows = library.rows(split)[: max(2, min(JUDGED, VALUES // size))]
+    rows = library.rows(split)[: max(2, min(limit, JUDGED, VALUES // size))]
     every = conditions(library, run.config.condition)
     labels = {label: number for number, label in enumerate(library.labels)}
     of = [labels[label] for label in library.items["label"].astype(str)]
@@ -61,7 +100,7 @@ def measure_sounds(run: SoundRun, library: Library, split: str = "validation") -
         condition = every[part]
         answer = run.spectrograms(run.model.embed(values, level, condition), condition, values.shape[3])
         errors.append((answer.values - values).square().sum((1, 2, 3)))
-        levels.append((answer.level - level).square())
+        levels.append(answer.level - level)
         targets.append(values.flatten(1))
     target = torch.cat(targets)
     nearest = torch.full((len(target),), math.inf)
@@ -74,13 +113,16 @@ def measure_sounds(run: SoundRun, library: Library, split: str = "validation") -
         counts.index_add_(0, which, torch.ones(len(part)))
     # A label without training sounds has the mean of all.
     mean = torch.where(counts[:, None] > 0, sums / counts.clamp_min(1.0)[:, None], sums.sum(0) / counts.sum())
-    by_class = (target - mean[[of[number] for number in rows]]).square().sum(1)
-    null = (target - target.mean(0)).square().sum(1)
-    model, label, training = (
-        error_ratio(value.double().numpy(), null.double().numpy()) for value in (torch.cat(errors), by_class, nearest)
+    own = [of[number] for number in rows]
+    return SoundErrors(
+        rows,
+        np.array([library.labels[number] for number in own]),
+        torch.cat(errors).double().numpy(),
+        (target - mean[own]).square().sum(1).double().numpy(),
+        nearest.double().numpy(),
+        (target - target.mean(0)).square().sum(1).double().numpy(),
+        torch.cat(levels).double().numpy() if run.model.with_level else None,
     )
-    level_error = float(torch.cat(levels).mean().sqrt()) if run.model.with_level else None
-    return SoundQuality(len(target), model, label, training, level_error)
 
 
 def _parts(rows: range) -> list[list[int]]:

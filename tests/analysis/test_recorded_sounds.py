@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from synthvae.analysis.recorded_sounds import STEPS, RunMeasurement, find_library, measure_run, spread_rows
+from synthvae.core.errors import UserError
+from synthvae.data.library import Library
+from synthvae.features import log_mel
+from synthvae.metrics.clicks import click_crest
+from synthvae.metrics.embeddings.logmel import logmel_embedding
+from synthvae.metrics.frechet import GaussianStatistics, frechet_distance
+from synthvae.training.run import load_run
+from synthvae.training.sounds import SoundRun
+from synthvae.training.trainer import train
+from tests.training.sounds import COUNTS, RATE, sound_task, write_small_library
+
+SMALL = {"network": "dense", "widths": "16", "latent": 3}
+
+
+def trained(library: Library, out: Path, **changes: object) -> SoundRun:
+    train(sound_task(library, **{"data": str(library.path), **SMALL, **changes}), out)  # type: ignore[arg-type]
+    return SoundRun(load_run(out))
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    return write_small_library(tmp_path_factory.mktemp("measured") / "lib")
+
+
+@pytest.fixture(scope="module")
+def model(library: Library, tmp_path_factory: pytest.TempPathFactory) -> SoundRun:
+    return trained(library, tmp_path_factory.mktemp("measured") / "run")
+
+
+@pytest.fixture(scope="module")
+def found(model: SoundRun, library: Library) -> RunMeasurement:
+    return measure_run(model, library)
+
+
+@pytest.fixture(scope="module")
+def tests(library: Library) -> torch.Tensor:
+    rows = library.rows("test")
+    return torch.from_numpy(library.audio[rows.start : rows.stop].copy())
+
+
+def test_every_label_has_its_share_of_the_error(found: RunMeasurement, model: SoundRun, tests: torch.Tensor):
+    values = model.representation.analyse(tests).values.double()
+    answers = model.spectrograms(model.encode(tests)).values.double()
+    errors = (answers - values).square().sum((1, 2, 3)).numpy()
+    null = (values - values.mean(0)).square().sum((1, 2, 3)).numpy()
+    assert found.quality.sounds == COUNTS["test"]
+    assert found.quality.model.value == pytest.approx(errors.mean() / null.mean(), rel=1e-3)
+    # Noises and tones take turns.
+    assert list(found.labels) == ["noise", "tone"]
+    for first, quality in enumerate(found.labels.values()):
+        assert quality.sounds == COUNTS["test"] // 2
+        assert quality.model.value == pytest.approx(errors[first::2].mean() / null[first::2].mean(), rel=1e-3)
+
+
+def test_log_mel_errors_lie_beside_a_floor_and_a_null(found: RunMeasurement, model: SoundRun, tests: torch.Tensor):
+    target = log_mel(tests, RATE)
+    decoded = log_mel(model.decode(model.encode(tests)), RATE)
+    errors = (decoded - target).abs().double().mean((1, 2))
+    np.testing.assert_allclose(found.decoded_errors, errors, rtol=1e-4)
+    assert found.decoded.reconstructions.mean == pytest.approx(float(errors.mean()), rel=1e-4)
+    assert found.decoded.recovered.mean < 0.5 * found.decoded.mean_sound.mean
+
+
+def test_use_of_latents(found: RunMeasurement, model: SoundRun, tests: torch.Tensor):
+    posterior = model.model.encode(*model.representation.analyse(tests))
+    variance = posterior.mean.double().var(0, correction=0)
+    np.testing.assert_allclose(found.latents.variance, variance.detach(), rtol=1e-4, atol=1e-9)
+    assert found.latents.active == int((variance > 0.01).sum())
+    kl = 0.5 * (posterior.mean**2 + posterior.log_variance.exp() - 1 - posterior.log_variance).mean(0)
+    np.testing.assert_allclose(found.latents.kl_divergence, kl.detach(), rtol=1e-3, atol=1e-6)
+
+
+def test_clicks(found: RunMeasurement, model: SoundRun, tests: torch.Tensor):
+    crest = click_crest(tests, model.representation.transform.hop)
+    assert found.crest is not None
+    assert found.crest.originals == pytest.approx(float(np.median(crest.values)))
+
+
+def test_draws_are_left_out_where_sounds_are_too_few(found: RunMeasurement):
+    assert found.draws is None
+
+
+def test_draws_beside_the_floor(model: SoundRun, library: Library, monkeypatch: pytest.MonkeyPatch):
+    def few(rows: np.ndarray) -> np.ndarray:
+        return logmel_embedding(rows)[:, ::16]
+
+    monkeypatch.setattr("synthvae.analysis.recorded_sounds.logmel_embedding", few)
+    monkeypatch.setattr("synthvae.analysis.recorded_sounds.DIMENSIONS", 4)
+    draws = measure_run(model, library, seed=3).draws
+    assert draws is not None
+    assert draws.draws == COUNTS["train"] // 2
+    assert set(draws.priors) == {"aggregate", "normal", "one gaussian"}
+    training = torch.from_numpy(library.audio[: COUNTS["train"]].copy())
+    sounds = model.decode(model.sample(draws.draws, 3))
+    sets = [GaussianStatistics.of(few(log_mel(audio, RATE).numpy())) for audio in (sounds, training)]
+    assert draws.priors["aggregate"] == pytest.approx(frechet_distance(*sets).value, rel=1e-4)
+    assert draws.floor > 0.0
+
+
+@pytest.mark.parametrize(
+    "changes", [{"condition": "label"}, {"frames": 4}, {"autoencoder": True}], ids=["labels", "frames", "autoencoder"]
+)
+def test_every_kind_of_run_is_measured(changes: dict[str, object], library: Library, tmp_path: Path):
+    told: list[str] = []
+    found = measure_run(trained(library, tmp_path / "run", **changes), library, limit=4, tell=told.append)
+    assert told == list(STEPS)
+    assert found.quality.sounds == 4
+    assert len(found.latents.variance) == SMALL["latent"]
+    assert len(found.latents.kl_divergence) == (0 if "autoencoder" in changes else SMALL["latent"])
+
+
+def test_rows_are_spread_evenly():
+    assert spread_rows(range(10, 20), 3) == [10, 13, 16]
+    assert spread_rows(range(10, 12), 3) == [10, 11]
+
+
+def test_another_library_is_refused(model: SoundRun, library: Library):
+    assert find_library(model, library.path).hash == library.hash
+    other = dataclasses.replace(model.run, description={**model.run.description, "dataset_hash": "other"})
+    with pytest.raises(UserError, match="is not the library of"):
+        find_library(SoundRun(other), library.path)
