@@ -43,8 +43,8 @@ def run_table(results: list[RunMeasurement]) -> str:
         lines.append(f"| {one.name} | {one.steps:,} | {one.seconds / 60:.1f} | {shares} |")
     lines += [
         "",
-        "Fréchet distance of draws to training sounds (log-mel embedding, dB²), and as a multiple of the floor, two halves "
-        "of the training sounds:",
+        "Fréchet distance of draws to training sounds (log-mel embedding, dB²), and as a multiple of the floor, two "
+        "halves of the training sounds:",
         "",
         "| run | floor | mixture of Gaussians | one Gaussian | standard normal |",
         "|---|---|---|---|---|",

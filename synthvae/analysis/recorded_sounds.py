@@ -92,10 +92,12 @@ class DrawDistances:
         floor: distance between two halves of these training sounds.
         priors: distance of draws from each distribution of latents: `aggregate`, a mixture of Gaussians fitted to the
             latents of the training sounds, `one gaussian` fitted to them, and `normal`, the standard normal one.
+        mean_sound: distance of as many copies of the sound of the mean training spectrogram.
     """
 
     draws: int
     floor: float
+    mean_sound: float
     priors: Mapping[Annotated[str, "prior"], float]
 
 
@@ -165,7 +167,8 @@ def find_library(model: SoundRun, path: Path | None = None) -> Library:
         return own_library(model.run)
     library = read_library(path)
     if library.hash != model.run.dataset_hash:
-        raise UserError("data", path, "name a copy of that one", f"is not the library of {model.run.path}")
+        why = f"which is not the library that {model.run.name} was trained on"
+        raise UserError("data", path, "name a copy of that one", why=why)
     return library
 
 
@@ -223,12 +226,15 @@ def decode_sounds(model: SoundRun, library: Library, rows: list[int]) -> Tensor:
     return _decoded(model, model.library_latents(library, rows), conditions(library, model.config.condition)[rows])
 
 
-def draw_sounds(model: SoundRun, library: Library, latents: Tensor, seed: int) -> Tensor:
-    """Sounds ``(N, T)`` of drawn latents, with the labels or pitches of training sounds where the run has those."""
+def draw_sounds(model: SoundRun, library: Library, latents: Tensor, seed: int) -> tuple[Tensor, NDArray[np.intp]]:
+    """Sounds ``(N, T)`` of drawn latents.
+
+    Where the run has labels or pitches, sounds have those of training sounds, whose numbers ``(N,)`` are given too.
+    """
     train = library.rows("train")
     count = len(latents) // model.latents_per_sound
     chosen = np.random.default_rng((seed, 1)).choice(len(train), count, replace=count > len(train)) + train.start
-    return _decoded(model, latents, conditions(library, model.config.condition)[chosen])
+    return _decoded(model, latents, conditions(library, model.config.condition)[chosen]), chosen
 
 
 def _audio(library: Library, rows: NDArray[np.intp] | list[int]) -> Tensor:
@@ -292,11 +298,12 @@ def _draws(model: SoundRun, library: Library, seed: int) -> DrawDistances | None
     latents = {prior: model.sample(each, seed, prior) for prior in PRIORS}
     latents[ONE_GAUSSIAN] = _one_gaussian(model.training_latents(), each, seed)
     found = {
-        name: GaussianStatistics.of(_embedded(draw_sounds(model, library, drawn, seed), model))
+        name: GaussianStatistics.of(_embedded(draw_sounds(model, library, drawn, seed)[0], model))
         for name, drawn in latents.items()
     }
     distances = {name: frechet_distance(statistics, against).value for name, statistics in found.items()}
-    return DrawDistances(count, frechet_floor(real, seed).value, distances)
+    one = GaussianStatistics(count, _embedded(_mean_sound(model, library), model)[0], np.zeros_like(against.covariance))
+    return DrawDistances(count, frechet_floor(real, seed).value, frechet_distance(one, against).value, distances)
 
 
 def _embedded(audio: Tensor, model: SoundRun) -> NDArray[np.float64]:

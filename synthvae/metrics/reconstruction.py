@@ -94,7 +94,7 @@ class Ratio:
         value: the ratio of the means; None where the null makes no error at all (all targets are equal).
         low: lower end of the paired bootstrap interval, where there is one.
         high: upper end of it.
-        n: how many presets.
+        n: how many presets or sounds.
     """
 
     value: float | None

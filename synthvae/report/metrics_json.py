@@ -10,17 +10,19 @@ import dataclasses
 import inspect
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from synthvae.analysis.comparison import Comparisons
 from synthvae.analysis.distributions import AudioDistanceNulls, RunAudioDistances
 from synthvae.analysis.latent_space import Neighbourhoods, PathComparisons
+from synthvae.analysis.recorded_sounds import ClickCrests, DecodedSounds, DrawDistances, LatentUse, RunMeasurement
 from synthvae.analysis.results import DistanceTable, ExplainedVariance, Results, RunResults
 from synthvae.analysis.saved import FORMAT, VERSION
 from synthvae.analysis.sounds import FEATURE_UNITS, ErrorTable
 from synthvae.core.provenance import hardware, versions
+from synthvae.data.library import Library
 from synthvae.data.presets import Dataset
 from synthvae.maps.clusters import ClusterQuality, MapSettings
 from synthvae.maps.stability import SurveyRow
@@ -29,8 +31,12 @@ from synthvae.metrics.paths import ParameterEffects
 from synthvae.metrics.reconstruction import Nulls, Ratio, Summary, error_ratio, summarise
 from synthvae.metrics.statistics import CountTest, GroupComparison
 from synthvae.metrics.waveforms import PHASE_JUDGES, WAVEFORM_UNITS, WaveformErrors, WaveformNulls
+from synthvae.training.sound_quality import SoundQuality
 
-__all__ = ["MetricsDocument", "describe", "metrics_document"]
+__all__ = ["MetricsDocument", "SoundMetricsDocument", "describe", "metrics_document", "sound_metrics_document"]
+
+#: Of the ``metrics.json`` of runs on recorded sounds.
+SOUND_FORMAT, SOUND_VERSION = "synthvae-sound-analysis", 1
 
 # Keys that are no fields: what stands for each in docs/metrics.md.
 RunName: TypeAlias = Annotated[str, "run"]
@@ -41,6 +47,7 @@ MeasureName: TypeAlias = Annotated[str, "measure"]
 EmbeddingName: TypeAlias = Annotated[str, "embedding"]
 NullName: TypeAlias = Annotated[str, "null model"]
 PointsName: TypeAlias = Annotated[str, "points"]
+LabelName: TypeAlias = Annotated[str, "label"]
 
 
 @dataclass(frozen=True)
@@ -443,11 +450,85 @@ def _across_runs(comparisons: Comparisons) -> AcrossRuns:
     return AcrossRuns(comparisons.unit, groups, comparisons.errors, comparisons.counts)
 
 
+@dataclass(frozen=True)
+class SoundRunMetrics:
+    """Measurements of one run on recorded sounds.
+
+    Attributes:
+        steps: of training, up to the best epoch.
+        seconds: of training.
+        quality: error of the spectrograms of all test sounds.
+        labels: the same of the test sounds of each label; shares are of the error of the mean of all sounds.
+        decoded: log-mel errors of some of the test sounds, evenly spaced over them.
+        latents: use of the latent space by the test sounds.
+        draws: new sounds as a set; null where there are too few training sounds.
+        crest: clicks; null where no sound is long enough.
+    """
+
+    steps: int
+    seconds: float
+    quality: SoundQuality
+    labels: Mapping[LabelName, SoundQuality]
+    decoded: DecodedSounds
+    latents: LatentUse
+    draws: DrawDistances | None
+    crest: ClickCrests | None
+
+
+@dataclass(frozen=True)
+class SoundMetricsDocument:
+    """The content of `metrics.json` for runs on recorded sounds.
+
+    Attributes:
+        format: `synthvae-sound-analysis`.
+        version: of the format.
+        library_hash: of the library.
+        sample_rate: of its sounds, in Hz.
+        samples: of each of its sounds.
+        seed: of everything random.
+        versions: of Python and of packages that numbers depend on.
+        hardware: the machine, in words.
+        runs: of each run.
+    """
+
+    format: str
+    version: int
+    library_hash: str
+    sample_rate: int
+    samples: int
+    seed: int
+    versions: Mapping[Annotated[str, "package"], str]
+    hardware: Mapping[Annotated[str, "part"], str]
+    runs: Mapping[RunName, SoundRunMetrics]
+
+
+def sound_metrics_document(runs: Sequence[RunMeasurement], library: Library, seed: int) -> SoundMetricsDocument:
+    """Every number of an analysis of runs on recorded sounds, for ``metrics.json``."""
+    return SoundMetricsDocument(
+        SOUND_FORMAT,
+        SOUND_VERSION,
+        library.hash,
+        library.sample_rate,
+        library.samples,
+        seed,
+        versions(),
+        hardware(),
+        {
+            run.name: SoundRunMetrics(
+                run.steps, run.seconds, run.quality, run.labels, run.decoded, run.latents, run.draws, run.crest
+            )
+            for run in runs
+        },
+    )
+
+
 _HEAD = """\
 # metrics.json
 
 `synthvae analyze` writes every number of an analysis to `metrics.json`. Keys in angle brackets stand for names that
-differ from file to file, `[]` for each entry of a list. Numbers that are not defined are null.
+differ from file to file, `[]` for each entry of a list. Numbers that are not defined are null. The file has the keys of
+[MetricsDocument](#metricsdocument) for runs on presets, those of [SoundMetricsDocument](#soundmetricsdocument) for
+runs on recorded sounds.
 
 <!-- Made by: python -m synthvae.report.metrics_json > docs/metrics.md -->
 """
@@ -455,8 +536,8 @@ _PLAIN = {str: "text", int: "integer", float: "number", bool: "true or false"}
 
 
 def describe() -> str:
-    """The text of ``docs/metrics.md``: a table of keys for each dataclass, those of `MetricsDocument` first."""
-    kinds: list[type] = [MetricsDocument]
+    """The text of ``docs/metrics.md``: a table of keys for each dataclass, those of whole files first."""
+    kinds: list[type] = [MetricsDocument, SoundMetricsDocument]
     sections = [_HEAD]
     for kind in kinds:  # grows on the way
         meanings, hints = dict(_meanings(kind)), get_type_hints(kind, include_extras=True)

@@ -127,5 +127,5 @@ def test_rows_are_spread_evenly():
 def test_another_library_is_refused(model: SoundRun, library: Library):
     assert find_library(model, library.path).hash == library.hash
     other = dataclasses.replace(model.run, description={**model.run.description, "dataset_hash": "other"})
-    with pytest.raises(UserError, match="is not the library of"):
+    with pytest.raises(UserError, match="is not the library that"):
         find_library(SoundRun(other), library.path)

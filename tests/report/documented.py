@@ -9,8 +9,8 @@ METRICS = Path(__file__).parents[2] / "docs" / "metrics.md"
 Keys = tuple[str, ...]
 
 
-def documented() -> set[Keys]:
-    """The path of every key, from the root of the file, with placeholders such as ``<run>``."""
+def documented(document: str = "MetricsDocument") -> set[Keys]:
+    """The path of every key, from the root of a file of that kind, with placeholders such as ``<run>``."""
     sections = {}
     for section in METRICS.read_text().split("\n## ")[1:]:
         sections[section.split("\n")[0]] = re.findall(r"^\| `([^`]+)` \| (?:\[(\w+)\])?", section, re.M)
@@ -24,7 +24,7 @@ def documented() -> set[Keys]:
                 found |= expand(link, path)
         return found
 
-    return expand("MetricsDocument", ())
+    return expand(document, ())
 
 
 def used(document: object, known: set[Keys], above: Keys = ()) -> set[Keys]:
