@@ -276,6 +276,8 @@ class Overview:
         commands: what to do next.
         map: the sounds on a map; None where there are too few.
         comparison: some test sounds, a row, and what each run makes of them, a row each; None where one run is shown.
+        picture: in place of the map, where there is none.
+        note: what the bars are, in a few words.
     """
 
     closeness: str
@@ -285,6 +287,8 @@ class Overview:
     commands: Sequence[Command]
     map: MapItem | None
     comparison: SoundTable | None = None
+    picture: FigureItem | None = None
+    note: str = "Mean absolute error. Grey: one answer for every sound, or another preset at random."
 
 
 @dataclass(frozen=True)

@@ -37,12 +37,14 @@ __all__ = [
     "effect_heatmap",
     "error_distributions",
     "interpolation_chart",
+    "latent_use_chart",
     "loss_curves",
     "path_grid",
     "png_bytes",
     "point_density",
     "sensitivity_chart",
     "sound_comparison",
+    "spectrogram_column",
     "svg_bytes",
     "value_map",
     "waveform_overlays",
@@ -240,6 +242,71 @@ def sound_comparison(
         panels[0].set_title("Original")
         panels[1].set_title("Reconstruction")
         _colour_bar(below, image, panels, "level (dB)", pad=0.015, aspect=24)
+    return figure
+
+
+def spectrogram_column(spectrograms: Mapping[str, ArrayLike], frequencies: ArrayLike, seconds: float) -> Figure:
+    """Spectrograms of sounds of one length below each other, on one scale.
+
+    Args:
+        spectrograms: shape (F, frames), in dB, by title.
+        frequencies: shape (F,), centre of each band in Hz, rising.
+        seconds: length of the sounds.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: if the shapes do not agree.
+        UserError: if a spectrogram is empty or not finite.
+    """
+    images = [finite_matrix(values, title, "band") for title, values in spectrograms.items()]
+    centres = finite_values(frequencies, "frequencies", "band")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 0.4 + 2.1 * len(images)))
+        panels = list(figure.subplots(len(images), 1, sharex=True, squeeze=False)[:, 0])
+        image = _draw_images(panels, images, centres, seconds)
+        for axes, title in zip(panels, spectrograms, strict=True):
+            axes.set_title(title)
+            axes.set_ylabel("frequency (Hz)")
+            axes.set_xlabel("time (s)" if axes is panels[-1] else "")
+        _colour_bar(figure, image, panels, "level (dB)", pad=0.015, aspect=40)
+    return figure
+
+
+def latent_use_chart(variance: ArrayLike, kl: ArrayLike | None, least: float) -> Figure:
+    """Use of each latent dimension, from the most to the least used: KL divergence and variance of the latents.
+
+    Args:
+        variance: shape (D,), of the latents over sounds.
+        kl: shape (D,), KL divergence in nats; None where there is none.
+        least: variance above which a dimension is active.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: if the shapes do not agree.
+        UserError: if a value is not finite.
+    """
+    spread = finite_values(variance, "variance", "dimension")
+    shown = [("variance of the latents", np.maximum(spread, 1e-6))]
+    if kl is not None:
+        shown.insert(0, ("KL divergence (nats)", finite_values(kl, "kl", "dimension")))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 0.4 + 2.1 * len(shown)))
+        for axes, (label, values) in zip(figure.subplots(len(shown), 1, squeeze=False)[:, 0], shown, strict=True):
+            if values.shape != spread.shape:
+                raise ValueError(f"{len(spread)} variances, {len(values)} divergences")
+            axes.bar(np.arange(1, len(values) + 1), np.sort(values)[::-1], color=BLUE, width=0.8)
+            axes.set_ylabel(label)
+            axes.set_xlabel("dimension, by rank")
+            axes.set_xlim(0.4, len(values) + 0.6)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.grid(axis="y")
+        axes.axhline(least, color=VERMILLION, lw=1.0, ls="--", label="active above")
+        axes.set_yscale("log")
+        axes.legend(loc="upper right")
     return figure
 
 

@@ -23,11 +23,13 @@ from synthvae.report.figures import (
     effect_heatmap,
     error_distributions,
     interpolation_chart,
+    latent_use_chart,
     loss_curves,
     path_grid,
     png_bytes,
     sensitivity_chart,
     sound_comparison,
+    spectrogram_column,
     svg_bytes,
     value_map,
     waveform_overlays,
@@ -452,3 +454,23 @@ def test_drawing_leaves_matplotlib_as_it_was_and_repeats_to_the_byte() -> None:
     assert first == second
     png_bytes(cluster_spectra({"a": np.zeros(100)}, np.arange(100.0)), dpi=40)
     assert dict(matplotlib.rcParams) == before
+
+
+def test_spectrograms_below_each_other_share_one_scale() -> None:
+    images = {"one": np.full((8, 5), -20.0), "another": np.full((8, 5), -60.0)}
+    figure = spectrogram_column(images, np.geomspace(50, 5000, 8), 0.5)
+    drawn = [axes.images[0] for axes in figure.axes if axes.images]
+    assert {image.get_clim() for image in drawn} == {(-60.0, -20.0)}
+    assert {"one", "another", "time (s)", "frequency (Hz)", "level (dB)"} <= set(texts(figure).split("\n"))
+    with pytest.raises(ValueError, match="shapes differ"):
+        spectrogram_column({**images, "third": np.zeros((8, 6))}, np.geomspace(50, 5000, 8), 0.5)
+
+
+def test_latents_are_drawn_from_the_most_to_the_least_used() -> None:
+    figure = latent_use_chart([0.5, 0.0, 1.0], [1.0, 0.1, 2.0], 0.01)
+    heights = [[bar.get_height() for bar in axes.patches] for axes in figure.axes]
+    assert heights == [[2.0, 1.0, 0.1], [1.0, 0.5, 1e-6]]
+    assert "active above" in texts(figure)
+    assert len(latent_use_chart([0.5, 0.0], None, 0.01).axes) == 1
+    with pytest.raises(ValueError, match="3 variances, 2 divergences"):
+        latent_use_chart([0.5, 0.0, 1.0], [1.0, 0.1], 0.01)
