@@ -72,7 +72,7 @@ def load_analysis(path: str | Path) -> SavedAnalysis:
     """Read an analysis.
 
     Args:
-        path: the directory that ``synthvae analyze`` wrote.
+        path: the directory that ``synthvae analyze`` wrote for runs on presets.
 
     Returns:
         Its ``metrics.json``, and its tables as data frames when they are asked for.
@@ -88,7 +88,7 @@ def load_analysis(path: str | Path) -> SavedAnalysis:
             file, file, "give a directory that 'synthvae analyze' wrote", f"cannot be read ({error})"
         ) from None
     if not isinstance(metrics, dict) or metrics.get("format") != FORMAT:
-        raise UserError(file, file, "give a directory that 'synthvae analyze' wrote", "not an analysis")
+        raise UserError(file, file, "give a directory that 'synthvae analyze' wrote", "not an analysis of presets")
     if metrics.get("version") != VERSION:
         found = metrics.get("version")
         raise UserError(file, found, "run the analysis again", f"version {found!r}, this is for {VERSION}")

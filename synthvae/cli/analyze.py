@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from synthvae.cli.common import PRESETS_OR_SOUNDS, refuse_given
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 
 if TYPE_CHECKING:
     from synthvae.core.store import Agenda
+    from synthvae.training.run import Run
 
 __all__ = ["check_maps", "register"]
+
+Value = TypeVar("Value")
+#: What options stand for that were not given, with runs on presets.
+EMBEDDING, EPS, MIN_SAMPLES, NEIGHBOURS, MIN_DISTANCE, MAP_PRESETS, MAP_NULLS = "logmel", 0.04, 4, 50, 0.0, 10_000, 5
 
 
 def register(app: typer.Typer) -> None:
@@ -28,19 +35,20 @@ def analyze(
         list[Path] | None,
         typer.Argument(help="Run directories made with train; several are compared.  [default: the newest run]"),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="The dataset.  [default: the first run's]")] = None,
+    data: Annotated[Path | None, typer.Option(help="The dataset or library.  [default: the first run's]")] = None,
     out: Annotated[Path | None, typer.Option(help="The directory to write to.  [default: analysis/RUN]")] = None,
-    limit: Annotated[int, typer.Option(help="Maximum number of test presets.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Seed of null models, maps and samples.")] = 0,
+    limit: Annotated[int, typer.Option(help="Maximum number of test presets or sounds.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of null models, maps and draws.")] = 0,
     workers: Annotated[
         int | None, typer.Option(help="Number of parallel processes.  [default: one per core, up to 2]")
     ] = None,
     embedding: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Embeddings of Fréchet distances, comma-separated: logmel, vggish, panns, clap, encodec (docs/fad.md)."
+            f"  [default: {EMBEDDING}]"
         ),
-    ] = "logmel",
+    ] = None,
     weights_dir: Annotated[
         Path | None, typer.Option(help="Folder with the weights of pretrained embeddings; disables downloads.")
     ] = None,
@@ -48,16 +56,26 @@ def analyze(
         int | None, typer.Option(help="Number of the test preset shown for every run.  [default: the first]")
     ] = None,
     eps: Annotated[
-        float, typer.Option(help="Radius of DBSCAN on the map; the thesis has 0.05 in experiment 3.")
-    ] = 0.04,
-    min_samples: Annotated[int, typer.Option(help="DBSCAN's min_samples: neighbours that make a core point.")] = 4,
-    neighbours: Annotated[int, typer.Option(help="UMAP's n_neighbors.")] = 50,
-    min_distance: Annotated[float, typer.Option("--min-dist", help="UMAP's min_dist.")] = 0.0,
+        float | None,
+        typer.Option(help=f"Radius of DBSCAN on the map; the thesis has 0.05 in experiment 3.  [default: {EPS}]"),
+    ] = None,
+    min_samples: Annotated[
+        int | None,
+        typer.Option(help=f"DBSCAN's min_samples: neighbours that make a core point.  [default: {MIN_SAMPLES}]"),
+    ] = None,
+    neighbours: Annotated[int | None, typer.Option(help=f"UMAP's n_neighbors.  [default: {NEIGHBOURS}]")] = None,
+    min_distance: Annotated[
+        float | None, typer.Option("--min-dist", help=f"UMAP's min_dist.  [default: {MIN_DISTANCE}]")
+    ] = None,
     map_grid: Annotated[
         bool, typer.Option("--map-grid", help="Also cluster over a grid of eps and n_neighbors.")
     ] = False,
-    map_presets: Annotated[int, typer.Option(help="Number of presets on the map.")] = 10_000,
-    map_nulls: Annotated[int, typer.Option(help="Number of maps per null model.")] = 5,
+    map_presets: Annotated[
+        int | None, typer.Option(help=f"Number of presets on the map.  [default: {MAP_PRESETS}]")
+    ] = None,
+    map_nulls: Annotated[
+        int | None, typer.Option(help=f"Number of maps per null model.  [default: {MAP_NULLS}]")
+    ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Print the steps and their estimated duration, and exit.")
     ] = False,
@@ -69,6 +87,9 @@ def analyze(
     Results are cached next to the output, and maps next to the dataset: a second call with one more run measures only
     that run, and one with another radius draws no map.
 
+    Runs on recorded sounds are compared with what needs no model on the sounds of their library; options of embeddings
+    and maps are for runs on presets.
+
     Example: `synthvae analyze experiments/runs/first --out analysis/first`
 
     Example: `synthvae analyze experiments/runs/first --eps 0.05 --map-grid` for the thesis's experiment 3, with a table
@@ -77,21 +98,47 @@ def analyze(
     if not 0 <= seed < 2**32:
         raise UserError("seed", seed, "give a number from 0 to 4294967295")
     if limit < 2:
-        raise UserError("limit", limit, "give at least 2 test presets")
+        raise UserError("limit", limit, "give at least 2 test presets or sounds")
     if workers is not None and workers < 1:
         raise UserError("workers", workers, "give 1 or more")
-    check_maps(map_presets, map_nulls)
+    presets, nulls = _given(map_presets, MAP_PRESETS), _given(map_nulls, MAP_NULLS)
+    check_maps(presets, nulls)
     from synthvae.exploration.latent_files import find_run
     from synthvae.maps.clusters import MapSettings
     from synthvae.training.run import load_run
 
-    settings = MapSettings(eps, min_samples, neighbours, min_distance)
+    settings = MapSettings(
+        _given(eps, EPS),
+        _given(min_samples, MIN_SAMPLES),
+        _given(neighbours, NEIGHBOURS),
+        _given(min_distance, MIN_DISTANCE),
+    )
     settings.check()
     if not runs:
-        newest, choice = find_run(argument="runs")
+        newest, choice = find_run(argument="runs", needs=PRESETS_OR_SOUNDS)
         print(choice)
         runs = [newest]
-    models = [load_run(path, needs="parameters") for path in runs]
+    models = [load_run(path, needs=PRESETS_OR_SOUNDS) for path in runs]
+    directory = out or Path("analysis") / "-".join(model.name for model in models)
+    command = shlex.join(["synthvae", *sys.argv[1:]])
+    if _all_sounds(models):
+        refuse_given(
+            models[0],
+            workers=workers,
+            embedding=embedding,
+            weights_dir=weights_dir,
+            example=example,
+            eps=eps,
+            min_samples=min_samples,
+            neighbours=neighbours,
+            min_distance=min_distance,
+            map_grid=map_grid,
+            map_presets=map_presets,
+            map_nulls=map_nulls,
+            plan=plan,
+        )
+        _analyze_sounds(models, data, directory, limit, seed, command)
+        return
     from synthvae.analysis.plan import MapPlan
     from synthvae.analysis.sounds import example_index
     from synthvae.data.presets import read_dataset
@@ -102,11 +149,9 @@ def analyze(
         if data is None:
             model.require_own_dataset(dataset)
         model.require_unseen(dataset)
-    directory = out or Path("analysis") / "-".join(model.name for model in models)
-    command = shlex.join(["synthvae", *sys.argv[1:]])
-    embeddings = [name.strip() for name in embedding.split(",")]
+    embeddings = [name.strip() for name in _given(embedding, EMBEDDING).split(",")]
     shown = example_index(dataset.indices("test")[:limit], example)
-    maps = MapPlan(settings, map_presets, tuple(range(map_nulls)), map_grid)
+    maps = MapPlan(settings, presets, tuple(range(nulls)), map_grid)
     work = plan_analysis(models, dataset, directory, limit, seed, workers, embeddings, weights_dir, maps)
     if plan:
         _print_plan(work.agenda)
@@ -115,6 +160,43 @@ def analyze(
         work.agenda.progress = lambda seconds, what: update(round(seconds), what)
         page = analyze_runs(work, directory, command, shown)
     print(f"{page}: the report; metrics.json, a CSV per run and figures are in the same directory")
+
+
+def _given(value: Value | None, usual: Value) -> Value:
+    return usual if value is None else value
+
+
+def _all_sounds(models: Sequence[Run]) -> bool:
+    """Whether runs are on recorded sounds, not on presets.
+
+    Raises:
+        UserError: if some are and some are not.
+    """
+    sounds = [model for model in models if "sounds" in model.task.abilities]
+    if not sounds or len(sounds) == len(models):
+        return bool(sounds)
+    names = [model.name for model in models]
+    why = f"{sounds[0].name} is a run on recorded sounds, and others are on presets"
+    raise UserError("runs", names, "analyse them one by one", why)
+
+
+def _analyze_sounds(models: Sequence[Run], data: Path | None, out: Path, limit: int, seed: int, command: str) -> None:
+    from synthvae.analysis.recorded_sounds import STEPS, find_library
+    from synthvae.report.recorded_sounds import analyze_sounds, check_sound_runs
+    from synthvae.training.sounds import SoundRun
+
+    runs = [SoundRun(model) for model in models]
+    check_sound_runs(runs)
+    library, begun = find_library(runs[0], data), 0
+    with progress_bar("analyzing", len(STEPS) * len(runs) + 1) as update:
+
+        def tell(part: str) -> None:
+            nonlocal begun
+            update(begun, part)
+            begun += 1
+
+        page = analyze_sounds(runs, library, out, command, seed, limit, tell)
+    print(f"{page}: the report; metrics.json, CSV files, draws and figures are in the same directory")
 
 
 def check_maps(presets: int, nulls: int) -> None:

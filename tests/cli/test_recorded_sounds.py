@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import torch
 
+from synthvae import load_analysis
+from synthvae.core.errors import UserError
 from synthvae.training.run import load_run
 from synthvae.training.sounds import SoundRun
 from synthvae.training.trainer import train
+from tests.cli.refusal import refused
+from tests.report.documented import documented, used
 from tests.training.sounds import RATE, SAMPLES, sound_task, write_small_library
 
 Command = Callable[..., tuple[int, str, str]]
@@ -99,6 +105,47 @@ def test_recordings_are_encoded_and_decoded(run: Command, trained: Path, tmp_pat
     assert "z.json: weights_hash is" in err
 
 
+def test_analyze_writes_a_report(run: Command, trained: Path, tmp_path: Path):
+    code, out, err = run("analyze", trained / "plain", trained / "labels", trained / "frames", "--out", "a")
+    assert code == 0, err
+    assert out.startswith("a/report.html: the report")
+    folder = tmp_path / "a"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    known = documented("SoundMetricsDocument")
+    missing = known - used(metrics, known)
+    # So small a library has too few sounds for Fréchet distances, and so short sounds no click crest.
+    assert {path[2] for path in missing} <= {"draws", "crest"}
+    assert list(metrics["runs"]) == ["frames", "labels", "plain"]
+    page = (folder / "report.html").read_text()
+    sounds = 6 * 4 + 3 * 16  # an original and three reconstructions of each test sound, and the draws
+    assert page.count("data:audio/wav") == sounds
+    for text in ("Squared error by label", "mean of the label", "nearest training sound", "Rebnord (2022)"):
+        assert text in page
+    for name in ("plain", "labels", "frames"):
+        table = pd.read_csv(folder / f"reconstruction_{name}.csv")
+        quality = metrics["runs"][name]["quality"]
+        share = table["squared_error"].sum() / table["mean_spectrogram"].sum()
+        assert share == pytest.approx(quality["model"]["value"])
+        assert len(table) == quality["sounds"] == 6
+        assert len(read(folder / f"draws_{name}" / "draw_15.wav")) == SAMPLES
+    code, _, err = run("analyze", trained / "plain", "--data", trained / "lib", "--limit", 3, "--out", "b")
+    assert code == 0, err
+    assert json.loads((tmp_path / "b/metrics.json").read_text())["runs"]["plain"]["quality"]["sounds"] == 3
+    with pytest.raises(UserError, match="not an analysis of presets"):
+        load_analysis(folder)
+
+
+def test_runs_that_cannot_be_compared(run: Command, trained: Path, small_run: Path, tmp_path: Path):
+    refused(
+        run("analyze", trained / "plain", small_run), "plain is a run on recorded sounds, and others are on presets"
+    )
+    shutil.copytree(trained / "plain", tmp_path / "other")
+    document = json.loads((tmp_path / "other/run.json").read_text())
+    (tmp_path / "other/run.json").write_text(json.dumps({**document, "dataset_hash": "0"}))
+    refused(run("analyze", trained / "plain", "other"), "they were trained on different libraries")
+    refused(run("analyze", "other", "--data", trained / "lib"), "which is not the library that other was trained on")
+
+
 @pytest.mark.parametrize("command", ["morph", "interpolate"])
 def test_a_path_between_two_sounds(command: str, run: Command, trained: Path, tmp_path: Path):
     soundfile.write(tmp_path / "a.wav", np.sin(np.arange(3000) / 9).astype(np.float32), RATE)
@@ -154,7 +201,13 @@ def test_a_run_of_frames_takes_any_length(run: Command, trained: Path, tmp_path:
         (("morph", "1", "2", "--run", "{run}", "--even"), "--even is true, and plain is a run on recorded"),
         (("vary", "1", "--run", "{run}"), "which has no parameters"),
         (("blend", "--plus", "1", "--plus", "2", "--run", "{run}"), "which has no parameters"),
-        (("analyze", "{run}"), "which has no parameters"),
+        (("analyze", "{run}", "--eps", "0.04"), "--eps is 0.04, and plain is a run on recorded sounds; leave it out"),
+        (("analyze", "{run}", "--embedding", "logmel"), "--embedding is 'logmel', and plain is a run on recorded"),
+        (("analyze", "{run}", "--min-dist", "0"), "--min-dist is 0.0, and plain is a run on recorded"),
+        (("analyze", "{run}", "--map-grid"), "--map-grid is true, and plain is a run on recorded"),
+        (("analyze", "{run}", "--plan"), "--plan is true, and plain is a run on recorded"),
+        (("analyze", "{run}", "--example", "3"), "--example is 3, and plain is a run on recorded"),
+        (("analyze", "{run}", "{run}"), "two runs are called 'plain'"),
         (("explore", "{run}"), "which has no parameters"),
         (("match", "x.wav", "--run", "{run}"), "which has no parameters"),
         (("train-encoder", "{run}"), "which has no parameters"),

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synthvae.analysis.recorded_sounds import ClickCrests, DrawDistances, RunMeasurement, measure_run
+from synthvae.core.errors import UserError
+from synthvae.data.library import Library
+from synthvae.report import recorded_sounds
+from synthvae.report.recorded_sounds import analyze_sounds, check_sound_runs
+from synthvae.training.run import load_run
+from synthvae.training.sounds import SoundRun
+from synthvae.training.trainer import train
+from tests.report.documented import documented, used
+from tests.training.sounds import sound_task, write_small_library
+
+#: Of a large library of long sounds: a small one has neither.
+DRAWS = DrawDistances(400, 2.0, 50.0, {"aggregate": 5.0, "one gaussian": 7.0, "normal": 20.0})
+CREST = ClickCrests(60, 1.25, 1.5, 4.0)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    return write_small_library(tmp_path_factory.mktemp("reported") / "lib")
+
+
+@pytest.fixture(scope="module")
+def model(library: Library, tmp_path_factory: pytest.TempPathFactory) -> SoundRun:
+    out = tmp_path_factory.mktemp("reported") / "run"
+    settings = {"data": str(library.path), "network": "dense", "widths": "16", "latent": 3, "condition": "label"}
+    train(sound_task(library, **settings), out)  # type: ignore[arg-type]
+    return SoundRun(load_run(out))
+
+
+@pytest.fixture(scope="module")
+def measured(model: SoundRun, library: Library) -> RunMeasurement:
+    return dataclasses.replace(measure_run(model, library), draws=DRAWS, crest=CREST)
+
+
+def written(measured: RunMeasurement, model: SoundRun, library: Library, out: Path, patch: pytest.MonkeyPatch) -> str:
+    patch.setattr(recorded_sounds, "measure_run", lambda *_: measured)
+    return analyze_sounds([model], library, out, "synthvae analyze run").read_text().replace("\u00a0", " ")
+
+
+def test_every_number_is_on_the_page_and_documented(
+    measured: RunMeasurement, model: SoundRun, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    page = written(measured, model, library, tmp_path, monkeypatch)
+    for text in (
+        "by what latents are drawn from",
+        "unlike the training sounds, but less so than the mean sound repeated",
+        "a Fréchet distance of 2.5 times the floor, the mean sound 25.0 times",
+        "more clicks at the hop of the transform than originals",
+        "a click crest of 4.00, originals 1.25, with Griffin-Lim 1.50",
+        "--random 8 --label noise --out sounds",
+        "draw 0 (",
+        "Log-mel spectrograms of an original, its reconstruction and a new sound",
+    ):
+        assert text in page, text
+    known = documented("SoundMetricsDocument")
+    assert used(json.loads((tmp_path / "metrics.json").read_text()), known) == known
+
+
+@pytest.mark.parametrize(
+    ("scale", "words"),
+    [
+        (0.01, "Reconstructions are very close to the originals: they explain 99 % of the variance"),
+        (0.5, "Reconstructions are roughly like the originals: they explain 50 % of the variance"),
+        (1.0, "Reconstructions may be no closer to the originals than the mean of all sounds is."),
+        (2.0, "Reconstructions are not closer to the originals than the mean of all sounds is."),
+    ],
+)
+def test_closeness_in_words(
+    scale: float, words: str, measured: RunMeasurement, model: SoundRun, library: Library, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    errors = dataclasses.replace(measured.errors, model=scale * measured.errors.mean)
+    page = written(dataclasses.replace(measured, errors=errors), model, library, tmp_path, monkeypatch)
+    assert words in page
+    assert ("Train longer" in page) == (scale > 0.1)  # as an answer without a model is closer then
+
+
+@pytest.mark.parametrize(
+    ("distance", "words"),
+    [(1.5, "new sounds are like the training sounds"), (60.0, "no more like the training sounds than the mean sound")],
+)
+def test_draws_in_words(
+    distance: float, words: str, measured: RunMeasurement, model: SoundRun, library: Library, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    draws = dataclasses.replace(DRAWS, priors={**DRAWS.priors, "aggregate": distance})
+    changes: dict[str, Any] = {"draws": draws, "crest": None}
+    assert words in written(dataclasses.replace(measured, **changes), model, library, tmp_path, monkeypatch)
+
+
+def test_runs_of_one_name_are_refused(model: SoundRun):
+    with pytest.raises(UserError, match="two runs are called 'run'"):
+        check_sound_runs([model, model])
