@@ -20,11 +20,16 @@ DATASET := datasets/demo.json
 RUN := experiments/runs/demo
 REPORT := analysis/demo
 
-.PHONY: demo spaces test test-browser test-fad test-lowest test-newest lint types clean help
+LIBRARY := datasets/library
+LIBRARY_RUN := experiments/runs/library
+LIBRARY_REPORT := analysis/library
+
+.PHONY: demo demo-library spaces test test-browser test-fad test-lowest test-newest lint types clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo   a dataset, two models, a report that compares them with voice-16, and eight new sounds"
+	@echo "make demo-library  a library of sounds, a model of them, a report with sounds, and sixteen new sounds"
 	@echo "make spaces voice-16 again from its seed, with a check of its figures"
 	@echo "make test   every test but those of the lines below, the linters and the types"
 	@echo "make types  tsc --checkJs over the page's JavaScript; make test runs it where Node.js is installed"
@@ -32,7 +37,7 @@ help:
 	@echo "make test-browser  the report and the map in headless Chromium"
 	@echo "make test-lowest  the main job on Python 3.11 with the lowest versions allowed, in $(LOWEST_VENV)"
 	@echo "make test-newest  the main job on Python 3.13 with the newest versions there are, in $(NEWEST_VENV)"
-	@echo "make clean  remove what the demo made (not $(VENV))"
+	@echo "make clean  remove what the demos made (not $(VENV))"
 
 $(VENV)/installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
@@ -58,6 +63,17 @@ demo: $(VENV)/installed
 	@echo
 	@echo "report: $(abspath $(REPORT)/report.html)"
 	@echo "sounds: $(abspath $(REPORT)/sounds)"
+
+# The same for recorded sounds, on a library that is rendered.
+demo-library: $(VENV)/installed
+	@test -f $(LIBRARY)/library.json || $(BIN)/synthvae make-library --size 4000 --seed 0 --out $(LIBRARY)
+	$(BIN)/synthvae train --data $(LIBRARY) --epochs 12 --lr-schedule cosine --out $(LIBRARY_RUN) --resume
+	@test -f $(LIBRARY_REPORT)/report.html -a $(LIBRARY_REPORT)/report.html -nt $(LIBRARY_RUN)/weights.safetensors \
+	  || $(BIN)/synthvae analyze $(LIBRARY_RUN) --out $(LIBRARY_REPORT)
+	$(BIN)/synthvae decode $(LIBRARY_RUN) --random 16 --seed 1 --out $(LIBRARY_REPORT)/sounds
+	@echo
+	@echo "report: $(abspath $(LIBRARY_REPORT)/report.html)"
+	@echo "sounds: $(abspath $(LIBRARY_REPORT)/sounds)"
 
 # The space that comes with synthvae, from its seed: a quarter of an hour, and the encoder's training. Its figures have to
 # agree with those of the space that is there.
@@ -131,4 +147,4 @@ test-newest:
 	$(NEWEST_VENV)/bin/python -m pytest -q $(MAIN_JOB)
 
 clean:
-	rm -rf $(DATASET) $(RUN) $(REPORT)
+	rm -rf $(DATASET) $(RUN) $(REPORT) $(LIBRARY) $(LIBRARY_RUN) $(LIBRARY_REPORT)
