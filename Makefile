@@ -24,12 +24,13 @@ LIBRARY := datasets/library
 LIBRARY_RUN := experiments/runs/library
 LIBRARY_REPORT := analysis/library
 
-.PHONY: demo demo-library spaces test test-browser test-fad test-lowest test-newest lint types clean help
+.PHONY: demo drumkits demo-library spaces test test-browser test-fad test-lowest test-newest lint types clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo   a dataset, two models, a report that compares them with voice-16, and eight new sounds"
 	@echo "make demo-library  a library of sounds, a model of them, a report with sounds, and sixteen new sounds"
+	@echo "make drumkits  import and train on the drum kits of Debian's package hydrogen-drumkits"
 	@echo "make spaces voice-16 again from its seed, with a check of its figures"
 	@echo "make test   every test but those of the lines below, the linters and the types"
 	@echo "make types  tsc --checkJs over the page's JavaScript; make test runs it where Node.js is installed"
@@ -74,6 +75,16 @@ demo-library: $(VENV)/installed
 	@echo
 	@echo "report: $(abspath $(LIBRARY_REPORT)/report.html)"
 	@echo "sounds: $(abspath $(LIBRARY_REPORT)/sounds)"
+
+# A library that nobody here made: the drum kits of Debian's package hydrogen-drumkits, for a nightly run. They are under the
+# GPL and Creative Commons licences, and nothing of them is part of synthvae.
+KITS ?= /usr/share/hydrogen/data/drumkits
+drumkits: $(VENV)/installed
+	@test -d "$(KITS)" || { echo "error: no folder $(KITS) (Debian: apt install hydrogen-drumkits); say where with make drumkits KITS=..."; exit 2; }
+	@test -f datasets/drumkits/library.json || $(BIN)/synthvae import-library "$(KITS)" --out datasets/drumkits
+	$(BIN)/synthvae train --data datasets/drumkits --epochs 60 --lr-schedule cosine --patience 0 --out experiments/runs/drumkits --resume
+	$(BIN)/synthvae train --data datasets/drumkits --network dense --epochs 60 --lr-schedule cosine --patience 0 --out experiments/runs/drumkits-dense --resume
+	$(BIN)/synthvae analyze experiments/runs/drumkits experiments/runs/drumkits-dense --out analysis/drumkits
 
 # The space that comes with synthvae, from its seed: a quarter of an hour, and the encoder's training. Its figures have to
 # agree with those of the space that is there.

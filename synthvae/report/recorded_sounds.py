@@ -386,7 +386,8 @@ def _closeness(best: SoundResults, several: bool) -> str:
 
 def _commands(best: SoundResults, library: Library) -> list[Command]:
     path, data = (shlex.quote(str(_near(folder))) for folder in (best.model.run.path, library.path))
-    label = f" --label {shlex.quote(library.labels[0])}" if best.model.config.condition == "label" else ""
+    given = ["--label", library.labels[0]] if best.model.config.condition == "label" else []
+    label = "".join(f" {word}" for word in map(shlex.quote, given))
     found = [
         Command(f"synthvae decode {path} --random 8{label} --out sounds", "Make 8 new sounds, as WAV files."),
         Command(f"synthvae morph A.wav B.wav --run {path}{label}", "Go from one recording to another."),
