@@ -46,7 +46,7 @@ def test_run_skips_what_is_done_and_report_writes_tables(run: Command, tmp_path:
     assert (code, err.count("\n")) == (2, 1)
     assert "--example is 3; give the number of a test preset that is measured, 60 to 69" in err
     assert not (tmp_path / "analysis").exists()
-    code, out, err = run("experiment", "report", *SCALE, "--runs", "runs", "--out", "analysis", "--jobs", 1, *MAPS)
+    code, out, err = run("experiment", "report", *SCALE, "--runs", "runs", "--out", "analysis", "--jobs", 2, *MAPS)
     assert code == 0, err
     folder = tmp_path / "analysis/thesis/scale-0.0005"
     page = (folder / "report.md").read_text()
@@ -81,7 +81,7 @@ def test_run_skips_what_is_done_and_report_writes_tables(run: Command, tmp_path:
 
 def check_pretrained_embeddings(run: Command, tmp_path: Path, weights_dir: Path):
     """VGGish and PANNs fill the columns of the thesis, from weight files that have everything but its numbers."""
-    report = ("experiment", "report", *SCALE, "--runs", "runs", "--out", "analysis", "--jobs", 1, *MAPS)
+    report = ("experiment", "report", *SCALE, "--runs", "runs", "--out", "analysis", "--jobs", 2, *MAPS)
     for name, part in (("openl3", "'openl3'"), ("panns", "w: no such folder")):
         code, _, err = run(*report, "--embedding", name, "--weights-dir", "w")
         assert (code, err.count("\n")) == (2, 1)
