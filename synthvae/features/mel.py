@@ -56,7 +56,8 @@ class LogMel(Feature):
         float32 on a CPU takes a compiled kernel under `torch.no_grad`, which is many times faster. With gradients
         enabled it does not, whether this audio has one or not: equal sounds then have equal spectra to the last bit.
         """
-        if audio.dtype == torch.float32 and audio.device.type == "cpu" and not _derives(audio):
+        derives = torch.is_grad_enabled() or has_derivative(audio)
+        if audio.dtype == torch.float32 and audio.device.type == "cpu" and not derives:
             from synthvae.features.kernels.log_mel import mel_bands  # loads numba
 
             check_frames(audio, frames)
@@ -66,10 +67,6 @@ class LogMel(Feature):
             weights = _weights(self.sample_rate, magnitude.dtype, magnitude.device)
             bands = (magnitude.transpose(1, 2) @ weights).transpose(1, 2)
         return 20.0 * torch.log10(bands / FULL_SCALE + FLOOR)
-
-
-def _derives(audio: Tensor) -> bool:
-    return torch.is_grad_enabled() or has_derivative(audio)
 
 
 def log_mel(audio: Tensor, sample_rate: int) -> Tensor:
