@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,24 +25,24 @@ FADE = 0.005
 LONGEST_GAP = 60.0
 
 
-def joined(sounds: Floats, sample_rate: int, gap: float = 0.0) -> Floats:
-    """Sounds ``(S, T)`` one after the other, ``(T',)``.
+def joined(sounds: Sequence[Floats], sample_rate: int, gap: float = 0.0) -> Floats:
+    """Sounds ``(T,)`` of any lengths one after the other, ``(T',)``.
 
-    Where they overlap the one fades out linearly while the other fades in, so that no sum is louder than the louder
-    of the two. `gap` is the silence between two in seconds; below 0 they overlap by so much, by half a sound at most.
+    `gap` is the silence between two in seconds; below 0 they overlap by so much, by half of the shorter at most. Where
+    they overlap the one fades out linearly while the other fades in, so that no sum is louder than the louder of the
+    two. An end without overlap is faded out.
     """
-    count, length = sounds.shape
-    step = max(length + round(gap * sample_rate), length - length // 2)
-    fade = max(length - step, min(round(FADE * sample_rate), length // 2))
-    rise = (np.arange(fade, dtype=np.float32) + 0.5) / max(fade, 1)
-    result = np.zeros(step * (count - 1) + length, np.float32)
-    for number, sound in enumerate(sounds):
+    shortest = [min(len(one), len(other)) // 2 for one, other in itertools.pairwise(sounds)]
+    overlaps = [min(round(max(0.0, -gap) * sample_rate), half) for half in shortest]
+    silence = round(max(0.0, gap) * sample_rate)
+    starts = np.cumsum([0, *(len(one) + silence - over for one, over in zip(sounds, overlaps, strict=False))])
+    result = np.zeros(starts[-1] + len(sounds[-1]), np.float32)
+    for sound, start, rise, fall in zip(sounds, starts, [0, *overlaps], [*overlaps, 0], strict=True):
         part = sound.copy()
-        if fade and number > 0:
-            part[:fade] *= rise
-        if fade:
-            part[length - fade :] *= rise[::-1]
-        result[number * step : number * step + length] += part
+        fall = fall or min(round(FADE * sample_rate), len(part))
+        part[:rise] *= np.linspace(0.0, 1.0, rise, dtype=np.float32)
+        part[len(part) - fall :] *= np.linspace(1.0, 0.0, fall, dtype=np.float32)
+        result[start : start + len(part)] += part
     return result
 
 
@@ -54,13 +55,7 @@ def write_joined(
         UserError: if `path` cannot be written, the format is unknown, or the gap is negative or longer than a minute.
     """
     check_gap(gap)
-    parts = []
-    for sound in audio:
-        samples = min(len(sound), max(1, round(FADE * sample_rate)))
-        fade = np.linspace(1.0, 0.0, samples, dtype=np.float32)
-        parts += [sound[: len(sound) - samples], sound[len(sound) - samples :] * fade]
-        parts.append(np.zeros(round(gap * sample_rate), dtype=np.float32))
-    atomic_write(path, wav_bytes(np.concatenate(parts[:-1]), sample_rate, sample_format))
+    atomic_write(path, wav_bytes(joined(audio, sample_rate, gap), sample_rate, sample_format))
 
 
 def check_gap(gap: float) -> None:

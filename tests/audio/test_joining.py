@@ -32,6 +32,18 @@ def test_what_does_not_overlap_is_kept_and_does_not_click():
     assert np.abs(np.diff(result)).max() < 0.51
 
 
+def test_sounds_may_differ_in_length():
+    sounds = [np.ones(1000, np.float32), np.ones(400, np.float32), np.ones(2000, np.float32)]
+    assert len(joined(sounds, 1000, 0.1)) == 3400 + 200
+    overlapped = joined(sounds, 1000, -0.5)  # by 200 each, half of the shortest
+    assert len(overlapped) == 3400 - 400
+    np.testing.assert_allclose(overlapped[:-5], 1.0, atol=1e-6)
+
+
+def test_an_attack_at_once_is_kept():
+    assert joined([np.ones(100, np.float32)] * 2, 1000, 0.1)[200] == 1.0
+
+
 def test_joined_sounds_follow_each_other_with_a_gap_and_without_a_click(tmp_path: Path):
     write_joined(tmp_path / "j.wav", np.ones((3, 1000), dtype=np.float32), 1000, 0.5)
     sound, _ = soundfile.read(tmp_path / "j.wav")

@@ -100,11 +100,11 @@ def routes(session: Session) -> APIRouter:
 
     @router.post("/audio", responses=_WAV, response_class=Response, summary="Render a path as one sound")
     def audio(request: PathAudioRequest) -> Response:
-        """The steps one after the other, crossfaded where they overlap."""
-        sounds = session.renderer.samples(walks.of(request).unit)
+        """The steps one after the other, each with its release, crossfaded where they overlap."""
         rate = session.renderer.sample_rate
+        sounds = [session.renderer.played(unit) for unit in walks.of(request).unit]
         if request.level:
-            sounds = np.stack([levelled(sound, rate) for sound in sounds])
+            sounds = [levelled(sound, rate) for sound in sounds]
         return Response(wav_bytes(joined(sounds, rate, request.gap), rate, "int16"), media_type="audio/wav")
 
     @router.post("/presets", responses=_ZIP, response_class=Response, summary="Export a path as presets")
