@@ -179,9 +179,7 @@ class Studio {
     const { map, store } = this;
     map.addEventListener("touch", (event) => this.#touched(/** @type {CustomEvent} */ (event).detail));
     map.addEventListener("select", (event) => {
-      const ids = /** @type {CustomEvent} */ (event).detail;
-      this.select(ids.length ? ids : null, "selected");
-      if (!ids.length) this.status.say("No sounds in this area");
+      if (!this.select(/** @type {CustomEvent} */ (event).detail, "selected")?.length) this.status.say("No sounds in this area");
     });
     map.addEventListener("path", (event) => this.path.draw(store.get("view"), /** @type {CustomEvent} */ (event).detail));
     map.addEventListener("hover", (event) => this.#readout(/** @type {CustomEvent} */ (event).detail));
@@ -521,13 +519,15 @@ class Studio {
 
   // -- selections --------------------------------------------------------------------------------------
 
-  /** @param {Uint32Array | null} ids @param {string} name of what was selected */
-  select(ids, name) {
+  /** Selects those of the points that the map shows, and returns them.
+   * @param {Uint32Array | null} points @param {string} name of what was selected */
+  select(points, name) {
+    const ids = points?.filter((id) => !this.map.hidden[id]) ?? null;
     this.store.set("selection", ids);
     this.map.highlight(ids && ids.length ? ids : null);
     const bar = byId("selection");
     bar.hidden = !ids?.length;
-    if (!ids?.length) return;
+    if (!ids?.length) return ids;
     const few = () => {
       const step = Math.max(1, Math.floor(ids.length / LISTENED));
       return [...ids].filter((_, i) => i % step === 0).slice(0, LISTENED).map((point) => makeSound({ point }, { origin: `point ${point}` }));
@@ -546,6 +546,7 @@ class Studio {
       el("button", { type: "button", class: "icon-button", "aria-label": "Clear the selection", title: "Clear the selection (Esc)", onclick: () => this.escape() }, closeIcon()));
     void this.similar.among(ids, name === "selected" ? "the selection" : name);
     this.status.say(`${counted(ids.length, "sound")} ${name === "selected" ? "selected" : `for ${name}`}`);
+    return ids;
   }
 
   escape() {

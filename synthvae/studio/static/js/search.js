@@ -36,11 +36,9 @@ export class Search {
     try {
       const answer = await this.studio.api.search({ text: words.join(" "), tag: tags[0]?.slice(1) ?? "" });
       if (serial !== this.serial) return;
-      const hidden = this.studio.map.hidden;
-      this.found = Uint32Array.from(answer.points.filter((/** @type {number} */ point) => !hidden[point]));
+      this.found = this.studio.select(Uint32Array.from(answer.points), `“${text}”`);
       this.count.textContent = String(this.found.length);
       const unfinished = answer.complete === false ? "; names are still being measured" : "";
-      this.studio.select(this.found, `“${text}”`);
       if (this.found.length) this.studio.tabs.show("similar");
       const kept = answer.bank.length ? `, ${answer.bank.length} in the bank` : "";
       this.studio.status.say(`${counted(this.found.length, "sound")} on the map${kept}${unfinished}`);

@@ -412,7 +412,7 @@ export class SoundMap extends EventTarget {
       return;
     }
     const inside = kind === "box" ? inBox(this.view.positions, line[0], line[line.length - 1]) : inLasso(this.view.positions, line);
-    this.dispatchEvent(new CustomEvent("select", { detail: inside.filter((id) => !this.hidden[id]) }));
+    this.dispatchEvent(new CustomEvent("select", { detail: inside }));
   }
 
   // -- the keyboard ------------------------------------------------------------------------------------
