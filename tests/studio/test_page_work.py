@@ -89,6 +89,11 @@ def test_legend_and_search_select_too(visit: Visit):
     count = int(button.locator("small").text_content())
     button.click()
     assert visit.page.evaluate("() => synthvae.studio.store.get('selection').length") == count
+    visit.page.evaluate("() => synthvae.studio.map.hide([...synthvae.studio.store.get('selection')].slice(1))")
+    button.click()
+    button.click()
+    assert visit.page.evaluate("() => synthvae.studio.store.get('selection').length") == 1
+    visit.page.evaluate("() => synthvae.studio.map.hide([])")
     name = visit.page.evaluate("async () => (await synthvae.studio.api.sounds({ point: 4 }, 'sound-pca')).name")
     visit.page.keyboard.press("/")
     visit.page.locator("#search-text").fill(name.split(",")[0])
