@@ -89,7 +89,8 @@ drumkits: $(VENV)/installed
 # The space that comes with synthvae, from its seed: a quarter of an hour, and the encoder's training. Its figures have to
 # agree with those of the space that is there.
 SPACE := build/spaces/voice-16
-spaces: $(VENV)/installed
+# Of the packages for development it needs those of the studio, which makes the map.
+spaces: $(VENV)/installed-dev
 	@test -f $(SPACE).json || $(BIN)/synthvae generate-dataset --seed 0 --out $(SPACE).json
 	$(BIN)/synthvae train --config experiments/best-16.toml --data $(SPACE).json --out $(SPACE) --resume
 	$(BIN)/synthvae train-encoder $(SPACE) --presets 400000 --resume

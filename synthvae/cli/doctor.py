@@ -10,15 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from synthvae.cli.extras import EXTRAS
+
 __all__ = ["register"]
 
-#: Optional parts: their extra, the packages that it consists of, and what it is for.
-EXTRAS = (
-    ("studio", ("fastapi", "uvicorn"), "explore"),
-    ("match", ("cma",), "match --search cma"),
-    ("play", ("sounddevice",), "play"),
-    ("frechet-audio-distance", ("frechet_audio_distance", "laion_clap", "encodec"), "--embedding clap and encodec"),
-)
 #: Presets that are compared with torchsynth's modules, and rendered a call to measure the speed, so many times.
 COMPARED, BATCH, CALLS = 16, 128, 5
 
@@ -60,8 +55,8 @@ def _examine() -> dict[str, Any]:
         "kernels": _kernels(),
         "space": _space(),
         "extras": {
-            extra: {"installed": all(find_spec(package) is not None for package in packages), "for": purpose}
-            for extra, packages, purpose in EXTRAS
+            name: {"installed": all(find_spec(package) is not None for package in extra.packages), "for": extra.purpose}
+            for name, extra in EXTRAS.items()
         },
         "cache": str(user_cache()),
     }

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from synthvae.cli.common import RunArgument
+from synthvae.cli.extras import require_extra
 from synthvae.core.errors import UserError
 
 __all__ = ["register"]
@@ -45,13 +46,7 @@ def explore(
 
     Example: `synthvae explore --open`
     """
-    try:
-        import fastapi  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            "explore", error.name, "install it with pip install 'synthvae[studio]'", f"needs the package {error.name}"
-        ) from None
+    require_extra("explore", "studio")
     import torch
 
     from synthvae.studio.serve import open_session, serve

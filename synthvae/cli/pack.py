@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from synthvae.cli.common import RunArgument, open_run
+from synthvae.cli.extras import require_extra
 from synthvae.cli.progress import progress_bar
 
 __all__ = ["register"]
@@ -37,6 +38,7 @@ def pack(
 
     Example: `synthvae pack experiments/runs/best-16 --out spaces/voice-16`
     """
+    require_extra("pack", "studio")
     from synthvae.spaces.pack import STEPS, pack_space
 
     model = open_run(run)
