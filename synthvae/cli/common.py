@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from synthvae.training.run import Run
 
 __all__ = ["PRESETS_OR_SOUNDS", "FormatOption", "LoudnessOption", "RunArgument", "open_run", "parse_loudness"]
-__all__ += ["refuse_given"]
+__all__ += ["print_table", "refuse_given"]
 
 #: Abilities of which commands that make sounds of any model need one.
 PRESETS_OR_SOUNDS = ("parameters", "sounds")
@@ -37,15 +37,16 @@ def open_run(run: Path | None, needs: str | Collection[str] = "parameters") -> R
     return load_run(path, needs=needs)
 
 
-def refuse_given(run: Run, **given: object) -> None:
-    """Refuse options that were given, but make no sense for the kind of run.
+def refuse_given(run: Run | None, **given: object) -> None:
+    """Refuse options that were given, but make no sense for the kind of run, or for sounds without one.
 
     Raises:
         UserError: naming the first of them.
     """
     for argument, value in given.items():
         if value is not None and value is not False:
-            raise UserError(argument, value, "leave it out", why=f"and {run.path.name} is a run on {_about(run)}")
+            about = "these are recordings" if run is None else f"{run.path.name} is a run on {_about(run)}"
+            raise UserError(argument, value, "leave it out", why=f"and {about}")
 
 
 def _about(run: Run) -> str:
@@ -68,3 +69,10 @@ def parse_loudness(text: str) -> float | None:
         raise UserError("loudness", text, "give LUFS, e.g. -18, or off", why="not a number") from None
     check_loudness(loudness)
     return loudness
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under their heads, columns as wide as their longest cell."""
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+    for row in (heads, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

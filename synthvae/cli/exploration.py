@@ -11,7 +11,14 @@ import typer
 from typer.core import TyperCommand
 
 from synthvae.cli import recorded_sounds
-from synthvae.cli.common import PRESETS_OR_SOUNDS, FormatOption, LoudnessOption, parse_loudness, refuse_given
+from synthvae.cli.common import (
+    PRESETS_OR_SOUNDS,
+    FormatOption,
+    LoudnessOption,
+    parse_loudness,
+    print_table,
+    refuse_given,
+)
 from synthvae.cli.progress import progress_bar
 from synthvae.cli.recorded_sounds import LabelOption, PitchOption
 from synthvae.core.errors import UserError
@@ -53,16 +60,21 @@ def register(app: typer.Typer) -> None:
 
 
 def morph(
-    presets: Annotated[list[str], typer.Argument(metavar="A B [C...]", help=f"Two or more. {PresetHelp}")],
+    presets: Annotated[
+        list[str],
+        typer.Argument(metavar="A B [C...]", help=f"Two or more. {PresetHelp} Or recordings, and sounds of a library."),
+    ],
     run: RunOption = None,
     steps: Annotated[int, typer.Option(help="Total number of sounds, the given ones included.")] = 9,
     way: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="latent, metric (shortest audible path, takes some seconds), parameters, or smooth (descriptors of "
-            "timbre change along straight lines, takes two seconds)."
+            "timbre change along straight lines, takes two seconds). Of recordings: transport (of spectra along log "
+            "frequency, needs no run), latent, or blend (in dB, what the others are compared with).  [default: latent, "
+            "of recordings transport]"
         ),
-    ] = "latent",
+    ] = None,
     even: Annotated[
         bool | None,
         typer.Option(
@@ -89,8 +101,11 @@ def morph(
 
     Writes every step as a preset (JSON) and a sound (WAV), and all of them as one sound, joined.wav.
 
-    A run on recorded sounds morphs between recordings, or numbers of sounds of its library, by equal steps in its
-    latent space.
+    Recordings, or numbers of sounds of a library (of --data, or of a run on recorded sounds), are morphed by equal
+    steps. Figures say how good the path is: the share of the midpoint's energy on the harmonic series between those of
+    the ends, its loudness, the largest jump in pitch and the evenness of steps, beside a blend in dB.
+
+    Example: `synthvae morph low.wav high.wav --steps 9`
 
     Example: `synthvae morph 12 88 --steps 9 --run experiments/runs/first --out morph`
 
@@ -107,13 +122,18 @@ def morph(
     check_sample_format(sample_format)
     level = parse_loudness(loudness)
     check_gap(gap)
+    route = recorded_sounds.Route(presets, "morph", steps, data, label, pitch)
+    if run is None and recorded_sounds.needs_no_run(route, way):
+        refuse_given(None, even=even, extrapolate=extrapolate or None)
+        recorded_sounds.morph(None, route, out, level, sample_format, gap, way)
+        return
     model, notes = _load(run, PRESETS_OR_SOUNDS)
     if "parameters" not in model.task.abilities:
-        refuse_given(model, way=way if way != "latent" else None, even=even, extrapolate=extrapolate or None)
+        refuse_given(model, even=even, extrapolate=extrapolate or None)
         _print_lines(notes)
-        route = recorded_sounds.Route(presets, "morph", steps, data, label, pitch)
-        recorded_sounds.morph(model, route, out, level, sample_format, gap)
+        recorded_sounds.morph(model, route, out, level, sample_format, gap, way)
         return
+    way = "latent" if way is None else way
     refuse_given(model, label=label, pitch=pitch)
     given = exploration.find_presets(model, presets, data)
     notes += _settings_notes(model, presets, given)
@@ -193,7 +213,7 @@ def vary(
         (f"{name}.wav", f"{distance:.2f}", f"{distance / max(found.reach, 1e-9):.3f}", label)
         for name, distance, label in zip(names, found.distances, written.names, strict=True)
     ]
-    _print_table(("file", "dB from preset", "amount", "name"), rows)
+    print_table(("file", "dB from preset", "amount", "name"), rows)
     print(f"amount 1 is {found.reach:.1f} dB, the median distance of this preset from random sounds of the model")
     _print_lines([found.remark])
     print(f"{out}: {count} variations with their presets, {names[0]}.wav to {names[-1]}.wav")
@@ -246,7 +266,7 @@ def blend(
     metric = LogMelDistance(model.voice, model.settings.sample_rate)
     away = pairwise(metric.spectrograms(mixed), metric.spectrograms(unit))[0]
     _print_lines(notes)
-    _print_table(
+    print_table(
         ("preset", "weight", "dB from the blend"),
         [(text, f"{w:+g}", f"{d:.2f}") for text, w, d in zip(texts, signed, away, strict=True)],
     )
@@ -308,11 +328,11 @@ def _print_walk(
         step = f"{walk.distances[number]:.2f}" if number < len(walk.distances) else ""
         null = f"{plain.distances[number]:.2f}" if number < len(plain.distances) else ""
         rows.append((f"{name}.wav", f"{walk.position[number]:.3f}", step, null, label, origin.get(number, "")))
-    _print_table(("file", "position", "dB to next", "plain parameters", "name", "preset"), rows)
+    print_table(("file", "position", "dB to next", "plain parameters", "name", "preset"), rows)
     print()
     kinds = ((way, walk), ("plain parameters", plain))
     direct = float(walk.direct.sum())
-    _print_table(
+    print_table(
         ("way", "largest / mean step", "total dB", "total / direct"),
         [
             (kind, f"{w.unevenness:.2f}", f"{w.length:.1f}", f"{w.length / direct:.2f}" if direct > 0.0 else "")
@@ -320,12 +340,6 @@ def _print_walk(
         ],
     )
     _print_lines([walk.remark])
-
-
-def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
-    for row in (heads, *rows):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _print_lines(lines: Sequence[str]) -> None:

@@ -187,7 +187,7 @@ def interpolate(
     model = open_run(run, PRESETS_OR_SOUNDS)
     if "parameters" not in model.task.abilities:
         path = recorded_sounds.Route((start, end), ("start", "end"), steps, data, label, pitch)
-        recorded_sounds.morph(model, path, out, level, sample_format)
+        recorded_sounds.morph(model, path, out, level, sample_format, way="latent")
         return
     refuse_given(model, label=label, pitch=pitch)
     chosen = (("start", start), ("end", end))

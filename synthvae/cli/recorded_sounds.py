@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthvae.cli.bank_output import print_files
+from synthvae.cli.common import print_table
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError, shown
 
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from synthvae.metrics.morphs import MorphFigures
     from synthvae.training.run import Run
     from synthvae.training.sounds import SoundRun
 
 __all__ = ["Decoding", "LabelOption", "NearOption", "PitchOption", "PriorOption", "Route", "decode", "encode", "morph"]
+__all__ += ["needs_no_run"]
 
 #: Panel of the help for options that a run on presets does not take.
 PANEL = "Runs on recorded sounds"
@@ -133,35 +137,113 @@ def encode(run: Run, paths: Sequence[Path], out: Path, label: str | None, pitch:
     print(f"{out}: latents of {len(files)} recordings, {run.latent_size} dimensions each")
 
 
-def morph(run: Run, route: Route, out: Path, level: float | None, sample_format: str, gap: float = 0.1) -> None:
-    """Decode equal steps along straight lines between the latents of sounds."""
+def needs_no_run(route: Route, way: str | None) -> bool:
+    """Whether sounds are morphed without a run: all are recordings, or numbers of a library that is named."""
+    from synthvae.core.checks import is_number
+    from synthvae.data.library import is_library
+    from synthvae.exploration.recorded_sounds import AUDIO_ENDINGS
+    from synthvae.exploration.sound_morphs import SOUND_WAYS
+
+    if way == "latent" or (way is not None and way not in SOUND_WAYS):
+        return False
+    numbered = route.data is not None and is_library(route.data)
+    return all((numbered and is_number(text)) or Path(text).suffix.lower() in AUDIO_ENDINGS for text in route.sounds)
+
+
+def morph(
+    run: Run | None,
+    route: Route,
+    out: Path,
+    level: float | None,
+    sample_format: str,
+    gap: float = 0.1,
+    way: str | None = None,
+) -> None:
+    """Morph past sounds by equal steps of one of the ways between sounds, by default the first.
+
+    Raises:
+        UserError: for an unknown way, or ``latent`` without a run.
+    """
     import torch
 
+    from synthvae.audio.files import check_sample_format
     from synthvae.audio.joining import write_joined
     from synthvae.data.names import numbered
-    from synthvae.exploration.recorded_sounds import find_sounds
+    from synthvae.exploration import sound_morphs
+    from synthvae.exploration.recorded_sounds import find_sounds, read_sounds, write_levelled, write_sound_latents
+    from synthvae.exploration.transport import Transport
+    from synthvae.report.document import write_metrics_json
     from synthvae.training.sounds import SoundRun
 
-    model = SoundRun(run)
-    if route.steps < len(route.sounds):
-        raise UserError("steps", route.steps, f"give at least {len(route.sounds)}, one for each sound")
-    sources = find_sounds(model, route.sounds, route.data, route.arguments)
-    shortest = min(source.audio.shape[1] for source in sources)
-    condition = model.condition(1, route.label, route.pitch)
-    ends = torch.stack([model.encode(source.audio[:, :shortest], condition) for source in sources])
-    at = torch.linspace(0.0, len(sources) - 1.0, route.steps)
-    before = at.floor().long().clamp_max(len(sources) - 2)
-    share = (at - before)[:, None, None]
-    latents = (ends[before] + share * (ends[before + 1] - ends[before])).flatten(0, 1)
+    check_sample_format(sample_format)
+    way = sound_morphs.SOUND_WAYS[0] if way is None else way
+    sound_morphs.check_way(way)
+    for argument, value in (("label", route.label), ("pitch", route.pitch)):
+        if value is not None and way != "latent":
+            raise UserError(argument, value, "leave it out", why=f"and {way} takes no label or pitch")
+    model = None if run is None else SoundRun(run)
+    if model is None:
+        sources, rate = read_sounds(route.sounds, route.data, route.arguments)
+    else:
+        sources, rate = find_sounds(model, route.sounds, route.data, route.arguments), model.sample_rate
+    lines = list[sound_morphs.LatentLine]()
+
+    def path(first: NDArray[np.float32], second: NDArray[np.float32]) -> sound_morphs.SoundPath:
+        if way == "transport":
+            return Transport(first, second, rate)
+        if way == sound_morphs.NULL:
+            return sound_morphs.blend_in_decibels(first, second, rate)
+        assert model is not None
+        condition = model.condition(1, route.label, route.pitch)
+        start, end = (model.encode(torch.from_numpy(sound)[None], condition) for sound in (first, second))
+        samples = None if model.model.fixed_length else len(first)
+        lines.append(sound_morphs.LatentLine(model, start, end, condition, samples))
+        return lines[-1]
+
+    with progress_bar("morphing", route.steps, "sounds") as update:
+        found = sound_morphs.morph_sounds(sources, route.steps, rate, path, way, lambda done: update(done, ""))
     names = numbered("step", route.steps)
-    conditions = condition.expand(route.steps, -1)
-    samples = None if model.model.fixed_length else shortest
-    sounds = _write(model, names, latents, conditions, out, level, sample_format, samples)
-    write_joined(out / "joined.wav", sounds, model.sample_rate, gap, sample_format)
-    print(
-        f"{out}: {route.steps} steps from {sources[0].name} to {sources[-1].name}, {names[0]}.wav to {names[-1]}.wav, "
-        "joined.wav, and their latents in latents.json"
-    )
+    written = write_levelled(out, rate, names, found.sounds, sample_format, level)
+    write_joined(out / "joined.wav", written, rate, gap, sample_format)
+    if model is not None and lines:
+        places = [(min(int(at), len(lines) - 1), at) for at in found.positions.tolist()]
+        write_sound_latents(out, model, names, torch.cat([lines[leg].latents(at - leg) for leg, at in places]))
+    legs = [f"{first.name} to {second.name}" for first, second in itertools.pairwise(sources)]
+    document = {
+        "format": "synthvae-sound-morph",
+        "version": 1,
+        "way": way,
+        "sounds": [source.name for source in sources],
+        "positions": found.positions,
+        "figures": dict(zip(legs, found.figures, strict=True)),
+    }
+    write_metrics_json(document, out / "morph.json")
+    _print_figures(legs, found.figures)
+    also = "latents in latents.json" if lines else "figures in morph.json"
+    ends = f"from {sources[0].name} to {sources[-1].name}, {names[0]}.wav to {names[-1]}.wav"
+    print(f"{out}: {route.steps} steps {ends}, joined.wav, and their {also}")
+
+
+def _print_figures(legs: Sequence[str], figures: Sequence[Mapping[str, MorphFigures]]) -> None:
+    def shown(value: float | None, form: str) -> str:
+        return "" if value is None else format(value, form)
+
+    rows = [
+        (
+            leg,
+            name,
+            shown(one.on_middle_series, ".2f"),
+            shown(one.dip, ".1f"),
+            shown(one.pitch_jump, ".0f") + (f" ({one.unpitched} without pitch)" if one.unpitched else ""),
+            shown(one.even_jump, ".0f"),
+            f"{one.unevenness:.2f}",
+        )
+        for leg, found in zip(legs, figures, strict=True)
+        for name, one in found.items()
+    ]
+    heads = ("path", "way", "energy on middle series", "dip (LU)", "largest pitch jump (cents)", "even jump")
+    print_table((*heads, "largest / mean step"), rows)
+    print("blend, the mean of both ends in dB, is the null; at equal levels of the ends no dip is 0")
 
 
 def _write(
@@ -172,10 +254,9 @@ def _write(
     out: Path,
     level: float | None,
     sample_format: str,
-    samples: int | None = None,
-) -> list[NDArray[np.float32]]:
+) -> None:
     from synthvae.exploration.recorded_sounds import decode_all, write_decoded
 
-    sounds = decode_all(model, latents, condition, samples)
+    sounds = decode_all(model, latents, condition)
     with progress_bar("decoding", len(names), "sounds") as update:
-        return write_decoded(out, model, names, latents, sounds, sample_format, level, lambda done: update(done, ""))
+        write_decoded(out, model, names, latents, sounds, sample_format, level, lambda done: update(done, ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,13 +22,16 @@ from synthvae.data.library import Library, read_library
 from synthvae.exploration.latent_files import named_file, write_points
 from synthvae.training.sounds import SoundRun, own_library
 
-__all__ = ["AUDIO_ENDINGS", "SourceSound", "decode_all", "expand_folders", "find_sounds", "write_decoded"]
+__all__ = ["AUDIO_ENDINGS", "SourceSound", "decode_all", "expand_folders", "find_sounds", "read_sounds"]
+__all__ += ["write_decoded", "write_levelled", "write_sound_latents"]
 
 #: Endings of the files that are taken from a folder; a file that is named may have any.
 AUDIO_ENDINGS = (".aif", ".aiff", ".flac", ".mp3", ".ogg", ".wav")
 #: Sounds that are decoded at a time.
 BATCH = 16
 LATENTS = "latents.json"
+#: Seconds of a recording at most, where no run says how long sounds are.
+LONGEST = 30.0
 
 
 class SourceSound(NamedTuple):
@@ -75,15 +78,61 @@ def find_sounds(
     Raises:
         UserError: if there is no such sound, a file cannot be read, or the run's library has been replaced.
     """
+    return _found(texts, arguments, lambda file: _read(model, file), lambda: _library(model, data))
+
+
+def read_sounds(
+    texts: Sequence[str], data: Path | None = None, arguments: Sequence[str] | str = "sounds"
+) -> tuple[list[SourceSound], int]:
+    """Sounds at one rate without a run, and the rate in Hz: that of the library, or the highest of the files.
+
+    Args:
+        texts: numbers, or paths of recordings of at most `LONGEST` seconds.
+        data: the library of the numbers.
+        arguments: that the texts were given to.
+
+    Raises:
+        UserError: if there is no such sound, a file cannot be read or is too long, or a number comes without library.
+    """
+    library = None if data is None else read_library(data)
+
+    def opened() -> Library:
+        if library is None:
+            raise UserError("data", None, "give the library of the numbers, or a run", "missing")
+        return library
+
+    # Files are checked before any is resampled: the rate is that of all of them.
+    files = [named_file(text, _argument(arguments, n), "sound") for n, text in enumerate(texts) if not is_number(text)]
+    recordings = {file: read_recording(file, LONGEST) for file in files}
+    rate = library.sample_rate if library else max((sound.sample_rate for sound in recordings.values()), default=0)
+
+    def read(file: Path) -> Tensor:
+        recording = recordings[file]
+        audio = resample(recording.audio, recording.sample_rate, rate)
+        return torch.from_numpy(np.ascontiguousarray(audio, np.float32))[None]
+
+    return _found(texts, arguments, read, opened), rate
+
+
+def _argument(arguments: Sequence[str] | str, number: int) -> str:
+    return arguments if isinstance(arguments, str) else arguments[number]
+
+
+def _found(
+    texts: Sequence[str],
+    arguments: Sequence[str] | str,
+    read: Callable[[Path], Tensor],
+    opened: Callable[[], Library],
+) -> list[SourceSound]:
     library: Library | None = None
     found = []
     for number, text in enumerate(texts):
         if not is_number(text):
-            file = named_file(text, arguments if isinstance(arguments, str) else arguments[number], "sound")
-            found.append(SourceSound(file.stem, _read(model, file)))
+            file = named_file(text, _argument(arguments, number), "sound")
+            found.append(SourceSound(file.stem, read(file)))
             continue
         if library is None:
-            library = _library(model, data)
+            library = opened()
         if int(text) >= len(library):
             raise UserError(
                 library.path, int(text), f"the numbers run from 0 to {len(library) - 1}", f"no sound {text}"
@@ -161,14 +210,37 @@ def write_decoded(
     Raises:
         UserError: for an unknown format, an impossible loudness, or an unwritable directory.
     """
+    written = write_levelled(directory, model.sample_rate, names, sounds, sample_format, loudness, progress)
+    write_sound_latents(directory, model, names, latents)
+    return written
+
+
+def write_sound_latents(directory: Path, model: SoundRun, names: Sequence[str], latents: Tensor) -> None:
+    """Write the latents ``(N, D)`` of sounds of these names as ``latents.json``.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    labels = list(names) if len(names) == len(latents) else [f"{names[0]}_{row}" for row in range(len(latents))]
+    write_points(directory / LATENTS, model.run, labels, latents)
+
+
+def write_levelled(
+    directory: Path,
+    sample_rate: int,
+    names: Sequence[str],
+    sounds: Iterable[NDArray[np.float32]],
+    sample_format: str = "float",
+    loudness: float | None = LOUDNESS,
+    progress: Callable[[int], object] = lambda done: None,
+) -> list[NDArray[np.float32]]:
+    """Write sounds as ``NAME.wav`` at one loudness; arguments and errors as of `write_decoded`."""
     check_sample_format(sample_format)
     check_loudness(loudness)
     ensure_directory(directory)
     written = []
     for name, sound in zip(names, sounds, strict=True):
-        written.append(levelled(sound, model.sample_rate, loudness))
-        write_wav(directory / f"{name}.wav", written[-1], model.sample_rate, sample_format)
+        written.append(levelled(sound, sample_rate, loudness))
+        write_wav(directory / f"{name}.wav", written[-1], sample_rate, sample_format)
         progress(len(written))
-    labels = list(names) if len(names) == len(latents) else [f"{names[0]}_{row}" for row in range(len(latents))]
-    write_points(directory / LATENTS, model.run, labels, latents)
     return written

@@ -20,6 +20,7 @@ from synthvae.training.sounds import SoundRun
 from synthvae.training.trainer import train
 from tests.cli.refusal import refused
 from tests.report.documented import documented, used
+from tests.tones import tone
 from tests.training.sounds import RATE, SAMPLES, sound_task, write_small_library
 
 Command = Callable[..., tuple[int, str, str]]
@@ -149,7 +150,7 @@ def test_runs_that_cannot_be_compared(run: Command, trained: Path, small_run: Pa
 @pytest.mark.parametrize("command", ["morph", "interpolate"])
 def test_a_path_between_two_sounds(command: str, run: Command, trained: Path, tmp_path: Path):
     soundfile.write(tmp_path / "a.wav", np.sin(np.arange(3000) / 9).astype(np.float32), RATE)
-    ends = ("a.wav", "5", "--run", trained / "plain") if command == "morph" else (
+    ends = ("a.wav", "5", "--run", trained / "plain", "--way", "latent") if command == "morph" else (
         trained / "plain", "--from", "a.wav", "--to", "5"
     )  # fmt: skip
     code, out, err = run(command, *ends, "--steps", 4, "--loudness", "off", "--out", "m")
@@ -164,6 +165,29 @@ def test_a_path_between_two_sounds(command: str, run: Command, trained: Path, tm
     for step, expected in zip(steps, model.decode(latents).numpy(), strict=True):
         np.testing.assert_allclose(step, expected, atol=1e-5)
     assert len(read(tmp_path / "m/joined.wav")) >= 4 * SAMPLES
+
+
+def test_recordings_are_morphed_without_a_run(run: Command, trained: Path, tmp_path: Path):
+    for name, rate, hertz in (("low.wav", RATE, 220.0), ("high.wav", 2 * RATE, 330.0)):
+        soundfile.write(tmp_path / name, tone(hertz, seconds=0.4, rate=rate), rate)
+    code, out, err = run("morph", "low.wav", "high.wav", "--steps", 3, "--out", "m", "--loudness", "off")
+    assert code == 0, err
+    assert "3 steps from low to high" in out
+    figures = json.loads((tmp_path / "m/morph.json").read_text())["figures"]["low to high"]
+    assert figures["transport"]["on_middle_series"] > 0.9 > 0.5 > figures["blend"]["on_middle_series"]
+    end, rate = soundfile.read(tmp_path / "m/step_002.wav", dtype="float32")
+    assert rate == 2 * RATE
+    np.testing.assert_array_equal(end, soundfile.read(tmp_path / "high.wav", dtype="float32")[0])
+    assert not (tmp_path / "m/latents.json").exists()
+    code, out, err = run(
+        "morph", "0", "3", "5", "--data", trained / "lib", "--way", "blend", "--steps", 4, "--out", "n"
+    )
+    assert code == 0, err
+    assert [line.split()[0] for line in out.splitlines()[1:3]] == ["0", "3"]
+    refused(run("morph", "low.wav", "high.wav", "--even"), "--even is true, and these are recordings; leave it out")
+    refused(run("morph", "low.wav", "high.wav", "--label", "tone"), "--label is 'tone', and transport takes no label")
+    refused(run("morph", "low.wav", "gone.wav"), "neither a sound's number nor its file")
+    refused(run("morph", "low.wav", "high.wav", "--steps", "1"), "--steps is 1; give at least 2")
 
 
 def test_labels_are_asked_for_where_the_run_has_them(run: Command, trained: Path, tmp_path: Path):
@@ -197,7 +221,10 @@ def test_a_run_of_frames_takes_any_length(run: Command, trained: Path, tmp_path:
         (("decode", "{run}", "--pitch", "60"), "plain was trained with condition none; leave it out"),
         (("encode", "{run}", "empty"), "no recordings in it"),
         (("morph", "1", "2", "3", "--run", "{run}", "--steps", "2"), "--steps is 2; give at least 3"),
-        (("morph", "1", "2", "--run", "{run}", "--way", "metric"), "--way is 'metric', and plain is a run on recorded"),
+        (
+            ("morph", "1", "2", "--run", "{run}", "--way", "metric"),
+            "--way is 'metric', between recorded sounds; choose one of",
+        ),
         (("morph", "1", "2", "--run", "{run}", "--even"), "--even is true, and plain is a run on recorded"),
         (("vary", "1", "--run", "{run}"), "which has no parameters"),
         (("blend", "--plus", "1", "--plus", "2", "--run", "{run}"), "which has no parameters"),
