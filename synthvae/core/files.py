@@ -23,6 +23,7 @@ __all__ = [
     "atomic_open",
     "atomic_write",
     "ensure_directory",
+    "is_leftover",
     "load_tensors",
     "save_tensors",
     "user_cache",
@@ -109,6 +110,11 @@ def atomic_open(path: Path) -> Iterator[BinaryIO]:
                 path, path, "make room or choose another place", f"cannot write ({error.strerror})"
             ) from None
         raise
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a file is what a process killed in the middle of a write leaves, or the lock."""
+    return path.name == LOCK or (path.name.startswith(".") and path.name.endswith(".part"))
 
 
 def atomic_write(path: Path, content: bytes | str) -> None:

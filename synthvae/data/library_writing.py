@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from synthvae.core.errors import UserError
 from synthvae.core.executor import on_threads, stop_on_sigint
-from synthvae.core.files import LOCK, alone_in, atomic_write, ensure_directory
+from synthvae.core.files import alone_in, atomic_write, ensure_directory, is_leftover
 from synthvae.core.json import dump_json
 from synthvae.data.library import ITEM_COLUMNS, LibraryHeader, content_hash, is_library, write_library
 from synthvae.data.presets import SPLITS
@@ -155,7 +155,7 @@ def build_library(
     shares = parse_shares(plan.split)
     check_library_target(out, overwrite)
     folder = unfinished(out)
-    if folder.exists() and not (folder / PLAN).exists() and any(path.name != LOCK for path in folder.iterdir()):
+    if folder.exists() and not (folder / PLAN).exists() and not all(map(is_leftover, folder.iterdir())):
         raise UserError(folder, folder, "move it away or choose another `out`", "in the way, and not unfinished work")
     ensure_directory(folder)
     with alone_in(folder, "making a library"):
@@ -181,7 +181,7 @@ class _Work:
         self.lines: list[dict[str, Any]] = []
         marker = dump_json({"format": "synthvae-library-plan", "fingerprint": plan.fingerprint}, folder / PLAN) + "\n"
         if not (folder / PLAN).exists() or (folder / PLAN).read_bytes() != marker.encode():
-            for name in (PLAN, LOG, SOUNDS):
+            for name in (LOG, SOUNDS):  # the other plan goes last, or nothing says that the rest is unfinished work
                 (folder / name).unlink(missing_ok=True)
             atomic_write(folder / PLAN, marker)
         self._sounds = (folder / SOUNDS).open("a+b")

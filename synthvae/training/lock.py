@@ -24,7 +24,7 @@ def check_out(out: Path, task: Task[Any], resume: bool) -> bool:
     if out.exists() and not out.is_dir():
         raise UserError(out, out, "choose another `out`", "not a directory")
     if not (out / "run.json").exists():
-        if out.is_dir() and any(not _is_leftover(path) for path in out.iterdir()):
+        if out.is_dir() and any(not files.is_leftover(path) for path in out.iterdir()):
             raise UserError(out, out, "choose another `out`", "not empty and not a run")
         return False
     if not resume:
@@ -45,11 +45,6 @@ def _fixed(value: Any, task: Task[Any]) -> Any:  # noqa: ANN401
     if not isinstance(value, Mapping):
         return value
     return {name: inner for name, inner in value.items() if name not in task.changeable}
-
-
-def _is_leftover(path: Path) -> bool:
-    """Whether a file is what a process killed in the middle of a first write leaves, or the lock."""
-    return path.name == files.LOCK or (path.name.startswith(".") and path.name.endswith(".part"))
 
 
 @contextmanager

@@ -180,6 +180,24 @@ def test_work_of_another_plan_is_begun_anew(tmp_path: Path):
     assert contents(tmp_path / "lib") == contents(tmp_path / "whole")
 
 
+def test_a_kill_while_a_plan_is_written_does_not_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = unfinished(tmp_path / "first")
+    folder.mkdir()
+    (folder / ".plan.json.0123abcd.part").write_text("{")
+    build_library(tmp_path / "first", plan(), read)
+    interrupted(tmp_path / "second")
+
+    def die(path: Path, content: bytes | str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(library_writing, "atomic_write", die)
+        with pytest.raises(KeyboardInterrupt):
+            build_library(tmp_path / "second", plan(seed=1), read)
+    build_library(tmp_path / "second", plan(), read)
+    assert contents(tmp_path / "second") == contents(tmp_path / "first")
+
+
 def test_damaged_work_is_removed(tmp_path: Path):
     part = interrupted(tmp_path / "lib")
     content = bytearray((part / "sounds.f32").read_bytes())
