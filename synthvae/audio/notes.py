@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 
-__all__ = ["midi_number", "note_name", "parse_note"]
+__all__ = ["HIGHEST_NOTE", "midi_number", "note_name", "parse_note"]
 
+#: The last MIDI note number; the first is 0.
+HIGHEST_NOTE = 127
 NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 

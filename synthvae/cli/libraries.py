@@ -56,7 +56,8 @@ def import_library(
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="CSV file with the columns file,label.  [default: the first folder's name; NSynth's families]"
+            help="CSV file with the columns file,label and, if known, group,pitch.  [default: the first folder's name; "
+            "NSynth's families]"
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the split.")] = 0,
@@ -100,7 +101,8 @@ def make_library(
     """Make a library of synthesized sounds with labels: drums, basses, bells, pads and plucks.
 
     Each family of sounds is drawn from ranges of the synthesizer's parameters, drums with the curves of torchsynth's
-    drum nebula, and each sound has a noise of its own. After an interruption, the same command continues.
+    drum nebula, and each sound has a noise of its own. The note of each sound is kept, for train --condition pitch.
+    After an interruption, the same command continues.
 
     Example: `synthvae make-library --size 4000 --seed 0 --out datasets/library`
     """

@@ -90,7 +90,7 @@ def decode(run: Run, how: Decoding, out: Path, level: float | None, sample_forma
         (first, value), (second, other) = [item for item in others.items() if item[1] is not None][:2]
         raise UserError(first, value, "give one of the two", why=f"and `{second}` is {shown(other)}")
     model = SoundRun(run)
-    each = model.latents_per_sound
+    each, given = model.latents_per_sound, model.condition(1, how.label, how.pitch)
     if how.z is not None:
         latents, names = read_latents(how.z, run)
         if len(latents) % each:
@@ -99,7 +99,7 @@ def decode(run: Run, how: Decoding, out: Path, level: float | None, sample_forma
     elif how.near is not None:
         (source,) = find_sounds(model, [how.near], arguments="near")
         names = numbered(f"near_{source.name}", how.count, 4)
-        latents = model.around(source.audio, how.count, how.seed, model.condition(1, how.label, how.pitch))
+        latents = model.around(source.audio, how.count, how.seed, given)
     else:
         prior = how.prior or PRIORS[0]
         names = [f"random_{how.seed}_{number:04d}" for number in range(how.count)]
@@ -110,8 +110,7 @@ def decode(run: Run, how: Decoding, out: Path, level: float | None, sample_forma
             if prior == "aggregate"
             else "drawn from the standard normal distribution"
         )
-    condition = model.condition(len(names), how.label, how.pitch)
-    _write(model, names, latents, condition, out, level, sample_format)
+    _write(model, names, latents, given.expand(len(names), -1), out, level, sample_format)
     print_files(out, [out / f"{name}.wav" for name in names], "sounds, and their latents in latents.json")
 
 

@@ -40,10 +40,11 @@ class PlannedFamilies(NamedTuple):
     settings: RenderSettings
 
     def read(self, entry: Entry) -> Iterator[Sound]:
-        """The sound of an entry; depends on its number and the seed alone."""
-        number = entry.state[0]
-        audio = self.render(entry.label, self.preset(entry.label, number), number)
-        yield Sound(audio, 0.0, 1, self.settings.sample_rate)
+        """The sound of an entry, and the note that it is played at; depends on its number and the seed alone."""
+        number, kind = entry.state[0], synth_kind(self.settings.synth)
+        human = self.preset(entry.label, number)
+        pitch = None if kind.note is None else float(human[kind.every.names.index(kind.note)])
+        yield Sound(self.render(entry.label, human, number), 0.0, 1, self.settings.sample_rate, pitch)
 
     def preset(self, label: str, number: int) -> NDArray[np.float64]:
         """The values ``(P,)`` of sound `number`, in human units."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import io
+import math
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from synthvae.audio.notes import HIGHEST_NOTE
 from synthvae.audio.recordings import read_windows
 from synthvae.core.checks import check_seed
 from synthvae.core.errors import UserError
 from synthvae.core.json import load_json
-from synthvae.data.library import LibraryHeader
+from synthvae.data.library import PITCH, LibraryHeader
 from synthvae.data.library_writing import Entry, Plan, Sound, build_library, check_library_target, unfinished
 from synthvae.data.splitting import parse_shares
 from synthvae.synths.settings import SAMPLE_RATES
@@ -45,7 +47,7 @@ SHORTEST = 0.005
 MOST_SAMPLES = 2**22
 #: NSynth's layout: a table of notes beside a folder of WAV files (Engel et al., "Neural audio synthesis of musical
 #: notes with WaveNet autoencoders", ICML 2017).
-NSYNTH, NSYNTH_AUDIO, NSYNTH_LABEL = "examples.json", "audio", "instrument_family_str"
+NSYNTH, NSYNTH_AUDIO, NSYNTH_LABEL, NSYNTH_PITCH = "examples.json", "audio", "instrument_family_str", "pitch"
 
 
 class Found(NamedTuple):
@@ -183,6 +185,7 @@ def _shown(name: str) -> str:
 class _Label(NamedTuple):
     label: str
     group: str = ""
+    pitch: float | None = None
 
 
 @dataclass(frozen=True)
@@ -215,11 +218,13 @@ def read_labels(folder: Path, path: Path | None, names: set[str]) -> Labels:
     Args:
         folder: that is imported.
         path: of a table with the columns ``file`` (below the folder), ``label`` and, where files belong together,
-            ``group``; None for NSynth's table where there is one, and for folders otherwise.
+            ``group``, and ``pitch``, a MIDI note number or empty; None for NSynth's table where there is one, and for
+            folders otherwise.
         names: of the files that were found.
 
     Raises:
-        UserError: if the table cannot be read, lacks a column, or names a file with two labels, or none that is there.
+        UserError: if the table cannot be read, lacks a column, names a file with two labels, or none that is there, or
+            has a pitch that is no note.
     """
     if path is not None:
         table = _read_csv(path, folder)
@@ -258,12 +263,24 @@ def _read_csv(path: Path, folder: Path) -> dict[str, _Label]:
             where = f"{path}: line {reader.line_num}"
             if not file or not label:
                 raise UserError(where, row, "name a file and its label", "file or label is missing")
-            found = table.setdefault(_below(file, folder), _Label(label, group))
-            if found != _Label(label, group):
+            named = _Label(label, group, _pitch((row.get(PITCH) or "").strip() or None, where))
+            found = table.setdefault(_below(file, folder), named)
+            if found != named:
                 raise UserError(where, file, "give each file one label", f"{file} was labelled {found.label} before")
     except csv.Error as error:
         raise UserError(f"{path}: line {reader.line_num}", path, "correct the line", str(error)) from None
     return table
+
+
+def _pitch(value: Any, where: str) -> float | None:  # noqa: ANN401
+    """A MIDI note number from a table; None where a cell is empty or missing."""
+    try:
+        pitch = None if value is None else float(value)
+    except (TypeError, ValueError):
+        pitch = math.nan
+    if pitch is not None and not 0 <= pitch <= HIGHEST_NOTE:
+        raise UserError(f"{where}: {PITCH}", value, f"give a MIDI note number, 0 to {HIGHEST_NOTE}, or leave it empty")
+    return pitch
 
 
 def _below(file: str, folder: Path) -> str:
@@ -283,7 +300,8 @@ def _read_nsynth(path: Path) -> dict[str, _Label]:
         label = row.get(NSYNTH_LABEL) if isinstance(row, dict) else None
         if not isinstance(label, str) or not label:
             raise UserError(f"{path}: {note}", label, "copy it again from NSynth", f"has no {NSYNTH_LABEL}")
-        table[f"{NSYNTH_AUDIO}/{note}.wav"] = _Label(label)
+        pitch = _pitch(row.get(NSYNTH_PITCH), f"{path}: {note}")
+        table[f"{NSYNTH_AUDIO}/{note}.wav"] = _Label(label, pitch=pitch)
     return table
 
 
@@ -328,7 +346,9 @@ class PlannedImport(NamedTuple):
         path = self.paths[entry.file]
         for window in read_windows(path, self.plan.samples, self.plan.sample_rate, self.hop, self.shortest):
             sound = window.audio
-            yield None if sound is None else Sound(sound, window.start, window.channels, window.sample_rate)
+            yield (
+                None if sound is None else Sound(sound, window.start, window.channels, window.sample_rate, entry.pitch)
+            )
 
 
 def plan_import(
@@ -364,7 +384,7 @@ def plan_import(
             table = path.resolve() == own
             skipped.append((name, "table of labels" if table else f"no label (in {known.kind})"))
         else:
-            entries.append(Entry(name, *label, state))
+            entries.append(Entry(name, label.label, label.group, state, label.pitch))
             paths[name] = path
     options: dict[str, Any] = {
         "seconds": seconds,

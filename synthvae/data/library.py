@@ -35,6 +35,7 @@ from synthvae.synths.settings import check_format
 __all__ = [
     "FORMAT",
     "ITEM_COLUMNS",
+    "PITCH",
     "SKIPPED_COLUMNS",
     "VERSION",
     "Library",
@@ -63,6 +64,8 @@ ITEM_COLUMNS: dict[str, type] = {
     "content_hash": str,
     "group": int,
 }
+#: A further column of libraries with sounds whose notes are known: MIDI note numbers, empty where there is none.
+PITCH = "pitch"
 SKIPPED_COLUMNS: dict[str, type] = {"file": str, "reason": str}
 
 #: Bytes of audio up to which all of it is compared with its hashes on opening, a second's work.
@@ -113,7 +116,7 @@ class Library:
         path: its directory.
         header: everything but the items.
         hash: 16 hexadecimal digits that change with any sample, label, split or origin of an item.
-        items: one row per item, with the columns `ITEM_COLUMNS`.
+        items: one row per item, with the columns `ITEM_COLUMNS`, and `PITCH` where there are any.
         audio: ``(N, T)`` float32, memory-mapped, read only.
     """
 
@@ -204,7 +207,7 @@ def write_library(
         directory: that they are in; it is a library when the last one, the header, is written.
         header: everything but the items.
         rows: N items ``(T,)``, by split.
-        items: N rows of items.csv, whose numbers are their order.
+        items: N rows of items.csv, whose numbers are their order; `PITCH` may be None in all or some.
         skipped: rows of skipped.csv.
 
     Raises:
@@ -215,7 +218,8 @@ def write_library(
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
         for row in rows:
             file.write(np.ascontiguousarray(row, "<f4").data)
-    table = _table_bytes(items, ITEM_COLUMNS)
+    pitched = any(item.get(PITCH) is not None for item in items)
+    table = _table_bytes(items, ITEM_COLUMNS | {PITCH: float} if pitched else ITEM_COLUMNS)
     atomic_write(directory / ITEMS, table)
     atomic_write(directory / SKIPPED, _table_bytes(skipped, SKIPPED_COLUMNS))
     document = {
@@ -241,8 +245,12 @@ def _table_bytes(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, type])
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: f"{row[name]:.9g}" if kind is float else row[name] for name, kind in columns.items()})
+        writer.writerow({name: _cell(row.get(name), kind) for name, kind in columns.items()})
     return text.getvalue().encode()
+
+
+def _cell(value: Any, kind: type) -> Any:  # noqa: ANN401
+    return f"{value:.9g}" if kind is float and value is not None else value
 
 
 def is_library(path: Path) -> bool:
@@ -276,7 +284,8 @@ def read_library(path: Path) -> Library:
             REMEDY,
             why=f"but header and {ITEMS} have {found}, so one was changed after the library was made",
         )
-    items = _read_table(path / ITEMS, table, ITEM_COLUMNS)
+    pitched = PITCH in table.split(b"\n", 1)[0].decode("utf-8", "replace").strip().split(",")
+    items = _read_table(path / ITEMS, table, ITEM_COLUMNS | {PITCH: float} if pitched else ITEM_COLUMNS)
     _check_items(items, header, path / ITEMS)
     library = Library(path, header, found, items, _read_audio(path / AUDIO, header))
     whole = 4 * len(library) * library.samples <= CHECKED_WHOLE
@@ -333,7 +342,9 @@ def _read_header(document: Mapping[str, Any], source: str) -> LibraryHeader:
 def _read_table(path: Path, content: bytes, columns: Mapping[str, type]) -> pd.DataFrame:
     """A table with these columns; what looks like a missing value is text, such as a label ``NA``."""
     try:
-        table = pd.read_csv(io.BytesIO(content), dtype=dict(columns), keep_default_na=False, encoding="utf-8")
+        table = pd.read_csv(
+            io.BytesIO(content), dtype=dict(columns), keep_default_na=False, na_values={PITCH: [""]}, encoding="utf-8"
+        )
     except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(path, path, REMEDY, f"not a table of this format ({error})") from None
     if list(table.columns) != list(columns):

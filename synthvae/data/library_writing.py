@@ -21,7 +21,7 @@ from synthvae.core.errors import UserError
 from synthvae.core.executor import on_threads, stop_on_sigint
 from synthvae.core.files import alone_in, atomic_write, ensure_directory, is_leftover
 from synthvae.core.json import dump_json
-from synthvae.data.library import ITEM_COLUMNS, LibraryHeader, content_hash, is_library, write_library
+from synthvae.data.library import ITEM_COLUMNS, PITCH, LibraryHeader, content_hash, is_library, write_library
 from synthvae.data.presets import SPLITS
 from synthvae.data.splitting import Groups, parse_shares, sketch, split_groups, unite_alike
 
@@ -44,12 +44,14 @@ class Entry(NamedTuple):
         label: of its items.
         group: entries with the same one are kept in one split; empty for none.
         state: whatever changes when its sounds do, such as the size and time of a file.
+        pitch: MIDI note number of its sounds, where that is known beforehand.
     """
 
     file: str
     label: str
     group: str = ""
     state: tuple[int, ...] = ()
+    pitch: float | None = None
 
 
 class Sound(NamedTuple):
@@ -60,12 +62,14 @@ class Sound(NamedTuple):
         start: where it begins in the entry, in seconds.
         channels: of the entry.
         sample_rate: of the entry, in Hz.
+        pitch: MIDI note number; None where it is not known.
     """
 
     audio: NDArray[np.float32]
     start: float
     channels: int
     sample_rate: int
+    pitch: float | None = None
 
 
 @dataclass(frozen=True)
@@ -268,6 +272,7 @@ def _take(
                     "peak": float(np.abs(row).max()),
                     "content_hash": content_hash(row),
                     "sketch": sketch(row),
+                    PITCH: sound.pitch,
                 }
             )
     except UserError as error:
@@ -350,7 +355,7 @@ def _finish(work: _Work, directory: Path, shares: Sequence[float]) -> LibraryHea
             raise
         order = sorted(range(len(items)), key=lambda number: SPLITS.index(splits[number]))
         table = [
-            {name: value for name, value in items[old].items() if name in ITEM_COLUMNS}
+            {name: value for name, value in items[old].items() if name in (*ITEM_COLUMNS, PITCH)}
             | {"number": new, "split": splits[old], "group": numbers[old]}
             for new, old in enumerate(order)
         ]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from synthvae.audio.files import SAMPLER_FORMATS
 from synthvae.audio.loudness import LOUDNESS, check_loudness
+from synthvae.audio.notes import HIGHEST_NOTE
 from synthvae.core.errors import UserError
-from synthvae.export.sampling import HIGHEST_KEY, sampled_keys, switch_keys
+from synthvae.export.sampling import sampled_keys, switch_keys
 from synthvae.synths.registry import DEFAULT, synth_kind
 
 __all__ = ["TARGETS", "ExportOptions", "length_name"]
@@ -69,8 +70,8 @@ class ExportOptions:
         kind.require_note()
         held = kind.require_hold()
         for name, key in (("lowest", self.lowest), ("highest", self.highest)):
-            if not 0 <= key <= HIGHEST_KEY:
-                raise UserError(name, key, f"give a MIDI number from 0 to {HIGHEST_KEY}")
+            if not 0 <= key <= HIGHEST_NOTE:
+                raise UserError(name, key, f"give a MIDI number from 0 to {HIGHEST_NOTE}")
         sampled_keys(self.lowest, self.highest, self.every)
         duration = kind.every.parameters[kind.every.index(held)]
         if not self.lengths:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from synthvae.audio.notes import midi_number, note_name, parse_note
+from synthvae.audio.notes import HIGHEST_NOTE, midi_number, note_name, parse_note
 from synthvae.audio.pitch import track_pitch
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset, render_preset, with_values
@@ -28,7 +28,6 @@ from synthvae.synths.registry import synth_kind
 from synthvae.synths.rendering import render_rows
 
 __all__ = [
-    "HIGHEST_KEY",
     "Articulation",
     "Sample",
     "frequency_of",
@@ -40,8 +39,6 @@ __all__ = [
     "switch_keys",
     "whole_sound",
 ]
-
-HIGHEST_KEY = 127
 
 
 def parse_key(text: str, argument: str) -> int:
@@ -59,8 +56,8 @@ def parse_key(text: str, argument: str) -> int:
         if not re.fullmatch(r"[0-9]{1,3}", text.strip()):
             raise UserError(argument, text, "write one as A4, F#3 or Bb2, or a MIDI number", why="no note")
         key = int(text)
-    if not 0 <= key <= HIGHEST_KEY:
-        raise UserError(argument, text, f"give a note from C-1 to G9, 0 to {HIGHEST_KEY}", why=f"MIDI number {key}")
+    if not 0 <= key <= HIGHEST_NOTE:
+        raise UserError(argument, text, f"give a note from C-1 to G9, 0 to {HIGHEST_NOTE}", why=f"MIDI number {key}")
     return key
 
 
@@ -99,7 +96,7 @@ def switch_keys(count: int, lowest: int, highest: int) -> list[int]:
     """
     if lowest >= count:
         first = (lowest - count) // 12 * 12
-    elif highest + count <= HIGHEST_KEY:
+    elif highest + count <= HIGHEST_NOTE:
         first = highest + 1
     else:
         raise UserError(
@@ -194,7 +191,7 @@ def sample_keys(
     progress()
     midi = wanted
     if np.isfinite(offset).mean() >= MOSTLY:
-        midi = np.clip(wanted - np.nanmedian(offset), 0.0, HIGHEST_KEY)
+        midi = np.clip(wanted - np.nanmedian(offset), 0.0, HIGHEST_NOTE)
     played = _play(preset, midi, seconds)
     measured = _pitches_held(played)
     progress()
@@ -228,7 +225,7 @@ def on_key(preset: Preset, key: int) -> Preset:
         offset = _pitches([render_preset(with_values(preset, {note: midi}))], preset.settings.sample_rate)
         if not np.isfinite(offset[0]):
             break
-        midi = float(np.clip(midi + key - offset[0], 0.0, HIGHEST_KEY))
+        midi = float(np.clip(midi + key - offset[0], 0.0, HIGHEST_NOTE))
     return with_values(preset, {note: midi})
 
 

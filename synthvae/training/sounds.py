@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthvae.audio.notes import HIGHEST_NOTE
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
 from synthvae.core.randomness import generator
@@ -97,7 +98,8 @@ class SoundRun:
         """Conditions ``(count, K)`` for sounds of one label or one pitch; K is 0 where the network has none.
 
         Raises:
-            UserError: if the network needs what is not given, has not what is given, or does not know the label.
+            UserError: if the network needs what is not given, has not what is given, or does not know the label, or the
+                pitch is no MIDI note number.
         """
         kind = self.config.condition
         for argument, value in (("label", label), ("pitch", pitch)):
@@ -108,6 +110,8 @@ class SoundRun:
             if value is None and kind == argument:
                 raise UserError(argument, value, f"give one, {self.run.path} was trained with them", "missing")
         if pitch is not None:
+            if not 0 <= pitch <= HIGHEST_NOTE:
+                raise UserError("pitch", pitch, f"give a MIDI note number, 0 to {HIGHEST_NOTE}")
             return condition_on_pitch(torch.full((count,), float(pitch)))
         found = torch.zeros(count, int(self.run.description["condition_size"]))
         if label is not None:

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,11 +29,13 @@ Command = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a library, a run on it, one on its labels, and one of frames."""
+    """A folder with a library, a run on it, one on its labels, one on its pitches, and one of frames."""
     folder = tmp_path_factory.mktemp("sounds")
     library = write_small_library(folder / "lib")
     small = {"data": str(library.path), "network": "dense", "widths": "16", "latent": 3}
-    for name, more in (("plain", {}), ("labels", {"condition": "label"}), ("frames", {"frames": 4})):
+    kinds: dict[str, dict[str, Any]] = {"plain": {}, "frames": {"frames": 4}}
+    kinds |= {"labels": {"condition": "label"}, "pitches": {"condition": "pitch"}}
+    for name, more in kinds.items():
         train(sound_task(library, **small, **more), folder / name)
     return folder
 
@@ -79,6 +82,22 @@ def test_draws_around_a_sound(run: Command, trained: Path, tmp_path: Path):
             f"near_{stem}_0000.wav",
             f"near_{stem}_0001.wav",
         }
+
+
+def test_draws_have_a_pitch(run: Command, trained: Path, tmp_path: Path):
+    arguments = ("decode", trained / "pitches", "--random", 2, "--loudness", "off")
+    for pitch in (50, 70):
+        code, _, err = run(*arguments, "--pitch", pitch, "--out", str(pitch))
+        assert code == 0, err
+    model = SoundRun(load_run(trained / "pitches"))
+    expected = model.decode(model.sample(2, 0), torch.full((2, 1), (70 - 60) / 24)).numpy()
+    for number, sound in enumerate(expected):
+        low, high = (read(tmp_path / pitch / f"random_0_{number:04d}.wav") for pitch in ("50", "70"))
+        np.testing.assert_allclose(high, sound, atol=1e-6)
+        assert np.abs(high - low).max() > 1e-4
+    refused(run(*arguments), "--pitch: missing")
+    refused(run(*arguments, "--pitch", 128), "--pitch is 128.0; give a MIDI note number, 0 to 127")
+    refused(run("decode", trained / "plain", "--pitch", 60), "--pitch is 60.0", "was trained with condition none")
 
 
 def test_recordings_are_encoded_and_decoded(run: Command, trained: Path, tmp_path: Path):

@@ -47,6 +47,14 @@ def test_sounds_are_not_silent_and_begin_at_full_length(library: Library):
 
 
 def test_families_sound_as_they_are_called(library: Library):
+def test_pitches_are_the_notes_that_are_played(planned: PlannedFamilies, library: Library):
+    column = synth_kind(DEFAULT).every.names.index("keyboard.midi_f0")
+    numbers = library.items["file"].str.split("/").str[1].astype(int)
+    expected = [planned.preset(*row)[column] for row in zip(library.items["label"], numbers, strict=True)]
+    np.testing.assert_allclose(library.items["pitch"], expected, rtol=1e-8)
+    assert library.items.loc[library.items["label"] == "kick", "pitch"].between(26, 41).all()
+
+
     power = np.abs(np.fft.rfft(library.audio)) ** 2
     centre = (power * np.fft.rfftfreq(16000, 1 / 16000)).sum(axis=1) / power.sum(axis=1)
     energy = np.cumsum(np.square(library.audio), axis=1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -104,10 +105,23 @@ def test_labels_of_nsynth(tmp_path: Path):
     assert library.labels == ("bass", "organ")
     assert len(library) == 8
     assert reasons(library) == {f"audio/{name}.wav": "no label (in NSynth)", "examples.json": "table of labels"}
+    assert library.items["pitch"].tolist() == [int(file.split("-")[1]) for file in library.items["file"]]
     notes["x"] = {"pitch": 3}
     (folder / "examples.json").write_text(json.dumps(notes))
     with user_error(f"{folder}/examples.json: x", match="instrument_family_str"):
         imported(folder)
+
+
+def test_a_table_may_have_pitches(folder: Path, tmp_path: Path):
+    names = [f"{label}/{number}.wav" for number, label in enumerate(("kick", "snare") * 5)]
+    rows = [f"{name},a,{60.5 + number if number else ''}" for number, name in enumerate(names)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label,pitch", *rows]))
+    library = imported(folder, labels=tmp_path / "labels.csv")
+    expected = {name: 60.5 + number for number, name in enumerate(names)} | {names[0]: math.nan}
+    np.testing.assert_array_equal(library.items["pitch"], [expected[file] for file in library.items["file"]])
+    before = library.hash
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label,pitch", *rows[:-1], f"{names[-1]},a,3"]))
+    assert imported(folder, labels=tmp_path / "labels.csv").hash != before
 
 
 TABLES = {
@@ -116,6 +130,8 @@ TABLES = {
     "": "has the columns none",
     "file,label\nkick/0.wav,\n": "file or label is missing",
     "file,label\nkick/0.wav,a\nkick/0.wav,b\n": "line 3.*kick/0.wav was labelled a before",
+    "file,label,pitch\nkick/0.wav,a,C4\n": "line 2: pitch is 'C4'; give a MIDI note number, 0 to 127",
+    "file,label,pitch\nkick/0.wav,a,128\n": "line 2: pitch is '128'",
 }
 
 

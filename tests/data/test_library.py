@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ SAMPLES = 50
 LABELS = ("NA", 'kick, "loud"', "ünï")
 
 
-def write(directory: Path) -> np.ndarray:
+def write(directory: Path, pitches: Sequence[float | None] = ()) -> np.ndarray:
     rows = np.random.default_rng(0).uniform(-1, 1, (12, SAMPLES)).astype(np.float32)
     counts = {"train": 8, "validation": 3, "test": 1}
     splits = [split for split, count in counts.items() for _ in range(count)]
@@ -33,6 +33,7 @@ def write(directory: Path) -> np.ndarray:
             "peak": float(np.abs(row).max()),
             "content_hash": content_hash(row),
             "group": number // 2,
+            "pitch": pitches[number] if pitches else None,
         }
         for number, (row, split) in enumerate(zip(rows, splits, strict=True))
     ]
@@ -70,6 +71,17 @@ def test_a_library_is_read_as_it_was_written(tmp_path: Path):
     assert library.skipped.to_dict("records") == [{"file": "x.txt", "reason": "not audio, really"}]
     assert len(library.hash) == 16
     assert (library.header.seed, library.header.source, library.header.options) == (3, "sounds", {"seconds": 1.0})
+
+
+def test_pitches_are_a_column_where_there_are_any(tmp_path: Path):
+    write(tmp_path / "without")
+    assert "pitch" not in read_library(tmp_path / "without").items.columns
+    pitches = [60.0, None, 61.25, *([None] * 9)]
+    write(tmp_path / "with", pitches)
+    library = read_library(tmp_path / "with")
+    assert library.hash != read_library(tmp_path / "without").hash
+    np.testing.assert_array_equal(library.items["pitch"], np.array(pitches, float))
+    assert library.items["label"].tolist()[0] == "NA"
 
 
 def test_where_it_lies_does_not_change_its_hash_or_bytes(path: Path, tmp_path: Path):

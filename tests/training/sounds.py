@@ -86,6 +86,7 @@ def write_small_library(directory: Path) -> Library:
             "peak": float(np.abs(small.audio[number]).max()),
             "content_hash": content_hash(small.audio[number]),
             "group": number,
+            "pitch": row.pitch,
         }
         for number, row in enumerate(small.items.itertuples())
     ]

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from synthvae.core.errors import UserError
 from synthvae.core.randomness import epoch_order, generator, posterior_noise, seeded
+from synthvae.data.library import PITCH
 from synthvae.features.representations import Encoded, Representation, build_representation
 from synthvae.losses.terms import free_bits
 from synthvae.models.spectrogram import SpectrogramModel, SpectrogramOutput, build_spectrogram_model
@@ -31,7 +32,7 @@ from synthvae.training.tasks.base import AUDIO, SOUNDS, Place, Task, Validation
 if TYPE_CHECKING:
     from synthvae.data.library import Library
 
-__all__ = ["ACTIVE_VARIANCE", "PITCH_COLUMN", "SpectrogramTask", "conditions", "find_representation"]
+__all__ = ["ACTIVE_VARIANCE", "SpectrogramTask", "condition_on_pitch", "conditions", "find_representation"]
 
 #: The KL divergence as it is minimised, where a part of it is free.
 ABOVE_FREE = "kl_above_free"
@@ -39,9 +40,7 @@ ABOVE_FREE = "kl_above_free"
 ACTIVE_VARIANCE = 0.01
 #: Training sounds whose mean and deviation the network is given, at most; and sounds that are analysed at a time.
 STATISTICS, CHUNK = 2048, 64
-#: Column of a library's items that the condition ``pitch`` is of, MIDI note numbers.
-PITCH_COLUMN = "pitch"
-#: Of that condition: the note that is 0, and notes per unit.
+#: Of the condition ``pitch``: the note that is 0, and notes per unit.
 MIDDLE_NOTE, NOTES = 60.0, 24.0
 #: Deviations below these count as these, so that a library of equal sounds can be trained on.
 LEAST_DEVIATION, LEAST_LEVEL_DEVIATION, LEAST_ERROR = 1e-4, 1.0, 1e-8
@@ -403,10 +402,13 @@ def conditions(library: Library, condition: str) -> Tensor:
         found = torch.tensor([number[str(label)] for label in library.items["label"]])
         return F.one_hot(found, len(number)).float()
     if condition == "pitch":
-        pitches = library.items.get(PITCH_COLUMN)
+        pitches = library.items.get(PITCH)
         if pitches is None or not np.isfinite(pitches.to_numpy(float)).all():
             raise UserError(
-                "condition", condition, "choose none or label", why=f"but not all items of {library.path} have a pitch"
+                "condition",
+                condition,
+                f"choose none or label, or import it again with a table that has a column `{PITCH}`",
+                why=f"but not all items of {library.path} have a pitch",
             )
         return condition_on_pitch(torch.tensor(pitches.to_numpy(float)))
     return torch.zeros(count, 0)
