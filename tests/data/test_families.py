@@ -11,6 +11,7 @@ from synthvae.data.library import Library, read_library
 from synthvae.data.library_writing import build_library
 from synthvae.synths.registry import DEFAULT, synth_kind
 from synthvae.synths.voice.families import families
+from synthvae.synths.voice.kernels.layout import blocks
 from synthvae.synths.voice.voice import Voice
 from tests.errors import user_error
 from tests.sine import KIND as SINE
@@ -46,7 +47,6 @@ def test_sounds_are_not_silent_and_begin_at_full_length(library: Library):
     assert (library.items["peak"] <= 1.0).all()
 
 
-def test_families_sound_as_they_are_called(library: Library):
 def test_pitches_are_the_notes_that_are_played(planned: PlannedFamilies, library: Library):
     column = synth_kind(DEFAULT).every.names.index("keyboard.midi_f0")
     numbers = library.items["file"].str.split("/").str[1].astype(int)
@@ -55,6 +55,7 @@ def test_pitches_are_the_notes_that_are_played(planned: PlannedFamilies, library
     assert library.items.loc[library.items["label"] == "kick", "pitch"].between(26, 41).all()
 
 
+def test_families_sound_as_they_are_called(library: Library):
     power = np.abs(np.fft.rfft(library.audio)) ** 2
     centre = (power * np.fft.rfftfreq(16000, 1 / 16000)).sum(axis=1) / power.sum(axis=1)
     energy = np.cumsum(np.square(library.audio), axis=1)
@@ -110,6 +111,15 @@ def test_a_sound_without_noise_does_not_depend_on_its_seed():
     assert torch.equal(voice.with_noise(13)(unit), voice(unit))  # the Voice's own seed
     exact = Voice(synth_kind(DEFAULT).every, 16000, 0.5, exact=True)
     torch.testing.assert_close(exact.with_noise(1)(unit), voice.with_noise(1)(unit), atol=0.01, rtol=0)
+
+
+def test_sounds_share_the_layout_of_the_kernels(monkeypatch: pytest.MonkeyPatch):
+    made = []
+    monkeypatch.setattr("synthvae.synths.voice.fast.blocks", lambda *sizes: made.append(sizes) or blocks(*sizes))
+    planned = plan_families(20, seconds=0.4)  # of a length that no other test has
+    for entry in planned.plan.entries[:3]:
+        list(planned.read(entry))
+    assert len(made) == 1
 
 
 def test_presets_stay_in_their_ranges():

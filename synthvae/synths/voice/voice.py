@@ -135,8 +135,8 @@ class Voice(Synth):
         """A Voice with the noise of another seed; all else is the same."""
         other = Voice(self.parameter_space, self.sample_rate, self.seconds, self.control_rate, self.exact)
         other.noise = noise_signal(self.samples, seed).to(self.noise)
-        if self._fast is not None:
-            other._fast = self._fast.with_noise(other.noise)
+        if self.is_fast(torch.float32, self.noise.device):
+            other._fast = self.fast().with_noise(other.noise)
         return other
 
     def forward(self, unit: Tensor, hold_phases: bool = False) -> Tensor:
