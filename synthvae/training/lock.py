@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synthvae.core import files
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, shown
 from synthvae.training.run import read_description, task_name
 from synthvae.training.tasks.base import Task
 
@@ -33,10 +33,19 @@ def check_out(out: Path, task: Task[Any], resume: bool) -> bool:
     if task_name(document) != task.name:
         raise UserError(out, out, task.otherwise, f"holds a run of the task {task_name(document)}, not {task.name}")
     task.require_same(out, document)
-    for name, before in document.get("config", {}).items():
-        now = getattr(task.settings, name, None)
-        if name not in task.changeable and _fixed(now, task) != _fixed(before, task):
-            raise UserError(name, now, f"set it back or {task.otherwise}", why=f"but {out} was trained with {before!r}")
+    differing = {
+        name: before
+        for name, before in document.get("config", {}).items()
+        if name not in task.changeable and _fixed(getattr(task.settings, name, None), task) != _fixed(before, task)
+    }
+    for name, before in differing.items():
+        every = ", ".join(f"`{other}` {shown(value)}" for other, value in differing.items())
+        raise UserError(
+            name,
+            getattr(task.settings, name, None),
+            f"give {every}, or {task.otherwise}" if len(differing) > 1 else f"set it back or {task.otherwise}",
+            why=f"but {out} was trained with {before!r}",
+        )
     return True
 
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from synthvae.core.errors import UserError
-from synthvae.core.files import load_tensors
 from synthvae.features.representations import Encoded
 from synthvae.training import trainer
 from synthvae.training.run import load_run
@@ -20,6 +19,7 @@ from synthvae.training.sound_config import SoundConfig
 from synthvae.training.tasks.base import Place
 from synthvae.training.tasks.spectrogram import ABOVE_FREE, MeanSpectrogramRatio, entropy
 from tests.errors import user_error
+from tests.training.killing import Killed, assert_same, kill_after
 from tests.training.records import records
 from tests.training.sounds import SmallLibrary, sound_task
 
@@ -44,31 +44,6 @@ KINDS: dict[str, dict[str, Any]] = {
     "dense-frames": {"network": "dense", "widths": "16", "frames": 8, "representation": "frames"},
     "dense-published": {"network": "dense", "widths": "16", "as_published": True},
 }  # fmt: skip
-
-
-class Killed(Exception):
-    pass
-
-
-def kill_after(steps: int):
-    done = 0
-
-    def on_step(epoch: int, step: int, of: int) -> None:
-        nonlocal done
-        done += 1
-        if done == steps:
-            raise Killed
-
-    return on_step
-
-
-def assert_same(first: Path, second: Path) -> None:
-    a, b = (load_tensors(path / "checkpoint.safetensors")[0] for path in (first, second))
-    assert a.keys() == b.keys()
-    for name, value in a.items():
-        assert torch.equal(value, b[name]), name
-    for name in ("weights.safetensors", "metrics.csv"):
-        assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -237,6 +212,9 @@ def test_a_run_says_what_its_network_is_made_of(tmp_path: Path):
         trainer.train(
             sound_task(network="dense", widths="16", condition="label", epochs=1), tmp_path / "run", resume=True
         )
+    several = sound_task(network="dense", widths="16", condition="label", epochs=1, lr=0.5, batch_size=4)
+    with user_error("batch_size", 4, r"give `batch_size` 8, `lr` 0.001, `widths` '8', or "):
+        trainer.train(several, tmp_path / "run", resume=True)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from synthvae.training.run import load_run
 from synthvae.training.tasks import presets
 from synthvae.training.tasks.presets import ACTIVE_NATS, Preparation, PresetTask
 from tests.errors import user_error
+from tests.training.killing import Killed, assert_same, kill_after, weights
 from tests.training.records import records
 
 
@@ -29,36 +30,6 @@ def settings(dataset: Dataset, **changes: Any) -> TrainConfig:
     network = {"network": "mlp", "architecture": "exp1"}
     defaults = {"data": str(dataset.path), "epochs": 3, "batch_size": 16, "lr": 1e-3, "synth_layer": True}
     return resolve_config(None, network | defaults | changes)
-
-
-class Killed(Exception):
-    pass
-
-
-def kill_after(steps: int):
-    """A callback that dies like a killed process would: no cleaning up after the given number of steps."""
-    done = 0
-
-    def on_step(epoch: int, step: int, of: int) -> None:
-        nonlocal done
-        done += 1
-        if done == steps:
-            raise Killed
-
-    return on_step
-
-
-def weights(path: Path) -> dict[str, torch.Tensor]:
-    return load_tensors(path / "checkpoint.safetensors")[0]
-
-
-def assert_same(first: Path, second: Path) -> None:
-    a, b = weights(first), weights(second)
-    assert a.keys() == b.keys()
-    for name, value in a.items():
-        assert torch.equal(value, b[name]), name
-    assert (first / "weights.safetensors").read_bytes() == (second / "weights.safetensors").read_bytes()
-    assert (first / "metrics.csv").read_text() == (second / "metrics.csv").read_text()
 
 
 def test_same_seed_same_weights_and_another_seed_others(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
