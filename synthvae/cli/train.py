@@ -166,7 +166,10 @@ def train(
         _refuse(flags | phase, SoundConfig, "presets", f"{data} is a library of recordings" if data else str(config))
         _train_on_sounds(overlay, flags, out, resume)
         return
-    _refuse(flags, TrainConfig, "recorded sounds", f"{data} is no library of them" if data else "no library is named")
+    _check_data(data)
+    library = "or name a library made with import-library or make-library"
+    why = f"{data} is no library of them" if data else "no library is named"
+    _refuse(flags, TrainConfig, "recorded sounds", why, f"leave it out, {library}")
     if not data:
         found, choice = find_dataset()
         print(choice)
@@ -174,7 +177,19 @@ def train(
     _train_on_presets(overlay, {**flags, "then": {"loss": then, "epochs": then_epochs}}, out, resume)
 
 
-def _refuse(flags: Mapping[str, Any], kind: type, other: str, why: str) -> None:
+def _check_data(data: str) -> None:
+    """Refuse data that are neither a file, which may be a dataset, nor a library.
+
+    Raises:
+        UserError: naming the commands that make them.
+    """
+    if data and not Path(data).is_file():
+        remedy = "make presets with generate-dataset, or a library of sounds with import-library or make-library"
+        why = "a folder, but no library" if Path(data).is_dir() else "not there"
+        raise UserError("data", data, remedy, why=why)
+
+
+def _refuse(flags: Mapping[str, Any], kind: type, other: str, why: str, remedy: str = "leave it out") -> None:
     """Refuse options that the task whose settings are `kind` does not have.
 
     Raises:
@@ -183,7 +198,7 @@ def _refuse(flags: Mapping[str, Any], kind: type, other: str, why: str) -> None:
     known = {field.name for field in fields(kind)}
     for name, value in flags.items():
         if value is not None and name not in known:
-            raise UserError(name, value, "leave it out", f"a setting of training on {other}, but {why}")
+            raise UserError(name, value, remedy, f"a setting of training on {other}, but {why}")
 
 
 def _train_on_presets(overlay: Overlay | None, flags: Mapping[str, Any], out: Path | None, resume: bool) -> None:

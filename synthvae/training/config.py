@@ -213,7 +213,9 @@ def resolve_sound_config(overlay: Overlay | Path | None, flags: Mapping[str, Any
         overlay = read_overlay(overlay)
     config = _overlaid(SoundConfig, RECORDED_SOUNDS, overlay, overlay.settings if overlay else {}, flags, source)
     if not config.data:
-        raise UserError("data", config.data, "name a library of recordings", "missing")
+        raise UserError(
+            "data", config.data, "name a library (make one: synthvae import-library or make-library)", "missing"
+        )
     return config
 
 

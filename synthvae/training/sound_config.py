@@ -49,7 +49,7 @@ class SoundConfig(Settings):
     """All settings of a training run on recorded sounds; stored in the run's directory."""
 
     data: str = setting(
-        "", "A library made with import or generate-library.", DATA, shown="none", example="datasets/lib"
+        "", "A library made with import-library or make-library.", DATA, shown="none", example="datasets/lib"
     )
     representation: str = setting(
         "auto", "Representation of sounds; auto: the network's.", DATA, choices=_representations

@@ -259,6 +259,12 @@ def test_a_run_of_frames_takes_any_length(run: Command, trained: Path, tmp_path:
         (("train-encoder", "{run}"), "which has no parameters"),
     ],
 )
+        (("train", "--data", "none"), "--data is 'none', not there; make presets with generate-dataset, or a library"),
+        (("train", "--data", "."), "--data is '.', a folder, but no library; make presets with"),
+        (
+            ("train", "--network", "dense", "--frames", "4"),
+            "or name a library made with import-library or make-library",
+        ),
 def test_what_such_a_run_cannot_do_is_said_in_one_line(
     arguments: tuple[str, ...], message: str, run: Command, trained: Path, tmp_path: Path
 ):
