@@ -1,4 +1,4 @@
-"""How much of unseen sounds a run on recorded sounds keeps, beside answers that need no model."""
+"""How much of unseen sounds a run on recorded sounds keeps, beside answers that need no model, and a reference."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SoundQuality:
         sounds: how many were compared.
         model: of what the run decodes.
         class_mean: of the mean training spectrogram of the sound's label.
-        nearest: of the training sound that is nearest to it.
+        nearest: of the training sound that is nearest to it: a reference, for it is found with the sound at hand.
         level: root mean square error of the decoded level in dB; None where the network has no level.
     """
 
@@ -42,7 +42,7 @@ class SoundQuality:
 
 @dataclass(frozen=True)
 class SoundErrors:
-    """Squared error of the spectrogram of each of N sounds, summed over it: of a run, and of answers without a model.
+    """Squared error of the spectrogram of each of N sounds, summed over it: of a run, and beside it.
 
     Attributes:
         rows: numbers of the sounds in the library.
