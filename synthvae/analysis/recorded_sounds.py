@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from synthvae.core.errors import UserError
 from synthvae.core.randomness import generator
+from synthvae.core.store import Agenda, Step, Store
 from synthvae.data.library import Library, read_library
 from synthvae.features import log_mel
 from synthvae.features.representations import Encoded
@@ -27,12 +28,14 @@ from synthvae.training.tasks.spectrogram import ACTIVE_VARIANCE, CHUNK, conditio
 
 __all__ = [
     "ONE_GAUSSIAN",
-    "STEPS",
     "ClickCrests",
     "DecodedSounds",
     "DrawDistances",
+    "DrawnSounds",
+    "HeardSounds",
     "LatentUse",
     "RunMeasurement",
+    "SoundWork",
     "decode_sounds",
     "draw_sounds",
     "find_library",
@@ -40,13 +43,17 @@ __all__ = [
     "spread_rows",
 ]
 
+Result = TypeVar("Result")
+
 #: Sounds that are drawn for the Fréchet distance, at most, and decoded for log-mel errors and click crests.
 DRAWS, HEARD = 400, 60
 #: Dimensions of the embedding of the Fréchet distance: a covariance of full rank takes one sound more.
 DIMENSIONS = 64
 BATCH = 50
-#: Parts of a measurement, each of which `measure_run` reports when it begins.
-STEPS = ("reconstructions", "use of latents", "decoded sounds", "draws")
+#: Raised when what is measured changes, so that nothing older is read from the store.
+VERSION = 1
+#: Seconds on two cores, for each second of a sound that is analysed, and of one that is decoded and compared.
+SECONDS_ANALYSED, SECONDS_DECODED = 0.002, 0.015
 #: A single Gaussian, fitted to the latents of the training sounds, as a distribution that latents are drawn from.
 ONE_GAUSSIAN = "one gaussian"
 
@@ -119,6 +126,30 @@ class ClickCrests:
 
 
 @dataclass(frozen=True)
+class HeardSounds:
+    """What is measured of sounds, not of spectrograms.
+
+    Attributes:
+        decoded: log-mel errors.
+        rows: numbers of the sounds that these are of.
+        errors: of the reconstruction of each of them, in dB.
+        crest: None where no sound is long enough.
+    """
+
+    decoded: DecodedSounds
+    rows: tuple[int, ...]
+    errors: tuple[float, ...]
+    crest: ClickCrests | None
+
+
+@dataclass(frozen=True)
+class DrawnSounds:
+    """Distances of draws; None where there are too few training sounds."""
+
+    distances: DrawDistances | None
+
+
+@dataclass(frozen=True)
 class RunMeasurement:
     """Figures of a run.
 
@@ -127,24 +158,28 @@ class RunMeasurement:
         steps: of training, up to the best epoch.
         seconds: of training.
         errors: of the spectrogram of each test sound.
-        decoded: log-mel errors.
-        decoded_rows: numbers of the sounds that these are of.
-        decoded_errors: of the reconstruction of each of them, in dB.
+        heard: log-mel errors and click crests.
         latents: use of the latent space.
         draws: None where there are too few training sounds.
-        crest: None where no sound is long enough.
     """
 
     name: str
     steps: int
     seconds: float
     errors: SoundErrors
-    decoded: DecodedSounds
-    decoded_rows: tuple[int, ...]
-    decoded_errors: tuple[float, ...]
+    heard: HeardSounds
     latents: LatentUse
     draws: DrawDistances | None
-    crest: ClickCrests | None
+
+    @property
+    def decoded(self) -> DecodedSounds:
+        """Log-mel errors."""
+        return self.heard.decoded
+
+    @property
+    def crest(self) -> ClickCrests | None:
+        """Click crests; None where no sound is long enough."""
+        return self.heard.crest
 
     @property
     def quality(self) -> SoundQuality:
@@ -172,51 +207,136 @@ def find_library(model: SoundRun, path: Path | None = None) -> Library:
     return library
 
 
-@torch.inference_mode()
+class SoundWork:
+    """All measurements of runs on recorded sounds, as cached steps.
+
+    Attributes:
+        models: the runs.
+        library: that they were trained on.
+        seed: of draws and halves.
+        agenda: the steps.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[SoundRun],
+        library: Library,
+        seed: int = 0,
+        limit: int = JUDGED,
+        store: Store | None = None,
+        priors: Mapping[str, Callable[[int], Tensor]] | None = None,
+    ) -> None:
+        """Plan the work; nothing is computed.
+
+        Args:
+            models: the runs.
+            library: that they were trained on.
+            seed: of draws and halves.
+            limit: of the number of test sounds.
+            store: keeps results; none by default.
+            priors: further distributions of latents by their names: functions of a number of latents to draw,
+                ``(N, D)``. Nothing says what they are, so they go with no store that keeps anything.
+        """
+        self.models, self.library, self.seed = list(models), library, seed
+        self.agenda = Agenda(store or Store(None))
+        self._runs = [self._plan(model, limit, priors or {}) for model in self.models]
+
+    @torch.inference_mode()
+    def measure(self) -> list[RunMeasurement]:
+        """The figures of every run, computed where they are missing."""
+        return [run() for run in self._runs]
+
+    def _plan(
+        self, model: SoundRun, limit: int, priors: Mapping[str, Callable[[int], Tensor]]
+    ) -> Callable[[], RunMeasurement]:
+        """Add the steps of a run; returns what puts their results together."""
+        library, seed, name = self.library, self.seed, model.run.name
+        train, tests = len(library.rows("train")), min(limit, JUDGED, len(library.rows("test")))
+        draws = (len(PRIORS) + 1 + len(priors)) * min(DRAWS, train // 2)
+        inputs = [VERSION, model.run.weights_hash, library.hash]
+
+        def add(
+            kind: type[Result],
+            step: str,
+            more: Sequence[object],
+            sounds: int,
+            decoded: int,
+            compute: Callable[[], Result],
+        ) -> Step[Result]:
+            seconds = (sounds * SECONDS_ANALYSED + decoded * SECONDS_DECODED) * model.seconds
+            return self.agenda.add(
+                kind, f"sounds-{step}", f"{step} of {name}", [*inputs, *more], seconds, lambda _: compute()
+            )
+
+        errors = add(
+            SoundErrors,
+            "reconstructions",
+            [limit],
+            train + tests,
+            0,
+            lambda: sound_errors(model, library, "test", limit),
+        )
+        latents = add(
+            LatentUse,
+            "latents",
+            [limit, seed],
+            2 * tests,
+            0,
+            lambda: _latent_use(model, library, errors.result.rows, seed),
+        )
+        heard = add(
+            HeardSounds,
+            "sounds",
+            [limit],
+            train,
+            5 * min(HEARD, tests),
+            lambda: _heard(model, library, errors.result.rows),
+        )
+        drawn = add(
+            DrawnSounds,
+            "draws",
+            [seed],
+            train,
+            draws,
+            lambda: DrawnSounds(_draws(model, library, seed, priors)),
+        )
+
+        def together() -> RunMeasurement:
+            epoch = model.config.epoch_steps or -(-train // model.config.batch_size)
+            return RunMeasurement(
+                name,
+                (int(model.run.state["best_epoch"]) + 1) * epoch,
+                float(model.run.state["seconds"]),
+                errors.result,
+                heard.result,
+                latents.result,
+                drawn.result.distances,
+            )
+
+        return together
+
+
 def measure_run(
     model: SoundRun,
     library: Library,
     seed: int = 0,
     limit: int = JUDGED,
-    tell: Callable[[str], object] = lambda part: None,
+    priors: Mapping[str, Callable[[int], Tensor]] | None = None,
 ) -> RunMeasurement:
-    """Measure a run on the test sounds of the library that it was trained on.
-
-    Args:
-        model: the run.
-        library: its library.
-        seed: of draws and halves.
-        limit: of the number of test sounds.
-        tell: called with each of `STEPS` when it begins.
-    """
-    settings, train = model.config, library.rows("train")
-    tell(STEPS[0])
-    errors = sound_errors(model, library, "test", limit)
-    tell(STEPS[1])
-    latents = _latent_use(model, library, errors.rows, seed)
-    tell(STEPS[2])
-    heard = spread_rows(errors.rows, HEARD)
-    audio, decoded = _audio(library, heard), decode_sounds(model, library, heard)
-    log_mels = _decoded_errors(model, library, audio, decoded)
-    crest = _crests(model, audio, decoded)
-    tell(STEPS[3])
-    draws = _draws(model, library, seed)
-    epoch = settings.epoch_steps or -(-len(train) // settings.batch_size)
-    return RunMeasurement(
-        model.run.name,
-        (int(model.run.state["best_epoch"]) + 1) * epoch,
-        float(model.run.state["seconds"]),
-        errors,
-        DecodedSounds(len(heard), *(summarise(found) for found in log_mels)),
-        tuple(heard),
-        tuple(log_mels[0].tolist()),
-        latents,
-        draws,
-        crest,
-    )
+    """Measure a run on the test sounds of the library that it was trained on. Arguments as of `SoundWork`."""
+    (measured,) = SoundWork([model], library, seed, limit, priors=priors).measure()
+    return measured
 
 
-def spread_rows(rows: range, count: int) -> list[int]:
+def _heard(model: SoundRun, library: Library, rows: Sequence[int]) -> HeardSounds:
+    chosen = spread_rows(rows, HEARD)
+    audio, decoded = _audio(library, chosen), decode_sounds(model, library, chosen)
+    own, recovered, mean_sound = _decoded_errors(model, library, audio, decoded)
+    summary = DecodedSounds(len(chosen), *(summarise(found) for found in (own, recovered, mean_sound)))
+    return HeardSounds(summary, tuple(chosen), tuple(own.tolist()), _crests(model, audio, decoded))
+
+
+def spread_rows(rows: Sequence[int], count: int) -> list[int]:
     """Some of the rows, evenly spaced: those of a library may lie in the order of their labels."""
     return [rows[len(rows) * number // count] for number in range(count)] if count < len(rows) else list(rows)
 
@@ -246,7 +366,7 @@ def _decoded(model: SoundRun, latents: Tensor, condition: Tensor) -> Tensor:
     return torch.cat([model.decode(part, given) for part, given in parts])
 
 
-def _latent_use(model: SoundRun, library: Library, rows: range, seed: int) -> LatentUse:
+def _latent_use(model: SoundRun, library: Library, rows: Sequence[int], seed: int) -> LatentUse:
     found, divergence = [], []
     every = conditions(library, model.config.condition)
     for first in range(0, len(rows), CHUNK):
@@ -285,7 +405,9 @@ def _mean_sound(model: SoundRun, library: Library) -> Tensor:
     return model.representation.invert(mean, model.samples)
 
 
-def _draws(model: SoundRun, library: Library, seed: int) -> DrawDistances | None:
+def _draws(
+    model: SoundRun, library: Library, seed: int, priors: Mapping[str, Callable[[int], Tensor]]
+) -> DrawDistances | None:
     """Fréchet distances; None where half of the training sounds have no covariance of full rank."""
     train = library.rows("train")
     count = min(DRAWS, len(train) // 2)
@@ -297,6 +419,7 @@ def _draws(model: SoundRun, library: Library, seed: int) -> DrawDistances | None
     each = count * model.latents_per_sound
     latents = {prior: model.sample(each, seed, prior) for prior in PRIORS}
     latents[ONE_GAUSSIAN] = _one_gaussian(model.training_latents(), each, seed)
+    latents |= {name: draw(each) for name, draw in priors.items()}
     found = {
         name: GaussianStatistics.of(_embedded(draw_sounds(model, library, drawn, seed)[0], model))
         for name, drawn in latents.items()

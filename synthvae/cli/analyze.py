@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -135,9 +135,12 @@ def analyze(
             map_grid=map_grid,
             map_presets=map_presets,
             map_nulls=map_nulls,
-            plan=plan,
         )
-        _analyze_sounds(models, data, directory, limit, seed, command)
+        from synthvae.report.recorded_sounds import analyze_sounds, plan_sounds
+        from synthvae.training.sounds import SoundRun
+
+        sounds = plan_sounds([SoundRun(model) for model in models], directory, data, seed, limit)
+        _analyze(sounds.agenda, plan, lambda: analyze_sounds(sounds, directory, command), "CSV files, draws")
         return
     from synthvae.analysis.plan import MapPlan
     from synthvae.analysis.sounds import example_index
@@ -153,13 +156,7 @@ def analyze(
     shown = example_index(dataset.indices("test")[:limit], example)
     maps = MapPlan(settings, presets, tuple(range(nulls)), map_grid)
     work = plan_analysis(models, dataset, directory, limit, seed, workers, embeddings, weights_dir, maps)
-    if plan:
-        _print_plan(work.agenda)
-        return
-    with progress_bar("analyzing", round(work.agenda.seconds) or 1) as update:
-        work.agenda.progress = lambda seconds, what: update(round(seconds), what)
-        page = analyze_runs(work, directory, command, shown)
-    print(f"{page}: the report; metrics.json, a CSV per run and figures are in the same directory")
+    _analyze(work.agenda, plan, lambda: analyze_runs(work, directory, command, shown), "a CSV per run")
 
 
 def _given(value: Value | None, usual: Value) -> Value:
@@ -180,23 +177,15 @@ def _all_sounds(models: Sequence[Run]) -> bool:
     raise UserError("runs", names, "analyse them one by one", why)
 
 
-def _analyze_sounds(models: Sequence[Run], data: Path | None, out: Path, limit: int, seed: int, command: str) -> None:
-    from synthvae.analysis.recorded_sounds import STEPS, find_library
-    from synthvae.report.recorded_sounds import analyze_sounds, check_sound_runs
-    from synthvae.training.sounds import SoundRun
-
-    runs = [SoundRun(model) for model in models]
-    check_sound_runs(runs)
-    library, begun = find_library(runs[0], data), 0
-    with progress_bar("analyzing", len(STEPS) * len(runs) + 1) as update:
-
-        def tell(part: str) -> None:
-            nonlocal begun
-            update(begun, part)
-            begun += 1
-
-        page = analyze_sounds(runs, library, out, command, seed, limit, tell)
-    print(f"{page}: the report; metrics.json, CSV files, draws and figures are in the same directory")
+def _analyze(agenda: Agenda, plan: bool, write: Callable[[], Path], tables: str) -> None:
+    """Print the plan, or do the work with a progress bar and say where the report is."""
+    if plan:
+        _print_plan(agenda)
+        return
+    with progress_bar("analyzing", round(agenda.seconds) or 1) as update:
+        agenda.progress = lambda seconds, what: update(round(seconds), what)
+        page = write()
+    print(f"{page}: the report; metrics.json, {tables} and figures are in the same directory")
 
 
 def check_maps(presets: int, nulls: int) -> None:

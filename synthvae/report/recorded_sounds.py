@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +17,15 @@ from torch import Tensor
 from synthvae.analysis.recorded_sounds import (
     ONE_GAUSSIAN,
     RunMeasurement,
+    SoundWork,
     decode_sounds,
     draw_sounds,
-    measure_run,
+    find_library,
 )
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.provenance import hardware, versions
+from synthvae.core.store import Store
 from synthvae.data.library import Library
 from synthvae.exploration.recorded_sounds import write_decoded
 from synthvae.features import log_mel
@@ -58,7 +60,7 @@ from synthvae.training.log import read_metrics
 from synthvae.training.sounds import SoundRun
 from synthvae.training.tasks.spectrogram import ACTIVE_VARIANCE
 
-__all__ = ["SoundResults", "analyze_sounds", "build_sound_report", "check_sound_runs"]
+__all__ = ["SoundResults", "analyze_sounds", "build_sound_report", "plan_sounds"]
 
 #: Test sounds with players, and draws.
 EXAMPLES, DRAWS = 12, 16
@@ -135,39 +137,40 @@ class SoundResults:
         return self.measured.name
 
 
-def check_sound_runs(models: Sequence[SoundRun]) -> None:
-    """Refuse runs that cannot be compared.
+def plan_sounds(
+    models: Sequence[SoundRun], out: Path, library: Path | None = None, seed: int = 0, limit: int = 1000
+) -> SoundWork:
+    """Plan the measurements of runs on recorded sounds that are comparable.
+
+    Args:
+        models: the runs.
+        out: the directory that will be written to; results are cached in ``.cache`` next to it.
+        library: a copy of the library that they were trained on; that one itself where None.
+        seed: of draws.
+        limit: of the number of test sounds.
 
     Raises:
-        UserError: if two have one name, or they were trained on different libraries.
+        UserError: if two have one name, they were trained on different libraries, or theirs is gone or another one.
     """
     names = [model.run.name for model in models]
     if len(set(names)) < len(names):
         raise UserError("runs", names, "rename one directory", f"two runs are called {max(names, key=names.count)!r}")
     if len({model.run.dataset_hash for model in models}) > 1:
         raise UserError("runs", names, "analyse them one by one", "they were trained on different libraries")
+    return SoundWork(models, find_library(models[0], library), seed, limit, Store(out.parent / ".cache"))
 
 
 def analyze_sounds(
-    models: Sequence[SoundRun],
-    library: Library,
+    work: SoundWork,
     out: Path,
     command: str,
-    seed: int = 0,
-    limit: int = 1000,
-    tell: Callable[[str], object] = lambda part: None,
 ) -> Path:
     """Measure runs on recorded sounds, and write the results.
 
     Args:
-        models: runs that `check_sound_runs` accepts.
-        library: that they were trained on.
+        work: the measurements, from `plan_sounds`.
         out: the directory to write to.
         command: that reproduces the analysis, for the page.
-        seed: of draws.
-        limit: of the number of test sounds.
-        tell: called with the name of each part when it begins: `synthvae.analysis.recorded_sounds.STEPS` of each run,
-            then ``writing the page``.
 
     Returns:
         The page, ``report.html``. ``metrics.json``, ``figures/``, tables (``reconstruction_RUN.csv``, a row per test
@@ -177,8 +180,9 @@ def analyze_sounds(
         UserError: for an unwritable directory, or sounds that are not finite.
     """
     ensure_directory(out)
-    measured = [measure_run(model, library, seed, limit, tell) for model in models]
-    tell("writing the page")
+    models, library, seed = work.models, work.library, work.seed
+    measured = work.measure()
+    work.agenda.tell("writing the page")
     examples = _examples(measured[0].errors.rows, library)
     originals = torch.from_numpy(np.array(library.audio[examples]))
     results = [_results(model, one, library, examples, seed) for model, one in zip(models, measured, strict=True)]
@@ -209,7 +213,7 @@ def sound_tables(run: RunMeasurement, library: Library) -> dict[str, pd.DataFram
     found |= {"class_mean": errors.class_mean, "nearest": errors.nearest, "mean_spectrogram": errors.mean}
     if errors.level is not None:
         found["level_error"] = errors.level
-    decoded = pd.Series(run.decoded_errors, index=run.decoded_rows)
+    decoded = pd.Series(run.heard.errors, index=run.heard.rows)
     labels = [
         {
             "label": label,
@@ -286,7 +290,7 @@ def _best(results: Sequence[SoundResults]) -> SoundResults:
     return min(results, key=lambda run: run.measured.decoded.reconstructions.mean)
 
 
-def _examples(rows: range, library: Library) -> list[int]:
+def _examples(rows: Sequence[int], library: Library) -> list[int]:
     """Test sounds of as many labels as there are: the first of each label, then the second of each, and so on."""
     labels = library.items["label"].astype(str).to_numpy()[list(rows)]
     place = pd.Series(labels).groupby(labels).cumcount().to_numpy()

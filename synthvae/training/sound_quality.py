@@ -46,7 +46,7 @@ class SoundErrors:
 
     Attributes:
         rows: numbers of the sounds in the library.
-        labels: of the sounds, ``(N,)``.
+        labels: of the sounds.
         model: of what the run decodes, ``(N,)``.
         class_mean: of the mean training spectrogram of the sound's label, ``(N,)``.
         nearest: of the training sound that is nearest to it, ``(N,)``.
@@ -54,8 +54,8 @@ class SoundErrors:
         level: decoded less actual level in dB, ``(N,)``; None where the network has no level.
     """
 
-    rows: range
-    labels: NDArray[np.str_]
+    rows: tuple[int, ...]
+    labels: tuple[str, ...]
     model: NDArray[np.float64]
     class_mean: NDArray[np.float64]
     nearest: NDArray[np.float64]
@@ -64,7 +64,7 @@ class SoundErrors:
 
     def quality(self, label: str | None = None) -> SoundQuality:
         """The errors of all sounds together, or of those of one label, as shares of those of the mean of all."""
-        chosen = np.ones(len(self.rows), np.bool_) if label is None else self.labels == label
+        chosen = np.ones(len(self.rows), np.bool_) if label is None else np.array(self.labels) == label
         model, class_mean, nearest = (
             error_ratio(errors[chosen], self.mean[chosen]) for errors in (self.model, self.class_mean, self.nearest)
         )
@@ -115,8 +115,8 @@ def sound_errors(run: SoundRun, library: Library, split: str = "validation", lim
     mean = torch.where(counts[:, None] > 0, sums / counts.clamp_min(1.0)[:, None], sums.sum(0) / counts.sum())
     own = [of[number] for number in rows]
     return SoundErrors(
-        rows,
-        np.array([library.labels[number] for number in own]),
+        tuple(rows),
+        tuple(library.labels[number] for number in own),
         torch.cat(errors).double().numpy(),
         (target - mean[own]).square().sum(1).double().numpy(),
         nearest.double().numpy(),

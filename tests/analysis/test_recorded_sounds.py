@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.analysis.recorded_sounds import STEPS, RunMeasurement, find_library, measure_run, spread_rows
+from synthvae.analysis.recorded_sounds import RunMeasurement, SoundWork, find_library, measure_run, spread_rows
 from synthvae.core.errors import UserError
+from synthvae.core.store import Store
 from synthvae.data.library import Library
 from synthvae.features import log_mel
 from synthvae.metrics.clicks import click_crest
@@ -66,7 +67,7 @@ def test_log_mel_errors_lie_beside_a_floor_and_a_null(found: RunMeasurement, mod
     target = log_mel(tests, RATE)
     decoded = log_mel(model.decode(model.encode(tests)), RATE)
     errors = (decoded - target).abs().double().mean((1, 2))
-    np.testing.assert_allclose(found.decoded_errors, errors, rtol=1e-4)
+    np.testing.assert_allclose(found.heard.errors, errors, rtol=1e-4)
     assert found.decoded.reconstructions.mean == pytest.approx(float(errors.mean()), rel=1e-4)
     assert found.decoded.recovered.mean < 0.5 * found.decoded.mean_sound.mean
 
@@ -96,10 +97,11 @@ def test_draws_beside_the_floor(model: SoundRun, library: Library, monkeypatch: 
 
     monkeypatch.setattr("synthvae.analysis.recorded_sounds.logmel_embedding", few)
     monkeypatch.setattr("synthvae.analysis.recorded_sounds.DIMENSIONS", 4)
-    draws = measure_run(model, library, seed=3).draws
+    draws = measure_run(model, library, seed=3, priors={"same": lambda count: model.sample(count, 3)}).draws
     assert draws is not None
     assert draws.draws == COUNTS["train"] // 2
-    assert set(draws.priors) == {"aggregate", "normal", "one gaussian"}
+    assert set(draws.priors) == {"aggregate", "normal", "one gaussian", "same"}
+    assert draws.priors["same"] == draws.priors["aggregate"]
     training = torch.from_numpy(library.audio[: COUNTS["train"]].copy())
     sounds = model.decode(model.sample(draws.draws, 3))
     sets = [GaussianStatistics.of(few(log_mel(audio, RATE).numpy())) for audio in (sounds, training)]
@@ -111,12 +113,35 @@ def test_draws_beside_the_floor(model: SoundRun, library: Library, monkeypatch: 
     "changes", [{"condition": "label"}, {"frames": 4}, {"autoencoder": True}], ids=["labels", "frames", "autoencoder"]
 )
 def test_every_kind_of_run_is_measured(changes: dict[str, object], library: Library, tmp_path: Path):
-    told: list[str] = []
-    found = measure_run(trained(library, tmp_path / "run", **changes), library, limit=4, tell=told.append)
-    assert told == list(STEPS)
+    found = measure_run(trained(library, tmp_path / "run", **changes), library, limit=4)
     assert found.quality.sounds == 4
     assert len(found.latents.variance) == SMALL["latent"]
     assert len(found.latents.kl_divergence) == (0 if "autoencoder" in changes else SMALL["latent"])
+
+
+def test_what_was_measured_is_not_measured_again(
+    model: SoundRun, library: Library, found: RunMeasurement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def work(seed: int = 0) -> SoundWork:
+        return SoundWork([model], library, seed, store=Store(tmp_path))
+
+    first = work()
+    assert not any(step.kept for step in first.agenda.steps)
+    assert first.agenda.seconds > 0.0
+    first.measure()
+    monkeypatch.setattr(SoundRun, "representation", None)  # nothing can be analysed or decoded
+    second = work()
+    assert second.agenda.seconds == 0.0
+    (again,) = second.measure()
+    assert again.heard == found.heard
+    assert again.latents == found.latents
+    assert again.draws == found.draws
+    assert again.quality == found.quality
+    assert again.labels == found.labels
+    assert [step.kept for step in work(seed=1).agenda.steps] == [True, False, True, False]  # what is drawn anew
+    monkeypatch.setattr(type(model.run), "weights_hash", "other")
+    model.run.__dict__.pop("weights_hash", None)
+    assert not any(step.kept for step in work().agenda.steps)
 
 
 def test_rows_are_spread_evenly():

@@ -126,6 +126,12 @@ def test_recordings_are_encoded_and_decoded(run: Command, trained: Path, tmp_pat
 
 
 def test_analyze_writes_a_report(run: Command, trained: Path, tmp_path: Path):
+    code, out, err = run("analyze", trained / "plain", "--out", "a", "--plan")
+    assert code == 0, err
+    assert [line.split(maxsplit=2)[1:] for line in out.splitlines()[:4]] == [
+        ["s", f"{step} of plain"] for step in ("reconstructions", "latents", "sounds", "draws")
+    ]
+    assert not (tmp_path / "a").exists()
     code, out, err = run("analyze", trained / "plain", trained / "labels", trained / "frames", "--out", "a")
     assert code == 0, err
     assert out.startswith("a/report.html: the report")
@@ -251,20 +257,19 @@ def test_a_run_of_frames_takes_any_length(run: Command, trained: Path, tmp_path:
         (("analyze", "{run}", "--embedding", "logmel"), "--embedding is 'logmel', and plain is a run on recorded"),
         (("analyze", "{run}", "--min-dist", "0"), "--min-dist is 0.0, and plain is a run on recorded"),
         (("analyze", "{run}", "--map-grid"), "--map-grid is true, and plain is a run on recorded"),
-        (("analyze", "{run}", "--plan"), "--plan is true, and plain is a run on recorded"),
         (("analyze", "{run}", "--example", "3"), "--example is 3, and plain is a run on recorded"),
         (("analyze", "{run}", "{run}"), "two runs are called 'plain'"),
-        (("explore", "{run}"), "which has no parameters"),
-        (("match", "x.wav", "--run", "{run}"), "which has no parameters"),
-        (("train-encoder", "{run}"), "which has no parameters"),
-    ],
-)
         (("train", "--data", "none"), "--data is 'none', not there; make presets with generate-dataset, or a library"),
         (("train", "--data", "."), "--data is '.', a folder, but no library; make presets with"),
         (
             ("train", "--network", "dense", "--frames", "4"),
             "or name a library made with import-library or make-library",
         ),
+        (("explore", "{run}"), "which has no parameters"),
+        (("match", "x.wav", "--run", "{run}"), "which has no parameters"),
+        (("train-encoder", "{run}"), "which has no parameters"),
+    ],
+)
 def test_what_such_a_run_cannot_do_is_said_in_one_line(
     arguments: tuple[str, ...], message: str, run: Command, trained: Path, tmp_path: Path
 ):

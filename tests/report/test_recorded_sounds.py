@@ -3,15 +3,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from synthvae.analysis.recorded_sounds import ClickCrests, DrawDistances, RunMeasurement, measure_run
+from synthvae.analysis.recorded_sounds import ClickCrests, DrawDistances, RunMeasurement, SoundWork, measure_run
 from synthvae.core.errors import UserError
 from synthvae.data.library import Library
-from synthvae.report import recorded_sounds
-from synthvae.report.recorded_sounds import analyze_sounds, check_sound_runs
+from synthvae.report.recorded_sounds import analyze_sounds, plan_sounds
 from synthvae.training.run import load_run
 from synthvae.training.sounds import SoundRun
 from synthvae.training.trainer import train
@@ -38,12 +36,16 @@ def model(library: Library, tmp_path_factory: pytest.TempPathFactory) -> SoundRu
 
 @pytest.fixture(scope="module")
 def measured(model: SoundRun, library: Library) -> RunMeasurement:
-    return dataclasses.replace(measure_run(model, library), draws=DRAWS, crest=CREST)
+    return with_crest(dataclasses.replace(measure_run(model, library), draws=DRAWS), CREST)
+
+
+def with_crest(measured: RunMeasurement, crest: ClickCrests | None) -> RunMeasurement:
+    return dataclasses.replace(measured, heard=dataclasses.replace(measured.heard, crest=crest))
 
 
 def written(measured: RunMeasurement, model: SoundRun, library: Library, out: Path, patch: pytest.MonkeyPatch) -> str:
-    patch.setattr(recorded_sounds, "measure_run", lambda *_: measured)
-    return analyze_sounds([model], library, out, "synthvae analyze run").read_text().replace("\u00a0", " ")
+    patch.setattr(SoundWork, "measure", lambda _: [measured])
+    return analyze_sounds(SoundWork([model], library), out, "synthvae analyze run").read_text().replace("\u00a0", " ")
 
 
 def test_every_number_is_on_the_page_and_documented(
@@ -93,10 +95,10 @@ def test_draws_in_words(
     monkeypatch: pytest.MonkeyPatch,
 ):  # fmt: skip
     draws = dataclasses.replace(DRAWS, priors={**DRAWS.priors, "aggregate": distance})
-    changes: dict[str, Any] = {"draws": draws, "crest": None}
-    assert words in written(dataclasses.replace(measured, **changes), model, library, tmp_path, monkeypatch)
+    changed = with_crest(dataclasses.replace(measured, draws=draws), None)
+    assert words in written(changed, model, library, tmp_path, monkeypatch)
 
 
-def test_runs_of_one_name_are_refused(model: SoundRun):
+def test_runs_of_one_name_are_refused(model: SoundRun, tmp_path: Path):
     with pytest.raises(UserError, match="two runs are called 'run'"):
-        check_sound_runs([model, model])
+        plan_sounds([model, model], tmp_path / "out")
