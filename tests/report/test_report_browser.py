@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,9 @@ from synthvae.analysis.plan import MapPlan
 from synthvae.data.presets import Dataset
 from synthvae.report.analysis import analyze_runs, plan_analysis
 from synthvae.training.run import load_run
+from tests.report.browser import opened, sound_lengths, text_contrast, until
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -35,47 +28,12 @@ def page_file(small_run: Path, small_dataset: Dataset, tmp_path_factory: pytest.
 
 @pytest.fixture
 def page(page_file: Path) -> Iterator[Any]:
-    """The report in headless Chromium; afterwards nothing may have gone wrong and nothing been asked of anyone."""
-    if CHROMIUM is None and not os.environ.get("SYNTHVAE_BROWSER"):
-        pytest.skip("no Chromium here; 'make test-browser' installs one")
-    from playwright.sync_api import sync_playwright
-
-    problems: list[str] = []
-    requests: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        tab = browser.new_page()
-        tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.on("request", lambda request: requests.append(request.url))
-        tab.goto(page_file.as_uri())
+    with opened(page_file) as tab:
         yield tab
-        browser.close()
-    assert problems == []
-    assert [url for url in requests if not url.startswith(("data:", page_file.as_uri()))] == []
-
-
-def until(page: Any, condition: str) -> None:
-    """Wait for a condition; Playwright's own way compiles it in the page, which the page's policy forbids."""
-    for _ in range(500):
-        if page.evaluate(f"Boolean({condition})"):
-            return
-        page.wait_for_timeout(20)
-    raise AssertionError(f"not within 10 seconds: {condition}")
 
 
 def test_every_sound_decodes(page: Any):
-    lengths = page.evaluate(
-        """async () => {
-            const context = new OfflineAudioContext(1, 16000, 16000);
-            const lengths = [];
-            for (const audio of document.querySelectorAll("audio")) {
-                const bytes = Uint8Array.from(atob(audio.src.split(",")[1]), c => c.charCodeAt(0));
-                lengths.push((await context.decodeAudioData(bytes.buffer)).duration);
-            }
-            return lengths;
-        }"""
-    )
+    lengths = sound_lengths(page)
     assert len(lengths) >= 10
     assert lengths == pytest.approx([0.25] * len(lengths), abs=1e-3)
 
@@ -240,25 +198,10 @@ def test_maps_say_which_sound_lies_where(page: Any):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read_in_both_schemes(page: Any, scheme: str):
     page.emulate_media(color_scheme=scheme)
-    colours = page.evaluate(
-        """() => [getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"""
-    )
-    ink, paper = ([int(part) for part in colour.strip("rgb()").split(",")[:3]] for colour in colours)
-    assert _contrast(ink, paper) > 7
+    assert text_contrast(page) > 7
 
 
 @pytest.mark.parametrize("width", [360, 390, 1280])
 def test_nothing_is_wider_than_the_window(page: Any, width: int):
     page.set_viewport_size({"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-def _contrast(first: list[int], second: list[int]) -> float:
-    """Contrast of two sRGB colours as of WCAG 2.2."""
-
-    def luminance(colour: list[int]) -> float:
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in colour)]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    low, high = sorted((luminance(first), luminance(second)))
-    return (high + 0.05) / (low + 0.05)
