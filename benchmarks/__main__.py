@@ -141,24 +141,59 @@ def losses(
 
 @app.command()
 def sounds(
-    runs: Annotated[list[Path], typer.Argument(help="Runs on recorded sounds, whose libraries are there.")],
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Runs on recorded sounds, whose libraries are there.")
+    ] = None,
+    published: Annotated[
+        str | None,
+        typer.Option(help="Families of published networks to train, as published and mended: r,g,d or some of them."),
+    ] = None,
+    betas: Annotated[
+        str | None, typer.Option(help="Weights of the KL divergence to train at, such as 0.1,1,10,100.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Steps of each training.")] = 300,
+    size: Annotated[int, typer.Option(help="Sounds of the library to train on.")] = 1000,
+    out: Annotated[
+        Path, typer.Option(help="Where library and runs are kept; trainings that were interrupted go on.")
+    ] = Path("build/sounds"),
     seed: SeedOption = 0,
 ) -> None:
     """Measure reconstructions, draws and clicks of runs on recorded sounds, each beside what needs no model.
 
+    Runs are given, or trained on a library of synthesized sounds: with --published those of the publications beside the
+    mended ones, with --betas the default network at several weights of the KL divergence.
+
     Example: `python -m benchmarks sounds experiments/runs/library`
+
+    Example: `python -m benchmarks sounds --published r,g,d --betas 0.1,1,10,100 --size 4000 --steps 1000`
     """
     _check(1, "cpu", seed)
+    if steps < 1:
+        raise UserError("steps", steps, "give at least 1")
     from benchmarks import recorded_sounds as measures
     from synthvae.cli.progress import progress_bar
 
-    found = []
-    with progress_bar("measuring", len(runs), "runs") as update:
-        for number, run in enumerate(runs):
-            found.append(measures.measure_run(run, seed))
-            update(number + 1, "")
-    _print_scale({"seed": seed})
-    print(measures.run_table(found))
+    plans = measures.published_plans(measures.parse_families(published)) if published is not None else []
+    plans += measures.beta_plans(measures.parse_betas(betas)) if betas is not None else []
+    paths = list(runs or ())
+    if not paths and not plans:
+        raise UserError("runs", None, "name runs, or give `published` or `betas`", "no runs to measure")
+    with progress_bar("training and measuring", len(plans) * 2 + len(paths), "parts") as update:
+        if plans:
+            update(0, "making the library")
+            library = measures.open_library(out / f"library-{size}-{seed}", size, seed)
+        for number, plan in enumerate(plans):
+            update(number, f"training {plan.name}")
+            paths.append(measures.train_run(plan, library, out / f"runs-{size}-{steps}-{seed}", steps, seed))
+        found = []
+        for number, path in enumerate(paths, len(plans)):
+            found.append(measures.measure_run(path, seed, lambda what: update(number, f"{path.name}: {what}")))  # noqa: B023
+    scale: dict[str, Any] = {"seed": seed}
+    if plans:
+        scale |= {"sounds": f"{size:,} made by make-library, {library.samples / library.sample_rate:g} s"}
+        scale |= {"training sounds": len(library.rows("train")), "library": library.hash}
+    _print_scale(scale)
+    print("\n\n".join(table(found) for table in (measures.errors_table, measures.draws_table, measures.clicks_table)))
 
 
 @app.command()
