@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Iterable
@@ -20,6 +21,7 @@ __all__ = [
     "flush_denormals",
     "hash_of",
     "inlined",
+    "keep_compiled",
     "plain",
     "restore_denormals",
     "summing",
@@ -77,6 +79,18 @@ def cached(kernel: Callable[..., None]) -> Any:
     except RuntimeError as error:  # no directory can be written
         _log.warning("kernels are compiled anew in every process (%s); set NUMBA_CACHE_DIR to keep them", error)
         return njit(**options)(kernel)
+
+
+def keep_compiled(function: Any) -> None:
+    """Have numba keep on disk what it compiles of another package's function, where it would compile it per process.
+
+    The same code runs; processes after the first start sooner. Not for functions that are given others as arguments.
+
+    Args:
+        function: as ``numba.njit`` returns it.
+    """
+    with contextlib.suppress(RuntimeError):  # no directory can be written
+        function.enable_caching()
 
 
 def hash_of(files: Iterable[Path]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from synthvae.core.checks import finite_matrix
+from synthvae.core.compile import keep_compiled
 from synthvae.core.errors import UserError
 from synthvae.core.store import Store
 
@@ -93,9 +94,11 @@ def _draw(rows: NDArray[np.float64], seed: int, neighbours: int, min_distance: f
         # Islands and tiny sets make UMAP start from random positions, which is what is wanted there.
         warnings.filterwarnings("ignore", message="Spectral initialisation failed", category=UserWarning)
         warnings.filterwarnings("ignore", message="Graph is not fully connected", category=UserWarning)
-        from umap import UMAP  # seconds to import
+        from umap import umap_  # seconds to import
 
-        reducer = UMAP(
+        for function in (umap_.smooth_knn_dist, umap_.compute_membership_strengths, umap_.fast_knn_indices):
+            keep_compiled(function)
+        reducer = umap_.UMAP(
             n_neighbors=min(neighbours, len(rows) - 1),
             min_dist=min_distance,
             n_components=2,

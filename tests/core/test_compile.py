@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -29,3 +32,14 @@ def test_the_first_compilation_of_a_kernel_is_logged_once(monkeypatch: pytest.Mo
         compiling.njit(nogil=True)(kernel)(values)
     assert told == ["compiling kernels, once for this installation: about ten seconds"]
     assert values.tolist() == [12.0] * 3
+
+
+def test_what_another_package_compiles_is_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "other.py").write_text("def add(one, two):\n    return one + two\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    add = importlib.import_module("other").add
+    for found in ("cache_misses", "cache_hits"):  # a dispatcher each, as each process has its own
+        function = compiling.njit(add)
+        compiling.keep_compiled(function)
+        assert function(1, 2) == 3
+        assert sum(getattr(function.stats, found).values()) == 1
