@@ -50,6 +50,7 @@ from synthvae.analysis.sounds import (
     train_part,
 )
 from synthvae.audio.descriptors import describe
+from synthvae.core.executor import on_threads
 from synthvae.core.store import Agenda, Step, Store
 from synthvae.data.presets import Dataset
 from synthvae.maps.clusters import MapSettings
@@ -225,11 +226,10 @@ class Work:
         self, widths: tuple[int, ...], tell: Callable[[str], object] = lambda what: None
     ) -> dict[int, CollapsedEncoder]:
         """Collapsed encoders of some widths by seed, trained where they are not stored."""
-        found = {}
-        for seed in self.maps.nulls:
-            tell(f"encoder {seed}")
-            found[seed] = collapsed_encoder(self.mapped, widths, seed, store=self.map_store)
-        return found
+        seeds = self.maps.nulls
+        tell(f"{len(seeds)} collapsed encoders")
+        found = on_threads(lambda seed: collapsed_encoder(self.mapped, widths, seed, store=self.map_store), seeds)
+        return dict(zip(seeds, found, strict=True))
 
     def _null(
         self, name: str, label: str, inputs: Sequence[object], seconds: float,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,8 @@ STEPS, RATE, BATCH = 1000, 1e-3, 256
 STORED = "collapsed-encoder-1"
 #: The thesis's weights of the clamp penalty and of the KL divergence.
 ALPHA, KL_WEIGHT = 100.0, 1.0
+#: Held while the weights are drawn, which come from the generator that all threads share.
+_GLOBAL_GENERATOR = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ def collapsed_encoder(
 
 def _collapse(unit: Tensor, widths: Sequence[int], seed: int, steps: int) -> CollapsedEncoder:
     generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
+    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build_model("mlp", unit.shape[1], widths)
     optimiser = torch.optim.Adam(model.parameters(), lr=RATE)

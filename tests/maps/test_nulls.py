@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from synthvae.core.executor import on_threads
 from synthvae.data.sampling import uniform_unit
 from synthvae.maps.nulls import collapsed_encoder
 
@@ -19,3 +20,14 @@ def test_an_encoder_at_the_printed_weight_collapses() -> None:
     again, other = (collapsed_encoder(unit, (32, 16, 5), seed, steps=5).latents for seed in (1, 2))
     np.testing.assert_array_equal(again, collapsed_encoder(unit, (32, 16, 5), 1, steps=5).latents)
     assert not np.allclose(again, other)
+
+
+def test_encoders_trained_side_by_side_are_those_trained_one_by_one() -> None:
+    unit = torch.from_numpy(uniform_unit(0, 0, 600, 63)).float()
+
+    def latents(seed: int) -> np.ndarray:
+        return collapsed_encoder(unit, (32, 16, 5), seed, steps=3).latents
+
+    alone = [latents(seed) for seed in range(6)]
+    torch.set_num_threads(2)
+    np.testing.assert_array_equal(list(on_threads(latents, range(6))), alone)
