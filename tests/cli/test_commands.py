@@ -25,6 +25,23 @@ from synthvae.naming import name_sounds
 from tests.cli.refusal import refused
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Runs commands of the installed package and prints what each printed; the first that fails ends it.
+RUN_COMMANDS = """
+import contextlib, io, json, sys
+from synthvae.cli import main
+
+printed = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["synthvae", *arguments]
+    output = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(output):
+            main()
+    except SystemExit as stop:
+        assert not stop.code, (arguments, stop.code)
+    printed.append(output.getvalue())
+print(json.dumps(printed))
+"""
 
 
 def test_help_is_fast_and_imports_nothing_heavy():
@@ -285,31 +302,43 @@ def test_the_wheel_works_in_another_folder(tmp_path: Path):
     own = {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(tmp_path / "cache")}
     environment = {**os.environ, **own}
 
-    def command(*arguments: object) -> str:
-        words = [sys.executable, site / "bin" / "synthvae", *arguments]
-        done = subprocess.run([str(w) for w in words], cwd=work, env=environment, capture_output=True, text=True)
+    def python(*words: object) -> str:
+        command = [sys.executable, *map(str, words)]
+        done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    where = "import synthvae; print(synthvae.__file__)"
-    found = subprocess.run([sys.executable, "-c", where], cwd=work, env=environment, capture_output=True, text=True)
-    assert found.stdout.startswith(str(site))
-    command("--help")
+    def commands(*lines: tuple[object, ...]) -> list[str]:
+        """What each command prints, run one after the other in one process, which imports and compiles once."""
+        output = python("-c", RUN_COMMANDS, json.dumps([[str(word) for word in line] for line in lines]))
+        return json.loads(output)
+
+    assert python("-c", "import synthvae; print(synthvae.__file__)").startswith(str(site))
+    python(site / "bin" / "synthvae", "--help")
     assert wheel.stat().st_size < 10_000_000
-    assert "run voice-16: comes with synthvae" in command("decode", "--random", 1, "--out", "first")
-    command("generate-dataset", "--size", 64, "--seconds", 0.25)
-    command("train", "--loss", "sclp", "--synth-layer", "--epochs", 2)
+    first = python(site / "bin" / "synthvae", "decode", "--random", 1, "--out", "first")
+    assert "run voice-16: comes with synthvae" in first
     d, r = "datasets/presets.json", "experiments/runs/sclp-stft-synth-0"
-    command("render", d, "--index", "3,17", "--out", "sounds")
-    command("train", "--loss", "logsl", "--feature", "mfcc", "--epochs", 2, "--out", "q")
-    command("analyze", r, "q", "--map-presets", 60, "--map-nulls", 1, "--out", "a")
+    commands(
+        ("generate-dataset", "--size", 64, "--seconds", 0.25),
+        ("train", "--loss", "sclp", "--synth-layer", "--epochs", 2),
+        ("render", d, "--index", "3,17", "--out", "sounds"),
+        ("train", "--loss", "logsl", "--feature", "mfcc", "--epochs", 2, "--out", "q"),
+        ("analyze", r, "q", "--map-presets", 60, "--map-nulls", 1, "--out", "a"),
+        ("decode", r, "--random", 2, "--all", "--out", "s"),
+        ("encode", r, "s", "--out", "z.json"),
+        ("interpolate", r, "--from", 1, "--to", 2, "--steps", 2, "--out", "w"),
+    )
     assert (work / "a" / "report.html").is_file()
-    command("decode", r, "--random", 2, "--all", "--out", "s")
-    command("encode", r, "s", "--out", "z.json")
-    assert "2 presets added" in command("bank", "add", "s", "--bank", "b.sqlite")
-    assert "2 presets" in command("bank", "search", "--like", next((work / "s").glob("*.wav")), "--bank", "b.sqlite")
-    command("interpolate", r, "--from", 1, "--to", 2, "--steps", 2, "--out", "w")
-    listed = {line.split()[0] for line in command("experiment", "list").splitlines() if line.startswith("  ")}
+    sound = next((work / "s").glob("*.wav"))
+    added, similar, cases = commands(
+        ("bank", "add", "s", "--bank", "b.sqlite"),
+        ("bank", "search", "--like", sound, "--bank", "b.sqlite"),
+        ("experiment", "list"),
+    )
+    assert "2 presets added" in added
+    assert "2 presets" in similar
+    listed = {line.split()[0] for line in cases.splitlines() if line.startswith("  ")}
     assert listed == {case.name for case in list_cases()}
     assert {"sounds", "q", "a", "s", "z.json", "w"} <= {p.name for p in work.iterdir()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
