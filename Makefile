@@ -24,7 +24,7 @@ LIBRARY := datasets/library
 LIBRARY_RUN := experiments/runs/library
 LIBRARY_REPORT := analysis/library
 
-.PHONY: demo drumkits demo-library spaces test test-browser test-fad test-lowest test-newest lint types clean help
+.PHONY: demo drumkits demo-library spaces test test-browser test-fad test-lowest test-newest lint style mypy types clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -96,9 +96,13 @@ spaces: $(VENV)/installed-dev
 	$(BIN)/synthvae train-encoder $(SPACE) --presets 400000 --resume
 	$(BIN)/synthvae pack $(SPACE) --out synthvae/spaces/voice-16 --how "make spaces"
 
-lint: $(VENV)/installed-dev types
+lint: style mypy types
+
+style: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+mypy: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 node_modules/installed: package.json
@@ -110,8 +114,10 @@ node_modules/installed: package.json
 types: $(if $(NPM),node_modules/installed)
 	$(if $(NPM),node_modules/.bin/tsc,@echo "skipped: the types of the page's JavaScript need Node.js (Debian: apt install nodejs npm)")
 
-test: lint
-	$(BIN)/python -m pytest -n 2 -m "not browser" --cov --cov-report=term:skip-covered
+# Each process takes one half of the tests, whose files then share what they make, and helps the other at the end.
+test: $(VENV)/installed-dev
+	@$(MAKE) --no-print-directory --jobs 2 lint
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser" --cov --cov-report=term:skip-covered
 
 # torchvggish has the layers and the front end that VGGish is compared with; frechet-audio-distance has torch.hub fetch
 # them from a repository that is on no package index.
