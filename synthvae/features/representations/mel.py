@@ -30,7 +30,26 @@ BANDS = 128
 LARGEST = 2**14  # samples of a frame
 
 
-class PublishedMel(Representation):
+class _Bands(Representation):
+    """A frame of 128 bands per hop that has begun."""
+
+    bounded = True
+    transform: ShortTime
+
+    @property
+    def _planes(self) -> tuple[int, int]:
+        return 1, BANDS
+
+    def frames(self, samples: int) -> int:
+        """As many as hops have begun."""
+        return max(1, math.ceil(samples / self.transform.hop))
+
+    def longest(self, frames: int) -> int:
+        """Whole hops."""
+        return frames * self.transform.hop
+
+
+class PublishedMel(_Bands):
     """Mel spectrogram in dB of Rebnord 2022: Hann 512, hop 128, 128 bands, 250 frames of 2 s at 16 kHz.
 
     Power in librosa's bands (Slaney's scale, triangles of equal area), `10 log10(P / max P)` of each sound from -80 dB
@@ -50,7 +69,6 @@ class PublishedMel(Representation):
     name: ClassVar[str] = "mel-r"
     description: ClassVar[str] = "mel spectrogram in dB as published by R, 512/128, 128 bands"
     level: ClassVar[str] = "largest absolute sample, 0 dB at full scale; values are without it"
-    bounded = True
     phase = "griffin-lim"
 
     def __init__(self, sample_rate: int, samples: int, to_linear: str = "nnls") -> None:
@@ -59,18 +77,6 @@ class PublishedMel(Representation):
             raise UserError("to_linear", to_linear, "choose nnls or kl")
         self.transform = ShortTime(512, 128, "hann")
         self._to_linear = to_linear
-
-    @property
-    def _planes(self) -> tuple[int, int]:
-        return 1, BANDS
-
-    def frames(self, samples: int) -> int:
-        """As many as hops have begun."""
-        return max(1, math.ceil(samples / self.transform.hop))
-
-    def longest(self, frames: int) -> int:
-        """Whole hops."""
-        return frames * self.transform.hop
 
     def _analyse(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         power = self.transform.forward(audio, self.frames(audio.shape[1])).abs().square()
@@ -95,7 +101,7 @@ class PublishedMel(Representation):
         return sounds * (wanted / peak)[:, None]
 
 
-class Mel(Representation):
+class Mel(_Bands):
     """Mel spectrogram in dB from which sound can be made: 1024/128 at 16 kHz, 128 bands that are all distinct.
 
     Magnitudes, not powers, in triangles of unit height on Slaney's scale, in dB below the loudest cell, scaled to
@@ -119,7 +125,6 @@ class Mel(Representation):
     name: ClassVar[str] = "mel"
     description: ClassVar[str] = "mel spectrogram in dB, 1024/128 at 16 kHz, 128 bands of full rank, Gaussian window"
     level: ClassVar[str] = "loudest band of any frame, 0 dB for a full-scale sine; values are without it"
-    bounded = True
     phase = "pghi+5"
 
     def __init__(self, sample_rate: int, samples: int, n_fft: int | None = None) -> None:
@@ -127,18 +132,6 @@ class Mel(Representation):
         self.transform = eighths(full_rank_size(sample_rate) if n_fft is None else n_fft)
         if rank(sample_rate, self.transform.size) < BANDS:
             raise UserError("n_fft", self.transform.size, f"give {full_rank_size(sample_rate)}", why="too few bins")
-
-    @property
-    def _planes(self) -> tuple[int, int]:
-        return 1, BANDS
-
-    def frames(self, samples: int) -> int:
-        """As many as hops have begun."""
-        return max(1, math.ceil(samples / self.transform.hop))
-
-    def longest(self, frames: int) -> int:
-        """Whole hops."""
-        return frames * self.transform.hop
 
     def _analyse(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         magnitude = self.transform.forward(audio, self.frames(audio.shape[1])).abs()
