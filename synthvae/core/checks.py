@@ -46,13 +46,7 @@ def finite_values(values: ArrayLike, name: str, entry: str = "preset") -> NDArra
         ValueError: if `values` is not one-dimensional or not real.
         UserError: if it is empty or not finite.
     """
-    array = _real(values, name)
-    if array.ndim != 1:
-        raise ValueError(f"{name}: expected shape (N,), got {array.shape}")
-    if not array.size:
-        raise UserError(name, array, "check that the split is not empty", "0 values, at least 1 is needed")
-    require_finite(array, name, entry)
-    return array.astype(np.float64, copy=False)
+    return _finite(values, name, entry, 1)
 
 
 def finite_matrix(rows: ArrayLike, name: str, entry: str = "preset") -> NDArray[np.float64]:
@@ -62,20 +56,20 @@ def finite_matrix(rows: ArrayLike, name: str, entry: str = "preset") -> NDArray[
         ValueError: if `rows` is not two-dimensional or not real.
         UserError: if it is empty or not finite.
     """
-    array = _real(rows, name)
-    if array.ndim != 2:
-        raise ValueError(f"{name}: expected shape (N, D), got {array.shape}")
-    if not array.size:
-        raise UserError(name, array, "check that the split is not empty", f"shape {array.shape} is empty")
-    require_finite(array, name, entry)
-    return array.astype(np.float64, copy=False)
+    return _finite(rows, name, entry, 2)
 
 
-def _real(values: ArrayLike, name: str) -> NDArray[np.generic]:
+def _finite(values: ArrayLike, name: str, entry: str, dimensions: int) -> NDArray[np.float64]:
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name}: expected real numbers, got {array.dtype}")
-    return array
+    if array.ndim != dimensions:
+        raise ValueError(f"{name}: expected shape {('(N,)', '(N, D)')[dimensions - 1]}, got {array.shape}")
+    if not array.size:
+        why = "0 values, at least 1 is needed" if dimensions == 1 else f"shape {array.shape} is empty"
+        raise UserError(name, array, "check that the split is not empty", why)
+    require_finite(array, name, entry)
+    return array.astype(np.float64, copy=False)
 
 
 def check_seed(seed: int) -> None:

@@ -138,11 +138,7 @@ def dunn(groups: Mapping[str, ArrayLike], measure: str = "error") -> tuple[PairT
     Raises:
         UserError: if there are fewer than two groups, or a group is empty or not finite.
     """
-    if len(groups) < 2:
-        raise UserError(
-            measure, len(groups), "name another", f"Dunn's test compares 2 or more groups, {len(groups)} given"
-        )
-    arrays = {name: finite_values(values, f"{measure} of {name}") for name, values in groups.items()}
+    arrays = _at_least_two(groups, measure, "Dunn's test")
     names = list(arrays)
     p_values = np.ones((len(names), len(names)))
     if len(np.unique(np.concatenate(list(arrays.values())))) > 1:
@@ -277,11 +273,7 @@ def levene(groups: Mapping[str, ArrayLike], measure: str) -> SpreadTest:
     Raises:
         UserError: if there are fewer than two groups, or a group is empty or not finite.
     """
-    if len(groups) < 2:
-        raise UserError(
-            measure, len(groups), "name another", f"Levene's test compares 2 or more groups, {len(groups)} given"
-        )
-    arrays = {name: finite_values(values, f"{measure} of {name}") for name, values in groups.items()}
+    arrays = _at_least_two(groups, measure, "Levene's test")
     spreads = {name: _spread(values) for name, values in arrays.items()}
     widest, narrowest = max(spreads, key=lambda g: spreads[g]), min(spreads, key=lambda g: spreads[g])
     high, low = spreads[widest], spreads[narrowest]
@@ -417,6 +409,14 @@ def effect_size(epsilon_squared: float) -> str:
     return _band(epsilon_squared, _BANDS)
 
 
+def _at_least_two(
+    groups: Mapping[str, ArrayLike], measure: str, test: str, noun: str = "groups"
+) -> dict[str, NDArray[np.float64]]:
+    if len(groups) < 2:
+        raise UserError(measure, len(groups), "name another", f"{test} compares 2 or more {noun}, {len(groups)} given")
+    return {name: finite_values(values, f"{measure} of {name}") for name, values in groups.items()}
+
+
 def _band(value: float, bands: Sequence[tuple[float, str]]) -> str:
     return next(word for bound, word in bands if value < bound)
 
@@ -443,11 +443,7 @@ def kruskal_wallis(groups: Mapping[str, ArrayLike], measure: str = "error") -> G
     Raises:
         UserError: if there are fewer than two groups, or a group is empty or not finite.
     """
-    if len(groups) < 2:
-        raise UserError(
-            measure, len(groups), "name another run", f"Kruskal-Wallis compares 2 or more runs, {len(groups)} given"
-        )
-    arrays = {name: finite_values(values, f"{measure} of {name}") for name, values in groups.items()}
+    arrays = _at_least_two(groups, measure, "Kruskal-Wallis", "runs")
     everything = np.concatenate(list(arrays.values()))
     n = len(everything)
     medians = {name: float(np.median(values)) for name, values in arrays.items()}
@@ -488,7 +484,7 @@ def compare_groups(groups: Mapping[str, ArrayLike], measure: str = "error", noun
         UserError: if there are fewer than two groups, or a group is empty or not finite.
     """
     difference = kruskal_wallis(groups, measure)
-    arrays = {name: finite_values(values, f"{measure} of {name}") for name, values in groups.items()}
+    arrays = _at_least_two(groups, measure, "Kruskal-Wallis", "runs")
     sizes = [len(values) for values in arrays.values()]
     permuted = min(sizes) < SMALL_GROUP
     by_chance = difference.degrees / max(difference.n - 1, 1)
