@@ -189,7 +189,7 @@ def explore_table(result: ExploreMeasurement) -> str:
 @contextmanager
 def _served(run: Path, options: Sequence[str]) -> Iterator[tuple[str, float]]:
     """A studio of its own: its address, and when it was started."""
-    command = [sys.executable, "-c", "from synthvae.cli import main; main()", "explore", str(run), "--port", "0"]
+    command = [sys.executable, "-P", "-c", "from synthvae.cli import main; main()", "explore", str(run), "--port", "0"]
     begun = time.monotonic()
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

@@ -102,7 +102,7 @@ def measure_library(files: int, seed: int, directory: Path) -> list[LibraryMeasu
 
 
 def _command(folder: Path, out: Path, overlap: float | None) -> list[str]:
-    return [sys.executable, "-c", _IMPORT, str(folder), str(out), str(overlap)]
+    return [sys.executable, "-P", "-c", _IMPORT, str(folder), str(out), str(overlap)]
 
 
 def _import(folder: Path, out: Path, overlap: float | None) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def first_call_seconds(repetitions: int) -> list[float]:
         "start = time.perf_counter()\nvoice(unit)\nprint(time.perf_counter() - start)"
     )
     return [
-        float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+        float(subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True).stdout)
         for _ in range(repetitions + 1)
     ][1:]
 
@@ -115,7 +115,7 @@ def peak_memory(sounds: int = 1024) -> float:
         "Voice(VOICE_63)(unit).square().mean().backward()\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True)
     unit = 1 if sys.platform == "darwin" else 1024  # kibibytes but on macOS
     return int(done.stdout) * unit / 2**30
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.context import SpawnContext
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -26,7 +27,16 @@ import torch
 from synthvae.core.errors import UserError
 from synthvae.core.memory import keep_freed_memory
 
-__all__ = ["Stopped", "on_threads", "report", "run_tasks", "stop_on_sigint", "stop_requested", "usual_jobs"]
+__all__ = [
+    "Stopped",
+    "isolated_spawn",
+    "on_threads",
+    "report",
+    "run_tasks",
+    "stop_on_sigint",
+    "stop_requested",
+    "usual_jobs",
+]
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -85,6 +95,25 @@ def stop_on_sigint() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
+@contextlib.contextmanager
+def isolated_spawn() -> Iterator[SpawnContext]:
+    """A context for processes that import nothing from the current folder while they start.
+
+    A spawned process is ``python -c ...``, which looks for the modules of its start, such as ``pickle``, in the current
+    folder first. Processes are to be started within the block. Not by a fork, which would inherit the locks of running
+    threads.
+    """
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield multiprocessing.get_context("spawn")
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
+
+
 class Stopped(Exception):  # noqa: N818 - a request, not an error
     """The user stopped the work; what was done is kept."""
 
@@ -139,12 +168,12 @@ def run_tasks(
         Stopped: after Ctrl-C, when all workers have ended.
         UserError: if a worker was killed.
     """
-    context = multiprocessing.get_context("spawn")
-    messages, stop = context.Queue(), context.Event()
     threads = max(1, (os.cpu_count() or 1) // jobs)
     workers = min(jobs, len(tasks)) or 1
     failed: list[tuple[Task, UserError]] = []
-    with ProcessPoolExecutor(workers, context, _begin, (threads, messages, stop)) as pool:
+    with isolated_spawn() as context, contextlib.ExitStack() as stack:
+        messages, stop = context.Queue(), context.Event()
+        pool = stack.enter_context(ProcessPoolExecutor(workers, context, _begin, (threads, messages, stop)))
         waiting: dict[Future[object], Task] = {pool.submit(function, task): task for task in tasks}
         try:
             while waiting:

@@ -8,7 +8,6 @@ what collapsed encoders give.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from synthvae.core.checks import finite_matrix
 from synthvae.core.errors import UserError
+from synthvae.core.executor import isolated_spawn
 from synthvae.core.store import Store
 from synthvae.maps.clusters import (
     ClusterQuality,
@@ -355,8 +355,7 @@ def run_tasks(compute: Callable[[Task], Found], tasks: Sequence[Task], workers: 
         for index, task in enumerate(tasks):
             done(index, compute(task))
     else:
-        context = multiprocessing.get_context("spawn")  # a fork would inherit the locks of running threads
-        with ProcessPoolExecutor(min(workers, len(tasks)), context) as pool:
+        with isolated_spawn() as context, ProcessPoolExecutor(min(workers, len(tasks)), context) as pool:
             futures = {pool.submit(compute, task): index for index, task in enumerate(tasks)}
             try:
                 for future in as_completed(futures):

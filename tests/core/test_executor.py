@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from synthvae.core.errors import UserError
-from synthvae.core.executor import Stopped, on_threads, report, run_tasks, stop_requested
+from synthvae.core.executor import Stopped, isolated_spawn, on_threads, report, run_tasks, stop_requested
 
 PARENT = """
 from synthvae.core.executor import run_tasks
@@ -134,3 +134,16 @@ def test_workers_end_with_a_parent_that_is_terminated(tmp_path: Path):
 def test_a_killed_worker_is_said():
     with pytest.raises(UserError, match="a process was killed.*`jobs` 1"):
         run_tasks(die, [1], 1, lambda name, value: None)
+
+
+def test_a_process_imports_nothing_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for module in ("multiprocessing", "pickle", "signal", "socket", "tempfile"):
+        (tmp_path / f"{module}.py").write_text(f"open('executed', 'w').write({module!r})\n")
+    monkeypatch.chdir(tmp_path)
+    with isolated_spawn() as context:
+        process = context.Process(target=os.getpid)
+        process.start()
+        process.join()
+    assert process.exitcode == 0
+    assert not (tmp_path / "executed").exists()
+    assert "PYTHONSAFEPATH" not in os.environ

@@ -1,8 +1,8 @@
 """Work that takes minutes, in processes of its own, so that a click never waits for it.
 
-A worker is ``python -m synthvae.studio.jobs.worker``: it is told what to do by its arguments, says how far it is by
-lines of JSON on its standard output, and leaves its results as files. It ends itself when its standard input ends, so
-that none outlives the server, however that ended.
+A worker is ``python -P -m synthvae.studio.jobs.worker``, which imports nothing from the current folder: it is
+told what to do by its arguments, says how far it is by lines of JSON on its standard output, and leaves its results as
+files. It ends itself when its standard input ends, so that none outlives the server, however that ended.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Worker:
         self._on_message, self._on_end = on_message, on_end
         self._complaints: deque[str] = deque(maxlen=_KEPT)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "synthvae.studio.jobs.worker", f"--nice={niceness}", *arguments],
+            [sys.executable, "-P", "-m", "synthvae.studio.jobs.worker", f"--nice={niceness}", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -168,3 +168,12 @@ def test_a_worker_ends_with_the_server(small_run: Path, tmp_path: Path):
         assert worker.poll() is None
         worker.stdin.close()  # as it is closed when the server ends, in whatever way
         assert worker.wait(PATIENCE) == 3
+
+
+def test_a_worker_imports_nothing_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "argparse.py").write_text("open('executed', 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    worker = Worker("nothing that exists")
+    assert worker.wait(PATIENCE)
+    assert "invalid choice" in worker.complaint
+    assert not (tmp_path / "executed").exists()
