@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import json
+import logging
 import os
+import re
 import secrets
+import stat
+import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +23,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from synthvae.core.errors import UserError
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = [
     "LOCK",
@@ -28,6 +38,20 @@ __all__ = [
     "save_tensors",
     "user_cache",
 ]
+
+_log = logging.getLogger(__name__)
+
+#: Errors of a lock that somebody else holds; others say that the file system has no locks, as Lustre without ``flock``.
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+#: Errors that say that a file system cannot do a thing, such as to change modes on a Windows drive.
+_UNABLE = (errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES)
+#: Errors of a full disk.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_PART = re.compile(r"\..*\.[0-9a-f]{8}\.part")
+#: Seconds for which the temporary file of a writer is never taken for abandoned.
+_FRESH = 60.0
+#: Characters of a file's name in that of its temporary file, so that the longest name has room.
+_STEM = 40
 
 #: Name of the lock file in a directory that one process at a time works in.
 LOCK = ".lock"
@@ -62,53 +86,133 @@ def ensure_directory(path: Path, argument: str = "out") -> Path:
 def alone_in(directory: Path, doing: str) -> Iterator[None]:
     """Hold a directory's lock, which the operating system frees at the end of the process.
 
+    Where the file system has no locks, this is logged and the work goes on without one.
+
     Args:
         directory: that exists.
         doing: what another process does that holds the lock, for the message.
 
     Raises:
-        UserError: if another process holds it.
+        UserError: if another process holds it, or the lock is no plain file.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock
+    if sys.platform == "win32":
         yield
         return
-    with (directory / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+    path = directory / LOCK
+    try:
+        # Neither truncated nor followed: what a link leads to is not ours.
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if path.is_symlink() or path.exists():
+            raise UserError(path, path, "remove it", f"cannot be opened as a lock ({error.strerror})") from None
+        raise UserError(path, path, "choose another `out`", f"cannot write there ({error.strerror})") from None
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise UserError(path, path, "remove it", "cannot be opened as a lock (not a plain file)")
+        if not _lock(file):
             problem = f"another process is {doing} there"
-            raise UserError(directory, directory, "wait for it or choose another `out`", problem) from None
+            raise UserError(directory, directory, "wait for it or choose another `out`", problem)
         yield
+    finally:
+        os.close(file)
+
+
+def _lock(file: int) -> bool:
+    """Lock an open file until it is closed; whether nobody else holds the lock."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        _log.warning("the file system has no locks (%s): do not start a second process there", error.strerror)
+    return True
+
+
+@functools.lru_cache(maxsize=1024)
+def _remove_abandoned(directory: str) -> None:
+    """Remove the temporary files of writers that were killed; done once for a directory and process."""
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(directory)):
+            if not _PART.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
+                continue
+            with contextlib.suppress(OSError):
+                if time.time() - entry.stat().st_mtime > _FRESH and _is_abandoned(entry.path):
+                    os.unlink(entry.path)
+
+
+def _is_abandoned(path: str) -> bool:
+    """Whether no process holds the lock that a writer has on its temporary file."""
+    if sys.platform == "win32":
+        return False
+    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error where there are no locks: then it stays
+    finally:
+        os.close(file)
+    return True
+
+
+def _sync(file: int) -> None:
+    """Wait until a file is on its disk, where the file system can."""
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno not in _UNABLE:
+            raise
+
+
+def _take_rights(file: int, replaced: os.stat_result) -> None:
+    """Give a file the mode and the group of the one that it will replace, where the file system can."""
+    if sys.platform == "win32":
+        return
+    with contextlib.suppress(OSError):
+        if os.fstat(file).st_gid != replaced.st_gid:
+            os.fchown(file, -1, replaced.st_gid)
+    with contextlib.suppress(OSError):
+        os.fchmod(file, stat.S_IMODE(replaced.st_mode))
 
 
 @contextlib.contextmanager
 def atomic_open(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary binary file beside `path` that takes its name only when the block ends without an error.
 
+    A file that is replaced hands on its mode and its group; of a link, the file that it leads to is replaced. What
+    writers that were killed have left in the directory is removed.
+
     Raises:
-        UserError: if the directory cannot be written to.
+        UserError: if the directory cannot be written to, or `path` is a directory or a device.
     """
-    ensure_directory(path.parent)
-    if path.is_dir():
-        raise UserError(path, path, "choose a file name", "is a directory")
+    try:
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        replaced = target.stat() if target.exists() else None
+    except OSError as error:
+        raise UserError(path, path, "choose another name", f"cannot write there ({error.strerror})") from None
+    ensure_directory(target.parent)
+    if replaced is not None and not stat.S_ISREG(replaced.st_mode):
+        raise UserError(path, path, "choose a file name", "is a directory or a device, not a plain file")
+    _remove_abandoned(str(target.parent.absolute()))
     # Not mkstemp, whose files only their owner can read: giving others their rights takes the umask, and reading that
     # sets it for all threads.
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
+    temporary = target.parent / f".{target.name[:_STEM]}.{secrets.token_hex(4)}.part"
     try:
         with temporary.open("xb") as file:
+            if sys.platform != "win32":
+                with contextlib.suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # says that the writer is alive
+            if replaced is not None:
+                _take_rights(file.fileno(), replaced)
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+            _sync(file.fileno())
+        os.replace(temporary, target)
     except BaseException as error:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError):
-            raise UserError(
-                path, path, "make room or choose another place", f"cannot write ({error.strerror})"
-            ) from None
+            remedy = "make room or choose another place" if error.errno in _FULL else "choose another place"
+            raise UserError(path, path, remedy, f"cannot write ({error.strerror or error})") from None
         raise
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import errno
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from synthvae.core import files
 from synthvae.core.errors import UserError
-from synthvae.core.files import atomic_open, atomic_write, ensure_directory
+from synthvae.core.files import LOCK, alone_in, atomic_open, atomic_write, ensure_directory
 
 
 def test_writes_text_and_bytes_and_makes_the_directory(tmp_path: Path):
@@ -38,3 +41,103 @@ def test_impossible_places(tmp_path: Path):
         ensure_directory(tmp_path / "file" / "x")
     with pytest.raises(UserError, match="is a directory"):
         atomic_write(tmp_path, "x")
+    with pytest.raises(UserError, match="a device, not a plain file"):
+        atomic_write(Path(os.devnull), "x")
+
+
+def test_a_file_that_is_replaced_hands_on_its_mode_and_links_stay(tmp_path: Path):
+    (tmp_path / "real").mkdir()
+    real, link = tmp_path / "real" / "secret.json", tmp_path / "link.json"
+    real.write_text("old")
+    real.chmod(0o600)
+    link.symlink_to(Path("real") / "secret.json")
+    atomic_write(link, "new")
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert real.stat().st_mode & 0o7777 == 0o600
+    missing = tmp_path / "dangling"
+    missing.symlink_to(tmp_path / "real" / "made")
+    atomic_write(missing, "x")
+    assert (tmp_path / "real" / "made").read_text() == "x"
+
+
+@pytest.mark.parametrize("name", ["a" * 245, "\u00e4" * 120, "\U0001f3b9" * 60, "\udcff.json"])
+def test_every_name_that_the_system_allows_can_be_written(tmp_path: Path, name: str):
+    atomic_write(tmp_path / name, "x")
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize(("number", "remedy"), [(errno.ENOSPC, "make room"), (errno.EIO, "; choose another place")])
+def test_an_error_has_one_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str):
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+    with pytest.raises(UserError, match=f"cannot write \\({os.strerror(number)}\\).*{remedy}"):
+        atomic_write(tmp_path / "a", "x")
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_file_system_cannot_do_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Modes on a Windows drive, waiting for a disk, locks on Lustre."""
+    (tmp_path / "a").write_text("old")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    for name in ("fsync", "fchmod", "fchown"):
+        monkeypatch.setattr(os, name, refuse)
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    atomic_write(tmp_path / "a", "new")
+    assert (tmp_path / "a").read_text() == "new"
+    monkeypatch.setattr(os, "fsync", lambda file: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error")))
+    with pytest.raises(UserError, match="Input/output error"):
+        atomic_write(tmp_path / "a", "newer")
+    assert (tmp_path / "a").read_text() == "new"
+
+
+def test_files_of_killed_writers_are_removed_and_those_of_others_stay(tmp_path: Path):
+    stale, fresh, held, other = (
+        tmp_path / name for name in (".a.01234567.part", ".a.11234567.part", ".a.21234567.part", ".a.part")
+    )
+    for path in (stale, fresh, held, other):
+        path.write_text("half")
+        if path != fresh:
+            os.utime(path, (time.time() - 3600,) * 2)
+    with held.open("r+b") as writer:
+        files.fcntl.flock(writer, files.fcntl.LOCK_EX)
+        atomic_write(tmp_path / "b", "x")
+    assert sorted(os.listdir(tmp_path)) == [".a.11234567.part", ".a.21234567.part", ".a.part", "b"]
+
+
+def test_the_lock_of_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    (tmp_path / LOCK).write_text("kept")
+    taken = pytest.raises(UserError, match="another process is training there")
+    with alone_in(tmp_path, "training"), taken, alone_in(tmp_path, "training"):
+        pass
+    assert (tmp_path / LOCK).read_text() == "kept"
+    with alone_in(tmp_path, "training"):
+        pass
+    for number in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+
+        def refuse(*_: object, number: int = number) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(files.fcntl, "flock", refuse)
+        with alone_in(tmp_path, "training"):
+            assert "has no locks" in caplog.records[-1].getMessage()
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "directory", "pipe"])
+def test_a_lock_that_is_no_file_is_refused_and_what_it_leads_to_stays(tmp_path: Path, kind: str):
+    precious = tmp_path / "precious"
+    if kind == "link":
+        precious.write_text("kept")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    if kind == "directory":
+        (folder / LOCK).mkdir()
+    elif kind == "pipe":
+        os.mkfifo(folder / LOCK)
+    else:
+        (folder / LOCK).symlink_to(precious)
+    with pytest.raises(UserError, match="cannot be opened as a lock.*remove it"), alone_in(folder, "training"):
+        pass
+    assert not precious.exists() or precious.read_text() == "kept"
