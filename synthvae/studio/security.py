@@ -9,8 +9,9 @@ origin is refused. Anywhere else a token is asked for, which no other page knows
 from __future__ import annotations
 
 import hmac
+import re
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,6 +25,9 @@ JSON_LIMIT, AUDIO_LIMIT = 1_000_000, 32_000_000
 #: Paths that take audio.
 AUDIO_PATHS = ("/api/v1/match", "/api/v1/import")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+#: ``[ADDRESS]`` or ``NAME``, and a port.
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+))(?::[0-9]{1,5})?")
 
 HEADERS = {
     "content-security-policy": (
@@ -95,7 +99,7 @@ class Guard:
         if headers.get("sec-fetch-site") == "cross-site" and scope["path"].startswith("/api/"):
             return 403, "a page of another site may not access this server; open the server's own page"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
             return 403, f"a page of {origin[:60]!r} may not access this server; open the server's own page"
         if self.access.token is not None and scope["path"].startswith("/api/"):
             given = _token(headers, scope)
@@ -140,8 +144,9 @@ class Guard:
 
 
 def _name(host: str) -> str:
-    """A host without its port and brackets."""
-    return host[1 : host.find("]")] if host.startswith("[") else host.rsplit(":", 1)[0]
+    """A host without its port and brackets; empty where it is malformed, so that no reader takes it for another."""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]).lower() if found else ""
 
 
 def _token(headers: Headers, scope: Scope) -> str:

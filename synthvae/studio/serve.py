@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -25,7 +26,7 @@ __all__ = ["MOST", "open_session", "serve"]
 #: Presets on a map if nobody says otherwise: so many are laid out within a minute.
 MOST = 10_000
 #: Requests that wait for a connection.
-BACKLOG = 128
+BACKLOG = 64
 
 
 def open_session(
@@ -95,6 +96,7 @@ def serve(
     import uvicorn
 
     from synthvae.studio.app import create_app
+    from synthvae.studio.connections import LimitedProtocol, RepetitionFilter
 
     local = is_loopback(host)
     if token is None and not local:
@@ -113,7 +115,19 @@ def serve(
                 threading.Thread(target=session.warm, daemon=True).start()
                 ready(address)
 
-        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="on")
+        config = uvicorn.Config(
+            app,
+            loop="asyncio",
+            http=LimitedProtocol,
+            ws="none",
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            backlog=BACKLOG,
+        )
+        for name in ("asyncio", "uvicorn.error"):
+            logging.getLogger(name).addFilter(RepetitionFilter())
         Server(config).run(sockets=[listening])
     finally:
         session.close()

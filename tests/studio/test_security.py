@@ -28,7 +28,15 @@ def answers(session: Session, access: Access, **options) -> TestClient:
         ("evil.example", 403),
         ("evil.example:8321", 403),
         ("127.0.0.1.evil.example", 403),
-        ("localhost:evil.example", 200),  # a port that is none, but still this machine
+        ("LOCALHOST:8321", 200),
+        ("localhost:evil.example", 403),
+        ("[localhost]evil.com", 403),
+        ("[localhost]", 403),
+        ("[::1]evil.com", 403),
+        ("[::1", 403),
+        ("::1", 403),
+        ("user@localhost", 403),
+        ("localhost:8321, evil.example", 403),
         ("", 403),
         ("192.168.1.7:8321", 403),
     ],
@@ -40,7 +48,20 @@ def test_only_names_of_this_machine_are_hosts(client: TestClient, host: str, cod
         assert "localhost" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:9999", "https://127.0.0.1"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "null",
+        "",
+        "http://localhost:9999",
+        "https://127.0.0.1",
+        "http://[",
+        "http://[localhost:8321",
+        "file://localhost:8321",
+        "http://user@localhost:8321",
+    ],
+)
 def test_pages_of_others_may_not_ask(client: TestClient, origin: str):
     answer = client.post("/api/v1/bank", json=SPEC, headers={"origin": origin})
     assert answer.status_code == 403
