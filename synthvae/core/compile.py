@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import logging
 from collections.abc import Callable, Iterable
@@ -12,8 +13,10 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils, event
+from numba.core import caching, cgutils, config, event
 from numba.extending import intrinsic
+
+from synthvae.core.files import temporary_cache, user_home
 
 __all__ = [
     "aligned",
@@ -25,6 +28,7 @@ __all__ = [
     "plain",
     "restore_denormals",
     "summing",
+    "tolerate_caches",
     "wide",
 ]
 
@@ -34,13 +38,30 @@ _log = logging.getLogger(__name__)
 #: and addition, but without re-association, so that rounding tricks and exact zeros survive.
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "nsz"}}
 
-#: A function of its own.
-plain = njit(**_OPTIONS)
-#: For loops that sum, which the compiler may split over lanes; the same binary splits them the same way always.
-summing = njit(error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
-#: Copied into its caller, so that a loop around it can be vectorised. It keeps its own rules of rounding.
-inlined = njit(forceinline=True, **_OPTIONS)
 
+def _jit(**options: Any) -> Callable[..., Any]:
+    """Numba's ``njit``, also where ``NUMBA_DISABLE_JIT`` is set, which is for the debugging of other programs."""
+
+    def compile_(function: Callable[..., Any]) -> Any:
+        before, config.DISABLE_JIT = config.DISABLE_JIT, 0  # type: ignore[attr-defined]
+        try:
+            return njit(**options)(function)
+        finally:
+            config.DISABLE_JIT = before  # type: ignore[attr-defined]
+
+    return compile_
+
+
+#: A function of its own.
+plain = _jit(**_OPTIONS)
+#: For loops that sum, which the compiler may split over lanes; the same binary splits them the same way always.
+summing = _jit(error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
+#: Copied into its caller, so that a loop around it can be vectorised. It keeps its own rules of rounding.
+inlined = _jit(forceinline=True, **_OPTIONS)
+
+
+#: numba's locator of the cache in the user's home.
+_OF_HOME = "UserWideCacheLocator"
 
 #: The functions that `cached` compiles.
 _KERNELS: set[Callable[..., None]] = set()
@@ -73,12 +94,58 @@ def cached(kernel: Callable[..., None]) -> Any:
     of them.
     """
     _KERNELS.add(kernel)
-    options: dict[str, Any] = {**_OPTIONS, "nogil": True}
-    try:
-        return njit(cache=True, **options)(kernel)
-    except RuntimeError as error:  # no directory can be written
-        _log.warning("kernels are compiled anew in every process (%s); set NUMBA_CACHE_DIR to keep them", error)
-        return njit(**options)(kernel)
+    tolerate_caches()
+    return _jit(cache=True, nogil=True, **_OPTIONS)(kernel)
+
+
+class _TemporaryLocator(caching.UserWideCacheLocator):
+    """Keeps compiled functions until the end of the process, where no other folder can be written."""
+
+    def __init__(self, function: Any, file: str) -> None:
+        self._py_file = file
+        self._lineno = function.__code__.co_firstlineno
+        self._cache_path = str(temporary_cache() / "numba" / self.get_suitable_cache_subpath(file))
+
+    @classmethod
+    def from_function(cls, function: Any, file: str) -> Any:
+        """One for a function, with a word in the log."""
+        _tell_once("compiled functions cannot be kept, as no folder can be written; set NUMBA_CACHE_DIR")
+        return super().from_function(function, file)
+
+
+@functools.cache
+def _tell_once(message: str) -> None:
+    _log.warning(message)
+
+
+@functools.cache
+def tolerate_caches() -> None:
+    """Have numba take its caches, those of umap and librosa too, for the convenience that they are.
+
+    What cannot be read is compiled anew, and what cannot be written is left out; numba would raise what its reading or
+    writing raises. Where no folder can be written a temporary one is used; numba would refuse to import the package,
+    or, for a user without a home, write into a folder called ``~``. To be called before such a package is imported.
+    """
+    locators = [one for one in caching.CacheImpl._locator_classes if user_home() or one.__name__ != _OF_HOME]
+    caching.CacheImpl._locator_classes = [*locators, _TemporaryLocator]
+    load, save = caching.Cache.load_overload, caching.Cache.save_overload
+
+    def load_overload(cache: Any, signature: Any, context: Any) -> Any:
+        try:
+            return load(cache, signature, context)
+        except Exception as error:  # whatever unpickling a damaged file raises
+            _tell_once(f"a function is compiled anew: {cache.cache_path} is damaged ({error or type(error).__name__})")
+            with contextlib.suppress(Exception):
+                cache.flush()
+            return None
+
+    def save_overload(cache: Any, signature: Any, data: Any) -> None:
+        try:
+            save(cache, signature, data)
+        except Exception as error:
+            _tell_once(f"compiled functions cannot be kept in {cache.cache_path} ({error or type(error).__name__})")
+
+    caching.Cache.load_overload, caching.Cache.save_overload = load_overload, save_overload  # type: ignore[method-assign]
 
 
 def keep_compiled(function: Any) -> None:
@@ -89,7 +156,8 @@ def keep_compiled(function: Any) -> None:
     Args:
         function: as ``numba.njit`` returns it.
     """
-    with contextlib.suppress(RuntimeError):  # no directory can be written
+    tolerate_caches()
+    if hasattr(function, "enable_caching"):  # not where NUMBA_DISABLE_JIT is set
         function.enable_caching()
 
 

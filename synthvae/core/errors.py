@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from pathlib import PurePath
 
-__all__ = ["UserError", "shown"]
+__all__ = ["UserError", "printable", "shown"]
 
 #: Characters of a wrong value that a message repeats.
 SHOWN = 60
@@ -18,6 +18,14 @@ def shown(value: object) -> str:
         return words[value]
     text = str(value) if isinstance(value, numbers.Number | PurePath) else repr(value)
     return text if len(text) <= SHOWN or isinstance(value, PurePath) else f"{text[:SHOWN]}..."
+
+
+def printable(text: str) -> str:
+    """A line of text for a terminal: control characters, and halves of surrogate pairs, are shown by their codes.
+
+    Names come from files, and a terminal takes escape sequences in them for commands.
+    """
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 class UserError(ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import functools
@@ -10,6 +11,7 @@ import logging
 import os
 import re
 import secrets
+import shutil
 import stat
 import sys
 import tempfile
@@ -36,7 +38,10 @@ __all__ = [
     "is_leftover",
     "load_tensors",
     "save_tensors",
+    "temporary_cache",
     "user_cache",
+    "user_home",
+    "why_no_locks",
 ]
 
 _log = logging.getLogger(__name__)
@@ -58,9 +63,31 @@ LOCK = ".lock"
 
 
 def user_cache() -> Path:
-    """The user's folder for what can be made again: ``synthvae`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
+    """The user's folder for what can be made again: ``synthvae`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
+
+    A user without a home has one that is removed at the end of the process.
+    """
     cache = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(cache) if os.path.isabs(cache) else Path.home() / ".cache") / "synthvae"
+    if os.path.isabs(cache):
+        return Path(cache) / "synthvae"
+    home = user_home()
+    return temporary_cache() if home is None else home / ".cache" / "synthvae"
+
+
+def user_home() -> Path | None:
+    """The user's home; None where neither ``$HOME`` nor the list of users has one, as in some containers."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+@functools.cache
+def temporary_cache() -> Path:
+    """A folder for what can be made again, removed at the end of the process."""
+    folder = tempfile.mkdtemp(prefix="synthvae-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def ensure_directory(path: Path, argument: str = "out") -> Path:
@@ -128,6 +155,18 @@ def _lock(file: int) -> bool:
             return False
         _log.warning("the file system has no locks (%s): do not start a second process there", error.strerror)
     return True
+
+
+def why_no_locks(directory: Path) -> str:
+    """Why files in a directory cannot be locked in part, as SQLite does it; empty where they can."""
+    if sys.platform != "win32":
+        try:
+            with tempfile.TemporaryFile(dir=directory) as file:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP):
+                return os.strerror(error.errno)
+    return ""
 
 
 @functools.lru_cache(maxsize=1024)
@@ -224,11 +263,13 @@ def is_leftover(path: Path) -> bool:
 def atomic_write(path: Path, content: bytes | str) -> None:
     """Write bytes, or text as UTF-8, to `path` whole or not at all; its directory is made where missing.
 
+    Halves of surrogate pairs, which names of files that are not UTF-8 have, are written as JSON escapes them.
+
     Raises:
         UserError: if the directory cannot be written to.
     """
     with atomic_open(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any] | None = None) -> None:
@@ -250,8 +291,10 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             state = json.loads((file.metadata() or {}).get("state", "{}"))
+            if not isinstance(state, dict):
+                raise ValueError("its state is not an object")
             return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 - not a mapping
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise UserError(
             path, path, "train again, or copy the file from where it is whole", f"cannot read ({error})"
         ) from None

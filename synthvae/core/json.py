@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,8 @@ def load_json(content: bytes | str, source: str, remedy: str) -> Any:  # noqa: A
     """Parse a JSON document.
 
     ``NaN`` and ``Infinity``, which JSON does not have but many programs write, are let through: whoever checks
-    the values can name the one that is wrong, which is more help than a line number.
+    the values can name the one that is wrong, which is more help than a line number. A byte-order mark, which editors
+    of Windows write, is passed over.
 
     Args:
         content: of the file.
@@ -31,12 +33,14 @@ def load_json(content: bytes | str, source: str, remedy: str) -> Any:  # noqa: A
     Raises:
         UserError: if it is not a whole JSON document.
     """
+    if isinstance(content, bytes):
+        content = content.removeprefix(codecs.BOM_UTF8)
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
         try:
             return json.loads(content, parse_int=_integer)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError):  # of UTF-8 as well
             raise UserError(
                 source, source, remedy, f"not a whole JSON document ({error.msg} at line {error.lineno})"
             ) from None

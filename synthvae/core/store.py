@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +16,11 @@ import torch
 from torch import Tensor
 
 from synthvae.core.errors import UserError
-from synthvae.core.files import ensure_directory, load_tensors, save_tensors
+from synthvae.core.files import load_tensors, save_tensors
 
 __all__ = ["Agenda", "Step", "Store"]
+
+_log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 ENDING = ".safetensors"
@@ -61,7 +64,7 @@ class Store:
             return None
 
     def get(self, kind: type[Result], name: str, inputs: Sequence[object], compute: Callable[[], Result]) -> Result:
-        """A result, from its file or else computed and kept.
+        """A result, from its file or else computed, and kept where the folder can be written to.
 
         Args:
             kind: its dataclass.
@@ -70,7 +73,6 @@ class Store:
             compute: makes it.
 
         Raises:
-            UserError: if the folder cannot be written to.
             TypeError: if the result could not be read back.
         """
         if (found := self.find(kind, name, inputs)) is not None:
@@ -80,8 +82,10 @@ class Store:
             arrays: dict[str, Tensor] = {}
             tree = _pack(result, "result", arrays)
             _unpack(kind, tree, arrays, "result")  # fails in the run that writes the file, not in the one that reads it
-            ensure_directory(self.directory, "cache")
-            save_tensors(self._path(self.directory, name, inputs), arrays, {"result": tree})
+            try:
+                save_tensors(self._path(self.directory, name, inputs), arrays, {"result": tree})
+            except UserError as error:  # it is there all the same
+                _log.warning("%s: not kept, and computed again next time", error)
         return result
 
     @staticmethod

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from synthvae.core.checks import finite_matrix
-from synthvae.core.compile import keep_compiled
+from synthvae.core.compile import keep_compiled, tolerate_caches
 from synthvae.core.errors import UserError
 from synthvae.core.store import Store
 
@@ -94,6 +94,7 @@ def _draw(rows: NDArray[np.float64], seed: int, neighbours: int, min_distance: f
         # Islands and tiny sets make UMAP start from random positions, which is what is wanted there.
         warnings.filterwarnings("ignore", message="Spectral initialisation failed", category=UserWarning)
         warnings.filterwarnings("ignore", message="Graph is not fully connected", category=UserWarning)
+        tolerate_caches()
         from umap import umap_  # seconds to import
 
         for function in (umap_.smooth_knn_dist, umap_.compute_membership_strengths, umap_.fast_knn_indices):

@@ -6,6 +6,7 @@ sounds (`synthvae.metrics.embeddings.logmel.logmel_embedding`).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,10 @@ PRESETS = 30_000
 #: Of its draw: no dataset has it by default, and no search draws from it.
 SEED = 2**62 + 1
 BATCH = 128
+#: Numbers of an embedding.
+EMBEDDING = 64
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,12 @@ def open_index(
 ) -> SoundIndex:
     """The index of a parameter space, of so many presets; computed and stored at `path`, or `index_path`, if missing.
 
+    One in the user's cache that cannot be written is not stored.
+
     Raises:
-        UserError: if the file cannot be written.
+        UserError: if a file at `path` cannot be written.
     """
+    chosen = path is not None
     path = path or index_path(parameters, settings, presets)
     wanted = {"parameter_hash": parameters.hash, "presets": presets, **settings.to_dict()}
     wanted |= {} if settings.synth == DEFAULT else {"synth": settings.synth}
@@ -92,7 +100,8 @@ def open_index(
             tensors, state = load_tensors(path)
             embedding = tensors["embedding"]
             kept = {name: state.get(name) for name in wanted}
-            if state.get("format") == FORMAT and state.get("version") == VERSION and kept == wanted:
+            of_this = state.get("format") == FORMAT and state.get("version") == VERSION and kept == wanted
+            if of_this and embedding.shape == (presets, EMBEDDING) and bool(embedding.isfinite().all()):
                 return SoundIndex(parameters, settings, embedding.numpy())
         except (UserError, KeyError):
             pass  # damaged: made again
@@ -104,7 +113,12 @@ def open_index(
             parts.append(_embed(voice(torch.from_numpy(unit)), settings.sample_rate))
         progress(first + len(unit))
     found = np.concatenate(parts).astype(np.float32)
-    save_tensors(path, {"embedding": torch.from_numpy(found)}, {"format": FORMAT, "version": VERSION, **wanted})
+    try:
+        save_tensors(path, {"embedding": torch.from_numpy(found)}, {"format": FORMAT, "version": VERSION, **wanted})
+    except UserError as error:
+        if chosen:
+            raise
+        _log.warning("%s: the index is not kept, and computed again next time", error)
     return SoundIndex(parameters, settings, found)
 
 

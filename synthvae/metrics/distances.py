@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from synthvae.audio.descriptors import attack_span, power_envelope
 from synthvae.audio.pitch import Measured, check_sounds, f0_error_cents, loud_frames, track_pitch
+from synthvae.core.compile import tolerate_caches
 from synthvae.core.executor import on_threads
 from synthvae.features import build_feature, stft
 from synthvae.features.mel import FLOOR, FULL_SCALE, log_mel
@@ -116,6 +117,7 @@ def warped_mfcc(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Mea
     the 128 bands: as the cosine transform is orthonormal, the RMS difference in dB of the smoothed mel spectra. Level
     counts (coefficient 0), or silence could not be told from white noise.
     """
+    tolerate_caches()
     from librosa.sequence import dtw  # seconds, and only this needs it
 
     feature = build_feature("mfcc", sample_rate)

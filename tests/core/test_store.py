@@ -245,3 +245,12 @@ def test_progress_counts_seconds_and_says_what_is_done():
     assert (0.0, "the first: half") in heard
     assert heard[-1] == (8.0, "the second")
     assert [seconds for seconds, _ in heard] == sorted(seconds for seconds, _ in heard)
+
+
+def test_a_folder_that_cannot_be_written_keeps_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "file").write_text("x")
+    store = Store(tmp_path / "file" / "cache")
+    assert same(store.get(Whole, "whole", [1], whole), whole())
+    assert "computed again next time" in caplog.text

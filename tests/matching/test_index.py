@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from synthvae.core.errors import UserError
 from synthvae.data.sampling import uniform_unit
 from synthvae.matching.index import SEED, SoundIndex, index_path, open_index
 from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
@@ -67,3 +68,11 @@ def test_every_kind_has_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_p
     paths = {index_path(VOICE_63, SHORT), index_path(VOICE_78, SHORT), index_path(VOICE_63, SHORT, 10)}
     assert len(paths) == 3
     assert all(path.parent == tmp_path / "synthvae" for path in paths)
+
+
+def test_an_index_that_cannot_be_kept_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert len(open_index(VOICE_63, SHORT, 2).embedding) == 2
+    with pytest.raises(UserError, match="cannot write there"):
+        open_index(VOICE_63, SHORT, 2, tmp_path / "file" / "chosen.safetensors")

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synthvae.core.compile import tolerate_caches
 from synthvae.core.threads import over_rows
 from synthvae.features.inversion import kernels
 from synthvae.features.kernels.mel import bands
@@ -58,6 +59,7 @@ def nonnegative_least_squares(mel: Tensor, filterbank: NDArray[np.float64]) -> T
     Raises:
         ValueError: if `mel` is not ``(B, bands, frames)``.
     """
+    tolerate_caches()
     from librosa.util import nnls  # seconds, and only this needs it
 
     rows = _rows(mel, filterbank)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy import fft
 from torch import Tensor
 
+from synthvae.core.compile import tolerate_caches
 from synthvae.core.errors import UserError
 from synthvae.core.threads import over_rows
 from synthvae.features.inversion import kernels
@@ -207,6 +208,7 @@ def _librosa(sizes: Array, transform: ShortTime, samples: int, iterations: int, 
     ends, where that is all but 0, and noise of a thousand times the sound comes out. The phase found so is then that
     of the frames.
     """
+    tolerate_caches()
     from librosa import griffinlim  # seconds, and only this needs it
 
     frames = sizes.shape[1]
