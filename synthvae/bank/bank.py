@@ -17,7 +17,7 @@ from synthvae.bank.database import Database
 from synthvae.bank.entries import Entry, all_values, bank_name, checked_tags, content_hash
 from synthvae.bank.queries import Added, Row, find_hash, find_number, insert, order, read_embedding, read_entries, where
 from synthvae.bank.transfer import read_bank_json, write_bank_json
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, printable
 from synthvae.data.preset import Preset
 
 __all__ = ["Bank"]
@@ -134,7 +134,7 @@ class Bank:
             UserError: if a name fits several; says which.
         """
         with self._database.read() as connection:
-            return read_entries(connection, [find_number(connection, which, self.path)])[0]
+            return read_entries(connection, [find_number(connection, which, self.path)], self.path)[0]
 
     def search(
         self,
@@ -175,13 +175,13 @@ class Bank:
                 query = f"SELECT id FROM presets{conditions} ORDER BY {order_by} LIMIT ?"
                 most = MOST_LISTED if limit is None else min(limit, MOST_LISTED)
                 numbers = [row[0] for row in connection.execute(query, [*values, most])]
-                return tuple(read_entries(connection, numbers))
+                return tuple(read_entries(connection, numbers, self.path))
             found = connection.execute(f"SELECT id, embedding FROM presets{conditions} ORDER BY id", values).fetchall()
             if not found:
                 return ()
-            far = distances(point, np.stack([read_embedding(blob) for _, blob in found]))
+            far = distances(point, np.stack([read_embedding(blob, one, self.path) for one, blob in found]))
             nearest = np.argsort(far, kind="stable")[:limit]
-            entries = read_entries(connection, [found[place][0] for place in nearest])
+            entries = read_entries(connection, [found[place][0] for place in nearest], self.path)
         return tuple(replace(entry, distance=float(far[place])) for entry, place in zip(entries, nearest, strict=True))
 
     def thumbnail(self, which: int | str) -> bytes:
@@ -193,7 +193,10 @@ class Bank:
         with self._database.read() as connection:
             number = find_number(connection, which, self.path)
             row = connection.execute("SELECT thumbnail FROM presets WHERE id = ?", (number,)).fetchone()
-        return bytes(row[0])
+        if not isinstance(row[0], bytes):
+            source = f"{self.path}: preset {number}: thumbnail"
+            raise UserError(source, row[0], "restore the bank from a copy", why="not a picture")
+        return row[0]
 
     def embedding(self, which: int | str) -> Array:
         """A preset's embedding, ``(64,)``; see `synthvae.bank.analysis.embed`.
@@ -204,12 +207,13 @@ class Bank:
         with self._database.read() as connection:
             number = find_number(connection, which, self.path)
             row = connection.execute("SELECT embedding FROM presets WHERE id = ?", (number,)).fetchone()
-        return read_embedding(row[0])
+        return read_embedding(row[0], number, self.path)
 
     def tags(self) -> dict[str, int]:
         """Every tag, and how many presets have it."""
         with self._database.read() as connection:
-            return dict(connection.execute("SELECT tag, count(*) FROM tags GROUP BY tag ORDER BY tag").fetchall())
+            found = connection.execute("SELECT tag, count(*) FROM tags GROUP BY tag ORDER BY tag").fetchall()
+        return {printable(str(tag)): count for tag, count in found}
 
     def __len__(self) -> int:
         with self._database.read() as connection:
@@ -230,7 +234,7 @@ class Bank:
                 "INSERT OR IGNORE INTO tags (preset, tag) VALUES (?, ?)", [(number, tag) for tag in more]
             )
             connection.executemany("DELETE FROM tags WHERE preset = ? AND tag = ?", [(number, tag) for tag in fewer])
-            return read_entries(connection, [number])[0]
+            return read_entries(connection, [number], self.path)[0]
 
     def rename(self, which: int | str, new: str) -> Entry:
         """Rename a preset, and return it as it is now.
@@ -242,7 +246,7 @@ class Bank:
         with self._database.write() as connection:
             number = find_number(connection, which, self.path)
             connection.execute("UPDATE presets SET name = ? WHERE id = ?", (checked, number))
-            return read_entries(connection, [number])[0]
+            return read_entries(connection, [number], self.path)[0]
 
     def remove(self, *which: int | str) -> tuple[Entry, ...]:
         """Remove presets, and return what they were; none is removed if one of them is missing.
@@ -252,7 +256,7 @@ class Bank:
         """
         with self._database.write() as connection:
             numbers = list(dict.fromkeys(find_number(connection, one, self.path) for one in which))
-            gone = read_entries(connection, numbers)
+            gone = read_entries(connection, numbers, self.path)
             connection.executemany("DELETE FROM presets WHERE id = ?", [(number,) for number in numbers])
         return tuple(gone)
 

@@ -9,10 +9,12 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from synthvae.core.errors import UserError
-from synthvae.data.preset import Preset, check_name, round_significant
+from synthvae.core.errors import UserError, printable
+from synthvae.core.json import load_json
+from synthvae.data.preset import Preset, check_descriptors, check_name, round_significant
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.registry import DEFAULT, synth_kind
 from synthvae.synths.settings import RenderSettings
@@ -22,6 +24,7 @@ __all__ = ["COLUMNS", "Entry", "all_values", "bank_name", "bank_space", "checked
 #: Of a row, without the picture and the embedding.
 COLUMNS = 'id, hash, name, "values", descriptors, sample_rate, seconds, control_rate, origin, added'
 
+_REPAIR = "restore the bank from a copy, or correct the cell with sqlite3"
 _TAG = re.compile(r"[^\W_][\w.&#'-]{0,39}")
 
 
@@ -61,19 +64,37 @@ class Entry:
         return Preset(space, human, self.settings, self.origin, self.name, self.descriptors)
 
     @classmethod
-    def from_row(cls, row: sqlite3.Row | tuple[Any, ...], tags: Iterable[str]) -> Entry:
-        """An entry from the `COLUMNS` of a row and the tags beside it."""
+    def from_row(cls, row: sqlite3.Row | tuple[Any, ...], tags: Iterable[str], bank: Path) -> Entry:
+        """An entry from the `COLUMNS` of a row and the tags beside it, checked; `bank` is the file.
+
+        Texts are one line that can be shown, whatever the file holds.
+
+        Raises:
+            UserError: if a cell holds what no bank writes; names the preset and the column.
+        """
         number, digest, name, values, descriptors, rate, seconds, control_rate, origin, added = row
+        source = f"{bank}: preset {number}"
+        for column, text in (("hash", digest), ("name", name), ("added", added)):
+            if not isinstance(text, str):
+                raise UserError(f"{source}: {column}", text, _REPAIR, why="not a text")
+        header = {"sample_rate": rate, "seconds": seconds, "control_rate": control_rate}
+        found = {
+            column: _object(text, f"{source}: {column}")
+            for column, text in (("values", values), ("descriptors", descriptors), ("origin", origin))
+        }
+        if not all(isinstance(tag, str) for tag in tags):
+            raise UserError(f"{source}: tags", list(tags), _REPAIR, why="not texts")
+        bank_space().from_dict(found["values"], source)
         return cls(
             number,
-            digest,
-            name,
-            tuple(sorted(tags)),
-            json.loads(descriptors),
-            RenderSettings(rate, seconds, control_rate),
-            json.loads(origin),
-            added,
-            json.loads(values),
+            printable(digest),
+            printable(name),
+            tuple(sorted(map(printable, tags))),
+            {printable(key): value for key, value in check_descriptors(found["descriptors"], source).items()},
+            RenderSettings.from_header(header, source),
+            found["origin"],
+            printable(added),
+            found["values"],
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,6 +111,16 @@ class Entry:
             "values": dict(self.values),
             **({} if self.distance is None else {"distance": self.distance}),
         }
+
+
+def _object(text: object, source: str) -> dict[str, Any]:
+    """The object of a cell of JSON."""
+    if not isinstance(text, str):
+        raise UserError(source, text, _REPAIR, why="not a text")
+    found = load_json(text, source, _REPAIR)
+    if not isinstance(found, dict):
+        raise UserError(source, found, _REPAIR, why="not an object")
+    return found
 
 
 def bank_space() -> ParameterSpace:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
-from synthvae.bank.analysis import Analysed
+from synthvae.bank.analysis import EMBEDDED, Analysed
 from synthvae.bank.entries import COLUMNS, Entry
 from synthvae.core.checks import is_number
-from synthvae.core.errors import UserError, shown
+from synthvae.core.errors import UserError, printable, shown
 from synthvae.data.preset import Preset
 
 __all__ = [
@@ -106,7 +106,7 @@ def find_number(connection: Connection, which: int | str, path: Path) -> int:
 def find_hash(connection: Connection, digest: str) -> Added | None:
     """The preset that has these values already."""
     row = connection.execute("SELECT id, name FROM presets WHERE hash = ?", (digest,)).fetchone()
-    return Added(row[0], row[1], False) if row else None
+    return Added(row[0], printable(str(row[1])), False) if row else None
 
 
 def insert(connection: Connection, row: Row, analysed: Analysed) -> Added:
@@ -130,13 +130,26 @@ def insert(connection: Connection, row: Row, analysed: Analysed) -> Added:
     return Added(number, name, True)
 
 
-def read_embedding(blob: bytes) -> Array:
-    """A row's embedding, ``(64,)``."""
-    return np.frombuffer(blob, "<f4").astype(np.float64)
+def read_embedding(blob: object, number: int, path: Path) -> Array:
+    """A row's embedding, ``(64,)``, of a preset of the bank at `path`.
+
+    Raises:
+        UserError: if it is none.
+    """
+    if isinstance(blob, bytes) and len(blob) == 4 * EMBEDDED:
+        found = np.frombuffer(blob, "<f4").astype(np.float64)
+        if np.isfinite(found).all():
+            return found
+    source = f"{path}: preset {number}: embedding"
+    raise UserError(source, blob, "restore the bank from a copy", f"not {EMBEDDED} finite numbers")
 
 
-def read_entries(connection: Connection, numbers: Sequence[int]) -> list[Entry]:
-    """Entries in the order of `numbers`."""
+def read_entries(connection: Connection, numbers: Sequence[int], path: Path) -> list[Entry]:
+    """Entries of the bank at `path` in the order of `numbers`.
+
+    Raises:
+        UserError: if a row holds what no bank writes.
+    """
     rows: dict[int, tuple[object, ...]] = {}
     tags: dict[int, list[str]] = {number: [] for number in numbers}
     for first in range(0, len(numbers), MOST):
@@ -146,7 +159,7 @@ def read_entries(connection: Connection, numbers: Sequence[int]) -> list[Entry]:
             rows[row[0]] = row
         for number, tag in connection.execute(f"SELECT preset, tag FROM tags WHERE preset IN ({places})", part):
             tags[number].append(tag)
-    return [Entry.from_row(rows[number], tags[number]) for number in numbers]
+    return [Entry.from_row(rows[number], tags[number], path) for number in numbers]
 
 
 def where(

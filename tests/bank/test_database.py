@@ -22,6 +22,9 @@ SPAWN = multiprocessing.get_context("spawn")
 def test_default_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("SYNTHVAE_BANK", "my.sqlite")
     assert default_path() == Path("my.sqlite")
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("SYNTHVAE_BANK", "~/my.sqlite")
+    assert default_path() == Path("/home/me/my.sqlite")
     monkeypatch.delenv("SYNTHVAE_BANK")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert default_path() == tmp_path / "synthvae/bank.sqlite"
@@ -200,3 +203,117 @@ def test_who_stops_keeps_what_is_done(
     assert len(bank) == module.BATCH
     assert bank.tags() == {"x": module.BATCH}
     assert sum(one.new for one in bank.add_all(small_presets, [()] * 24)) == 8
+
+
+def without_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite as on storage that cannot share memory between processes: its own "unix-dotfile" cannot either."""
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        database.sqlite3, "connect", lambda address, **options: connect(f"{address}&vfs=unix-dotfile", **options)
+    )
+
+
+def without_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite as in a folder and on storage that cannot be written."""
+    connect = sqlite3.connect
+
+    def refuse(address: str, **options: object) -> sqlite3.Connection:
+        if "mode=ro&" not in address:
+            error = sqlite3.OperationalError("unable to open database file")
+            error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+            raise error
+        return connect(address, **options)
+
+    monkeypatch.setattr(database.sqlite3, "connect", refuse)
+
+
+def test_storage_without_shared_memory_has_a_rollback_journal(
+    small_bank: Bank, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    without_shared_memory(monkeypatch)
+    assert len(small_bank) == 12
+    assert small_bank.rename(1, "renamed").name == "renamed"
+    connection = sqlite3.connect(small_bank.path)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    connection.close()
+    assert Bank(small_bank.path).get(1).name == "renamed"
+    assert len(Bank(tmp_path / "new.sqlite")) == 0
+
+
+def test_a_bank_that_cannot_be_written_is_read(small_bank: Bank, monkeypatch: pytest.MonkeyPatch):
+    without_writing(monkeypatch)
+    for bank in (Bank(small_bank.path, create=False), Bank(small_bank.path)):
+        assert len(bank.list()) == 12
+        with pytest.raises(UserError, match="unable to open database file"):
+            bank.rename(1, "x")
+    Path(f"{small_bank.path}-wal").write_bytes(b"changes")
+    with pytest.raises(UserError, match="its last changes lie in a journal"):
+        small_bank.list()
+
+
+def test_storage_without_locks_is_not_taken_for_another_process(
+    small_bank: Bank, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    def refuse(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(database.sqlite3, "connect", refuse)
+    with pytest.raises(UserError, match="in use by another process for 30 s; try again"):
+        len(small_bank)
+    monkeypatch.setattr(database, "why_no_locks", lambda folder: "No locks available" if folder == tmp_path else "")
+    with pytest.raises(UserError, match="storage has no locks \\(No locks available\\)"):
+        len(small_bank)
+
+
+DAMAGE = {
+    "broken JSON": ("descriptors", '{"pitch": ', "preset 3: descriptors: not a whole JSON document"),
+    "a list": ("origin", "[1]", r"preset 3: origin is \[1\], not an object"),
+    "a number for a text": ("values", 7, "preset 3: values is 7, not an object"),
+    "a text for a number": ("values", '{"adsr_1.attack": "much"}', "adsr_1.attack is 'much', not a number"),
+    "no values": ("values", "{}", "parameter .* is missing"),
+    "not finite": ("descriptors", '{"pitch": NaN}', r"descriptors\['pitch'\] is nan, neither"),
+    "impossible settings": ("sample_rate", 0, "sample_rate is 0; give"),
+    "text settings": ("seconds", "long", "seconds is 'long', not a number"),
+    "bytes for a name": ("name", b"\x00\xff", "preset 3: name is .*, not a text"),
+    "no embedding": ("embedding", b"123", "preset 3: embedding: not 64 finite numbers"),
+    "a text for a picture": ("thumbnail", "picture", "preset 3: thumbnail is 'picture', not a picture"),
+}
+
+
+@pytest.mark.parametrize("kind", [*DAMAGE, "invalid UTF-8"])
+def test_a_damaged_cell_is_named(small_bank: Bank, kind: str):
+    column, value, message = DAMAGE.get(kind, ("name", None, "UTF-8"))
+    connection = sqlite3.connect(small_bank.path)
+    if value is None:
+        connection.execute("UPDATE presets SET name = CAST(x'ff41' AS TEXT) WHERE id = 3")
+    else:
+        connection.execute(f'UPDATE presets SET "{column}" = ? WHERE id = 3', (value,))
+    connection.commit()
+    connection.close()
+    ask = {"embedding": lambda: small_bank.embedding(3), "thumbnail": lambda: small_bank.thumbnail(3)}
+    with pytest.raises(UserError, match=message) as caught:
+        ask.get(column, small_bank.list)()
+    assert str(caught.value).startswith(str(small_bank.path))
+    if column not in ("embedding", "thumbnail", "name"):
+        assert small_bank.get(4).id == 4, "the others are whole"
+
+
+def test_no_text_of_a_bank_commands_a_terminal(small_bank: Bank):
+    connection = sqlite3.connect(small_bank.path)
+    connection.execute("UPDATE presets SET name = ?, added = ? WHERE id = 1", ("a\x1b]0;owned\x07", "\x1b[2J"))
+    connection.execute("UPDATE tags SET tag = ? WHERE preset = 1", ("\x1b[31m",))
+    connection.execute("""UPDATE presets SET descriptors = '{"\\u001b[2J": 1}' WHERE id = 1""")
+    connection.commit()
+    connection.close()
+    entry = small_bank.get(1)
+    assert (entry.name, entry.tags, entry.added) == ("a\\x1b]0;owned\\x07", ("\\x1b[31m",), "\\x1b[2J")
+    assert list(entry.descriptors) == ["\\x1b[2J"]
+    assert "\\x1b[31m" in small_bank.tags()
+
+
+def test_a_user_without_a_home_is_asked_for_a_bank(monkeypatch: pytest.MonkeyPatch):
+    for name in ("SYNTHVAE_BANK", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    with pytest.raises(UserError, match="this user has no home; set SYNTHVAE_BANK or HOME, or give a `bank`"):
+        default_path()
