@@ -1,4 +1,4 @@
-from synthvae.cli import main
+from synthvae.__main__ import main
 
 if __name__ == "__main__":
     main()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import os
 import re
 import sys
 from typing import Annotated, Any
@@ -28,8 +28,10 @@ from synthvae.cli import (
     play,
     train,
 )
+from synthvae.cli.common import INTERRUPTED
+from synthvae.cli.host import expand_home, lose_output, prepare_process
 from synthvae.cli.loading import announce_compiling, announce_loading
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, printable
 from synthvae.core.memory import keep_freed_memory
 
 __all__ = ["app", "in_flags", "main"]
@@ -82,27 +84,44 @@ for _module in (
 
 def main(application: typer.Typer = app) -> None:
     """Run a command line; bad input is one line on standard error and exit code 2."""
+    prepare_process()
+    sys.argv[1:] = expand_home(sys.argv[1:])
     keep_freed_memory()
     announce_loading("torch")
     announce_compiling()
     try:
         code = application(standalone_mode=False)
+        if code == INTERRUPTED:  # what Typer makes of a KeyboardInterrupt
+            code = _complain("stopped", INTERRUPTED)
     except UserError as error:
         code = _complain(in_flags(error, _running_command(application)), 2)
     except KeyboardInterrupt:
-        code = _complain("stopped", 130)
-    except typer.Abort:
-        code = _complain("stopped", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
+        code = _complain("stopped", INTERRUPTED)
+    except typer.Abort as error:
+        if isinstance(error.__cause__, EOFError):  # nothing is read from a terminal: a fault, not Ctrl-D
+            raise error.__cause__ from None
+        code = _complain("stopped", INTERRUPTED)
+    except OSError as error:
+        lost = lose_output("\n")  # what has failed may have been printing: then this fails as well
+        if lost is None and not isinstance(error, BrokenPipeError):
+            raise
+        code = _output_lost(lost or error)
     except typer.TyperException as error:
         message = error.format_message()
         # Without a message it was the help of a command that was called without arguments.
         code = (
             _complain(f"{message}{_offending_value(error)} (see {application.info.name} --help)", 2) if message else 2
         )
+    if lost := lose_output():
+        code = _output_lost(lost)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _output_lost(error: OSError) -> int:
+    """Say that standard output cannot be written, but for a reader that has seen enough, as ``head``."""
+    if isinstance(error, BrokenPipeError):
+        return 141
+    return _complain(f"standard output: cannot write ({error.strerror}); make room or send it elsewhere", 2)
 
 
 def in_flags(error: UserError, command: Any) -> str:  # noqa: ANN401 - Typer brings its own click
@@ -141,5 +160,6 @@ def _offending_value(error: Exception) -> str:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        print(f"error: {printable(message)}", file=sys.stderr, flush=True)
     return code

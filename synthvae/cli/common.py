@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -14,16 +15,24 @@ if TYPE_CHECKING:
     from synthvae.training.run import Run
 
 __all__ = ["PRESETS_OR_SOUNDS", "FormatOption", "LoudnessOption", "RunArgument", "open_run", "parse_loudness"]
-__all__ += ["print_table", "refuse_given"]
+__all__ += ["INTERRUPTED", "end_interrupted", "print_table", "refuse_given"]
 
 #: Abilities of which commands that make sounds of any model need one.
 PRESETS_OR_SOUNDS = ("parameters", "sounds")
+#: Exit code of a command that was stopped by SIGINT.
+INTERRUPTED = 130
 RunArgument = Annotated[
     Path | None,
     typer.Argument(help="A directory made with train.  [default: the newest in experiments/runs, else voice-16]"),
 ]
 FormatOption = Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")]
 LoudnessOption = Annotated[str, typer.Option(help="Loudness in LUFS, or off for the sounds' own level.")]
+
+
+def end_interrupted(message: str) -> NoReturn:
+    """End a command that was stopped by SIGINT, with a line that says what is left."""
+    print(message, file=sys.stderr)
+    sys.exit(INTERRUPTED)
 
 
 def open_run(run: Path | None, needs: str | Collection[str] = "parameters") -> Run:

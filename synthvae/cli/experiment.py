@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from synthvae.cli.analyze import check_maps
+from synthvae.cli.common import end_interrupted
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 
@@ -96,11 +97,7 @@ def run(
         try:
             run_jobs(missing, workers, on_epochs, on_done)
         except Stopped:
-            print(
-                f"stopped with {done} of {len(planned)} runs done; run the same command again to continue",
-                file=sys.stderr,
-            )
-            raise typer.Exit(130) from None
+            end_interrupted(f"stopped with {done} of {len(planned)} runs done; run the same command again to continue")
     print(f"{out}: {len(planned)} runs done; for the report: 'synthvae experiment report --scale {scale:g}'")
 
 
@@ -182,8 +179,7 @@ def _measure(title: str, unit: str, function: Callable[[Any], object], tasks: Se
                 function, tasks, min(processes, len(tasks)), lambda label, count: update(measured, label), on_done
             )
         except Stopped:
-            print("stopped; run the same command again to continue", file=sys.stderr)
-            raise typer.Exit(130) from None
+            end_interrupted("stopped; run the same command again to continue")
     if failed:
         raise failed[0][1]
 

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from synthvae.cli.common import end_interrupted
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 
@@ -132,11 +133,7 @@ def _build(
 
             return build_library(out, planned.plan, planned.read, overwrite, on_done)
     except KeyboardInterrupt:
-        print(
-            f"stopped with {reached:,} of {total:,} {unit} done; run the same command again to continue",
-            file=sys.stderr,
-        )
-        raise typer.Exit(130) from None
+        end_interrupted(f"stopped with {reached:,} of {total:,} {unit} done; run the same command again to continue")
 
 
 def _print_library(out: Path, header: LibraryHeader) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from synthvae.cli.common import RunArgument, open_run
+from synthvae.cli.common import RunArgument, end_interrupted, open_run
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 
@@ -95,7 +95,7 @@ def match(
         made = not index_path(space, settings).exists()
         with progress_bar("rendering the index, once", PRESETS, "sounds") as update:
             known = open_index(space, settings, progress=lambda done: update(done, ""))
-        if made:
+        if made and index_path(space, settings).exists():
             print(f"{index_path(space, settings)}: {PRESETS:,} sounds from which every match starts")
     directory = out or Path("matches") / target.stem
     with progress_bar("searching", 1000) as update:
@@ -129,8 +129,7 @@ def match(
         f"after {result.renders:,} sounds and {result.seconds:.0f} s"
     )
     if result.stopped:
-        print("interrupted; these are the best so far", file=sys.stderr)
-        raise typer.Exit(130)
+        end_interrupted("interrupted; these are the best so far")
 
 
 def train_encoder(
@@ -157,9 +156,8 @@ def train_encoder(
     try:
         with progress_bar("training", presets, "presets") as update:
             report = learn(model, presets, seed, resume, update)
-    except Interrupted as stop:
-        print(f"{stop}; run the same command with --resume to continue", file=sys.stderr)
-        raise typer.Exit(130) from None
+    except Interrupted as interrupted:
+        end_interrupted(f"{interrupted}; run the same command with --resume to continue")
     print(
         f"{report.path}: {report.presets:,} presets; decoded predictions are {report.distance:.2f} dB from the "
         f"input sounds, decoded true latents {report.of_latents:.2f}, the mean preset {report.of_mean_preset:.2f}, "

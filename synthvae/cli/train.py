@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 import typer
 from typer.core import TyperCommand
 
+from synthvae.cli.common import end_interrupted
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 from synthvae.training.config import (
@@ -291,9 +291,8 @@ def _run(
         _print_estimate(trainer, items)
         try:
             position = trainer.run()
-        except Interrupted as stop:
-            print(f"{stop}; run the same command with --resume to continue (--out {directory})", file=sys.stderr)
-            raise typer.Exit(130) from None
+        except Interrupted as interrupted:
+            end_interrupted(f"{interrupted}; run the same command with --resume to continue (--out {directory})")
     print(
         f"{directory}: {position.finished} after {position.epoch} epochs and {position.seconds:.0f} s; "
         f"best in epoch {position.best_epoch + 1}"

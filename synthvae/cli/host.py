@@ -1,0 +1,52 @@
+"""What a command needs of the process that it runs in: open streams, characters that can be shown, its own settings."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import sys
+
+__all__ = ["expand_home", "lose_output", "prepare_process"]
+
+_HOME = re.compile(r"(--[a-z][a-z0-9-]*=)(~(?:/.*)?)", re.DOTALL)
+
+
+def prepare_process() -> None:
+    """Open streams that are closed, show every character somehow, and set aside what is meant for other programs.
+
+    A stream may be closed (``2>&-``), and the next file that is opened would take its number. A terminal may have a
+    character set without the characters of a name or of the help, which are shown by their codes then. ``MPLBACKEND``
+    is that of the notebook that a command was started from, and names a module that need not be installed.
+    """
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(nowhere)
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open until the end
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    os.environ["MPLBACKEND"] = "agg"
+
+
+def expand_home(arguments: list[str]) -> list[str]:
+    """Arguments with the home folder in ``--out=~/x``, which shells expand only at the start of a word."""
+    found = []
+    for argument in arguments:
+        option = _HOME.fullmatch(argument)
+        found.append(option[1] + os.path.expanduser(option[2]) if option else argument)
+    return found
+
+
+def lose_output(end: str = "") -> OSError | None:
+    """Write what is left for standard output, and `end`; where it cannot be written, drop it, and return why."""
+    try:
+        print(end=end, flush=True)
+    except OSError as error:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return error
+    return None
