@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,12 @@ from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
 
 __all__ = ["Position", "read_position", "restore_checkpoint", "save_checkpoint"]
+
+
+_DAMAGED = "remove the checkpoint and train again, or copy it from where it is whole"
+_NEWER = "a field that this synthvae does not know"
+#: Of any counter.
+MOST = 2**53
 
 
 @dataclass
@@ -71,13 +78,47 @@ def save_checkpoint(
     save_tensors(path, tensors, asdict(position))
 
 
-def read_position(path: Path) -> Position:
-    """The position of a checkpoint's run."""
-    return Position(**load_tensors(path)[1])
+def read_position(path: Path, phases: int) -> Position:
+    """The position of a checkpoint of a run of so many phases.
+
+    Raises:
+        UserError: if the file cannot be read, or a field is unknown, of another type or out of range; names it.
+    """
+    return _position(load_tensors(path)[1], path, phases)
+
+
+def _position(state: Mapping[str, Any], path: Path, phases: int) -> Position:
+    known = {entry.name: entry for entry in fields(Position)}
+    for name, value in state.items():
+        if name not in known:
+            raise UserError(f"{path}: {name}", value, "install the synthvae that wrote it, or train again", why=_NEWER)
+        if not _fits(value, known[name].type):
+            raise UserError(f"{path}: {name}", value, _DAMAGED, why=f"not of type {known[name].type}")
+        least = -1 if name == "best_epoch" else 0
+        if isinstance(value, int | float) and value < least:
+            raise UserError(f"{path}: {name}", value, _DAMAGED, why=f"below {least}")
+    position = Position(**state)
+    if position.phase >= phases:
+        raise UserError(f"{path}: phase", position.phase, _DAMAGED, why=f"where the run has {phases}, from 0")
+    if position.phase_start > position.epoch:
+        raise UserError(f"{path}: phase_start", position.phase_start, _DAMAGED, why=f"after epoch {position.epoch}")
+    return position
+
+
+def _fits(value: object, kind: object) -> bool:
+    """Whether a value of JSON is of the type of a field of `Position`."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if kind == "int":
+        return number and isinstance(value, int) and abs(value) < MOST
+    if kind == "float":
+        return number
+    if kind == "str":
+        return isinstance(value, str)
+    return isinstance(value, dict) and all(_fits(inner, "float") for inner in value.values())
 
 
 def restore_checkpoint(
-    path: Path, modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer
+    path: Path, modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer, phases: int
 ) -> tuple[Position, dict[str, Tensor]]:
     """Load what `save_checkpoint` wrote into modules and optimiser.
 
@@ -85,15 +126,15 @@ def restore_checkpoint(
         How far the run got, and the running sums of the epoch under way.
 
     Raises:
-        UserError: if the file cannot be read.
+        UserError: if the file cannot be read, or is not the checkpoint of such a run of so many phases.
     """
     tensors, state = load_tensors(path)
+    position = _position(state, path, phases)
     try:
-        position = Position(**state)
         for name, module in modules.items():
             prefix = f"{name}."
             module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
-    except (RuntimeError, TypeError):
+    except RuntimeError:
         raise UserError(
             path, path, "remove the directory, or choose another `out`", "is not a checkpoint of this run"
         ) from None
@@ -101,7 +142,23 @@ def restore_checkpoint(
         prefix = f"optimiser.{number}."
         found = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         if found:
+            _check_moments(found, parameter, f"{path}: {prefix.removesuffix('.')}")
             # Adam keeps its step count on the CPU and everything else beside the parameter.
             optimiser.state[parameter] = {k: v if k == "step" else v.to(parameter.device) for k, v in found.items()}
     sums = {k.removeprefix("sums."): v for k, v in tensors.items() if k.startswith("sums.")}
+    for name, value in sums.items():
+        if value.ndim or not value.is_floating_point():
+            raise UserError(f"{path}: sums.{name}", list(value.shape), _DAMAGED, "not a single number")
     return position, sums
+
+
+def _check_moments(found: Mapping[str, Tensor], parameter: Tensor, source: str) -> None:
+    """Refuse a parameter's state that is not Adam's."""
+    shapes = {"step": torch.Size(), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+    for name in shapes.keys() | found.keys():
+        if name not in shapes or name not in found:
+            problem = "unknown" if name in found else "missing"
+            raise UserError(f"{source}.{name}", name, _DAMAGED, problem)
+        if found[name].shape != shapes[name] or not found[name].is_floating_point():
+            problem = f"of shape {list(found[name].shape)}, not numbers of shape {list(shapes[name])}"
+            raise UserError(f"{source}.{name}", name, _DAMAGED, problem)

@@ -191,8 +191,11 @@ def resolve_config(overlay: Overlay | Path | None, flags: Mapping[str, Any], sou
         overlay = read_overlay(overlay)
     given = dict(flags)
     values = dict(overlay.settings) if overlay else {}
-    then = {**values.pop("then", {}), **{k: v for k, v in (given.pop("then", None) or {}).items() if v is not None}}
     file = str(overlay.path) if overlay else source
+    for table, where in ((values.get("then"), file), (given.get("then"), source)):
+        if table is not None and not isinstance(table, Mapping):
+            raise UserError(f"{where}: then" if where else "then", table, "give a table of settings")
+    then = {**values.pop("then", {}), **{k: v for k, v in (given.pop("then", None) or {}).items() if v is not None}}
     config = _with_usual_feature(_overlaid(TrainConfig, PRESETS, overlay, values, given, source))
     if not config.data:
         raise UserError("data", config.data, "name a dataset (make one: synthvae generate-dataset)", "missing")
@@ -280,7 +283,7 @@ def read_overlay(path: Path, seen: tuple[Path, ...] = ()) -> Overlay:
     if path.resolve() in seen:
         raise UserError(path, path, "remove the cycle", "base leads back to the file itself")
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(path, path, "name a TOML file", f"cannot read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

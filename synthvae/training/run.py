@@ -28,6 +28,7 @@ from torch import Tensor
 
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, load_tensors
+from synthvae.core.json import load_json
 from synthvae.core.provenance import hardware, versions
 from synthvae.data.generation import generate_dataset
 from synthvae.data.presets import Dataset, is_dataset
@@ -283,13 +284,12 @@ def read_description(directory: Path) -> dict[str, Any]:
     """
     path = directory / "run.json"
     try:
-        document = orjson.loads(path.read_bytes())
+        content = path.read_bytes()
     except OSError:
         raise UserError(
             directory, directory, "give one that 'train' made", "not a run directory (no readable run.json)"
         ) from None
-    except orjson.JSONDecodeError as error:
-        raise UserError(path, path, "train again", f"not a whole JSON document ({error.msg})") from None
+    document = load_json(content, str(path), "train again")
     document = dict(check_format(document, FORMAT, VERSION, str(path), synth=False))
     if PARAMETERS in find_task(task_name(document), str(path)).abilities:
         check_format(document, FORMAT, VERSION, str(path))

@@ -149,7 +149,10 @@ def checked(kind: type[S], values: Mapping[str, Any], sources: Mapping[str, str]
     for name, value in values.items():
         source = sources if isinstance(sources, str) else sources[name]
         refuse_unknown([name], fields, source)
-        if "setting" in fields[name].metadata:
+        if "setting" not in fields[name].metadata:
+            if fields[name].default_factory is dict and not isinstance(value, Mapping):
+                raise UserError(f"{source}: {name}" if source else name, value, "give a table of settings")
+        else:
             result[name] = _checked(
                 fields[name].metadata["setting"], fields[name].default, value, f"{source}: {name}" if source else name
             )

@@ -103,11 +103,13 @@ class Trainer:
         )
         self.forward, self.stepper = self.fabric.setup(self.network, self.optimiser)
         task.device, task.reduce = self.fabric.device, self._reduce
-        self.position = read_position(out / CHECKPOINT) if existing else Position()
+        self.position = read_position(out / CHECKPOINT, len(settings.phases)) if existing else Position()
         self.sums: dict[str, Tensor] = {}
         self._begin_phase()
         if existing:
-            self.position, sums = restore_checkpoint(out / CHECKPOINT, self.modules, self.optimiser)
+            self.position, sums = restore_checkpoint(
+                out / CHECKPOINT, self.modules, self.optimiser, len(settings.phases)
+            )
             self.sums = {name: value.to(self.fabric.device) for name, value in sums.items()}
         self.saved_at = self.started_at = time.monotonic()
 
@@ -294,6 +296,13 @@ class Trainer:
             name: torch.tensor(value, dtype=torch.float64, device=self.fabric.device)
             for name, value in position.best_terms.items()
         }
+        if known and not measured.terms.keys() <= known.keys():
+            raise UserError(
+                f"{self.out / CHECKPOINT}: best_terms",
+                sorted(known),
+                "remove the checkpoint and train again, or copy it from where it is whole",
+                why=f"where the terms are {sorted(measured.terms)}",
+            )
         best = float(task.total(known)) if known else math.inf
         better = total < best
         row["validation/best"] = row["validation/total"] if better else best
