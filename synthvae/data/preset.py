@@ -28,6 +28,7 @@ __all__ = [
     "Preset",
     "check_descriptors",
     "check_name",
+    "json_files",
     "preset_json",
     "read_preset",
     "read_presets",
@@ -217,13 +218,18 @@ def read_presets(path: Path, parameters: ParameterSpace | None = None) -> list[t
     if not path.is_dir():
         return [(path, read_preset(path, parameters))]
     presets = []
-    for file in sorted(path.glob("*.json")):
+    for file in json_files(path):
         document = _load(file)
         if not (isinstance(document, dict) and document.get("format") in (LATENTS_FORMAT, TORCHSYNTH_FORMAT)):
             presets.append((file, _preset(document, file, parameters)))
     if not presets:
         raise UserError(path, path, "give a preset or a directory of presets", "no preset's *.json in it")
     return presets
+
+
+def json_files(directory: Path) -> list[Path]:
+    """The ``*.json`` of a directory, in capitals too, without hidden files, such as macOS's ``._NAME.json``."""
+    return sorted(file for file in directory.iterdir() if file.suffix.lower() == ".json" and file.name[0] != ".")
 
 
 def render_preset(preset: Preset) -> NDArray[np.float32]:

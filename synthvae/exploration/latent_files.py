@@ -136,8 +136,12 @@ def read_latents(path: Path, run: Run) -> Latents:
 
 
 def _csv_rows(text: str, path: Path) -> list[list[object]]:
+    # Spreadsheets of many languages write decimal commas, and semicolons between the numbers.
+    separator = next((mark for mark in (";", "\t") if mark in text), ",")
+    if separator != ",":
+        text = text.replace(",", ".")
     try:
-        return [[_cell(cell) for cell in row] for row in csv.reader(text.splitlines()) if row]
+        return [[_cell(cell) for cell in row] for row in csv.reader(text.splitlines(), delimiter=separator) if row]
     except csv.Error as error:
         raise UserError(path, path, "write rows of numbers separated by commas", f"not CSV ({error})") from None
 

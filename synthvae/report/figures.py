@@ -64,7 +64,13 @@ CYCLE = (BLUE, VERMILLION, GREEN, ORANGE, PINK, SKY, INK)
 DPI = 150
 _NAMED_CLUSTERS = 6
 
+#: Settings of the machine that a figure does not depend on, and that are not to be changed for one.
+_OF_MACHINE = ("backend", "date.epoch", "figure.max_open", "interactive", "savefig.directory", "timezone", "tk.")
+_OF_MACHINE += ("toolbar", "webagg.")
+
+#: matplotlib's own settings, whatever the user's matplotlibrc says, such as usetex without TeX, and ours over them.
 STYLE: dict[Any, Any] = {
+    **{name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith(_OF_MACHINE)},
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.labelsize": 10,
