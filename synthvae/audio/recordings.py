@@ -13,10 +13,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from synthvae.audio.resampling import resample
+from synthvae.audio.streams import SoundStream, seekable
 from synthvae.core.errors import UserError
 from synthvae.synths.settings import SAMPLE_RATES
 
 __all__ = ["READ_AT_MOST", "Recording", "Window", "is_silent", "mix_down", "read_recording", "read_windows"]
+__all__ += ["resting_level"]
 
 READ_AT_MOST = 600.0
 """Seconds of a recording unless told otherwise: what is longer holds more than one sound."""
@@ -39,6 +41,16 @@ CANCELLED = 0.1
 CONTEXT = 512
 """Samples of the lower rate that are read before and after a window: the low-pass filter reaches less far."""
 
+EDGE = 0.01
+"""Seconds at the start and at the end in which a sound may rest."""
+
+RESTING = 0.01
+"""Share of the whole range of a sound in which it lies where it rests; the noise of 16 bits is less than `NOISE`."""
+
+NOISE = 2.0**-12
+
+_BLOCK = 2**16
+
 FORMATS = "WAV, FLAC, OGG, MP3 or AIFF"
 
 
@@ -58,10 +70,13 @@ class Recording(NamedTuple):
     loudest: bool = False
 
 
-def read_recording(file: Path | BinaryIO, longest: float = READ_AT_MOST, name: str | None = None) -> Recording:
+def read_recording(
+    file: Path | BinaryIO, longest: float = READ_AT_MOST, name: str | None = None, most: int | None = None
+) -> Recording:
     """Read one channel (`mix_down`) of a recording from a path, or an open file that can be sought.
 
-    One of more than `longest` seconds is refused before it is read; messages call it `name`, by default its path.
+    One of more than `longest` seconds, or of more than `most` samples of all channels together, is refused; messages
+    call it `name`, by default its path. It is read in blocks to its end, whatever its header says of that.
 
     Raises:
         UserError: if the file is missing or no audio, lasts longer than `longest`, has more samples than fit a gigabyte
@@ -69,9 +84,20 @@ def read_recording(file: Path | BinaryIO, longest: float = READ_AT_MOST, name: s
     """
     source = name or (str(file) if isinstance(file, Path) else "recording")
     with _sound(file, source) as sound:
-        _check_size(sound, longest, source)
-        samples = sound.read(dtype="float64", always_2d=True)
+        _check_size(sound, longest, source, most)
+        samples = _read_all(sound, longest, source, most)
     return mix_down(samples, sound.samplerate, source)
+
+
+def resting_level(audio: NDArray[np.floating], sample_rate: int) -> float:
+    """The constant offset of a sound ``(T,)``: where it rests at its start or its end, whichever is nearer to 0.
+
+    An end at which it does not rest says nothing; 0 where it rests at neither.
+    """
+    edge = max(1, round(EDGE * sample_rate))
+    quiet = max(NOISE, RESTING * float(np.ptp(audio))) if len(audio) else 0.0
+    levels = [float(np.median(end)) for end in (audio[:edge], audio[-edge:]) if len(end) and np.ptp(end) <= quiet]
+    return min(levels, key=abs, default=0.0)
 
 
 class Window(NamedTuple):
@@ -175,7 +201,22 @@ class _Forward:
         return self._held[: end - first]
 
 
-def _check_size(sound: soundfile.SoundFile, longest: float, source: str, parts: bool = False) -> None:
+def _read_all(sound: soundfile.SoundFile, longest: float, source: str, most: int | None) -> NDArray[np.float64]:
+    """All frames, read in blocks to their end, whatever the header says of it."""
+    parts: list[NDArray[np.float64]] = []
+    frames, whole = 0, False
+    while not whole:
+        part = sound.read(_BLOCK, dtype="float64", always_2d=True)
+        parts.append(part)
+        frames, whole = frames + len(part), len(part) < _BLOCK
+        _check_length(frames, sound, longest, source)
+        _check_amount(frames, sound, source, most)
+    return np.concatenate(parts)
+
+
+def _check_size(
+    sound: soundfile.SoundFile, longest: float, source: str, most: int | None = None, parts: bool = False
+) -> None:
     """Refuse by the header what is too long, too much to be read at once, or of an impossible rate."""
     rate, frames = sound.samplerate, sound.frames
     low, high = SAMPLE_RATES
@@ -183,20 +224,24 @@ def _check_size(sound: soundfile.SoundFile, longest: float, source: str, parts: 
         raise UserError(source, source, f"give a recording of {low} to {high} Hz", f"its sample rate is {rate} Hz")
     if frames >= UNKNOWN:
         raise UserError(source, source, "export the recording again", "its header does not say how long it is")
-    if frames > longest * rate:
+    _check_length(frames, sound, longest, source)
+    if not parts:
+        _check_amount(frames, sound, source, most)
+
+
+def _check_length(frames: int, sound: soundfile.SoundFile, longest: float, source: str) -> None:
+    if frames > longest * sound.samplerate:
         raise UserError(
             source,
             source,
             "cut out the sound that is meant",
-            f"{_length(frames / rate)} long, at most {_length(longest)} are read",
+            f"{_length(frames / sound.samplerate)} long, at most {_length(longest)} are read",
         )
-    if not parts:
-        _check_amount(frames, sound, source)
 
 
-def _check_amount(frames: int, sound: soundfile.SoundFile, source: str) -> None:
+def _check_amount(frames: int, sound: soundfile.SoundFile, source: str, most: int | None = None) -> None:
     rate, channels = sound.samplerate, sound.channels
-    if frames * channels > MOST_SAMPLES:
+    if frames * channels > (most or MOST_SAMPLES):
         raise UserError(
             source,
             source,
@@ -256,7 +301,7 @@ def _sound(file: Path | BinaryIO, source: str) -> Iterator[soundfile.SoundFile]:
     with _opened(file, source) as stream:
         try:
             try:
-                sound = soundfile.SoundFile(stream)
+                sound = soundfile.SoundFile(SoundStream(stream, source))
             except TypeError:  # soundfile's word for samples without a header
                 raise UserError(
                     source, source, f"give {FORMATS}", "samples without a header that says their rate"
@@ -276,7 +321,7 @@ def _opened(file: Path | BinaryIO, source: str) -> Iterator[BinaryIO]:
     if file.is_dir():
         raise UserError(source, source, f"give a recording ({FORMATS})", "is a directory")
     try:
-        stream = file.open("rb")
+        stream = seekable(file.open("rb"), source)
     except OSError as error:
         raise UserError(source, source, f"give a recording ({FORMATS})", f"cannot read ({error.strerror})") from None
     with stream:

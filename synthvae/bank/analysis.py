@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from synthvae.audio.recordings import Recording
+from synthvae.audio.recordings import Recording, resting_level
 from synthvae.audio.resampling import resample
 from synthvae.audio.spectrogram_image import spectrogram_png
 from synthvae.bank.entries import bank_space
@@ -81,8 +81,9 @@ def embed(sound: Recording) -> Array:
     if not audio.size or not np.isfinite(audio).all():
         raise UserError("sound", sound, "give another one", f"{audio.size} samples are empty or not finite")
     edge = max(1, round(REST * sound.sample_rate))
-    rest = min(np.median(audio[:edge]), np.median(audio[-edge:]), key=abs)  # of a recording with an offset not 0
-    audio = np.pad(audio - rest, edge)  # a sound that begins or ends at once rings in the resampling filter
+    audio = np.pad(
+        audio - resting_level(audio, sound.sample_rate), edge
+    )  # a sound that begins or ends at once rings in the resampling filter
     audio = resample(audio, sound.sample_rate, RATE)
     size = np.abs(audio)
     loud = np.flatnonzero(size >= max(10.0 ** (-DEPTH / 20.0) * size.max(), STEP))

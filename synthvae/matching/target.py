@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.audio.recordings import Recording, mix_down, read_recording
+from synthvae.audio.recordings import Recording, mix_down, read_recording, resting_level
 from synthvae.audio.resampling import resample
 
 __all__ = ["LONGEST", "Target", "prepare_target", "read_target"]
@@ -25,6 +25,8 @@ SHORTEST = 0.25
 SILENCE_BELOW = 60.0
 #: The peak of a target, -1 dB of full scale: the Voice's own sounds peak at 0 dB and below.
 PEAK = 10 ** (-1 / 20)
+#: Offsets that are worth a word: more than a step of 16 bits.
+STEP = 2.0**-15
 #: Kept before the first loud sample, for the attack's first cycle.
 LEAD_IN = 0.005
 FADE = 0.01
@@ -52,21 +54,24 @@ class Target:
         return len(self.audio) / self.sample_rate
 
 
-def read_target(path: Path | BinaryIO, sample_rate: int = 44100, name: str | None = None) -> Target:
+def read_target(
+    path: Path | BinaryIO, sample_rate: int = 44100, name: str | None = None, most: int | None = None
+) -> Target:
     """Read a recording of any rate, length and number of channels that libsndfile reads, and prepare it.
 
     Raises:
-        UserError: if the file is missing, is no audio, is longer than ten minutes, empty, silent, or holds samples that
-            are not finite.
+        UserError: if the file is missing, is no audio, is longer than ten minutes or than `most` samples of all
+            channels, empty, silent, or holds samples that are not finite.
     """
     title = name or (path.name if isinstance(path, Path) else "recording")
-    return _prepare(read_recording(path, name=name), title, sample_rate)
+    return _prepare(read_recording(path, name=name, most=most), title, sample_rate)
 
 
 def prepare_target(samples: NDArray[np.float64], rate: int, name: str, sample_rate: int = 44100) -> Target:
     """Make a target, `SHORTEST` to `LONGEST` seconds long, of samples ``(T,)`` or ``(T, channels)``, full scale 1.
 
-    Channels are averaged, or the loudest is taken where they cancel each other; silence before and after is cut;
+    Channels are averaged, or the loudest is taken where they cancel each other; a constant offset is removed, and then
+    silence before and after is cut;
     what is beyond `LONGEST` is faded out; the rate is changed; the peak is set to -1 dB.
 
     Raises:
@@ -83,6 +88,10 @@ def _prepare(recording: Recording, name: str, sample_rate: int) -> Target:
             ", of which the loudest was taken, because they cancel each other" if recording.loudest else " mixed to one"
         )
         notes.append(f"{recording.channels} channels{how}")
+    offset = resting_level(mono, rate)
+    if abs(offset) > STEP:
+        notes.append(f"offset of {offset:.2g} removed")
+    mono = mono - offset
     peak = float(np.abs(mono).max())
     loud = np.flatnonzero(np.abs(mono) > peak * 10 ** (-SILENCE_BELOW / 20))
     first, last = max(0, loud[0] - round(LEAD_IN * rate)), min(len(mono), loud[-1] + 1 + round(FADE * rate))

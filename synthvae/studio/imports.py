@@ -7,7 +7,6 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
-import soundfile
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -37,13 +36,7 @@ def prepare(content: bytes, name: str, sample_rate: int) -> Target:
     """
     if not content:
         raise UserError(name, content, "send the recording's bytes", "the body is empty")
-    try:
-        found = soundfile.info(io.BytesIO(content))
-    except (soundfile.LibsndfileError, RuntimeError, TypeError):
-        raise UserError(name, name, "send a WAV, FLAC, OGG, MP3 or AIFF", "not audio that can be read") from None
-    if found.frames * found.channels > MOST_SAMPLES:
-        raise UserError(name, found.frames, "cut out the part to match", f"{found.frames:,} samples are too many")
-    return read_target(io.BytesIO(content), sample_rate, name)
+    return read_target(io.BytesIO(content), sample_rate, name, MOST_SAMPLES)
 
 
 #: Recordings that are kept; after them the studio says that it is full.

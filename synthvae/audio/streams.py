@@ -1,0 +1,180 @@
+"""Files of sound as libsndfile reads them: seekable, and with a header that says how long they are."""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+import tempfile
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from synthvae.core.errors import UserError
+
+__all__ = ["SoundStream", "seekable"]
+
+_log = logging.getLogger(__name__)
+
+#: Bytes of a pipe that are read.
+MOST_PIPED = 2**30
+#: kbit/s of layer III by the index in a frame's header, of MPEG-1 and of MPEG-2 and 2.5.
+_BITRATES = {
+    True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+#: A bitrate whose frames have room for a Xing header.
+_ROOMY = 9
+
+
+class SoundStream:
+    """A file of sound, as libsndfile wants it: it raises nothing, and has the length that it says.
+
+    The header of a WAV may say 0 bytes, as of a recorder that was switched off, and an MP3 of a variable bit rate may
+    say nothing of its length, which is then guessed from its first frame. Both are read to the end of the file.
+
+    Args:
+        file: that can be sought.
+        source: its name, for the log.
+    """
+
+    def __init__(self, file: BinaryIO, source: str) -> None:
+        self._file = file
+        self.name = getattr(file, "name", source)  # whose ending says that samples have no header
+        self._length = file.seek(0, os.SEEK_END)
+        #: Bytes in place of those of the file, by their place in it: replaced, or inserted before it.
+        self._replaced: dict[int, bytes] = {}
+        self._inserted: tuple[int, bytes] = (0, b"")
+        self._at = 0
+        head = self._bytes(0, 12)
+        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+            self._repair_wav(source)
+        elif head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2):
+            self._repair_mp3()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place; one before the start, of a damaged header, is the start."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._length + len(self._inserted[1])}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def tell(self) -> int:
+        """The place."""
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Read into a buffer."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def read(self, size: int) -> bytes:
+        """Read at most so many bytes."""
+        place, new = self._inserted
+        behind = place + len(new)
+        end = min(self._at + size, self._length + len(new))
+        parts = [
+            self._own(self._at, min(end, place)),
+            new[max(0, self._at - place) : max(0, end - place)],
+            self._own(max(self._at, behind) - len(new), end - len(new)),
+        ]
+        data = b"".join(parts)
+        self._at += len(data)
+        return data
+
+    def _bytes(self, first: int, count: int) -> bytes:
+        self._file.seek(first)
+        return self._file.read(count)
+
+    def _own(self, first: int, last: int) -> bytes:
+        """Bytes of the file, of which some are replaced."""
+        if first >= last:
+            return b""
+        data = bytearray(self._bytes(first, last - first))
+        for place, new in self._replaced.items():
+            for number, value in enumerate(new):
+                if first <= place + number < first + len(data):
+                    data[place + number - first] = value
+        return bytes(data)
+
+    def _repair_wav(self, source: str) -> None:
+        place = 12
+        while place + 8 <= self._length:
+            kind, size = struct.unpack("<4sI", self._bytes(place, 8))
+            if kind == b"data":
+                if size == 0 and place + 8 < self._length and not self._are_chunks(place + 8):
+                    left = self._length - place - 8
+                    self._replaced = {4: struct.pack("<I", self._length - 8), place + 4: struct.pack("<I", left)}
+                    _log.warning("%s: its header says 0 bytes of sound, and %s are read", source, f"{left:,}")
+                return
+            place += 8 + size + size % 2
+
+    def _are_chunks(self, place: int) -> bool:
+        """Whether whole chunks, and nothing else, lie between a place and the end."""
+        while place + 8 <= self._length:
+            kind, size = struct.unpack("<4sI", self._bytes(place, 8))
+            if not kind.isascii() or not kind.decode().isprintable():
+                return False
+            place += 8 + size + size % 2
+        return place in (self._length, self._length + 1)
+
+    def _repair_mp3(self) -> None:
+        """Insert a Xing header with the number of frames where their bit rates differ and there is none."""
+        frames = self._frames()
+        place, header = next(frames, (0, b""))
+        if not header:
+            return
+        first = self._bytes(place, 256)
+        if any(mark in first for mark in (b"Xing", b"Info", b"VBRI")):
+            return
+        rates, count = {header[2] >> 4}, 1
+        for _, other in frames:
+            rates.add(other[2] >> 4)
+            count += 1
+        if len(rates) == 1:
+            return
+        mpeg1 = (header[1] >> 3) & 3 == 3
+        mono = header[3] >> 6 == 3
+        side = (17 if mono else 32) if mpeg1 else (9 if mono else 17)
+        own = bytes([header[0], header[1] | 1, (_ROOMY << 4) | (header[2] & 0x0C), header[3]])
+        frame = bytearray(_frame_length(own))
+        frame[:4] = own
+        frame[4 + side : 16 + side] = struct.pack(">4sII", b"Xing", 1, count)
+        self._inserted = place, bytes(frame)
+
+    def _frames(self) -> Iterator[tuple[int, bytes]]:
+        """The place and the header of each frame of layer III."""
+        place = 0
+        if self._bytes(0, 3) == b"ID3":
+            size = self._bytes(6, 4)
+            place = 10 + sum((byte & 0x7F) << (7 * (3 - number)) for number, byte in enumerate(size))
+        while len(header := self._bytes(place, 4)) == 4 and (length := _frame_length(header)):
+            yield place, header
+            place += length
+
+
+def _frame_length(header: bytes) -> int:
+    """Bytes of a frame of MPEG layer III; 0 where it is none."""
+    version, bitrate, rate = (header[1] >> 3) & 3, header[2] >> 4, (header[2] >> 2) & 3
+    if header[0] != 0xFF or header[1] & 0xE6 != 0xE2 or version == 1 or bitrate in (0, 15) or rate == 3:
+        return 0
+    bits = 1000 * _BITRATES[version == 3][bitrate]
+    return (144 if version == 3 else 72) * bits // _RATES[version][rate] + ((header[2] >> 1) & 1)
+
+
+def seekable(file: BinaryIO, source: str) -> BinaryIO:
+    """A file that can be sought: the file itself, or what a pipe holds, in a temporary file.
+
+    Raises:
+        UserError: for a pipe of more than a gigabyte.
+    """
+    if file.seekable():
+        return file
+    held = tempfile.TemporaryFile()  # noqa: SIM115 - handed on
+    with file:
+        while part := file.read(2**20):
+            held.write(part)
+            if held.tell() > MOST_PIPED:
+                raise UserError(source, source, "write it to a file", f"more than {MOST_PIPED:,} bytes of a pipe")
+    held.seek(0)
+    return held
