@@ -65,8 +65,17 @@ DPI = 150
 _NAMED_CLUSTERS = 6
 
 #: Settings of the machine that a figure does not depend on, and that are not to be changed for one.
-_OF_MACHINE = ("backend", "date.epoch", "figure.max_open", "interactive", "savefig.directory", "timezone", "tk.")
-_OF_MACHINE += ("toolbar", "webagg.")
+_OF_MACHINE = (
+    "backend",
+    "date.epoch",
+    "figure.max_open",
+    "interactive",
+    "savefig.directory",
+    "timezone",
+    "tk.",
+    "toolbar",
+    "webagg.",
+)
 
 #: matplotlib's own settings, whatever the user's matplotlibrc says, such as usetex without TeX, and ours over them.
 STYLE: dict[Any, Any] = {

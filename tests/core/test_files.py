@@ -20,6 +20,11 @@ def test_writes_text_and_bytes_and_makes_the_directory(tmp_path: Path):
     assert (tmp_path / "a/b/c.txt").stat().st_mode & 0o777 == 0o666 & ~(os.umask(os.umask(0) or 0o22) or 0o22)
 
 
+def test_names_that_are_not_utf8_are_written_as_json_escapes_them(tmp_path: Path):
+    atomic_write(tmp_path / "a.json", '"caf\udce9"')
+    assert (tmp_path / "a.json").read_bytes() == b'"caf\\udce9"'
+
+
 def test_a_failure_keeps_the_old_file_and_leaves_no_other(tmp_path: Path):
     path = tmp_path / "a.txt"
     atomic_write(path, "old")

@@ -49,6 +49,11 @@ def test_directories_are_read_in_order(preset: Preset, tmp_path: Path):
     for name in ("b", "a", "c"):
         write_preset(tmp_path / f"{name}.json", preset)
     assert [path.stem for path, _ in read_presets(tmp_path, VOICE_63)] == ["a", "b", "c"]
+    (tmp_path / "c.json").rename(tmp_path / "c.JSON")
+    (tmp_path / "._a.json").write_bytes(b"\x00\x05\x16\x07")  # what macOS leaves on other systems' disks
+    assert [path.name for path, _ in read_presets(tmp_path, VOICE_63)] == ["a.json", "b.json", "c.JSON"]
+    (tmp_path / "a.json").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "a.json").read_bytes())
+    assert len(read_presets(tmp_path, VOICE_63)) == 3
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(UserError, match="no .*json in it"):

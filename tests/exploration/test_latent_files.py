@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from synthvae.core.errors import UserError
 from synthvae.data.generation import generate_dataset
 from synthvae.data.preset import units
 from synthvae.data.writing import write_presets
-from synthvae.exploration.latent_files import find_dataset, find_preset, find_presets, find_run
+from synthvae.exploration.latent_files import find_dataset, find_preset, find_presets, find_run, read_latents
 from synthvae.synths.voice.parameters import VOICE_63
 from tests.errors import user_error
 
@@ -67,3 +68,15 @@ def test_the_option_that_is_wrong_is_named(run):
         find_presets(run, ["1", "nothing.json"], None, ["plus", "minus"])
     with pytest.raises(UserError, match="no preset 64"):
         find_presets(run, ["64"])
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["{0}.5,-{0}.25", "\ufeff{0}.5,-{0}.25", "{0},5;-{0},25", "{0}.5;-{0}.25", "{0},5\t-{0},25", "{0}.5, -{0}.25"],
+)
+def test_numbers_of_every_spreadsheet_are_read(row: str, tmp_path: Path):
+    (tmp_path / "z.csv").write_text("\n".join(row.format(number).replace("\ufeff", "") for number in (1, 2)))
+    if row.startswith("\ufeff"):
+        (tmp_path / "z.csv").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "z.csv").read_bytes())
+    found = read_latents(tmp_path / "z.csv", SimpleNamespace(latent_size=2))
+    assert found.points.tolist() == [[1.5, -1.25], [2.5, -2.25]]

@@ -213,6 +213,13 @@ def test_drawing_leaves_matplotlib_as_it_was() -> None:
     assert dict(matplotlib.rcParams) == before
 
 
+def test_the_machine_s_settings_do_not_change_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = png_bytes(error_distributions({"a": np.arange(5.0)}, "L1 (dB)"), dpi=40)
+    for name, value in {"text.usetex": True, "lines.linewidth": 30.0, "figure.facecolor": "red"}.items():
+        monkeypatch.setitem(matplotlib.rcParams, name, value)
+    assert png_bytes(error_distributions({"a": np.arange(5.0)}, "L1 (dB)"), dpi=40) == plain
+
+
 def test_bad_arrays_are_named() -> None:
     bad = sound()
     bad[5] = np.nan

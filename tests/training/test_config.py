@@ -60,6 +60,17 @@ def test_data_is_needed():
         resolve_config(None, {})
 
 
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path):
+    (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbf" + b'data = "a.json"\nepochs = 7\n')
+    assert resolve_config(tmp_path / "a.toml", {}).epochs == 7
+
+
+@pytest.mark.parametrize("then", ["text", 3, [1]])
+def test_a_second_phase_that_is_no_table_is_named(then: object):
+    with pytest.raises(UserError, match="run.json: then is .*; give a table of settings"):
+        resolve_config(None, {"data": "a", "then": then}, "run.json")
+
+
 def test_beta_from_the_command_line_is_text():
     assert resolve_config(None, {"data": "a", "beta": "0.5"}).beta == 0.5
     assert resolve_config(None, {"data": "a", "beta": "auto"}).beta == "auto"
