@@ -67,6 +67,7 @@ def generate_dataset(
             splits,
             RenderSettings(sample_rate, seconds, control_rate, kind.name),
             lambda done: update(done, ""),
+            overwrite,
         )
     counts = ", ".join(f"{end - first:,} {name}" for name, (first, end) in header.splits.items())
     print(f"{out}: {size:,} presets of {len(space)} parameters ({counts}), {out.stat().st_size / 1e6:.1f} MB")
@@ -139,19 +140,24 @@ def metric(
     data = read_dataset(dataset)
     path = sensitivity.metric_path(dataset, feature)
     measured = build_feature(feature, data.header.settings.sample_rate)
+    names, result = data.parameters.names, None
     if path.exists() and not overwrite:
-        raise UserError(path, path, "add `overwrite` to compute it again", "exists")
-    voice = build_synth(data.parameters, data.header.settings)
-    count = min(limit, len(data.split("train")))
-    names = data.parameters.names
-    with progress_bar("measuring total effects", len(names), "parameters") as update:
-        effect = sensitivity.effect_on_dataset(voice, measured, data, lambda done: update(done, ""))
-    with progress_bar("measuring slopes", count, "presets") as update:
-        result = sensitivity.compute_metric(
-            voice, measured, data, effect, limit, keep, path.with_suffix(".part"), lambda done: update(done, "")
-        )
-    sensitivity.write_metric(path, result)
-    changes = effect.sqrt().numpy()
+        if path.with_suffix(".csv").exists() and path.with_suffix(".png").exists():
+            raise UserError(path, path, "add `overwrite` to compute it again", "exists")
+        result = sensitivity.read_metric(path)  # interrupted before its table or its figure was there
+        if result.dataset_hash != data.hash:
+            raise UserError(path, path, "add `overwrite` to compute it again", "of another dataset")
+    if result is None:
+        voice = build_synth(data.parameters, data.header.settings)
+        count = min(limit, len(data.split("train")))
+        with progress_bar("measuring total effects", len(names), "parameters") as update:
+            effect = sensitivity.effect_on_dataset(voice, measured, data, lambda done: update(done, ""))
+        with progress_bar("measuring slopes", count, "presets") as update:
+            result = sensitivity.compute_metric(
+                voice, measured, data, effect, limit, keep, path.with_suffix(".part"), lambda done: update(done, "")
+            )
+        sensitivity.write_metric(path, result)
+    changes = result.effect.sqrt().numpy()
     order = changes.argsort()[::-1]
     table = pd.DataFrame(
         {

@@ -193,6 +193,23 @@ def _is_abandoned(path: str) -> bool:
     return True
 
 
+def _name_new(temporary: Path, target: Path) -> None:
+    """Give a file a name that nothing has, or say that something has it."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        remedy = "add `overwrite` to replace it, or choose another `out`"
+        raise UserError(target, target, remedy, "exists already, from another process") from None
+    except OSError as error:
+        if error.errno not in _UNABLE:
+            raise
+        if target.exists():  # the file system has no second names: the best that can be done
+            raise UserError(target, target, "choose another `out`", "exists already, from another process") from None
+        os.replace(temporary, target)
+        return
+    temporary.unlink()
+
+
 def _sync(file: int) -> None:
     """Wait until a file is on its disk, where the file system can."""
     try:
@@ -214,14 +231,15 @@ def _take_rights(file: int, replaced: os.stat_result) -> None:
 
 
 @contextlib.contextmanager
-def atomic_open(path: Path) -> Iterator[BinaryIO]:
+def atomic_open(path: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
     """Open a temporary binary file beside `path` that takes its name only when the block ends without an error.
 
     A file that is replaced hands on its mode and its group; of a link, the file that it leads to is replaced. What
     writers that were killed have left in the directory is removed.
 
     Raises:
-        UserError: if the directory cannot be written to, or `path` is a directory or a device.
+        UserError: if the directory cannot be written to, `path` is a directory or a device, or it is there at the end,
+            from another process for instance, and `overwrite` is False.
     """
     try:
         target = Path(os.path.realpath(path)) if path.is_symlink() else path
@@ -245,7 +263,10 @@ def atomic_open(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             _sync(file.fileno())
-        os.replace(temporary, target)
+        if overwrite:
+            os.replace(temporary, target)
+        else:
+            _name_new(temporary, target)
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()

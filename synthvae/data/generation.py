@@ -71,6 +71,7 @@ def generate_dataset(
     splits: str | None = None,
     settings: RenderSettings | None = None,
     progress: Progress = lambda done: None,
+    overwrite: bool = True,
 ) -> DatasetHeader:
     """Draw presets, write them as a dataset, and return its header.
 
@@ -83,6 +84,7 @@ def generate_dataset(
         splits: see `parse_splits`.
         settings: how the presets are meant to be rendered.
         progress: called with the number of presets done.
+        overwrite: whether a file may be replaced that is there by the end, of another process for instance.
 
     Raises:
         UserError: for a size below 3, a seed outside its range, an unknown source, splits that do not fit, settings
@@ -107,7 +109,7 @@ def generate_dataset(
             yield draw_presets(parameters, source, seed, first, count)
             progress(first + count)
 
-    write_dataset(path, header, draw())
+    write_dataset(path, header, draw(), overwrite)
     return header
 
 

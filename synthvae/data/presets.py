@@ -92,11 +92,14 @@ class Dataset:
         return self.unit[first:end]
 
 
-def write_dataset(path: Path, header: DatasetHeader, chunks: Iterable[NDArray[np.float64]]) -> None:
+def write_dataset(
+    path: Path, header: DatasetHeader, chunks: Iterable[NDArray[np.float64]], overwrite: bool = True
+) -> None:
     """Write a dataset, streaming chunks ``(n, P)`` in human units; the file appears only when it is whole.
 
     Raises:
-        UserError: if `path` cannot be written, or a value is not finite or outside its range.
+        UserError: if `path` cannot be written, or is there by then and `overwrite` is False, or a value is not finite
+            or outside its range.
     """
     document = {
         "format": FORMAT,
@@ -112,7 +115,7 @@ def write_dataset(path: Path, header: DatasetHeader, chunks: Iterable[NDArray[np
         "fixed": dict(header.parameters.fixed),
     }
     head = dump_json(document, path)
-    with atomic_open(path) as file:
+    with atomic_open(path, overwrite) as file:
         file.write(head.removesuffix("\n}").encode() + b',\n "values": [\n')
         separator = b""
         written = 0

@@ -228,6 +228,12 @@ def test_metric_ranks_parameters(run, small_dataset: Dataset, tmp_path: Path):
         f"d.logmel-metric.{ending}" for ending in ("safetensors", "csv", "png")
     }
     refused(run("metric", "d.json"), "exists", "--overwrite")
+    figure = (tmp_path / "d.logmel-metric.png").read_bytes()
+    for ending in ("png", "csv"):  # as where it was stopped before it was written
+        (tmp_path / f"d.logmel-metric.{ending}").unlink()
+    again = run("metric", "d.json")
+    assert (again[0], again[1]) == (0, out)
+    assert (tmp_path / "d.logmel-metric.png").read_bytes() == figure
     refused(run("metric", "d.json", "--limit", 1), "--limit is 1")
     refused(run("metric", "d.json", "--feature", "chroma"), "'chroma'", "logmel")
 

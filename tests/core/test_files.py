@@ -20,6 +20,23 @@ def test_writes_text_and_bytes_and_makes_the_directory(tmp_path: Path):
     assert (tmp_path / "a/b/c.txt").stat().st_mode & 0o777 == 0o666 & ~(os.umask(os.umask(0) or 0o22) or 0o22)
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_writers_of_a_new_file_the_second_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+):
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "no links")))
+    path = tmp_path / "a"
+    writing = atomic_open(path, overwrite=False)
+    writing.__enter__().write(b"second")
+    with atomic_open(path, overwrite=False) as other:
+        other.write(b"first")
+    with pytest.raises(UserError, match="exists already, from another process"):
+        writing.__exit__(None, None, None)
+    assert path.read_bytes() == b"first"
+    assert os.listdir(tmp_path) == ["a"]
+
+
 def test_names_that_are_not_utf8_are_written_as_json_escapes_them(tmp_path: Path):
     atomic_write(tmp_path / "a.json", '"caf\udce9"')
     assert (tmp_path / "a.json").read_bytes() == b'"caf\\udce9"'
