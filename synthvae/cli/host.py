@@ -7,6 +7,7 @@ import io
 import os
 import re
 import sys
+import threading
 
 __all__ = ["expand_home", "lose_output", "prepare_process"]
 
@@ -30,6 +31,13 @@ def prepare_process() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     os.environ["MPLBACKEND"] = "agg"
+    threading.excepthook = _tell_thread
+
+
+def _tell_thread(ended: threading.ExceptHookArgs) -> None:
+    """Print what ends a thread, but for a full disk under TensorBoard's events, which the run's log tells in a line."""
+    if not (type(ended.thread).__name__ == "_AsyncWriterThread" and isinstance(ended.exc_value, OSError)):
+        threading.__excepthook__(ended)
 
 
 def expand_home(arguments: list[str]) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 __all__ = ["MetricsLog", "read_metrics"]
+
+_log = logging.getLogger(__name__)
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
@@ -30,18 +33,23 @@ def read_metrics(path: Path) -> pd.DataFrame:
         content = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         content = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(path, path, "restore or remove it", f"not a table of numbers ({error})") from None
     whole = content[: content.rfind("\n") + 1]
     if not whole:
         return pd.DataFrame({"epoch": pd.Series(dtype=float)})
     try:
         # By way of text, because not every pandas that is allowed reads a float to the last bit.
-        return pd.read_csv(io.StringIO(whole), dtype=str).astype(float)
+        table = pd.read_csv(io.StringIO(whole), dtype=str).astype(float)
     except (ValueError, pd.errors.ParserError) as error:
         raise UserError(path, path, "restore or remove it", f"not a table of numbers ({error})") from None
+    if "epoch" not in table or table["epoch"].isna().any():
+        raise UserError(path, path, "restore or remove it", "not a table with an epoch in each row")
+    return table
 
 
 class MetricsLog:
-    """Appends one row per epoch to ``metrics.csv`` and to ``tensorboard/``."""
+    """One row per epoch in ``metrics.csv`` and in ``tensorboard/``."""
 
     def __init__(self, directory: Path, first_epoch: int) -> None:
         """Open the log of a run; rows of `first_epoch` and later ones are dropped: they will be written again."""
@@ -49,22 +57,39 @@ class MetricsLog:
         self._events = directory / "tensorboard"
         self._first = first_epoch
         self._writer: SummaryWriter | None = None
+        self._writes = True
         rows = read_metrics(self.path)
         self.rows = rows[rows["epoch"] < first_epoch]
-        self._write()
+        self._text = self.rows.to_csv(index=False)
+        if len(self.rows):
+            atomic_write(self.path, self._text)
+        else:
+            self.path.unlink(missing_ok=True)
 
     def add(self, row: Mapping[str, float]) -> None:
-        """Add an epoch; `row` has the column ``epoch`` and every term by name."""
-        known = set(row) <= set(self.rows.columns) and self.path.exists()
+        """Add an epoch; `row` has the column ``epoch`` and every term by name.
+
+        Raises:
+            UserError: if ``metrics.csv`` cannot be written. Events, which repeat it, are left out where they cannot.
+        """
+        known = set(row) <= set(self.rows.columns) and len(self.rows) > 0
         added = pd.DataFrame([row], dtype=float)
         # Phases have terms of their own: a column for every one there was, in order of appearance.
         columns = dict.fromkeys([*self.rows.columns, *row])
         self.rows = pd.concat([self.rows, added] if len(self.rows) else [added]).reindex(columns=list(columns))
         if known:
-            with self.path.open("a", newline="") as file:
-                self.rows.tail(1).to_csv(file, index=False, header=False)
+            self._text += self.rows.tail(1).to_csv(index=False, header=False)
         else:
-            self._write()
+            self._text = self.rows.to_csv(index=False)
+        atomic_write(self.path, self._text)
+        self._try(self._write_events, row)
+
+    def close(self) -> None:
+        """Flush what is still on its way to the disk."""
+        if self._writer is not None:
+            self._try(self._writer.close)
+
+    def _write_events(self, row: Mapping[str, float]) -> None:
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -73,13 +98,12 @@ class MetricsLog:
             if name != "epoch":
                 self._writer.add_scalar(name, value, int(row["epoch"]))
 
-    def close(self) -> None:
-        """Flush what is still on its way to the disk."""
-        if self._writer is not None:
-            self._writer.close()
-
-    def _write(self) -> None:
-        if len(self.rows):
-            atomic_write(self.path, self.rows.to_csv(index=False))
-        else:
-            self.path.unlink(missing_ok=True)
+    def _try(self, write: Callable[..., object], *arguments: object) -> None:
+        """Write events until that fails, on a full disk for instance; that is logged once."""
+        if not self._writes:
+            return
+        try:
+            write(*arguments)
+        except OSError as error:
+            self._writes = False
+            _log.warning("%s: no more events are written (%s)", self._events, error.strerror or error)

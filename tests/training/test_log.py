@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -50,3 +51,31 @@ def test_a_run_gives_its_log_as_a_table(small_run: Path):
     table = load_run(small_run).metrics()
     assert table["epoch"].tolist() == [0.0, 1.0]
     assert {"validation/total", "kl/15"} <= set(table.columns)
+
+
+def test_a_full_disk_costs_events_and_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    log = MetricsLog(tmp_path, 0)
+    log.add({"epoch": 0.0, "a": 1.0})
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(log._writer, "add_scalar", full)
+    for epoch in (1.0, 2.0):
+        log.add({"epoch": epoch, "a": 1.0})
+    log.close()
+    assert read_metrics(tmp_path / "metrics.csv")["epoch"].tolist() == [0.0, 1.0, 2.0]
+    assert [record.getMessage().count("No space left") for record in caplog.records] == [1]
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(UserError, match=r"metrics.csv: cannot write \(No space left on device\); make room"):
+        log.add({"epoch": 3.0, "a": 1.0})
+    assert read_metrics(tmp_path / "metrics.csv")["epoch"].tolist() == [0.0, 1.0, 2.0], "the rows before are whole"
+
+
+@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"epoch,a\n,2\n", b"epoch,a\n1,\xff\n"])
+def test_a_table_without_epochs_is_refused(tmp_path: Path, content: bytes):
+    (tmp_path / "metrics.csv").write_bytes(content)
+    with pytest.raises(UserError, match="not a table"):
+        MetricsLog(tmp_path, 5)
