@@ -123,11 +123,11 @@ def map_table(result: MapMeasurement) -> str:
 
 
 def _snapped(session: Session, atlas: Atlas, places: NDArray[np.floating]) -> Floats:
-    return session.collection.unit[[atlas.at(x, y).point for x, y in places.tolist()]]
+    return session.collection.rows[[atlas.at(x, y).point for x, y in places.tolist()]]
 
 
 def _apart(session: Session, first: Floats, second: Floats) -> NDArray[np.float64]:
-    spectra = [torch.from_numpy(session.renderer.log_mel(unit)) for unit in (first, second)]
+    spectra = [torch.from_numpy(session.source.spectrograms("sound", unit)) for unit in (first, second)]
     return paired(*spectra)
 
 
@@ -136,7 +136,7 @@ def _plane(session: Session, generator: np.random.Generator) -> float:
     step = 2.0 * SHORT / (min(STAGE) - PLANE_MARGIN)
     first, second = [], []
     for number in generator.permutation(len(session.collection))[:PLANES]:
-        plane = local_plane(session.run, torch.from_numpy(session.collection.unit[number]))
+        plane = local_plane(session.run, torch.from_numpy(session.collection.rows[number]))
         for a, b, turn in generator.uniform((-0.9, -0.9, 0.0), (0.9, 0.9, 2.0 * np.pi), (STEPS, 3)).tolist():
             first.append(plane.at(a, b).numpy())
             second.append(plane.at(a + step * np.cos(turn), b + step * np.sin(turn)).numpy())

@@ -11,6 +11,7 @@ import types
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from synthvae.training.config import resolve_config
 from synthvae.training.run import Run, load_run
 from synthvae.training.tasks.presets import PresetTask
 from synthvae.training.trainer import train
+from tests.training.sounds import sound_task, write_small_library
 
 KEPT = (
     "keyboard.midi_f0", "keyboard.duration", "vco_1.tuning", "vco_2.tuning", "vco_2.shape", "mixer.vco_1",
@@ -84,6 +86,19 @@ def small_run(small_dataset: Dataset, small_voice: Voice, tmp_path_factory: pyte
     )
     train(PresetTask(config, small_dataset, small_voice), out)
     return out
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small library, a run on it, one on its labels, one on its pitches, and one of frames."""
+    folder = tmp_path_factory.mktemp("sounds")
+    library = write_small_library(folder / "lib")
+    small = {"data": str(library.path), "network": "dense", "widths": "16", "latent": 3}
+    kinds: dict[str, dict[str, Any]] = {"plain": {}, "frames": {"frames": 4}}
+    kinds |= {"labels": {"condition": "label"}, "pitches": {"condition": "pitch"}}
+    for name, more in kinds.items():
+        train(sound_task(library, **small, **more), folder / name)
+    return folder
 
 
 @pytest.fixture

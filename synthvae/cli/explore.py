@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 def explore(
     run: RunArgument = None,
-    data: Annotated[Path | None, typer.Option(help="The dataset on the map.  [default: the run's]")] = None,
+    data: Annotated[Path | None, typer.Option(help="The dataset or library on the map.  [default: the run's]")] = None,
     bank: Annotated[
         Path | None,
         typer.Option(
@@ -29,7 +29,7 @@ def explore(
         ),
     ] = None,
     of_bank: Annotated[bool, typer.Option("--of-bank", help="Map the bank's presets instead of a dataset's.")] = False,
-    points: Annotated[int, typer.Option(help="Maximum number of presets on the map.")] = 10_000,
+    points: Annotated[int, typer.Option(help="Maximum number of sounds on the map.")] = 10_000,
     port: Annotated[int, typer.Option(help="Port to listen on; 0 for any free port.")] = 8321,
     host: Annotated[
         str, typer.Option(help="Address to listen on; addresses other than localhost require a token.")
@@ -44,7 +44,11 @@ def explore(
 
     Without a run and without any in experiments/runs, the map of voice-16 opens, which comes with synthvae.
 
+    Of a run on recorded sounds, the map shows its library, or another one.
+
     Example: `synthvae explore --open`
+
+    Example: `synthvae explore experiments/runs/drums --data datasets/drums`
     """
     require_extra("explore", "studio")
     import torch

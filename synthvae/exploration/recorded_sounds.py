@@ -22,8 +22,8 @@ from synthvae.data.library import Library, read_library
 from synthvae.exploration.latent_files import named_file, write_points
 from synthvae.training.sounds import SoundRun, own_library
 
-__all__ = ["AUDIO_ENDINGS", "SourceSound", "decode_all", "expand_folders", "find_sounds", "read_sounds"]
-__all__ += ["write_decoded", "write_levelled", "write_sound_latents"]
+__all__ = ["AUDIO_ENDINGS", "SourceSound", "decode_all", "expand_folders", "find_sounds", "fitting_library"]
+__all__ += ["read_sounds", "write_decoded", "write_levelled", "write_sound_latents"]
 
 #: Endings of the files that are taken from a folder; a file that is named may have any.
 AUDIO_ENDINGS = (".aif", ".aiff", ".flac", ".mp3", ".ogg", ".wav")
@@ -78,7 +78,7 @@ def find_sounds(
     Raises:
         UserError: if there is no such sound, a file cannot be read, or the run's library has been replaced.
     """
-    return _found(texts, arguments, lambda file: _read(model, file), lambda: _library(model, data))
+    return _found(texts, arguments, lambda file: _read(model, file), lambda: fitting_library(model, data))
 
 
 def read_sounds(
@@ -141,7 +141,12 @@ def _found(
     return found
 
 
-def _library(model: SoundRun, data: Path | None) -> Library:
+def fitting_library(model: SoundRun, data: Path | None) -> Library:
+    """A library with the run's sample rate and length; its own where `data` is None.
+
+    Raises:
+        UserError: if it is another, or is gone.
+    """
     if data is None:
         return own_library(model.run)
     library = read_library(data)

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from synthvae.features.kernels.fourier import Transform
     from synthvae.features.kernels.mel import Bands
 
-__all__ = ["LogMel", "htk_filterbank", "kernel_tables", "log_mel", "mel_centres", "slaney_filterbank"]
+__all__ = ["LogMel", "at_level", "htk_filterbank", "kernel_tables", "log_mel", "mel_centres", "slaney_filterbank"]
 
 BANDS = 128
 LOWEST = 20.0
 FULL_SCALE = 512.0
 FLOOR = 1e-4
+#: Root mean square below which a sound is silence, which no gain makes a sound: -100 dB.
+SILENT = 1e-5
 
 
 class LogMel(Feature):
@@ -72,6 +74,12 @@ class LogMel(Feature):
 def log_mel(audio: Tensor, sample_rate: int) -> Tensor:
     """Log-mel spectrogram of `audio` `(B, T)`, `(B, 128, T // 512 + 1)` in dB, from -80 up; see `LogMel`."""
     return LogMel(sample_rate)(audio)
+
+
+def at_level(audio: Tensor, level: float) -> Tensor:
+    """Sounds ``(B, T)`` scaled to a root mean square of `level`; silence stays as it is."""
+    present = audio.square().mean(dim=1, keepdim=True).sqrt()
+    return audio * torch.where(present > SILENT, level / present.clamp_min(SILENT), 1.0)
 
 
 def htk_filterbank(sample_rate: int, bands: int = BANDS, lowest: float = LOWEST, n_fft: int = N_FFT) -> np.ndarray:

@@ -174,10 +174,10 @@ def _write_map(run: Run, dataset: Dataset, folder: Path, cache: Path, tell: Call
     session = open_session(run.path, dataset.path, cache / "bank.sqlite", cache=cache)
     try:
         tell(2, "sound layout")
-        make_views(run, session.collection, session.renderer, "sound", Store(cache))
+        make_views(session.source, session.collection, "sound", Store(cache))
         session.maps.ready()  # makes the view of latents as well, which is there at once
         tell(3, "descriptors and names")
-        measure_parts(session.collection, session.renderer, cache, (0, 1))
+        measure_parts(session.source, session.collection, cache, (0, 1))
         tell(4, "figures")
         atlas, clusters = session.view("sound"), session.maps.clusters()
         assert clusters is not None

@@ -60,7 +60,9 @@ def create_app(session: Session, access: Access) -> ASGIApp:
     )
     errors.register(app)
     api = APIRouter(prefix=API, responses={**_REFUSALS})
-    for domain in (sessions, maps, search, sounds, variations, paths, bank, matching, imports, export):
+    tools = {bank: "bank", matching: "match"}
+    every = (sessions, maps, search, sounds, variations, paths, bank, matching, imports, export)
+    for domain in (one for one in every if tools.get(one, "") in ("", *session.source.tools)):
         api.include_router(domain.routes(session))
     app.include_router(api)
     app.mount("/", StaticFiles(directory=STATIC, html=True, check_dir=False), name="page")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tempfile
 import zipfile
@@ -9,13 +10,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from synthvae.audio.files import Stamp, flac_bytes, quantise, sampler_wav_bytes
+from synthvae.audio.loudness import levelled
 from synthvae.core.errors import UserError
 from synthvae.data.names import slug
 from synthvae.data.preset import Preset, with_release
 from synthvae.data.writing import write_sounds
+from synthvae.export.instrument import file_stems
 from synthvae.export.sfz import kit_text
 
-__all__ = ["FORMATS", "Download", "export", "export_all"]
+__all__ = ["AUDIO_FORMATS", "FORMATS", "Download", "export", "export_all", "export_recordings"]
 
 #: Formats, and the kind of a file in them.
 FORMATS = {
@@ -25,6 +32,8 @@ FORMATS = {
     "sfz": "application/zip",
     "torchsynth": "application/json",
 }
+#: Of these, those that need no preset.
+AUDIO_FORMATS = ("wav", "flac")
 _ZIP = "application/zip"
 _WHEN = (1980, 1, 1, 0, 0, 0)  # the same files make the same archive
 
@@ -84,6 +93,26 @@ def export_all(presets: Sequence[Preset], names: Sequence[str], name: str, kit: 
             (folder / f"{slug(name)}.sfz").write_text(kit_text([path.name for path in paths]))
 
     return Download(_zip(_written(write)), f"{slug(name)}.zip", _ZIP)
+
+
+def export_recordings(
+    sounds: Sequence[NDArray[np.float32]], sample_rate: int, names: Sequence[str], to: str, archive: str = ""
+) -> Download:
+    """Sounds ``(T,)`` at one loudness as WAV or FLAC; in a ZIP called `archive` where that is given.
+
+    Raises:
+        UserError: if they cannot be written so.
+    """
+    if to not in AUDIO_FORMATS:
+        raise UserError("to", to, f"choose one of {', '.join(AUDIO_FORMATS)}", why="and recorded sounds are no presets")
+    files = []
+    for stem, sound in zip(file_stems(names), sounds, strict=True):
+        samples, source = quantise(levelled(sound, sample_rate), "int24"), hashlib.sha256(sound.tobytes()).hexdigest()
+        write = sampler_wav_bytes if to == "wav" else flac_bytes
+        files.append((f"{stem}.{to}", write(samples, sample_rate, "int24", Stamp(stem, source[:16]))))
+    if archive:
+        return Download(_zip(files), f"{slug(archive)}.zip", _ZIP)
+    return Download(files[0][1], files[0][0], FORMATS[to])
 
 
 def _written(write: Callable[[Path], object]) -> list[tuple[str, bytes]]:

@@ -1,10 +1,12 @@
-"""The presets on the map and their latents, cached next to the run under a hash of what they depend on."""
+"""The sounds on the map and their latents, cached next to the run under a hash of what they depend on."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
@@ -13,10 +15,11 @@ from numpy.typing import NDArray
 from synthvae.bank import Bank
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
+from synthvae.data.library import Library, read_library
 from synthvae.data.presets import read_dataset
 from synthvae.training.run import Run
 
-__all__ = ["Collection", "from_bank", "from_dataset", "read_collection"]
+__all__ = ["Collection", "from_bank", "from_dataset", "from_library", "read_collection"]
 
 Floats = NDArray[np.float32]
 
@@ -28,22 +31,49 @@ VERSION = "collection-1"
 
 @dataclass(frozen=True)
 class Collection:
-    """Presets.
+    """Presets, or recorded sounds.
 
     Attributes:
         key: 24 hexadecimal digits of the run's weights, of where the presets are from, and of how many they are.
-        unit: ``(N, P)`` in [0, 1].
+        rows: ``(N, R)``, what each sound is made from: unit parameters ``(N, P)`` of presets; latents and condition
+            of recorded sounds.
         latents: ``(N, D)``.
-        bank_ids: ``(N,)``, their numbers in the bank they are from; empty where they are a dataset's.
+        bank_ids: ``(N,)``, their numbers in the bank they are from; empty where they are not from one.
+        library: that they are recordings of; None for presets.
+        numbers: ``(N,)``, of its items; empty for presets.
     """
 
     key: str
-    unit: Floats
+    rows: Floats
     latents: Floats
     bank_ids: NDArray[np.int64]
+    library: Library | None = None
+    numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __len__(self) -> int:
-        return len(self.unit)
+        return len(self.rows)
+
+    def recordings(self, points: NDArray[np.integer]) -> Floats:
+        """The recordings ``(B, T)`` of points; there has to be a library."""
+        assert self.library is not None
+        return np.array(self.library.audio[self.numbers[points]])
+
+    @cached_property
+    def titles(self) -> tuple[str, ...]:
+        """Names of the recordings' files, with their start where that is not 0; empty for presets."""
+        if self.library is None:
+            return ()
+        files, starts = (self.library.items[name].to_numpy()[self.numbers] for name in ("file", "start"))
+        stems = [PurePosixPath(str(file).replace("\\", "/")).stem for file in files]
+        return tuple(f"{stem} {start:.2f} s" if start else stem for stem, start in zip(stems, starts, strict=True))
+
+    @cached_property
+    def labels(self) -> NDArray[np.intp]:
+        """Numbers ``(N,)`` of the points' labels in the library; empty for presets, and where all have one."""
+        if self.library is None or len(self.library.labels) < 2:
+            return np.zeros(0, np.intp)
+        every = {label: number for number, label in enumerate(self.library.labels)}
+        return np.array([every[label] for label in self.library.items["label"].to_numpy()[self.numbers]], np.intp)
 
 
 def from_dataset(run: Run, path: Path, own: bool, most: int, cache: Path) -> Collection:
@@ -99,11 +129,41 @@ def from_bank(run: Run, bank: Bank, most: int, cache: Path) -> tuple[Collection,
     return read_collection(cache, key) or _made(run, unit, key, ids, cache), skipped
 
 
+def from_library(
+    run: Run, library: Library, most: int, cache: Path, encode: Callable[[NDArray[np.int64]], Floats]
+) -> Collection:
+    """At most so many sounds of a library, evenly spread over it, kept in the folder `cache`.
+
+    Args:
+        run: the model.
+        library: of its sample rate and length.
+        most: sounds.
+        cache: see above.
+        encode: latents with conditions ``(N, R)`` of items ``(N,)``.
+    """
+    key = _key("library", library.hash, run.weights_hash, most)
+    if (kept := read_collection(cache, key)) and kept.library and kept.library.path == library.path.resolve():
+        return kept
+    count = min(most, len(library))
+    numbers = np.arange(count) * len(library) // count
+    rows = torch.from_numpy(encode(numbers))
+    none = torch.zeros(0, dtype=torch.int64)
+    tensors = {"unit": rows, "latents": rows.clone(), "bank_ids": none, "numbers": torch.from_numpy(numbers)}
+    save_tensors(_file(cache, key), tensors, {"library": str(library.path.resolve())})
+    found = read_collection(cache, key)
+    assert found is not None
+    return found
+
+
 def read_collection(cache: Path, key: str) -> Collection | None:
     """The collection stored under a key, if it exists and is complete."""
     try:
-        kept, _ = load_tensors(_file(cache, key))
-        return Collection(key, *(kept[name].numpy() for name in ("unit", "latents", "bank_ids")))
+        kept, state = load_tensors(_file(cache, key))
+        rows, latents, bank_ids = (kept[name].numpy() for name in ("unit", "latents", "bank_ids"))
+        if "library" not in state:
+            return Collection(key, rows, latents, bank_ids)
+        library = read_library(Path(state["library"]))
+        return Collection(key, rows, latents, bank_ids, library, kept["numbers"].numpy())
     except (UserError, KeyError):
         return None
 

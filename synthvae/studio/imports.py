@@ -7,18 +7,13 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from synthvae.audio.resampling import resample
 from synthvae.core.errors import UserError
-from synthvae.features.mel import log_mel
 from synthvae.matching.target import Target, read_target
-from synthvae.models.audio_encoder import ENCODER_FILE, AudioEncoder, read_encoder
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.maps import Maps
-from synthvae.training.run import Run
+from synthvae.studio.sources import Source
 
 Floats = NDArray[np.float32]
 
@@ -43,8 +38,6 @@ def prepare(content: bytes, name: str, sample_rate: int) -> Target:
 MOST = 10_000
 #: Points that are said to be most like a recording.
 NEAREST = 8
-#: Gains at which a recording is compared with the points.
-LEVELS = (1.0, 0.5, 0.25, 0.125, 0.0625)
 
 
 @dataclass(frozen=True)
@@ -56,7 +49,7 @@ class Imported:
         name: of its file.
         label: of its folder.
         features: ``(1, K)``, on the sound layout.
-        latent: ``(1, D)``, what the run's audio encoder estimates; None without one.
+        latent: ``(1, D)``, as it is estimated; None where it cannot be.
         nearest: numbers of the points most like it.
         distance: root mean square difference of its log-mel spectrogram and the nearest point's, in dB.
     """
@@ -71,23 +64,17 @@ class Imported:
 
 
 class Imports:
-    """Recordings on the map, placed by their spectrograms, and by the run's audio encoder where it has one.
+    """Recordings on the map, placed by their spectrograms, and by their latents where they can be encoded.
 
     Args:
-        run: the model; its encoder is read when it is first needed.
+        source: of the sounds of the map.
         maps: the views.
     """
 
-    def __init__(self, run: Run, maps: Maps) -> None:
-        self._run, self._maps = run, maps
-        self._encoder: AudioEncoder | None = None
+    def __init__(self, source: Source, maps: Maps) -> None:
+        self._source, self._maps = source, maps
         self._lock = threading.Lock()
         self.all: list[Imported] = []
-
-    @property
-    def encodes(self) -> bool:
-        """Whether the run has an audio encoder."""
-        return (self._run.path / ENCODER_FILE).exists()
 
     def add(self, content: bytes, name: str, label: str) -> Imported:
         """Put a recording on the map, under the names of its file and its folder.
@@ -100,14 +87,14 @@ class Imports:
         atlas = self._maps.ready().get("sound-pca")
         if atlas is None:
             raise ConflictError("view", "sound", "try again in a few seconds", why="which is being computed")
-        rate = self._run.settings.sample_rate
+        rate = self._source.sample_rate
         target = prepare(content, name, rate)
-        features = self._maps.spectral("sound").project(_spectrograms(target.audio, rate, self._run.settings.seconds))
+        features = self._maps.spectral("sound").project(self._source.recorded(target.audio))
         # A recording's level is that of its production, so the level most like a point's is taken.
         nearest = atlas.most_alike(features, NEAREST)
         distances = np.linalg.norm(features - atlas.features[nearest[:, 0]], axis=1)
         best = int(distances.argmin())
-        latent = self._encode(target, name) if self.encodes else None
+        latent = self._source.estimate(target.audio, rate, name) if self._source.estimates else None
         with self._lock:
             if len(self.all) >= MOST:
                 raise ConflictError("recordings", MOST, "restart synthvae explore", f"{MOST:,} are on the map already")
@@ -119,7 +106,8 @@ class Imports:
 
     def places(self, one: Imported) -> dict[str, list[float]]:
         """Places of a recording on the views that are ready and can place it."""
-        rows = {"sound": one.features, "parameters": one.latent}
+        placed = None if one.latent is None else self._source.placed(one.latent)
+        rows = {"sound": one.features, self._source.latent_layout: placed}
         found = {}
         for view, atlas in self._maps.ready().items():
             row = rows.get(view.removesuffix("-pca"))
@@ -133,33 +121,3 @@ class Imports:
             count = len(self.all)
             self.all = []
             return count
-
-    def _encode(self, target: Target, name: str) -> Floats:
-        encoder = self._ready()
-        audio = target.audio
-        if encoder.sample_rate != target.sample_rate:
-            audio = torch.from_numpy(resample(audio.numpy(), target.sample_rate, encoder.sample_rate))
-        with torch.inference_mode():
-            latent = encoder.encode(audio[None])[0].float().numpy()
-        if not np.isfinite(latent).all():
-            raise UserError(
-                name, name, "train it again with synthvae train-encoder", "the encoder's output is not finite"
-            )
-        return latent
-
-    def _ready(self) -> AudioEncoder:
-        with self._lock:
-            if self._encoder is None:
-                try:
-                    self._encoder = read_encoder(self._run.path / ENCODER_FILE, self._run.weights_hash)
-                except UserError as error:
-                    raise ConflictError(*error.args) from None
-            return self._encoder
-
-
-def _spectrograms(audio: Tensor, sample_rate: int, seconds: float) -> Floats:
-    """Log-mel spectrograms ``(L, bands, frames)`` of the beginning of a recording ``(T,)`` at each of `LEVELS`."""
-    samples = round(seconds * sample_rate)
-    beginning = torch.nn.functional.pad(audio[:samples], (0, max(0, samples - len(audio))))
-    with torch.inference_mode():
-        return log_mel(torch.tensor(LEVELS)[:, None] * beginning, sample_rate).numpy()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,41 +19,13 @@ from synthvae.maps.spectra import SpectralFeatures, sound_layout, spectral_featu
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.jobs.process import Worker
-from synthvae.synths.registry import synth_kind
-from synthvae.synths.rendering import Renderer
-from synthvae.training.run import Run
+from synthvae.studio.sources import Source
 
-__all__ = ["LAYOUTS", "VIEWS", "Layout", "LayoutWorker", "Maps", "Sounds", "make_views", "missing"]
+__all__ = ["LayoutWorker", "Maps", "make_views", "missing"]
 
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Layout:
-    """What sounds are laid out by.
-
-    Attributes:
-        name: of the view where neighbours lie together; the one by principal components is called ``NAME-pca``.
-        label: as a person reads it.
-        meaning: what lies together, in a sentence.
-    """
-
-    name: str
-    label: str
-    meaning: str
-
-
-LAYOUTS = {
-    layout.name: layout
-    for layout in (
-        Layout("sound", "Sound", "Sounds that sound alike lie together (log-mel spectrograms)."),
-        Layout("timbre", "Timbre", "As Sound, with every sound at the same key and level."),
-        Layout("parameters", "Parameters", "Presets with similar latents lie together: the space the model learned."),
-    )
-}
-VIEWS = tuple(name + ending for name in LAYOUTS for ending in ("", "-pca"))
-#: The view that takes no sounds: shown until there is another one.
-AT_ONCE = "parameters-pca"
 #: Changed when views are made in another way.
 VERSION = "atlas-4"
 FEATURES_VERSION = "features-1"
@@ -63,38 +34,6 @@ CLUSTERS_VERSION = "clusters-4"
 LAID_OUT = 20_000
 #: What a view takes on one core, in seconds a point and at least, for a guess how far it is.
 STARTING, PCA_SECONDS, LAYOUT_SECONDS = 6.0, 0.001, 0.004
-#: The key of the timbre layout, and its level: root mean square of the samples.
-TIMBRE_NOTE, TIMBRE_LEVEL = 60.0, 0.1
-
-
-class Sounds:
-    """Features of the sounds of a run's presets: what the layouts compare.
-
-    Args:
-        run: the model.
-        renderer: of the run.
-    """
-
-    def __init__(self, run: Run, renderer: Renderer) -> None:
-        self._run, self._renderer = run, renderer
-
-    def spectrograms(self, layout: str, unit: Floats) -> Floats:
-        """Log-mel spectrograms in dB of unit parameters ``(B, P)``, as a layout by sound compares them."""
-        if layout != "timbre":
-            return self._renderer.log_mel(unit)
-        note = synth_kind(self._run.settings.synth).note
-        return self._renderer.log_mel(unit, TIMBRE_NOTE if note in self._run.parameters.names else None, TIMBRE_LEVEL)
-
-    def latents(self, unit: Floats) -> Floats:
-        """Latents ``(B, D)`` of unit parameters ``(B, P)``."""
-        with torch.inference_mode():
-            return self._run.encode(torch.from_numpy(np.ascontiguousarray(unit, np.float32))).numpy()
-
-    def decoded(self, layout: str, latents: Floats) -> Floats:
-        """Spectrograms of what latents ``(B, D)`` decode to."""
-        with torch.inference_mode():
-            unit = self._run.decode(torch.from_numpy(np.ascontiguousarray(latents, np.float32))).numpy()
-        return self.spectrograms(layout, unit)
 
 
 class LayoutWorker:
@@ -105,7 +44,7 @@ class LayoutWorker:
     Args:
         run_path: of the run.
         cache: the folder that keeps what is computed.
-        layout: one of `LAYOUTS`.
+        layout: one of the layouts of `synthvae.studio.sources`.
 
     Attributes:
         process: its process.
@@ -146,34 +85,31 @@ class Maps:
     """The views of one collection.
 
     Args:
-        run: the model.
-        collection: the presets.
-        renderer: of the run.
+        source: of the sounds.
+        collection: the points.
         cache: the folder that keeps what is computed.
         ahead: a worker for the layout by sound, where one was started already; it ends with the maps.
     """
 
-    def __init__(
-        self, run: Run, collection: Collection, renderer: Renderer, cache: Path, ahead: LayoutWorker | None = None
-    ) -> None:
-        self._run, self._collection, self._cache = run, collection, cache
-        self._store, self._sounds = Store(cache), Sounds(run, renderer)
+    def __init__(self, source: Source, collection: Collection, cache: Path, ahead: LayoutWorker | None = None) -> None:
+        self._source, self._collection, self._cache = source, collection, cache
+        self._store = Store(cache)
         self._atlases: dict[str, Atlas] = {}
         self._features: dict[str, SpectralFeatures] = {}
         self._workers: dict[str, LayoutWorker] = {}
         self._clusters: Clusters | None = None
         self._lock = threading.Lock()
         self._ahead = ahead
-        for view in VIEWS:
-            if view != AT_ONCE:
+        for view in source.views:
+            if view != source.at_once:
                 self._find(view)
 
     def _find(self, view: str) -> bool:
         """Take a view from the cache, or make it where that takes a second; whether it is there."""
         if view not in self._atlases:
             found = self._store.find(Atlas, VERSION, (view, self._collection.key))
-            if found is None and view == AT_ONCE:
-                found = _view(self._run, self._collection, self._sounds, view, self._store)
+            if found is None and view == self._source.at_once:
+                found = _view(self._source, self._collection, view, self._store)
             if found is not None:
                 self._atlases[view] = found
         return view in self._atlases
@@ -200,11 +136,11 @@ class Maps:
             then()
         else:
             self._workers["sound"].after_first(then)
-        self._find(AT_ONCE)  # while the worker loads its libraries
+        self._find(self._source.at_once)  # while the worker loads its libraries
 
     def ready(self) -> dict[str, Atlas]:
         """The views that there are, without starting any."""
-        self._find(AT_ONCE)
+        self._find(self._source.at_once)
         return dict(self._atlases)
 
     def clusters(self) -> Clusters | None:
@@ -213,34 +149,35 @@ class Maps:
             self._clusters = map_clusters(self._store, self._collection, atlas)
         return self._clusters
 
-    def places(self, unit: Floats, latents: Floats | None = None) -> dict[str, Floats]:
-        """Places ``(B, 2)`` of unit parameters ``(B, P)`` on each view that is ready; `latents` saves encoding them."""
-        self._find(AT_ONCE)
+    def places(self, rows: Floats, latents: Floats | None = None) -> dict[str, Floats]:
+        """Places ``(B, 2)`` of rows ``(B, R)`` on each view that is ready; `latents` saves encoding them."""
+        self._find(self._source.at_once)
         found: dict[str, Floats] = {}
-        for layout in LAYOUTS:
+        for layout in self._source.layouts:
             views = [view for view in (layout, f"{layout}-pca") if view in self._atlases]
             if views:
-                rows = latents if layout == "parameters" and latents is not None else self.features(layout, unit)
-                found |= {view: self._atlases[view].place(rows) for view in views}
+                known = latents if layout == self._source.latent_layout else None
+                features = self.features(layout, rows) if known is None else self._source.placed(known)
+                found |= {view: self._atlases[view].place(features) for view in views}
         return found
 
-    def features(self, layout: str, unit: Floats) -> Floats:
-        """Features ``(B, K)`` of unit parameters ``(B, P)`` on a layout that is ready."""
-        if layout == "parameters":
-            return self._sounds.latents(unit)
-        return self.spectral(layout).project(self._sounds.spectrograms(layout, unit))
+    def features(self, layout: str, rows: Floats) -> Floats:
+        """Features ``(B, K)`` of rows ``(B, R)`` on a layout that is ready."""
+        if layout == self._source.latent_layout:
+            return self._source.placed(self._source.encode(rows))
+        return self.spectral(layout).project(self._source.spectrograms(layout, rows))
 
     def spectral(self, layout: str) -> SpectralFeatures:
         """The principal components that a layout by sound rests on; it has to be ready."""
         if layout not in self._features:
-            self._features[layout] = _features(self._collection, self._sounds, layout, self._store)
+            self._features[layout] = _features(self._source, self._collection, layout, self._store)
         return self._features[layout]
 
     def building(self) -> dict[str, float]:
         """Progress of the views that are being computed, 0 to 1."""
         return {
             view: self.progress(view)
-            for view in VIEWS
+            for view in self._source.views
             if view not in self._atlases and (worker := self._workers.get(_layout(view))) and worker.process.running
         }
 
@@ -263,16 +200,15 @@ class Maps:
         worker = self._workers.get(layout)
         if worker is None:
             ahead = self._ahead if layout == "sound" else None
-            worker = self._workers[layout] = ahead or LayoutWorker(self._run.path, self._cache, layout)
+            worker = self._workers[layout] = ahead or LayoutWorker(self._source.run.path, self._cache, layout)
             worker.lay_out(self._collection.key)
         elif complaint := worker.process.complaint:
             raise ConflictError("view", view, "use another one", why=f"which could not be computed ({complaint})")
 
 
 def make_views(
-    run: Run,
+    source: Source,
     collection: Collection,
-    renderer: Renderer,
     layout: str,
     store: Store,
     made: Callable[[str], object] = lambda view: None,
@@ -280,19 +216,17 @@ def make_views(
     """Compute both views of a layout, principal components first, and the clusters of the sound layout.
 
     Args:
-        run: the model.
-        collection: the presets.
-        renderer: of the run.
-        layout: one of `LAYOUTS`.
+        source: of the sounds.
+        collection: the points.
+        layout: one of the source's.
         store: keeps what is computed.
         made: called with the name of the first view when it is there.
     """
-    sounds = Sounds(run, renderer)
     torch.set_num_threads(os.cpu_count() or 1)  # until the layout, which with a seed takes one core
-    _view(run, collection, sounds, f"{layout}-pca", store)
+    _view(source, collection, f"{layout}-pca", store)
     made(f"{layout}-pca")
     torch.set_num_threads(1)
-    atlas = _view(run, collection, sounds, layout, store)
+    atlas = _view(source, collection, layout, store)
     if layout == "sound":
         map_clusters(store, collection, atlas)
 
@@ -306,7 +240,7 @@ def _layout(view: str) -> str:
     return view.removesuffix("-pca")
 
 
-def _view(run: Run, collection: Collection, sounds: Sounds, view: str, store: Store) -> Atlas:
+def _view(source: Source, collection: Collection, view: str, store: Store) -> Atlas:
     """A view from the cache, or else computed.
 
     Latents are laid out by UMAP: the map of seed 0 of an analysis of the same latents, read where there was one.
@@ -316,15 +250,16 @@ def _view(run: Run, collection: Collection, sounds: Sounds, view: str, store: St
         points: NDArray[np.floating]
         layout, linear = _layout(view), view.endswith("-pca")
         latents = collection.latents
-        rows = latents if layout == "parameters" else _features(collection, sounds, layout, store).rows
+        by_latents = layout == source.latent_layout
+        rows = source.placed(latents) if by_latents else _features(source, collection, layout, store).rows
         if len(rows) < 4:
             points = _few(rows)
         elif linear:
             points = pca_map(rows).points
         else:
             part = rows[:LAID_OUT]
-            if layout == "parameters":
-                points = umap_map(part, store=map_store(run.dataset_path, store.directory))
+            if by_latents:
+                points = umap_map(part, store=map_store(source.run.dataset_path, store.directory))
             else:
                 points = sound_layout(part)
             if len(rows) > LAID_OUT:
@@ -333,23 +268,23 @@ def _view(run: Run, collection: Collection, sounds: Sounds, view: str, store: St
             points,
             rows,
             latents,
-            _rendered(collection, sounds, layout),
-            lambda found: sounds.decoded(layout, found),
+            _rendered(source, collection, layout),
+            lambda found: source.decoded(layout, found),
             linear and len(rows) >= 4,
         )
 
     return store.get(Atlas, VERSION, (view, collection.key), compute)
 
 
-def _features(collection: Collection, sounds: Sounds, layout: str, store: Store) -> SpectralFeatures:
+def _features(source: Source, collection: Collection, layout: str, store: Store) -> SpectralFeatures:
     def compute() -> SpectralFeatures:
-        return spectral_features(len(collection), _rendered(collection, sounds, layout))
+        return spectral_features(len(collection), _rendered(source, collection, layout))
 
     return store.get(SpectralFeatures, FEATURES_VERSION, (layout, collection.key), compute)
 
 
-def _rendered(collection: Collection, sounds: Sounds, layout: str) -> Callable[[NDArray[np.intp]], Floats]:
-    return lambda numbers: sounds.spectrograms(layout, collection.unit[numbers])
+def _rendered(source: Source, collection: Collection, layout: str) -> Callable[[NDArray[np.intp]], Floats]:
+    return lambda numbers: source.point_spectrograms(layout, collection, numbers)
 
 
 def _between(rows: Floats, points: Floats, new: Floats) -> Floats:

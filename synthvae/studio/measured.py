@@ -18,7 +18,7 @@ from synthvae.naming import name_sounds
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.jobs.process import Worker
-from synthvae.synths.rendering import Renderer
+from synthvae.studio.sources import Source
 
 __all__ = ["Measured", "measure_parts"]
 
@@ -137,15 +137,15 @@ def part_path(cache: Path, key: str, part: int) -> Path:
     return cache / f"{VERSION}-{key}-{part:04d}.safetensors"
 
 
-def measure_parts(collection: Collection, renderer: Renderer, cache: Path, share: tuple[int, int]) -> None:
+def measure_parts(source: Source, collection: Collection, cache: Path, share: tuple[int, int]) -> None:
     """Measure every n-th missing part, and store each in `cache`; `share` is which of how many workers this is."""
     number, workers = share
     for part in range(number, -(-len(collection) // PART), workers):
         path = part_path(cache, collection.key, part)
         if _read_part(path) is not None:
             continue
-        unit = collection.unit[PART * part : PART * (part + 1)]
-        named = name_sounds(renderer.samples(unit), renderer.sample_rate)
+        numbers = np.arange(PART * part, min(PART * (part + 1), len(collection)))
+        named = name_sounds(source.point_samples(collection, numbers), source.sample_rate)
         values = np.array([[sound.descriptors[name] for name in PRESET_DESCRIPTORS] for sound in named], np.float32)
         save_tensors(path, {"values": torch.from_numpy(values)}, {"names": [sound.name for sound in named]})
 

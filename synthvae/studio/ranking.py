@@ -76,7 +76,7 @@ def rank(
     numbers = np.arange(len(atlas.points)) if among is None else np.unique([session.point(one) for one in among])
     if playable:
         numbers = numbers[session.measured.playable()[numbers]]
-    features = session.maps.features(layout, sound.unit[None])[0]
+    features = session.features(layout, sound)
     distance = np.linalg.norm(atlas.features[numbers] - features, axis=1)
     off = np.zeros(len(numbers))
     if shifts:

@@ -14,12 +14,13 @@ from pathlib import Path
 from synthvae.bank import Bank, default_path
 from synthvae.core.errors import UserError
 from synthvae.core.files import ensure_directory
-from synthvae.studio.collection import from_bank, from_dataset
+from synthvae.studio.collection import Collection, from_bank, from_dataset, from_library
 from synthvae.studio.maps import LayoutWorker, missing
 from synthvae.studio.packing import MAP, unpack_map
 from synthvae.studio.security import Access, is_loopback
 from synthvae.studio.session import Session
-from synthvae.training.run import load_run
+from synthvae.training.run import Run, load_run
+from synthvae.training.tasks.base import PARAMETERS, SOUNDS
 
 __all__ = ["MOST", "open_session", "serve"]
 
@@ -42,10 +43,10 @@ def open_session(
 
     Args:
         run_path: the run's directory.
-        data: the dataset on the map; the run's own by default.
+        data: the dataset or library on the map; the run's own by default.
         bank: the bank's file; the user's by default.
         of_bank: whether the map shows the bank in place of a dataset.
-        most: presets on the map.
+        most: sounds on the map.
         cache: the folder for what is made of the map; beside the run by default.
         say: what is worth knowing is said here.
 
@@ -54,14 +55,19 @@ def open_session(
     """
     if most < 1:
         raise UserError("points", most, "give at least 1")
-    run = load_run(run_path, needs="parameters")
+    run = load_run(run_path, needs=(PARAMETERS, SOUNDS))
+    sounds = SOUNDS in run.task.abilities
+    if sounds and of_bank:
+        raise UserError("of_bank", of_bank, "leave it out", why=f"but {run_path} is a run on recorded sounds")
     kept = Bank(bank or default_path())
     folder = _cache(cache, run.cache, say)
     if (run.path / MAP).is_file():
         unpack_map(run.path / MAP, folder)
     ahead = LayoutWorker(run.path, folder) if missing(folder) else None  # it loads its libraries meanwhile
     try:
-        if of_bank:
+        if sounds:
+            collection = _recordings(run, data, most, folder)
+        elif of_bank:
             collection, skipped = from_bank(run, kept, most, folder)
             if skipped:
                 say(f"{kept.path}: {skipped} presets skipped: the run fixes a parameter at another value than theirs")
@@ -72,6 +78,15 @@ def open_session(
         if ahead:
             ahead.end()
         raise
+
+
+def _recordings(run: Run, data: Path | None, most: int, cache: Path) -> Collection:
+    from synthvae.exploration.recorded_sounds import fitting_library
+    from synthvae.studio.libraries import LibrarySource, encode_library
+
+    source = LibrarySource(run)
+    library = fitting_library(source.model, data)
+    return from_library(run, library, most, cache, lambda numbers: encode_library(source, library, numbers))
 
 
 def serve(

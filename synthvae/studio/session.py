@@ -22,15 +22,15 @@ from synthvae.maps.nearest import Atlas, Spot
 from synthvae.naming import name_sounds
 from synthvae.naming.changes import CHANGES
 from synthvae.studio.api.specs import Spec
-from synthvae.studio.archives import FORMATS
+from synthvae.studio.archives import AUDIO_FORMATS, FORMATS
 from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError, NotFoundError
 from synthvae.studio.imports import Imports
 from synthvae.studio.jobs.queue import Jobs
 from synthvae.studio.maps import LayoutWorker, Maps
 from synthvae.studio.measured import Measured
-from synthvae.synths.registry import synth_kind
-from synthvae.synths.rendering import Renderer
+from synthvae.studio.sources import TOOLS, open_source
+from synthvae.synths.rendering import fade_out
 from synthvae.training.run import Run
 
 if TYPE_CHECKING:
@@ -51,16 +51,18 @@ class Sound:
     """A resolved spec.
 
     Attributes:
-        unit: ``(P,)`` in [0, 1].
+        row: ``(R,)``, what it is made from: unit parameters of a preset.
         latent: ``(D,)`` where it was given or found on the way; None where it would have to be encoded.
         spot: what the map says of the place, where a place was given.
         origin: where it comes from, for a preset's file.
+        original: number of the point whose recording it is, not what its row decodes to.
     """
 
-    unit: Floats
+    row: Floats
     latent: Floats | None
     spot: Spot | None
     origin: dict[str, Any]
+    original: int | None = None
 
 
 class Session:
@@ -78,11 +80,11 @@ class Session:
         self, run: Run, collection: Collection, bank: Bank, cache: Path, ahead: LayoutWorker | None = None
     ) -> None:
         self.run, self.collection, self.bank, self.cache = run, collection, bank, cache
-        self.renderer = Renderer(run)
-        self.maps = Maps(run, collection, self.renderer, cache, ahead)
+        self.source = open_source(run)
+        self.maps = Maps(self.source, collection, cache, ahead)
         self.measured = Measured(run.path, collection, cache)
         self.jobs = Jobs(run.path, cache, collection.key)
-        self.imports = Imports(run, self.maps)
+        self.imports = Imports(self.source, self.maps)
         self._cluster_names: list[str] | None = None
         self._planes: OrderedDict[bytes, LocalPlane] = OrderedDict()
         self._lock = threading.Lock()
@@ -99,11 +101,8 @@ class Session:
 
     def warm(self) -> None:
         """Render once, so that the first click does not wait for the kernels to load."""
-        middle = np.full((1, len(self.run.parameters)), 0.5, np.float32)
-        held = synth_kind(self.run.settings.synth).hold
-        self.renderer.played(middle[0], None, 0.5 if held else None)
-        self.described(Sound(middle[0], None, None, {}))
-        self.decode(self.encode(middle))
+        self.source.warm()
+        self.described(Sound(self.collection.rows[0], None, None, {}))
 
     # -- which sound is meant ------------------------------------------------------------------------
 
@@ -118,14 +117,19 @@ class Session:
         origin: dict[str, Any] = {"run": self.run.name}
         if spec.point is not None:
             number = self.point(spec.point)
-            unit, latent = self.collection.unit[number], self.collection.latents[number]
-            return Sound(unit, latent, None, origin | {"point": number})
+            row, latent = self.collection.rows[number], self.collection.latents[number]
+            return Sound(row, latent, None, origin | {"point": number}, self._original(number))
+        if spec.decoded is not None:
+            number = self.point(spec.decoded)
+            return Sound(
+                self.collection.rows[number], self.collection.latents[number], None, origin | {"decoded": number}
+            )
         if spec.place is not None:
             among = self.measured.playable() if spec.place.playable else None
             spot = self.view(spec.place.view).at(spec.place.x, spec.place.y, among)
             if not spec.place.between:
-                unit, latent = self.collection.unit[spot.point], self.collection.latents[spot.point]
-                return Sound(unit, latent, spot, origin | {"point": spot.point})
+                row, latent = self.collection.rows[spot.point], self.collection.latents[spot.point]
+                return Sound(row, latent, spot, origin | {"point": spot.point}, self._original(spot.point))
             place = {"view": spec.place.view, "x": spot.x, "y": spot.y}
             return Sound(self.decode(spot.latent), spot.latent, spot, origin | place | {"latent": spot.latent.tolist()})
         if spec.latent is not None:
@@ -141,6 +145,31 @@ class Session:
             return Sound(unit, None, None, origin)
         human = space.from_dict(spec.values or {}, "values")
         return Sound(np.clip(space.normalise(human), 0.0, 1.0).astype(np.float32), None, None, origin)
+
+    def _original(self, number: int) -> int | None:
+        return None if self.collection.library is None else number
+
+    def samples(self, sound: Sound) -> Floats:
+        """Samples ``(T,)`` of a sound, as it is measured."""
+        if sound.original is None:
+            return self.source.samples(sound.row[None])[0]
+        return self.source.point_samples(self.collection, np.array([sound.original]))[0]
+
+    def played(self, sound: Sound, note: float | None = None, hold: float | None = None) -> Floats:
+        """A sound ``(T,)`` for listening, at a note and held where that is asked for.
+
+        Raises:
+            UserError: if it cannot be played so.
+        """
+        if sound.original is None or note is not None or hold is not None:
+            return self.source.played(sound.row, note, hold)
+        return fade_out(self.samples(sound), self.source.sample_rate)
+
+    def features(self, layout: str, sound: Sound) -> Floats:
+        """Features ``(K,)`` of a sound on a layout that is ready."""
+        if sound.original is not None and layout != self.source.latent_layout:
+            return self.maps.ready()[f"{layout}-pca"].features[sound.original]
+        return self.maps.features(layout, sound.row[None])[0]
 
     def plane(self, values: Mapping[str, float]) -> LocalPlane:
         """The local plane around a preset in human units; the last ones stay in memory.
@@ -189,13 +218,23 @@ class Session:
         Raises:
             ConflictError: if it is not yet.
         """
-        atlas = self.maps.atlas(name)
+        atlas = self.maps.atlas(self.known_view(name))
         if atlas is None:
             done = round(100 * self.maps.progress(name))
             raise ConflictError(
-                "view", name, "use parameters-pca until it is ready", why=f"which is being computed ({done} %)"
+                "view", name, f"use {self.source.at_once} until it is ready", why=f"which is being computed ({done} %)"
             )
         return atlas
+
+    def known_view(self, name: str) -> str:
+        """The name of a view that this map has.
+
+        Raises:
+            NotFoundError: if it does not.
+        """
+        if name not in self.source.views:
+            raise NotFoundError("view", name, f"choose one of {', '.join(self.source.views)}")
+        return name
 
     def latent(self, numbers: list[float]) -> Floats:
         """A latent of the run's length.
@@ -203,44 +242,41 @@ class Session:
         Raises:
             UserError: if it has another one.
         """
-        if len(numbers) != self.run.latent_size:
-            raise UserError("latent", numbers, f"this run's have {self.run.latent_size}", f"{len(numbers)} numbers")
+        if len(numbers) != self.source.latent_size:
+            raise UserError("latent", numbers, f"this run's have {self.source.latent_size}", f"{len(numbers)} numbers")
         return np.array(numbers, np.float32)
 
     # -- from one form to another --------------------------------------------------------------------
 
     def decode(self, latent: Floats) -> Floats:
-        """Unit parameters ``(P,)`` of a latent ``(D,)``; of several, ``(B, P)``."""
-        with torch.inference_mode():
-            unit = self.run.decode(torch.from_numpy(np.atleast_2d(latent))).numpy()
-        return unit if latent.ndim > 1 else unit[0]
+        """The row ``(R,)`` of a latent ``(D,)``; of several, ``(B, R)``."""
+        rows = self.source.decode(np.atleast_2d(latent))
+        return rows if latent.ndim > 1 else rows[0]
 
-    def encode(self, unit: Floats) -> Floats:
-        """The latent ``(D,)`` of unit parameters ``(P,)``; of several, ``(B, D)``."""
-        with torch.inference_mode():
-            latent = self.run.encode(torch.from_numpy(np.atleast_2d(unit))).numpy()
-        return latent if unit.ndim > 1 else latent[0]
+    def encode(self, row: Floats) -> Floats:
+        """The latent ``(D,)`` of a row ``(R,)``; of several, ``(B, D)``."""
+        latent = self.source.encode(np.atleast_2d(row))
+        return latent if row.ndim > 1 else latent[0]
 
     def latent_of(self, sound: Sound) -> Floats:
         """The latent of a sound, ``(D,)``."""
-        return self.encode(sound.unit) if sound.latent is None else sound.latent
+        return self.encode(sound.row) if sound.latent is None else sound.latent
 
-    def places(self, unit: Floats, latents: Floats | None = None) -> list[dict[str, list[float]]]:
-        """Places of unit parameters ``(B, P)`` on the views that are ready; `latents` saves encoding them."""
-        found = self.maps.places(unit, latents)
-        return [{view: place[row].tolist() for view, place in found.items()} for row in range(len(unit))]
+    def places(self, rows: Floats, latents: Floats | None = None) -> list[dict[str, list[float]]]:
+        """Places of rows ``(B, R)`` on the views that are ready; `latents` saves encoding them."""
+        found = self.maps.places(rows, latents)
+        return [{view: place[number].tolist() for view, place in found.items()} for number in range(len(rows))]
 
     def nearest(self, sound: Sound) -> list[int]:
         """Numbers of the points most like a sound, the most alike first; by latents until sounds are compared."""
         atlas = self.maps.ready().get("sound-pca")
         if atlas is not None:
-            return atlas.most_alike(self.maps.features("sound", sound.unit[None]), NEAREST)[0].tolist()
-        return self.view("parameters-pca").most_alike(self.latent_of(sound)[None], NEAREST)[0].tolist()
-
-    def values(self, unit: Floats) -> dict[str, float]:
-        """Human values by name of unit parameters ``(P,)``, without those that the run holds fixed."""
-        human = self.run.parameters.denormalise(unit.astype(np.float64))
-        return dict(zip(self.run.parameters.names, human.tolist(), strict=True))
+            return atlas.most_alike(self.features("sound", sound)[None], NEAREST)[0].tolist()
+        return (
+            self.view(self.source.at_once)
+            .most_alike(self.source.placed(self.latent_of(sound)[None]), NEAREST)[0]
+            .tolist()
+        )
 
     def entry_places(self, entries: Sequence[Entry]) -> list[dict[str, list[float]]]:
         """Places of presets of the bank on the views that are ready; none of one that the run cannot express."""
@@ -261,22 +297,23 @@ class Session:
 
     def preset(self, sound: Sound, name: str = "") -> Preset:
         """A sound as a preset."""
-        human = self.run.parameters.denormalise(sound.unit.astype(np.float64))
+        human = self.run.parameters.denormalise(sound.row.astype(np.float64))
         return Preset(self.run.parameters, human, self.run.settings, sound.origin, name)
 
     def described(self, sound: Sound) -> tuple[str, dict[str, float | None]]:
         """A sound's measured name and descriptors."""
-        named = name_sounds(self.renderer.samples(sound.unit[None]), self.renderer.sample_rate)[0]
-        return named.name, named.descriptors
+        named = name_sounds(self.samples(sound)[None], self.source.sample_rate)[0]
+        return named.name if sound.original is None else self.collection.titles[sound.original], named.descriptors
 
     # -- the state of things -------------------------------------------------------------------------
 
     def can(self) -> dict[str, Any]:
         """Abilities of this studio besides rendering."""
         return {
-            "match": find_spec("synthvae.matching.engine") is not None,
-            "encode_audio": self.imports.encodes,
-            "export": list(FORMATS),
+            **{tool: tool in self.source.tools for tool in TOOLS},
+            "match": "match" in self.source.tools and find_spec("synthvae.matching.engine") is not None,
+            "encode_audio": self.source.estimates,
+            "export": [to for to in FORMATS if "parameters" in self.source.tools or to in AUDIO_FORMATS],
         }
 
     def building(self) -> dict[str, float]:
@@ -295,6 +332,22 @@ class Session:
             x, y = np.median(atlas.points[members], axis=0).tolist()
             found.append({"id": number, "name": name, "x": x, "y": y, "count": len(members)})
         return found
+
+    @property
+    def names(self) -> Sequence[str | None]:
+        """Names of the points: of recordings those of their files, else measured; None where not measured yet."""
+        return self.collection.titles or self.measured.names
+
+    def named(self, words: Sequence[str]) -> list[int]:
+        """Numbers of the points with all of some words, in small letters, in a name, a label or what was measured."""
+        if self.collection.library is None:
+            return self.measured.named(words)
+        self.measured.progress  # noqa: B018 - reads what was measured since
+        items = self.collection.library.items
+        files, labels = (items[name].to_numpy()[self.collection.numbers] for name in ("file", "label"))
+        every = zip(files, labels, self.measured.names, strict=True)
+        texts = [f"{file} {label} {name or ''}".casefold() for file, label, name in every]
+        return [number for number, text in enumerate(texts) if all(word in text for word in words)]
 
     def clusters_by(self) -> str:
         """How the clusters were found: ``density`` or ``regions``; empty until they are."""

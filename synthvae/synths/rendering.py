@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from synthvae.features.mel import log_mel
+from synthvae.features.mel import at_level, log_mel
 from synthvae.synths.base import Synth
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.registry import synth_kind
@@ -29,8 +29,6 @@ Floats = NDArray[np.float32]
 LONGEST = 10.0
 #: Lengths are rounded up to a multiple of it, in seconds, so that few Voices do for all.
 STEP = 0.25
-#: Root mean square below which a sound is silence, which no gain makes a sound: -100 dB.
-SILENT = 1e-5
 #: Seconds over which the end of a sound for listening is faded out.
 FADE = 0.02
 _KEPT = 8
@@ -166,10 +164,8 @@ class Renderer:
         for first in range(0, len(rows), _BATCH):
             audio = torch.from_numpy(self.samples(rows[first : first + _BATCH]))
             with torch.inference_mode():
-                if level is not None:
-                    present = audio.square().mean(dim=1, keepdim=True).sqrt()
-                    audio = audio * torch.where(present > SILENT, level / present.clamp_min(SILENT), 1.0)
-                parts.append(log_mel(audio, self.sample_rate).numpy())
+                levelled = audio if level is None else at_level(audio, level)
+                parts.append(log_mel(levelled, self.sample_rate).numpy())
         return np.concatenate(parts)
 
     def _voice(self, seconds: float) -> Synth:

@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,26 +17,12 @@ from synthvae import load_analysis
 from synthvae.core.errors import UserError
 from synthvae.training.run import load_run
 from synthvae.training.sounds import SoundRun
-from synthvae.training.trainer import train
 from tests.cli.refusal import refused
 from tests.report.documented import documented, used
 from tests.tones import tone
-from tests.training.sounds import RATE, SAMPLES, sound_task, write_small_library
+from tests.training.sounds import RATE, SAMPLES
 
 Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a library, a run on it, one on its labels, one on its pitches, and one of frames."""
-    folder = tmp_path_factory.mktemp("sounds")
-    library = write_small_library(folder / "lib")
-    small = {"data": str(library.path), "network": "dense", "widths": "16", "latent": 3}
-    kinds: dict[str, dict[str, Any]] = {"plain": {}, "frames": {"frames": 4}}
-    kinds |= {"labels": {"condition": "label"}, "pitches": {"condition": "pitch"}}
-    for name, more in kinds.items():
-        train(sound_task(library, **small, **more), folder / name)
-    return folder
 
 
 def read(path: Path) -> np.ndarray:
@@ -265,7 +250,7 @@ def test_a_run_of_frames_takes_any_length(run: Command, trained: Path, tmp_path:
             ("train", "--network", "dense", "--frames", "4"),
             "or name a library made with import-library or make-library",
         ),
-        (("explore", "{run}"), "which has no parameters"),
+        (("explore", "{run}", "--of-bank"), "--of-bank is true, but"),
         (("match", "x.wav", "--run", "{run}"), "which has no parameters"),
         (("train-encoder", "{run}"), "which has no parameters"),
     ],

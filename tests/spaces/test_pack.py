@@ -71,7 +71,7 @@ def test_its_map_opens_whole_and_nothing_is_made(packed: Packed, cache: Path, tm
         assert np.array_equal(atlas.points, figures.atlas.points)
         assert np.abs(atlas.features - figures.atlas.features).max() < 0.05  # dB
         assert atlas.features.dtype == atlas.nodes.dtype == np.float32
-        place = session.maps.places(session.collection.unit[3:4])["sound"]
+        place = session.maps.places(session.collection.rows[3:4])["sound"]
         assert np.abs(place - atlas.points[3]).max() < 0.1 * np.ptp(atlas.points)
     finally:
         session.close()

@@ -14,16 +14,18 @@ from starlette.testclient import TestClient
 
 from synthvae.bank import Bank
 from synthvae.core.store import Store
+from synthvae.data.library import read_library
 from synthvae.maps.clusters import Clusters
 from synthvae.maps.projection import pca_map
 from synthvae.studio import maps as studio_maps
 from synthvae.studio.app import create_app
-from synthvae.studio.collection import from_dataset
-from synthvae.studio.maps import LAYOUTS, make_views
+from synthvae.studio.collection import Collection, from_dataset, from_library
+from synthvae.studio.libraries import LibrarySource, encode_library
+from synthvae.studio.maps import make_views
 from synthvae.studio.measured import measure_parts
 from synthvae.studio.security import Access
 from synthvae.studio.session import Session
-from synthvae.synths.rendering import Renderer
+from synthvae.studio.sources import PresetSource, Source
 from synthvae.training.run import Run, load_run
 
 
@@ -33,22 +35,49 @@ def studio_cache(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     cache = tmp_path_factory.mktemp("studio")
     run = load_run(small_run)
     collection = from_dataset(run, Path(run.config.data), True, 64, cache)
-    renderer, store = Renderer(run), Store(cache)
+    make_all(PresetSource(run), collection, cache)
+    return cache
+
+
+def make_all(source: Source, collection: Collection, cache: Path) -> None:
+    """Make all that a map has, with layouts that take milliseconds."""
     monkey = pytest.MonkeyPatch()
 
     def layout(rows: np.ndarray, **_: object) -> np.ndarray:
         points = pca_map(rows).points
         return np.tanh(points / points.std())  # seconds less than t-SNE or UMAP
 
+    count = len(collection)
     monkey.setattr(studio_maps, "sound_layout", layout)
     monkey.setattr(studio_maps, "umap_map", layout)
-    monkey.setattr(studio_maps, "find_clusters", lambda points: Clusters(np.arange(64) % 4 - 1, "density"))
+    monkey.setattr(studio_maps, "find_clusters", lambda points: Clusters(np.arange(count) % 4 - 1, "density"))
     monkey.setattr(studio_maps.torch, "set_num_threads", lambda count: None)
-    for name in LAYOUTS:
-        make_views(run, collection, renderer, name, store)
+    for name in source.layouts:
+        make_views(source, collection, name, Store(cache))
     monkey.undo()
-    measure_parts(collection, renderer, cache, (0, 1))
-    return cache
+    measure_parts(source, collection, cache, (0, 1))
+
+
+#: Runs of the fixture `trained`.
+LIBRARY_RUNS = ("plain", "labels", "frames")
+
+
+def encoding(source: LibrarySource) -> Callable[[np.ndarray], np.ndarray]:
+    """Latents of items of the run's own library."""
+    library = read_library(Path(source.run.config.data))
+    return lambda numbers: encode_library(source, library, numbers)
+
+
+@pytest.fixture(scope="session")
+def library_caches(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders in which everything of the maps of these runs is there."""
+    folder = tmp_path_factory.mktemp("libraries")
+    library = read_library(trained / "lib")
+    for name in LIBRARY_RUNS:
+        source, cache = LibrarySource(load_run(trained / name)), folder / name
+        cache.mkdir()
+        make_all(source, from_library(source.run, library, len(library), cache, encoding(source)), cache)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,6 @@ from synthvae.data.preset import Preset, read_preset
 from synthvae.data.writing import render_whole
 from synthvae.studio.app import create_app
 from synthvae.studio.collection import from_dataset
-from synthvae.studio.maps import VIEWS
 from synthvae.studio.measured import measure_parts, part_path
 from synthvae.studio.security import Access
 from synthvae.studio.session import Session
@@ -48,7 +47,7 @@ def test_session_says_what_a_page_needs(client: TestClient, session: Session):
 
 
 def test_a_view_has_as_many_points_as_sounds(client: TestClient, session: Session):
-    for view in VIEWS:
+    for view in session.source.views:
         said = client.get(f"/api/v1/maps/{view}").json()
         points = np.frombuffer(client.get(f"/api/v1/maps/{view}/points").content, "<f4").reshape(-1, 2)
         assert said["count"] == len(points) == 64
@@ -74,7 +73,7 @@ def test_names_of_clusters_are_final_once_all_sounds_are_measured(studio_run: Ru
         return answer["clusters_named"], {cluster["name"] for cluster in answer["clusters"]}
 
     assert said() == (False, {""})
-    measure_parts(collection, made.renderer, cache, (0, 1))
+    measure_parts(made.source, collection, cache, (0, 1))
     final, names = said()
     assert final
     assert len(names) <= 3
@@ -177,7 +176,7 @@ def test_a_sound_is_named_and_placed(client: TestClient, post, session: Session)
     assert said["nearest"][0] == 7
     assert len(said["latent"]) == session.run.latent_size
     assert said["name"]
-    for view in VIEWS:
+    for view in session.source.views:
         np.testing.assert_allclose(said["places"][view], session.view(view).points[7], rtol=1e-5)
     assert post("/sounds", {"spec": {"latent": said["latent"]}}).json()["places"]["parameters"] == pytest.approx(
         said["places"]["parameters"], abs=1e-3
@@ -187,7 +186,7 @@ def test_a_sound_is_named_and_placed(client: TestClient, post, session: Session)
 def test_the_bank_keeps_finds_changes_and_forgets(client: TestClient, post, session: Session):
     entry = post("/bank", {"spec": {"point": 3}, "tags": ["Warm", "pad"]}, 201).json()
     assert entry["tags"] == ["pad", "warm"]
-    assert set(entry["places"]) == set(VIEWS)
+    assert set(entry["places"]) == set(session.source.views)
     assert Bank(session.bank.path).get(entry["id"]).name == entry["name"]  # on disk, whatever becomes of the server
     assert post("/bank", {"spec": {"point": 3}}, 201).json()["new"] is False
     changed = client.patch(f"/api/v1/bank/{entry['id']}", json={"name": "mine", "remove": ["pad"], "add": ["dark"]})
@@ -230,7 +229,7 @@ def test_exports(post, session: Session, tmp_path: Path, to: str):
     if to == "json":
         (tmp_path / "p.json").write_bytes(answer.content)
         preset = read_preset(tmp_path / "p.json", session.run.parameters)
-        np.testing.assert_allclose(preset.unit, session.collection.unit[3], atol=1e-5)
+        np.testing.assert_allclose(preset.unit, session.collection.rows[3], atol=1e-5)
     if to == "wav":
         rate, sound = samples(answer)
         played = samples(post("/render", {"spec": {"point": 3}}))[1]
@@ -369,7 +368,7 @@ def test_neighbours_and_mixtures(client: TestClient, post, session: Session):
     assert "did you mean" in post("/vary", {"spec": {"point": 1}, "keep": ["keyboard.midi"]}, 422).json()["error"]
     alone = post("/blend", {"specs": [{"point": 1}, {"point": 2}], "weights": [1, 0]}).json()
     assert alone["values"] == pytest.approx(values, abs=1e-3)
-    assert set(alone["place"]) == set(VIEWS)
+    assert set(alone["place"]) == set(session.source.views)
 
 
 def test_the_document_describes_every_request(client: TestClient):

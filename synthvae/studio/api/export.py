@@ -14,7 +14,7 @@ from synthvae.data.preset import check_name
 from synthvae.export.sfz import LOWEST_PAD
 from synthvae.studio.api.files import as_file
 from synthvae.studio.api.specs import Spec, Strict
-from synthvae.studio.archives import FORMATS, export, export_all
+from synthvae.studio.archives import FORMATS, export, export_all, export_recordings
 from synthvae.studio.session import Session
 
 __all__ = ["routes"]
@@ -63,6 +63,9 @@ def routes(session: Session) -> APIRouter:
         name = check_name(request.name.strip())
         sound = session.sound(request.spec)
         measured, descriptors = session.described(sound)
+        if "parameters" not in session.source.tools:
+            rate = session.source.sample_rate
+            return as_file(export_recordings([session.played(sound)], rate, [name or measured], request.to))
         preset = replace(session.preset(sound, name or measured), descriptors=descriptors)
         return as_file(export(preset, name or measured, request.to))
 
@@ -71,6 +74,17 @@ def routes(session: Session) -> APIRouter:
         """A preset and a WAV for each sound, whole and at one loudness; with ``kit`` an SFZ instrument as well."""
         if request.kit and len(request.sounds) > MOST_KEYS:
             raise UserError("sounds", len(request.sounds), f"give at most {MOST_KEYS}", "are more than there are keys")
+        archive = check_name(request.name.strip()) or "library"
+        if "parameters" not in session.source.tools:
+            if request.kit:
+                raise UserError("kit", request.kit, "leave it out", why="but recorded sounds are not presets")
+            sounds = [session.sound(item.spec) for item in request.sounds]
+            names = [
+                check_name(item.name.strip()) or session.described(sound)[0]
+                for item, sound in zip(request.sounds, sounds, strict=True)
+            ]
+            audio = [session.played(sound) for sound in sounds]
+            return as_file(export_recordings(audio, session.source.sample_rate, names, "wav", archive))
         presets = []
         for item in request.sounds:
             sound = session.sound(item.spec)
@@ -78,6 +92,6 @@ def routes(session: Session) -> APIRouter:
             name = check_name(item.name.strip()) or measured
             presets.append(replace(session.preset(sound, name), descriptors=descriptors))
         stems = numbered("sound", len(presets), 2)
-        return as_file(export_all(presets, stems, check_name(request.name.strip()) or "library", request.kit))
+        return as_file(export_all(presets, stems, archive, request.kit))
 
     return router

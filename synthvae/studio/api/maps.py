@@ -19,12 +19,15 @@ from synthvae.studio.session import Session
 __all__ = ["column", "columns", "routes"]
 
 
-def columns(session: Session) -> list[dict[str, str]]:
-    """All columns there are: name, label, unit and kind."""
-    found = [{"name": "cluster", "label": "cluster", "unit": "", "kind": "cluster"}]
+def columns(session: Session) -> list[dict[str, Any]]:
+    """All columns there are: name, label, unit and kind; of labels also their names by number."""
+    found: list[dict[str, Any]] = [{"name": "cluster", "label": "cluster", "unit": "", "kind": "cluster"}]
     for measured in PRESET_DESCRIPTORS.values():
         found.append({"name": measured.name, "label": measured.name, "unit": measured.unit, "kind": "descriptor"})
-    for parameter in session.run.parameters:
+    if len(session.collection.labels):
+        names = list(session.collection.library.labels) if session.collection.library else []
+        found.insert(0, {"name": "label", "label": "label", "unit": "", "kind": "label", "names": names})
+    for parameter in session.run.parameters if "parameters" in session.source.tools else ():
         label = parameter.name.replace(".", " ").replace("_", " ")
         found.append({"name": parameter.name, "label": label, "unit": parameter.unit, "kind": "parameter"})
     return found
@@ -36,12 +39,13 @@ def column(session: Session, name: str) -> tuple[NDArray[np.float32] | None, flo
     Raises:
         NotFoundError: if there is none of this name.
     """
-    space = session.run.parameters
+    if name == "label" and len(session.collection.labels):
+        return session.collection.labels.astype(np.float32), 1.0
     if name == "cluster":
         clusters = session.maps.clusters()
         return (None, session.maps.progress("sound")) if clusters is None else (clusters.labels.astype(np.float32), 1.0)
-    if name in space.names:
-        human = space.denormalise(session.collection.unit.astype(np.float64))
+    if "parameters" in session.source.tools and name in (space := session.run.parameters).names:
+        human = space.denormalise(session.collection.rows.astype(np.float64))
         return human[:, space.index(name)].astype(np.float32), 1.0
     if name in PRESET_DESCRIPTORS:
         return session.measured.column(name)
@@ -61,7 +65,7 @@ def routes(session: Session) -> APIRouter:
     @router.get("/maps/{view}", summary="A view of the map", responses=_LATER, response_model=None)
     def view_of(view: View) -> dict[str, Any] | Response:
         """Bounds, the hull, the grid of confidence, clusters and the round trip; 202 while it is being made."""
-        atlas = session.maps.atlas(view)
+        atlas = session.maps.atlas(session.known_view(view))
         if atlas is None:
             return _later(session.maps.progress(view), f"laying out {len(session.collection):,} sounds")
         height, width = atlas.trust.shape
@@ -94,7 +98,7 @@ def routes(session: Session) -> APIRouter:
     )
     def points(view: View) -> Response:
         """The x and y of each point, one after the other."""
-        atlas = session.maps.atlas(view)
+        atlas = session.maps.atlas(session.known_view(view))
         if atlas is None:
             return _later(session.maps.progress(view), f"laying out {len(session.collection):,} sounds")
         return _floats(atlas.points)

@@ -47,7 +47,7 @@ def routes(session: Session) -> APIRouter:
         """Queues the recording; GET /jobs/{job} says how far it is."""
         called = check_name(name) or "recording"
         content = await request.body()
-        target = await run_in_threadpool(prepare, content, called, session.renderer.sample_rate)
+        target = await run_in_threadpool(prepare, content, called, session.source.sample_rate)
         return {"job": session.jobs.submit(target, seconds).id, "notes": list(target.notes)}
 
     @router.get("/jobs/{identity}", summary="Status of a job")
@@ -109,7 +109,7 @@ def _result(session: Session, found: Found, name: str) -> dict[str, Any]:
     latent = session.encode(found.unit)
     return {
         "distance": found.distance,
-        "values": session.values(found.unit),
+        "values": session.source.values(found.unit),
         "latent": latent.tolist(),
         "place": session.places(found.unit[None], latent[None])[0],
         "name": f"like {name}",

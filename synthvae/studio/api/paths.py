@@ -6,11 +6,9 @@ import itertools
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import torch
 from fastapi import APIRouter, Response
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, model_validator
@@ -22,8 +20,9 @@ from synthvae.data.names import numbered
 from synthvae.data.preset import Preset
 from synthvae.studio.api.files import as_file
 from synthvae.studio.api.specs import Point, Spec, Strict, View
-from synthvae.studio.archives import export_all
+from synthvae.studio.archives import export_all, export_recordings
 from synthvae.studio.session import Session
+from synthvae.studio.sources import Moved
 
 __all__ = ["routes"]
 
@@ -72,13 +71,6 @@ class PathAudioRequest(PathRequest):
     level: Annotated[bool, Field(description="Whether all steps have the loudness of exports.")] = True
 
 
-@dataclass(frozen=True)
-class _Walk:
-    unit: Floats
-    latents: Floats
-    distances: list[float]
-
-
 def routes(session: Session) -> APIRouter:
     """POST /paths, /paths/audio and /paths/presets."""
     router = APIRouter(prefix="/paths", tags=["path"])
@@ -88,36 +80,40 @@ def routes(session: Session) -> APIRouter:
     def path(request: PathRequest) -> dict[str, Any]:
         """Latents, values and places of the steps, and the audible distance in dB from each to the next."""
         walk = walks.of(request)
-        places = session.places(walk.unit, walk.latents)
+        places = session.places(walk.rows, walk.latents)
         view = request.view if request.view in places[0] else next(iter(places[0]))
         return {
             "latents": walk.latents.tolist(),
-            "values": [session.values(unit) for unit in walk.unit],
+            "values": [session.source.values(row) for row in walk.rows],
             "places": [place[view] for place in places],
             "view": view,
-            "distances": walk.distances,
+            "distances": walk.distances.tolist(),
         }
 
     @router.post("/audio", responses=_WAV, response_class=Response, summary="Render a path as one sound")
     def audio(request: PathAudioRequest) -> Response:
         """The steps one after the other, each with its release, crossfaded where they overlap."""
-        rate = session.renderer.sample_rate
-        sounds = [session.renderer.played(unit) for unit in walks.of(request).unit]
+        rate = session.source.sample_rate
+        sounds = [session.source.played(row) for row in walks.of(request).rows]
         if request.level:
             sounds = [levelled(sound, rate) for sound in sounds]
         return Response(wav_bytes(joined(sounds, rate, request.gap), rate, "int16"), media_type="audio/wav")
 
     @router.post("/presets", responses=_ZIP, response_class=Response, summary="Export a path as presets")
     def presets(request: PathRequest) -> Response:
-        """A ZIP with a preset and a sound for each step."""
+        """A ZIP with a preset and a sound for each step; of recorded sounds with the sounds alone."""
         walk = walks.of(request)
         run = session.run
-        human = run.parameters.denormalise(walk.unit.astype(np.float64))
+        names = numbered("step", len(walk.rows))
+        if "parameters" not in session.source.tools:
+            sounds = [session.source.played(row) for row in walk.rows]
+            return as_file(export_recordings(sounds, session.source.sample_rate, names, "wav", "path"))
+        human = run.parameters.denormalise(walk.rows.astype(np.float64))
         found = [
             Preset(run.parameters, row, run.settings, {"run": run.name, "step": number, "latent": latent})
             for number, (row, latent) in enumerate(zip(human, walk.latents.tolist(), strict=True))
         ]
-        return as_file(export_all(found, numbered("step", len(found)), "path"))
+        return as_file(export_all(found, names, "path"))
 
     return router
 
@@ -131,12 +127,12 @@ class _Walks:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._found: OrderedDict[tuple[bytes, int, str, bool | None], Future[_Walk]] = OrderedDict()
+        self._found: OrderedDict[tuple[bytes, int, str | None, bool | None], Future[Moved]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, request: PathRequest) -> _Walk:
+    def of(self, request: PathRequest) -> Moved:
         """The steps that a request asks for."""
-        way = request.way or ("smooth" if request.specs is not None else "latent")
+        way = request.way or (None if request.specs is not None else "latent")
         corners = _corners(self._session, request)
         key = (corners.tobytes(), request.steps, way, request.even)
         with self._lock:
@@ -154,21 +150,18 @@ class _Walks:
                 future.set_exception(error)
         return future.result()
 
-    def _compute(self, corners: Floats, steps: int, way: str, even: bool | None) -> _Walk:
-        from synthvae.exploration.morph import morph
-
-        walk = morph(self._session.run, torch.from_numpy(corners), steps, way, even)
-        return _Walk(walk.unit.numpy(), walk.latent.numpy(), [float(distance) for distance in walk.distances])
+    def _compute(self, corners: Floats, steps: int, way: str | None, even: bool | None) -> Moved:
+        return self._session.source.path(corners, steps, way, even)
 
 
 def _corners(session: Session, request: PathRequest) -> Floats:
     """Unit parameters ``(N, P)`` of the presets that a walk goes through."""
     if request.specs is not None:
-        return np.stack([session.sound(spec).unit for spec in request.specs])
-    atlas = session.view(request.view or "parameters-pca")
+        return np.stack([session.sound(spec).row for spec in request.specs])
+    atlas = session.view(request.view or session.source.at_once)
     line = _evenly(np.array(request.places, np.float64), min(CORNERS, request.steps))
     points = [atlas.at(x, y).point for x, y in line.tolist()]
-    corners = session.collection.unit[[point for point, _ in itertools.groupby(points)]]
+    corners = session.collection.rows[[point for point, _ in itertools.groupby(points)]]
     # A line may be so short that it stays at one point.
     return corners.repeat(2, axis=0) if len(corners) == 1 else corners
 

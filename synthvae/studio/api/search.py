@@ -53,7 +53,7 @@ def routes(session: Session) -> APIRouter:
             numbers = {int(number): point for point, number in enumerate(session.collection.bank_ids)}
             points = [numbers[number] for number in bank if number in numbers]
             return {"points": points, "bank": bank, "complete": True}
-        points = [] if tags else session.measured.named(words)
+        points = [] if tags else session.named(words)
         return {"points": points, "bank": bank, "complete": session.measured.progress == 1.0}
 
     @router.post("/rank", summary="Rank points by their likeness to a sound")
@@ -62,7 +62,7 @@ def routes(session: Session) -> APIRouter:
         found = rank(
             session, session.sound(request.spec), request.shifts, request.points, request.count, request.playable
         )
-        names = session.measured.names
+        names = session.names
         return {
             "sounds": [
                 {"point": one.point, "name": names[one.point], "distance": one.distance, "off": one.off}

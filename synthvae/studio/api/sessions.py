@@ -8,7 +8,6 @@ from fastapi import APIRouter
 
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.studio.api.maps import columns
-from synthvae.studio.maps import LAYOUTS, VIEWS
 from synthvae.studio.session import Session
 from synthvae.synths.parameters import Parameter
 from synthvae.synths.registry import synth_kind
@@ -24,18 +23,21 @@ def routes(session: Session) -> APIRouter:
     def describe() -> dict[str, Any]:
         """Everything a page needs before it asks for the map."""
         run = session.run
-        kind = synth_kind(run.settings.synth)
+        presets = "parameters" in session.source.tools
+        kind = synth_kind(run.settings.synth) if presets else None
         return {
             "version": 1,
-            "run": {"name": run.name, "hash": run.weights_hash[:16], "latent_size": run.latent_size},
-            "settings": run.settings.to_dict(),
-            "parameters": [_parameter(parameter) for parameter in run.parameters],
-            "fixed": dict(run.parameters.fixed),
-            "routes": _routes(session),
-            "played": {"note": kind.note, "hold": kind.hold},
-            "views": list(VIEWS),
+            "run": {"name": run.name, "hash": run.weights_hash[:16], "latent_size": session.source.latent_size},
+            "settings": {"sample_rate": session.source.sample_rate, "seconds": session.source.seconds}
+            | (run.settings.to_dict() if presets else {}),
+            "parameters": [_parameter(parameter) for parameter in run.parameters] if presets else [],
+            "fixed": dict(run.parameters.fixed) if presets else {},
+            "routes": _routes(session) if presets else [],
+            "played": {"note": kind and kind.note, "hold": kind and kind.hold},
+            "views": list(session.source.views),
             "layouts": [
-                {"name": layout.name, "label": layout.label, "meaning": layout.meaning} for layout in LAYOUTS.values()
+                {"name": layout.name, "label": layout.label, "meaning": layout.meaning}
+                for layout in session.source.layouts.values()
             ],
             "columns": columns(session),
             "descriptors": [

@@ -52,8 +52,8 @@ def routes(session: Session) -> APIRouter:
         longer where others are at work.
         """
         sound = session.sound(request.spec)
-        audio = session.renderer.played(sound.unit, request.note, request.hold)
-        rate = session.renderer.sample_rate
+        audio = session.played(sound, request.note, request.hold)
+        rate = session.source.sample_rate
         # The gain of exports, but for the true peak, which takes longer than the rest of the answer.
         headers = {"X-Gain": f"{common_level([audio], rate, LOUDNESS, sample_peak).gain:.6g}"}
         if sound.spot is not None and request.spec.place is not None:
@@ -90,7 +90,7 @@ def _described(session: Session, request: SoundRequest) -> dict[str, Any]:
     if point is not None:
         places = {view: atlas.points[point].tolist() for view, atlas in session.maps.ready().items()}
     else:
-        places = session.places(sound.unit[None], latent[None])[0]
+        places = session.places(sound.row[None], latent[None])[0]
     inside, confidence, moved = True, 1.0, None
     if sound.spot is not None and request.spec.place is not None:
         if point is None:
@@ -101,7 +101,7 @@ def _described(session: Session, request: SoundRequest) -> dict[str, Any]:
         "name": name,
         "point": point,
         "descriptors": descriptors,
-        "values": session.values(sound.unit),
+        "values": session.source.values(sound.row),
         "latent": latent.tolist(),
         "places": places,
         "inside": inside,

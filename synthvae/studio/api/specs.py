@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = ["Latent", "NearSpec", "Note", "Number", "PlaceSpec", "Point", "Spec", "Strict", "View", "Whole"]
 
-View = Literal["sound", "sound-pca", "timbre", "timbre-pca", "parameters", "parameters-pca"]
+View = Literal[
+    "sound", "sound-pca", "timbre", "timbre-pca", "parameters", "parameters-pca", "latent", "latent-pca"
+]  # fmt: skip
 
 #: Far outside any map and what any encoder writes, and far inside what float32 and the decoder take.
 LARGEST = 1e6
@@ -47,6 +49,9 @@ class Spec(Strict):
     """Which sound is meant: exactly one of these."""
 
     point: Annotated[Whole, Field(description="The number of a point of the map.")] | None = None
+    decoded: (
+        Annotated[Whole, Field(description="The number of a point; of recorded sounds what it is decoded to.")] | None
+    ) = None
     place: PlaceSpec | None = None
     latent: Latent | None = None
     values: (
@@ -73,5 +78,5 @@ class Spec(Strict):
     @classmethod
     def _exactly_one(cls, data: Any) -> Any:  # noqa: ANN401
         if isinstance(data, dict) and sum(value is not None for value in data.values()) != 1:
-            raise ValueError("give exactly one of point, place, latent, values, bank and near")
+            raise ValueError("give exactly one of point, decoded, place, latent, values, bank and near")
         return data

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field, model_validator
 
@@ -15,11 +14,6 @@ from synthvae.studio.api.specs import Number, Spec, Strict
 from synthvae.studio.session import Session
 
 __all__ = ["routes"]
-
-#: How much further the far half of variations goes.
-FAR = 3.0
-#: Shares of a blend's weights that are tried until it is audible, and the least root mean square that is.
-SHARES, AUDIBLE = (1.0, 0.75, 0.5, 0.25), 10 ** (-50 / 20)
 
 
 class VaryRequest(Strict):
@@ -73,35 +67,25 @@ def routes(session: Session) -> APIRouter:
         With ``far`` half of them are spread evenly up to ``amount`` and half up to three times as far. ``changed`` says
         what is different about each.
         """
-        from synthvae.exploration.vary import vary
-
         sound = session.sound(request.spec)
-        unit, keep = torch.from_numpy(sound.unit), tuple(request.keep)
-        near = request.count - request.count // 2 if request.far else request.count
-        parts = [vary(session.run, unit, request.amount, near, keep, request.seed)]
-        if near < request.count:
-            reach = min(1.0, FAR * request.amount)
-            parts.append(vary(session.run, unit, reach, request.count - near, keep, request.seed + 1))
-        distances = np.concatenate([part.distances for part in parts])
-        order = np.argsort(distances, kind="stable")
-        latents = torch.cat([part.latent for part in parts]).numpy()[order]
-        units = torch.cat([part.unit for part in parts]).numpy()[order]
-        named = name_sounds(
-            session.renderer.samples(np.concatenate([sound.unit[None], units])), session.renderer.sample_rate
+        found = session.source.vary(
+            session.collection, sound.row, request.amount, request.count, request.keep, request.seed, request.far
         )
-        places = session.places(units, latents)
+        audio = np.concatenate([session.samples(sound)[None], session.source.samples(found.rows)])
+        named = name_sounds(audio, session.source.sample_rate)
+        places = session.places(found.rows, found.latents)
         return {
-            "remark": next((part.remark for part in parts if part.remark), ""),
+            "remark": found.remark,
             "sounds": [
                 {
-                    "latent": latents[number].tolist(),
-                    "values": session.values(units[number]),
+                    "latent": found.latents[number].tolist(),
+                    "values": session.source.values(found.rows[number]),
                     "place": places[number],
-                    "distance": float(distances[order[number]]),
+                    "distance": float(found.distances[number]),
                     "name": named[number + 1].name,
                     "changed": changes(named[0].descriptors, named[number + 1].descriptors),
                 }
-                for number in range(len(units))
+                for number in range(len(found.rows))
             ],
         }
 
@@ -112,27 +96,12 @@ def routes(session: Session) -> APIRouter:
         With ``base`` each sound adds its difference from the base, times its weight; where the sum is silent, ``share``
         says how much of it is audible still.
         """
-        from synthvae.exploration.morph import blend
-
-        units = np.stack([session.sound(spec).unit for spec in request.specs])
-        weights, share = np.array(request.weights, np.float32), 1.0
-        if request.base is None:
-            unit = blend(session.run, torch.from_numpy(units), torch.from_numpy(weights)).numpy()
-        else:
-            base = session.sound(request.base).unit
-            units = np.concatenate([base[None], units])
-            unit = base
-            for share in SHARES:
-                moved = np.concatenate([[1.0 - share * weights.sum()], share * weights]).astype(np.float32)
-                tried = blend(session.run, torch.from_numpy(units), torch.from_numpy(moved)).numpy()
-                if np.sqrt(np.square(session.renderer.samples(tried[None])).mean()) > AUDIBLE:
-                    unit = tried
-                    break
-            else:
-                share = 0.0
-        latent = session.encode(unit)
-        place = session.places(unit[None], latent[None])[0]
-        return {"latent": latent.tolist(), "values": session.values(unit), "place": place, "share": share}
+        rows = np.stack([session.sound(spec).row for spec in request.specs])
+        base = None if request.base is None else session.sound(request.base).row
+        row, share = session.source.blend(session.collection, rows, np.array(request.weights, np.float32), base)
+        latent = session.encode(row)
+        place = session.places(row[None], latent[None])[0]
+        return {"latent": latent.tolist(), "values": session.source.values(row), "place": place, "share": share}
 
     @router.post("/plane", summary="Describe the local plane around a sound")
     def plane(request: PlaneRequest) -> dict[str, Any]:
@@ -140,8 +109,8 @@ def routes(session: Session) -> APIRouter:
 
         For each edge what changes towards it, and how far it is in dB.
         """
-        values = session.values(session.sound(request.spec).unit)
-        found = session.plane(values)
+        values = session.source.values(session.sound(request.spec).row)
+        found = session.plane(values or {})
         names = (("left", "right"), ("bottom", "top"))
         return {
             "values": values,

@@ -54,30 +54,28 @@ def main() -> int:
 
 def _make(given: argparse.Namespace, inbox: _Inbox) -> None:
     """The views of a layout, or a share of the descriptors."""
-    import numpy as np
     import torch
 
     from synthvae.core.store import Store
     from synthvae.studio.collection import read_collection
     from synthvae.studio.maps import make_views
     from synthvae.studio.measured import measure_parts
-    from synthvae.synths.rendering import Renderer
+    from synthvae.studio.sources import open_source
     from synthvae.training.run import load_run
 
     torch.set_num_threads(1)
-    run = load_run(given.run, needs="parameters")
-    renderer = Renderer(run)
+    source = open_source(load_run(given.run))
     if given.key is None:
-        renderer.log_mel(np.full((1, len(run.parameters)), 0.5, np.float32))  # loads the kernels
+        source.warm()  # loads the kernels
     collection = read_collection(given.cache, given.key or inbox.jobs.get()["key"])
     if collection is None:
         raise UserError(given.cache, given.cache, "restart synthvae explore", "the presets of the map are gone")
     if given.work == "layout":
         store = Store(given.cache)
-        make_views(run, collection, renderer, given.layout, store, lambda view: _say({"made": view}))
+        make_views(source, collection, given.layout, store, lambda view: _say({"made": view}))
     else:
         number, workers = given.share.split("/")
-        measure_parts(collection, renderer, given.cache, (int(number), int(workers)))
+        measure_parts(source, collection, given.cache, (int(number), int(workers)))
 
 
 def _match_all(given: argparse.Namespace, inbox: _Inbox) -> None:

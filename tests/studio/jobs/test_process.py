@@ -25,7 +25,7 @@ from synthvae.studio.errors import ConflictError
 from synthvae.studio.jobs.process import Worker
 from synthvae.studio.maps import CLUSTERS_VERSION, LayoutWorker, Maps, make_views, missing
 from synthvae.studio.measured import Measured, measure_parts
-from synthvae.synths.rendering import Renderer
+from synthvae.studio.sources import PresetSource
 from synthvae.training.run import load_run
 
 PATIENCE = 120.0
@@ -42,7 +42,7 @@ def test_a_view_and_the_sounds_are_made_in_the_background_once(small_run: Path, 
     run = load_run(small_run)
     collection = from_dataset(run, Path(run.config.data), True, 40, tmp_path)
     assert read_collection(tmp_path, collection.key) is not None
-    maps, measured = Maps(run, collection, Renderer(run), tmp_path), Measured(run.path, collection, tmp_path)
+    maps, measured = Maps(PresetSource(run), collection, tmp_path), Measured(run.path, collection, tmp_path)
     found = []
 
     def measure() -> None:
@@ -64,7 +64,7 @@ def test_a_view_and_the_sounds_are_made_in_the_background_once(small_run: Path, 
     column, _ = measured.column("brightness")
     assert np.isfinite(column).any()
     assert None not in measured.names
-    again = Maps(run, collection, Renderer(run), tmp_path)
+    again = Maps(PresetSource(run), collection, tmp_path)
     np.testing.assert_array_equal(again.ready()["sound"].points, maps.ready()["sound"].points)
     assert Measured(run.path, collection, tmp_path).progress == 1.0
 
@@ -74,7 +74,7 @@ def test_a_worker_started_before_the_presets_are_known_makes_the_views(small_run
     assert missing(tmp_path)
     ahead = LayoutWorker(run.path, tmp_path)
     collection = from_dataset(run, Path(run.config.data), True, 40, tmp_path)
-    maps = Maps(run, collection, Renderer(run), tmp_path, ahead)
+    maps = Maps(PresetSource(run), collection, tmp_path, ahead)
     try:
         assert ahead.process.running
         until(lambda: maps.atlas("sound") is not None)
@@ -99,18 +99,18 @@ def test_damaged_files_of_the_map_are_made_again(small_run: Path, studio_cache: 
     run = load_run(small_run)
     cache = Path(shutil.copytree(studio_cache, tmp_path / "cache"))
     collection = from_dataset(run, Path(run.config.data), True, 64, cache)
-    renderer, measured = Renderer(run), Measured(run.path, collection, cache)
+    source, measured = PresetSource(run), Measured(run.path, collection, cache)
     assert measured.progress == 1.0
     for file in cache.iterdir():
         file.write_bytes(file.read_bytes()[:-7])
     again = from_dataset(run, Path(run.config.data), True, 64, cache)
     np.testing.assert_array_equal(again.latents, collection.latents)
-    maps = Maps(run, again, renderer, cache)
+    maps = Maps(source, again, cache)
     assert set(maps.ready()) == {"parameters-pca"}
     assert Measured(run.path, again, cache).progress == 0.0
-    measure_parts(again, renderer, cache, (0, 1))
+    measure_parts(source, again, cache, (0, 1))
     assert Measured(run.path, again, cache).names == measured.names
-    make_views(run, again, renderer, "sound", Store(cache))
+    make_views(source, again, "sound", Store(cache))
     assert maps.atlas("sound") is not None
 
 
@@ -118,7 +118,7 @@ def test_clusters_are_found_again_where_their_file_is_gone(small_run: Path, stud
     run = load_run(small_run)
     cache = Path(shutil.copytree(studio_cache, tmp_path / "cache"))
     collection = from_dataset(run, Path(run.config.data), True, 64, cache)
-    maps = Maps(run, collection, Renderer(run), cache)
+    maps = Maps(PresetSource(run), collection, cache)
     for file in cache.glob(f"{CLUSTERS_VERSION}-*"):
         file.unlink()
     found, atlas = maps.clusters(), maps.atlas("sound")
@@ -137,8 +137,8 @@ def test_the_view_is_the_map_of_an_analysis_of_the_same_presets(
     monkeypatch.setattr(projection, "_draw", None)
     monkeypatch.setattr(studio_maps, "map_store", lambda *places: store)
     collection = from_dataset(run, Path(run.config.data), True, 40, tmp_path)
-    make_views(run, collection, Renderer(run), "parameters", store)
-    maps = Maps(run, collection, Renderer(run), tmp_path)
+    make_views(PresetSource(run), collection, "parameters", store)
+    maps = Maps(PresetSource(run), collection, tmp_path)
     np.testing.assert_allclose(maps.atlas("parameters").points, analysed.maps[0], rtol=1e-6)
 
 
@@ -154,7 +154,7 @@ def test_a_worker_that_fails_says_why(small_run: Path, tmp_path: Path):
     collection = from_dataset(run, Path(run.config.data), True, 40, tmp_path)
     for file in tmp_path.iterdir():
         file.unlink()
-    maps = Maps(run, collection, Renderer(run), tmp_path)
+    maps = Maps(PresetSource(run), collection, tmp_path)
     called: list[int] = []
     maps.start(lambda: called.append(1))
     with pytest.raises(ConflictError, match="could not be computed.*the presets of the map are gone"):
