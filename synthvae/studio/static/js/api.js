@@ -14,7 +14,7 @@ export class ApiError extends Error {
 /** Milliseconds between two looks at what is still being made. */
 const WAIT = 500;
 
-/** @typedef {{point: number} | {place: {view: string, x: number, y: number, between?: boolean}} | {latent: number[]} | {values: Record<string, number>} | {bank: number}} Spec */
+/** @typedef {{point: number} | {decoded: number} | {place: {view: string, x: number, y: number, between?: boolean}} | {latent: number[]} | {values: Record<string, number>} | {bank: number}} Spec */
 
 /**
  * The token of the page's address. It leaves the address at once, so that no copied address carries it; the tab

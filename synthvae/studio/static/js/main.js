@@ -31,7 +31,7 @@ import { followTheme } from "./theme.js";
 
 /** The view that a map begins with, and those that stand in for it until it is computed, the best first. */
 const FIRST = "sound";
-const MEANWHILE = ["sound-pca", "parameters-pca"];
+const MEANWHILE = "sound-pca";
 const LINEAR = "-pca";
 const HINT = "synthvae.hint";
 /** Sounds of a selection that are played or mixed: more takes longer than anyone listens. */
@@ -43,13 +43,13 @@ class Studio {
   // made by #panels, once the server has described the session
   /** @type {Tabs} */ tabs;
   /** @type {SoundPanel} */ soundPanel;
-  /** @type {PresetPanel} */ preset;
+  /** @type {PresetPanel | undefined} */ preset;
   /** @type {SimilarPanel} */ similar;
   /** @type {VaryPanel} */ vary;
   /** @type {BlendPanel} */ blend;
   /** @type {PathPanel} */ path;
   /** @type {MatchPanel} */ match;
-  /** @type {BankPanel} */ bank;
+  /** @type {BankPanel | undefined} */ bank;
   /** @type {Compare} */ compare;
   /** @type {Keyboard} */ keyboard;
   /** @type {Search} */ search;
@@ -84,27 +84,45 @@ class Studio {
     followTheme(byId("theme"), (said) => this.status.say(said));
     onPalette(() => {
       this.#legend();
-      if (this.bank) this.showMarks();
+      if (this.compare) this.showMarks();
     });
     this.closeHelp = helpPanel(byId("help-panel"), byId("help"));
+  }
+
+  /** What this map offers. @returns {Record<string, boolean>} */
+  get can() {
+    return this.store.get("session").can;
   }
 
   async open() {
     const session = await this.api.session();
     this.store.set("session", session);
+    this.#onlyWhatThereIs();
     byId("run-name").textContent = session.run.name;
     this.#panels();
     this.#frame();
     this.#listen();
     listenForKeys(this);
     this.#hint();
-    void this.refreshBank().catch((error) => this.status.fail(error));
+    if (this.bank) void this.refreshBank().catch((error) => this.status.fail(error));
     void this.api.imports().then((all) => this.#imports(all)).catch(() => {}); // an older server has none
     await this.#firstView();
-    void this.#playable().catch((error) => this.status.fail(error));
+    if (this.can.playable) void this.#playable().catch((error) => this.status.fail(error));
     await this.#opened();
     this.status.say(`${counted(session.count, "sound")} on the map`);
     document.documentElement.dataset.ready = "true";
+  }
+
+  /** Hides what a run on recorded sounds has no use for, and decodes between its points. */
+  #onlyWhatThereIs() {
+    for (const [id, tool] of [["closer", "plane"], ["playable-label", "playable"], ["bank-fold", "bank"]]) byId(id).hidden = !this.can[tool];
+    document.body.classList.toggle("no-keys", !this.can.keys);
+    if (!this.can.bank) document.body.classList.add("no-bank");
+    if (!this.can.playable) byId("playable").checked = false;
+    if (!this.can.originals) return;
+    byId("between").checked = true;
+    byId("between-label").hidden = true;
+    byId("hint").firstElementChild.textContent = "Click a dot to play its recording, or anywhere between to play a decoded sound. Drag to play along a path.";
   }
 
   // -- putting it together -----------------------------------------------------------------------------
@@ -112,18 +130,18 @@ class Studio {
   #panels() {
     this.tabs = new Tabs(byId("tabs"), byId("panels"));
     this.soundPanel = new SoundPanel(byId("sound"), this);
-    this.preset = new PresetPanel(this.tabs.add("preset", "Preset"), this);
+    if (this.can.parameters) this.preset = new PresetPanel(this.tabs.add("preset", "Preset"), this);
     this.similar = new SimilarPanel(this.tabs.add("similar", "Similar"), this);
     this.vary = new VaryPanel(this.tabs.add("vary", "Vary"), this);
     this.blend = new BlendPanel(this.tabs.add("blend", "Blend"), this);
     this.path = new PathPanel(this.tabs.add("path", "Path"), this);
-    this.match = new MatchPanel(this.tabs.add("match", "Match"), this);
-    this.bank = new BankPanel(byId("bank"), this);
+    this.match = new MatchPanel(this.tabs.add("match", this.can.parameters ? "Match" : "Query"), this);
+    if (this.can.bank) this.bank = new BankPanel(byId("bank"), this);
     this.compare = new Compare(byId("slot-a"), byId("slot-b"), this);
     this.keyboard = new Keyboard(byId("keyboard"), this);
     this.search = new Search(this);
     connectMidi(byId("midi"), this.keyboard, this.status);
-    acceptDrops(byId("drop"), (file) => void this.match.start(file), (files) => void this.importFiles(files), (error) => this.status.fail(error));
+    acceptDrops(byId("drop"), (file) => this.query(file), (files) => void this.importFiles(files), (error) => this.status.fail(error));
   }
 
   /** Buttons of the frame: what folds, what undoes, what zooms. */
@@ -132,6 +150,7 @@ class Studio {
     const narrow = window.matchMedia("(max-width: 820px), (max-height: 500px) and (orientation: landscape)").matches;
     for (const [id, name] of [["bank-fold", "no-bank"], ["dock-fold", "no-dock"]]) {
       const button = byId(id);
+      if (button.hidden) continue;
       const fold = (/** @type {boolean} */ away) => {
         document.body.classList.toggle(name, away);
         button.setAttribute("aria-expanded", String(!away));
@@ -209,7 +228,7 @@ class Studio {
   async #firstView() {
     const { building, views } = this.store.get("session");
     const asked = new URLSearchParams(location.hash.slice(1)).get("view");
-    const wanted = [asked && views.includes(asked) ? asked : FIRST, ...MEANWHILE];
+    const wanted = [asked && views.includes(asked) ? asked : FIRST, MEANWHILE, views[views.length - 1]];
     const first = Math.max(0, wanted.findIndex((name) => building[name] === undefined));
     await this.show(wanted[first], false);
     const better = async () => {
@@ -240,7 +259,7 @@ class Studio {
     const origin = found.foreign ? "from a link of another run" : "from a link";
     if (found.foreign) this.status.say("This link was made with another run; its parameters are played");
     // A page that was just opened may not make a sound; it is there for the first press of Play.
-    this.sounds.hear(makeSound(found.spec, { origin, values: found.spec.values }), { quiet: this.audio.context === null });
+    this.sounds.hear(makeSound(found.spec, { origin, values: found.spec.values ?? null }), { quiet: this.audio.context === null });
   }
 
   #hint() {
@@ -332,6 +351,7 @@ class Studio {
       this.#leavePlane();
       return;
     }
+    if (!this.can.plane) return;
     const sound = await this.sounds.ready();
     if (!sound || this.map.scene.plane) return;
     try {
@@ -452,7 +472,7 @@ class Studio {
     const view = this.store.get("view");
     const labels = [...new Set(this.imported.map((one) => one.label))];
     const imports = this.imported.map((one) => ({ kind: "import", place: one.place[view], colour: css(classColour(labels.indexOf(one.label))) })).filter((mark) => mark.place);
-    const marks = [this.bank, this.blend, this.match, this.compare, this.vary].filter(Boolean).flatMap((panel) => panel.marks(view));
+    const marks = [this.bank, this.blend, this.match, this.compare, this.vary].flatMap((panel) => panel?.marks(view) ?? []);
     const positions = this.map.view?.positions;
     const played = positions ? [...this.playedPoints].map((point) => ({ kind: "played", place: [positions[2 * point], positions[2 * point + 1]] })) : [];
     this.map.update({ marks: [...played, ...imports, ...marks] });
@@ -465,7 +485,8 @@ class Studio {
       parts.push(`point ${point}`);
       if (this.coloured && this.coloured.values.length > point) {
         const { values, column } = this.coloured;
-        const cluster = column.kind === "cluster" ? this.map.view?.clusters.find((one) => one.id === values[point])?.name ?? "in no cluster" : null;
+        const group = () => this.map.view?.clusters.find((one) => one.id === values[point])?.name ?? "in no cluster";
+        const cluster = column.kind === "label" ? column.names[values[point]] : column.kind === "cluster" ? group() : null;
         parts.push(cluster ?? `${column.label} ${withUnit(values[point], column.unit)}`);
       }
     } else if (place) parts.push(`${plain(place[0])}, ${plain(place[1])}`);
@@ -574,7 +595,7 @@ class Studio {
   // -- what comes in and what stays --------------------------------------------------------------------
 
   async refreshBank() {
-    this.soundPanel.knownTags(await this.bank.refresh());
+    if (this.bank) this.soundPanel.knownTags(await this.bank.refresh());
   }
 
   /** @param {any[]} imported */
@@ -583,6 +604,11 @@ class Studio {
     if (!imported.length) return;
     this.#legend();
     this.showMarks();
+  }
+
+  /** One recording: the preset that sounds like it, or its place among recorded sounds. @param {File} file */
+  query(file) {
+    void (this.can.parameters ? this.match.start(file) : this.importFiles([{ file, label: "" }]));
   }
 
   /** @param {{file: File, label: string}[]} files */

@@ -14,6 +14,7 @@ export const HELP = [
   ["1 … 9 0", "variations 1 to 10; with Shift 11 to 16"],
   ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
   ["Q", "switch between A and B"],
+  ["O", "of recorded sounds: switch between the recording and the model"],
   ["V M B N", "tools: play, path, box, lasso"],
   ["Shift or Alt click", "add a sound to, subtract one from, the blend"],
   ["C", "local plane around the current sound; also by zooming in far enough"],
@@ -67,10 +68,11 @@ export function listenForKeys(studio) {
     if (key === "q") studio.compare.change();
     else if (key === "r") studio.somewhere();
     else if (key === "c") void studio.closer(!studio.map.scene.plane);
+    else if (key === "o" && studio.can.originals) studio.soundPanel.asMade();
     else if (key === "z") keyboard.shift(-1);
     else if (key === "x") keyboard.shift(1);
     else if (TOOLS[key]) studio.useTool(TOOLS[key]);
-    else if (!event.shiftKey && keyboard.letter(event.code, true, event.timeStamp)) event.preventDefault();
+    else if (studio.can.keys && !event.shiftKey && keyboard.letter(event.code, true, event.timeStamp)) event.preventDefault();
   });
   window.addEventListener("keyup", (event) => keyboard.letter(event.code, false, event.timeStamp));
   window.addEventListener("blur", () => keyboard.silence());
@@ -81,7 +83,7 @@ export function helpPanel(panel, button) {
   fill(panel,
     el("h2", {}, "Keys and mouse"),
     el("dl", {}, HELP.map(([keys, what]) => [el("dt", {}, keys), el("dd", {}, what)])),
-    el("p", {}, "Drop a WAV on the page to find the preset that sounds like it, or a folder of WAVs to see them on the map. Saved sounds are in the bank, on this computer."));
+    el("p", {}, "Drop a WAV on the page to find what sounds like it, or a folder of WAVs to see them on the map. Saved sounds are in the bank, on this computer."));
   const toggle = (/** @type {boolean} */ open) => {
     panel.hidden = !open;
     button.setAttribute("aria-expanded", String(open));

@@ -29,6 +29,9 @@ export function makeSound(spec, known = {}) {
   };
 }
 
+/** The spec of a sound that was answered: of its values, or of its latent where it has none. @param {{values?: any, latent: number[]}} one */
+export const specOf = (one) => (one.values ? { values: one.values } : { latent: one.latent });
+
 export class Sounds {
   /**
    * @param {import("./api.js").Api} api @param {import("./audio.js").AudioEngine} audio

@@ -49,7 +49,7 @@ function groups(column, values, view, classes, choose) {
   const names = new Map(view.clusters.map((/** @type {any} */ cluster) => [cluster.id, cluster.name]));
   const known = [...counts].filter(([value]) => value >= 0).sort((a, b) => b[1] - a[1]);
   const rows = known.slice(0, SHOWN).map(([value, count]) => {
-    const name = String(names.get(value) || `${view.regions ? "region" : column.label} ${value + 1}`);
+    const name = String(column.names?.[value] || names.get(value) || `${view.regions ? "region" : column.label} ${value + 1}`);
     const button = el("button", {
       type: "button", "aria-pressed": "false",
       onclick: () => {

@@ -1,7 +1,7 @@
 /** Blend panel: weighted sums and differences of sounds. */
 import { el, fill, iconButton, settled } from "../dom.js";
 import { parseNumber, plain } from "../format.js";
-import { makeSound } from "../sound.js";
+import { makeSound, specOf } from "../sound.js";
 
 export class BlendPanel {
   /** @param {HTMLElement} root @param {any} studio */
@@ -90,8 +90,7 @@ export class BlendPanel {
       if (serial !== this.serial) return;
       if (answer.share < 1) this.studio.status.say(answer.share ? `At the full weights this is silent; ${Math.round(100 * answer.share)} % of them are used` : "Every part of this direction is silent");
       const origin = this.picked.length > 4 ? `blend of ${this.picked.length} sounds` : this.picked.map(({ sound, weight }, i) => `${weight < 0 ? "− " : i ? "+ " : ""}${sound.name}`).join(" ");
-      const spec = answer.values ? { values: answer.values } : { latent: answer.latent };
-      this.studio.sounds.hear(makeSound(spec, { origin: base ? `${this.base?.name || "sound"} + ${origin}` : origin, values: answer.values ?? null, latent: answer.latent, places: answer.place }), { record });
+      this.studio.sounds.hear(makeSound(specOf(answer), { origin: base ? `${this.base?.name || "sound"} + ${origin}` : origin, values: answer.values ?? null, latent: answer.latent, places: answer.place }), { record });
     } catch (error) {
       this.studio.status.fail(error);
     }

@@ -9,16 +9,17 @@ export class MatchPanel {
   constructor(root, studio) {
     this.studio = studio;
     this.seconds = /** @type {HTMLSelectElement} */ (el("select", { "aria-label": "Time for the search" }, [5, 20, 60, 180].map((value) => el("option", { value, selected: value === 20 }, `${value} s`))));
-    const file = /** @type {HTMLInputElement} */ (el("input", { type: "file", accept: "audio/*,.wav,.flac", class: "hidden", "aria-label": "A recording to match", id: "match-file", tabindex: -1, onchange: () => { if (file.files?.[0]) void this.start(file.files[0]); file.value = ""; } }));
+    const file = /** @type {HTMLInputElement} */ (el("input", { type: "file", accept: "audio/*,.wav,.flac", class: "hidden", "aria-label": "A recording to match", id: "match-file", tabindex: -1, onchange: () => { if (file.files?.[0]) studio.query(file.files[0]); file.value = ""; } }));
     const folder = /** @type {HTMLInputElement} */ (el("input", { type: "file", webkitdirectory: true, multiple: true, class: "hidden", "aria-label": "A folder of recordings", id: "match-folder", tabindex: -1, onchange: () => { void studio.importFiles([...(folder.files ?? [])].map((one) => ({ file: one, label: one.webkitRelativePath.split("/").slice(-2, -1)[0] ?? "" }))); folder.value = ""; } }));
     this.list = el("div", { class: "jobs" });
     this.all = el("div", { class: "bar" });
     this.imports = el("div", { class: "imports" });
+    const presets = studio.can.parameters;
     fill(root,
       el("div", { class: "bar" },
-        el("button", { type: "button", class: "button main", onclick: () => file.click() }, "Match a recording…"),
-        el("button", { type: "button", class: "button", onclick: () => folder.click() }, "Map a folder…"), this.seconds, file, folder),
-      el("p", { class: "note" }, "Or drop a WAV on the page to find the preset that sounds like it, or a folder of WAVs to see them on the map."),
+        el("button", { type: "button", class: "button main", onclick: () => file.click() }, presets ? "Match a recording…" : "Find sounds like a recording…"),
+        el("button", { type: "button", class: "button", onclick: () => folder.click() }, "Map a folder…"), presets && this.seconds, file, folder),
+      el("p", { class: "note" }, `Or drop a WAV on the page to find the ${presets ? "preset that sounds" : "sounds most"} like it, or a folder of WAVs to see them on the map.`),
       this.all, this.list, this.imports);
     /** @type {any[]} */
     this.results = [];
@@ -28,6 +29,7 @@ export class MatchPanel {
 
   /** Recordings that were put on the map: a button matches them in turn, another downloads what was found. @param {File[]} files */
   offer(files) {
+    if (!this.studio.can.parameters) return;
     fill(this.all,
       el("button", { type: "button", class: "button", id: "match-all", onclick: async () => { for (const file of files) await this.start(file); } }, `Match all ${files.length} in turn`),
       el("button", { type: "button", class: "button", id: "match-library", onclick: () => void this.#library() }, "Matches (zip)"));

@@ -22,13 +22,13 @@ export class PathPanel {
     this.playing = [
       button("path-play", "Play", () => void this.play(), true),
       button("path-wav", "WAV", () => void this.#wav()),
-      button("path-zip", "Presets (zip)", () => void this.#zip()),
+      button("path-zip", studio.can.parameters ? "Presets (zip)" : "Sounds (zip)", () => void this.#zip()),
       button("path-clear", "Clear", () => this.clear()),
     ];
     fill(root,
       el("div", { class: "bar" }, button("path-draw", "Draw on the map", () => studio.useTool("pen")), button("path-stop", "Add this sound", () => void this.addStop())),
       this.about, this.steps.root, this.gap.root,
-      el("label", { class: "check" }, this.even, "Perceptually equal steps, rather than smooth ones"),
+      el("label", { class: "check" }, this.even, `Perceptually equal steps, rather than ${studio.can.parameters ? "smooth ones" : "equal steps of the latents"}`),
       el("div", { class: "bar" }, this.playing));
     this.#show();
   }

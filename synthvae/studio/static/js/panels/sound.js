@@ -3,6 +3,7 @@ import { download, el, fill, icon, sharpContext } from "../dom.js";
 import { noteName, plain, slug, withUnit } from "../format.js";
 import { onPalette, palette } from "../palette.js";
 import { toFragment } from "../share.js";
+import { makeSound } from "../sound.js";
 import { drawSpectrogram, drawWaveform } from "../spectrogram.js";
 
 const COLUMNS = 320;
@@ -36,13 +37,14 @@ export class SoundPanel {
     this.keep = el("button", { type: "button", class: "button main", id: "keep", "aria-expanded": "false", "aria-controls": "keep-form", onclick: () => this.#open("keep") }, icon("keep"), "Save");
     this.down = el("button", { type: "button", class: "button", id: "download", "aria-expanded": "false", "aria-controls": "files", onclick: () => this.#open("files") }, icon("down"), "Download");
     this.share = el("button", { type: "button", class: "button", id: "share", onclick: () => this.#share() }, icon("link"), "Link");
+    this.made = this.#made();
     const scope = el("div", { class: "scope", title: "Drag it to a folder or a DAW: the sound as a WAV", draggable: true }, this.spectrogram, this.waveform, this.head,
       el("span", { class: "scope-top", "aria-hidden": "true" }, `${plain(store.get("session").settings.sample_rate / 2000)} kHz`),
       el("span", { class: "scope-low", "aria-hidden": "true" }, "40 Hz"));
     fill(root,
       el("div", { class: "sound-head" }, this.play, el("div", { class: "sound-title" }, this.title, this.origin)),
-      scope, this.measured,
-      el("div", { class: "actions" }, this.keep, this.down, this.share),
+      this.made, scope, this.measured,
+      el("div", { class: "actions" }, studio.can.bank && this.keep, this.down, this.share),
       this.keepForm, this.files);
     /** The WAV that a drag out of the page carries. @type {{spec: any, address: string, name: string} | null} */
     this.dragged = null;
@@ -66,8 +68,31 @@ export class SoundPanel {
     else this.sounds.replay();
   }
 
+  /** Of a point of recorded sounds: its recording, or what the model decodes of it. */
+  #made() {
+    const button = (/** @type {string} */ kind, /** @type {string} */ text, /** @type {string} */ title) =>
+      el("button", { type: "button", role: "radio", id: `made-${kind}`, "data-kind": kind, "aria-checked": "false", title, onclick: () => this.asMade(kind) }, text);
+    return el("div", { class: "made", role: "radiogroup", "aria-label": "Recording or model", hidden: true },
+      button("point", "Recording", "The recording itself (O switches)"), button("decoded", "Model", "Encoded and decoded by the model (O switches)"));
+  }
+
+  /** Plays the current point as its recording or as it is decoded. @param {string} [kind] the other one by default */
+  asMade(kind) {
+    const { current } = this.sounds;
+    const number = current?.spec.point ?? current?.spec.decoded;
+    if (this.made.hidden || number === undefined) return;
+    const wanted = kind ?? (current.spec.point === undefined ? "point" : "decoded");
+    this.sounds.hear(makeSound({ [wanted]: number }, { origin: wanted === "point" ? `point ${number}` : `point ${number}, as the model decodes it`, places: current.places }), { touched: performance.now() });
+  }
+
   /** @param {any} sound */
   #show(sound) {
+    const kind = sound.spec.point !== undefined ? "point" : sound.spec.decoded !== undefined ? "decoded" : null;
+    this.made.hidden = !this.studio.can.originals || kind === null;
+    for (const button of /** @type {HTMLElement[]} */ ([...this.made.children])) {
+      button.setAttribute("aria-checked", String(button.dataset.kind === kind));
+      button.tabIndex = button.dataset.kind === kind ? 0 : -1;
+    }
     this.play.removeAttribute("disabled");
     this.title.textContent = sound.name || "…";
     const parts = [sound.origin];

@@ -2,7 +2,7 @@
 import { download, el, fill } from "../dom.js";
 import { plain, slug } from "../format.js";
 import { grouped } from "../parameters.js";
-import { makeSound } from "../sound.js";
+import { makeSound, specOf } from "../sound.js";
 import { drawSpectrogram } from "../spectrogram.js";
 
 const COUNT = 16;
@@ -28,11 +28,11 @@ export class VaryPanel {
       el("div", { class: "bar" },
         el("button", { type: "button", class: "button main", id: "vary-make", onclick: () => this.make(true) }, "Vary this sound"),
         el("button", { type: "button", class: "button", onclick: () => { this.seed++; void this.make(false); } }, "New draw"),
-        el("button", { type: "button", class: "button", id: "vary-kit", title: "The sixteen on sixteen keys: an SFZ instrument with WAVs", onclick: () => void this.kit() }, "Kit (SFZ)")),
+        groups.length > 0 && el("button", { type: "button", class: "button", id: "vary-kit", title: "The sixteen on sixteen keys: an SFZ instrument with WAVs", onclick: () => void this.kit() }, "Kit (SFZ)")),
       el("label", { class: "line" }, el("span", {}, "Amount"), this.amount, this.said),
       this.grid,
       el("p", { class: "note" }, "Keys 1 to 0, with Shift for the rest. Each becomes the current sound; undo to return."),
-      el("details", { class: "fold" }, el("summary", {}, el("span", {}, "Keep unchanged")),
+      groups.length > 0 && el("details", { class: "fold" }, el("summary", {}, el("span", {}, "Keep unchanged")),
         el("div", { class: "checks" }, this.kept.map(({ box, title }) => el("label", {}, box, title)))));
     this.#amount();
     this.#empty();
@@ -62,7 +62,7 @@ export class VaryPanel {
       this.found = answer.sounds.map((/** @type {any} */ one, /** @type {number} */ i) => ({
         ...one,
         said: one.changed.join(", ") || "a little different",
-        sound: makeSound({ values: one.values }, { name: one.name, origin: `variation ${i + 1}, ${plain(one.distance, 2)} dB away${one.changed.length ? `: ${one.changed.join(", ")}` : ""}`, values: one.values, latent: one.latent, places: one.place }),
+        sound: makeSound(specOf(one), { name: one.name, origin: `variation ${i + 1}, ${plain(one.distance, 2)} dB away${one.changed.length ? `: ${one.changed.join(", ")}` : ""}`, values: one.values, latent: one.latent, places: one.place }),
       }));
       this.#show(run);
       this.studio.showMarks();
