@@ -1,0 +1,112 @@
+"""Labels on a map: where the name of each is true, and labels of sounds that have none, by a classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from synthvae.maps.clusters import TRUE
+
+__all__ = ["LabelPlace", "guess_labels", "held_out_guesses", "label_places"]
+
+#: Points around a place of which the name has to be true.
+AROUND = 15
+#: Parts of which each is guessed by a classifier that was trained on the others.
+FOLDS = 5
+#: Iterations of the classifier, at most.
+ITERATIONS = 1000
+
+
+@dataclass(frozen=True)
+class LabelPlace:
+    """A label on a map.
+
+    Attributes:
+        x: of the place of its name.
+        y: likewise.
+        share: of the points around the place that have the label.
+        count: points that have it.
+    """
+
+    x: float
+    y: float
+    share: float
+    count: int
+
+    @property
+    def true(self) -> bool:
+        """Whether the name is true of the points around it, as that of a cluster has to be."""
+        return self.share >= TRUE
+
+
+def label_places(points: NDArray[np.floating], labels: NDArray[np.integer], count: int) -> list[LabelPlace]:
+    """The place of each label's name: the centre of its points where that is among them, else the middle of most.
+
+    Args:
+        points: ``(N, 2)``.
+        labels: ``(N,)``, numbers from 0; below 0 where a point has none.
+        count: of labels.
+    """
+    places, tree = np.asarray(points, np.float64), cKDTree(points)
+    around = min(AROUND, len(places))
+    near = np.reshape(tree.query(places, around)[1], (len(places), -1))
+    found = []
+    for label in range(count):
+        members = np.flatnonzero(labels == label)
+        if not len(members):
+            found.append(LabelPlace(0.0, 0.0, 0.0, 0))
+            continue
+        centre = np.median(places[members], axis=0)
+        share = float((labels[np.atleast_1d(tree.query(centre, around)[1])] == label).mean())
+        if share < TRUE:
+            shares = (labels[near[members]] == label).mean(axis=1)
+            best = members[np.isclose(shares, shares.max())]
+            middle = np.median(places[best], axis=0)
+            centre = places[best[np.square(places[best] - middle).sum(axis=1).argmin()]]
+            share = float(shares.max())
+        x, y = centre.tolist()
+        found.append(LabelPlace(x, y, share, len(members)))
+    return found
+
+
+def guess_labels(
+    features: NDArray[np.floating], labels: NDArray[np.integer], others: NDArray[np.floating]
+) -> NDArray[np.intp]:
+    """Labels ``(M,)`` of features ``(M, K)`` by logistic regression on features ``(N, K)`` with labels ``(N,)``."""
+    known = np.unique(labels)
+    if len(known) == 1:
+        return np.full(len(others), known[0], np.intp)
+    from sklearn.linear_model import LogisticRegression  # a second to import
+
+    # One scale for all: small components are noise where sounds are few.
+    centre, scale = features.mean(axis=0), float(features.std()) or 1.0
+    classifier = LogisticRegression(max_iter=ITERATIONS, class_weight="balanced")
+    classifier.fit((features - centre) / scale, labels)
+    return classifier.predict((others - centre) / scale).astype(np.intp)
+
+
+def held_out_guesses(
+    features: NDArray[np.floating], labels: NDArray[np.integer], groups: NDArray[np.integer]
+) -> NDArray[np.intp]:
+    """Labels ``(N,)`` of features ``(N, K)``, each by `guess_labels` on the other parts of the sounds.
+
+    Args:
+        features: see above.
+        labels: ``(N,)``, the true ones.
+        groups: ``(N,)``, sounds of one group are in one part: those that are nearly alike.
+    """
+    every = np.unique(groups)
+    order = np.random.default_rng(0).permutation(len(every))
+    part = np.empty(len(every), np.intp)
+    part[order] = np.arange(len(every)) % FOLDS
+    fold = part[np.searchsorted(every, groups)]
+    found = np.full(len(labels), -1, np.intp)
+    for number in np.unique(fold):
+        test = fold == number
+        if test.all():
+            return labels.astype(np.intp)
+        found[test] = guess_labels(features[~test], labels[~test], features[test])
+    return found
