@@ -456,6 +456,38 @@ def explore(
         raise typer.Exit(1)
 
 
+@app.command()
+def panning(
+    points: Annotated[list[int] | None, typer.Option(help="Points on the map; may be given more than once.")] = None,
+    seconds: Annotated[float, typer.Option(help="Duration of panning, in seconds.")] = 5.0,
+    canvas: Annotated[bool, typer.Option("--canvas", help="Draw without WebGL.")] = False,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Count the frames a second while the map is panned, in headless Chromium, by the browser's own clock.
+
+    Example: `python -m benchmarks panning --points 100000 --points 1000000`
+    """
+    _check(1, "cpu", seed)
+    counts = points or [100_000, 1_000_000]
+    if min(counts) < 1 or not seconds > 0:
+        raise UserError("points", min(counts), "give at least 1", why=f"and `seconds` {seconds:g}")
+    from dataclasses import asdict
+
+    from benchmarks.panning import measure_panning, panning_table
+    from benchmarks.timing import provenance
+
+    results = [measure_panning(count, seconds, canvas, seed) for count in counts]
+    scale = {"points": counts, "seconds": seconds, "seed": seed}
+    if as_json:
+        print(json.dumps(provenance(scale) | {"measurements": [asdict(one) for one in results]}, indent=1))
+    else:
+        _print_scale(scale)
+        print(panning_table(results))
+    if not all(one.passed for one in results):
+        raise typer.Exit(1)
+
+
 def _check(repetitions: int, device: str, seed: int) -> None:
     if not 0 <= seed < 2**63:
         raise UserError("seed", seed, "give a number from 0 to 2^63 - 1")

@@ -226,11 +226,18 @@ function range(values) {
 export function paint(values, how, classes = new Map()) {
   const colours = new Uint8Array(4 * values.length);
   const { none } = palette();
+  /** Colours of classes: a million points have a few. @type {Map<number, number[]>} */
+  const known = new Map();
+  const ofClass = (/** @type {number} */ value) => {
+    let colour = known.get(value);
+    if (!colour) known.set(value, (colour = classColour(classes.get(value) ?? value)));
+    return colour;
+  };
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
     let colour = none;
     if (how.classes ? value >= 0 : Number.isFinite(value)) {
-      colour = how.classes ? classColour(classes.get(value) ?? value) : at(how.scale, how.octaves ? Math.log(Math.max(value, how.low) / how.low) / Math.log(how.high / how.low) : (value - how.low) / (how.high - how.low));
+      colour = how.classes ? ofClass(value) : at(how.scale, how.octaves ? Math.log(Math.max(value, how.low) / how.low) / Math.log(how.high / how.low) : (value - how.low) / (how.high - how.low));
     }
     colours.set(colour, 4 * i);
     colours[4 * i + 3] = ALPHA;
