@@ -29,6 +29,13 @@ def explore(
         ),
     ] = None,
     of_bank: Annotated[bool, typer.Option("--of-bank", help="Map the bank's presets instead of a dataset's.")] = False,
+    names_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="A labelled library whose labels name regions of a map of recorded sounds.  [default: the one on the "
+            "map, else the run's]"
+        ),
+    ] = None,
     points: Annotated[int, typer.Option(help="Maximum number of sounds on the map.")] = 10_000,
     port: Annotated[int, typer.Option(help="Port to listen on; 0 for any free port.")] = 8321,
     host: Annotated[
@@ -64,7 +71,7 @@ def explore(
 
         run, choice = find_run(None)
         print(choice, flush=True)
-    session = open_session(run, data, bank, of_bank, points, cache)
+    session = open_session(run, data, bank, of_bank, names_from, points, cache)
 
     def ready(address: str) -> None:
         print(

@@ -13,7 +13,19 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from synthvae.studio import errors
-from synthvae.studio.api import bank, export, imports, maps, matching, paths, search, sessions, sounds, variations
+from synthvae.studio.api import (
+    bank,
+    export,
+    imports,
+    maps,
+    marks,
+    matching,
+    paths,
+    search,
+    sessions,
+    sounds,
+    variations,
+)
 from synthvae.studio.errors import Problem
 from synthvae.studio.security import Access, Guard
 from synthvae.studio.session import Session
@@ -60,8 +72,8 @@ def create_app(session: Session, access: Access) -> ASGIApp:
     )
     errors.register(app)
     api = APIRouter(prefix=API, responses={**_REFUSALS})
-    tools = {bank: "bank", matching: "match"}
-    every = (sessions, maps, search, sounds, variations, paths, bank, matching, imports, export)
+    tools = {bank: "bank", matching: "match", marks: "originals"}
+    every = (sessions, maps, search, sounds, variations, paths, bank, marks, matching, imports, export)
     for domain in (one for one in every if tools.get(one, "") in ("", *session.source.tools)):
         api.include_router(domain.routes(session))
     app.include_router(api)

@@ -40,6 +40,7 @@ class Collection:
         latents: ``(N, D)``.
         bank_ids: ``(N,)``, their numbers in the bank they are from; empty where they are not from one.
         library: that they are recordings of; None for presets.
+        named_by: the labelled library whose labels name regions of the map; None where there is none.
         numbers: ``(N,)``, of its items; empty for presets.
     """
 
@@ -49,6 +50,7 @@ class Collection:
     bank_ids: NDArray[np.int64]
     library: Library | None = None
     numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    named_by: Library | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -130,7 +132,12 @@ def from_bank(run: Run, bank: Bank, most: int, cache: Path) -> tuple[Collection,
 
 
 def from_library(
-    run: Run, library: Library, most: int, cache: Path, encode: Callable[[NDArray[np.int64]], Floats]
+    run: Run,
+    library: Library,
+    most: int,
+    cache: Path,
+    encode: Callable[[NDArray[np.int64]], Floats],
+    named_by: Library | None = None,
 ) -> Collection:
     """At most so many sounds of a library, evenly spread over it, kept in the folder `cache`.
 
@@ -140,8 +147,9 @@ def from_library(
         most: sounds.
         cache: see above.
         encode: latents with conditions ``(N, R)`` of items ``(N,)``.
+        named_by: the labelled library whose labels name regions of the map.
     """
-    key = _key("library", library.hash, run.weights_hash, most)
+    key = _key("library", library.hash, run.weights_hash, most, named_by and named_by.hash)
     if (kept := read_collection(cache, key)) and kept.library and kept.library.path == library.path.resolve():
         return kept
     count = min(most, len(library))
@@ -149,7 +157,8 @@ def from_library(
     rows = torch.from_numpy(encode(numbers))
     none = torch.zeros(0, dtype=torch.int64)
     tensors = {"unit": rows, "latents": rows.clone(), "bank_ids": none, "numbers": torch.from_numpy(numbers)}
-    save_tensors(_file(cache, key), tensors, {"library": str(library.path.resolve())})
+    paths = {name: one and str(one.path.resolve()) for name, one in (("library", library), ("named_by", named_by))}
+    save_tensors(_file(cache, key), tensors, paths)
     found = read_collection(cache, key)
     assert found is not None
     return found
@@ -163,7 +172,9 @@ def read_collection(cache: Path, key: str) -> Collection | None:
         if "library" not in state:
             return Collection(key, rows, latents, bank_ids)
         library = read_library(Path(state["library"]))
-        return Collection(key, rows, latents, bank_ids, library, kept["numbers"].numpy())
+        named_by = state["named_by"] and (library if state["named_by"] == state["library"] else Path(state["named_by"]))
+        named_by = read_library(named_by) if isinstance(named_by, Path) else named_by
+        return Collection(key, rows, latents, bank_ids, library, kept["numbers"].numpy(), named_by)
     except (UserError, KeyError):
         return None
 

@@ -51,6 +51,7 @@ class Imported:
         features: ``(1, K)``, on the sound layout.
         latent: ``(1, D)``, as it is estimated; None where it cannot be.
         nearest: numbers of the points most like it.
+        audio: ``(T,)``, where the map is of recordings; None otherwise.
         distance: root mean square difference of its log-mel spectrogram and the nearest point's, in dB.
     """
 
@@ -61,6 +62,7 @@ class Imported:
     latent: Floats | None
     nearest: tuple[int, ...]
     distance: float
+    audio: Floats | None = None
 
 
 class Imports:
@@ -99,9 +101,9 @@ class Imports:
             if len(self.all) >= MOST:
                 raise ConflictError("recordings", MOST, "restart synthvae explore", f"{MOST:,} are on the map already")
             found = tuple(nearest[best].tolist())
-            self.all.append(
-                Imported(len(self.all), name, label, features[best : best + 1], latent, found, float(distances[best]))
-            )
+            audio = target.audio.numpy() if "originals" in self._source.tools else None
+            feature, distance = features[best : best + 1], float(distances[best])
+            self.all.append(Imported(len(self.all), name, label, feature, latent, found, distance, audio))
             return self.all[-1]
 
     def places(self, one: Imported) -> dict[str, list[float]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -10,12 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synthvae.audio.resampling import resample
 from synthvae.core.errors import UserError
 from synthvae.core.randomness import generator
 from synthvae.data.library import Library
 from synthvae.exploration.even import choose_stops
 from synthvae.exploration.recorded_sounds import decode_all
 from synthvae.features.mel import at_level, log_mel
+from synthvae.maps.aspects import aspect_rows
+from synthvae.maps.labels import guess_labels, held_out_guesses
+from synthvae.maps.spectra import SpectralFeatures
 from synthvae.metrics.logmel_distance import consecutive, paired, pairwise
 from synthvae.studio.collection import Collection
 from synthvae.studio.sources import FAR, SOUND, TIMBRE_LEVEL, Layout, Moved, Source, by_name
@@ -24,12 +29,14 @@ from synthvae.training.run import Run
 from synthvae.training.sounds import SoundRun
 from synthvae.training.tasks.spectrogram import conditions
 
-__all__ = ["LibrarySource", "encode_library"]
+__all__ = ["Aspects", "Guesses", "LibrarySource", "encode_library", "guess_all", "measure_aspects"]
 
 Floats = NDArray[np.float32]
 
 #: Sounds whose spectrograms are made at a time.
 _BATCH = 128
+#: Sounds that a classifier of labels learns from, at most.
+LEARNT = 5000
 #: Points of a path per step, among which evenly spaced ones are chosen.
 POINTS_PER_STEP = 4
 
@@ -91,7 +98,7 @@ class LibrarySource(Source):
 
     def spectrograms(self, layout: str, rows: Floats) -> Floats:
         """Of what the rows decode to."""
-        return np.concatenate([self._compared(self.samples(part)) for part in _parts(rows)])
+        return np.concatenate([self.compared(self.samples(part)) for part in _parts(rows)])
 
     def encode(self, rows: Floats) -> Floats:
         """Rows are latents."""
@@ -100,6 +107,19 @@ class LibrarySource(Source):
     def decode(self, latents: Floats) -> Floats:
         """Latents are rows."""
         return latents
+
+    def pictures(self, latents: Floats) -> Floats:
+        """Of what the network answers, where that is a mel spectrogram from 0 to 1: nothing has to become sound."""
+        representation = self.model.representation
+        if not representation.bounded or representation.shape[0] != 1 or self.model.latents_per_sound != 1:
+            return super().pictures(latents)
+        given = torch.from_numpy(np.ascontiguousarray(latents, np.float32))
+        frames = representation.frames(self.model.samples)
+        found = [
+            self.model.spectrograms(part[:, : self._width], part[:, self._width :], frames).values
+            for part in given.split(_BATCH)
+        ]
+        return torch.cat(found)[:, 0].numpy()
 
     def placed(self, latents: Floats) -> Floats:
         """Without the condition."""
@@ -111,7 +131,7 @@ class LibrarySource(Source):
 
     def point_spectrograms(self, layout: str, collection: Collection, numbers: NDArray[np.intp]) -> Floats:
         """Of the recordings."""
-        return np.concatenate([self._compared(collection.recordings(part)) for part in _parts(numbers)])
+        return np.concatenate([self.compared(collection.recordings(part)) for part in _parts(numbers)])
 
     def values(self, row: Floats) -> None:
         """There are no parameters."""
@@ -169,7 +189,7 @@ class LibrarySource(Source):
 
     def recorded(self, audio: Tensor) -> Floats:
         """Cut or filled up with silence to the length of the library's sounds."""
-        return self._compared(audio[None, :].numpy())
+        return self.compared(audio[None].numpy())
 
     def estimate(self, audio: Tensor, sample_rate: int, name: str) -> Floats:
         """The encoder's answer, without noise, under the mean condition."""
@@ -185,7 +205,8 @@ class LibrarySource(Source):
         samples = self.model.samples
         return torch.nn.functional.pad(audio[:samples], (0, max(0, samples - len(audio))))
 
-    def _compared(self, sounds: Floats) -> Floats:
+    def compared(self, sounds: Floats) -> Floats:
+        """Log-mel spectrograms in dB of sounds ``(B, T)`` of any length, as the layout by sound compares them."""
         audio = torch.stack([self._fitted(sound) for sound in torch.from_numpy(sounds)])
         with torch.inference_mode():
             return log_mel(at_level(audio, TIMBRE_LEVEL), self.sample_rate).numpy()
@@ -209,6 +230,66 @@ def encode_library(source: LibrarySource, library: Library, numbers: NDArray[np.
             f"its labels are not those of {source.run.path}",
         )
     return rows.float().numpy()
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """Labels by a classifier.
+
+    Attributes:
+        labels: ``(N,)``, numbers of the labels of the library that the classifier was trained on.
+    """
+
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Aspects:
+    """Rows of the points, as `synthvae.maps.aspects.aspect_rows` gives them.
+
+    Attributes:
+        rows: ``(N, K)`` by aspect.
+    """
+
+    rows: Mapping[str, Floats]
+
+
+def measure_aspects(source: Source, collection: Collection) -> Aspects:
+    """Aspects of all points of a map."""
+    parts = [
+        aspect_rows(source.point_spectrograms(SOUND.name, collection, part))
+        for part in _parts(np.arange(len(collection)))
+    ]
+    return Aspects({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+
+def guess_all(source: Source, collection: Collection, features: SpectralFeatures) -> Guesses:
+    """Guess the label of each point by a classifier that was trained on the recordings of a labelled library.
+
+    Where that is the library on the map, each point by one that was trained on others.
+
+    Args:
+        source: of the sounds.
+        collection: the points.
+        features: of the layout by sound, which the classifier compares.
+    """
+    reference = collection.named_by
+    assert isinstance(source, LibrarySource)
+    assert reference is not None
+    assert collection.library is not None
+    every = {label: number for number, label in enumerate(reference.labels)}
+    numbers = np.arange(min(LEARNT, len(reference))) * len(reference) // min(LEARNT, len(reference))
+    labels = np.array([every[label] for label in reference.items["label"].to_numpy()[numbers]])
+    if reference.hash == collection.library.hash:
+        groups = collection.library.items["group"].to_numpy()[collection.numbers]
+        return Guesses(held_out_guesses(features.rows, collection.labels, groups).astype(np.int64))
+    known = []
+    for part in _parts(numbers):
+        sounds = np.array(reference.audio[part])
+        if reference.sample_rate != source.sample_rate:
+            sounds = np.stack([resample(sound, reference.sample_rate, source.sample_rate) for sound in sounds])
+        known.append(features.project(source.compared(sounds.astype(np.float32))))
+    return Guesses(guess_labels(np.concatenate(known), labels, features.rows).astype(np.int64))
 
 
 def _parts(rows: NDArray) -> list[NDArray]:

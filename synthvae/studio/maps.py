@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from synthvae.studio.errors import ConflictError
 from synthvae.studio.jobs.process import Worker
 from synthvae.studio.sources import Source
 
+if TYPE_CHECKING:
+    from synthvae.studio.libraries import Guesses
+
 __all__ = ["LayoutWorker", "Maps", "make_views", "missing"]
 
 Floats = NDArray[np.float32]
@@ -30,6 +34,8 @@ Floats = NDArray[np.float32]
 VERSION = "atlas-4"
 FEATURES_VERSION = "features-1"
 CLUSTERS_VERSION = "clusters-4"
+GUESSES_VERSION = "guesses-1"
+ASPECTS_VERSION = "aspects-1"
 #: Points that are laid out; more are placed between them.
 LAID_OUT = 20_000
 #: What a view takes on one core, in seconds a point and at least, for a guess how far it is.
@@ -98,6 +104,8 @@ class Maps:
         self._features: dict[str, SpectralFeatures] = {}
         self._workers: dict[str, LayoutWorker] = {}
         self._clusters: Clusters | None = None
+        self._guesses: Guesses | None = None
+        self._aspects: Mapping[str, Floats] | None = None
         self._lock = threading.Lock()
         self._ahead = ahead
         for view in source.views:
@@ -148,6 +156,24 @@ class Maps:
         if self._clusters is None and (atlas := self.atlas("sound")) is not None:
             self._clusters = map_clusters(self._store, self._collection, atlas)
         return self._clusters
+
+    def aspects(self) -> Mapping[str, Floats] | None:
+        """Rows of the points by aspect, once the sounds are laid out; None without recordings."""
+        if self._aspects is None and "originals" in self._source.tools and self.atlas("sound") is not None:
+            from synthvae.studio.libraries import Aspects
+
+            found = self._store.find(Aspects, ASPECTS_VERSION, (self._collection.key,))
+            if found is not None:
+                self._aspects = {**found.rows, "overall": self._atlases["sound"].features}
+        return self._aspects
+
+    def guesses(self) -> NDArray[np.int64] | None:
+        """Labels of the points by a classifier ``(N,)``, once the sounds are laid out; None without such labels."""
+        if self._guesses is None and self._collection.named_by is not None and self.atlas("sound") is not None:
+            from synthvae.studio.libraries import Guesses
+
+            self._guesses = self._store.find(Guesses, GUESSES_VERSION, (self._collection.key,))
+        return None if self._guesses is None else self._guesses.labels
 
     def places(self, rows: Floats, latents: Floats | None = None) -> dict[str, Floats]:
         """Places ``(B, 2)`` of rows ``(B, R)`` on each view that is ready; `latents` saves encoding them."""
@@ -229,6 +255,15 @@ def make_views(
     atlas = _view(source, collection, layout, store)
     if layout == "sound":
         map_clusters(store, collection, atlas)
+        if "originals" in source.tools:
+            from synthvae.studio.libraries import Aspects, measure_aspects
+
+            store.get(Aspects, ASPECTS_VERSION, (collection.key,), lambda: measure_aspects(source, collection))
+        if collection.named_by is not None:
+            from synthvae.studio.libraries import Guesses, guess_all
+
+            features = _features(source, collection, layout, store)
+            store.get(Guesses, GUESSES_VERSION, (collection.key,), lambda: guess_all(source, collection, features))
 
 
 def map_clusters(store: Store, collection: Collection, atlas: Atlas) -> Clusters:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.core.errors import UserError
+from synthvae.maps.aspects import aspect_distances, typical_distances
 from synthvae.naming.changes import CHANGES
 from synthvae.studio.errors import ConflictError
 from synthvae.studio.session import Session, Sound
@@ -32,12 +33,14 @@ class Ranked:
         distance: audible distance from the sound in dB: root mean square difference of log-mel spectrograms.
         off: sum over the moved descriptors of the steps that it is away from what was wanted.
         score: what the list is sorted by, lower is better.
+        aspects: distances by aspect, None where one has none; empty where none was asked for.
     """
 
     point: int
     distance: float
     off: float
     score: float
+    aspects: Mapping[str, float | None] = field(default_factory=dict)
 
 
 def rank(
@@ -47,6 +50,7 @@ def rank(
     among: Sequence[int] | None = None,
     count: int = 50,
     playable: bool = False,
+    aspects: Sequence[str] = (),
 ) -> list[Ranked]:
     """Points like a sound, the best first.
 
@@ -59,6 +63,8 @@ def rank(
         among: numbers of points to choose from; all by default.
         count: points at most.
         playable: whether to leave out what is not playable, as far as that is measured.
+        aspects: of recorded sounds (`synthvae.maps.aspects.ASPECTS`), in which they are compared; by the whole
+            spectrogram where none is given. Each counts as much, in shares of its typical distance.
 
     Raises:
         UserError: for a descriptor that cannot be moved, or one that the sound does not have.
@@ -76,6 +82,8 @@ def rank(
     numbers = np.arange(len(atlas.points)) if among is None else np.unique([session.point(one) for one in among])
     if playable:
         numbers = numbers[session.measured.playable()[numbers]]
+    if among is None and session.collection.library is not None:
+        numbers = numbers[~session.marks.marked("hidden")[numbers]]
     features = session.features(layout, sound)
     distance = np.linalg.norm(atlas.features[numbers] - features, axis=1)
     off = np.zeros(len(numbers))
@@ -83,11 +91,42 @@ def rank(
         _, own = session.described(sound)
         for name, steps in shifts.items():
             off += _off(name, own, steps, session.measured.values(name)[numbers])
-    score = distance / atlas.null + STEP_WEIGHT * off if atlas.null else distance
+    apart: dict[str, NDArray[np.float64]] = {}
+    if aspects:
+        apart, score = _by_aspect(session, sound, numbers, aspects)
+        score = score + STEP_WEIGHT * off
+    else:
+        score = distance / atlas.null + STEP_WEIGHT * off if atlas.null else distance
     order = np.argsort(score, kind="stable")[:count]
     return [
-        Ranked(int(numbers[row]), float(distance[row]), float(off[row]), float(score[row])) for row in order.tolist()
+        Ranked(
+            int(numbers[row]),
+            float(distance[row]),
+            float(off[row]),
+            float(score[row]),
+            {name: float(values[row]) if np.isfinite(values[row]) else None for name, values in apart.items()},
+        )
+        for row in order.tolist()
     ]
+
+
+def _by_aspect(
+    session: Session, sound: Sound, numbers: NDArray[np.intp], aspects: Sequence[str]
+) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+    """Distances of points by every aspect, and the mean of those chosen in shares of their typical ones."""
+    own, every = session.aspects(sound), session.maps.aspects() or {}
+    pitches, pitch = session.measured.values("pitch"), None
+    if sound.original is not None:
+        pitch = float(pitches[sound.original])
+    elif "pitch" in aspects:
+        pitch = session.described(sound)[1]["pitch"]
+    typical = typical_distances(every, pitches)
+    pitch = pitch if pitch is not None and np.isfinite(pitch) else None
+    apart = aspect_distances({name: rows[numbers] for name, rows in every.items()}, own, pitches[numbers], pitch)
+    # Without a pitch of its own a sound is compared in the other aspects; points without one come after all others.
+    chosen = [name for name in aspects if name != "pitch" or pitch is not None or len(aspects) == 1]
+    shares = [np.nan_to_num(apart[name] / typical[name], nan=MISSING) for name in chosen]
+    return apart, np.mean(shares, axis=0)
 
 
 def _off(

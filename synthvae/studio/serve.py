@@ -14,6 +14,7 @@ from pathlib import Path
 from synthvae.bank import Bank, default_path
 from synthvae.core.errors import UserError
 from synthvae.core.files import ensure_directory
+from synthvae.data.library import Library, is_library, read_library
 from synthvae.studio.collection import Collection, from_bank, from_dataset, from_library
 from synthvae.studio.maps import LayoutWorker, missing
 from synthvae.studio.packing import MAP, unpack_map
@@ -35,6 +36,7 @@ def open_session(
     data: Path | None = None,
     bank: Path | None = None,
     of_bank: bool = False,
+    names_from: Path | None = None,
     most: int = MOST,
     cache: Path | None = None,
     say: Callable[[str], object] = print,
@@ -46,6 +48,8 @@ def open_session(
         data: the dataset or library on the map; the run's own by default.
         bank: the bank's file; the user's by default.
         of_bank: whether the map shows the bank in place of a dataset.
+        names_from: a labelled library whose labels name regions of a map of recorded sounds; by default the one on the
+            map or the run's own, where they have several labels.
         most: sounds on the map.
         cache: the folder for what is made of the map; beside the run by default.
         say: what is worth knowing is said here.
@@ -57,6 +61,8 @@ def open_session(
         raise UserError("points", most, "give at least 1")
     run = load_run(run_path, needs=(PARAMETERS, SOUNDS))
     sounds = SOUNDS in run.task.abilities
+    if names_from is not None and not sounds:
+        raise UserError("names_from", names_from, "leave it out", why=f"but {run_path} is a run on presets")
     if sounds and of_bank:
         raise UserError("of_bank", of_bank, "leave it out", why=f"but {run_path} is a run on recorded sounds")
     kept = Bank(bank or default_path())
@@ -66,7 +72,7 @@ def open_session(
     ahead = LayoutWorker(run.path, folder) if missing(folder) else None  # it loads its libraries meanwhile
     try:
         if sounds:
-            collection = _recordings(run, data, most, folder)
+            collection = _recordings(run, data, names_from, most, folder)
         elif of_bank:
             collection, skipped = from_bank(run, kept, most, folder)
             if skipped:
@@ -80,13 +86,25 @@ def open_session(
         raise
 
 
-def _recordings(run: Run, data: Path | None, most: int, cache: Path) -> Collection:
+def _recordings(run: Run, data: Path | None, names_from: Path | None, most: int, cache: Path) -> Collection:
     from synthvae.exploration.recorded_sounds import fitting_library
     from synthvae.studio.libraries import LibrarySource, encode_library
 
     source = LibrarySource(run)
     library = fitting_library(source.model, data)
-    return from_library(run, library, most, cache, lambda numbers: encode_library(source, library, numbers))
+    reference: Library | None = None
+    if names_from is not None:
+        reference = read_library(names_from)
+        if len(reference.labels) < 2:
+            raise UserError(
+                "names_from", names_from, "give a library with several labels", "all its sounds have one label"
+            )
+    elif len(library.labels) > 1:
+        reference = library
+    elif data is not None and is_library(Path(run.config.data)):
+        own = read_library(Path(run.config.data))
+        reference = own if len(own.labels) > 1 else None
+    return from_library(run, library, most, cache, lambda numbers: encode_library(source, library, numbers), reference)
 
 
 def serve(

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from synthvae.bank import Bank, Entry, UnknownPresetError
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset
+from synthvae.maps.aspects import aspect_rows
 from synthvae.maps.clusters import Clusters, name_clusters
+from synthvae.maps.labels import label_places
 from synthvae.maps.nearest import Atlas, Spot
 from synthvae.naming import name_sounds
 from synthvae.naming.changes import CHANGES
@@ -27,9 +29,11 @@ from synthvae.studio.collection import Collection
 from synthvae.studio.errors import ConflictError, NotFoundError
 from synthvae.studio.imports import Imports
 from synthvae.studio.jobs.queue import Jobs
+from synthvae.studio.kinds import open_source
 from synthvae.studio.maps import LayoutWorker, Maps
+from synthvae.studio.marks import Marks
 from synthvae.studio.measured import Measured
-from synthvae.studio.sources import TOOLS, open_source
+from synthvae.studio.sources import TOOLS
 from synthvae.synths.rendering import fade_out
 from synthvae.training.run import Run
 
@@ -56,6 +60,7 @@ class Sound:
         spot: what the map says of the place, where a place was given.
         origin: where it comes from, for a preset's file.
         original: number of the point whose recording it is, not what its row decodes to.
+        recording: ``(T,)``, the samples of a recording that was put on the map.
     """
 
     row: Floats
@@ -63,6 +68,7 @@ class Sound:
     spot: Spot | None
     origin: dict[str, Any]
     original: int | None = None
+    recording: Floats | None = None
 
 
 class Session:
@@ -85,6 +91,7 @@ class Session:
         self.measured = Measured(run.path, collection, cache)
         self.jobs = Jobs(run.path, cache, collection.key)
         self.imports = Imports(self.source, self.maps)
+        self.marks = Marks(collection, bank.path.parent)
         self._cluster_names: list[str] | None = None
         self._planes: OrderedDict[bytes, LocalPlane] = OrderedDict()
         self._lock = threading.Lock()
@@ -124,8 +131,12 @@ class Session:
             return Sound(
                 self.collection.rows[number], self.collection.latents[number], None, origin | {"decoded": number}
             )
+        if spec.imported is not None:
+            return self._imported(spec.imported, origin)
         if spec.place is not None:
             among = self.measured.playable() if spec.place.playable else None
+            if self.collection.library is not None:
+                among = ~self.marks.marked("hidden")
             spot = self.view(spec.place.view).at(spec.place.x, spec.place.y, among)
             if not spec.place.between:
                 row, latent = self.collection.rows[spot.point], self.collection.latents[spot.point]
@@ -149,8 +160,19 @@ class Session:
     def _original(self, number: int) -> int | None:
         return None if self.collection.library is None else number
 
+    def _imported(self, number: int, origin: dict[str, Any]) -> Sound:
+        found = next((one for one in self.imports.all if one.id == number), None)
+        if found is None:
+            raise NotFoundError("imported", number, "POST it to /api/v1/import", "no such recording on the map")
+        if found.latent is None or found.audio is None:
+            raise UserError("imported", number, "give another spec", "is a recording, and the map one of presets")
+        row = self.decode(found.latent[0])
+        return Sound(row, found.latent[0], None, origin | {"imported": number}, None, found.audio)
+
     def samples(self, sound: Sound) -> Floats:
         """Samples ``(T,)`` of a sound, as it is measured."""
+        if sound.recording is not None:
+            return sound.recording
         if sound.original is None:
             return self.source.samples(sound.row[None])[0]
         return self.source.point_samples(self.collection, np.array([sound.original]))[0]
@@ -161,7 +183,7 @@ class Session:
         Raises:
             UserError: if it cannot be played so.
         """
-        if sound.original is None or note is not None or hold is not None:
+        if (sound.original is None and sound.recording is None) or note is not None or hold is not None:
             return self.source.played(sound.row, note, hold)
         return fade_out(self.samples(sound), self.source.sample_rate)
 
@@ -169,7 +191,31 @@ class Session:
         """Features ``(K,)`` of a sound on a layout that is ready."""
         if sound.original is not None and layout != self.source.latent_layout:
             return self.maps.ready()[f"{layout}-pca"].features[sound.original]
+        if sound.recording is not None and layout != self.source.latent_layout:
+            return self.maps.spectral(layout).project(self.source.recorded(torch.from_numpy(sound.recording)))[0]
         return self.maps.features(layout, sound.row[None])[0]
+
+    def aspects(self, sound: Sound) -> dict[str, Floats]:
+        """Rows ``(K,)`` of a sound by aspect.
+
+        Raises:
+            ConflictError: if the sounds of the map are not compared yet.
+            UserError: if the map is one of presets.
+        """
+        every = self.maps.aspects()
+        if "originals" not in self.source.tools:
+            raise UserError("aspects", "aspects", "leave them out", why="but the map is one of presets")
+        if every is None:
+            raise ConflictError("aspects", "aspects", "try again in a few seconds", why="which are being measured")
+        if sound.original is not None:
+            return {name: rows[sound.original] for name, rows in every.items()}
+        spectrogram = (
+            self.source.spectrograms("sound", sound.row[None])
+            if sound.recording is None
+            else self.source.recorded(torch.from_numpy(sound.recording))
+        )
+        found = {name: row[0] for name, row in aspect_rows(spectrogram).items()}
+        return found | {"overall": self.features("sound", sound)}
 
     def plane(self, values: Mapping[str, float]) -> LocalPlane:
         """The local plane around a preset in human units; the last ones stay in memory.
@@ -322,7 +368,9 @@ class Session:
         return self.maps.building() | ({} if done == 1.0 else {"columns": round(done, 3)})
 
     def clusters_on(self, view: str) -> list[dict[str, Any]]:
-        """Clusters with their names, and where they lie on a view that is ready."""
+        """Clusters with their names, and where they lie on a view that is ready; labels where there are such."""
+        if self.label_names:
+            return self._labels_on(view)
         clusters, atlas = self.maps.clusters(), self.maps.atlas(view)
         if clusters is None or atlas is None:
             return []
@@ -332,6 +380,27 @@ class Session:
             x, y = np.median(atlas.points[members], axis=0).tolist()
             found.append({"id": number, "name": name, "x": x, "y": y, "count": len(members)})
         return found
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels that name regions of the map; empty where clusters are."""
+        library = self.collection.library if len(self.collection.labels) else self.collection.named_by
+        return () if library is None else library.labels
+
+    def labels(self) -> NDArray[np.integer] | None:
+        """Numbers of the points' labels among `label_names` ``(N,)``, guessed where they have none; None until then."""
+        return self.collection.labels if len(self.collection.labels) else self.maps.guesses()
+
+    def _labels_on(self, view: str) -> list[dict[str, Any]]:
+        labels, atlas = self.labels(), self.maps.atlas(view)
+        if labels is None or atlas is None:
+            return []
+        places = label_places(atlas.points, labels, len(self.label_names))
+        return [
+            {"id": number, "name": name if place.true else "", "x": place.x, "y": place.y, "count": place.count}
+            for number, (name, place) in enumerate(zip(self.label_names, places, strict=True))
+            if place.count
+        ]
 
     @property
     def names(self) -> Sequence[str | None]:
@@ -350,12 +419,16 @@ class Session:
         return [number for number, text in enumerate(texts) if all(word in text for word in words)]
 
     def clusters_by(self) -> str:
-        """How the clusters were found: ``density`` or ``regions``; empty until they are."""
+        """How the clusters were found: ``density``, ``regions`` or ``labels``; empty until they are."""
+        if self.label_names:
+            return "" if self.labels() is None else "labels"
         clusters = self.maps.clusters()
         return "" if clusters is None else clusters.by
 
     def clusters_named(self) -> bool:
         """Whether the clusters are found and all sounds measured, so that their names change no more."""
+        if self.label_names:
+            return self.labels() is not None
         return self.maps.clusters() is not None and self.measured.progress == 1.0
 
     def cluster_names(self, clusters: Clusters) -> list[str]:

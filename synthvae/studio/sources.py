@@ -25,9 +25,8 @@ from synthvae.studio.errors import ConflictError
 from synthvae.synths.registry import synth_kind
 from synthvae.synths.rendering import Renderer
 from synthvae.training.run import Run
-from synthvae.training.tasks.base import PARAMETERS, SOUNDS
 
-__all__ = ["TOOLS", "Layout", "Moved", "PresetSource", "Source", "open_source"]
+__all__ = ["TOOLS", "Layout", "Moved", "PresetSource", "Source"]
 
 Floats = NDArray[np.float32]
 
@@ -36,6 +35,8 @@ Floats = NDArray[np.float32]
 TOOLS = ("parameters", "keys", "bank", "match", "plane", "playable", "originals")
 #: The key of the timbre layout, and its level: root mean square of the samples.
 TIMBRE_NOTE, TIMBRE_LEVEL = 60.0, 0.1
+#: Decibels below the loudest cell of a spectrogram that pictures show.
+SHOWN = 80.0
 #: Gains at which a recording is compared with presets.
 LEVELS = (1.0, 0.5, 0.25, 0.125, 0.0625)
 #: How much further the far half of variations goes.
@@ -245,6 +246,11 @@ class Source(ABC):
         """Spectrograms of what latents ``(B, D)`` decode to."""
         return self.spectrograms(layout, self.decode(latents))
 
+    def pictures(self, latents: Floats) -> Floats:
+        """Spectrograms ``(B, bands, frames)`` of what latents ``(B, D)`` decode to, 0 to 1 over 80 dB."""
+        found = self.decoded(SOUND.name, latents)
+        return np.clip(1.0 + (found - found.max(axis=(1, 2), keepdims=True)) / SHOWN, 0.0, 1.0)
+
     def point_samples(self, collection: Collection, numbers: NDArray[np.intp]) -> Floats:
         """Sounds ``(B, T)`` of points of a map."""
         return self.samples(collection.rows[numbers])
@@ -397,17 +403,3 @@ class PresetSource(Source):
                 except UserError as error:
                     raise ConflictError(*error.args) from None
             return self._read
-
-
-def open_source(run: Run) -> Source:
-    """What the sounds of a run are made from.
-
-    Raises:
-        UserError: if it can be asked for none.
-    """
-    if SOUNDS in run.task.abilities:
-        from synthvae.studio.libraries import LibrarySource  # what a map of presets need not wait for
-
-        return LibrarySource(run)
-    run.require(PARAMETERS, SOUNDS)
-    return PresetSource(run)

@@ -76,7 +76,8 @@ def library_caches(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     for name in LIBRARY_RUNS:
         source, cache = LibrarySource(load_run(trained / name)), folder / name
         cache.mkdir()
-        make_all(source, from_library(source.run, library, len(library), cache, encoding(source)), cache)
+        collection = from_library(source.run, library, len(library), cache, encoding(source), library)
+        make_all(source, collection, cache)
     return folder
 
 

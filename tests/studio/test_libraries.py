@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +21,17 @@ from starlette.testclient import TestClient
 from synthvae.audio.files import wav_bytes
 from synthvae.bank import Bank
 from synthvae.core.errors import UserError
-from synthvae.data.library import read_library
+from synthvae.data.library import read_library, write_library
 from synthvae.studio.app import create_app
 from synthvae.studio.collection import from_library, read_collection
 from synthvae.studio.libraries import LibrarySource
+from synthvae.studio.marks import Marks
 from synthvae.studio.security import Access
 from synthvae.studio.serve import open_session
 from synthvae.studio.session import Session
 from synthvae.training.run import load_run
 from synthvae.training.sounds import SoundRun
-from tests.studio.conftest import LIBRARY_RUNS, encoding
+from tests.studio.conftest import LIBRARY_RUNS, encoding, make_all
 from tests.training.sounds import LABELS, RATE, SAMPLES, made
 
 COUNT = 40
@@ -38,7 +41,7 @@ COUNT = 40
 def session(request: pytest.FixtureRequest, trained: Path, library_caches: Path, tmp_path: Path) -> Iterator[Session]:
     run = load_run(trained / request.param)
     source, library = LibrarySource(run), read_library(trained / "lib")
-    collection = from_library(run, library, COUNT, library_caches / request.param, encoding(source))
+    collection = from_library(run, library, COUNT, library_caches / request.param, encoding(source), library)
     made = Session(run, collection, Bank(tmp_path / "bank.sqlite"), library_caches / request.param)
     yield made
     made.close()
@@ -69,12 +72,67 @@ def test_the_session_says_what_such_a_map_offers(client: TestClient, session: Se
     assert said["columns"][0] == {"name": "label", "label": "label", "unit": "", "kind": "label", "names": list(LABELS)}
     labels = np.frombuffer(client.get("/api/v1/columns/label").content, "<f4")
     assert labels.tolist() == [number % 2 for number in range(COUNT)]
+    assert said["columns"][1]["label"] == "class guess"
+    guesses = np.frombuffer(client.get("/api/v1/columns/guess").content, "<f4")
+    assert (guesses == labels).mean() > 0.8, "tones and noises are told apart"
+    assert not any(column["kind"] == "cluster" for column in said["columns"])
     assert np.isfinite(np.frombuffer(client.get("/api/v1/columns/brightness").content, "<f4")).all()
     for view in said["views"]:
         assert len(client.get(f"/api/v1/maps/{view}/points").content) == 8 * COUNT
     assert client.get("/api/v1/maps/parameters").status_code == 404
     for path in ("bank", "jobs/x"):
         assert client.get(f"/api/v1/{path}").status_code == 404
+
+
+def test_labels_name_regions_where_they_are_true(client: TestClient, session: Session):
+    for view in session.source.views:
+        said = client.get(f"/api/v1/maps/{view}").json()
+        assert said["clusters_by"] == "labels"
+        assert said["clusters_named"]
+        assert [(one["id"], one["count"]) for one in said["clusters"]] == [(0, COUNT // 2), (1, COUNT // 2)]
+        for one in said["clusters"]:
+            near = np.square(session.view(view).points - [one["x"], one["y"]]).sum(axis=1).argsort()[:15]
+            share = (session.collection.labels[near] == one["id"]).mean()
+            assert one["name"] == (LABELS[one["id"]] if share >= 0.6 else "")
+
+
+def test_a_grid_of_decoded_spectrograms(client: TestClient, session: Session):
+    x0, y0, x1, y1 = session.view("sound").bounds.tolist()
+    where = {"left": x0, "bottom": y0, "right": x1, "top": y1, "size": 5}
+    said = client.get("/api/v1/maps/sound/grid", params=where).json()
+    assert len(said["cells"]) == 25
+    cells = [cell for cell in said["cells"] if cell]
+    assert 3 < len(cells) < 25, "corners lie outside"
+    pictures = {cell["picture"] for cell in cells}
+    assert len(pictures) > 1
+    assert {len(base64.b64decode(picture)) for picture in pictures} == {said["width"] * said["height"]}
+    alone = client.get("/api/v1/maps/sound/grid", params={**where, "left": x0 - 1e4, "right": x0 - 9e3}).json()
+    assert alone["cells"] == [None] * 25
+    assert client.get("/api/v1/maps/sound/grid", params={**where, "size": 99}).status_code == 422
+
+
+def test_a_library_without_labels_is_named_by_a_labelled_one(trained: Path, tmp_path: Path):
+    labelled = read_library(trained / "lib")
+    rows = [np.array(labelled.audio[number]) for number in range(COUNT)]
+    items = [{**row, "label": "all"} for row in labelled.items.to_dict("records")]
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    write_library(bare, replace(labelled.header, labels=("all",)), iter(rows), items, [])
+    for given in (None, trained / "lib"):  # by default that of the run
+        made = open_session(trained / "plain", bare, tmp_path / "b.sqlite", names_from=given, cache=tmp_path / "cache")
+        try:
+            assert made.label_names == LABELS
+            assert not len(made.collection.labels)
+            if given is None:  # the second time it is there
+                assert made.labels() is None
+                assert made.clusters_by() == ""
+            make_all(made.source, made.collection, tmp_path / "cache")
+            assert (made.labels() == np.arange(COUNT) % 2).mean() > 0.9, "the same sounds, which it learnt from"
+            assert made.clusters_on("sound")
+        finally:
+            made.close()
+    with pytest.raises(UserError, match="all its sounds have one label"):
+        open_session(trained / "plain", names_from=bare, cache=tmp_path / "cache")
 
 
 def test_a_point_is_its_recording_and_decodes_to_the_models_answer(client: TestClient, session: Session):
@@ -205,3 +263,79 @@ def _fitting(source: LibrarySource, path: Path):
     from synthvae.exploration.recorded_sounds import fitting_library
 
     return fitting_library(source.model, path)
+
+
+def test_sounds_are_alike_in_aspects_of_which_each_can_be_left_out(client: TestClient, session: Session):
+    said = client.get("/api/v1/session").json()["aspects"]
+    names = [aspect["name"] for aspect in said]
+    assert names == ["overall", "spectrum", "timbre", "pitch", "amplitude"]
+
+    def rank(**body: object) -> list[dict]:
+        answer = client.post("/api/v1/rank", json={"spec": {"point": 5}, "count": COUNT, **body})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["sounds"]
+
+    found = rank(aspects=names)
+    assert found[0]["point"] == 5
+    assert found[0]["aspects"] == pytest.approx(dict.fromkeys(names, 0.0), abs=1e-3)
+    pitches = session.measured.values("pitch")
+    for one in rank(aspects=["pitch"])[:10]:
+        assert one["aspects"]["pitch"] == pytest.approx(12 * abs(np.log2(pitches[one["point"]] / pitches[5])), abs=1e-3)
+    orders = {name: [one["point"] for one in rank(aspects=[name])] for name in names}
+    for name in ("overall", "spectrum", "timbre", "amplitude"):
+        distances = [one["aspects"][name] for one in rank(aspects=[name])]
+        assert distances == sorted(distances)
+    assert len({tuple(order) for order in orders.values()}) > 2
+    assert "aspects" not in rank()[0]
+    place = {"view": "sound", "x": 0.0, "y": 0.0, "between": True}
+    assert rank(spec={"place": place}, aspects=["overall", "pitch"])[0]["distance"] > 0.0
+
+
+def test_a_recording_is_heard_and_compared_as_it_is(client: TestClient, session: Session):
+    recording, _ = made(COUNT)
+    content = wav_bytes(0.3 * recording[5], RATE)
+    number = client.post("/api/v1/import?name=five.wav", content=content).json()["id"]
+    sound = heard(client.post("/api/v1/render", json={"spec": {"imported": number}}))
+    own = recording[5, : len(sound) - 320]
+    assert np.corrcoef(sound[: len(own)], own)[0, 1] > 0.99
+    body = {"spec": {"imported": number}, "aspects": ["overall", "timbre"], "count": 3}
+    first = client.post("/api/v1/rank", json=body).json()["sounds"][0]
+    assert first["point"] == 5
+    assert first["aspects"]["overall"] < 1.0
+    assert client.post("/api/v1/render", json={"spec": {"imported": 99}}).status_code == 404
+
+
+def test_groups_of_near_duplicates(client: TestClient, session: Session):
+    assert client.get("/api/v1/duplicates?distance=0.001").json()["groups"] == []
+    groups = client.get("/api/v1/duplicates?distance=20").json()["groups"]
+    assert sum(len(group) for group in groups) > COUNT // 2
+    features = session.view("sound-pca").features
+    for group in client.get("/api/v1/duplicates?distance=3").json()["groups"]:
+        apart = np.linalg.norm(features[group][:, None] - features[group], axis=-1)
+        assert (np.sort(apart, axis=1)[:, 1] <= 3.0 + 1e-5).all()
+    assert client.get("/api/v1/duplicates?distance=0").status_code == 422
+
+
+def test_favourites_and_hidden_files_stay(client: TestClient, session: Session, tmp_path: Path):
+    assert client.get("/api/v1/marks").json() == {"favourites": [], "hidden": []}
+
+    def mark(points: list[int], kind: str, on: bool = True) -> dict:
+        answer = client.post("/api/v1/marks", json={"points": points, "kind": kind, "on": on})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    mark([3, 7], "favourites")
+    assert mark([7], "favourites", False)["favourites"] == [{"point": 3, "name": "3"}]
+    assert [one["point"] for one in mark([5], "hidden")["hidden"]] == [5]
+    again = Marks(session.collection, tmp_path)
+    assert again.numbers() == {"favourites": [3], "hidden": [5]}
+    ranked = client.post("/api/v1/rank", json={"spec": {"point": 5}, "count": COUNT}).json()["sounds"]
+    assert 5 not in [one["point"] for one in ranked]
+    x, y = session.view("sound").points[5].tolist()
+    answer = client.post("/api/v1/render", json={"spec": {"place": {"view": "sound", "x": x, "y": y}}})
+    assert answer.headers["X-Point"] != "5"
+    assert client.post("/api/v1/marks", json={"points": [COUNT], "kind": "hidden"}).status_code == 404
+    for damage in ("{", '{"format": "other"}', '{"format": "synthvae-marks", "version": 1, "favourites": 3}'):
+        again.path.write_text(damage)
+        with pytest.raises(UserError, match="remove it to begin anew"):
+            Marks(session.collection, tmp_path)

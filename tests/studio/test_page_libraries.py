@@ -34,8 +34,9 @@ def visit(chromium: Any, address: str) -> Iterator[Visit]:
 
 def test_only_panels_that_make_sense_are_there(visit: Visit):
     tabs = visit.page.locator("#tabs [role=tab]").all_text_contents()
-    assert tabs == ["Similar", "Vary", "Blend", "Path", "Query"]
-    for hidden in ("#bank", "#bank-fold", "#keyboard", "#closer", "#playable-label", "#between-label", "#keep"):
+    assert tabs == ["Similar", "Vary", "Blend", "Path", "Grid", "Query"]
+    assert visit.page.locator("#bank h2").text_content().strip() == "Favourites"
+    for hidden in ("#keyboard", "#closer", "#playable-label", "#between-label", "#keep"):
         assert visit.page.locator(hidden).count() == 0 or not visit.page.locator(hidden).is_visible(), hidden
     assert visit.page.locator("#views button").all_text_contents() == ["Sound", "Latent"]
     assert visit.page.locator("#colour option").first.text_content() == "label"
@@ -106,3 +107,55 @@ def test_variations_blends_and_paths_of_recorded_sounds(visit: Visit):
     visit.until("() => synthvae.studio.sounds.current.origin === '5 + 9'")
     visit.page.evaluate("() => synthvae.studio.path.through(synthvae.studio.blend.picked.map(({ sound }) => sound))")
     visit.until("() => document.querySelector('#status').textContent.startsWith('A path of 16 steps')")
+
+
+def test_labels_stand_on_the_map_and_a_grid_beside_it(visit: Visit):
+    names = visit.page.evaluate("() => synthvae.studio.map.scene.clusters.map((one) => one.name)")
+    assert set(names) <= {"noise", "tone", ""}
+    assert any(names)
+    visit.page.locator("#colour").select_option("guess")
+    visit.until("() => document.querySelector('#legend summary')?.textContent.startsWith('class guess')")
+    visit.page.locator("#tab-grid").click()
+    visit.until("() => document.querySelectorAll('.position-grid canvas').length > 3")
+    pictures = visit.page.evaluate(
+        "() => [...document.querySelectorAll('.position-grid canvas')].map((canvas) => canvas.toDataURL())"
+    )
+    assert len(set(pictures)) > 1
+    visit.page.locator(".position-grid button").first.click()
+    assert visit.described()["spec"]["place"]["between"]
+
+
+def test_favourites_hidden_files_and_aspects(visit: Visit):
+    visit.page.mouse.click(*visit.point(5))
+    visit.described()
+    visit.page.keyboard.press("f")
+    visit.until("() => document.querySelector('#bank .entry-name')?.textContent === '5'")
+    assert visit.page.locator("#favourite").get_attribute("aria-pressed") == "true"
+    visit.page.locator("#hide").click()
+    visit.until("() => synthvae.studio.map.hidden[5] === 1")
+    visit.page.locator("#hidden-files summary").click()
+    visit.page.locator("#hidden-files .entry-tools button").click()
+    visit.until("() => synthvae.studio.map.hidden[5] === 0")
+    visit.page.locator("#similar-make").click()
+    visit.until("() => document.querySelectorAll('.ranked-row').length === 40")
+    assert visit.page.locator(".ranked-row small").first.text_content().endswith("dB")
+    visit.page.locator("[data-aspect=pitch]").check()
+    visit.until("() => document.querySelector('.ranked-row small').textContent.includes('pitch 0 st')")
+    visit.page.locator("[data-aspect=overall]").uncheck()
+    visit.until("() => document.querySelector('.ranked-row small').textContent === '0 st'")
+    visit.page.locator("text=Near-duplicates").click()
+    visit.page.locator("#duplicates-find").click()
+    visit.until("() => document.querySelector('#status').textContent.includes('of near-duplicates')")
+
+
+def test_a_sound_from_the_microphone_is_a_query(chromium: Any, address: str):
+    with visited(chromium, address, permissions=["microphone"]) as made:
+        made.open()
+        made.page.locator("#tab-match").click()
+        made.page.locator("#record").click()
+        made.until("() => document.querySelector('#record').textContent === 'Stop recording'")
+        made.page.wait_for_timeout(1500)
+        made.page.locator("#record").click()
+        made.until("() => synthvae.studio.sounds.current?.spec.imported !== undefined")
+        made.until("() => document.querySelectorAll('.ranked-row').length === 40")
+        assert "recorded at" in made.page.locator(".sound-name").text_content()

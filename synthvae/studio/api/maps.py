@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Response
+import torch
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
-from synthvae.studio.api.specs import View
+from synthvae.studio.api.specs import LARGEST, View
 from synthvae.studio.errors import NotFoundError
 from synthvae.studio.session import Session
 
 __all__ = ["column", "columns", "routes"]
+
+#: Bands and frames of a picture of the grid.
+PICTURE = (48, 64)
+Coordinate = Annotated[float, Query(allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
+#: Columns of labels: those of the library, and those of a classifier.
+LABELLED = {"label": "label", "guess": "class guess"}
 
 
 def columns(session: Session) -> list[dict[str, Any]]:
@@ -24,9 +31,13 @@ def columns(session: Session) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [{"name": "cluster", "label": "cluster", "unit": "", "kind": "cluster"}]
     for measured in PRESET_DESCRIPTORS.values():
         found.append({"name": measured.name, "label": measured.name, "unit": measured.unit, "kind": "descriptor"})
-    if len(session.collection.labels):
-        names = list(session.collection.library.labels) if session.collection.library else []
-        found.insert(0, {"name": "label", "label": "label", "unit": "", "kind": "label", "names": names})
+    if session.label_names:
+        found = [column for column in found if column["kind"] != "cluster"]
+    libraries = {"guess": session.collection.named_by, "label": session.collection.library}
+    for name, library in libraries.items():
+        if library is not None and (name != "label" or len(session.collection.labels)):
+            column = {"name": name, "label": LABELLED[name], "unit": "", "kind": "label"}
+            found.insert(0, column | {"names": list(library.labels)})
     for parameter in session.run.parameters if "parameters" in session.source.tools else ():
         label = parameter.name.replace(".", " ").replace("_", " ")
         found.append({"name": parameter.name, "label": label, "unit": parameter.unit, "kind": "parameter"})
@@ -41,6 +52,9 @@ def column(session: Session, name: str) -> tuple[NDArray[np.float32] | None, flo
     """
     if name == "label" and len(session.collection.labels):
         return session.collection.labels.astype(np.float32), 1.0
+    if name == "guess" and session.collection.named_by is not None:
+        guesses = session.maps.guesses()
+        return (None, session.maps.progress("sound")) if guesses is None else (guesses.astype(np.float32), 1.0)
     if name == "cluster":
         clusters = session.maps.clusters()
         return (None, session.maps.progress("sound")) if clusters is None else (clusters.labels.astype(np.float32), 1.0)
@@ -103,6 +117,44 @@ def routes(session: Session) -> APIRouter:
             return _later(session.maps.progress(view), f"laying out {len(session.collection):,} sounds")
         return _floats(atlas.points)
 
+    @router.get("/maps/{view}/grid", summary="Spectrograms of a grid of positions")
+    def grid(
+        view: View,
+        left: Coordinate,
+        bottom: Coordinate,
+        right: Coordinate,
+        top: Coordinate,
+        size: Annotated[int, Query(ge=2, le=16, description="Positions along each side.")] = 8,
+    ) -> dict[str, Any]:
+        """What is decoded at size by size positions, evenly spread over a rectangle, rows from the top down.
+
+        Cells outside the hull have no picture. A picture is ``height`` by ``width`` bytes in base64, low notes last.
+        """
+        atlas = session.view(view)
+        x, y = np.meshgrid(_middles(left, right, size), _middles(top, bottom, size))
+        spots = [atlas.at(*place) for place in zip(x.ravel().tolist(), y.ravel().tolist(), strict=True)]
+        inside = [spot for spot in spots if spot.inside]
+        pictures = iter(())
+        if inside:
+            drawn = session.source.pictures(np.stack([spot.latent for spot in inside]))
+            small = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(drawn)[:, None], PICTURE)[:, 0]
+            pictures = iter((255.0 * small.flip(1)).round().to(torch.uint8).numpy())
+        return {
+            "height": PICTURE[0],
+            "width": PICTURE[1],
+            "cells": [
+                {
+                    "x": spot.x,
+                    "y": spot.y,
+                    "confidence": spot.confidence,
+                    "picture": base64.b64encode(next(pictures).tobytes()).decode(),
+                }
+                if spot.inside
+                else None
+                for spot in spots
+            ],
+        }
+
     @router.get(
         "/columns/{name}",
         responses={**_BINARY, **_LATER},
@@ -127,6 +179,11 @@ def routes(session: Session) -> APIRouter:
         }
 
     return router
+
+
+def _middles(first: float, last: float, size: int) -> NDArray[np.float64]:
+    """Middles of so many equal parts of a line."""
+    return first + (last - first) * (np.arange(size) + 0.5) / size
 
 
 def _floats(array: np.ndarray[Any, Any]) -> Response:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import ConfigDict, Field
 
+from synthvae.maps.aspects import near_duplicates
 from synthvae.studio.api.specs import Spec, Strict, Whole
 from synthvae.studio.ranking import rank
 from synthvae.studio.session import Session
@@ -29,6 +30,10 @@ class RankRequest(Strict):
     ) = None
     count: Annotated[int, Field(ge=1, le=1000)] = 50
     playable: Annotated[bool, Field(description="Whether to leave out sounds that are not playable.")] = False
+    aspects: Annotated[
+        list[Literal["overall", "spectrum", "timbre", "pitch", "amplitude"]],
+        Field(max_length=5, description="Of recorded sounds, in which they are compared; the spectrogram by default."),
+    ] = Field([])
 
 
 def routes(session: Session) -> APIRouter:
@@ -60,15 +65,30 @@ def routes(session: Session) -> APIRouter:
     def ranked(request: RankRequest) -> dict[str, Any]:
         """Points, the best first, with their names, distances in dB, and steps off the wanted descriptors."""
         found = rank(
-            session, session.sound(request.spec), request.shifts, request.points, request.count, request.playable
+            session,
+            session.sound(request.spec),
+            request.shifts,
+            request.points,
+            request.count,
+            request.playable,
+            request.aspects,
         )
         names = session.names
         return {
             "sounds": [
                 {"point": one.point, "name": names[one.point], "distance": one.distance, "off": one.off}
+                | ({"aspects": one.aspects} if request.aspects else {})
                 for one in found
             ],
             "complete": session.measured.progress == 1.0,
         }
+
+    @router.get("/duplicates", summary="Groups of sounds that are nearly alike")
+    def duplicates(
+        distance: Annotated[float, Query(gt=0.0, le=20.0, description="Of two neighbours in a group, in dB.")] = 1.0,
+    ) -> dict[str, Any]:
+        """Groups of points, each chained by differences of log-mel spectrograms of at most so many dB."""
+        found = near_duplicates(session.view("sound-pca").features, distance)
+        return {"groups": [group.tolist() for group in found], "distance": distance}
 
     return router

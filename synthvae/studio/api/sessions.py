@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
+from synthvae.maps.aspects import ASPECTS
 from synthvae.studio.api.maps import columns
 from synthvae.studio.session import Session
 from synthvae.synths.parameters import Parameter
@@ -43,6 +44,7 @@ def routes(session: Session) -> APIRouter:
             "descriptors": [
                 {"name": d.name, "unit": d.unit, "meaning": d.meaning} for d in PRESET_DESCRIPTORS.values()
             ],
+            "aspects": [vars(aspect) for aspect in ASPECTS.values()] if session.can()["originals"] else [],
             "count": len(session.collection),
             "bank": {"path": str(session.bank.path), "count": len(session.bank)},
             "can": session.can(),

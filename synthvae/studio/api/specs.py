@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Latent", "NearSpec", "Note", "Number", "PlaceSpec", "Point", "Spec", "Strict", "View", "Whole"]
+__all__ = ["LARGEST", "Latent", "NearSpec", "Note", "Number", "PlaceSpec", "Point", "Spec", "Strict", "View", "Whole"]
 
 View = Literal[
     "sound", "sound-pca", "timbre", "timbre-pca", "parameters", "parameters-pca", "latent", "latent-pca"
@@ -52,6 +52,7 @@ class Spec(Strict):
     decoded: (
         Annotated[Whole, Field(description="The number of a point; of recorded sounds what it is decoded to.")] | None
     ) = None
+    imported: Annotated[Whole, Field(description="The number of a recording that was put on the map.")] | None = None
     place: PlaceSpec | None = None
     latent: Latent | None = None
     values: (
@@ -78,5 +79,5 @@ class Spec(Strict):
     @classmethod
     def _exactly_one(cls, data: Any) -> Any:  # noqa: ANN401
         if isinstance(data, dict) and sum(value is not None for value in data.values()) != 1:
-            raise ValueError("give exactly one of point, decoded, place, latent, values, bank and near")
+            raise ValueError("give exactly one of point, decoded, imported, place, latent, values, bank and near")
         return data

@@ -58,9 +58,9 @@ def _make(given: argparse.Namespace, inbox: _Inbox) -> None:
 
     from synthvae.core.store import Store
     from synthvae.studio.collection import read_collection
+    from synthvae.studio.kinds import open_source
     from synthvae.studio.maps import make_views
     from synthvae.studio.measured import measure_parts
-    from synthvae.studio.sources import open_source
     from synthvae.training.run import load_run
 
     torch.set_num_threads(1)

@@ -126,6 +126,12 @@ export class Api {
     }
   }
 
+  /** Spectrograms of a grid of positions. @param {string} view @param {Record<string, number>} where its sides and how many cells are along each */
+  grid(view, where) {
+    const query = new URLSearchParams(Object.entries(where).map(([name, value]) => [name, String(value)]));
+    return this.json("GET", `/maps/${encodeURIComponent(view)}/grid?${query}`);
+  }
+
   /** @param {string} view @returns {Promise<Float32Array>} x and y of every point */
   async points(view) {
     return /** @type {Promise<Float32Array>} */ (this.#floats(`/maps/${encodeURIComponent(view)}/points`));
@@ -156,6 +162,20 @@ export class Api {
   /** @returns {Promise<{left_out: number[], reasons: Record<string, number>, complete: boolean}>} */
   playable() {
     return this.json("GET", "/playable");
+  }
+
+  marks() {
+    return this.json("GET", "/marks");
+  }
+
+  /** @param {number[]} points @param {string} kind @param {boolean} on */
+  mark(points, kind, on) {
+    return this.json("POST", "/marks", { points, kind, on });
+  }
+
+  /** @param {number} distance in dB */
+  duplicates(distance) {
+    return this.json("GET", `/duplicates?distance=${distance}`);
   }
 
   /** @param {any} wanted */

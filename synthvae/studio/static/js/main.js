@@ -14,6 +14,8 @@ import { connectMidi } from "./midi.js";
 import { onPalette } from "./palette.js";
 import { BankPanel } from "./panels/bank.js";
 import { BlendPanel } from "./panels/blend.js";
+import { FavouritesPanel } from "./panels/favourites.js";
+import { GridPanel } from "./panels/grid.js";
 import { MatchPanel } from "./panels/match.js";
 import { PathPanel } from "./panels/path.js";
 import { PresetPanel } from "./panels/preset.js";
@@ -48,8 +50,10 @@ class Studio {
   /** @type {VaryPanel} */ vary;
   /** @type {BlendPanel} */ blend;
   /** @type {PathPanel} */ path;
+  /** @type {GridPanel} */ grid;
   /** @type {MatchPanel} */ match;
   /** @type {BankPanel | undefined} */ bank;
+  /** @type {FavouritesPanel | undefined} */ favourites;
   /** @type {Compare} */ compare;
   /** @type {Keyboard} */ keyboard;
   /** @type {Search} */ search;
@@ -105,6 +109,7 @@ class Studio {
     listenForKeys(this);
     this.#hint();
     if (this.bank) void this.refreshBank().catch((error) => this.status.fail(error));
+    void this.favourites?.refresh().catch((error) => this.status.fail(error));
     void this.api.imports().then((all) => this.#imports(all)).catch(() => {}); // an older server has none
     await this.#firstView();
     if (this.can.playable) void this.#playable().catch((error) => this.status.fail(error));
@@ -115,11 +120,11 @@ class Studio {
 
   /** Hides what a run on recorded sounds has no use for, and decodes between its points. */
   #onlyWhatThereIs() {
-    for (const [id, tool] of [["closer", "plane"], ["playable-label", "playable"], ["bank-fold", "bank"]]) byId(id).hidden = !this.can[tool];
+    for (const [id, tool] of [["closer", "plane"], ["playable-label", "playable"]]) byId(id).hidden = !this.can[tool];
     document.body.classList.toggle("no-keys", !this.can.keys);
-    if (!this.can.bank) document.body.classList.add("no-bank");
     if (!this.can.playable) byId("playable").checked = false;
     if (!this.can.originals) return;
+    for (const name of ["aria-label", "title"]) byId("bank-fold").setAttribute(name, "Show or hide favourites and hidden files");
     byId("between").checked = true;
     byId("between-label").hidden = true;
     byId("hint").firstElementChild.textContent = "Click a dot to play its recording, or anywhere between to play a decoded sound. Drag to play along a path.";
@@ -135,8 +140,10 @@ class Studio {
     this.vary = new VaryPanel(this.tabs.add("vary", "Vary"), this);
     this.blend = new BlendPanel(this.tabs.add("blend", "Blend"), this);
     this.path = new PathPanel(this.tabs.add("path", "Path"), this);
+    this.grid = new GridPanel(this.tabs.add("grid", "Grid"), this);
     this.match = new MatchPanel(this.tabs.add("match", this.can.parameters ? "Match" : "Query"), this);
     if (this.can.bank) this.bank = new BankPanel(byId("bank"), this);
+    if (this.can.originals) this.favourites = new FavouritesPanel(byId("bank"), this);
     this.compare = new Compare(byId("slot-a"), byId("slot-b"), this);
     this.keyboard = new Keyboard(byId("keyboard"), this);
     this.search = new Search(this);
@@ -150,7 +157,6 @@ class Studio {
     const narrow = window.matchMedia("(max-width: 820px), (max-height: 500px) and (orientation: landscape)").matches;
     for (const [id, name] of [["bank-fold", "no-bank"], ["dock-fold", "no-dock"]]) {
       const button = byId(id);
-      if (button.hidden) continue;
       const fold = (/** @type {boolean} */ away) => {
         document.body.classList.toggle(name, away);
         button.setAttribute("aria-expanded", String(!away));
@@ -297,6 +303,7 @@ class Studio {
       this.#leavePlane();
       this.store.set("view", name);
       this.map.show(view);
+      if (this.favourites) this.map.hide(this.leftOut);
       const { snapped, between } = view.distances;
       byId("between-label").title = `Play what lies between the dots, too. Found again by its position alone, a dot's sound is ${plain(between, 2)} dB off then, and ${plain(snapped, 2)} dB by the dots around it.`;
       this.#clustersLater(name);
@@ -335,6 +342,15 @@ class Studio {
 
   get playableOnly() {
     return byId("playable").checked;
+  }
+
+  /** Leaves the hidden files of recorded sounds out. */
+  hideMarked() {
+    this.leftOut = this.favourites?.hidden.map(({ point }) => point) ?? [];
+    if (!this.map.view) return;
+    this.map.hide(this.leftOut);
+    this.showMarks();
+    this.soundPanel.showMarks();
   }
 
   #hide() {
@@ -472,7 +488,7 @@ class Studio {
     const view = this.store.get("view");
     const labels = [...new Set(this.imported.map((one) => one.label))];
     const imports = this.imported.map((one) => ({ kind: "import", place: one.place[view], colour: css(classColour(labels.indexOf(one.label))) })).filter((mark) => mark.place);
-    const marks = [this.bank, this.blend, this.match, this.compare, this.vary].flatMap((panel) => panel?.marks(view) ?? []);
+    const marks = [this.bank, this.favourites, this.blend, this.match, this.compare, this.vary].flatMap((panel) => panel?.marks(view) ?? []);
     const positions = this.map.view?.positions;
     const played = positions ? [...this.playedPoints].map((point) => ({ kind: "played", place: [positions[2 * point], positions[2 * point + 1]] })) : [];
     this.map.update({ marks: [...played, ...imports, ...marks] });
@@ -504,7 +520,8 @@ class Studio {
     const between = byId("between").checked;
     const spec = { place: { view, x: place[0], y: place[1], between, playable: this.playableOnly } };
     let sound = makeSound(spec, { origin: between ? `position ${plain(place[0])}, ${plain(place[1])}` : "", drag: phase === "move" });
-    if (near) sound = makeSound(near.latent ? { latent: near.latent } : { point: near.nearest[0] }, { origin: `${near.latent ? "estimate for" : `nearest to (${plain(near.distance, 2)} dB)`} your recording ${near.name}`, places: near.place });
+    if (near && this.can.originals) sound = makeSound({ imported: near.id }, { name: near.name, origin: "your recording", places: near.place });
+    else if (near) sound = makeSound(near.latent ? { latent: near.latent } : { point: near.nearest[0] }, { origin: `${near.latent ? "estimate for" : `nearest to (${plain(near.distance, 2)} dB)`} your recording ${near.name}`, places: near.place });
     else if (point !== null) sound = this.#dot(point);
     const before = this.sounds.current;
     this.sounds.hear(sound, { record: false, touched });
@@ -620,7 +637,9 @@ class Studio {
     for (const { file, label } of sounds) {
       this.#making(`${file.name}`, done / sounds.length);
       try {
-        this.imported.push(await this.api.import(file, file.name, label));
+        const one = await this.api.import(file, file.name, label);
+        this.imported.push(one);
+        if (this.can.originals && sounds.length === 1) void this.similar.likeRecording(one);
         this.showMarks();
       } catch (error) {
         if (/** @type {any} */ (error).status === 409) {

@@ -14,7 +14,7 @@ export const HELP = [
   ["1 … 9 0", "variations 1 to 10; with Shift 11 to 16"],
   ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
   ["Q", "switch between A and B"],
-  ["O", "of recorded sounds: switch between the recording and the model"],
+  ["O, F, H", "of recorded sounds: recording or model, favourite, hide"],
   ["V M B N", "tools: play, path, box, lasso"],
   ["Shift or Alt click", "add a sound to, subtract one from, the blend"],
   ["C", "local plane around the current sound; also by zooming in far enough"],
@@ -68,7 +68,8 @@ export function listenForKeys(studio) {
     if (key === "q") studio.compare.change();
     else if (key === "r") studio.somewhere();
     else if (key === "c") void studio.closer(!studio.map.scene.plane);
-    else if (key === "o" && studio.can.originals) studio.soundPanel.asMade();
+    else if (studio.can.originals && key === "o") studio.soundPanel.asMade();
+    else if (studio.can.originals && (key === "f" || key === "h")) studio.soundPanel.mark(key === "f" ? "favourites" : "hidden");
     else if (key === "z") keyboard.shift(-1);
     else if (key === "x") keyboard.shift(1);
     else if (TOOLS[key]) studio.useTool(TOOLS[key]);

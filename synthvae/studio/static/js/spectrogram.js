@@ -95,6 +95,24 @@ export function drawSpectrogram(canvas, buffer, columns, rows) {
   });
 }
 
+/**
+ * Draws levels that the server has measured, in the colours of the theme.
+ * @param {HTMLCanvasElement} canvas @param {Uint8Array} levels row by row, the highest notes first @param {number} columns @param {number} rows
+ */
+export function drawLevels(canvas, levels, columns, rows) {
+  draw(canvas, () => {
+    canvas.width = columns;
+    canvas.height = rows;
+    const { spectrogram: colours } = scales();
+    const image = new ImageData(columns, rows);
+    for (let i = 0; i < levels.length; i++) {
+      for (let k = 0; k < 3; k++) image.data[4 * i + k] = colours[3 * levels[i] + k];
+      image.data[4 * i + 3] = 255;
+    }
+    canvas.getContext("2d")?.putImageData(image, 0, 0);
+  });
+}
+
 /** Draws a spectrogram that the server has drawn. @param {HTMLCanvasElement} canvas @param {ImageBitmap} picture */
 export function drawThumbnail(canvas, picture) {
   draw(canvas, () => {

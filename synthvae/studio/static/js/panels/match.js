@@ -1,6 +1,7 @@
 /** Match panel: searches presets that sound like a recording, with progress. */
 import { download, el, fill, icon } from "../dom.js";
 import { counted, plain } from "../format.js";
+import { canRecord, Recorder } from "../recorder.js";
 import { makeSound } from "../sound.js";
 import { drawSpectrogram } from "../spectrogram.js";
 
@@ -18,13 +19,37 @@ export class MatchPanel {
     fill(root,
       el("div", { class: "bar" },
         el("button", { type: "button", class: "button main", onclick: () => file.click() }, presets ? "Match a recording…" : "Find sounds like a recording…"),
-        el("button", { type: "button", class: "button", onclick: () => folder.click() }, "Map a folder…"), presets && this.seconds, file, folder),
+        el("button", { type: "button", class: "button", onclick: () => folder.click() }, "Map a folder…"), presets && this.seconds, this.#record(), file, folder),
       el("p", { class: "note" }, `Or drop a WAV on the page to find the ${presets ? "preset that sounds" : "sounds most"} like it, or a folder of WAVs to see them on the map.`),
       this.all, this.list, this.imports);
     /** @type {any[]} */
     this.results = [];
     /** The best match of each recording, by its name. @type {Map<string, any>} */
     this.best = new Map();
+  }
+
+  /** Records from the microphone; what is recorded is searched for like a file. */
+  #record() {
+    if (!canRecord()) return null;
+    const recorder = new Recorder();
+    const button = el("button", { type: "button", class: "button", id: "record", "aria-pressed": "false", onclick: async () => {
+      if (recorder.running) {
+        recorder.stop();
+        return;
+      }
+      button.textContent = "Stop recording";
+      button.setAttribute("aria-pressed", "true");
+      this.studio.status.say("Recording; press again to stop");
+      try {
+        this.studio.query(await recorder.record());
+      } catch (error) {
+        this.studio.status.fail(error);
+      } finally {
+        button.textContent = "Record…";
+        button.setAttribute("aria-pressed", "false");
+      }
+    } }, "Record…");
+    return button;
   }
 
   /** Recordings that were put on the map: a button matches them in turn, another downloads what was found. @param {File[]} files */

@@ -16,6 +16,15 @@ const REACH = 4;
 const PITCH_STEP = 3;
 const COUNT = 60;
 
+/** Distances of a row: of the whole spectrogram, or in the aspects that are chosen. @param {any} row @param {{name: string, unit: string}[]} chosen */
+function scores(row, chosen) {
+  if (!row.aspects) return `${plain(row.distance, 2)} dB`;
+  return chosen.map(({ name, unit }) => {
+    const value = row.aspects[name] === null ? "–" : `${plain(row.aspects[name], 2)} ${unit === "semitones" ? "st" : unit}`;
+    return chosen.length > 1 ? `${name} ${value}` : value;
+  }).join(" · ");
+}
+
 export class SimilarPanel {
   /** @param {HTMLElement} root @param {any} studio */
   constructor(root, studio) {
@@ -42,6 +51,9 @@ export class SimilarPanel {
       show();
       return { name, input, show, row: el("label", { class: "line" }, el("span", {}, name), input, said) };
     });
+    /** @type {{name: string, unit: string, meaning: string}[]} */
+    const aspects = studio.store.get("session").aspects;
+    this.aspects = aspects.map(({ name, unit, meaning }) => ({ name, unit, box: /** @type {HTMLInputElement} */ (el("input", { type: "checkbox", checked: name === "overall", "data-aspect": name, onchange: () => void this.make() })), meaning }));
     this.about = el("p", { class: "note" }, "Choose a sound, then list those most like it.");
     this.list = el("ul", { class: "ranked", role: "listbox", tabindex: 0, "aria-label": "Similar sounds; arrow keys play, K saves, S saves with a star" });
     this.list.addEventListener("keydown", (event) => this.#key(event));
@@ -49,7 +61,9 @@ export class SimilarPanel {
       el("div", { class: "bar" },
         el("button", { type: "button", class: "button main", id: "similar-make", onclick: () => void this.like() }, "More like this"),
         el("button", { type: "button", class: "button", onclick: () => this.#reset() }, "Reset")),
-      this.sliders.map(({ row }) => row), this.about, this.list);
+      aspects.length > 0 && el("fieldset", { class: "aspects" }, el("legend", {}, "Alike in"), this.aspects.map(({ name, box, meaning }) => el("label", { class: "check", title: meaning }, box, name === "amplitude" ? "amplitude over time" : name))),
+      this.sliders.map(({ row }) => row), this.about, this.list,
+      aspects.length > 0 && this.#duplicates());
   }
 
   /** The current sound becomes the one that the list is of. */
@@ -60,6 +74,33 @@ export class SimilarPanel {
     this.points = null;
     this.studio.tabs.show("similar");
     await this.make();
+  }
+
+  /** Lists the sounds most like a recording that was put on the map. @param {any} one */
+  async likeRecording(one) {
+    const sound = makeSound({ imported: one.id }, { name: one.name, origin: "your recording", places: one.place });
+    this.studio.sounds.hear(sound, { touched: performance.now() });
+    this.of = sound;
+    this.points = null;
+    this.studio.tabs.show("similar");
+    await this.make();
+  }
+
+  /** Groups of sounds that are nearly alike, to be listed one by one. */
+  #duplicates() {
+    const limit = /** @type {HTMLSelectElement} */ (el("select", { "aria-label": "Largest difference" }, [0.5, 1, 2, 4].map((value) => el("option", { value, selected: value === 1 }, `${value} dB`))));
+    const groups = el("ul", { class: "chips", "aria-label": "Groups of near-duplicates" });
+    const find = async () => {
+      try {
+        const answer = await this.studio.api.duplicates(Number(limit.value));
+        fill(groups, answer.groups.slice(0, 100).map((/** @type {number[]} */ points, /** @type {number} */ i) => el("li", {}, el("button", { type: "button", class: "button", onclick: () => this.studio.select(Uint32Array.from(points), `group ${i + 1} of near-duplicates`) }, `Group ${i + 1}: ${counted(points.length, "sound")}`))));
+        this.studio.status.say(`${counted(answer.groups.length, "group")} of near-duplicates`);
+      } catch (error) {
+        this.studio.status.fail(error);
+      }
+    };
+    return el("details", { class: "fold" }, el("summary", {}, el("span", {}, "Near-duplicates")),
+      el("div", { class: "bar" }, el("button", { type: "button", class: "button", id: "duplicates-find", onclick: () => void find() }, "Find"), limit), groups);
   }
 
   /** Lists some points, by their likeness to the current sound or else to the first of them. @param {Iterable<number>} points @param {string} name */
@@ -85,14 +126,15 @@ export class SimilarPanel {
     const serial = ++this.serial;
     const shifts = Object.fromEntries(this.sliders.filter(({ input }) => input.valueAsNumber).map(({ name: of, input }) => [of, input.valueAsNumber * (of === "pitch" ? PITCH_STEP : 1)]));
     try {
+      const chosen = this.aspects.filter(({ box }) => box.checked);
       const spec = this.of.values ? { values: this.of.values } : this.of.spec;
-      const answer = await this.studio.api.rank({ spec, shifts, count: COUNT, playable: this.studio.playableOnly, ...(this.points ? { points: this.points } : {}) });
+      const answer = await this.studio.api.rank({ spec, shifts, count: COUNT, playable: this.studio.playableOnly, ...(chosen.length ? { aspects: chosen.map(({ name: of }) => of) } : {}), ...(this.points ? { points: this.points } : {}) });
       if (serial !== this.serial) return;
       this.rows = answer.sounds.map((/** @type {any} */ one) => ({ ...one, sound: makeSound({ point: one.point }, { origin: `point ${one.point}`, name: one.name ?? "" }) }));
       this.at = -1;
       this.about.textContent = `${counted(this.rows.length, "sound")}${name ? ` for ${name}` : ""}, the most like ${this.of.name || "the first"} first${answer.complete ? "" : "; descriptors are still being measured"}.`;
       fill(this.list, this.rows.map((row, i) => el("li", { class: "ranked-row", role: "option", "aria-selected": "false", onclick: (/** @type {Event} */ event) => this.play(i, event.timeStamp) },
-        icon("play"), el("span", {}, row.name ?? `point ${row.point}`), el("small", {}, `${plain(row.distance, 2)} dB`))));
+        icon("play"), el("span", {}, row.name ?? `point ${row.point}`), el("small", {}, scores(row, chosen)))));
       this.#ahead(0);
     } catch (error) {
       this.studio.status.fail(error);

@@ -38,13 +38,15 @@ export class SoundPanel {
     this.down = el("button", { type: "button", class: "button", id: "download", "aria-expanded": "false", "aria-controls": "files", onclick: () => this.#open("files") }, icon("down"), "Download");
     this.share = el("button", { type: "button", class: "button", id: "share", onclick: () => this.#share() }, icon("link"), "Link");
     this.made = this.#made();
+    this.star = el("button", { type: "button", class: "button", id: "favourite", "aria-pressed": "false", hidden: true, title: "Favourite (F)", onclick: () => this.mark("favourites") }, icon("keep"), "Favourite");
+    this.hide = el("button", { type: "button", class: "button", id: "hide", "aria-pressed": "false", hidden: true, title: "Leave this file out of the map (H)", onclick: () => this.mark("hidden") }, icon("bin"), "Hide");
     const scope = el("div", { class: "scope", title: "Drag it to a folder or a DAW: the sound as a WAV", draggable: true }, this.spectrogram, this.waveform, this.head,
       el("span", { class: "scope-top", "aria-hidden": "true" }, `${plain(store.get("session").settings.sample_rate / 2000)} kHz`),
       el("span", { class: "scope-low", "aria-hidden": "true" }, "40 Hz"));
     fill(root,
       el("div", { class: "sound-head" }, this.play, el("div", { class: "sound-title" }, this.title, this.origin)),
       this.made, scope, this.measured,
-      el("div", { class: "actions" }, studio.can.bank && this.keep, this.down, this.share),
+      el("div", { class: "actions" }, studio.can.bank && this.keep, studio.can.originals && [this.star, this.hide], this.down, this.share),
       this.keepForm, this.files);
     /** The WAV that a drag out of the page carries. @type {{spec: any, address: string, name: string} | null} */
     this.dragged = null;
@@ -79,14 +81,36 @@ export class SoundPanel {
   /** Plays the current point as its recording or as it is decoded. @param {string} [kind] the other one by default */
   asMade(kind) {
     const { current } = this.sounds;
-    const number = current?.spec.point ?? current?.spec.decoded;
+    const number = this.point;
     if (this.made.hidden || number === undefined) return;
     const wanted = kind ?? (current.spec.point === undefined ? "point" : "decoded");
     this.sounds.hear(makeSound({ [wanted]: number }, { origin: wanted === "point" ? `point ${number}` : `point ${number}, as the model decodes it`, places: current.places }), { touched: performance.now() });
   }
 
+  /** The point that the current sound is, as its recording or decoded. @returns {number | undefined} */
+  get point() {
+    return this.sounds.current?.spec.point ?? this.sounds.current?.spec.decoded;
+  }
+
+  /** Sets or takes a mark of the current point. @param {"favourites" | "hidden"} kind */
+  mark(kind) {
+    const { favourites } = this.studio;
+    const { point } = this;
+    if (point !== undefined) void favourites?.mark([point], kind, !favourites.has(point, kind));
+  }
+
+  showMarks() {
+    const { favourites } = this.studio;
+    const { point } = this;
+    for (const [button, kind] of /** @type {[HTMLElement, "favourites" | "hidden"][]} */ ([[this.star, "favourites"], [this.hide, "hidden"]])) {
+      button.hidden = point === undefined;
+      button.setAttribute("aria-pressed", String(point !== undefined && favourites?.has(point, kind)));
+    }
+  }
+
   /** @param {any} sound */
   #show(sound) {
+    this.showMarks();
     const kind = sound.spec.point !== undefined ? "point" : sound.spec.decoded !== undefined ? "decoded" : null;
     this.made.hidden = !this.studio.can.originals || kind === null;
     for (const button of /** @type {HTMLElement[]} */ ([...this.made.children])) {
