@@ -78,7 +78,7 @@ def test_settings_come_from_a_file_of_that_task(run: Command, library: Path, tmp
         (("--loss", "sclp"), "--loss is 'sclp'; choose one of auto, cross-entropy, gaussian, mse"),
         (("--representation", "wavelets"), "'wavelets'; choose one of auto, mel-r"),
         (("--network", "spectrogram-iaf", "--representation", "stft"), "--representation is 'stft'"),
-        (("--condition", "pitch"), "--condition"),
+        (("--condition", "colour"), "--condition is 'colour'"),
         (("--config", "presets.toml"), "presets.toml: has settings of the task presets, not of recorded-sounds"),
         (("--config", "mixed.toml"), "mixes settings of several tasks"),
         (("--config", "wrong.toml"), "task is 'sounds'; choose one of presets, recorded-sounds"),

@@ -19,24 +19,31 @@ FLAGS = (
 
 
 @contextmanager
-def opened(page_file: Path) -> Iterator[Any]:
-    """A report in a tab; afterwards nothing may have gone wrong and nothing been asked of anyone."""
+def new_tab(**options: Any) -> Iterator[Any]:
+    """A tab of a browser; afterwards nothing may have gone wrong. Options are those of a page of Playwright."""
     if CHROMIUM is None and not os.environ.get("SYNTHVAE_BROWSER"):
         pytest.skip("no Chromium here; 'make test-browser' installs one")
     from playwright.sync_api import sync_playwright
 
     problems: list[str] = []
-    requests: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        tab = browser.new_page()
+        tab = browser.new_page(**options)
         tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.on("request", lambda request: requests.append(request.url))
-        tab.goto(page_file.as_uri())
         yield tab
         browser.close()
     assert problems == []
+
+
+@contextmanager
+def opened(page_file: Path) -> Iterator[Any]:
+    """A report in a tab; nothing is asked of anyone."""
+    requests: list[str] = []
+    with new_tab() as tab:
+        tab.on("request", lambda request: requests.append(request.url))
+        tab.goto(page_file.as_uri())
+        yield tab
     assert [url for url in requests if not url.startswith(("data:", page_file.as_uri()))] == []
 
 

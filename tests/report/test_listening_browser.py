@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,27 +10,16 @@ import pytest
 
 from synthvae.analysis.listening import analyse_answers, read_answers
 from synthvae.report.listening import make_listening_test
+from tests.report.browser import new_tab
 from tests.report.test_listening import write_systems
-from tests.report.test_report_browser import CHROMIUM, FLAGS
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
 def tab() -> Iterator[Any]:
-    if CHROMIUM is None and not os.environ.get("SYNTHVAE_BROWSER"):
-        pytest.skip("no Chromium here; 'make test-browser' installs one")
-    from playwright.sync_api import sync_playwright
-
-    problems: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        tab = browser.new_page(viewport={"width": 390, "height": 844})
-        tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        yield tab
-        browser.close()
-    assert problems == []
+    with new_tab(viewport={"width": 390, "height": 844}) as made:
+        yield made
 
 
 def begin(tab: Any, page: Path, name: str) -> None:
