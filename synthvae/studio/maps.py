@@ -148,7 +148,9 @@ class Maps:
 
     def ready(self) -> dict[str, Atlas]:
         """The views that there are, without starting any."""
-        self._find(self._source.at_once)
+        for view in self._source.views:
+            if view == self._source.at_once or _layout(view) in self._workers:  # which may have made it since
+                self._find(view)
         return dict(self._atlases)
 
     def clusters(self) -> Clusters | None:

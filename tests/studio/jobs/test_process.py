@@ -78,6 +78,7 @@ def test_a_worker_started_before_the_presets_are_known_makes_the_views(small_run
     try:
         assert ahead.process.running
         until(lambda: maps.atlas("sound") is not None)
+        assert {"sound", "sound-pca"} <= set(maps.ready()), "also the one that nobody has asked for"
         assert not missing(tmp_path)
         until(lambda: not ahead.process.running)
         assert ahead.process.complaint == ""
