@@ -18,6 +18,9 @@ LAYERS, BATCH, RATE, STEPS, LOOK = 3, 256, 2e-3, 1000, 25
 #: Share of the latents that are held out, and looks without a better density after which the fit ends.
 HELD_OUT, PATIENCE = 0.1, 6
 
+#: Rounds of draws at most, of which some may overflow.
+TRIES = 20
+
 
 class FlowPrior(nn.Module):
     """`InverseAutoregressiveFlow` the other way round: it maps latents to the standard normal distribution.
@@ -47,9 +50,22 @@ class FlowPrior(nn.Module):
 
     @torch.inference_mode()
     def sample(self, count: int, seed: int = 0) -> Tensor:
-        """Latents ``(count, D)``."""
-        noise = torch.randn(count, len(self.mean), generator=generator(seed)) * self.log_scale.exp()
-        return self.flow.inverse(noise, _nothing(noise)) * self.deviation + self.mean
+        """Latents ``(count, D)``.
+
+        The inverse divides by gates one dimension after the other, and may leave the range of floats far from the
+        latents that it was fitted to; such draws are drawn again.
+
+        Raises:
+            FloatingPointError: if in `TRIES` rounds too few are finite.
+        """
+        source, found = generator(seed), self.mean.new_empty(0, len(self.mean))
+        for _ in range(TRIES):
+            noise = torch.randn(count, len(self.mean), generator=source) * self.log_scale.exp()
+            drawn = self.flow.inverse(noise, _nothing(noise)) * self.deviation + self.mean
+            found = torch.cat([found, drawn[drawn.isfinite().all(1)]])
+            if len(found) >= count:
+                return found[:count]
+        raise FloatingPointError(f"{len(found)} of {TRIES * count} draws from the flow are finite")
 
 
 def _nothing(latents: Tensor) -> Tensor:

@@ -47,6 +47,19 @@ def test_a_flow_fits_what_a_gaussian_does_not(prior: FlowPrior):
     assert torch.equal(prior.sample(3, seed=1), prior.sample(3, seed=1))
 
 
+def test_draws_that_overflow_are_drawn_again(prior: FlowPrior, monkeypatch: pytest.MonkeyPatch):
+    inverse = prior.flow.inverse
+
+    def overflowing(noise: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        return torch.where(noise[:, :1] > 0, torch.inf, inverse(noise, features))
+
+    monkeypatch.setattr(prior.flow, "inverse", overflowing)
+    assert prior.sample(50, seed=1).isfinite().all()
+    monkeypatch.setattr(prior.flow, "inverse", lambda noise, features: noise * torch.nan)
+    with pytest.raises(FloatingPointError, match="0 of 1000 draws"):
+        prior.sample(50)
+
+
 def test_runs_are_trained_for_the_steps_that_are_asked_for(tmp_path: Path):
     library = write_small_library(tmp_path / "lib")
     for plan in published_plans(["r", "g", "d"]):
