@@ -92,9 +92,14 @@ def routes(session: Session) -> APIRouter:
 
     @router.post("/audio", responses=_WAV, response_class=Response, summary="Render a path as one sound")
     def audio(request: PathAudioRequest) -> Response:
-        """The steps one after the other, each with its release, crossfaded where they overlap."""
-        rate = session.source.sample_rate
-        sounds = [session.source.played(row) for row in walks.of(request).rows]
+        """The steps one after the other, crossfaded where they overlap; the last one rings out.
+
+        The others give way to the next at the length of the run's sounds: with the release of each a path would
+        take a minute.
+        """
+        source, rows = session.source, walks.of(request).rows
+        rate = source.sample_rate
+        sounds = [*source.samples(rows[:-1]), source.played(rows[-1])]
         if request.level:
             sounds = [levelled(sound, rate) for sound in sounds]
         return Response(wav_bytes(joined(sounds, rate, request.gap), rate, "int16"), media_type="audio/wav")
