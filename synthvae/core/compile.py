@@ -60,8 +60,8 @@ summing = _jit(error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
 inlined = _jit(forceinline=True, **_OPTIONS)
 
 
-#: numba's locator of the cache in the user's home.
-_OF_HOME = "UserWideCacheLocator"
+#: numba's place for compiled functions in the home folder; in older versions its name begins with an underscore.
+_UserWide: Any = getattr(caching, "UserWideCacheLocator", None) or caching._UserWideCacheLocator  # type: ignore[attr-defined]
 
 #: The functions that `cached` compiles.
 _KERNELS: set[Callable[..., None]] = set()
@@ -98,7 +98,7 @@ def cached(kernel: Callable[..., None]) -> Any:
     return _jit(cache=True, nogil=True, **_OPTIONS)(kernel)
 
 
-class _TemporaryLocator(caching.UserWideCacheLocator):
+class _TemporaryLocator(_UserWide):
     """Keeps compiled functions until the end of the process, where no other folder can be written."""
 
     def __init__(self, function: Any, file: str) -> None:
@@ -126,7 +126,7 @@ def tolerate_caches() -> None:
     writing raises. Where no folder can be written a temporary one is used; numba would refuse to import the package,
     or, for a user without a home, write into a folder called ``~``. To be called before such a package is imported.
     """
-    locators = [one for one in caching.CacheImpl._locator_classes if user_home() or one.__name__ != _OF_HOME]
+    locators = [one for one in caching.CacheImpl._locator_classes if user_home() or one is not _UserWide]
     caching.CacheImpl._locator_classes = [*locators, _TemporaryLocator]
     load, save = caching.Cache.load_overload, caching.Cache.save_overload
 
