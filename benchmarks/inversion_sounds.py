@@ -51,7 +51,7 @@ def sounds_to_invert(sample_rate: int = 16000, seconds: float = 2.0, each: int =
 
 
 def _voices(generator: np.random.Generator, rate: int, samples: int, count: int) -> Array:
-    """Uniform presets of `VOICE_63` that can still be heard in the fourth fifth of the sound."""
+    """Uniform presets of `VOICE_63` that are still audible in the fourth fifth of the sound."""
     voice = Voice(VOICE_63, sample_rate=rate, seconds=samples / rate, control_rate=rate // 100)
     found: list[Array] = []
     while len(found) < count:

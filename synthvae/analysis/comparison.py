@@ -17,7 +17,7 @@ from synthvae.training.tasks.presets import ACTIVE_NATS
 
 __all__ = ["LOGMEL", "Comparisons", "compare_runs"]
 
-#: The measure of what is heard, among those that are compared.
+#: The audible measure among those that are compared.
 LOGMEL = "L1 error on logmel"
 
 Values = Callable[[RunResults], NDArray[np.float64]]

@@ -146,7 +146,7 @@ Array = NDArray[np.float64]
 #: The envelope falls by 20 dB in its decay; so much is the shortest that ISO 3382-1 takes a reverberation from (T20).
 DECAY = 20.0
 #: dB below the envelope's maximum that are audible next to it, as in `synthvae.audio.pitch.loud_frames`.
-HEARD = 40.0
+AUDIBLE_RANGE = 40.0
 #: Depth from which there is a vibrato, in semitones, and a tremolo, in dB.
 SHALLOWEST_VIBRATO, SHALLOWEST_TREMOLO = 0.3, 3.0
 #: How many times lower than `LOWEST` a sound without pitch is searched for a period.
@@ -512,7 +512,7 @@ def _measure(sound: Tensor, sample_rate: int, pitch: Pitch, row: int, timbres: A
     envelopes, seconds = power_envelope(still[None], sample_rate)
     power = envelopes[0].numpy()
     envelope = 10.0 * np.log10(np.maximum(power / power.max(), 1e-30))
-    audible = np.flatnonzero(envelope >= -HEARD)
+    audible = np.flatnonzero(envelope >= -AUDIBLE_RANGE)
     loud = envelope[audible[0] : audible[-1] + 1]
     pitched = bool(pitch.pitched[row])
     noisiness, subsonic = column["aperiodicity"], False
@@ -535,7 +535,7 @@ def _measure(sound: Tensor, sample_rate: int, pitch: Pitch, row: int, timbres: A
             "vibrato": wavering(semitones, step, SHALLOWEST_VIBRATO, VIBRATO),
         }
     if not subsonic:  # its level follows its periods one by one
-        level = level_track(power, seconds, HEARD)
+        level = level_track(power, seconds, AUDIBLE_RANGE)
         values["tremolo"] = wavering(level, seconds, SHALLOWEST_TREMOLO, TREMOLO)
     values |= {
         "brightness": 2.0 ** column["centroid"],

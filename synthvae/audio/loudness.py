@@ -32,7 +32,7 @@ __all__ = [
 Samples = NDArray[np.floating]
 
 GATE = -70.0
-"""LUFS. The recommendation does not hear blocks that are quieter."""
+"""LUFS. The recommendation leaves out quieter blocks."""
 
 BLOCK = 0.4
 """Seconds of a gating block; a shorter sound is measured with silence after it, as a meter would hear it."""

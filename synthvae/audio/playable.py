@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from synthvae.audio.descriptors import HEARD, power_envelope
+from synthvae.audio.descriptors import AUDIBLE_RANGE, power_envelope
 
 __all__ = ["REASONS", "columns_of", "tails_complete", "why_unplayable"]
 
@@ -71,4 +71,4 @@ def tails_complete(sounds: NDArray[np.floating], sample_rate: int) -> NDArray[np
     """Whether sounds ``(N, T)`` end by themselves: the last 10 ms lie 40 dB or more below their loudest 10 ms."""
     power, _ = power_envelope(torch.from_numpy(np.asarray(sounds, dtype=np.float64)), sample_rate)
     ends, loudest = power[:, -1], power.amax(1)
-    return (ends <= loudest * 10.0 ** (-HEARD / 10.0)).numpy()
+    return (ends <= loudest * 10.0 ** (-AUDIBLE_RANGE / 10.0)).numpy()

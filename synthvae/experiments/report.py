@@ -233,7 +233,7 @@ def _figures(results: Results, found: list[Answer]) -> dict[str, bytes]:
         "log-mel MSE, relative to the mean preset",
         {"mean preset": 1.0, "mean spectrogram": mean_spectrogram},
     )
-    images = {"heard": png_bytes(chart)}
+    images = {"audible": png_bytes(chart)}
     for answer in found:
         if answer.name == "nulls":
             continue  # which the first figure shows
@@ -311,7 +311,7 @@ def _page(
             "",
         ]
     lines += ["[conclusions.csv](conclusions.csv) has every comparison with its interval.", ""]
-    for name in ("heard", *(answer.name for answer in found)):
+    for name in ("audible", *(answer.name for answer in found)):
         if name in figures:
             lines += [f"![{name}](figures/{name}.png)", ""]
     lines += ["## Tables", "", *FAD, ""]

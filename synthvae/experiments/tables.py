@@ -183,7 +183,7 @@ def audible_error_table(results: Results) -> Table:
         f"spectrogram's {np.mean(results.nulls.mse['logmel']['mean_spectrogram']) / mean:.3g} of it. Parameter error "
         "is the squared distance in the unit cube, to that of 0.5 everywhere."
     )
-    return Table("heard", "Audible errors (log-mel, 95 % intervals)", columns, tuple(rows), note)
+    return Table("audible", "Audible errors (log-mel, 95 % intervals)", columns, tuple(rows), note)
 
 
 def _table(

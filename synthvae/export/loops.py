@@ -33,7 +33,7 @@ MATCH = 0.05
 """Seconds of sound that are compared, half of them before the seam and half after it."""
 
 WORST = -24.0
-"""dB: a twentieth of the amplitude. With more error at the seam the crossfade is heard."""
+"""dB: a twentieth of the amplitude. With more error at the seam the crossfade is audible."""
 
 LEAN = 6.0
 """dB above the smallest error, up to which a longer loop is preferred to a better one."""
@@ -45,7 +45,7 @@ DRIFT = 1.0
 """dB in a second: what falls faster decays, and a loop would saw."""
 
 QUIET = 1e-4
-"""RMS of -80 dB, which is not heard and not looped."""
+"""RMS of -80 dB, which is inaudible and not looped."""
 
 GUARD = 64
 """Samples kept after the loop's end, those after its start: interpolators look ahead."""

@@ -24,7 +24,7 @@ DAMPINGS = (0.01, 0.1, 1.0, 10.0, 100.0)
 SMALL = 1.0
 #: Longest step of one parameter, as a share of its range.
 LONGEST = 0.3
-#: A parameter that is not heard keeps its place: added to the diagonal, as a share of its mean.
+#: A parameter without audible effect keeps its value: added to the diagonal, as a share of its mean.
 RIDGE = 1e-3
 #: A round that gains less than that, relatively, has failed; the spans are halved down to the narrowest then.
 GAIN, NARROWEST = 0.002, 0.002

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 BATCH = 64
-#: Presets between which values are exchanged: enough for the order of what is heard most, for seconds of work.
+#: Presets between which values are exchanged: enough for the order of the most audible parameters, for seconds of work.
 EFFECT_PRESETS = 256
 
 

@@ -60,8 +60,8 @@ def test_run_skips_what_is_done_and_report_writes_tables(run: Command, tmp_path:
         if line.startswith("!["):
             assert (folder / line.partition("(")[2].rstrip(")")).stat().st_size > 5000
     tables = sorted(path.name for path in (folder / "tables").iterdir())
-    assert tables == ["heard.csv", *(f"table-5.{n:02d}.csv" for n in range(1, 13))]
-    rows = list(csv.DictReader((folder / "tables/heard.csv").open()))
+    assert tables == ["audible.csv", *(f"table-5.{n:02d}.csv" for n in range(1, 13))]
+    rows = list(csv.DictReader((folder / "tables/audible.csv").open()))
     assert [row["case"] for row in rows] == ["exp1-scl", "exp2-scl", "exp3-phase1"]
     verdicts = list(csv.DictReader((folder / "conclusions.csv").open()))
     assert {row["verdict"] for row in verdicts} <= {"lower", "higher", "undecided"}

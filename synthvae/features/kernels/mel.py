@@ -18,7 +18,7 @@ _TINY = np.float32(1e-36)  # under the root of a power spectrum: the direction o
 
 
 class Bands(NamedTuple):
-    """A filterbank in which every bin is heard in two neighbouring bands at most.
+    """A filterbank in which every bin belongs to two neighbouring bands at most.
 
     Attributes:
         lower: the lower of two bands, for each run of bins.
@@ -42,14 +42,14 @@ def bands(weights: NDArray[np.float64]) -> Bands:
         weights: ``(number, bins)``; `frame_bands` needs the 1025 bins of its transform.
 
     Raises:
-        ValueError: if a bin is heard in more than two bands or in two that are not neighbours.
+        ValueError: if a bin belongs to more than two bands or to two that are not neighbours.
     """
     number = weights.shape[0]
-    heard = weights > 0
-    lowest = np.where(heard.any(0), heard.argmax(0), -1)
-    highest = np.where(heard.any(0), number - 1 - heard[::-1].argmax(0), -1)
+    within = weights > 0
+    lowest = np.where(within.any(0), within.argmax(0), -1)
+    highest = np.where(within.any(0), number - 1 - within[::-1].argmax(0), -1)
     if (highest - lowest > 1).any():
-        raise ValueError("every bin must be heard in at most two bands, and those must be neighbours")
+        raise ValueError("every bin must belong to at most two bands, and those must be neighbours")
     bins = np.flatnonzero(lowest >= 0)
     # A bin in one band only belongs to the run of the bins below or above it; any will do.
     starts = [k for k in bins if k == bins[0] or lowest[k] != lowest[k - 1]]
@@ -77,7 +77,7 @@ def frame_bands(work, constants, filters, direction, mel):
     nothing, one, tiny = splat(_ZERO), splat(_ONE), splat(_TINY)
     mel[:] = _ZERO
     for run in range(lower.shape[0] + 2):
-        # Before, in and behind the runs of bins that some band hears.
+        # Before, in and behind the runs of bins that belong to some band.
         start = 0 if run == 0 else first[run - 1]
         end = BINS if run > lower.shape[0] else first[run]
         below = above = nothing

@@ -12,7 +12,7 @@ __all__ = ["GROUPS", "KIND"]
 
 Values = Mapping[str, float]
 
-#: Patterns of names; a parameter may be in several groups, for a route is heard in what it moves. *pitch* is the note
+#: Patterns of names; a parameter may be in several groups, for a route changes what it modulates. *pitch* is the note
 #: and how far it is bent; the envelope or LFO that bends it belongs to *envelope* and *modulation*.
 GROUPS: dict[str, tuple[str, ...]] = {
     "pitch": ("keyboard.midi_f0", "vco_*.tuning", "vco_*.mod_depth", "mod_matrix.*->vco_*_pitch"),

@@ -15,7 +15,7 @@ _MIXER = {"vco_1_amp": "mixer.vco_1", "vco_2_amp": "mixer.vco_2", "noise_amp": "
 
 _AUDIBLE = 0.1  # 20 dB below the source that drives the level most
 _TRACE = 1e-3
-_SEMITONES = 0.01  # a modulation that nobody hears
+_SEMITONES = 0.01  # a modulation that is inaudible
 
 
 def release_seconds(values: Values) -> float:
@@ -33,7 +33,7 @@ def tail_seconds(values: Values) -> float:
 
 
 def rise_seconds(values: Values) -> float:
-    """Seconds from the key's being pressed until the last envelope that is heard, in level or pitch, ends its attack.
+    """Seconds from the key's being pressed until the last audible envelope, of level or pitch, ends its attack.
 
     Of all 78 human values by name; a key that is let go earlier cuts the attack short.
     """

@@ -44,7 +44,7 @@ VALIDATION_BATCH = 128
 #: Validation presets that are compared with what answers without a model, after each epoch.
 METERED = 256
 #: The feature whose metric and effects count.
-HEARD = "logmel"
+AUDIBLE_FEATURE = "logmel"
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class PresetTask(Task[TrainConfig]):
     def _measures(self) -> bool:
         """Whether `prepare` will have to render, for some ten seconds, because no metric file holds the effects."""
         selective = self.settings.network == "selective" and self.preparation is None
-        return selective and not metric_path(self.dataset.path, HEARD).exists()
+        return selective and not metric_path(self.dataset.path, AUDIBLE_FEATURE).exists()
 
     @property
     def preparation_parts(self) -> int:
@@ -149,7 +149,7 @@ class PresetTask(Task[TrainConfig]):
             return
         settings, dataset = self.settings, self.dataset
         selective = settings.network == "selective"
-        path = metric_path(Path(dataset.path), HEARD)
+        path = metric_path(Path(dataset.path), AUDIBLE_FEATURE)
         metric = None
         if any(LOSSES[phase.loss].needs_metric for phase in settings.phases) or (selective and path.exists()):
             metric = read_metric(path)
@@ -164,7 +164,7 @@ class PresetTask(Task[TrainConfig]):
         elif self.voice is None:
             raise ValueError("the selective network needs a voice, to find out which parameters change the sound")
         else:
-            feature = build_feature(HEARD, dataset.header.settings.sample_rate)
+            feature = build_feature(AUDIBLE_FEATURE, dataset.header.settings.sample_rate)
             effect = effect_on_dataset(self.voice, feature, dataset, progress)
         self.preparation = Preparation(effect, held, metric)
 
