@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from synthvae.core.errors import UserError
 from synthvae.metrics.statistics import (
@@ -388,6 +389,12 @@ def test_holm_of_the_ponds_and_by_hand() -> None:
     np.testing.assert_allclose(holm([0.9, 0.6]), [1.0, 1.0])
     assert holm([0.2]).tolist() == [0.2]
     assert holm([]).tolist() == []
+
+
+def test_holm_is_that_of_statsmodels() -> None:
+    raw = np.random.default_rng(0).random(40) ** 4
+    raw[5] = raw[7]
+    np.testing.assert_allclose(holm(raw), multipletests(raw, method="holm")[1], rtol=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(3))
