@@ -24,7 +24,7 @@ LIBRARY := datasets/library
 LIBRARY_RUN := experiments/runs/library
 LIBRARY_REPORT := analysis/library
 
-.PHONY: demo drumkits demo-library spaces test test-browser test-fad test-lowest test-newest lint style mypy types clean help
+.PHONY: demo drumkits demo-library spaces test test-slow test-browser test-fad test-lowest test-newest lint style mypy types clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo "make drumkits  import and train on the drum kits of Debian's package hydrogen-drumkits"
 	@echo "make spaces voice-16 again from its seed, with a check of its figures"
 	@echo "make test   every test but those of the lines below, the linters and the types"
+	@echo "make test-slow  four tests of whole jobs: the built wheel, an experiment, two benchmarks"
 	@echo "make types  tsc --checkJs over the page's JavaScript; make test runs it where Node.js is installed"
 	@echo "make test-fad  VGGish and PANNs beside frechet-audio-distance, CLAP, EnCodec, in $(FAD_VENV), on drawn weights"
 	@echo "make test-browser  the report and the map in headless Chromium"
@@ -117,7 +118,11 @@ types: $(if $(NPM),node_modules/installed)
 # Each process takes one half of the tests, whose files then share what they make, and helps the other at the end.
 test: $(VENV)/installed-dev
 	@$(MAKE) --no-print-directory --jobs 2 lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not slow" --cov --cov-report=term:skip-covered
+
+# Apart from make test, which has to end within ten minutes on two cores.
+test-slow: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -q -n 2 -m slow
 
 # torchvggish has the layers and the front end that VGGish is compared with; frechet-audio-distance has torch.hub fetch
 # them from a repository that is on no package index.
