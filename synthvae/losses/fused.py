@@ -16,13 +16,12 @@ from torch.autograd.function import once_differentiable
 
 from synthvae.core.threads import over_rows
 from synthvae.features import Frames
-from synthvae.features.fourier import check_frames
+from synthvae.features.fourier import HOP, check_frames
 from synthvae.features.kernels.vector import LANES
 from synthvae.features.mel import FLOOR, FULL_SCALE, kernel_tables
-from synthvae.losses import kernels
+from synthvae.losses.kernels import parseval, spectra
 
 __all__ = ["fused"]
-
 
 Limits = tuple[float, float, float]
 
@@ -33,7 +32,7 @@ def fused(
     """Compare sounds by a kernel, differentiable once by the reconstruction.
 
     Args:
-        name: of a comparison in `synthvae.losses.kernels`.
+        name: of a comparison in `synthvae.losses.kernels.spectra`, or ``PHASE_CONVERGENCE``, which is `parseval`'s.
         estimate: reconstructions ``(B, T)``, float32 on the CPU.
         target: likewise; has no derivatives.
         frames: which frames to compare.
@@ -49,7 +48,7 @@ def fused(
         TypeError: as `synthvae.features.stft`.
     """
     check_frames(estimate, frames)
-    kind = getattr(kernels, name)
+    kind = None if name == "PHASE_CONVERGENCE" else getattr(spectra, name)
     value: Tensor = _Fused.apply(estimate, target, (kind, frames, sample_rate, limits), derive)[0]
     return value
 
@@ -57,20 +56,29 @@ def fused(
 class _Fused(Function):
     @staticmethod
     def forward(
-        estimate: Tensor, target: Tensor, setting: tuple[int, Frames, int, Limits], derive: bool
+        estimate: Tensor, target: Tensor, setting: tuple[int | None, Frames, int, Limits], derive: bool
     ) -> tuple[Tensor, Tensor]:
         kind, frames, sample_rate, (offset, pole, silence) = setting
         found, wanted = (audio.detach().contiguous().numpy() for audio in (estimate, target))
         size = len(found)
         value = np.empty(size, np.float32)
         gradient = np.empty(found.shape if derive else (0, found.shape[1]), np.float32)
-        if kind == kernels.LOG_MEL:
+        if kind is None:
+            count = (found.shape[1] // HOP - frames.first) // frames.step + 1
+            tables = parseval.coverage(count, frames.step), parseval.waves()
+
+            def distances(low: int, high: int) -> None:
+                parseval.compare(found, wanted, low, high, tuple(frames), *tables, silence, value, gradient)
+
+            over_rows(size, distances, at_once=4)
+            return torch.from_numpy(value), torch.from_numpy(gradient)
+        if kind == spectra.LOG_MEL:
             offset = FLOOR * FULL_SCALE
         limits = np.float32(offset), np.float32(pole), silence
         given = (kind, tuple(frames), *kernel_tables(sample_rate), limits, value, gradient)
 
         def work(low: int, high: int) -> None:
-            kernels.compare(found, wanted, low * LANES, min(high * LANES, size), *given)
+            spectra.compare(found, wanted, low * LANES, min(high * LANES, size), *given)
 
         over_rows(-(-size // LANES), work, at_once=1)
         return torch.from_numpy(value), torch.from_numpy(gradient)
@@ -79,14 +87,17 @@ class _Fused(Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:  # noqa: ANN401
         gradient = output[1]
         ctx.mark_non_differentiable(gradient)
-        ctx.save_for_backward(gradient)
+        ctx.gradient = gradient
         ctx.save_for_forward(gradient)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, by_value: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
-        (gradient,) = ctx.saved_tensors
-        return gradient * by_value[:, None], None, None, None
+        # A sum of losses is derived by ones, which need no pass over a batch of sounds. What is returned then is also
+        # held here, so that PyTorch copies it before it adds to it.
+        gradient = ctx.gradient
+        scaled = gradient if bool((by_value == 1.0).all()) else gradient * by_value[:, None]
+        return scaled, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, *_: None) -> tuple[Tensor, None]:  # noqa: ANN401

@@ -85,8 +85,10 @@ class SpectralLoss(AudioLoss):
         """Which kernel compares these sounds, if one does: float32 on a CPU, and a target without derivatives."""
         if audio.device.type != "cpu" or {audio.dtype, audio_hat.dtype} != {torch.float32}:
             return None
-        if has_derivative(audio) or (self.function is convergence and self.phase):
+        if has_derivative(audio):
             return None
+        if self.function is convergence and self.phase:
+            return "PHASE_CONVERGENCE" if self.feature.name == "stft" else None
         return _KERNELS.get((self.feature.name, self.function))
 
     def _represent(self, audio: Tensor, frames: Frames) -> Tensor:
@@ -158,7 +160,7 @@ def _auraloss_l1(log: bool) -> nn.Module:
     return STFTMagnitudeLoss(log=log, distance="L1", reduction="none")
 
 
-#: Comparisons that `synthvae.losses.kernels` has, by feature.
+#: Comparisons that `synthvae.losses.kernels.spectra` has, by feature.
 _KERNELS: dict[tuple[str, Comparison], str] = {
     ("stft", convergence): "CONVERGENCE",
     ("stft", linear_magnitude): "LINEAR",

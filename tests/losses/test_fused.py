@@ -10,7 +10,7 @@ from synthvae.synths.voice.parameters import VOICE_63
 from synthvae.synths.voice.voice import Voice
 
 #: Losses that have a kernel, each on its usual feature.
-NAMES = ("scl", "lmsl", "logsl", "lslp", "logslp", "logmel")
+NAMES = ("scl", "sclp", "lmsl", "logsl", "lslp", "logslp", "logmel")
 RATE = 44100
 
 
@@ -89,7 +89,7 @@ def test_equal_sounds_and_silence_have_value_and_gradient_zero(name, sounds):
     assert gradient.isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["scl", "logslp", "logmel"])
+@pytest.mark.parametrize("name", ["scl", "sclp", "logslp", "logmel"])
 def test_a_row_is_the_same_alone_and_in_any_batch(name, sounds):
     value, gradient = derived(name, *sounds)
     for row in (5, 20):
@@ -98,7 +98,7 @@ def test_a_row_is_the_same_alone_and_in_any_batch(name, sounds):
         assert torch.equal(own[0], gradient[row])
 
 
-@pytest.mark.parametrize("name", ["scl", "lslp", "logmel"])
+@pytest.mark.parametrize("name", ["scl", "sclp", "lslp", "logmel"])
 @pytest.mark.parametrize("frames", [Frames(0, 4), Frames(3, 8), Frames(34, 1)])
 def test_chosen_frames(name, frames, sounds):
     value, gradient = derived(name, *sounds, frames)
@@ -111,7 +111,7 @@ def test_chosen_frames(name, frames, sounds):
 @pytest.mark.parametrize("length", [1, 700, 1024, 1025, 5000])
 def test_any_length_will_do(length):
     pair = torch.randn(2, 3, length, generator=torch.Generator().manual_seed(length))
-    for name in ("scl", "logmel"):
+    for name in ("scl", "sclp", "logmel"):
         value, gradient = derived(name, *pair)
         expected, by_definition = derived(name, *(audio.double() for audio in pair))
         torch.testing.assert_close(value.double(), expected, rtol=1e-5, atol=0.0)
@@ -153,3 +153,11 @@ def test_threads_change_no_bit(sounds):
 def test_frames_that_are_not_there_are_refused(sounds):
     with pytest.raises(ValueError, match="no frame 99"):
         build_loss("scl", RATE)(*sounds, Frames(99, 1))
+
+
+def test_gradients_add_up_however_often_they_are_asked_for(sounds):
+    leaf = sounds[0].clone().requires_grad_()
+    value = build_loss("sclp", RATE)(leaf, sounds[1]).sum()
+    for _ in range(3):
+        value.backward(retain_graph=True)
+    torch.testing.assert_close(leaf.grad, 3.0 * derived("sclp", *sounds)[1])

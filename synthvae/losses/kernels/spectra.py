@@ -295,7 +295,7 @@ def _kernel(sources: str) -> Any:
 #: `low` to `high` of two batches of sounds ``(B, T)`` in some frames (the first, and the step to the next), into
 #: `value` ``(B,)`` and the derivatives by `estimate`, `gradient` ``(B, T)``; none are computed where that has no row.
 #: Limits are eps of the logarithms, the radius of the complex one's pole, and the least norm of a target.
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parents[2]
 compare = _kernel(
     hash_of([_PACKAGE / "core/compile.py", _PACKAGE / "features/fourier.py", *_PACKAGE.glob("features/kernels/*.py")])
 )
