@@ -53,6 +53,7 @@ def measure_train_step(repetitions: int, seed: int, device: str = "cpu", batch: 
         _NnAudioSclp(device),
         through_voice=True,
         gradient_clip=1.0,
+        rows=batch,
     )
     return measure(
         "training step, sclp through the Voice",

@@ -26,6 +26,7 @@ from synthvae.training.settings import LOSS, OPTIMISATION, RUN, Setting, setting
 from synthvae.training.sound_config import SoundConfig
 
 if TYPE_CHECKING:
+    from synthvae.core.stopwatch import Stopwatch
     from synthvae.data.library import Library
     from synthvae.data.presets import Dataset
     from synthvae.training.tasks.base import Task
@@ -142,6 +143,10 @@ def train(
         bool,
         typer.Option("--resume", help="Resume the run in --out, if there is one.", rich_help_panel=RUN),
     ] = False,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Print where the time of a step went, at the end.", rich_help_panel=RUN),
+    ] = False,
 ) -> None:
     """Train a variational autoencoder on the presets of a dataset, or on a library of recorded sounds.
 
@@ -164,7 +169,7 @@ def train(
     phase = {"then": then, "then_epochs": then_epochs}
     if (data and is_library(Path(data))) or (overlay and PRESETS not in overlay.tasks):
         _refuse(flags | phase, SoundConfig, "presets", f"{data} is a library of recordings" if data else str(config))
-        _train_on_sounds(overlay, flags, out, resume)
+        _train_on_sounds(overlay, flags, out, resume, profile)
         return
     _check_data(data)
     library = "or name a library made with import-library or make-library"
@@ -174,7 +179,7 @@ def train(
         found, choice = find_dataset()
         print(choice)
         flags["data"] = str(found)
-    _train_on_presets(overlay, {**flags, "then": {"loss": then, "epochs": then_epochs}}, out, resume)
+    _train_on_presets(overlay, {**flags, "then": {"loss": then, "epochs": then_epochs}}, out, resume, profile)
 
 
 def _check_data(data: str) -> None:
@@ -201,7 +206,9 @@ def _refuse(flags: Mapping[str, Any], kind: type, other: str, why: str, remedy: 
             raise UserError(name, value, remedy, f"a setting of training on {other}, but {why}")
 
 
-def _train_on_presets(overlay: Overlay | None, flags: Mapping[str, Any], out: Path | None, resume: bool) -> None:
+def _train_on_presets(
+    overlay: Overlay | None, flags: Mapping[str, Any], out: Path | None, resume: bool, profile: bool
+) -> None:
     settings = resolve_config(overlay, flags)
     from synthvae.data.presets import read_dataset
     from synthvae.losses import LOSSES
@@ -218,11 +225,13 @@ def _train_on_presets(overlay: Overlay | None, flags: Mapping[str, Any], out: Pa
     note = ""
     if LOSSES[settings.loss].compares == "audio" and not settings.synth_layer:
         note = "spectral term: measured on rendered sound for early stopping, no gradient (add --synth-layer for that)"
-    _run(task, directory, resume, "presets", note, lambda row: f"{row['active_units']:.0f} active")
+    _run(task, directory, resume, profile, "presets", note, lambda row: f"{row['active_units']:.0f} active")
     _print_verdict(directory, dataset)
 
 
-def _train_on_sounds(overlay: Overlay | None, flags: Mapping[str, Any], out: Path | None, resume: bool) -> None:
+def _train_on_sounds(
+    overlay: Overlay | None, flags: Mapping[str, Any], out: Path | None, resume: bool, profile: bool
+) -> None:
     settings = resolve_sound_config(overlay, flags)
     from synthvae.data.library import read_library
     from synthvae.training.tasks.spectrogram import SpectrogramTask
@@ -244,7 +253,7 @@ def _train_on_sounds(overlay: Overlay | None, flags: Mapping[str, Any], out: Pat
     note = (
         f"{settings.network} on {settings.representation}, {size}, {settings.latent} dimensions, {settings.precision}"
     )
-    _run(task, directory, resume, "sounds", note, describe)
+    _run(task, directory, resume, profile, "sounds", note, describe)
     _print_sound_verdict(directory, library)
 
 
@@ -252,6 +261,7 @@ def _run(
     task: Task[Any],
     directory: Path,
     resume: bool,
+    profile: bool,
     items: str,
     note: str,
     describe: Callable[[Mapping[str, float]], str],
@@ -262,14 +272,16 @@ def _run(
         task: what is trained.
         directory: of the run.
         resume: whether one that is there goes on.
+        profile: whether to print at the end where the time went.
         items: what the task is trained on, for messages.
         note: printed before training.
         describe: words for an epoch, from its row of metrics.csv.
     """
     from synthvae.core.files import ensure_directory
+    from synthvae.core.stopwatch import Stopwatch
     from synthvae.training.trainer import Interrupted, Trainer
 
-    latest = ""
+    latest, stopwatch = "", Stopwatch(profile)
     with progress_bar("training", sum(phase.epochs for phase in task.settings.phases), "epochs") as update:
 
         def on_epoch(row: Mapping[str, float]) -> None:
@@ -284,7 +296,7 @@ def _run(
         def on_step(epoch: int, step: int, steps: int) -> None:
             update(epoch, f"step {step}/{steps}{latest and ', '}{latest}")
 
-        trainer = Trainer(task, directory, resume, on_step, on_epoch)
+        trainer = Trainer(task, directory, resume, on_step, on_epoch, stopwatch)
         if note:
             print(note)
         ensure_directory(directory)
@@ -292,11 +304,26 @@ def _run(
         try:
             position = trainer.run()
         except Interrupted as interrupted:
+            _print_profile(stopwatch)
             end_interrupted(f"{interrupted}; run the same command with --resume to continue (--out {directory})")
     print(
         f"{directory}: {position.finished} after {position.epoch} epochs and {position.seconds:.0f} s; "
         f"best in epoch {position.best_epoch + 1}"
     )
+    _print_profile(stopwatch)
+
+
+def _print_profile(stopwatch: Stopwatch) -> None:
+    """Print the seconds of each stage, its share of the time and, for stages of a step, milliseconds of one."""
+    from synthvae.training.trainer import EPOCH_END, UPDATE
+
+    if not stopwatch.seconds:
+        return
+    steps, whole = stopwatch.laps.get(UPDATE, 0), sum(stopwatch.seconds.values())
+    print(f"time of {steps:,} steps, validation and log:")
+    for stage, seconds in stopwatch.seconds.items():
+        each = "" if stage == EPOCH_END or not steps else f"{1000 * seconds / steps:8.1f} ms a step"
+        print(f"  {stage:18} {seconds:8.1f} s {100 * seconds / whole:5.1f} % {each}".rstrip())
 
 
 def _print_verdict(directory: Path, dataset: Dataset) -> None:

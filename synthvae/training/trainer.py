@@ -21,18 +21,21 @@ from torch import Tensor
 from synthvae.core.errors import UserError
 from synthvae.core.executor import stop_on_sigint
 from synthvae.core.files import ensure_directory, load_tensors, save_tensors
+from synthvae.core.stopwatch import Stopwatch
 from synthvae.training.checkpoint import Position, read_position, restore_checkpoint, save_checkpoint
 from synthvae.training.lock import alone_in, check_out
 from synthvae.training.log import MetricsLog
 from synthvae.training.run import WEIGHTS, write_description
 from synthvae.training.tasks.base import Place, Task, Validation
 
-__all__ = ["Interrupted", "Trainer", "train"]
+__all__ = ["EPOCH_END", "UPDATE", "Interrupted", "Trainer", "train"]
 
 SAVE_SECONDS = 20.0
 #: Validation items that `Trainer.measure_epoch` times.
 TIMED = 128
 CHECKPOINT = "checkpoint.safetensors"
+#: Stages that a stopwatch finds in every run: the update of weights, once a step, and what ends an epoch.
+UPDATE, EPOCH_END = "optimiser", "validation"
 
 OnStep = Callable[[int, int, int], object]
 OnEpoch = Callable[[Mapping[str, float]], object]
@@ -63,6 +66,7 @@ class Trainer:
         resume: bool = False,
         on_step: OnStep = lambda epoch, step, steps: None,
         on_epoch: OnEpoch = lambda row: None,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         """Prepare to train a network.
 
@@ -72,6 +76,7 @@ class Trainer:
             resume: go on with the run that is there, if there is one.
             on_step: called after each step with epoch, steps done in it, and steps per epoch.
             on_epoch: called after each epoch with its metrics.
+            stopwatch: times the stages of steps and epochs.
 
         Raises:
             UserError: for a setting that names nothing, or a directory that holds another run.
@@ -80,6 +85,7 @@ class Trainer:
 
         self.task, self.settings, self.out = task, task.settings, out
         self.on_step, self.on_epoch = on_step, on_epoch
+        self.stopwatch = task.stopwatch = stopwatch or Stopwatch()
         settings = self.settings
         existing = check_out(out, task, resume) and (out / CHECKPOINT).exists()
         if settings.device == "cuda" and not torch.cuda.is_available():
@@ -103,6 +109,8 @@ class Trainer:
         )
         self.forward, self.stepper = self.fabric.setup(self.network, self.optimiser)
         task.device, task.reduce = self.fabric.device, self._reduce
+        if on_gpu:
+            self.stopwatch.wait = torch.cuda.synchronize
         self.position = read_position(out / CHECKPOINT, len(settings.phases)) if existing else Position()
         self.sums: dict[str, Tensor] = {}
         self._begin_phase()
@@ -148,6 +156,7 @@ class Trainer:
     def _run(self) -> Position:
         position = self.position
         self._describe()
+        self.stopwatch.start()
         log = MetricsLog(self.out, position.epoch) if self.fabric.is_global_zero else None
         try:
             with stop_on_sigint() as stopped:
@@ -171,6 +180,7 @@ class Trainer:
         while self._epoch < phase.epochs:
             self._train_epoch(stopped)
             row = self._close_epoch()
+            self.stopwatch.lap(EPOCH_END)
             if log is not None:
                 log.add(row)
             self.on_epoch(row)
@@ -178,6 +188,7 @@ class Trainer:
                 return ended
             if time.monotonic() - self.saved_at > SAVE_SECONDS:
                 self._save()
+            self.stopwatch.lap("log")
         return f"all {phase.epochs} epochs done"
 
     def _next_phase(self) -> None:
@@ -222,12 +233,15 @@ class Trainer:
             task.follow(summary)
             loss = task.weigh(terms, place.progress)
             self.stepper.zero_grad()
+            self.stopwatch.lap("terms")
             self.fabric.backward(loss)
+            self.stopwatch.lap("network, backward")
             if task.gradient_norm:
                 self.fabric.clip_gradients(
                     self.forward, self.stepper, max_norm=task.gradient_norm, error_if_nonfinite=False
                 )
             self.stepper.step()
+            self.stopwatch.lap(UPDATE)
             for name, value in {**summary, "loss": loss}.items():
                 share = value.detach().double() * size
                 self.sums[name] = self.sums.get(name, torch.zeros_like(share)) + share
@@ -238,6 +252,7 @@ class Trainer:
                 raise Interrupted(f"stopped in epoch {position.epoch + 1}")
             if time.monotonic() - self.saved_at > SAVE_SECONDS:
                 self._save()
+            self.stopwatch.lap("log")
 
     def _compute(self, place: Place) -> tuple[dict[str, Tensor], int]:
         """Terms of this process's share of a batch, and the size of the whole batch."""
@@ -247,7 +262,10 @@ class Trainer:
         # from its own start, so that no process is left without rows.
         mine = torch.arange(fabric.global_rank, -(-size // fabric.world_size) * fabric.world_size, fabric.world_size)
         batch = {name: value[mine % size].to(fabric.device) for name, value in whole.items()}
-        return self.task.terms(self.forward, batch, place), size
+        self.stopwatch.lap("batch")
+        terms = self.task.terms(self.forward, batch, place)
+        self.stopwatch.lap("terms")
+        return terms, size
 
     def measure_epoch(self) -> float:
         """Estimated duration of an epoch of the current phase, in seconds.
@@ -273,7 +291,8 @@ class Trainer:
     @torch.no_grad()
     def _measure(self, limit: int | None = None) -> Validation:
         self.forward.eval()
-        return self.task.validate(self.forward, limit)
+        with self.stopwatch.paused():
+            return self.task.validate(self.forward, limit)
 
     def _reduce(self, value: Tensor) -> Tensor:
         """The mean of a scalar over all processes."""

@@ -45,11 +45,15 @@ def test_pnp_and_then_the_voice(run: Command, small_dataset: Dataset, tmp_path: 
 
 
 def test_selective_finds_out_what_is_heard(run: Command, small_dataset: Dataset, tmp_path: Path):
-    code, _, err = run(
+    code, out, err = run(
         "train", "--data", small_dataset.path, "--network", "selective", "--architecture", "32-8", "--latent", 5,
         "--loss", "logmel", "--synth-layer", "--hold-phases", "--frame-step", 4, "--epochs", 1, "--out", "r",
+        "--profile",
     )  # fmt: skip
     assert code == 0, err
+    assert re.search(r"^time of \d+ steps", out, re.MULTILINE)
+    stages = re.findall(r"^  (\D+?) +[\d.]+ s +[\d.]+ %", out, re.MULTILINE)
+    assert {"network", "synth, backward", "loss", "optimiser", "log", "validation"} <= set(stages)
     kept = settings(tmp_path / "r")
     assert (kept["network"], kept["latent"], kept["hold_phases"], kept["frame_step"]) == ("selective", 5, True, 4)
     assert "kl/04" in records(tmp_path / "r/metrics.csv")[0]

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
+from synthvae.core.stopwatch import Stopwatch
 from synthvae.losses import build_loss
 from synthvae.models import VAE
 from synthvae.synths.voice.voice import Voice
@@ -67,6 +69,41 @@ def test_the_clip_bounds_each_presets_share_of_a_mean(small_voice: Voice):
     captured["norms"] = raw.grad.norm(dim=1) * 5
     assert captured["norms"].max() <= 0.25 * 1.0001
     assert captured["norms"].max() > 0.24
+
+
+@pytest.mark.parametrize("loss", ["sclp", "logmel"])
+def test_it_makes_no_difference_how_many_presets_are_compared_at_once(loss: str, small_voice: Voice):
+    unit = torch.rand(6, 63, generator=torch.Generator().manual_seed(1))
+    output = VAE(63, (4,))(unit)
+    found = []
+    for rows in (1, 4, 6):
+        raw = torch.rand(6, 63, generator=torch.Generator().manual_seed(2)).requires_grad_()
+        objective = Objective(small_voice, build_loss(loss, small_voice.sample_rate), True, 1.0, rows=rows)
+        value = objective.terms(output._replace(raw=raw), unit)["spectral"]
+        value.mean().backward()
+        found.append((value.detach(), raw.grad))
+        with torch.no_grad():
+            assert torch.equal(objective.terms(output._replace(raw=raw), unit)["spectral"], value)
+    for value, gradient in found[:2]:
+        assert torch.equal(value, found[2][0])
+        assert torch.equal(gradient, found[2][1])
+
+
+def test_a_stopwatch_times_synth_and_loss_in_both_directions(small_voice: Voice):
+    unit = torch.rand(5, 63, generator=torch.Generator().manual_seed(1))
+    output = VAE(63, (4,))(unit)
+    stopwatch = Stopwatch(on=True)
+    objective = Objective(
+        small_voice, build_loss("sclp", small_voice.sample_rate), True, 1.0, stopwatch=stopwatch, rows=2
+    )
+    objective.terms(output, unit)
+    stages = "synth, targets", "synth, forward", "loss", "loss, backward", "synth, backward"
+    assert stopwatch.laps == dict.fromkeys(stages, 3)
+    with stopwatch.paused():
+        objective.terms(output, unit)
+    assert stopwatch.laps == dict.fromkeys(stages, 3)
+    stopwatch.start()
+    assert stopwatch.seconds == {}
 
 
 def test_a_silent_target_does_not_decide_what_is_typical():

@@ -13,6 +13,7 @@ import torch
 
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors
+from synthvae.core.stopwatch import Stopwatch
 from synthvae.data.presets import Dataset
 from synthvae.synths.sensitivity import PerceptualMetric
 from synthvae.synths.voice.voice import Voice
@@ -373,6 +374,18 @@ def test_measuring_an_epoch_leaves_the_run_as_it_was(small_dataset: Dataset, sma
     assert 0.0 < training.measure_epoch() < 600.0
     training.run()
     assert_same(tmp_path / "plain", tmp_path / "measured")
+
+
+def test_a_stopwatch_changes_nothing_and_names_every_stage(small_dataset: Dataset, small_voice: Voice, tmp_path: Path):
+    config = settings(small_dataset, epochs=2)
+    trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "a")
+    stopwatch = Stopwatch(on=True)
+    timed = trainer.Trainer(PresetTask(config, small_dataset, small_voice), tmp_path / "b", stopwatch=stopwatch)
+    timed.run()
+    assert_same(tmp_path / "a", tmp_path / "b")
+    assert stopwatch.laps[trainer.UPDATE] == 2 * timed.steps
+    assert stopwatch.laps[trainer.EPOCH_END] == 2
+    assert {"batch", "network", "synth, forward", "loss", "synth, backward", "log"} < stopwatch.seconds.keys()
 
 
 def test_callbacks_count_steps_and_epochs(small_dataset: Dataset, tmp_path: Path):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from synthvae.core.errors import UserError
+from synthvae.core.stopwatch import Stopwatch
 from synthvae.training.settings import Settings, checked
 
 __all__ = ["AUDIO", "PARAMETERS", "SOUNDS", "Place", "Task", "Validation"]
@@ -69,6 +70,7 @@ class Task(ABC, Generic[S]):
         validation_items: of validation items, likewise.
         device: where to compute, set by the trainer.
         reduce: the mean of a scalar over all processes, likewise.
+        stopwatch: for the stages of `terms` and of its backward pass, likewise.
     """
 
     name: ClassVar[str]
@@ -96,6 +98,7 @@ class Task(ABC, Generic[S]):
         self.settings = settings
         self.phase: S = settings.phases[0]
         self.reduce: Callable[[Tensor], Tensor] = lambda value: value
+        self.stopwatch = Stopwatch()
 
     # What a run's directory says of it.
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from synthvae.core.errors import UserError
 from synthvae.core.randomness import epoch_order, frame_offset, posterior_noise
+from synthvae.core.stopwatch import Stopwatch
 from synthvae.data.presets import Dataset
 from synthvae.features import EVERY_FRAME, Frames, build_feature
 from synthvae.losses import LOSSES, AudioLoss, BetaController, PnpLoss, build_loss
@@ -27,6 +28,7 @@ from synthvae.synths.sensitivity import PerceptualMetric, effect_on_dataset, met
 from synthvae.training.clipping import clip_gradient_per_preset
 from synthvae.training.config import TrainConfig, resolve_config
 from synthvae.training.quality import QualityMeter
+from synthvae.training.rows import ROWS, row_by_row
 from synthvae.training.schedules import kl_factor
 from synthvae.training.tasks.base import PARAMETERS, Place, Task, Validation
 
@@ -197,6 +199,7 @@ class PresetTask(Task[TrainConfig]):
             phase.gradient_clip,
             phase.hold_phases,
             perceptual,
+            self.stopwatch,
         ).to(self.device)
         train = self.dataset.split("train")
         if perceptual is not None and perceptual.presets is not None:
@@ -231,6 +234,7 @@ class PresetTask(Task[TrainConfig]):
         """One pass of the network, and the terms of `Objective.terms`."""
         phase, unit = self.phase, self.train_unit[batch["rows"]]
         output = model(unit, batch["noise"])
+        self.stopwatch.lap("network")
         first = frame_offset(place.seed, place.epoch, place.step, phase.frame_step)
         frames = Frames(first, phase.frame_step) if phase.frame_step > 1 else EVERY_FRAME
         terms = self.objective.terms(output, unit, phase.synth_layer, frames, batch["rows"])
@@ -362,6 +366,8 @@ class Objective(nn.Module):
         gradient_clip: float = 0.0,
         hold_phases: bool = False,
         perceptual: PnpLoss | None = None,
+        stopwatch: Stopwatch | None = None,
+        rows: int = ROWS,
     ) -> None:
         """Set up.
 
@@ -373,8 +379,11 @@ class Objective(nn.Module):
                 the preset's own, weighted term: the caller is expected to average over the rows.
             hold_phases: whether that gradient leaves out what pitch does.
             perceptual: perceptual loss between parameters; None for no such term.
+            stopwatch: times synth and loss, forward and backward.
+            rows: how many presets are rendered and compared at once on a CPU; elsewhere all are.
         """
         super().__init__()
+        self.stopwatch, self.rows = stopwatch or Stopwatch(), rows
         self.voice, self.spectral, self.perceptual = voice, spectral, perceptual
         self.through_voice, self.gradient_clip, self.hold_phases = through_voice, gradient_clip, hold_phases
 
@@ -417,14 +426,25 @@ class Objective(nn.Module):
         return kl_divergence(output.mean.float(), output.log_variance.float())
 
     def _compare(self, voice: nn.Module, spectral: AudioLoss, decoded: Tensor, unit: Tensor, frames: Frames) -> Tensor:
-        with torch.no_grad():
-            target = voice(unit)
+        lap = self.stopwatch.lap
+
+        def compare(decoded: Tensor, low: int, high: int) -> Tensor:
+            with torch.no_grad():
+                target = voice(unit[low:high])
+            lap("synth, targets")
+            decoded = self.stopwatch.lap_backward(decoded, "synth, backward")
+            audio = voice(decoded, hold_phases=True) if self.hold_phases else voice(decoded)
+            lap("synth, forward")
+            audio = self.stopwatch.lap_backward(audio, "loss, backward")
+            result: Tensor = spectral(audio, target, frames)
+            lap("loss")
+            return result
+
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.through_voice):
             if self.gradient_clip > 0:
                 decoded = clip_gradient_per_preset(decoded, self.gradient_clip / len(decoded))
-            audio = voice(decoded, hold_phases=True) if self.hold_phases else voice(decoded)
-            result: Tensor = spectral(audio, target, frames)
-        return result
+            rows = self.rows if decoded.device.type == "cpu" else len(decoded)
+            return row_by_row(decoded, rows, compare)
 
 
 def perceptual_loss(config: TrainConfig, metric: PerceptualMetric, source: str) -> PnpLoss:

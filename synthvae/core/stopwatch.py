@@ -1,0 +1,74 @@
+"""A stopwatch for the stages of a training step, those of the backward pass included."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Stopwatch"]
+
+
+class Stopwatch:
+    """Adds up the time between calls by the name of the stage that ended; does nothing where it is off.
+
+    Attributes:
+        on: whether it counts.
+        seconds: by stage, in the order in which they first ended.
+        laps: how often each ended.
+        wait: called before the time is read; waits for an accelerator.
+    """
+
+    def __init__(self, on: bool = False) -> None:
+        """Make one, off by default."""
+        self.on = on
+        self.wait: Callable[[], object] = lambda: None
+        self.start()
+
+    def start(self) -> None:
+        """Forget what was counted, and count from here."""
+        self.seconds: dict[str, float] = {}
+        self.laps: dict[str, int] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """Count the time since the last call to a stage."""
+        if not self.on:
+            return
+        self.wait()
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self.laps[stage] = self.laps.get(stage, 0) + 1
+        self._last = now
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing ends a stage inside the block, whose time counts to the next that ends."""
+        before, self.on = self.on, False
+        try:
+            yield
+        finally:
+            self.on = before
+
+    def lap_backward(self, value: Tensor, stage: str) -> Tensor:
+        """Identity whose backward pass ends a stage."""
+        if not (self.on and value.requires_grad):
+            return value
+        passed: Tensor = _Lap.apply(value, self, stage)
+        return passed
+
+
+class _Lap(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, stopwatch: Stopwatch, stage: str) -> Tensor:  # noqa: ANN401
+        ctx.stopwatch, ctx.stage = stopwatch, stage
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+        ctx.stopwatch.lap(ctx.stage)
+        return gradients[0], None, None
