@@ -206,3 +206,15 @@ def make_preset() -> MakePreset:
         return Preset(VOICE_78, VOICE_78.from_dict(values), settings, {}, name)
 
     return make
+
+
+@pytest.fixture
+def sketched_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures of a report drawn once, coarsely and without a layout: for tests of what is said beside them."""
+    from synthvae.report import figures  # matplotlib, which few tests need
+
+    def both_bytes(figure: Any) -> tuple[bytes, bytes]:
+        figure.set_layout_engine("none")
+        return figures.png_bytes(figure, dpi=20), b"<svg/>"
+
+    monkeypatch.setattr(figures, "both_bytes", both_bytes)

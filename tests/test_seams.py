@@ -262,6 +262,7 @@ def test_derivatives_of_a_synth_are_those_of_autograd(sine_run: Path):
     torch.testing.assert_close(energies, 2 * (expected @ voice(unit)[:, :, None])[..., 0], rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.usefixtures("sketched_figures")
 def test_a_synth_of_ones_own_is_analyzed(sine_run: Path, tmp_path: Path):
     few = ["--map-presets", 10, "--map-nulls", 1, "--workers", 1]
     assert call("analyze", sine_run, *few, "--out", tmp_path / "analysis") == 0

@@ -183,6 +183,7 @@ def test_embeddings_are_asked_for_by_name(run, small_run: Path, tmp_path: Path):
     assert not (tmp_path / "analysis").exists()
 
 
+@pytest.mark.usefixtures("sketched_figures")
 def test_targets_that_are_all_alike(run, small_run: Path, small_dataset: Dataset, tmp_path: Path):
     document = json.loads(small_dataset.path.read_text())
     document["values"] = [document["values"][0]] * 64
@@ -201,6 +202,7 @@ def test_targets_that_are_all_alike(run, small_run: Path, small_dataset: Dataset
     assert "all targets are equal" in (tmp_path / "a/report.html").read_text()
 
 
+@pytest.mark.usefixtures("sketched_figures")
 def test_silent_targets(run, small_run: Path, small_dataset: Dataset, tmp_path: Path):
     document = json.loads(small_dataset.path.read_text())
     levels = [n for n, p in enumerate(small_dataset.parameters) if p.name.startswith("mixer.")]
@@ -214,6 +216,7 @@ def test_silent_targets(run, small_run: Path, small_dataset: Dataset, tmp_path: 
     assert found["test"]["distances"]["spectral_convergence"]["defined"] == 9
 
 
+@pytest.mark.usefixtures("sketched_figures")
 def test_five_latents_and_two_test_presets_have_every_result_or_a_reason(run, tmp_path: Path):
     make = ("--seconds", 0.25, "--sample-rate", 16000, "--control-rate", 160, "--size", 8, "--splits", "5,1,2")
     assert run("generate-dataset", *make, "--out", "d.json")[0] == 0

@@ -91,6 +91,7 @@ def test_both_spellings_of_help_print_the_same(run):
 
 
 @pytest.mark.usefixtures("no_space")
+@pytest.mark.usefixtures("sketched_figures")
 def test_the_three_commands_run_as_they_stand_one_after_the_other(run, tmp_path: Path):
     refused(run("train"), "no dataset in it; make one with 'synthvae generate-dataset'")
     refused(run("analyze"), "no trained run in it")
