@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -10,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthvae.features.base import EVERY_FRAME, Feature, Frames, as_constant, has_derivative
+from synthvae.features.base import EVERY_FRAME, Feature, Frames, as_constant
 from synthvae.features.fourier import N_FFT, check_frames, stft
 
 if TYPE_CHECKING:
     from synthvae.features.kernels.fourier import Transform
     from synthvae.features.kernels.mel import Bands
 
-__all__ = ["LogMel", "at_level", "htk_filterbank", "kernel_tables", "log_mel", "mel_centres", "slaney_filterbank"]
+__all__ = ["LogMel", "at_level", "band_tables", "htk_filterbank", "kernel_tables", "log_mel", "mel_centres", "project"]
+__all__ += ["slaney_filterbank"]
 
 BANDS = 128
 LOWEST = 20.0
@@ -53,22 +55,40 @@ class LogMel(Feature):
             raise ValueError(f"sample_rate must be above {2 * LOWEST:g} Hz for log-mel, got {sample_rate}")
 
     def spectrum(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
-        """Project the magnitude on the mel bands and take decibels; see the class.
-
-        float32 on a CPU takes a compiled kernel under `torch.no_grad`, which is many times faster. With gradients
-        enabled it does not, whether this audio has one or not: equal sounds then have equal spectra to the last bit.
-        """
-        derives = torch.is_grad_enabled() or has_derivative(audio)
-        if audio.dtype == torch.float32 and audio.device.type == "cpu" and not derives:
-            from synthvae.features.kernels.log_mel import mel_bands  # loads numba
-
-            check_frames(audio, frames)
-            bands = mel_bands(audio, frames, kernel_tables(self.sample_rate))
-        else:
-            magnitude = stft(audio, frames).abs()
-            weights = _weights(self.sample_rate, magnitude.dtype, magnitude.device)
-            bands = (magnitude.transpose(1, 2) @ weights).transpose(1, 2)
+        """Project the magnitude on the mel bands and take decibels; see the class."""
+        weights = _weights(self.sample_rate, audio.dtype, audio.device)
+        bands = project(audio, frames, kernel_tables, self.sample_rate, weights, powers=False)
         return 20.0 * torch.log10(bands / FULL_SCALE + FLOOR)
+
+
+def project(
+    audio: Tensor,
+    frames: Frames,
+    tables: Callable[[int], tuple[Transform, Bands]],
+    sample_rate: int,
+    weights: Tensor,
+    powers: bool,
+) -> Tensor:
+    """A filterbank applied to the magnitudes of the STFT, or to its powers, ``(B, bands, N)``.
+
+    float32 on a CPU takes a compiled kernel, which is many times faster than the transform of all frames.
+
+    Args:
+        audio: ``(B, T)``.
+        frames: which to compute.
+        tables: the filterbank as the kernel reads it, by sample rate.
+        sample_rate: in Hz.
+        weights: the filterbank, ``(1025, bands)``.
+        powers: whether powers are added up.
+    """
+    check_frames(audio, frames)
+    if audio.dtype == torch.float32 and audio.device.type == "cpu":
+        from synthvae.features.kernels.mel_bands import mel_bands  # loads numba
+
+        return mel_bands(audio, frames, tables(sample_rate), weights, powers)
+    transform = stft(audio, frames)
+    size = transform.real.square() + transform.imag.square() if powers else transform.abs()
+    return (size.transpose(1, 2) @ weights).transpose(1, 2)
 
 
 def log_mel(audio: Tensor, sample_rate: int) -> Tensor:
@@ -139,8 +159,13 @@ def _weights(sample_rate: int, dtype: torch.dtype, device: torch.device) -> Tens
 
 @lru_cache(maxsize=8)
 def kernel_tables(sample_rate: int) -> tuple[Transform, Bands]:
-    """Constants of the transform, and the filterbank, as kernels read them; loads numba."""
+    """`band_tables` of the filterbank of `LogMel`."""
+    return band_tables(htk_filterbank(sample_rate))
+
+
+def band_tables(filterbank: np.ndarray) -> tuple[Transform, Bands]:
+    """Constants of the transform, and a filterbank ``(bands, 1025)``, as kernels read them; loads numba."""
     from synthvae.features.kernels.fourier import transform
     from synthvae.features.kernels.mel import bands
 
-    return transform(), bands(htk_filterbank(sample_rate))
+    return transform(), bands(filterbank)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from synthvae.features.base import EVERY_FRAME, Feature, Frames, as_constant
-from synthvae.features.fourier import N_FFT, stft
+from synthvae.features.fourier import N_FFT
+from synthvae.features.mel import band_tables, project
+
+if TYPE_CHECKING:
+    from synthvae.features.kernels.fourier import Transform
+    from synthvae.features.kernels.mel import Bands
 
 __all__ = ["Mfcc"]
 
@@ -35,20 +40,29 @@ class Mfcc(Feature):
 
     def spectrum(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
         """Project the power on the mel bands, take decibels and their cosine transform; see the class."""
-        transform = stft(audio, frames)
-        power = transform.real.square() + transform.imag.square()
-        weights, cosines = _constants(self.sample_rate, power.dtype, power.device)
-        decibels = 10.0 * torch.log10((power.transpose(1, 2) @ weights).clamp(min=POWER_FLOOR))
+        weights, cosines = _constants(self.sample_rate, audio.dtype, audio.device)
+        bands = project(audio, frames, _kernel_tables, self.sample_rate, weights, powers=True)
+        decibels = 10.0 * torch.log10(bands.transpose(1, 2).clamp(min=POWER_FLOOR))
         decibels = torch.maximum(decibels, decibels.amax((1, 2), keepdim=True) - RANGE_DB)
         return (decibels @ cosines).transpose(1, 2)
 
 
 @lru_cache(maxsize=8)
-def _constants(sample_rate: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def _filterbank(sample_rate: int) -> np.ndarray:
     from nnAudio.librosa_functions import get_mel  # half a second, and only MFCC needs it
 
-    weights = get_mel(sample_rate, N_FFT, BANDS, dtype=np.float64)
-    return as_constant(weights.T, dtype, device), as_constant(_dct(), dtype, device)
+    weights: np.ndarray = get_mel(sample_rate, N_FFT, BANDS, dtype=np.float64)
+    return weights
+
+
+@lru_cache(maxsize=8)
+def _constants(sample_rate: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    return as_constant(_filterbank(sample_rate).T, dtype, device), as_constant(_dct(), dtype, device)
+
+
+@lru_cache(maxsize=8)
+def _kernel_tables(sample_rate: int) -> tuple[Transform, Bands]:
+    return band_tables(_filterbank(sample_rate))
 
 
 def _dct() -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.features import EVERY_FRAME, Frames, LogMel, log_mel
+from synthvae.features import EVERY_FRAME, Feature, Frames, LogMel, Mfcc, log_mel
 from synthvae.features.mel import htk_filterbank, mel_centres, slaney_filterbank
 
 
@@ -109,3 +109,38 @@ def test_what_is_not_finite_stays_so_in_the_kernel():
     found = log_mel(audio, 16000)
     assert not found[0].isfinite().all()
     assert torch.equal(found[1], torch.full_like(found[1], -80.0))
+
+
+@pytest.mark.parametrize("feature", [LogMel(44100), Mfcc(44100)], ids=["logmel", "mfcc"])
+@pytest.mark.parametrize("frames", [EVERY_FRAME, Frames(1, 2)])
+def test_derivatives_of_the_kernel_are_those_of_the_definition(feature: Feature, frames: Frames):
+    audio = torch.randn(18, 4000, generator=torch.Generator().manual_seed(0)) * torch.logspace(-2, 0, 18)[:, None]
+    weights = torch.randn(feature(audio, frames).shape, generator=torch.Generator().manual_seed(1))
+    direction = torch.randn(audio.shape, generator=torch.Generator().manual_seed(2))
+
+    def derived(dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+        function = torch.func.vjp(lambda x: feature(x, frames), audio.to(dtype))[1]
+        return function(weights.to(dtype))[0], function
+
+    found, function = derived(torch.float32)
+    expected, _ = derived(torch.float64)
+    error = (found.double() - expected).norm(dim=1) / expected.norm(dim=1)
+    assert error.max() < 1e-4
+    assert torch.equal(torch.func.vmap(lambda w: function(w)[0])(weights[None])[0], found)
+    moved = torch.func.jvp(lambda x: feature(x, frames), (audio,), (direction,))[1]
+    torch.testing.assert_close((moved * weights).sum(), (direction * found).sum(), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("feature", [LogMel(44100), Mfcc(44100)], ids=["logmel", "mfcc"])
+def test_a_gradient_of_the_kernel_is_the_same_alone_and_in_any_batch(feature: Feature):
+    audio = torch.randn(19, 2000, generator=torch.Generator().manual_seed(0))
+
+    def gradient(rows: torch.Tensor) -> torch.Tensor:
+        leaf = rows.clone().requires_grad_()
+        return torch.autograd.grad(feature(leaf).square().sum(), leaf)[0]
+
+    whole = gradient(audio)
+    torch.testing.assert_close(
+        gradient(audio[17:18])[0], whole[17], rtol=1e-5, atol=1e-6 * float(whole[17].abs().max())
+    )
+    assert not gradient(torch.zeros(1, 2000)).any()

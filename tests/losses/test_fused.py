@@ -161,3 +161,17 @@ def test_gradients_add_up_however_often_they_are_asked_for(sounds):
     for _ in range(3):
         value.backward(retain_graph=True)
     torch.testing.assert_close(leaf.grad, 3.0 * derived("sclp", *sounds)[1])
+
+
+@pytest.mark.parametrize("feature", ["stft", "mfcc", "cqt"])
+def test_phase_aware_convergence_is_its_definition_on_every_sound(feature, sounds):
+    def compare(estimate: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        leaf = estimate.clone().requires_grad_()
+        value = build_loss("sclp", RATE, feature)(leaf, target)
+        return value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
+
+    value, gradient = compare(*sounds)
+    expected, by_definition = compare(*(audio.double() for audio in sounds))
+    torch.testing.assert_close(value.double(), expected, rtol=1e-5, atol=0.0)
+    error = (gradient.double() - by_definition).norm(dim=1)
+    assert (error <= 1e-4 * by_definition.norm(dim=1)).all()

@@ -25,10 +25,12 @@ __all__ = [
     "PLANE",
     "WORK",
     "Transform",
+    "add_adjoint",
     "all_passes",
     "bin_of",
     "frame_spectrum",
     "places",
+    "spectrum",
     "transform",
 ]
 
@@ -38,7 +40,7 @@ BINS = HALF + 1
 PLANE = HALF * LANES
 #: Size of a workspace for one transform of sixteen frames.
 WORK = 2 * PLANE
-_HALF = np.float32(0.5)
+_ZERO, _HALF = np.float32(0.0), np.float32(0.5)
 
 
 class Transform(NamedTuple):
@@ -207,3 +209,45 @@ def bin_of(work, k, spot, half_cosine, half_sine):
     real = half * ((a + c) + wr * (b + d) + wi * (a - c))
     imaginary = half * ((b - d) + wi * (b + d) - wr * (a - c))
     return real, imaginary
+
+
+@plain
+def spectrum(work, constants, out):
+    """The bins of a workspace after all passes: real parts, then imaginary ones ``(2 * 1025 * 16,)``.
+
+    A function of its own, so that equal sounds have equal bins to the last bit; in one loop with what is computed from
+    them the compiler may round those of two sounds differently.
+    """
+    half_cosine, half_sine, spot = constants[3], constants[4], constants[5]
+    for k in range(BINS):
+        real, imaginary = bin_of(work, k, spot, half_cosine, half_sine)
+        store(out, k * LANES, real)
+        store(out, (BINS + k) * LANES, imaginary)
+
+
+@plain
+def add_adjoint(slopes, constants, place, taper, work, gradient):
+    """Add a frame's derivatives by samples, from those by bins.
+
+    The inverse transform of 1024 numbers is the transform with real and imaginary parts exchanged, before and after.
+    """
+    cosine, sine, half_cosine, half_sine, spot = constants[1], constants[2], constants[3], constants[4], constants[5]
+    half = splat(_HALF)
+    for k in range(HALF):
+        mirror = HALF - k
+        ar, ai = load(slopes, k * LANES), load(slopes, (BINS + k) * LANES)
+        br, bi = load(slopes, mirror * LANES), load(slopes, (BINS + mirror) * LANES)
+        if k == 0:  # bins 0 and N / 2 are real and not halved
+            ar, ai, br, bi = ar + ar, splat(_ZERO), br + br, splat(_ZERO)
+        # X[k] + X*[N/2 - k], and i exp(2 pi i k / N) times their difference
+        sr, si, dr, di = ar + br, ai - bi, ar - br, ai + bi
+        wr, wi = splat(half_cosine[k]), splat(half_sine[k])  # exp(-2 pi i k / N)
+        xr, xi = dr * wr + di * wi, di * wr - dr * wi
+        store(work, k * LANES + PLANE, half * (sr - xi))
+        store(work, k * LANES, half * (si + xr))
+    all_passes(work, cosine, sine)
+    for m in range(HALF):
+        at = spot[m] * LANES
+        even, odd = place[2 * m] * LANES, place[2 * m + 1] * LANES
+        store(gradient, even, load(gradient, even) + load(work, at + PLANE) * splat(taper[2 * m]))
+        store(gradient, odd, load(gradient, odd) + load(work, at) * splat(taper[2 * m + 1]))

@@ -11,9 +11,9 @@ from synthvae.core.compile import plain
 from synthvae.features.kernels.fourier import BINS, bin_of
 from synthvae.features.kernels.vector import LANES, load, root, splat, store
 
-__all__ = ["Bands", "bands", "frame_bands"]
+__all__ = ["Bands", "bands", "frame_bands", "slope_of_bands"]
 
-_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_ZERO, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 _TINY = np.float32(1e-36)  # under the root of a power spectrum: the direction of 0 is 0
 
 
@@ -62,7 +62,7 @@ def bands(weights: NDArray[np.float64]) -> Bands:
 
 
 @plain
-def frame_bands(work, constants, filters, direction, mel):
+def frame_bands(work, constants, filters, direction, mel, powers=False):
     """Directions and mel bands of the frame of sixteen signals that a workspace holds.
 
     Args:
@@ -71,10 +71,11 @@ def frame_bands(work, constants, filters, direction, mel):
         filters: a `Bands`.
         direction: result, S / |S| (0 where S is), ``(2 * 1025 * 16,)``: real parts, then imaginary ones.
         mel: result, the filterbank applied to |S|, ``(number * 16,)``.
+        powers: apply it to |S|^2, and give 2 S for a direction; both are derivatives of the number by S.
     """
     half_cosine, half_sine, spot = constants[3], constants[4], constants[5]
     lower, first, low, high, number = filters
-    nothing, one, tiny = splat(_ZERO), splat(_ONE), splat(_TINY)
+    nothing, one, two, tiny = splat(_ZERO), splat(_ONE), splat(_TWO), splat(_TINY)
     mel[:] = _ZERO
     for run in range(lower.shape[0] + 2):
         # Before, in and behind the runs of bins that belong to some band.
@@ -83,8 +84,9 @@ def frame_bands(work, constants, filters, direction, mel):
         below = above = nothing
         for k in range(start, end):
             real, imaginary = bin_of(work, k, spot, half_cosine, half_sine)
-            magnitude = root(real * real + imaginary * imaginary + tiny)
-            inverse = one / magnitude
+            power = real * real + imaginary * imaginary
+            magnitude = power if powers else root(power + tiny)
+            inverse = two if powers else one / magnitude
             store(direction, k * LANES, real * inverse)
             store(direction, (BINS + k) * LANES, imaginary * inverse)
             below = below + magnitude * splat(low[k])
@@ -94,3 +96,27 @@ def frame_bands(work, constants, filters, direction, mel):
             store(mel, at, load(mel, at) + below)
             if lower[run - 1] + 1 < number:
                 store(mel, at + LANES, load(mel, at + LANES) + above)
+
+
+@plain
+def slope_of_bands(filters, by_bands, slopes):
+    """Turn directions into derivatives by bins, from those by bands.
+
+    Args:
+        filters: a `Bands`.
+        by_bands: ``(number * 16,)``.
+        slopes: directions from `frame_bands`, and result.
+    """
+    lower, first, low, high, number = filters
+    for k in range(BINS):
+        if (k < first[0]) | (k >= first[lower.shape[0]]):
+            store(slopes, k * LANES, splat(_ZERO))
+            store(slopes, (BINS + k) * LANES, splat(_ZERO))
+    for run in range(lower.shape[0]):
+        at = lower[run] * LANES
+        below = load(by_bands, at)
+        above = load(by_bands, at + LANES) if lower[run] + 1 < number else splat(_ZERO)
+        for k in range(first[run], first[run + 1]):
+            slope = below * splat(low[k]) + above * splat(high[k])
+            store(slopes, k * LANES, load(slopes, k * LANES) * slope)
+            store(slopes, (BINS + k) * LANES, load(slopes, (BINS + k) * LANES) * slope)

@@ -22,15 +22,13 @@ from synthvae.core.compile import aligned, cached, flush_denormals, hash_of, inl
 from synthvae.features.fourier import HOP, N_FFT
 from synthvae.features.kernels.fourier import (
     BINS,
-    HALF,
-    PLANE,
     WORK,
-    all_passes,
-    bin_of,
+    add_adjoint,
     frame_spectrum,
     places,
+    spectrum,
 )
-from synthvae.features.kernels.mel import frame_bands
+from synthvae.features.kernels.mel import frame_bands, slope_of_bands
 from synthvae.features.kernels.vector import (
     LANES,
     absolute,
@@ -132,26 +130,12 @@ def _bin(kind, tr, ti, er, ei, offset, pole):
 
 
 @plain
-def _spectrum(work, constants, out):
-    """The bins of a workspace after all passes: real parts, then imaginary ones ``(2 * 1025 * 16,)``.
-
-    A function of its own, so that equal sounds have equal bins to the last bit; in one loop with what is computed from
-    them the compiler may round those of two sounds differently.
-    """
-    half_cosine, half_sine, spot = constants[3], constants[4], constants[5]
-    for k in range(BINS):
-        real, imaginary = bin_of(work, k, spot, half_cosine, half_sine)
-        store(out, k * LANES, real)
-        store(out, (BINS + k) * LANES, imaginary)
-
-
-@plain
 def _compare_frame(kind, target, estimate, offset, pole, slopes, sums):
     """Compare two spectra of sixteen sounds.
 
     Args:
         kind: of comparison.
-        target: from `_spectrum`.
+        target: from `spectrum`.
         estimate: likewise.
         offset: eps of the logarithms.
         pole: radius within which a spectrum is read as 0 by the complex logarithm.
@@ -184,8 +168,7 @@ def _compare_bands(target, estimate, constants, filters, offset, bands, slopes, 
         slopes: result, as of `_compare_frame`.
         sums: result, likewise.
     """
-    lower, first, low, high, number = filters
-    wanted, found = bands[0], bands[1]
+    number, wanted, found = filters[4], bands[0], bands[1]
     frame_bands(target, constants, filters, slopes, wanted)
     frame_bands(estimate, constants, filters, slopes, found)  # directions of the reconstruction
     total = splat(_ZERO)
@@ -196,46 +179,7 @@ def _compare_bands(target, estimate, constants, filters, offset, bands, slopes, 
         total = total + difference * difference
         store(found, at, difference / level * splat(_TWICE_DECIBELS))
     store(sums, 0, total)
-    for k in range(BINS):
-        if (k < first[0]) | (k >= first[lower.shape[0]]):
-            store(slopes, k * LANES, splat(_ZERO))
-            store(slopes, (BINS + k) * LANES, splat(_ZERO))
-    for run in range(lower.shape[0]):
-        at = lower[run] * LANES
-        below = load(found, at)
-        above = load(found, at + LANES) if lower[run] + 1 < number else splat(_ZERO)
-        for k in range(first[run], first[run + 1]):
-            slope = below * splat(low[k]) + above * splat(high[k])
-            store(slopes, k * LANES, load(slopes, k * LANES) * slope)
-            store(slopes, (BINS + k) * LANES, load(slopes, (BINS + k) * LANES) * slope)
-
-
-@plain
-def _add_adjoint(slopes, constants, place, taper, work, gradient):
-    """Add a frame's derivatives by samples, from those by bins.
-
-    The inverse transform of 1024 numbers is the transform with real and imaginary parts exchanged, before and after.
-    """
-    cosine, sine, half_cosine, half_sine, spot = constants[1], constants[2], constants[3], constants[4], constants[5]
-    half = splat(_HALF)
-    for k in range(HALF):
-        mirror = HALF - k
-        ar, ai = load(slopes, k * LANES), load(slopes, (BINS + k) * LANES)
-        br, bi = load(slopes, mirror * LANES), load(slopes, (BINS + mirror) * LANES)
-        if k == 0:  # bins 0 and N / 2 are real and not halved
-            ar, ai, br, bi = ar + ar, splat(_ZERO), br + br, splat(_ZERO)
-        # X[k] + X*[N/2 - k], and i exp(2 pi i k / N) times their difference
-        sr, si, dr, di = ar + br, ai - bi, ar - br, ai + bi
-        wr, wi = splat(half_cosine[k]), splat(half_sine[k])  # exp(-2 pi i k / N)
-        xr, xi = dr * wr + di * wi, di * wr - dr * wi
-        store(work, k * LANES + PLANE, half * (sr - xi))
-        store(work, k * LANES, half * (si + xr))
-    all_passes(work, cosine, sine)
-    for m in range(HALF):
-        at = spot[m] * LANES
-        even, odd = place[2 * m] * LANES, place[2 * m + 1] * LANES
-        store(gradient, even, load(gradient, even) + load(work, at + PLANE) * splat(taper[2 * m]))
-        store(gradient, odd, load(gradient, odd) + load(work, at) * splat(taper[2 * m + 1]))
+    slope_of_bands(filters, found, slopes)
 
 
 def _kernel(sources: str) -> Any:
@@ -265,13 +209,13 @@ def _kernel(sources: str) -> Any:
                 if kind == LOG_MEL:
                     _compare_bands(one, two, constants, filters, offset, bands, slopes, sums)
                 else:
-                    _spectrum(one, constants, spectra[0])
-                    _spectrum(two, constants, spectra[1])
+                    spectrum(one, constants, spectra[0])
+                    spectrum(two, constants, spectra[1])
                     _compare_frame(kind, spectra[0], spectra[1], offset, pole, slopes, sums)
                 for lane in range(2 * LANES):
                     totals[lane] += sums[lane]
                 if derive:
-                    _add_adjoint(slopes, constants, place, taper, back, found)
+                    add_adjoint(slopes, constants, place, taper, back, found)
             for row in range(start, end):
                 lane, scale = row - start, 1.0
                 value[row] = totals[lane]
