@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from synthvae.training.run import Run
 
 __all__ = ["PRESETS_OR_SOUNDS", "FormatOption", "LoudnessOption", "RunArgument", "open_run", "parse_loudness"]
-__all__ += ["INTERRUPTED", "end_interrupted", "print_table", "refuse_given"]
+__all__ += ["INTERRUPTED", "end_interrupted", "print_table", "refuse_given", "skipped_batches"]
 
 #: Abilities of which commands that make sounds of any model need one.
 PRESETS_OR_SOUNDS = ("parameters", "sounds")
@@ -33,6 +33,14 @@ def end_interrupted(message: str) -> NoReturn:
     """End a command that was stopped by SIGINT, with a line that says what is left."""
     print(message, file=sys.stderr)
     sys.exit(INTERRUPTED)
+
+
+def skipped_batches(count: int) -> str:
+    """What the last line of a training says of batches that were left out; nothing where none was."""
+    if not count:
+        return ""
+    batches, whose = ("1 batch was", "its") if count == 1 else (f"{count:,} batches were", "their")
+    return f"; {batches} skipped, {whose} loss or gradient was not finite"
 
 
 def open_run(run: Path | None, needs: str | Collection[str] = "parameters") -> Run:

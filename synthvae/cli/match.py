@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from synthvae.cli.common import RunArgument, end_interrupted, open_run
+from synthvae.cli.common import RunArgument, end_interrupted, open_run, skipped_batches
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 
@@ -139,6 +139,9 @@ def train_encoder(
     ] = 100_000,
     seed: Annotated[int, typer.Option(help="Seed of presets and initial weights.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted training.")] = False,
+    on_nonfinite: Annotated[
+        str, typer.Option(help="A batch whose loss or gradient is not finite: stop, naming it, or skip it and count.")
+    ] = "stop",
 ) -> None:
     """Train an audio encoder from log-mel spectrogram to a run's latent space; written to the run's directory.
 
@@ -155,12 +158,12 @@ def train_encoder(
     model = open_run(run)
     try:
         with progress_bar("training", presets, "presets") as update:
-            report = learn(model, presets, seed, resume, update)
+            report = learn(model, presets, seed, resume, update, on_nonfinite)
     except Interrupted as interrupted:
         end_interrupted(f"{interrupted}; run the same command with --resume to continue")
     print(
         f"{report.path}: {report.presets:,} presets; decoded predictions are {report.distance:.2f} dB from the "
         f"input sounds, decoded true latents {report.of_latents:.2f}, the mean preset {report.of_mean_preset:.2f}, "
         f"another preset {report.of_random:.2f} dB (medians); explained variance of the latents "
-        f"{float(report.explained.mean()):.2f}"
+        f"{float(report.explained.mean()):.2f}{skipped_batches(report.skipped)}"
     )

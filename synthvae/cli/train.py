@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from synthvae.cli.common import end_interrupted
+from synthvae.cli.common import end_interrupted, skipped_batches
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 from synthvae.training.config import (
@@ -289,7 +289,7 @@ def _run(
             # Weights move, so totals of two epochs are not comparable: the best one's is shown with today's weights.
             latest = (
                 f"validation {row['validation/total']:.4g}, the best epoch's {row['validation/best']:.4g}, "
-                f"{describe(row)}"
+                f"{describe(row)}" + (f", {trainer.position.skipped:,} skipped" if trainer.position.skipped else "")
             )
             update(int(row["epoch"]) + 1, latest)
 
@@ -308,7 +308,7 @@ def _run(
             end_interrupted(f"{interrupted}; run the same command with --resume to continue (--out {directory})")
     print(
         f"{directory}: {position.finished} after {position.epoch} epochs and {position.seconds:.0f} s; "
-        f"best in epoch {position.best_epoch + 1}"
+        f"best in epoch {position.best_epoch + 1}{skipped_batches(position.skipped)}"
     )
     _print_profile(stopwatch)
 

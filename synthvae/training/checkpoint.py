@@ -39,6 +39,7 @@ class Position:
         since_drop: epochs since the last of them or since the best epoch, whichever is later.
         finished: why the run ended, or "".
         seconds: time spent training so far.
+        skipped: batches that were left out because their loss or gradient was not finite.
     """
 
     phase: int = 0
@@ -52,6 +53,7 @@ class Position:
     since_drop: int = 0
     finished: str = ""
     seconds: float = 0.0
+    skipped: int = 0
 
 
 def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, Any, str, Tensor]]:

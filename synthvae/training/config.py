@@ -142,7 +142,7 @@ class TrainConfig(Settings):
         return (first, _with_usual_feature(dataclasses.replace(first, **self.then))) if self.then else (first,)
 
 
-#: What a second phase may set anew: all but the data, the network, the devices and the seed.
+#: What a second phase may set anew: all but the data, the network, and what is of the run, as devices and the seed.
 PHASE = frozenset(name for name, known in settings_of(TrainConfig).items() if known.panel in (LOSS, OPTIMISATION))
 
 

@@ -19,6 +19,8 @@ DATA, LOSS, NETWORK, OPTIMISATION, RUN = "Data", "Loss", "Network", "Optimisatio
 DEVICES = ("auto", "cpu", "cuda")
 #: Mixed precisions of the network; everything else stays in float32.
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+#: What to do with a batch whose loss or gradient is not finite.
+ON_NONFINITE = ("stop", "skip")
 Names = Callable[[], Iterable[str]] | tuple[str, ...]
 
 
@@ -95,6 +97,13 @@ class Settings:
     devices: int = setting(1, "Number of GPUs.", RUN, above=0)
     precision: str = setting(
         "32-true", "Numeric precision of the network, as Lightning names it.", RUN, choices=PRECISIONS
+    )
+
+    on_nonfinite: str = setting(
+        "stop",
+        "A batch whose loss or gradient is not finite: stop, naming it, or skip it and count.",
+        RUN,
+        choices=ON_NONFINITE,
     )
 
     @property

@@ -7,13 +7,14 @@ takes a loop that owns its randomness and its position. What is trained, and on 
 
 from __future__ import annotations
 
+import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,12 +24,15 @@ from synthvae.core.executor import stop_on_sigint
 from synthvae.core.files import ensure_directory, load_tensors, save_tensors
 from synthvae.core.stopwatch import Stopwatch
 from synthvae.training.checkpoint import Position, read_position, restore_checkpoint, save_checkpoint
+from synthvae.training.finite import all_finite, bad_alone, bad_terms
 from synthvae.training.lock import alone_in, check_out
 from synthvae.training.log import MetricsLog
 from synthvae.training.run import WEIGHTS, write_description
 from synthvae.training.tasks.base import Place, Task, Validation
 
 __all__ = ["EPOCH_END", "UPDATE", "Interrupted", "Trainer", "train"]
+
+_log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 20.0
 #: Validation items that `Trainer.measure_epoch` times.
@@ -39,6 +43,9 @@ UPDATE, EPOCH_END = "optimiser", "validation"
 
 OnStep = Callable[[int, int, int], object]
 OnEpoch = Callable[[Mapping[str, float]], object]
+
+#: Sums of an epoch beside those of its terms: batches that were skipped, and their items.
+SKIPPED, SKIPPED_ITEMS = "skipped batches", "skipped items"
 
 
 class Interrupted(Exception):  # noqa: N818 - a request, not an error
@@ -54,6 +61,20 @@ def train(
 ) -> Position:
     """Set up a `Trainer` and run it; same arguments, returns and errors."""
     return Trainer(task, out, resume, on_step, on_epoch).run()
+
+
+class _Batch(NamedTuple):
+    """This process's share of a batch.
+
+    Attributes:
+        rows: their numbers in the whole batch.
+        tensors: ``(B, ...)`` by name, on the device.
+        size: of the whole batch.
+    """
+
+    rows: Tensor
+    tensors: dict[str, Tensor]
+    size: int
 
 
 class Trainer:
@@ -220,7 +241,7 @@ class Trainer:
         return self._epoch < self.phase.epochs and not self._ended
 
     def _train_epoch(self, stopped: Callable[[], bool]) -> None:
-        phase, position, task = self.phase, self.position, self.task
+        phase, position = self.phase, self.position
         self.forward.train()
         while position.step < self.steps:
             place = self._place
@@ -228,23 +249,7 @@ class Trainer:
             warm = min(1.0, (done + 1) / phase.lr_warmup) if phase.lr_warmup else 1.0
             for group in self.optimiser.param_groups:
                 group["lr"] = warm * phase.learning_rate(place.progress, position.drops)
-            terms, size = self._compute(place)
-            summary = task.summarise(terms)
-            task.follow(summary)
-            loss = task.weigh(terms, place.progress)
-            self.stepper.zero_grad()
-            self.stopwatch.lap("terms")
-            self.fabric.backward(loss)
-            self.stopwatch.lap("network, backward")
-            if task.gradient_norm:
-                self.fabric.clip_gradients(
-                    self.forward, self.stepper, max_norm=task.gradient_norm, error_if_nonfinite=False
-                )
-            self.stepper.step()
-            self.stopwatch.lap(UPDATE)
-            for name, value in {**summary, "loss": loss}.items():
-                share = value.detach().double() * size
-                self.sums[name] = self.sums.get(name, torch.zeros_like(share)) + share
+            self._step(place)
             position.step += 1
             self.on_step(position.epoch, position.step, self.steps)
             if stopped():
@@ -254,18 +259,113 @@ class Trainer:
                 self._save()
             self.stopwatch.lap("log")
 
-    def _compute(self, place: Place) -> tuple[dict[str, Tensor], int]:
-        """Terms of this process's share of a batch, and the size of the whole batch."""
+    def _step(self, place: Place) -> None:
+        """Take a step, or skip the batch where its loss or a gradient is not finite."""
+        task = self.task
+        before = {name: value.clone() for name, value in self._buffers()}
+        batch = self._batch(place)
+        self.stopwatch.lap("batch")
+        terms = task.terms(self.forward, batch.tensors, place)
+        summary = task.summarise(terms)
+        task.follow(summary)
+        loss = task.weigh(terms, place.progress)
+        self.stepper.zero_grad()
+        self.stopwatch.lap("terms")
+        self.fabric.backward(loss)
+        self.stopwatch.lap("network, backward")
+        if not self._finite(loss):
+            for name, value in self._buffers():
+                value.copy_(before[name])
+            self._skip(place, batch, terms, loss)
+            return
+        if task.gradient_norm:
+            self.fabric.clip_gradients(
+                self.forward, self.stepper, max_norm=task.gradient_norm, error_if_nonfinite=False
+            )
+        self.stepper.step()
+        self.stopwatch.lap(UPDATE)
+        for name, value in {**summary, "loss": loss}.items():
+            self._add(name, value.detach().double() * batch.size)
+
+    def _buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """What a step moves besides weights: running means of a batch normalisation, averages of moving weights."""
+        for name, module in self.modules.items():
+            yield from module.named_buffers(name)
+
+    def _add(self, name: str, value: Tensor) -> None:
+        self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
+
+    def _batch(self, place: Place) -> _Batch:
+        """This process's share of the batch of a step."""
         whole = self.task.batch(place)
         size, fabric = len(next(iter(whole.values()))), self.fabric
         # Every process draws the whole batch and takes every n-th row; a batch that does not divide evenly is filled up
         # from its own start, so that no process is left without rows.
-        mine = torch.arange(fabric.global_rank, -(-size // fabric.world_size) * fabric.world_size, fabric.world_size)
-        batch = {name: value[mine % size].to(fabric.device) for name, value in whole.items()}
-        self.stopwatch.lap("batch")
-        terms = self.task.terms(self.forward, batch, place)
-        self.stopwatch.lap("terms")
-        return terms, size
+        count = -(-size // fabric.world_size) * fabric.world_size
+        mine = torch.arange(fabric.global_rank, count, fabric.world_size) % size
+        return _Batch(mine, {name: value[mine].to(fabric.device) for name, value in whole.items()}, size)
+
+    def _finite(self, loss: Tensor) -> bool:
+        """Whether loss and gradients are finite, in every process."""
+        gradients = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
+        if self.settings.precision == "16-mixed":  # whose scaler leaves out steps until its scale is small enough
+            gradients = []
+        return bool(self._reduce(all_finite([loss, *gradients]).float()) == 1.0)
+
+    def _skip(self, place: Place, batch: _Batch, terms: Mapping[str, Tensor], loss: Tensor) -> None:
+        """Count a batch that was not finite, or stop where the settings say so, with a checkpoint from before it."""
+        task, position = self.task, self.position
+        self.stepper.zero_grad()
+        sound = bool(all_finite(self._state()))
+        if self.settings.on_nonfinite == "stop" or not sound or SKIPPED not in self.sums:
+            fault = self._fault(place, batch, terms, loss)
+            if self.settings.on_nonfinite == "stop" and sound:
+                self._save()
+                raise UserError(self.out, self.out, f"{task.remedy}, or add `resume` and `on_nonfinite` skip", fault)
+            if not sound:
+                raise UserError(self.out, self.out, task.remedy, fault)
+            _log.warning("%s: skipped, and so are others of this epoch", fault)
+        position.skipped += 1
+        self._add(SKIPPED, torch.ones((), dtype=torch.float64, device=self.fabric.device))
+        self._add(SKIPPED_ITEMS, torch.full((), float(batch.size), dtype=torch.float64, device=self.fabric.device))
+
+    def _fault(self, place: Place, batch: _Batch, terms: Mapping[str, Tensor], loss: Tensor) -> str:
+        """Which term, or gradient of a term, is not finite in a step, and of which items."""
+        task, kind = self.task, "term"
+        names, rows = self._everywhere(bad_terms(terms), sorted(terms), batch)
+        if names or all_finite([loss]):
+            kind = "term" if names else "gradient of the term"
+            self.network.eval()
+            with self.fabric.autocast(), torch.set_grad_enabled(not names):
+                bad = bad_alone(
+                    lambda part: task.terms(self.network, part, place), batch.tensors, self.network, not names
+                )
+            self.network.train()
+            alone = self._everywhere(bad, sorted(terms), batch)
+            names, rows = (names or alone[0], alone[1] if alone[0] else rows)
+        if names:
+            what = f"the {kind}{'s' if len(names) > 1 else ''} {' and '.join(names)}"
+        else:  # each is finite for itself
+            what, rows = "the loss" if kind == "term" else "the gradient of the loss", torch.arange(batch.size)
+        verb = "are" if len(names) > 1 else "is"
+        step = f"step {place.step + 1} of {self.steps}"
+        return f"{what} {verb} not finite in epoch {place.epoch + 1}, {step}, {task.locate(rows, place)}"
+
+    def _everywhere(self, bad: Mapping[str, Tensor], names: list[str], batch: _Batch) -> tuple[list[str], Tensor]:
+        """Terms that are bad in any process, and the rows of the whole batch in which one is."""
+        device = self.fabric.device
+        none = torch.zeros(len(batch.rows), dtype=torch.bool, device=device)
+        table = torch.stack([bad.get(name, none) for name in names]).long()
+        rows = batch.rows.to(device)
+        if self.fabric.world_size > 1:
+            table, rows = (torch.cat([*self.fabric.all_gather(part)], dim=-1) for part in (table, rows))
+        found = [name for name, of_term in zip(names, table.bool(), strict=True) if of_term.any()]
+        return found, rows[table.bool().any(0)].cpu().unique()
+
+    def _state(self) -> Iterator[Tensor]:
+        """What has to be finite of what a checkpoint holds; squares of gradients may be infinite and stop a weight."""
+        for module in self.modules.values():
+            yield from (value for value in module.state_dict().values() if value.is_floating_point())
 
     def measure_epoch(self) -> float:
         """Estimated duration of an epoch of the current phase, in seconds.
@@ -277,7 +377,8 @@ class Trainer:
         kept = {name: value.clone() for name, value in self.network.state_dict().items()}
         for _ in range(2):
             begun = time.monotonic()
-            terms, _ = self._compute(self._place._replace(step=0))
+            place = self._place._replace(step=0)
+            terms = self.task.terms(self.forward, self._batch(place).tensors, place)
             loss = self.task.weigh(terms, math.inf)
             self.fabric.backward(loss)
             float(loss.detach())  # waits for an accelerator
@@ -291,8 +392,13 @@ class Trainer:
     @torch.no_grad()
     def _measure(self, limit: int | None = None) -> Validation:
         self.forward.eval()
-        with self.stopwatch.paused():
-            return self.task.validate(self.forward, limit)
+        measured = self.task.validate(self.forward, limit)
+        if bad := [name for name, value in measured.terms.items() if not value.isfinite()]:
+            rows = torch.cat([rows.nonzero()[:, 0] for rows in bad_terms(measured.each).values()] or [torch.arange(0)])
+            where = f", {self.task.locate(rows.cpu().unique(), None)}" if len(rows) else ""
+            fault = f"the validation {' and '.join(bad)} of epoch {self.position.epoch + 1} not finite{where}"
+            raise UserError(self.out, self.out, self.task.remedy, fault)
+        return measured
 
     def _reduce(self, value: Tensor) -> Tensor:
         """The mean of a scalar over all processes."""
@@ -304,7 +410,11 @@ class Trainer:
         position, task = self.position, self.task
         measured = self._measure()
         task.follow(measured.terms, validation=True)
-        train = {name: self._reduce(value) / task.items for name, value in self.sums.items()}
+        skipped, skipped_items = (float(self.sums.pop(name, torch.zeros(()))) for name in (SKIPPED, SKIPPED_ITEMS))
+        if skipped == self.steps:
+            fault = f"every batch of epoch {position.epoch + 1} was skipped: no loss or gradient was finite"
+            raise UserError(self.out, self.out, task.remedy, fault)
+        train = {name: self._reduce(value) / (task.items - skipped_items) for name, value in self.sums.items()}
         row = {"epoch": float(position.epoch), "phase": float(position.phase)}
         row |= {"lr": self.phase.learning_rate(self._epoch, position.drops)} | task.row(train, measured, self._epoch)
 
@@ -325,8 +435,12 @@ class Trainer:
         best = float(task.total(known)) if known else math.inf
         better = total < best
         row["validation/best"] = row["validation/total"] if better else best
+        if self.settings.on_nonfinite == "skip":
+            row["skipped"] = skipped
         if not all(math.isfinite(value) for value in (total, *row.values())):
-            raise UserError(self.out, self.out, task.remedy, f"the loss is not finite in epoch {position.epoch + 1}")
+            bad = ", ".join(name for name, value in row.items() if not math.isfinite(value)) or "validation/total"
+            fault = f"{bad} of epoch {position.epoch + 1} not finite"
+            raise UserError(self.out, self.out, task.remedy, fault)
         if better:
             position.best_epoch, position.waited, position.since_drop = position.epoch, 0, 0
             position.best_terms = {name: float(value) for name, value in measured.terms.items()}
@@ -340,6 +454,9 @@ class Trainer:
         return row
 
     def _save(self) -> None:
+        if not all_finite(self._state()):
+            fault = f"the weights are not finite in epoch {self.position.epoch + 1} after step {self.position.step}"
+            raise UserError(self.out, self.out, self.task.remedy, fault)
         now = time.monotonic()
         self.position.seconds += now - self.started_at
         self.saved_at = self.started_at = now

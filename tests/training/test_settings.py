@@ -36,7 +36,18 @@ def test_choices_are_those_of_the_registries():
 
 
 def test_a_second_phase_keeps_data_network_device_and_seed():
-    kept = {"data", "network", "architecture", "latent", "output", "initialisation", "seed", "device", "devices"}
+    kept = {
+        "data",
+        "network",
+        "architecture",
+        "latent",
+        "output",
+        "initialisation",
+        "seed",
+        "device",
+        "devices",
+        "on_nonfinite",
+    }
     assert set(KNOWN) - PHASE == kept | {"precision"}
 
 

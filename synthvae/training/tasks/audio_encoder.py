@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from synthvae.core.files import load_tensors
 from synthvae.features.log_mel_resolutions import MultiResolutionLogMel
 from synthvae.models.audio_encoder import ENCODER_FILE, HIDDEN, AudioEncoder, write_encoder
 from synthvae.synths.rendering import build_synth
+from synthvae.training.finite import listed
 from synthvae.training.lock import alone_in
 from synthvae.training.run import WEIGHTS, Run, has_ability
 from synthvae.training.settings import DATA, NETWORK, Settings, setting
@@ -49,11 +50,11 @@ class AudioEncoderSettings(Settings):
     hidden: int = setting(HIDDEN, "Width of the layers after the convolutions.", NETWORK, least=1)
 
     @classmethod
-    def of(cls, presets: int, seed: int) -> AudioEncoderSettings:
+    def of(cls, presets: int, seed: int, on_nonfinite: str = "stop") -> AudioEncoderSettings:
         """Settings for a number of presets: whole batches, shared out over as many equal epochs as `EPOCHS` allows."""
         batches = presets // BATCH
         epochs = max(count for count in range(1, EPOCHS + 1) if batches % count == 0)
-        return cls(presets=presets, seed=seed, epochs=epochs)
+        return cls(presets=presets, seed=seed, epochs=epochs, on_nonfinite=on_nonfinite)
 
 
 class AudioEncoderTask(Task[AudioEncoderSettings]):
@@ -104,8 +105,17 @@ class AudioEncoderTask(Task[AudioEncoderSettings]):
 
     def batch(self, place: Place) -> dict[str, Tensor]:
         """Uniform presets, other ones in every step of the run."""
-        step = place.epoch * (self.items // self.phase.batch_size) + place.step
-        return {"unit": _draw(self.run, self.phase.batch_size, place.seed, step)}
+        return {"unit": _draw(self.run, self.phase.batch_size, place.seed, self._step(place))}
+
+    def _step(self, place: Place) -> int:
+        """Steps of the run before this one."""
+        return place.epoch * (self.items // self.phase.batch_size) + place.step
+
+    def locate(self, rows: Tensor, place: Place | None) -> str:
+        """Their numbers in the order in which they are drawn."""
+        first = self._step(place) * self.phase.batch_size if place else 0
+        seed = place.seed if place else VALIDATION_SEED
+        return f"presets {listed((rows + first).tolist())} of those drawn with seed {seed}"
 
     def terms(self, model: nn.Module, batch: Mapping[str, Tensor], place: Place) -> dict[str, Tensor]:
         """The negative log likelihood of the run's latents in nats, but for a constant: a mean over dimensions."""
@@ -124,7 +134,8 @@ class AudioEncoderTask(Task[AudioEncoderSettings]):
     def validate(self, model: nn.Module, limit: int | None = None) -> Validation:
         """The same term on the validation presets."""
         parts = [self._terms(model, unit.to(self.device)) for unit in self.validation_unit[:limit].split(BATCH)]
-        return Validation({TERM: torch.cat([part[TERM] for part in parts]).double().mean()})
+        each = torch.cat([part[TERM] for part in parts]).double()
+        return Validation({TERM: each.mean()}, each={TERM: each})
 
 
 @dataclass(frozen=True)
@@ -139,6 +150,7 @@ class EncoderReport:
         of_latents: the same where the true latents are decoded: the best that an encoder can do.
         of_mean_preset: of the mean preset, for every sound.
         of_random: of another preset.
+        skipped: batches that were left out of the training because they were not finite.
     """
 
     path: Path
@@ -148,6 +160,7 @@ class EncoderReport:
     of_latents: float
     of_mean_preset: float
     of_random: float
+    skipped: int = field(default=0, kw_only=True)
 
 
 def encoder_run(run: Run) -> Path:
@@ -161,6 +174,7 @@ def train_encoder(
     seed: int = 0,
     resume: bool = False,
     progress: Callable[[int, str], object] = lambda done, what: None,
+    on_nonfinite: str = "stop",
 ) -> EncoderReport:
     """Train an encoder and write it into the run's directory.
 
@@ -173,6 +187,7 @@ def train_encoder(
         seed: of the presets and the weights.
         resume: go on with a training that was stopped; without, one that is there is replaced.
         progress: called with presets done and a few words.
+        on_nonfinite: what to do with a batch whose loss or gradient is not finite, ``stop`` or ``skip``.
 
     Raises:
         UserError: for fewer presets than a batch, an unwritable directory, or a training with other settings.
@@ -182,7 +197,7 @@ def train_encoder(
         raise UserError("presets", presets, f"give at least {BATCH}, one batch")
     if is_space(run.path):
         raise UserError("run", run.path.name, "name the run that it was packed from", "a space is not changed")
-    task, out = AudioEncoderTask(AudioEncoderSettings.of(presets, seed), run), encoder_run(run)
+    task, out = AudioEncoderTask(AudioEncoderSettings.of(presets, seed, on_nonfinite), run), encoder_run(run)
     if not resume and (out / "run.json").is_file() and has_ability(out, AUDIO):
         with alone_in(out):
             shutil.rmtree(out)
@@ -195,10 +210,11 @@ def train_encoder(
     def on_step(epoch: int, step: int, steps: int) -> None:
         progress((epoch * steps + step) * BATCH, remark)
 
-    train(task, out, resume, on_step, on_epoch)
+    position = train(task, out, resume, on_step, on_epoch)
     encoder = task.encoder
     encoder.load_state_dict(load_tensors(out / WEIGHTS)[0])
     report = measure_encoder(run, encoder.cpu().eval(), task.items * task.settings.epochs)
+    report = replace(report, skipped=position.skipped)
     state = {
         "weights_hash": run.weights_hash,
         "presets": report.presets,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from synthvae.core.errors import UserError
 from synthvae.core.stopwatch import Stopwatch
+from synthvae.training.finite import listed
 from synthvae.training.settings import Settings, checked
 
 __all__ = ["AUDIO", "PARAMETERS", "SOUNDS", "Place", "Task", "Validation"]
@@ -46,10 +47,12 @@ class Validation:
     Attributes:
         terms: one number per term, float64; they decide which epoch is the best.
         details: whatever else `Task.row` describes an epoch by.
+        each: the terms of every item, ``(N,)``, by which an item is named whose term is not finite; may be left out.
     """
 
     terms: dict[str, Tensor]
     details: Mapping[str, Tensor] = field(default_factory=dict)
+    each: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Task(ABC, Generic[S]):
@@ -76,7 +79,7 @@ class Task(ABC, Generic[S]):
     name: ClassVar[str]
     settings_type: ClassVar[type[Settings]]
     abilities: ClassVar[frozenset[str]] = frozenset()
-    changeable: ClassVar[frozenset[str]] = frozenset({"epochs", "patience", "device", "devices"})
+    changeable: ClassVar[frozenset[str]] = frozenset({"epochs", "patience", "device", "devices", "on_nonfinite"})
     otherwise: ClassVar[str] = "choose another `out`"
     gradient_norm: float = 0.0
     adam_epsilon: float = 1e-8
@@ -170,6 +173,10 @@ class Task(ABC, Generic[S]):
     @abstractmethod
     def terms(self, model: nn.Module, batch: Mapping[str, Tensor], place: Place) -> dict[str, Tensor]:
         """Unweighted terms by name, each ``(B,)``; `batch` holds this process's share, on `device`."""
+
+    def locate(self, rows: Tensor, place: Place | None) -> str:
+        """Words for rows of a batch, or of the validation items where `place` is None: numbers in the data."""
+        return f"rows {listed(rows.tolist())} of the {'batch' if place else 'validation items'}"
 
     def summarise(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Scalars whose means over an epoch describe it."""

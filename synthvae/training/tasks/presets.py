@@ -27,6 +27,7 @@ from synthvae.synths.registry import synth_kind
 from synthvae.synths.sensitivity import PerceptualMetric, effect_on_dataset, metric_path, read_metric
 from synthvae.training.clipping import clip_gradient_per_preset
 from synthvae.training.config import TrainConfig, resolve_config
+from synthvae.training.finite import listed
 from synthvae.training.quality import QualityMeter
 from synthvae.training.rows import ROWS, row_by_row
 from synthvae.training.schedules import kl_factor
@@ -218,12 +219,21 @@ class PresetTask(Task[TrainConfig]):
 
     def batch(self, place: Place) -> dict[str, Tensor]:
         """Which presets, and the noise of their posterior samples."""
+        rows = self._rows(place)
+        return {"rows": rows, "noise": posterior_noise(place.seed, place.epoch, place.step, len(rows), self._latent)}
+
+    def _rows(self, place: Place) -> Tensor:
         key = (place.epoch, self.items)
         if self._order is None or self._order[0] != key:
             self._order = key, epoch_order(place.seed, place.epoch, self.items)
         size = self.phase.batch_size
-        rows = self._order[1][place.step * size : (place.step + 1) * size]
-        return {"rows": rows, "noise": posterior_noise(place.seed, place.epoch, place.step, len(rows), self._latent)}
+        return self._order[1][place.step * size : (place.step + 1) * size]
+
+    def locate(self, rows: Tensor, place: Place | None) -> str:
+        """Their numbers in the dataset."""
+        numbers = self._rows(place)[rows] if place else rows
+        first = self.dataset.indices("train" if place else "validation").start
+        return f"presets {listed((numbers + first).tolist())} of {self.dataset.path.name}"
 
     @property
     def _latent(self) -> int:
@@ -293,7 +303,7 @@ class PresetTask(Task[TrainConfig]):
             for null, ratio in (("mean_preset", found.mean_preset), ("mean_spectrogram", found.mean_spectrogram)):
                 if ratio.value is not None:
                     details[f"log_mel_to_{null}"] = torch.tensor(ratio.value)
-        return Validation(typical(every, LOSSES[self.phase.loss].heavy_tailed), details)
+        return Validation(typical(every, LOSSES[self.phase.loss].heavy_tailed), details, every)
 
     def row(self, train: Mapping[str, Tensor], validation: Validation, progress: float) -> dict[str, float]:
         """Terms of both splits, the weights that move, and the KL divergence of every latent dimension."""

@@ -25,6 +25,7 @@ from synthvae.features.representations import Encoded, Representation, build_rep
 from synthvae.losses.terms import free_bits
 from synthvae.models.spectrogram import SpectrogramModel, SpectrogramOutput, build_spectrogram_model
 from synthvae.training.config import resolve_sound_config
+from synthvae.training.finite import listed
 from synthvae.training.schedules import kl_factor
 from synthvae.training.sound_config import RECORDED_SOUNDS, SoundConfig
 from synthvae.training.tasks.base import AUDIO, SOUNDS, Place, Task, Validation
@@ -205,6 +206,12 @@ class SpectrogramTask(Task[SoundConfig]):
             "noise": noise.unflatten(0, (len(rows), latents)),
         }
 
+    def locate(self, rows: Tensor, place: Place | None) -> str:
+        """Their numbers in the library."""
+        numbers = self._rows(place)[rows] if place else rows
+        first = self.library.rows("train" if place else "validation").start
+        return f"sounds {listed((numbers + first).tolist())} of {self.library.path.name}"
+
     def _rows(self, place: Place) -> Tensor:
         """Numbers of training sounds; where epochs have a number of steps, passes go on from one to the next."""
         size, count = self.phase.batch_size, len(self.library.rows("train"))
@@ -314,12 +321,13 @@ class SpectrogramTask(Task[SoundConfig]):
             error.add(torch.sigmoid(output.raw) if self.logits else output.raw, values)
             if self.phase.loss == "cross-entropy":
                 floors.append(entropy(values))
-        terms = {name: torch.cat(values).double().mean() for name, values in collected.items()}
+        each = {name: torch.cat(values).double() for name, values in collected.items()}
+        terms = {name: values.mean() for name, values in each.items()}
         details = {"kl": torch.cat(kl).double().mean(0), "variance": torch.cat(codes).double().var(0, correction=0)}
         details["to_mean_spectrogram"] = error.ratio()
         if floors:
             details["entropy"] = torch.cat(floors).double().mean()
-        return Validation(terms, details)
+        return Validation(terms, details, each)
 
     def row(self, train: Mapping[str, Tensor], validation: Validation, progress: float) -> dict[str, float]:
         """Terms of both splits, errors relative to the mean spectrogram, and the use of the latent space."""

@@ -1,0 +1,62 @@
+"""Losses and gradients that are not finite: which term, of which items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["all_finite", "bad_alone", "bad_terms", "listed"]
+
+#: Numbers of items that a message names.
+NAMED = 10
+
+
+def all_finite(tensors: Iterable[Tensor]) -> Tensor:
+    """Whether all values are finite, as a tensor on their device: a step waits for an accelerator once."""
+    return torch.stack([tensor.detach().isfinite().all() for tensor in tensors]).all()
+
+
+def bad_terms(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rows ``(B,)``, as truth values, in which a term is not finite, by term; the others are left out."""
+    bad = {name: ~value.detach().isfinite() for name, value in terms.items()}
+    return {name: rows for name, rows in bad.items() if rows.any()}
+
+
+def bad_alone(
+    terms: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]],
+    batch: Mapping[str, Tensor],
+    network: nn.Module,
+    gradients: bool,
+) -> dict[str, Tensor]:
+    """Rows ``(B,)`` in which a term, or its gradient, is not finite by the row alone, by term; others are left out.
+
+    Within a batch a normalisation shares what is not finite with every row, and so does a backward pass, in which an
+    infinite derivative makes NaN of the zeros of other rows.
+
+    Args:
+        terms: a batch to its terms, each ``(B,)``.
+        batch: tensors ``(B, ...)``.
+        network: in evaluation mode, so that a row stands alone.
+        gradients: whether to look at gradients.
+    """
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    count = len(next(iter(batch.values())))
+    bad: dict[str, Tensor] = {}
+    for row in range(count):
+        for name, value in terms({key: rows[row : row + 1] for key, rows in batch.items()}).items():
+            looked_at = [value]
+            if gradients and value.requires_grad:
+                found = torch.autograd.grad(value.sum(), weights, retain_graph=True, allow_unused=True)
+                looked_at += [part for part in found if part is not None]
+            if not all_finite(looked_at):
+                bad.setdefault(name, torch.zeros(count, dtype=torch.bool, device=value.device))[row] = True
+    return bad
+
+
+def listed(numbers: Iterable[int]) -> str:
+    """``5, 88 and 3 more``: the first of the numbers, each once, in their order."""
+    every = sorted(set(numbers))
+    more = f" and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
+    return ", ".join(map(str, every[:NAMED])) + more
