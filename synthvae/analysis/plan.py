@@ -153,14 +153,14 @@ class Work:
         self.embeddings, self.maps = embeddings, maps or MapPlan()
         self.runs, self.dataset, self.limit, self.seed, self.workers = runs, dataset, limit, seed, workers
         self.agenda, self.map_store = Agenda(store), map_store(dataset.path, store.directory)
-        self.tested, self.trained = min(limit, len(dataset.split("test"))), train_part(dataset, limit)
+        self.tested, self.trained = min(limit, len(dataset.indices("test"))), train_part(dataset, limit)
         self._data: list[object] = [VERSION, dataset.hash, limit, seed]
         add, tested = self.agenda.add, self.tested
         self.nulls = add(
             TestMeasures, "nulls", "null models", self._data, 5 * tested * SECONDS_FEATURES,
             lambda tell: measure_tests(self.sounds, seed, tell),
         )  # fmt: skip
-        trained = min(limit, TRAIN_LIMIT, len(dataset.split("train")))
+        trained = min(limit, TRAIN_LIMIT, len(dataset.indices("train")))
         self.train_nulls = add(
             dict[str, Nulls], "train-nulls", "null models on training presets", self._data,
             4 * trained * SECONDS_FEATURES, lambda tell: measure_train_nulls(self.sounds, seed, tell),
@@ -410,7 +410,7 @@ class _RunWork:
     @cached_property
     def latents(self) -> Latents:
         """Posterior means of presets; not cached."""
-        test = self.work.dataset.split("test")[: self.work.tested]
+        test = self.work.dataset.split("test", self.work.tested)
         encoded, mapped = (self.run.encode(unit).double().numpy() for unit in (test, self.work.mapped))
         return Latents(encoded, mapped)
 

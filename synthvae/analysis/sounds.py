@@ -140,9 +140,8 @@ def render_tests(voice: nn.Module, dataset: Dataset, limit: int) -> TestSounds:
         The sounds, good for every run with the same parameters and settings.
     """
     numbers = dataset.indices("test")[:limit]
-    unit = dataset.unit[numbers.start : numbers.stop]
-    train = dataset.split("train")
-    train_unit = train[: train_part(dataset, limit)]
+    unit = dataset.units(numbers)
+    train_unit = dataset.split("train", train_part(dataset, limit))
     return TestSounds(
         unit,
         numbers,
@@ -157,7 +156,7 @@ def render_tests(voice: nn.Module, dataset: Dataset, limit: int) -> TestSounds:
 
 def train_part(dataset: Dataset, limit: int | None = None) -> int:
     """Training presets whose sounds are compared as a set: the first 20 %, at most `limit`."""
-    part = max(int(TRAIN_SHARE * len(dataset.split("train"))), 2)
+    part = max(int(TRAIN_SHARE * len(dataset.indices("train"))), 2)
     return part if limit is None else min(part, limit)
 
 
@@ -264,7 +263,7 @@ def presets_to_map(dataset: Dataset, count: int = MAPPED) -> Tensor:
     Raises:
         UserError: if the training split has fewer and the source of its presets is unknown.
     """
-    train, header = dataset.split("train")[:count], dataset.header
+    train, header = dataset.split("train", count), dataset.header
     missing = count - len(train)
     if not missing:
         return train

@@ -24,7 +24,13 @@ def register(app: typer.Typer) -> None:
 def generate_dataset(
     size: Annotated[int, typer.Option(help="Number of presets.")] = 140_000,
     seed: Annotated[int, typer.Option(help="Random seed; preset i depends on the seed and i alone.")] = 0,
-    out: Annotated[Path, typer.Option(help="Output file.")] = Path("datasets/presets.json"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output file: JSON, or Parquet where it ends in .parquet, as more than 1,000,000 presets have to be.  "
+            "[default: datasets/presets.json, beyond that presets.parquet]"
+        ),
+    ] = None,
     splits: Annotated[
         str | None, typer.Option(help="Presets for train, validation and test.  [default: 5/7, 1/7, 1/7 of the size]")
     ] = None,
@@ -45,15 +51,18 @@ def generate_dataset(
     control_rate: Annotated[int, typer.Option(help="Control rate of envelopes and LFOs, in Hz.")] = 441,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Draw presets at random and write them as one JSON file.
+    """Draw presets at random and write them as one file.
 
     Example: `synthvae generate-dataset --size 140000 --seed 0 --out datasets/presets.json`
+
+    Ten millions: `synthvae generate-dataset --size 10000000 --out datasets/large.parquet`
     """
     from synthvae.core.json import check_target
     from synthvae.data import generation
     from synthvae.synths.registry import DEFAULT, synth_kind
     from synthvae.synths.settings import RenderSettings
 
+    out = generation.dataset_path(out, size)
     kind = synth_kind(synth or DEFAULT)
     space = kind.space(parameters)
     check_target(out, overwrite)
@@ -149,7 +158,7 @@ def metric(
             raise UserError(path, path, "add `overwrite` to compute it again", "of another dataset")
     if result is None:
         voice = build_synth(data.parameters, data.header.settings)
-        count = min(limit, len(data.split("train")))
+        count = min(limit, len(data.indices("train")))
         with progress_bar("measuring total effects", len(names), "parameters") as update:
             effect = sensitivity.effect_on_dataset(voice, measured, data, lambda done: update(done, ""))
         with progress_bar("measuring slopes", count, "presets") as update:
@@ -169,7 +178,7 @@ def metric(
     write_csv(table, path.with_suffix(".csv"))
     atomic_write(path.with_suffix(".png"), png_bytes(sensitivity_chart(names, changes, feature)))
     print(f"{path}: the metric of {result.count:,} presets; a table and a figure are in the same directory")
-    pairs = min(sensitivity.EFFECT_PRESETS, len(data.split("train")))
+    pairs = min(sensitivity.EFFECT_PRESETS, len(data.indices("train")))
     print(f"most audible when exchanged alone ({pairs} presets, root mean square change):")
     for i in order[:5]:
         print(f"  {names[i]:32} {changes[i]:6.3g} {'dB' if feature == 'logmel' else feature}")

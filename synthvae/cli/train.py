@@ -333,7 +333,7 @@ def _print_verdict(directory: Path, dataset: Dataset) -> None:
     from synthvae.training.quality import QualityMeter
     from synthvae.training.run import load_run
 
-    run, unit = load_run(directory), dataset.split("validation")[:JUDGED]
+    run, unit = load_run(directory), dataset.split("validation", JUDGED)
     if len(unit) < 2:
         return
     with torch.inference_mode():

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from synthvae.core.checks import check_seed
 from synthvae.core.errors import UserError
+from synthvae.data.parquet import require_pyarrow
 from synthvae.data.preset import round_significant
-from synthvae.data.presets import SPLITS, DatasetHeader, write_dataset
+from synthvae.data.presets import MOST_JSON, SPLITS, DatasetHeader, write_dataset
 from synthvae.data.sampling import SYNTH1B1_WIDTH, synth1b1_unit, uniform_unit
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.registry import DEFAULT
 from synthvae.synths.settings import RenderSettings
 
-__all__ = ["SOURCES", "draw_presets", "generate_dataset", "parse_splits"]
+__all__ = ["SOURCES", "dataset_path", "draw_presets", "generate_dataset", "parse_splits"]
 
 #: Presets drawn at a time.
 CHUNK = 8192
@@ -76,7 +77,7 @@ def generate_dataset(
     """Draw presets, write them as a dataset, and return its header.
 
     Args:
-        path: the file.
+        path: the file: Parquet where its name ends in ``.parquet``, as more than `MOST_JSON` presets have to be.
         parameters: the columns.
         size: number of presets.
         seed: of the draw; synth1B1 has none.
@@ -101,7 +102,12 @@ def generate_dataset(
         raise UserError("source", source, f"choose {' or '.join(SOURCES[:-1])}", why=f"and `synth` {settings.synth}")
     if source == "synth1b1" and len(parameters) != SYNTH1B1_WIDTH:
         raise UserError("parameters", len(parameters), f"synth1b1 draws all {SYNTH1B1_WIDTH}: use `parameters` 78")
+    if size > MOST_JSON and path.suffix.lower() != ".parquet":
+        remedy = f"name a file that ends in .parquet with `out`, or give `size` {MOST_JSON} or less"
+        raise UserError("size", size, remedy, why=f"too large for JSON ({path.name})")
     header = DatasetHeader(parameters, settings, source, seed, size, parse_splits(splits, size))
+    if path.suffix.lower() == ".parquet":
+        require_pyarrow(path)
 
     def draw() -> Iterator[NDArray[np.float64]]:
         for first in range(0, size, CHUNK):
@@ -111,6 +117,14 @@ def generate_dataset(
 
     write_dataset(path, header, draw(), overwrite)
     return header
+
+
+def dataset_path(out: Path | None, size: int) -> Path:
+    """Where a dataset of a size is written: by default, or where `out` has no ending and JSON would be too large."""
+    ending = ".parquet" if size > MOST_JSON else ".json"
+    if out is None:
+        return Path("datasets/presets").with_suffix(ending)
+    return out.with_name(out.name + ending) if size > MOST_JSON and not out.suffix else out
 
 
 def draw_presets(parameters: ParameterSpace, source: str, seed: int, first: int, count: int) -> NDArray[np.float64]:

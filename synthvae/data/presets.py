@@ -1,4 +1,8 @@
-"""The dataset file: one JSON document, a self-describing header and then one array of numbers per preset."""
+"""The dataset file: a self-describing header and then the numbers of each preset, as JSON or as Parquet.
+
+A JSON document has an array of numbers per preset, each on a line of its own, so that large files are read by lines.
+Parquet is described in `synthvae.data.parquet`. The content, not the name, says which a file is.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +23,29 @@ from torch import Tensor
 from synthvae.core.errors import UserError, shown
 from synthvae.core.files import atomic_open
 from synthvae.core.json import dump_json, load_json
+from synthvae.data.parquet import MAGIC, ParquetRows, open_parquet, write_parquet
+from synthvae.data.rows import CHUNK, Rows, StoredRows, chunks
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.registry import synth_kind
 from synthvae.synths.settings import RenderSettings, check_format
 
-__all__ = ["FORMAT", "SPLITS", "VERSION", "Dataset", "DatasetHeader", "is_dataset", "read_dataset", "write_dataset"]
+__all__ = ["FORMAT", "MOST_JSON", "SPLITS", "VERSION", "Dataset", "DatasetHeader"]
+__all__ += ["dataset_hash", "is_dataset", "read_dataset", "write_dataset"]
 
 FORMAT = "synthvae-dataset"
 VERSION = 1
 #: Bytes at the start of a file, within which the writer puts the format's name.
 HEAD = 256
+#: Presets up to which a dataset is JSON by default, and its order in training is one permutation.
+MOST_JSON = 1_000_000
+#: Presets up to which values are read into memory, and so checked at once.
+IN_MEMORY = 250_000
+#: Bytes of a JSON file up to which it is parsed as a whole.
+SMALL = 1 << 24
+#: Bytes of a JSON file in which its header ends.
+HEADER_MOST = 1 << 22
+BLOCK = 1 << 24
+VALUES = b',\n "values": [\n'
 SPLITS = ("train", "validation", "test")
 
 
@@ -55,17 +72,17 @@ class DatasetHeader:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset in memory.
+    """A dataset, in memory or on disk.
 
     Attributes:
         header: everything but the values.
-        values: ``(N, P)`` float64, in human units.
+        values: ``(N, P)`` float64, in human units; of a large file read when they are asked for.
         path: where it was read from.
-        hash: 16 hexadecimal digits of the file's SHA-256.
+        hash: 16 hexadecimal digits of a SHA-256, of the file or, of Parquet, of its header and its groups' digests.
     """
 
     header: DatasetHeader
-    values: NDArray[np.float64]
+    values: Rows
     path: Path
     hash: str
 
@@ -79,23 +96,40 @@ class Dataset:
 
     @cached_property
     def unit(self) -> Tensor:
-        """All presets normalised, ``(N, P)`` float32 in [0, 1]."""
-        return torch.from_numpy(self.parameters.normalise(self.values).astype(np.float32))
+        """All presets normalised, ``(N, P)`` float32 in [0, 1]: of a large dataset, gigabytes."""
+        return self._normalised(range(len(self)))
+
+    def _normalised(self, numbers: range) -> Tensor:
+        unit = np.empty((len(numbers), len(self.parameters)), np.float32)
+        for start in range(0, len(numbers), CHUNK):
+            part = numbers[start : start + CHUNK]
+            unit[start : start + len(part)] = self.parameters.normalise(self.values[part.start : part.stop])
+        return torch.from_numpy(unit)
 
     def indices(self, split: str) -> range:
         """The numbers of a split's presets."""
         return range(*self.header.splits[split])
 
-    def split(self, name: str) -> Tensor:
-        """A split's presets normalised, ``(n, P)`` float32."""
-        first, end = self.header.splits[name]
-        return self.unit[first:end]
+    def units(self, numbers: range) -> Tensor:
+        """Successive presets normalised, ``(n, P)`` float32."""
+        return self.unit[numbers.start : numbers.stop] if self.in_memory else self._normalised(numbers)
+
+    def split(self, name: str, limit: int | None = None) -> Tensor:
+        """A split's presets normalised, or the first of them, ``(n, P)`` float32."""
+        return self.units(self.indices(name)[:limit])
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether `values` are an array."""
+        return isinstance(self.values, np.ndarray)
 
 
 def write_dataset(
     path: Path, header: DatasetHeader, chunks: Iterable[NDArray[np.float64]], overwrite: bool = True
 ) -> None:
     """Write a dataset, streaming chunks ``(n, P)`` in human units; the file appears only when it is whole.
+
+    It is Parquet where the name of `path` ends in ``.parquet``, else JSON.
 
     Raises:
         UserError: if `path` cannot be written, or is there by then and `overwrite` is False, or a value is not finite
@@ -115,6 +149,9 @@ def write_dataset(
         "fixed": dict(header.parameters.fixed),
     }
     head = dump_json(document, path)
+    if path.suffix.lower() == ".parquet":
+        write_parquet(path, document, header.parameters, chunks, overwrite)
+        return
     with atomic_open(path, overwrite) as file:
         file.write(head.removesuffix("\n}").encode() + b',\n "values": [\n')
         separator = b""
@@ -132,13 +169,16 @@ def is_dataset(path: Path) -> bool:
     """Whether a file starts as a dataset does; the rest of it is not read."""
     try:
         with path.open("rb") as file:
-            return FORMAT.encode() in file.read(HEAD)
+            head = file.read(HEAD)
     except OSError:
         return False
+    return FORMAT.encode() in head or (head.startswith(MAGIC) and path.suffix.lower() == ".parquet")
 
 
 def read_dataset(path: Path) -> Dataset:
     """Read a dataset and check that every value is a number within its parameter's range.
+
+    The values of more than `IN_MEMORY` presets stay in the file, and are checked when they are asked for.
 
     Raises:
         UserError: if the file is missing, cut short, of another format, version or synthesizer, or if a field
@@ -146,17 +186,136 @@ def read_dataset(path: Path) -> Dataset:
     """
     source = str(path)
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) == MAGIC:
+                return _read_parquet(path)
+            lines = _JsonLines.find(path)
+            content = b"" if lines else path.read_bytes()
     except OSError as error:
         raise UserError(
             path, path, "make one with 'synthvae generate-dataset'", f"cannot read ({error.strerror})"
         ) from None
+    if lines:
+        return lines.read()
     document = load_json(content, source, "generate it again, the file may have been cut short")
     document = check_format(document, FORMAT, VERSION, source)
     header = _read_header(document, source)
     values = _read_values(document.get("values"), header, source)
     header.parameters.check(values, source)
     return Dataset(header, values, path, hashlib.sha256(content).hexdigest()[:16])
+
+
+def dataset_hash(path: Path) -> str:
+    """`Dataset.hash` of a file, which need be no dataset where it is not Parquet.
+
+    Raises:
+        OSError: if the file cannot be read.
+        UserError: if it is Parquet, but no dataset.
+    """
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) == MAGIC:
+            document, digests, _ = open_parquet(path)
+            return _parquet_hash(document, digests)
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _parquet_hash(document: dict[str, Any], digests: list[str]) -> str:
+    return hashlib.sha256(orjson.dumps([document, digests], option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def _read_parquet(path: Path) -> Dataset:
+    document, digests, count = open_parquet(path)
+    header = _read_header(check_format(document, FORMAT, VERSION, str(path)), str(path))
+    if header.size != count:
+        raise UserError(path, count, "generate the file again", f"holds {count} presets, size says {header.size}")
+    rows = ParquetRows(path, header.parameters, count, digests)
+    return _dataset(header, rows, path, _parquet_hash(document, digests))
+
+
+def _dataset(header: DatasetHeader, rows: StoredRows, path: Path, digest: str) -> Dataset:
+    """A dataset whose values are read at once where they are few."""
+    if len(rows) > IN_MEMORY:
+        return Dataset(header, rows, path, digest)
+    values = np.empty(rows.shape)
+    for first, part in zip(itertools.count(0, CHUNK), chunks(rows, 0, len(rows)), strict=False):
+        values[first : first + len(part)] = part
+    return Dataset(header, values, path, digest)
+
+
+@dataclass(frozen=True)
+class _JsonLines:
+    """A large JSON dataset as it is written here, with a preset in each line.
+
+    Attributes:
+        path: the file.
+        document: its header.
+        starts: where the line of each preset begins, and the last ends.
+        digest: SHA-256 of the file.
+    """
+
+    path: Path
+    document: dict[str, Any]
+    starts: NDArray[np.int64]
+    digest: str
+
+    @classmethod
+    def find(cls, path: Path) -> _JsonLines | None:
+        """The lines of a file; None where it is small, or not written so."""
+        with path.open("rb") as file:
+            head = file.read(HEADER_MOST)
+            place = head.find(VALUES)
+            size = file.seek(0, 2)
+            if size <= SMALL or place < 0:
+                return None
+            try:
+                document = orjson.loads(head[:place] + b"}")
+            except orjson.JSONDecodeError:
+                return None
+            digest, ends, first = hashlib.sha256(), [], 0
+            file.seek(0)
+            while block := file.read(BLOCK):
+                digest.update(block)
+                ends.append(np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")) + (first + 1))
+                first += len(block)
+            file.seek(max(0, size - 8))
+            if not file.read().endswith(b"]\n ]\n}\n"):
+                return None
+        starts = np.concatenate(ends)
+        begin = place + len(VALUES)
+        return cls(path, document, starts[(starts >= begin)][:-2], digest.hexdigest()[:16])
+
+    def read(self) -> Dataset:
+        """The dataset."""
+        source = str(self.path)
+        header = _read_header(check_format(self.document, FORMAT, VERSION, source), source)
+        found = len(self.starts) - 1
+        if found != header.size:
+            raise UserError(
+                source, found, "generate the file again", f"values hold {found} presets, size says {header.size}"
+            )
+        return _dataset(header, _JsonRows(self.path, header, self.starts), self.path, self.digest)
+
+
+class _JsonRows(StoredRows):
+    """Values of a JSON dataset, parsed and checked when they are asked for."""
+
+    def __init__(self, path: Path, header: DatasetHeader, starts: NDArray[np.int64]) -> None:
+        super().__init__(header.size, len(header.parameters))
+        self._path, self._header, self._starts = path, header, starts
+
+    def _read(self, first: int, end: int) -> NDArray[np.float64]:
+        values = np.empty((end - first, self.shape[1]))
+        with self._path.open("rb") as file:
+            for start in range(first, end, CHUNK):
+                last = min(start + CHUNK, end)
+                file.seek(self._starts[start])
+                text = file.read(int(self._starts[last] - self._starts[start]))
+                rows = load_json(b"[" + text.rstrip(b",\n") + b"]", str(self._path), "generate it again")
+                part = _read_values(rows, self._header, str(self._path), range(start, last))
+                self._header.parameters.check(part, str(self._path), start)
+                values[start - first : last - first] = part
+        return values
 
 
 def _read_header(document: Mapping[str, Any], source: str) -> DatasetHeader:
@@ -206,14 +365,21 @@ def _read_splits(splits: Any, size: int, source: str) -> dict[str, tuple[int, in
     return {name: (splits[name][0], splits[name][1]) for name in SPLITS}
 
 
-def _read_values(rows: Any, header: DatasetHeader, source: str) -> NDArray[np.float64]:  # noqa: ANN401
+def _read_values(
+    rows: Any,  # noqa: ANN401
+    header: DatasetHeader,
+    source: str,
+    numbers: range | None = None,
+) -> NDArray[np.float64]:
+    """Values of the presets of these numbers, by default of all."""
     width = len(header.parameters)
-    if not isinstance(rows, list) or len(rows) != header.size:
+    numbers = range(header.size) if numbers is None else numbers
+    if not isinstance(rows, list) or len(rows) != len(numbers):
         found = len(rows) if isinstance(rows, list) else shown(rows)
         raise UserError(
-            source, found, "generate the file again", f"values hold {found} presets, size says {header.size}"
+            source, found, "generate the file again", f"values hold {found} presets, size says {len(numbers)}"
         )
-    for number, row in enumerate(rows):
+    for number, row in zip(numbers, rows, strict=True):
         if not isinstance(row, list) or len(row) != width:
             raise UserError(
                 source,
@@ -223,10 +389,10 @@ def _read_values(rows: Any, header: DatasetHeader, source: str) -> NDArray[np.fl
                 f"{width} parameters",
             )
     if not set(map(type, itertools.chain.from_iterable(rows))) <= {int, float}:  # no text, truth or null
-        for number, row in enumerate(rows):
+        for number, row in zip(numbers, rows, strict=True):
             for name, value in zip(header.parameters.names, row, strict=True):
                 if type(value) not in (int, float):
                     raise UserError(
                         f"{source}: preset {number}, {name}", value, "correct the value", why="not a number"
                     )
-    return np.fromiter(itertools.chain.from_iterable(rows), np.float64, header.size * width).reshape(-1, width)
+    return np.fromiter(itertools.chain.from_iterable(rows), np.float64, len(rows) * width).reshape(-1, width)

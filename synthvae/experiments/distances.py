@@ -210,7 +210,7 @@ def _run_distances(job: Job, name: str, comparison: SetComparison) -> RunDistanc
 def _sets(data: Path, limit: int | None) -> tuple[Tensor, Tensor]:
     """Test presets and training presets ``(N, P)``."""
     dataset, _ = dataset_and_voice(data)
-    return dataset.split("test")[:limit], dataset.split("train")[: train_part(dataset, limit)]
+    return dataset.split("test", limit), dataset.split("train", train_part(dataset, limit))
 
 
 def _inputs(data: Path, name: str, comparison: SetComparison) -> list[object]:

@@ -150,7 +150,7 @@ def draw_example(jobs: Sequence[Job], limit: int, example: int | None = None) ->
     first: dict[str, Job] = {}
     for job in sorted(jobs, key=lambda job: (_place(job.case), job.seed)):
         first.setdefault(job.case.name, job)
-    unit = dataset.unit[number : number + 1]
+    unit = dataset.units(range(number, number + 1))
     with torch.inference_mode():
         target = voice(unit)[0].numpy()
         answers = {}

@@ -132,7 +132,7 @@ def prepare_data(jobs: Sequence[Job], progress: Callable[[str, int, int], object
     feature = build_feature("logmel", dataset.header.settings.sample_rate)
     width = len(dataset.parameters)
     effect = effect_on_dataset(voice, feature, dataset, lambda done: progress("effects of parameters", done, width))
-    count = min(METRIC_PRESETS, len(dataset.split("train")))
+    count = min(METRIC_PRESETS, len(dataset.indices("train")))
     metric = compute_metric(
         voice,
         feature,

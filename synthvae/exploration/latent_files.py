@@ -268,7 +268,7 @@ def find_dataset(given: Path | None = None, usual: Path = DATASET) -> tuple[Path
         return given, ""
     if usual.is_file():
         return usual, f"dataset {usual}: the one that 'generate-dataset' writes by default; name one to use another"
-    found = [path for path in usual.parent.glob("*.json") if is_dataset(path)]
+    found = [p for ending in ("json", "parquet") for p in usual.parent.glob(f"*.{ending}") if is_dataset(p)]
     if not found:
         raise UserError(
             usual.parent,

@@ -70,7 +70,7 @@ def plan_analysis(
                 "analyse it with a dataset of its own settings",
                 f"rendered with {dataset.header.settings}, but {run.path} was trained with {run.settings}",
             )
-    tested, trained = (len(dataset.split(name)) for name in ("test", "train"))
+    tested, trained = (len(dataset.indices(name)) for name in ("test", "train"))
     if min(tested, limit) < 2 or trained < LEAST_TRAINED:
         raise UserError(
             dataset.path,

@@ -168,7 +168,7 @@ def _half(tensor: torch.Tensor) -> torch.Tensor:
 def _write_map(run: Run, dataset: Dataset, folder: Path, cache: Path, tell: Callable[[int, str], object]) -> Figures:
     """Make the map as the studio does, pack it, and measure."""
     tell(1, "reconstructions")
-    judged = dataset.unit[:JUDGED]
+    judged = dataset.units(range(len(dataset))[:JUDGED])
     with torch.inference_mode():
         quality = QualityMeter(run.voice, judged).measure(run.decode(run.encode(judged)))
     session = open_session(run.path, dataset.path, cache / "bank.sqlite", cache=cache)

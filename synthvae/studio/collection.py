@@ -16,7 +16,7 @@ from synthvae.bank import Bank
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
 from synthvae.data.library import Library, read_library
-from synthvae.data.presets import read_dataset
+from synthvae.data.presets import dataset_hash, read_dataset
 from synthvae.training.run import Run
 
 __all__ = ["Collection", "from_bank", "from_dataset", "from_library", "read_collection"]
@@ -87,7 +87,7 @@ def from_dataset(run: Run, path: Path, own: bool, most: int, cache: Path) -> Col
         UserError: if the dataset cannot be read, has other parameters, or is not the run's own where it has to be.
     """
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        digest = dataset_hash(path)
     except OSError as error:
         remedy = "name the dataset with `data`" if own else "make one with 'synthvae generate-dataset'"
         raise UserError(path, path, remedy, f"cannot read ({error.strerror})") from None

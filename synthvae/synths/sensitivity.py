@@ -57,8 +57,8 @@ class Presets(Protocol):
     def parameters(self) -> ParameterSpace:
         """The columns."""
 
-    def split(self, name: str) -> Tensor:
-        """Unit parameters of a split, ``(N, P)``."""
+    def split(self, name: str, limit: int | None = None) -> Tensor:
+        """Unit parameters of a split, or of its first presets, ``(N, P)``."""
 
 
 def total_effect(
@@ -110,7 +110,7 @@ def effect_on_dataset(
     Raises:
         UserError: if the split has fewer than two presets.
     """
-    unit = dataset.split("train")[:EFFECT_PRESETS]
+    unit = dataset.split("train", EFFECT_PRESETS)
     if len(unit) < 2:
         raise UserError(
             dataset.path, dataset.path, "what a parameter does takes at least 2 to exchange", "one training preset"
@@ -221,7 +221,7 @@ def compute_metric(
     Raises:
         UserError: if a Jacobian is not finite.
     """
-    unit = dataset.split("train")[:limit]
+    unit = dataset.split("train", limit)
     keep = min(keep, len(unit))
     width = unit.shape[1]
     total = torch.zeros(width, width, dtype=torch.float64)

@@ -579,3 +579,19 @@ def test_contradictions_are_refused_before_anything_is_written(
     with user_error(argument, value):
         trainer.train(PresetTask(settings(small_dataset, **changes), small_dataset, small_voice), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_presets_that_are_read_in_windows_are_trained_on_and_resumed_to_the_bit(
+    small_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(presets, "MOST_JSON", 20)
+    monkeypatch.setattr(trainer, "SAVE_SECONDS", -1.0)
+    config = settings(small_dataset, loss="none", synth_layer=False)
+    trainer.train(PresetTask(config, small_dataset, None), tmp_path / "whole")
+    with pytest.raises(Killed):
+        trainer.train(PresetTask(config, small_dataset, None), tmp_path / "cut", on_step=kill_after(5))
+    task = PresetTask(config, small_dataset, None)
+    trainer.train(task, tmp_path / "cut", resume=True)
+    assert task.stream is not None
+    assert not len(task.train_unit)
+    assert_same(tmp_path / "whole", tmp_path / "cut")

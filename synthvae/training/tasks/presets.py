@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from synthvae.core.errors import UserError
 from synthvae.core.randomness import epoch_order, frame_offset, posterior_noise
 from synthvae.core.stopwatch import Stopwatch
-from synthvae.data.presets import Dataset
+from synthvae.data.presets import MOST_JSON, Dataset
+from synthvae.data.streaming import ShuffledPresets
 from synthvae.features import EVERY_FRAME, Frames, build_feature
 from synthvae.losses import LOSSES, AudioLoss, BetaController, PnpLoss, build_loss
 from synthvae.losses.terms import clamp_penalty, free_bits, kl_divergence, parameter_error
@@ -202,12 +203,14 @@ class PresetTask(Task[TrainConfig]):
             perceptual,
             self.stopwatch,
         ).to(self.device)
-        train = self.dataset.split("train")
-        if perceptual is not None and perceptual.presets is not None:
-            train = train[: len(perceptual.presets)]
+        kept = len(perceptual.presets) if perceptual is not None and perceptual.presets is not None else None
+        self.items = len(self.dataset.indices("train")[:kept])
+        #: What is not held in memory as a whole, but read as the epoch goes on.
+        self.stream = ShuffledPresets(self.dataset, "train") if self.items > MOST_JSON else None
+        train = self.dataset.split("train", 0 if self.stream else kept)
         self.train_unit = train.to(self.device)
-        self.validation_unit = self.dataset.split("validation")[: phase.validation_limit].to(self.device)
-        self.items, self.validation_items = len(self.train_unit), len(self.validation_unit)
+        self.validation_unit = self.dataset.split("validation", phase.validation_limit).to(self.device)
+        self.validation_items = len(self.validation_unit)
         metered = self.validation_unit[:METERED]
         self.meter = QualityMeter(self.voice, metered) if isinstance(self.voice, Synth) and len(metered) > 1 else None
         self._order: tuple[tuple[int, int], Tensor] | None = None
@@ -219,15 +222,26 @@ class PresetTask(Task[TrainConfig]):
 
     def batch(self, place: Place) -> dict[str, Tensor]:
         """Which presets, and the noise of their posterior samples."""
-        rows = self._rows(place)
-        return {"rows": rows, "noise": posterior_noise(place.seed, place.epoch, place.step, len(rows), self._latent)}
+        part = self._part(place)
+        noise = posterior_noise(place.seed, place.epoch, place.step, len(part), self._latent)
+        if self.stream is None:
+            return {"rows": self._rows(place), "noise": noise}
+        rows, unit = self.stream.read(place.seed, place.epoch, part.start, part.stop)
+        return {"rows": rows, "unit": unit, "noise": noise}
+
+    def _part(self, place: Place) -> range:
+        """Places in the order of the epoch."""
+        size = self.phase.batch_size
+        return range(self.items)[place.step * size : (place.step + 1) * size]
 
     def _rows(self, place: Place) -> Tensor:
+        part = self._part(place)
+        if self.stream is not None:
+            return self.stream.rows(place.seed, place.epoch, part.start, part.stop)
         key = (place.epoch, self.items)
         if self._order is None or self._order[0] != key:
             self._order = key, epoch_order(place.seed, place.epoch, self.items)
-        size = self.phase.batch_size
-        return self._order[1][place.step * size : (place.step + 1) * size]
+        return self._order[1][part.start : part.stop]
 
     def locate(self, rows: Tensor, place: Place | None) -> str:
         """Their numbers in the dataset."""
@@ -242,7 +256,8 @@ class PresetTask(Task[TrainConfig]):
 
     def terms(self, model: nn.Module, batch: Mapping[str, Tensor], place: Place) -> dict[str, Tensor]:
         """One pass of the network, and the terms of `Objective.terms`."""
-        phase, unit = self.phase, self.train_unit[batch["rows"]]
+        phase = self.phase
+        unit = batch["unit"] if "unit" in batch else self.train_unit[batch["rows"]]
         output = model(unit, batch["noise"])
         self.stopwatch.lap("network")
         first = frame_offset(place.seed, place.epoch, place.step, phase.frame_step)
