@@ -16,7 +16,7 @@ from numba import njit, types
 from numba.core import caching, cgutils, config, event
 from numba.extending import intrinsic
 
-from synthvae.core.files import temporary_cache, user_home
+from synthvae.core.files import temporary_folder, user_home
 
 __all__ = [
     "aligned",
@@ -104,7 +104,7 @@ class _TemporaryLocator(_UserWide):
     def __init__(self, function: Any, file: str) -> None:
         self._py_file = file
         self._lineno = function.__code__.co_firstlineno
-        self._cache_path = str(temporary_cache() / "numba" / self.get_suitable_cache_subpath(file))
+        self._cache_path = str(temporary_folder() / "numba" / self.get_suitable_cache_subpath(file))
 
     @classmethod
     def from_function(cls, function: Any, file: str) -> Any:

@@ -38,7 +38,7 @@ __all__ = [
     "is_leftover",
     "load_tensors",
     "save_tensors",
-    "temporary_cache",
+    "temporary_folder",
     "user_cache",
     "user_home",
     "why_no_locks",
@@ -58,6 +58,8 @@ _FRESH = 60.0
 #: Characters of a file's name in that of its temporary file, so that the longest name has room.
 _STEM = 40
 
+#: Beginning of the name of a process's temporary folder.
+_TEMPORARY = "synthvae-"
 #: Name of the lock file in a directory that one process at a time works in.
 LOCK = ".lock"
 
@@ -71,7 +73,7 @@ def user_cache() -> Path:
     if os.path.isabs(cache):
         return Path(cache) / "synthvae"
     home = user_home()
-    return temporary_cache() if home is None else home / ".cache" / "synthvae"
+    return temporary_folder() if home is None else home / ".cache" / "synthvae"
 
 
 def user_home() -> Path | None:
@@ -83,11 +85,32 @@ def user_home() -> Path | None:
 
 
 @functools.cache
-def temporary_cache() -> Path:
-    """A folder for what can be made again, removed at the end of the process."""
-    folder = tempfile.mkdtemp(prefix="synthvae-")
+def temporary_folder() -> Path:
+    """A folder of this process, removed at its end; those of processes that were killed are removed before."""
+    _remove_abandoned_folders(tempfile.gettempdir())
+    folder = tempfile.mkdtemp(prefix=_TEMPORARY)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if sys.platform != "win32":
+        lock = os.path.join(folder, LOCK)
+        # Open until the process ends, however it ends. It has its name once it is locked, or it would look abandoned.
+        file = os.open(f"{lock}.new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.rename(f"{lock}.new", lock)
     return Path(folder)
+
+
+def _remove_abandoned_folders(directory: str) -> None:
+    """Remove the temporary folders that killed processes of this user left."""
+    if sys.platform == "win32":
+        return
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(directory)):
+            if not entry.name.startswith(_TEMPORARY) or not entry.is_dir(follow_symlinks=False):
+                continue
+            with contextlib.suppress(OSError):
+                if entry.stat().st_uid == os.getuid() and _is_abandoned(os.path.join(entry.path, LOCK)):
+                    shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def ensure_directory(path: Path, argument: str = "out") -> Path:
@@ -182,7 +205,7 @@ def _remove_abandoned(directory: str) -> None:
 
 
 def _is_abandoned(path: str) -> bool:
-    """Whether no process holds the lock that a writer has on its temporary file."""
+    """Whether no process holds the lock on a file that whoever works with it has."""
     if sys.platform == "win32":
         return False
     file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from synthvae.audio.files import Stamp, flac_bytes, quantise, sampler_wav_bytes
 from synthvae.audio.loudness import levelled
 from synthvae.core.errors import UserError
+from synthvae.core.files import temporary_folder
 from synthvae.data.names import slug
 from synthvae.data.preset import Preset, with_release
 from synthvae.data.writing import write_sounds
@@ -117,7 +118,7 @@ def export_recordings(
 
 def _written(write: Callable[[Path], object]) -> list[tuple[str, bytes]]:
     """Files that a function writes to a folder: relative paths and contents."""
-    with tempfile.TemporaryDirectory(prefix="synthvae-") as folder:
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
         try:
             write(Path(folder))
         except UserError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from synthvae.bank import Bank, default_path
 from synthvae.core.errors import UserError
-from synthvae.core.files import ensure_directory
+from synthvae.core.files import ensure_directory, temporary_folder
 from synthvae.data.library import Library, is_library, read_library
 from synthvae.studio.collection import Collection, from_bank, from_dataset, from_library
 from synthvae.studio.maps import LayoutWorker, missing
@@ -193,6 +193,6 @@ def _cache(chosen: Path | None, usual: Path, say: Callable[[str], object]) -> Pa
     except UserError as error:
         if chosen:
             raise
-        folder = Path(tempfile.mkdtemp(prefix="synthvae-"))
+        folder = Path(tempfile.mkdtemp(prefix="cache-", dir=temporary_folder()))
         say(f"{error}: the map is stored in {folder} and recomputed next time")
     return folder

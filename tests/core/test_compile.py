@@ -109,7 +109,7 @@ def test_a_user_without_a_home_has_a_temporary_cache(
     monkeypatch.setattr(compiling.caching.CacheImpl, "_locator_classes", [compiling._TemporaryLocator])
     function = counting()
     assert function(2) == 3
-    assert Path(function._cache.cache_path).is_relative_to(compiling.temporary_cache())
+    assert Path(function._cache.cache_path).is_relative_to(compiling.temporary_folder())
     assert not (tmp_path / "~").exists()
 
 

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -9,7 +13,7 @@ import pytest
 
 from synthvae.core import files
 from synthvae.core.errors import UserError
-from synthvae.core.files import LOCK, alone_in, atomic_open, atomic_write, ensure_directory
+from synthvae.core.files import LOCK, alone_in, atomic_open, atomic_write, ensure_directory, temporary_folder
 
 
 def test_writes_text_and_bytes_and_makes_the_directory(tmp_path: Path):
@@ -113,6 +117,20 @@ def test_what_a_file_system_cannot_do_is_left_out(tmp_path: Path, monkeypatch: p
     with pytest.raises(UserError, match="Input/output error"):
         atomic_write(tmp_path / "a", "newer")
     assert (tmp_path / "a").read_text() == "new"
+
+
+def test_the_folder_of_a_killed_process_is_removed_and_that_of_a_live_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    code = "import os\nfrom synthvae.core.files import temporary_folder\ntemporary_folder()\nos.kill(os.getpid(), 9)"
+    killed = subprocess.run([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = tmp_path.glob("synthvae-*")
+    assert (left / LOCK).is_file()
+    (tmp_path / "synthvae-other").mkdir()  # not made by this
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    first, second = temporary_folder.__wrapped__(), temporary_folder.__wrapped__()
+    assert {path.name for path in tmp_path.iterdir()} == {"synthvae-other", first.name, second.name}
 
 
 def test_files_of_killed_writers_are_removed_and_those_of_others_stay(tmp_path: Path):

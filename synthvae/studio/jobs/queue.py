@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from synthvae.core.files import save_tensors
+from synthvae.core.files import save_tensors, temporary_folder
 from synthvae.studio.errors import ConflictError, NotFoundError
 from synthvae.studio.jobs.process import Worker
 
@@ -95,7 +95,7 @@ class Jobs:
 
     def __init__(self, run_path: Path, cache: Path, key: str) -> None:
         self._arguments = ("--run", str(run_path), "--cache", str(cache), "--key", key)
-        self._folder = Path(tempfile.mkdtemp(prefix="synthvae-match-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="match-", dir=temporary_folder()))
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._queue: list[Job] = []
         self._current: Job | None = None
