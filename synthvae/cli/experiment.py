@@ -19,7 +19,7 @@ from synthvae.core.errors import UserError
 __all__ = ["register"]
 
 ScaleOption = Annotated[float, typer.Option(help="Fraction of the thesis's number of presets; epochs are adapted.")]
-RUNS = Path("experiments/runs")
+RUNS, LIBRARY = Path("experiments/runs"), Path("datasets/library")
 
 
 def register(app: typer.Typer) -> None:
@@ -37,6 +37,7 @@ def list_() -> None:
     Example: `synthvae experiment list`
     """
     from synthvae.experiments.cases import SOURCE, list_cases
+    from synthvae.experiments.recorded_sounds import SOUND_CASES, SOURCES
 
     print(f"exp1 to exp3 are from {SOURCE}")
     groups: dict[str, list[tuple[str, str]]] = {}
@@ -46,6 +47,10 @@ def list_() -> None:
         print(f"\n{group}")
         for name, about in rows:
             print(f"  {name:25} {about}")
+    for experiment, published in SOUND_CASES.items():
+        print(f"\n{experiment}: {SOURCES[experiment]}, on recorded sounds")
+        for name, row in published.items():
+            print(f"  {name:25} its row {row}")
 
 
 def run(
@@ -57,10 +62,15 @@ def run(
         int | None, typer.Option(help="Number of parallel runs.  [default: one per core, up to 8; 1 on a GPU]")
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.  [default: the case's]")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Library of r and g, the cases on recorded sounds.  [default: datasets/library]")
+    ] = None,
 ) -> None:
     """Train cases; finished runs are skipped, interrupted runs are resumed.
 
     Example: `synthvae experiment run exp1 exp2 exp3 --scale 0.02`
+
+    Example: `synthvae experiment run r --data datasets/library --scale 0.005` for configurations of recorded sounds
     """
     if jobs is not None and jobs < 1:
         raise UserError("jobs", jobs, "give 1 or more")
@@ -68,15 +78,25 @@ def run(
         raise UserError("device", device, "choose auto, cpu or cuda")
     from synthvae.core.executor import Stopped, usual_jobs
     from synthvae.experiments.cases import select_cases
-    from synthvae.experiments.runner import is_done, plan, prepare_data, run_jobs
+    from synthvae.experiments.recorded_sounds import plan_sounds, select_sounds, train_sounds
+    from synthvae.experiments.runner import is_done, plan, prepare_data, run_jobs, train_job
 
-    planned = plan(select_cases(names), seeds, scale, out, {} if device is None else {"device": device})
+    sounds = select_sounds(names)
+    if data is not None and not sounds:
+        raise UserError("data", data, "leave it out, or name r, g or cases of these", "has nothing to do with presets")
+    overrides = {} if device is None else {"device": device}
+    planned: Sequence[Any] = (
+        plan_sounds(sounds, seeds, scale, data or LIBRARY, out, overrides)
+        if sounds
+        else plan(select_cases(names), seeds, scale, out, overrides)
+    )
     missing = [job for job in planned if not is_done(job)]
     done = len(planned) - len(missing)
     if not missing:
         print(f"{out}: all {len(planned)} runs are done; for the report: 'synthvae experiment report'")
         return
-    _make_data(prepare_data, missing)
+    if not sounds:
+        _make_data(prepare_data, missing)
     epochs: dict[str, int] = {}
     workers = min(jobs or usual_jobs(), len(missing))
     with progress_bar("training", sum(job.epochs for job in missing), "epochs") as update:
@@ -95,7 +115,7 @@ def run(
             show(f"{job.label} done")
 
         try:
-            run_jobs(missing, workers, on_epochs, on_done)
+            run_jobs(missing, workers, on_epochs, on_done, train_sounds if sounds else train_job)
         except Stopped:
             end_interrupted(f"stopped with {done} of {len(planned)} runs done; run the same command again to continue")
     print(f"{out}: {len(planned)} runs done; for the report: 'synthvae experiment report --scale {scale:g}'")

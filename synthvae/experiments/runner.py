@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from synthvae.core.errors import UserError
 from synthvae.core.executor import report, run_tasks, stop_requested
@@ -24,10 +24,12 @@ from synthvae.synths.rendering import build_synth
 from synthvae.synths.sensitivity import compute_metric, effect_on_dataset, metric_path, write_metric
 from synthvae.training.config import TrainConfig
 from synthvae.training.run import read_description
+from synthvae.training.settings import Settings
+from synthvae.training.tasks.base import Task
 from synthvae.training.tasks.presets import PresetTask
 from synthvae.training.trainer import Interrupted, train
 
-__all__ = ["Job", "dataset_and_voice", "is_done", "plan", "prepare_data", "run_jobs"]
+__all__ = ["Job", "dataset_and_voice", "is_done", "plan", "prepare_data", "run_jobs", "train_task"]
 
 #: Of the presets; the same at every scale, so that a smaller dataset is the beginning of a larger one.
 DATASET_SEED = 0
@@ -64,6 +66,25 @@ class Job:
         return sum(phase.epochs for phase in self.config.phases)
 
 
+class AnyJob(Protocol):
+    """A run to make, of a task."""
+
+    @property
+    def label(self) -> str:
+        """Label of the run."""
+
+    @property
+    def config(self) -> Settings:
+        """The settings."""
+
+    @property
+    def directory(self) -> Path:
+        """Of the run."""
+
+
+SomeJob = TypeVar("SomeJob", bound=AnyJob)
+
+
 def plan(
     cases: Sequence[Case], seeds: int, scale: float, out: Path, overrides: Mapping[str, Any] | None = None
 ) -> list[Job]:
@@ -95,7 +116,7 @@ def plan(
     return jobs
 
 
-def is_done(job: Job) -> bool:
+def is_done(job: AnyJob) -> bool:
     """Whether there is a finished run with these settings."""
     if not (job.directory / "run.json").exists():
         return False
@@ -147,30 +168,6 @@ def prepare_data(jobs: Sequence[Job], progress: Callable[[str, int, int], object
     return path
 
 
-def run_jobs(
-    jobs: Sequence[Job],
-    workers: int,
-    on_epochs: Callable[[str, int], object] = lambda label, epochs: None,
-    on_done: Callable[[Job], object] = lambda job: None,
-) -> None:
-    """Train every run.
-
-    Args:
-        jobs: unfinished runs; interrupted ones are resumed.
-        workers: processes at once.
-        on_epochs: called with a run's label and the epochs it has done.
-        on_done: called with each run that is finished.
-
-    Raises:
-        UserError: naming the runs that could not be made, after all others are.
-        Stopped: after Ctrl-C; what was done is kept.
-    """
-    failed = run_tasks(train_job, jobs, workers, on_epochs, on_done)
-    if failed:
-        lines = "; ".join(f"{job.label}: {error}" for job, error in failed)
-        raise UserError("runs", [job.label for job, _ in failed], lines, f"{len(failed)} of {len(jobs)} failed")
-
-
 def train_job(job: Job) -> None:
     """Make or finish one run, in this process.
 
@@ -178,6 +175,11 @@ def train_job(job: Job) -> None:
         UserError: if it cannot be made.
     """
     dataset, voice = dataset_and_voice(Path(job.config.data))
+    train_task(PresetTask(job.config, dataset, voice), job.directory, job.label)
+
+
+def train_task(task: Task[Any], directory: Path, label: str) -> None:
+    """Train, or go on with what was interrupted, until it is done or a stop is requested; reports each epoch."""
     announced = False
 
     def on_step(epoch: int, step: int, steps: int) -> None:
@@ -187,13 +189,33 @@ def train_job(job: Job) -> None:
             signal.raise_signal(signal.SIGINT)  # the trainer ends after this step, and saves
 
     with contextlib.suppress(Interrupted):
-        train(
-            PresetTask(job.config, dataset, voice),
-            job.directory,
-            resume=True,
-            on_step=on_step,
-            on_epoch=lambda row: report(job.label, int(row["epoch"]) + 1),
-        )
+        train(task, directory, resume=True, on_step=on_step, on_epoch=lambda row: report(label, int(row["epoch"]) + 1))
+
+
+def run_jobs(
+    jobs: Sequence[SomeJob],
+    workers: int,
+    on_epochs: Callable[[str, int], object] = lambda label, epochs: None,
+    on_done: Callable[[SomeJob], object] = lambda job: None,
+    train_one: Callable[[Any], None] = train_job,
+) -> None:
+    """Train every run.
+
+    Args:
+        jobs: unfinished runs; interrupted ones are resumed.
+        workers: processes at once.
+        on_epochs: called with a run's label and the epochs it has done.
+        on_done: called with each run that is finished.
+        train_one: makes one of them.
+
+    Raises:
+        UserError: naming the runs that could not be made, after all others are.
+        Stopped: after Ctrl-C; what was done is kept.
+    """
+    failed = run_tasks(train_one, jobs, workers, on_epochs, on_done)
+    if failed:
+        lines = "; ".join(f"{job.label}: {error}" for job, error in failed)
+        raise UserError("runs", [job.label for job, _ in failed], lines, f"{len(failed)} of {len(jobs)} failed")
 
 
 @lru_cache(maxsize=1)

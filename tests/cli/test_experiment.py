@@ -25,7 +25,9 @@ def test_list_names_every_case(run: Command):
     assert code == 0
     assert out.startswith("exp1 to exp3 are from Ipek Korkmaz, ")
     cases = [line.split() for line in out.splitlines() if line.startswith("  ")]
-    assert {"exp1-lmsl", "exp2-logslp", "exp3-cqt", "best-16", "pnp-16"} <= {words[0] for words in cases}
+    assert {"exp1-lmsl", "exp2-logslp", "exp3-cqt", "best-16", "pnp-16", "r-beta", "g-vae-06"} <= {
+        words[0] for words in cases
+    }
     assert all(len(words) > 3 for words in cases)
 
 
