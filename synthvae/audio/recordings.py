@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -83,10 +83,16 @@ def read_recording(
             or a rate outside 1 to 384 kHz, is empty or silent, or holds samples that are not finite.
     """
     source = name or (str(file) if isinstance(file, Path) else "recording")
-    with _sound(file, source) as sound:
-        _check_size(sound, longest, source, most)
-        samples = _read_all(sound, longest, source, most)
-    return mix_down(samples, sound.samplerate, source)
+    with _opened(file, source) as stream:
+        with _decoded(stream, source) as sound:
+            _check_size(sound, longest, source, most)
+            mixed, rate, channels = _Mixed(), sound.samplerate, sound.channels
+            mono = mixed.add_all(_blocks(sound, longest, source, most), source)
+        loudest = mixed.loudest
+        if loudest is not None:  # read again, so that no more than one channel is ever in memory
+            with _decoded(stream, source) as sound:
+                mono = np.concatenate([part[:, loudest].copy() for part in _blocks(sound, longest, source, most)])
+    return _checked(mono, channels, loudest is not None, rate, source)
 
 
 def resting_level(audio: NDArray[np.floating], sample_rate: int) -> float:
@@ -201,17 +207,51 @@ class _Forward:
         return self._held[: end - first]
 
 
-def _read_all(sound: soundfile.SoundFile, longest: float, source: str, most: int | None) -> NDArray[np.float64]:
-    """All frames, read in blocks to their end, whatever the header says of it."""
-    parts: list[NDArray[np.float64]] = []
+def _blocks(sound: soundfile.SoundFile, longest: float, source: str, most: int | None) -> Iterator[NDArray[np.float64]]:
+    """All frames ``(T, channels)``, a block at a time, to their end, whatever the header says of it."""
     frames, whole = 0, False
     while not whole:
         part = sound.read(_BLOCK, dtype="float64", always_2d=True)
-        parts.append(part)
         frames, whole = frames + len(part), len(part) < _BLOCK
         _check_length(frames, sound, longest, source)
         _check_amount(frames, sound, source, most)
-    return np.concatenate(parts)
+        yield part
+
+
+class _Mixed:
+    """The mean of some channels, given in blocks, and whether they cancel each other in it."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._mean, self._squares = np.zeros(1), np.zeros(1)  # of the mixed channel and of each, and deviations from it
+
+    def add_all(self, blocks: Iterable[NDArray[np.float64]], source: str) -> NDArray[np.float64]:
+        """The mean of the channels of all blocks ``(T, channels)``."""
+        return np.concatenate([self._add(block.T, source) for block in blocks])
+
+    def _add(self, channels: NDArray[np.float64], source: str) -> NDArray[np.float64]:
+        if not channels.size:
+            return np.zeros(0)
+        wrong = ~np.isfinite(channels).all(axis=0)
+        if wrong.any():
+            at = self._count + int(wrong.argmax())
+            raise UserError(source, source, "export the recording again", f"sample {at} is not finite")
+        mono: NDArray[np.float64] = channels.mean(axis=0)
+        if len(channels) > 1:
+            tracks = np.vstack([mono, channels])
+            # Chan, Golub and LeVeque 1983, The American Statistician 37:242: variances of parts, put together.
+            mean, new = tracks.mean(axis=1), tracks.shape[1]
+            apart, total = mean - self._mean, self._count + new
+            self._squares = self._squares + new * tracks.var(axis=1) + apart**2 * (self._count * new / total)
+            self._mean = self._mean + apart * (new / total)
+        self._count += channels.shape[1]
+        return mono
+
+    @property
+    def loudest(self) -> int | None:
+        """Number of the loudest channel, where they cancel each other; None where their mean is a sound of its own."""
+        mixed, each = self._squares[0], self._squares[1:]
+        return int(each.argmax()) if len(each) and mixed < CANCELLED * each.max() else None
 
 
 def _check_size(
@@ -261,13 +301,22 @@ def mix_down(samples: NDArray[np.floating], sample_rate: int, source: str) -> Re
     Raises:
         UserError: if there is no sample, one is not finite, or all are silent.
     """
-    mono, channels, cancelled = _one_channel(samples, source)
+    return _checked(*_one_channel(samples, source), sample_rate, source)
+
+
+def _checked(mono: NDArray[np.float64], channels: int, cancelled: bool, sample_rate: int, source: str) -> Recording:
+    if not len(mono):
+        raise _empty(source)
     if is_silent(mono):
         level = 20.0 * math.log10(max(_swing(mono), 1e-12))
         raise UserError(
             source, source, "give a recording of a sound", f"silent (it reaches {level:.0f} dB of full scale)"
         )
     return Recording(mono, sample_rate, channels, cancelled)
+
+
+def _empty(source: str) -> UserError:
+    return UserError(source, source, "give a recording of a sound", "holds no samples")
 
 
 def is_silent(audio: NDArray[np.floating]) -> bool:
@@ -283,34 +332,36 @@ def _one_channel(samples: NDArray[np.floating], source: str) -> tuple[NDArray[np
     """What `mix_down` makes of the channels, how many there are, and whether they cancel; silence is let through."""
     channels = np.atleast_2d(np.asarray(samples, np.float64).T)
     if not channels.size:
-        raise UserError(source, source, "give a recording of a sound", "holds no samples")
-    wrong = ~np.isfinite(channels).all(axis=0)
-    if wrong.any():
-        raise UserError(source, source, "export the recording again", f"sample {int(wrong.argmax())} is not finite")
-    mono = channels.mean(axis=0)
-    power = channels.var(axis=1)
-    cancelled = len(channels) > 1 and bool(mono.var() < CANCELLED * power.max())
-    if cancelled:
-        mono = channels[power.argmax()]
-    return mono, len(channels), cancelled
+        raise _empty(source)
+    mixed = _Mixed()
+    mono = mixed.add_all([channels.T], source)
+    if mixed.loudest is not None:
+        mono = channels[mixed.loudest]
+    return mono, len(channels), mixed.loudest is not None
 
 
 @contextlib.contextmanager
 def _sound(file: Path | BinaryIO, source: str) -> Iterator[soundfile.SoundFile]:
-    """A recording opened by libsndfile, whose errors name the recording."""
-    with _opened(file, source) as stream:
+    """A recording opened by libsndfile."""
+    with _opened(file, source) as stream, _decoded(stream, source) as sound:
+        yield sound
+
+
+@contextlib.contextmanager
+def _decoded(stream: BinaryIO, source: str) -> Iterator[soundfile.SoundFile]:
+    """An open recording read by libsndfile, whose errors name it."""
+    try:
         try:
-            try:
-                sound = soundfile.SoundFile(SoundStream(stream, source))
-            except TypeError:  # soundfile's word for samples without a header
-                raise UserError(
-                    source, source, f"give {FORMATS}", "samples without a header that says their rate"
-                ) from None
-            with sound:
-                yield sound
-        except soundfile.LibsndfileError as error:
-            reason = error.error_string.rstrip(".")
-            raise UserError(source, source, f"give {FORMATS}", f"not audio that can be read ({reason})") from None
+            sound = soundfile.SoundFile(SoundStream(stream, source))
+        except TypeError:  # soundfile's word for samples without a header
+            raise UserError(
+                source, source, f"give {FORMATS}", "samples without a header that says their rate"
+            ) from None
+        with sound:
+            yield sound
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.rstrip(".")
+        raise UserError(source, source, f"give {FORMATS}", f"not audio that can be read ({reason})") from None
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,27 @@ def test_eight_channels_become_their_mean(tmp_path: Path):
     found = read_recording(tmp_path / "a.wav")
     assert (found.channels, found.loudest) == (8, False)
     np.testing.assert_allclose(found.audio, channels.mean(axis=1), atol=1e-12)
+
+
+@pytest.mark.parametrize("cancel", [False, True])
+def test_a_file_of_many_channels_is_mixed_in_blocks(cancel: bool, tmp_path: Path):
+    generator = np.random.default_rng(0)
+    first = 0.2 * generator.standard_normal(1_000_001) * np.linspace(0.1, 1.0, 1_000_001)
+    samples = (
+        np.stack(
+            [first, (-1.2 if cancel else 1.2) * first, 0.1 * first] + [(0.02 if cancel else 0.5) * first] * 5, axis=1
+        )
+        + 0.05
+    )
+    soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="DOUBLE")
+    tracemalloc.start()
+    found = read_recording(tmp_path / "a.wav")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found.audio, mix_down(samples, RATE, "a").audio)
+    np.testing.assert_array_equal(found.audio, samples[:, 1] if cancel else samples.mean(axis=1))
+    assert (found.channels, found.loudest) == (8, cancel)
+    assert most < samples.nbytes / 2, "a few copies of one channel, and of a block"
 
 
 def test_channels_that_cancel_leave_the_loudest():
