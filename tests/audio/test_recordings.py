@@ -76,7 +76,7 @@ def test_a_file_of_many_channels_is_mixed_in_blocks(cancel: bool, tmp_path: Path
     np.testing.assert_array_equal(found.audio, mix_down(samples, RATE, "a").audio)
     np.testing.assert_array_equal(found.audio, samples[:, 1] if cancel else samples.mean(axis=1))
     assert (found.channels, found.loudest) == (8, cancel)
-    assert most < samples.nbytes / 2, "a few copies of one channel, and of a block"
+    assert most < 0.7 * samples.nbytes, "a few copies of one channel, and of a block"
 
 
 def test_channels_that_cancel_leave_the_loudest():
