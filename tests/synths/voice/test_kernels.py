@@ -21,7 +21,7 @@ from tests.synths.voice.cube import interior
 
 @njit(error_model="numpy")
 def evaluate(single, double, unit):
-    out = np.empty((12, single.shape[0]))
+    out = np.empty((13, single.shape[0]))
     for i in range(single.shape[0]):
         turns = single[i] - np.rint(single[i])
         out[0, i], out[1, i] = arithmetic.sin_turns(turns), arithmetic.cos_turns(turns)
@@ -32,6 +32,7 @@ def evaluate(single, double, unit):
         out[9, i] = arithmetic.exponential_ratio(np.float32(turns))
         out[10, i] = arithmetic.exponential_ratio_slope(np.float32(turns))
         out[11, i] = arithmetic.exponential_ratio_slope_64(double[i] - np.rint(double[i]))
+        out[12, i] = arithmetic.small_exponential_ratio(np.float32(turns / 8))
     return out
 
 
@@ -58,6 +59,7 @@ def test_elementary_functions():
     assert np.abs(out[8] - np.cos(angle)).max() < 1e-12
     ratio = np.expm1(x * math.log(2)) / x
     assert relative(9, ratio) < 5e-7
+    assert relative(12, np.expm1(x / 8 * math.log(2)) / (x / 8)) < 5e-7
     # d/dx ln((2^x - 1) / x) = ln 2 / (1 - 2^-x) - 1/x, which cancels near 0.
     away = np.abs(x) > 1e-3
     slope = math.log(2) / -np.expm1(-x * math.log(2)) - 1 / x

@@ -53,8 +53,8 @@ __all__ = ["BACKWARD_SECTIONS", "FORWARD_SECTIONS", "SECTION", "mix", "mix_backw
 
 SECTION = CHUNK + BLOCK
 # Sections of `lanes`.
-RAMP, PHASE_1, PHASE_2, SINE, FORM, SPARE = (SECTION * k for k in range(6))
-FORWARD_SECTIONS = 6
+RAMP, PHASE_1, PHASE_2, SINE, FORM = (SECTION * k for k in range(5))
+FORWARD_SECTIONS = 5
 # Sections of `lanes` in the backward pass.
 COS_1, SIN_1, TRAVEL_1, TRAVEL_2, WAVE, WAVE_TURNS, WAVE_SHAPE, WAVE_STEEPNESS, GRAD = (
     SECTION * k for k in range(1, 10)
@@ -108,12 +108,12 @@ def mix(human, signals, tables, kinds, grid, chunks, sample_rate, noise, lanes, 
                 irregular_phases(tables[0], b, first, offset, step, sample_rate, lanes, PHASE_1 + at, width)
             else:
                 rate, bend, origin = tables[0, RATE, b], tables[0, BEND, b], tables[0, ORIGIN, b]
-                regular_phases(rate, bend, origin, lanes, RAMP, PHASE_1 + at, SPARE, width)
+                regular_phases(rate, bend, origin, lanes, RAMP, PHASE_1 + at, 0, width, False)
             if kinds[1, b] == IRREGULAR:
                 irregular_phases(tables[1], b, first, offset, step, sample_rate, lanes, PHASE_2 + at, width)
             else:
                 rate, bend, origin = tables[1, RATE, b], tables[1, BEND, b], tables[1, ORIGIN, b]
-                regular_phases(rate, bend, origin, lanes, RAMP, PHASE_2 + at, SPARE, width)
+                regular_phases(rate, bend, origin, lanes, RAMP, PHASE_2 + at, 0, width, False)
         size = np.uint64((first[chunks[c + 1]] - start + LANES - 1) // LANES * LANES)
         for k in range(size):
             lanes[k + np.uint64(PHASE_1)] = cos_turns(lanes[k + np.uint64(PHASE_1)])
@@ -159,12 +159,12 @@ def waves(low, high, tables, kinds, first, offset, step, sample_rate, q, shape, 
             irregular_phases(tables[0], b, first, offset, step, sample_rate, lanes, COS_1 + at, width)
         else:
             rate, bend, origin = tables[0, RATE, b], tables[0, BEND, b], tables[0, ORIGIN, b]
-            regular_phases(rate, bend, origin, lanes, RAMP, COS_1 + at, TRAVEL_1 + at, width)
+            regular_phases(rate, bend, origin, lanes, RAMP, COS_1 + at, TRAVEL_1 + at, width, True)
         if kinds[1, b] == IRREGULAR:
             irregular_phases(tables[1], b, first, offset, step, sample_rate, lanes, WAVE + at, width)
         else:
             rate, bend, origin = tables[1, RATE, b], tables[1, BEND, b], tables[1, ORIGIN, b]
-            regular_phases(rate, bend, origin, lanes, RAMP, WAVE + at, TRAVEL_2 + at, width)
+            regular_phases(rate, bend, origin, lanes, RAMP, WAVE + at, TRAVEL_2 + at, width, True)
     size = np.uint64((first[high] - start + LANES - 1) // LANES * LANES)
     for k in range(size):
         turns = lanes[k + np.uint64(COS_1)]

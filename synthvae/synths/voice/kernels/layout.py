@@ -50,7 +50,7 @@ PITCH_1, AMP_1, PITCH_2, AMP_2, AMP_NOISE = range(N_TARGETS)
 #: Most samples of a block; vectors of LANES samples are filled up, and what is too much overwritten or masked.
 BLOCK, LANES = 128, 16
 #: Samples that are computed in one go, as whole blocks: few enough for every array of them to stay in the L1 cache.
-CHUNK = 1024
+CHUNK = 512
 
 
 def blocks(samples: int, control_size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:

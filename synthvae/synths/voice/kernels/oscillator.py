@@ -28,6 +28,7 @@ from synthvae.synths.voice.kernels.arithmetic import (
     exponential_ratio,
     exponential_ratio_slope_64,
     nearest,
+    small_exponential_ratio,
 )
 
 __all__ = [
@@ -63,6 +64,8 @@ REGULAR, CONSTANT, IRREGULAR = range(3)
 HIGHEST = 127.0
 OCTAVES = 1.0 / 12.0
 LN2_12 = math.log(2.0) / 12.0
+#: Octaves that a block's pitch moves by, at most, where a short polynomial will do.
+NEARLY_STRAIGHT = np.float32(1.0 / 16.0)
 
 
 @inlined
@@ -141,19 +144,29 @@ def irregular_phases(table, b, first, offset, step, sample_rate, lanes, at, widt
 
 
 @inlined
-def regular_phases(rate, bend, origin, lanes, ramp, at, travel_at, width):
-    """Write any other block's phases to ``lanes[at:at + width]`` and its u(n) to ``lanes[travel_at:]``.
+def regular_phases(rate, bend, origin, lanes, ramp, at, travel_at, width, keeps):
+    """Write any other block's phases to ``lanes[at:at + width]`` and, where `keeps`, its u(n) to ``lanes[travel_at:]``.
 
     ``lanes[ramp:]`` counts 1, 2, 3... Numbers are passed, not the table: inside a loop over blocks, taking an array
     from another one counts a reference, which takes as long as a vector of samples.
     """
     rate, bend, origin = np.float32(rate), np.float32(bend), np.float32(origin - np.rint(origin))
-    for k in range(0, width, LANES):
-        n = load(lanes, ramp + k)
-        travel = rate * n * exponential_ratio(bend * n)
-        store(lanes, travel_at + k, travel)
-        # The whole turns are subtracted, exactly, before the small numbers are added.
-        store(lanes, at + k, (travel - nearest(origin + travel)) + origin)
+    if abs(bend) * width <= NEARLY_STRAIGHT:  # most blocks by far
+        for k in range(0, width, LANES):
+            n = load(lanes, ramp + k)
+            _phase(rate * n * small_exponential_ratio(bend * n), origin, lanes, at + k, travel_at + k, keeps)
+    else:
+        for k in range(0, width, LANES):
+            n = load(lanes, ramp + k)
+            _phase(rate * n * exponential_ratio(bend * n), origin, lanes, at + k, travel_at + k, keeps)
+
+
+@inlined
+def _phase(travel, origin, lanes, at, travel_at, keeps):
+    if keeps:
+        store(lanes, travel_at, travel)
+    # The whole turns are subtracted, exactly, before the small numbers are added.
+    store(lanes, at, (travel - nearest(origin + travel)) + origin)
 
 
 @plain
