@@ -27,7 +27,7 @@ MOST_SAMPLES = 2**27
 """Of all channels together, 1 GB: ten minutes of four channels at 48 kHz."""
 
 UNKNOWN = 2**62
-"""Frames of a FLAC file that was written to a pipe, which libsndfile cannot read either."""
+"""Frames of a FLAC file whose header does not say them and that has no whole frame: libsndfile cannot read it."""
 
 SILENT = 1e-5
 """Half the way from the lowest to the highest sample of silence, -100 dB of full scale: less than a step of 16 bits."""

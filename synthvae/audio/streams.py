@@ -25,13 +25,16 @@ _BITRATES = {
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 #: A bitrate whose frames have room for a Xing header.
 _ROOMY = 9
+#: Bytes of a FLAC frame at most: 65,535 samples of eight channels and 32 bits.
+_LARGEST_FRAME = 2**21 + 2**10
 
 
 class SoundStream:
     """A file of sound, as libsndfile wants it: it raises nothing, and has the length that it says.
 
     The header of a WAV may say 0 bytes, as of a recorder that was switched off, and an MP3 of a variable bit rate may
-    say nothing of its length, which is then guessed from its first frame. Both are read to the end of the file.
+    say nothing of its length, which is then guessed from its first frame; a FLAC file that was written to a pipe says
+    nothing of it either. All are read to the end of the file.
 
     Args:
         file: that can be sought.
@@ -51,6 +54,8 @@ class SoundStream:
             self._repair_wav(source)
         elif head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2):
             self._repair_mp3()
+        elif head[:4] == b"fLaC" and not head[4] & 0x7F:
+            self._repair_flac()
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place; one before the start, of a damaged header, is the start."""
@@ -142,6 +147,26 @@ class SoundStream:
         frame[4 + side : 16 + side] = struct.pack(">4sII", b"Xing", 1, count)
         self._inserted = place, bytes(frame)
 
+    def _repair_flac(self) -> None:
+        """Where the header has no number of samples, write the one that follows from the last frame.
+
+        RFC 9639: metadata block STREAMINFO (8.2) and frame headers (9.1), which begin with a sync code and end with a
+        checksum.
+        """
+        info = self._bytes(8, 34)
+        if len(info) < 34 or int.from_bytes(info[13:18], "big") & (2**36 - 1):
+            return
+        usual, largest = int.from_bytes(info[:2], "big"), int.from_bytes(info[7:10], "big") or _LARGEST_FRAME
+        start = max(42, self._length - largest - 16)
+        tail = self._bytes(start, self._length - start)
+        for place in range(len(tail) - 6, -1, -1):
+            if tail[place] == 0xFF and tail[place + 1] & 0xFE == 0xF8:
+                last = _samples_until(tail[place : place + 16], usual)
+                if last:
+                    bits = int.from_bytes(info[13:18], "big") | last
+                    self._replaced = {21: bits.to_bytes(5, "big")}
+                    return
+
     def _frames(self) -> Iterator[tuple[int, bytes]]:
         """The place and the header of each frame of layer III."""
         place = 0
@@ -151,6 +176,39 @@ class SoundStream:
         while len(header := self._bytes(place, 4)) == 4 and (length := _frame_length(header)):
             yield place, header
             place += length
+
+
+def _samples_until(header: bytes, usual: int) -> int:
+    """Samples from the start of a FLAC file to the end of the frame with a header; 0 where it is none.
+
+    Args:
+        header: its first 16 bytes.
+        usual: samples of a frame, where all have as many but the last.
+    """
+    size, rate, ones = header[2] >> 4, header[2] & 15, 8 - (header[4] ^ 0xFF).bit_length()
+    more = max(0, ones - 1)
+    end = 5 + more + {6: 1, 7: 2}.get(size, 0) + {12: 1, 13: 2, 14: 2}.get(rate, 0)
+    if len(header) <= end or size == 0 or rate == 15 or ones in (1, 8) or _crc8(header[:end]) != header[end]:
+        return 0
+    number = header[4] & (0x7F >> ones)
+    for byte in header[5 : 5 + more]:
+        number = (number << 6) | (byte & 0x3F)
+    at = 5 + more
+    if size in (6, 7):
+        samples = 1 + int.from_bytes(header[at : at + size - 5], "big")
+    else:
+        samples = 192 if size == 1 else 576 << (size - 2) if size < 6 else 256 << (size - 8)
+    return (number if header[1] & 1 else number * usual) + samples
+
+
+def _crc8(data: bytes) -> int:
+    """The checksum of a FLAC frame's header, of the polynomial x^8 + x^2 + x + 1."""
+    value = 0
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = (value << 1 ^ (0x107 if value & 0x80 else 0)) & 0xFF
+    return value
 
 
 def _frame_length(header: bytes) -> int:

@@ -13,6 +13,7 @@ from synthvae.audio import recordings
 from synthvae.audio.recordings import Recording, mix_down, read_recording, read_windows
 from synthvae.audio.resampling import resample
 from synthvae.core.errors import UserError
+from tests.audio.test_streams import piped_flac
 
 RATE = 48000
 TONE = 0.3 * np.sin(2 * np.pi * 440 * np.arange(RATE // 2) / RATE)
@@ -113,12 +114,8 @@ def write_long_wav(path: Path, hours: float) -> None:
 
 
 def write_piped_flac(path: Path) -> None:
-    """A FLAC file whose header does not say its length: 36 bits of zeros from the middle of byte 21."""
-    soundfile.write(path, TONE, RATE)
-    content = bytearray(path.read_bytes())
-    content[21] &= 0xF0
-    content[22:26] = bytes(4)
-    path.write_bytes(content)
+    """A FLAC file whose header does not say its length, and of which nothing else was written."""
+    path.write_bytes(piped_flac(TONE, RATE)[:42])
 
 
 BAD = {

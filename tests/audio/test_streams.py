@@ -63,6 +63,26 @@ def test_a_header_that_says_nothing_was_recorded(chunks_after: bytes, caplog: py
         read_recording(io.BytesIO(bytes(content[: place + 4]) + chunks_after), name="upload")
 
 
+def piped_flac(samples: np.ndarray, rate: int) -> bytes:
+    """A FLAC file as it is written to a pipe: zeros instead of its length, 36 bits from the middle of byte 21."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format="FLAC", subtype="PCM_24")
+    content = bytearray(file.getvalue())
+    content[21] &= 0xF0
+    content[12:18] = bytes(6)  # nor the sizes of its frames
+    content[22:26] = bytes(4)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("samples", [2, 255, 256, 257, 4096, 4097, 12_288, 70_000, 600_123])
+def test_a_flac_file_that_was_written_to_a_pipe(samples: int, channels: int):
+    sound = np.random.default_rng(samples).uniform(-0.4, 0.4, (samples, 1)) * np.linspace(1.0, 0.3, channels)
+    found = read_recording(io.BytesIO(piped_flac(sound, 11025)))
+    assert len(found.audio) == samples
+    np.testing.assert_allclose(found.audio, sound.mean(axis=1), atol=1e-6)
+
+
 @pytest.mark.parametrize("size", [2**32 - 1, 2**31, 7])
 def test_a_header_that_says_more_or_less(size: int):
     content = wav()
