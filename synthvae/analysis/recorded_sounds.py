@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synthvae.analysis.sound_sets import RoundTrips, SoundSets, compare_sets, map_positions, measure_round_trips, see
 from synthvae.core.errors import UserError
 from synthvae.core.randomness import generator
 from synthvae.core.store import Agenda, Step, Store
 from synthvae.data.library import Library, read_library
 from synthvae.features import log_mel
 from synthvae.features.representations import Encoded
+from synthvae.features.representations.stft import PublishedStft
+from synthvae.maps.projection import umap_map
 from synthvae.metrics.clicks import click_crest
-from synthvae.metrics.embeddings.logmel import logmel_embedding
+from synthvae.metrics.distances import log_spectral
 from synthvae.metrics.frechet import GaussianStatistics, frechet_distance, frechet_floor
 from synthvae.metrics.reconstruction import Summary, preset_errors, summarise
 from synthvae.training.sound_quality import JUDGED, SoundErrors, SoundQuality, sound_errors
@@ -28,6 +32,8 @@ from synthvae.training.tasks.spectrogram import ACTIVE_VARIANCE, CHUNK, conditio
 
 __all__ = [
     "ONE_GAUSSIAN",
+    "ChannelAccuracies",
+    "ChannelAccuracy",
     "ClickCrests",
     "DecodedSounds",
     "DrawDistances",
@@ -47,20 +53,28 @@ Result = TypeVar("Result")
 
 #: Sounds that are drawn for the Fréchet distance, at most, and decoded for log-mel errors and click crests.
 DRAWS, HEARD = 400, 60
+#: Latents that are laid out on a map, at most: UMAP takes two seconds for these.
+MAPPED = 1000
 #: Dimensions of the embedding of the Fréchet distance: a covariance of full rank takes one sound more.
 DIMENSIONS = 64
 BATCH = 50
 #: Raised when what is measured changes, so that nothing older is read from the store.
-VERSION = 1
+VERSION = 2
 #: Seconds on two cores, for each second of a sound that is analysed, and of one that is decoded and compared.
 SECONDS_ANALYSED, SECONDS_DECODED = 0.002, 0.015
+#: Added to the energy of a sound in the published accuracy.
+ACCURACY_FLOOR = 1e-8
 #: A single Gaussian, fitted to the latents of the training sounds, as a distribution that latents are drawn from.
 ONE_GAUSSIAN = "one gaussian"
+#: Sounds at positions drawn evenly over the map.
+MAP = "map"
 
 
 @dataclass(frozen=True)
 class DecodedSounds:
-    """Log-mel error of sounds against the originals: mean absolute difference over bands and frames of each, in dB.
+    """Errors of sounds against the originals, in dB.
+
+    Log-mel errors, the mean absolute difference over bands and frames of each, or log-spectral distances.
 
     Attributes:
         sounds: how many test sounds were compared.
@@ -126,17 +140,51 @@ class ClickCrests:
 
 
 @dataclass(frozen=True)
+class ChannelAccuracy:
+    """Accuracy after García López (2025), in percent: max(0, 1 - |x - y|² / |x|²) of each sound, mean over sounds.
+
+    Attributes:
+        both: of magnitude and phase together, as published.
+        magnitude: of the magnitude alone.
+        phase: of the phase in radians alone.
+    """
+
+    both: float
+    magnitude: float
+    phase: float
+
+
+@dataclass(frozen=True)
+class ChannelAccuracies:
+    """Accuracies of spectrograms of magnitude and phase, of some of the test sounds.
+
+    Attributes:
+        model: of what the run decodes.
+        zero_phase: of the exact magnitude with a phase of zero, which rises with the size of the transform by itself.
+        mean: of the mean spectrogram of these sounds.
+    """
+
+    model: ChannelAccuracy
+    zero_phase: ChannelAccuracy
+    mean: ChannelAccuracy
+
+
+@dataclass(frozen=True)
 class HeardSounds:
     """What is measured of sounds, not of spectrograms.
 
     Attributes:
         decoded: log-mel errors.
+        linear: the same over linear frequency.
+        accuracy: None where the representation is not magnitude and phase as García López (2025) has them.
         rows: numbers of the sounds that these are of.
         errors: of the reconstruction of each of them, in dB.
         crest: None where no sound is long enough.
     """
 
     decoded: DecodedSounds
+    linear: DecodedSounds
+    accuracy: ChannelAccuracies | None
     rows: tuple[int, ...]
     errors: tuple[float, ...]
     crest: ClickCrests | None
@@ -144,9 +192,17 @@ class HeardSounds:
 
 @dataclass(frozen=True)
 class DrawnSounds:
-    """Distances of draws; None where there are too few training sounds."""
+    """What is measured of sets of sounds; None where there are too few training sounds.
+
+    Attributes:
+        distances: of draws by what latents are drawn from.
+        sets: sets of sounds beside the training sounds.
+        trips: round trips over maps; None also for networks that encode frames, a sound of which is no point of a map.
+    """
 
     distances: DrawDistances | None
+    sets: SoundSets | None
+    trips: RoundTrips | None
 
 
 @dataclass(frozen=True)
@@ -160,7 +216,7 @@ class RunMeasurement:
         errors: of the spectrogram of each test sound.
         heard: log-mel errors and click crests.
         latents: use of the latent space.
-        draws: None where there are too few training sounds.
+        drawn: sets of sounds: draws, reconstructions and sounds at positions of the map.
     """
 
     name: str
@@ -169,7 +225,12 @@ class RunMeasurement:
     errors: SoundErrors
     heard: HeardSounds
     latents: LatentUse
-    draws: DrawDistances | None
+    drawn: DrawnSounds
+
+    @property
+    def draws(self) -> DrawDistances | None:
+        """Distances of draws; None where there are too few training sounds."""
+        return self.drawn.distances
 
     @property
     def decoded(self) -> DecodedSounds:
@@ -252,7 +313,8 @@ class SoundWork:
         """Add the steps of a run; returns what puts their results together."""
         library, seed, name = self.library, self.seed, model.run.name
         train, tests = len(library.rows("train")), min(limit, JUDGED, len(library.rows("test")))
-        draws = (len(PRIORS) + 1 + len(priors)) * min(DRAWS, train // 2)
+        each = min(DRAWS, train // 2)
+        draws = (len(PRIORS) + 2 + len(priors)) * each + min(each, len(library.rows("test"))) + 4 * min(HEARD, train)
         inputs = [VERSION, model.run.weights_hash, library.hash]
 
         def add(
@@ -298,7 +360,7 @@ class SoundWork:
             [seed],
             train,
             draws,
-            lambda: DrawnSounds(_draws(model, library, seed, priors)),
+            lambda: _draws(model, library, seed, priors),
         )
 
         def together() -> RunMeasurement:
@@ -310,7 +372,7 @@ class SoundWork:
                 errors.result,
                 heard.result,
                 latents.result,
-                drawn.result.distances,
+                drawn.result,
             )
 
         return together
@@ -331,9 +393,15 @@ def measure_run(
 def _heard(model: SoundRun, library: Library, rows: Sequence[int]) -> HeardSounds:
     chosen = spread_rows(rows, HEARD)
     audio, decoded = _audio(library, chosen), decode_sounds(model, library, chosen)
-    own, recovered, mean_sound = _decoded_errors(model, library, audio, decoded)
-    summary = DecodedSounds(len(chosen), *(summarise(found) for found in (own, recovered, mean_sound)))
-    return HeardSounds(summary, tuple(chosen), tuple(own.tolist()), _crests(model, audio, decoded))
+    errors, linear = _decoded_errors(model, library, audio, decoded)
+    return HeardSounds(
+        DecodedSounds(len(chosen), *map(summarise, errors)),
+        DecodedSounds(len(chosen), *map(summarise, linear)),
+        _accuracies(model, library, chosen),
+        tuple(chosen),
+        tuple(errors[0].tolist()),
+        _crests(model, audio, decoded),
+    )
 
 
 def spread_rows(rows: Sequence[int], count: int) -> list[int]:
@@ -382,15 +450,42 @@ def _latent_use(model: SoundRun, library: Library, rows: Sequence[int], seed: in
 
 def _decoded_errors(
     model: SoundRun, library: Library, audio: Tensor, decoded: Tensor
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Log-mel errors ``(N,)`` of reconstructions, of the originals' own spectrograms, and of the mean sound."""
-    representation = model.representation
-    target = log_mel(audio, model.sample_rate).numpy()
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
+    """Errors ``(N,)`` of reconstructions, of the originals' own spectrograms, and of the mean sound, in dB.
+
+    Log-mel errors, and log-spectral distances over linear frequency.
+    """
+    representation, rate = model.representation, model.sample_rate
     recovered = representation.invert(representation.analyse(audio), model.samples)
-    own, floor, null = (
-        log_mel(sounds, model.sample_rate).numpy() for sounds in (decoded, recovered, _mean_sound(model, library))
+    answers = decoded, recovered, _mean_sound(model, library).expand(audio.shape)
+    target = log_mel(audio, rate).numpy()
+    errors = [preset_errors(target, log_mel(sounds, rate).numpy()).l1 for sounds in answers]
+    return errors, [log_spectral(audio, sounds, rate).values for sounds in answers]
+
+
+def _accuracies(model: SoundRun, library: Library, rows: list[int]) -> ChannelAccuracies | None:
+    """Accuracies of magnitude and phase; None for other representations."""
+    if not isinstance(model.representation, PublishedStft):
+        return None
+    condition = conditions(library, model.config.condition)[rows]
+    values, level = model.representation.analyse(_audio(library, rows))
+    answer = model.spectrograms(model.model.embed(values, level, condition), condition, values.shape[3]).values
+    silent = values.clone()
+    silent[:, 1] = 0.0
+    return ChannelAccuracies(
+        *(_accuracy(values, found) for found in (answer, silent, values.mean(0, keepdim=True).expand_as(values)))
     )
-    return preset_errors(target, own).l1, preset_errors(target, floor).l1, preset_errors(target, null[0]).l1
+
+
+def _accuracy(values: Tensor, answers: Tensor) -> ChannelAccuracy:
+    """Accuracies of answers ``(N, 2, H, W)``."""
+    errors, energy = ((part.double().square().sum((2, 3))) for part in (values - answers, values))
+
+    def percent(error: Tensor, of: Tensor) -> float:
+        return float((1.0 - error / (of + ACCURACY_FLOOR)).clamp_min(0.0).mean()) * 100.0
+
+    channels = [percent(errors[:, channel], energy[:, channel]) for channel in (0, 1)]
+    return ChannelAccuracy(percent(errors.sum(1), energy.sum(1)), *channels)
 
 
 def _mean_sound(model: SoundRun, library: Library) -> Tensor:
@@ -405,33 +500,49 @@ def _mean_sound(model: SoundRun, library: Library) -> Tensor:
     return model.representation.invert(mean, model.samples)
 
 
-def _draws(
-    model: SoundRun, library: Library, seed: int, priors: Mapping[str, Callable[[int], Tensor]]
-) -> DrawDistances | None:
-    """Fréchet distances; None where half of the training sounds have no covariance of full rank."""
-    train = library.rows("train")
+def _draws(model: SoundRun, library: Library, seed: int, priors: Mapping[str, Callable[[int], Tensor]]) -> DrawnSounds:
+    """Sets of sounds; nothing where half of the training sounds have no covariance of full rank."""
+    train, rate = library.rows("train"), model.sample_rate
     count = min(DRAWS, len(train) // 2)
     if count <= DIMENSIONS:
-        return None
-    chosen = np.random.default_rng(seed).permutation(len(train))[: 2 * count] + train.start
-    real = _embedded(_audio(library, chosen), model)
-    against = GaussianStatistics.of(real)
+        return DrawnSounds(None, None, None)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[: 2 * count] + train.start)
+    real = see(_audio(library, chosen), rate)
+    against = GaussianStatistics.of(real.embedding)
     each = count * model.latents_per_sound
     latents = {prior: model.sample(each, seed, prior) for prior in PRIORS}
     latents[ONE_GAUSSIAN] = _one_gaussian(model.training_latents(), each, seed)
     latents |= {name: draw(each) for name, draw in priors.items()}
-    found = {
-        name: GaussianStatistics.of(_embedded(draw_sounds(model, library, drawn, seed)[0], model))
-        for name, drawn in latents.items()
+    trips = None
+    if model.latents_per_sound == 1:
+        laid = spread_rows(range(len(train)), MAPPED)
+        own = model.training_latents()[laid]
+        places = umap_map(own.numpy(), seed)
+        latents[MAP] = map_positions(own, places, count, seed)
+        heard = np.array(spread_rows(range(len(laid)), HEARD))
+        given = conditions(library, model.config.condition)[np.array(laid)[heard] + train.start]
+        trips = measure_round_trips(own, places, heard, lambda rows: _decoded(model, rows, given), rate)
+    seen = {name: see(draw_sounds(model, library, drawn, seed)[0], rate) for name, drawn in latents.items()}
+    distances = {
+        name: frechet_distance(GaussianStatistics.of(found.embedding), against).value
+        for name, found in seen.items()
+        if name != MAP
     }
-    distances = {name: frechet_distance(statistics, against).value for name, statistics in found.items()}
-    one = GaussianStatistics(count, _embedded(_mean_sound(model, library), model)[0], np.zeros_like(against.covariance))
-    return DrawDistances(count, frechet_floor(real, seed).value, frechet_distance(one, against).value, distances)
-
-
-def _embedded(audio: Tensor, model: SoundRun) -> NDArray[np.float64]:
-    parts = [logmel_embedding(log_mel(part, model.sample_rate).numpy()) for part in audio.split(BATCH)]
-    return np.concatenate(parts)
+    copies = np.zeros_like(against.covariance)
+    one = GaussianStatistics(count, see(_mean_sound(model, library), rate).embedding[0], copies)
+    floor = frechet_floor(real.embedding, seed).value
+    tests = spread_rows(library.rows("test"), count)
+    sets = {
+        "test": see(_audio(library, tests), rate),
+        "reconstructions": see(decode_sounds(model, library, tests), rate),
+    }
+    sets |= {name: seen[name] for name in (*PRIORS, MAP) if name in seen}
+    numbers = pd.Categorical(library.items["label"].astype(str), categories=library.labels).codes
+    return DrawnSounds(
+        DrawDistances(count, floor, frechet_distance(one, against).value, distances),
+        compare_sets(real, sets, numbers[chosen], numbers[tests], library.labels, seed),
+        trips,
+    )
 
 
 def _one_gaussian(latents: Tensor, count: int, seed: int) -> Tensor:

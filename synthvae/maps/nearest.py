@@ -22,7 +22,7 @@ from scipy.spatial import cKDTree
 
 from synthvae.metrics.logmel_distance import paired
 
-__all__ = ["Atlas", "Decode", "Render", "Spot", "build_atlas"]
+__all__ = ["Atlas", "Decode", "Render", "Spot", "build_atlas", "draw_places", "latents_between"]
 
 Floats = NDArray[np.float32]
 #: Numbers of points ``(B,)`` to the spectrograms of their sounds, ``(B, ...)`` in dB.
@@ -241,6 +241,31 @@ def build_atlas(
         linear=directions,
         centre=centre.astype(np.float32),
     )
+
+
+def latents_between(points: Floats, latents: Floats, places: Floats | None = None) -> Floats:
+    """Latents ``(B, D)`` at places ``(B, 2)`` of a map, as a click between its points gives them.
+
+    Args:
+        points: ``(N, 2)``.
+        latents: theirs, ``(N, D)``.
+        places: see above; the points themselves where None, each without the help of its own latent: the round trip
+            from a latent to the map and back.
+    """
+    tree = cKDTree(points)
+    radius = _extent(points, tree)[0]
+    return _mean_latents(tree, latents, points if places is None else places, radius, skip=1 if places is None else 0)
+
+
+def draw_places(points: Floats, count: int, seed: int) -> Floats:
+    """Places ``(count, 2)`` drawn evenly over the part of the map that the hull of points ``(N, 2)`` covers."""
+    tree = cKDTree(points)
+    radius, _, bounds = _extent(points, tree)
+    random, found = np.random.default_rng(seed), np.empty((0, 2), np.float32)
+    while len(found) < count:
+        drawn = random.uniform(bounds[:2], bounds[2:], (4 * count, 2)).astype(np.float32)
+        found = np.concatenate([found, drawn[tree.query(drawn)[0] <= radius]])
+    return found[:count]
 
 
 def _others(chosen: NDArray[np.intp], count: int) -> NDArray[np.intp]:

@@ -17,9 +17,17 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_t
 from synthvae.analysis.comparison import Comparisons
 from synthvae.analysis.distributions import AudioDistanceNulls, RunAudioDistances
 from synthvae.analysis.latent_space import Neighbourhoods, PathComparisons
-from synthvae.analysis.recorded_sounds import ClickCrests, DecodedSounds, DrawDistances, LatentUse, RunMeasurement
+from synthvae.analysis.recorded_sounds import (
+    ChannelAccuracies,
+    ClickCrests,
+    DecodedSounds,
+    DrawDistances,
+    LatentUse,
+    RunMeasurement,
+)
 from synthvae.analysis.results import DistanceTable, ExplainedVariance, Results, RunResults
 from synthvae.analysis.saved import FORMAT, VERSION
+from synthvae.analysis.sound_sets import RoundTrips, SoundSets
 from synthvae.analysis.sounds import FEATURE_UNITS, ErrorTable
 from synthvae.core.provenance import hardware, versions
 from synthvae.data.library import Library
@@ -36,7 +44,7 @@ from synthvae.training.sound_quality import SoundQuality
 __all__ = ["MetricsDocument", "SoundMetricsDocument", "describe", "metrics_document", "sound_metrics_document"]
 
 #: Of the ``metrics.json`` of runs on recorded sounds.
-SOUND_FORMAT, SOUND_VERSION = "synthvae-sound-analysis", 1
+SOUND_FORMAT, SOUND_VERSION = "synthvae-sound-analysis", 2
 
 # Keys that are no fields: what stands for each in docs/metrics.md.
 RunName: TypeAlias = Annotated[str, "run"]
@@ -460,8 +468,12 @@ class SoundRunMetrics:
         quality: error of the spectrograms of all test sounds.
         labels: the same of the test sounds of each label; shares are of the error of the mean of all sounds.
         decoded: log-mel errors of some of the test sounds, evenly spaced over them.
+        linear: log-spectral distances of the same sounds, over linear frequency: phase shows in it.
+        accuracy: of magnitude and phase as García López (2025) has them; null for other representations.
         latents: use of the latent space by the test sounds.
         draws: new sounds as a set; null where there are too few training sounds.
+        sets: test sounds, reconstructions, draws and sounds of the map beside the training sounds; null likewise.
+        round_trips: from latents to maps and back; null likewise, and for networks that encode frames.
         crest: clicks; null where no sound is long enough.
     """
 
@@ -470,8 +482,12 @@ class SoundRunMetrics:
     quality: SoundQuality
     labels: Mapping[LabelName, SoundQuality]
     decoded: DecodedSounds
+    linear: DecodedSounds
+    accuracy: ChannelAccuracies | None
     latents: LatentUse
     draws: DrawDistances | None
+    sets: SoundSets | None
+    round_trips: RoundTrips | None
     crest: ClickCrests | None
 
 
@@ -515,7 +531,18 @@ def sound_metrics_document(runs: Sequence[RunMeasurement], library: Library, see
         hardware(),
         {
             run.name: SoundRunMetrics(
-                run.steps, run.seconds, run.quality, run.labels, run.decoded, run.latents, run.draws, run.crest
+                run.steps,
+                run.seconds,
+                run.quality,
+                run.labels,
+                run.decoded,
+                run.heard.linear,
+                run.heard.accuracy,
+                run.latents,
+                run.draws,
+                run.drawn.sets,
+                run.drawn.trips,
+                run.crest,
             )
             for run in runs
         },

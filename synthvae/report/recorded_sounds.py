@@ -56,6 +56,7 @@ from synthvae.report.document import (
 from synthvae.report.html import write_report
 from synthvae.report.judgement import of_differences, of_ratio
 from synthvae.report.metrics_json import sound_metrics_document
+from synthvae.report.sound_sets import SET_METHODS, sets_section
 from synthvae.training.log import read_metrics
 from synthvae.training.sounds import SoundRun
 from synthvae.training.tasks.spectrogram import ACTIVE_VARIANCE
@@ -102,6 +103,7 @@ METHODS = {
     "sounds. The floor is that between two halves of these training sounds. Draws have the labels or pitches of "
     "training sounds where the run has those. Latents are drawn from a mixture of Gaussians fitted to those of "
     "the training sounds, from one Gaussian fitted to them, or from the standard normal distribution.",
+    **SET_METHODS,
     "Click crest": "Largest over median energy of the second difference by position within the hop of the "
     "transform, at least 1. Griffin-Lim: the originals' magnitudes with a phase found by it.",
     "Sources": "Networks and representations: Rebnord (2022), García López (2025); synthvae's documents "
@@ -267,6 +269,7 @@ def build_sound_report(
         findings=[finding for run in results for finding in _findings(run.measured)],
         sections=[
             _figures_section(results),
+            *sets_section([run.measured for run in results]),
             *(_labels_section(run, len(results) > 1) for run in results),
             _listening(results, library, examples, originals),
             *(_draws_section(run) for run in results),
@@ -597,7 +600,44 @@ def _figures_section(results: Sequence[SoundResults]) -> Section:
             ],
             f"Of {runs[0].decoded.sounds} test sounds. Recovered originals are the floor of the representation.",
         ),
+        Table(
+            "Log-spectral distance of sounds over linear frequency",
+            [Column("run"), Column("reconstructions"), Column("recovered originals"), Column("mean sound")],
+            [
+                [
+                    run.name,
+                    *(
+                        _decibels(one.mean, one.low, one.high)
+                        for one in (
+                            run.heard.linear.reconstructions,
+                            run.heard.linear.recovered,
+                            run.heard.linear.mean_sound,
+                        )
+                    ),
+                ]
+                for run in runs
+            ],
+            "Of the same sounds.",
+        ),
     ]
+    accuracies = [(run.name, run.heard.accuracy) for run in runs if run.heard.accuracy is not None]
+    if accuracies:
+        tables.append(
+            Table(
+                "Accuracy of magnitude and phase",
+                [Column("run"), Column("of"), *(Column(words, "%") for words in ("both", "magnitude", "phase"))],
+                [
+                    [name, words, one.both, one.magnitude, one.phase]
+                    for name, found in accuracies
+                    for words, one in (
+                        ("reconstructions", found.model),
+                        ("exact magnitude, zero phase", found.zero_phase),
+                        ("mean spectrogram", found.mean),
+                    )
+                ],
+                "100 is exact, 0 no better than silence. Not comparable between sizes of the transform.",
+            )
+        )
     drawn = [(run.name, run.draws) for run in runs if run.draws is not None]
     if drawn:
         tables.append(

@@ -1,18 +1,27 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from synthvae.analysis.recorded_sounds import RunMeasurement, SoundWork, find_library, measure_run, spread_rows
+from synthvae.analysis.recorded_sounds import (
+    RunMeasurement,
+    SoundWork,
+    _accuracy,
+    find_library,
+    measure_run,
+    spread_rows,
+)
 from synthvae.core.errors import UserError
 from synthvae.core.store import Store
 from synthvae.data.library import Library
 from synthvae.features import log_mel
 from synthvae.metrics.clicks import click_crest
+from synthvae.metrics.distances import log_spectral
 from synthvae.metrics.embeddings.logmel import logmel_embedding
 from synthvae.metrics.frechet import GaussianStatistics, frechet_distance
 from synthvae.training.run import load_run
@@ -95,10 +104,17 @@ def test_draws_beside_the_floor(model: SoundRun, library: Library, monkeypatch: 
     def few(rows: np.ndarray) -> np.ndarray:
         return logmel_embedding(rows)[:, ::16]
 
-    monkeypatch.setattr("synthvae.analysis.recorded_sounds.logmel_embedding", few)
+    monkeypatch.setattr("synthvae.analysis.sound_sets.logmel_embedding", few)
     monkeypatch.setattr("synthvae.analysis.recorded_sounds.DIMENSIONS", 4)
-    draws = measure_run(model, library, seed=3, priors={"same": lambda count: model.sample(count, 3)}).draws
+    found = measure_run(model, library, seed=3, priors={"same": lambda count: model.sample(count, 3)})
+    draws, sets, trips = found.draws, found.drawn.sets, found.drawn.trips
     assert draws is not None
+    assert sets is not None
+    assert trips is not None
+    assert set(sets.sets) == {"test", "reconstructions", "aggregate", "normal", "map"}
+    assert sets.sets["test"].sounds == COUNTS["test"]
+    assert sets.sets["map"].bins is None, "fewer training sounds than bins"
+    assert trips.umap.decoded > 0.0
     assert draws.draws == COUNTS["train"] // 2
     assert set(draws.priors) == {"aggregate", "normal", "one gaussian", "same"}
     assert draws.priors["same"] == draws.priors["aggregate"]
@@ -107,6 +123,23 @@ def test_draws_beside_the_floor(model: SoundRun, library: Library, monkeypatch: 
     sets = [GaussianStatistics.of(few(log_mel(audio, RATE).numpy())) for audio in (sounds, training)]
     assert draws.priors["aggregate"] == pytest.approx(frechet_distance(*sets).value, rel=1e-4)
     assert draws.floor > 0.0
+
+
+def test_distances_over_linear_frequency(found: RunMeasurement, model: SoundRun, tests: torch.Tensor):
+    decoded = log_spectral(tests, model.decode(model.encode(tests)), RATE).values
+    assert found.heard.linear.reconstructions.mean == pytest.approx(decoded.mean(), rel=1e-4)
+    assert found.heard.linear.recovered.mean < 0.5 * found.heard.linear.mean_sound.mean
+
+
+def test_accuracy_of_magnitude_and_phase():
+    exact = torch.randn(3, 2, 4, 5, generator=torch.Generator().manual_seed(1))
+    assert astuple(_accuracy(exact, exact)) == pytest.approx((100.0, 100.0, 100.0))
+    assert astuple(_accuracy(exact, -exact)) == (0.0, 0.0, 0.0)
+    answers = exact * torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)
+    energy = exact.square().sum((2, 3)).double()
+    share = 100.0 * float((energy[:, 0] / energy.sum(1)).mean())
+    assert astuple(_accuracy(exact, answers)) == pytest.approx((share, 100.0, 0.0), abs=1e-5)
+    assert astuple(_accuracy(7.0 * exact, 7.0 * answers)) == pytest.approx((share, 100.0, 0.0), abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from synthvae.analysis.recorded_sounds import ClickCrests, DrawDistances, RunMeasurement, SoundWork, measure_run
+from synthvae.analysis.recorded_sounds import (
+    ChannelAccuracies,
+    ChannelAccuracy,
+    ClickCrests,
+    DrawDistances,
+    DrawnSounds,
+    RunMeasurement,
+    SoundWork,
+    measure_run,
+)
+from synthvae.analysis.sound_sets import Classes, LikeTraining, RoundTrip, RoundTrips, SoundSets
 from synthvae.core.errors import UserError
 from synthvae.data.library import Library
+from synthvae.metrics.bins import DifferentBins
 from synthvae.report.recorded_sounds import analyze_sounds, plan_sounds
 from synthvae.training.run import load_run
 from synthvae.training.sounds import SoundRun
@@ -18,6 +29,17 @@ from tests.training.sounds import sound_task, write_small_library
 
 #: Of a large library of long sounds: a small one has neither.
 DRAWS = DrawDistances(400, 2.0, 50.0, {"aggregate": 5.0, "one gaussian": 7.0, "normal": 20.0})
+SETS = SoundSets(
+    800,
+    0.25,
+    {
+        "test": LikeTraining(400, 2.0, 0.1, -0.2, 0.4, 0.1, DifferentBins(3, 50, 0.05, 2.5, 5, 1, 400, 800), 0.5),
+        "map": LikeTraining(40, None, None, None, None, 7.5, None, 0.25),
+    },
+    Classes(0.9, 0.75, 0.5, {"noise": 1.0, "tone": 0.0}, {"noise": 0.5, "tone": 0.5}),
+)
+TRIPS = RoundTrips(60, RoundTrip(0.25, 4.0), RoundTrip(0.8125, 2.0), 9.0)
+ACCURACIES = ChannelAccuracies(*(ChannelAccuracy(share, share + 1, share + 2) for share in (31.5, 82.5, 11.5)))
 CREST = ClickCrests(60, 1.25, 1.5, 4.0)
 
 
@@ -36,7 +58,11 @@ def model(library: Library, tmp_path_factory: pytest.TempPathFactory) -> SoundRu
 
 @pytest.fixture(scope="module")
 def measured(model: SoundRun, library: Library) -> RunMeasurement:
-    return with_crest(dataclasses.replace(measure_run(model, library), draws=DRAWS), CREST)
+    found = dataclasses.replace(measure_run(model, library), drawn=DrawnSounds(DRAWS, SETS, TRIPS))
+    return with_crest(
+        dataclasses.replace(found, heard=dataclasses.replace(found.heard, accuracy=ACCURACIES)),
+        CREST,
+    )
 
 
 def with_crest(measured: RunMeasurement, crest: ClickCrests | None) -> RunMeasurement:
@@ -60,6 +86,10 @@ def test_every_number_is_on_the_page_and_documented(
         "a click crest of 4.00, originals 1.25, with Griffin-Lim 1.50",
         "--random 8 --label noise --out sounds",
         "draw 0 (",
+        "positions of the map",
+        "By chance 2.5 of 50 bins differ, up to 5. Halves of the training sounds have a kernel distance of up to 0.25.",
+        "exact magnitude, zero phase",
+        "most frequent label for all",
         "Log-mel spectrograms of an original, its reconstruction and a new sound",
     ):
         assert text in page, text
@@ -95,7 +125,7 @@ def test_draws_in_words(
     monkeypatch: pytest.MonkeyPatch,
 ):  # fmt: skip
     draws = dataclasses.replace(DRAWS, priors={**DRAWS.priors, "aggregate": distance})
-    changed = with_crest(dataclasses.replace(measured, draws=draws), None)
+    changed = with_crest(dataclasses.replace(measured, drawn=DrawnSounds(draws, None, None)), None)
     assert words in written(changed, model, library, tmp_path, monkeypatch)
 
 
