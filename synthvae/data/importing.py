@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from synthvae.audio.notes import HIGHEST_NOTE
 from synthvae.audio.recordings import read_windows
 from synthvae.core.checks import check_seed
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, printable
 from synthvae.core.json import load_json
 from synthvae.data.library import PITCH, LibraryHeader
 from synthvae.data.library_writing import Entry, Plan, Sound, build_library, check_library_target, unfinished
@@ -384,7 +384,8 @@ def plan_import(
             table = path.resolve() == own
             skipped.append((name, "table of labels" if table else f"no label (in {known.kind})"))
         else:
-            entries.append(Entry(name, label.label, label.group, state, label.pitch))
+            # As it is shown: labels come from files, and a terminal takes escape sequences for commands.
+            entries.append(Entry(name, printable(label.label), label.group, state, label.pitch))
             paths[name] = path
     options: dict[str, Any] = {
         "seconds": seconds,

@@ -320,6 +320,8 @@ def _read_header(document: Mapping[str, Any], source: str) -> LibraryHeader:
         raise wrong("labels", "not a list of words")
     if not labels or labels != sorted(set(labels)):
         raise wrong("labels", "not sorted words, each once")
+    if not all(label.isprintable() for label in labels):
+        raise wrong("labels", "not all printable, import the recordings again")
     for name in ("options", "files", "left_out", "versions"):
         if not isinstance(document.get(name), dict):
             raise wrong(name, "not a table")

@@ -74,6 +74,15 @@ def test_labels_are_the_first_folders(folder: Path):
     assert library.header.options["labels"] == "folders"
 
 
+def test_escape_sequences_in_the_name_of_a_folder_are_shown_by_their_codes(tmp_path: Path):
+    for name in ("a\x1b[2J", "b\n"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        for number in range(3):
+            soundfile.write(tmp_path / "in" / name / f"{number}.wav", sound(number + len(name)), RATE)
+    library = import_library(tmp_path / "in", tmp_path / "lib", seconds=0.1, sample_rate=RATE)
+    assert library.labels == ("a\\x1b[2J", "b\\n")
+
+
 @pytest.mark.parametrize("separator", [",", ";"])
 def test_labels_of_a_table(separator: str, folder: Path, tmp_path: Path):
     rows = [("File", "label", "group"), *((f"{('kick', 'snare')[n % 2]}/{n}.wav", f"l{n // 5}", "") for n in range(8))]

@@ -148,6 +148,7 @@ BAD = {
     "bad counts": (header(lambda d: d["counts"].update(train=0)), "library.json: counts is"),
     "no split": (header(lambda d: d["counts"].pop("test")), "not a number for each of train, validation, test"),
     "bad labels": (header(lambda d: d["labels"].reverse()), "library.json: labels is"),
+    "labels that move the cursor": (header(lambda d: d.update(labels=["\x1b[2J"])), "not all printable"),
     "bad options": (header(lambda d: d.update(options=3)), "library.json: options is 3"),
     "bad seed": (header(lambda d: d.update(seed=-1)), "library.json: seed is -1"),
     "bad source": (header(lambda d: d.update(source=None)), "library.json: source is null"),
