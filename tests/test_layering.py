@@ -20,6 +20,7 @@ LEVELS = (
     ("analysis", "exploration", "matching"),
     ("report", "studio"),
     ("experiments", "spaces"),
+    ("scale",),
     ("cli",),
     ("benchmarks", "__main__"),
 )

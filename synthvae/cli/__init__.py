@@ -26,6 +26,7 @@ from synthvae.cli import (
     match,
     pack,
     play,
+    sharding,
     train,
 )
 from synthvae.cli.common import INTERRUPTED
@@ -77,6 +78,7 @@ for _module in (
     bank,
     pack,
     experiment,
+    sharding,
     doctor,
 ):
     _module.register(app)

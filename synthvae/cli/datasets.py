@@ -9,6 +9,7 @@ import typer
 
 from synthvae.cli.bank_output import print_files
 from synthvae.cli.progress import progress_bar
+from synthvae.cli.sharding import AddressOption, LauncherOption, ShardOption, ShardsOption, in_shards
 from synthvae.core.errors import UserError
 
 __all__ = ["register"]
@@ -50,12 +51,16 @@ def generate_dataset(
     seconds: Annotated[float, typer.Option(help="Duration of the sounds, in seconds.")] = 1.0,
     control_rate: Annotated[int, typer.Option(help="Control rate of envelopes and LFOs, in Hz.")] = 441,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing file.")] = False,
+    shard: ShardOption = None,
+    launcher: LauncherOption = None,
+    shards: ShardsOption = None,
+    address: AddressOption = None,
 ) -> None:
     """Draw presets at random and write them as one file.
 
     Example: `synthvae generate-dataset --size 140000 --seed 0 --out datasets/presets.json`
 
-    Ten millions: `synthvae generate-dataset --size 10000000 --out datasets/large.parquet`
+    Resumable: `synthvae generate-dataset --size 10000000 --out large.parquet --launcher local --shards 20`
     """
     from synthvae.core.json import check_target
     from synthvae.data import generation
@@ -66,6 +71,12 @@ def generate_dataset(
     kind = synth_kind(synth or DEFAULT)
     space = kind.space(parameters)
     check_target(out, overwrite)
+    if any((shard, launcher, shards, address)):
+        from synthvae.scale.works import GenerateWork
+
+        how = (size, seed, source, splits, kind.name, parameters, sample_rate, seconds, control_rate)
+        in_shards(GenerateWork(str(out), *how), "presets", shard, launcher, shards, address, overwrite)
+        return
     with progress_bar("drawing", size, "presets") as update:
         header = generation.generate_dataset(
             out,
@@ -87,6 +98,10 @@ def render(
     index: Annotated[str, typer.Option(help="Preset numbers, comma-separated; ranges as 3-7.")],
     out: Annotated[Path, typer.Option(help="Output directory.")],
     sample_format: Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")] = "float",
+    shard: ShardOption = None,
+    launcher: LauncherOption = None,
+    shards: ShardsOption = None,
+    address: AddressOption = None,
 ) -> None:
     """Render presets of a dataset to WAV files, each with its JSON, both named after descriptors of the sound.
 
@@ -103,6 +118,12 @@ def render(
     check_sample_format(sample_format)
     data = read_dataset(dataset)
     numbers = writing.parse_indices(index, len(data), str(dataset))
+    if any((shard, launcher, shards, address)):
+        from synthvae.scale.works import RenderWork
+
+        work = RenderWork(str(out), str(dataset), data.hash, index, sample_format)
+        in_shards(work, "sounds", shard, launcher, shards, address)
+        return
     ensure_directory(out)
     settings = data.header.settings
     origin = {"dataset": dataset.name, "dataset_hash": data.hash}
@@ -123,6 +144,10 @@ def metric(
     limit: Annotated[int, typer.Option(help="Maximum number of training presets to average over.")] = 2000,
     keep: Annotated[int, typer.Option(help="Number of single-preset matrices to store.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Compute it again if it exists.")] = False,
+    shard: ShardOption = None,
+    launcher: LauncherOption = None,
+    shards: ShardsOption = None,
+    address: AddressOption = None,
 ) -> None:
     """Measure the sensitivity of the sound to each parameter.
 
@@ -136,13 +161,9 @@ def metric(
         raise UserError("limit", limit, "give at least 2 presets")
     if keep < 0:
         raise UserError("keep", keep, "give 0 or more")
-    import pandas as pd
-
-    from synthvae.core.files import atomic_write
     from synthvae.data.presets import read_dataset
     from synthvae.features import build_feature
-    from synthvae.report.document import write_csv
-    from synthvae.report.figures import png_bytes, sensitivity_chart
+    from synthvae.report.sensitivity import write_sensitivity
     from synthvae.synths import sensitivity
     from synthvae.synths.rendering import build_synth
 
@@ -150,6 +171,12 @@ def metric(
     path = sensitivity.metric_path(dataset, feature)
     measured = build_feature(feature, data.header.settings.sample_rate)
     names, result = data.parameters.names, None
+    if any((shard, launcher, shards, address)):
+        from synthvae.scale.works import MetricWork
+
+        work = MetricWork(str(path), str(dataset), data.hash, feature, limit, keep)
+        in_shards(work, "parameters and batches", shard, launcher, shards, address, overwrite)
+        return
     if path.exists() and not overwrite:
         if path.with_suffix(".csv").exists() and path.with_suffix(".png").exists():
             raise UserError(path, path, "add `overwrite` to compute it again", "exists")
@@ -166,17 +193,9 @@ def metric(
                 voice, measured, data, effect, limit, keep, path.with_suffix(".part"), lambda done: update(done, "")
             )
         sensitivity.write_metric(path, result)
+    write_sensitivity(path, names, result)
     changes = result.effect.sqrt().numpy()
     order = changes.argsort()[::-1]
-    table = pd.DataFrame(
-        {
-            "parameter": [names[i] for i in order],
-            "rms_change_over_range": changes[order],
-            "rms_slope_per_unit": result.slope.numpy()[order],
-        }
-    )
-    write_csv(table, path.with_suffix(".csv"))
-    atomic_write(path.with_suffix(".png"), png_bytes(sensitivity_chart(names, changes, feature)))
     print(f"{path}: the metric of {result.count:,} presets; a table and a figure are in the same directory")
     pairs = min(sensitivity.EFFECT_PRESETS, len(data.indices("train")))
     print(f"most audible when exchanged alone ({pairs} presets, root mean square change):")

@@ -14,6 +14,7 @@ import typer
 from synthvae.cli.analyze import check_maps
 from synthvae.cli.common import end_interrupted
 from synthvae.cli.progress import progress_bar
+from synthvae.cli.sharding import AddressOption, LauncherOption, ShardOption, ShardsOption, in_shards
 from synthvae.core.errors import UserError
 
 __all__ = ["register"]
@@ -65,6 +66,10 @@ def run(
     data: Annotated[
         Path | None, typer.Option(help="Library of r and g, the cases on recorded sounds.  [default: datasets/library]")
     ] = None,
+    shard: ShardOption = None,
+    launcher: LauncherOption = None,
+    shards: ShardsOption = None,
+    address: AddressOption = None,
 ) -> None:
     """Train cases; finished runs are skipped, interrupted runs are resumed.
 
@@ -84,6 +89,12 @@ def run(
     sounds = select_sounds(names)
     if data is not None and not sounds:
         raise UserError("data", data, "leave it out, or name r, g or cases of these", "has nothing to do with presets")
+    if any((shard, launcher, shards, address)):
+        from synthvae.scale.works import ExperimentWork
+
+        work = ExperimentWork.of(out, names, scale, seeds, device, data or LIBRARY)
+        in_shards(work, "runs", shard, launcher, shards, address)
+        return
     overrides = {} if device is None else {"device": device}
     planned: Sequence[Any] = (
         plan_sounds(sounds, seeds, scale, data or LIBRARY, out, overrides)

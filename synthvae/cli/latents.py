@@ -21,6 +21,7 @@ from synthvae.cli.common import (
 )
 from synthvae.cli.progress import progress_bar
 from synthvae.cli.recorded_sounds import LabelOption, PitchOption
+from synthvae.cli.sharding import AddressOption, LauncherOption, ShardOption, ShardsOption, in_shards
 from synthvae.core.errors import UserError, shown
 
 __all__ = ["register"]
@@ -124,6 +125,10 @@ def encode(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing file.")] = False,
     label: LabelOption = None,
     pitch: PitchOption = None,
+    shard: ShardOption = None,
+    launcher: LauncherOption = None,
+    shards: ShardsOption = None,
+    address: AddressOption = None,
 ) -> None:
     """Encode presets into latent points, or recordings with a run on recorded sounds.
 
@@ -141,12 +146,19 @@ def encode(
     model = open_run(paths[0] if named else None, PRESETS_OR_SOUNDS)
     given = paths[1:] if named else paths
     if "parameters" not in model.task.abilities:
+        refuse_given(model, shard=shard, launcher=launcher, shards=shards, address=address)
         recorded_sounds.encode(model, given, out, label, pitch)
         return
     refuse_given(model, label=label, pitch=pitch)
     if len(given) > 1:
         raise UserError("encode", len(paths), "give one run and one file or directory", f"{len(paths)} paths")
     presets = given[0]
+    if any((shard, launcher, shards, address)):
+        from synthvae.scale.works import EncodeWork
+
+        work = EncodeWork(str(out), str(model.path), model.weights_hash, str(presets))
+        in_shards(work, "presets", shard, launcher, shards, address, overwrite)
+        return
     found = read_presets(presets, model.parameters)
     exploration.write_latents(out, model, [path.stem for path, _ in found], [preset for _, preset in found])
     print(f"{out}: latents of {len(found)} presets, {model.latent_size} dimensions each")

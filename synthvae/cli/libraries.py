@@ -15,6 +15,7 @@ import typer
 
 from synthvae.cli.common import end_interrupted
 from synthvae.cli.progress import progress_bar
+from synthvae.cli.sharding import AddressOption, LauncherOption, ShardOption, ShardsOption, in_shards
 from synthvae.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ def import_library(
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the split.")] = 0,
     overwrite: OverwriteOption = False,
+    shard: ShardOption = None,
+    launcher: LauncherOption = None,
+    shards: ShardsOption = None,
+    address: AddressOption = None,
 ) -> None:
     """Import a folder of recordings as a library: one length, one sample rate, one channel, labels and splits.
 
@@ -81,6 +86,14 @@ def import_library(
     out = out or Path("datasets") / (folder.resolve().name or "library")
     check_library_target(out, overwrite)
     share = (0.5 if overlap is None else overlap) if windows else None
+    if any((shard, launcher, shards, address)):
+        from synthvae.scale.works import ImportWork
+
+        table = None if labels is None else str(labels)
+        work = ImportWork(str(out), str(folder), seconds, sample_rate, share, shortest, split, table, seed)
+        with _quiet_decoders():
+            in_shards(work, "files", shard, launcher, shards, address, overwrite)
+        return
     planned = plan_import(folder, out, seconds, sample_rate, share, shortest, split, labels, seed)
     with _quiet_decoders():
         header = _build(out, planned, overwrite, "importing", "files")

@@ -18,7 +18,7 @@ from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.registry import DEFAULT
 from synthvae.synths.settings import RenderSettings
 
-__all__ = ["SOURCES", "dataset_path", "draw_presets", "generate_dataset", "parse_splits"]
+__all__ = ["SOURCES", "dataset_path", "draw_presets", "generate_dataset", "parse_splits", "plan_dataset"]
 
 #: Presets drawn at a time.
 CHUNK = 8192
@@ -91,6 +91,28 @@ def generate_dataset(
         UserError: for a size below 3, a seed outside its range, an unknown source, splits that do not fit, settings
             that cannot be rendered, or an unwritable path.
     """
+    header = plan_dataset(path, parameters, size, seed, source, splits, settings)
+
+    def draw() -> Iterator[NDArray[np.float64]]:
+        for first in range(0, size, CHUNK):
+            count = min(CHUNK, size - first)
+            yield draw_presets(parameters, source, seed, first, count)
+            progress(first + count)
+
+    write_dataset(path, header, draw(), overwrite)
+    return header
+
+
+def plan_dataset(
+    path: Path,
+    parameters: ParameterSpace,
+    size: int,
+    seed: int = 0,
+    source: str = "uniform",
+    splits: str | None = None,
+    settings: RenderSettings | None = None,
+) -> DatasetHeader:
+    """The header of a dataset to be drawn; arguments and errors as of `generate_dataset`, which draws it."""
     if size < len(SPLITS):
         raise UserError("size", size, f"give at least {len(SPLITS)}, one preset for each split")
     check_seed(seed)
@@ -108,14 +130,6 @@ def generate_dataset(
     header = DatasetHeader(parameters, settings, source, seed, size, parse_splits(splits, size))
     if path.suffix.lower() == ".parquet":
         require_pyarrow(path)
-
-    def draw() -> Iterator[NDArray[np.float64]]:
-        for first in range(0, size, CHUNK):
-            count = min(CHUNK, size - first)
-            yield draw_presets(parameters, source, seed, first, count)
-            progress(first + count)
-
-    write_dataset(path, header, draw(), overwrite)
     return header
 
 

@@ -18,10 +18,12 @@ from synthvae.synths.parameters import ParameterSpace
 
 __all__ = [
     "EFFECT_PRESETS",
+    "METRIC_BATCH",
     "PerceptualMetric",
     "compute_metric",
     "effect_on_dataset",
     "limit_slopes",
+    "metric_of_presets",
     "metric_path",
     "read_metric",
     "total_effect",
@@ -62,7 +64,11 @@ class Presets(Protocol):
 
 
 def total_effect(
-    voice: nn.Module, feature: nn.Module, unit: Tensor, progress: Callable[[int], object] = lambda done: None
+    voice: nn.Module,
+    feature: nn.Module,
+    unit: Tensor,
+    progress: Callable[[int], object] = lambda done: None,
+    columns: range | None = None,
 ) -> Tensor:
     """Mean squared change of a feature when one parameter alone is drawn anew, ``(P,)`` float64.
 
@@ -75,6 +81,7 @@ def total_effect(
         feature: of the audio, real.
         unit: presets ``(N, P)``, at least two; the new values of a parameter are those of the other presets.
         progress: called with the number of parameters done.
+        columns: of which parameters; of all by default.
 
     Raises:
         ValueError: if there are fewer than two presets.
@@ -86,14 +93,15 @@ def total_effect(
     partner[order] = order.roll(1)  # one cycle: nobody is its own partner
     before = _features(voice, feature, unit)
     effects = []
-    for column in range(unit.shape[1]):
+    chosen = range(unit.shape[1]) if columns is None else columns
+    for done, column in enumerate(chosen, 1):
         changed = unit.clone()
         changed[:, column] = unit[partner, column]
         after = _features(voice, feature, changed)
         effects.append(
             sum((b - a).double().square().mean() * len(b) for a, b in zip(before, after, strict=True)) / len(unit)
         )
-        progress(column + 1)
+        progress(done)
     return torch.stack([torch.as_tensor(effect) for effect in effects])
 
 
@@ -103,7 +111,11 @@ def _features(voice: nn.Module, feature: nn.Module, unit: Tensor) -> list[Tensor
 
 
 def effect_on_dataset(
-    voice: nn.Module, feature: nn.Module, dataset: Presets, progress: Callable[[int], object] = lambda done: None
+    voice: nn.Module,
+    feature: nn.Module,
+    dataset: Presets,
+    progress: Callable[[int], object] = lambda done: None,
+    columns: range | None = None,
 ) -> Tensor:
     """Total effects over the first presets of a dataset's training split; same arguments and return otherwise.
 
@@ -115,7 +127,7 @@ def effect_on_dataset(
         raise UserError(
             dataset.path, dataset.path, "what a parameter does takes at least 2 to exchange", "one training preset"
         )
-    return total_effect(voice, feature, unit, progress)
+    return total_effect(voice, feature, unit, progress, columns)
 
 
 class DifferentiableVoice(Protocol):
@@ -196,8 +208,25 @@ def limit_slopes(matrices: Tensor, ceiling: Tensor) -> Tensor:
     return matrices * scale.unsqueeze(-1) * scale.unsqueeze(-2)
 
 
+def metric_of_presets(
+    voice: DifferentiableVoice, feature: Feature, dataset: Presets, unit: Tensor, first: int
+) -> Tensor:
+    """M of presets ``(n, P)`` of the training split, the first of which has a number, ``(n, P, P)``.
+
+    Raises:
+        UserError: if a Jacobian is not finite.
+    """
+    single = torch.cat([_metric_of(voice.jacobian(part, feature)) for part in unit.split(METRIC_BATCH)])
+    if not single.isfinite().all():
+        row = first + int((~single.isfinite()).flatten(1).any(1).nonzero()[0])
+        raise UserError(
+            dataset.path, dataset.path, "please report it", f"the Jacobian of training preset {row} is not finite"
+        )
+    return single
+
+
 def compute_metric(
-    voice: DifferentiableVoice,
+    voice: DifferentiableVoice | None,
     feature: Feature,
     dataset: Presets,
     effect: Tensor,
@@ -205,11 +234,12 @@ def compute_metric(
     keep: int = 0,
     resume_from: Path | None = None,
     progress: Progress = lambda done: None,
+    matrices: Callable[[int, int], Tensor] | None = None,
 ) -> PerceptualMetric:
     """Average the metric over presets of the training split.
 
     Args:
-        voice: has ``jacobian``.
+        voice: has ``jacobian``; needed unless there are `matrices`.
         feature: of the audio; complex ones count with real and imaginary parts.
         dataset: the presets.
         effect: total effect of each parameter, ``(P,)``, from `synthvae.synths.sensitivity`.
@@ -217,6 +247,7 @@ def compute_metric(
         keep: how many single matrices to keep, from the first preset on.
         resume_from: file of an unfinished computation; written as it goes on, and read first if it is there.
         progress: called with the number of presets done.
+        matrices: gives M of training presets from a first to before a last, where they are known.
 
     Raises:
         UserError: if a Jacobian is not finite.
@@ -246,18 +277,16 @@ def compute_metric(
     saved = _now()
     while done < len(unit):
         part = unit[done : done + METRIC_BATCH]
-        single = _metric_of(voice.jacobian(part, feature))
-        if not single.isfinite().all():
-            row = done + int((~single.isfinite()).flatten(1).any(1).nonzero()[0])
-            raise UserError(
-                dataset.path, dataset.path, "please report it", f"the Jacobian of training preset {row} is not finite"
-            )
-        single = single.double()
+        if matrices is not None:
+            single = matrices(done, done + len(part)).double()
+        else:
+            assert voice is not None
+            single = metric_of_presets(voice, feature, dataset, part, done).double()
         total += single.sum(dim=0)
         limited += limit_slopes(single, ceiling).sum(dim=0)
         if done < keep:
             kept[done : done + METRIC_BATCH] = single[: keep - done]
-        done += len(part)
+        done += len(single)
         progress(done)
         if resume_from is not None and _now() - saved > SAVE_SECONDS:
             save_tensors(resume_from, {"total": total, "limited": limited, "kept": kept}, {**state, "done": done})

@@ -1,0 +1,221 @@
+"""Tasks on other machines: the same function for each of many tasks, by Ray or by SLURM.
+
+The function writes what it makes to a file that all machines see, and returns a digest, never data. A task whose node
+died is begun again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from synthvae.core.errors import UserError
+from synthvae.core.executor import Stopped, run_tasks
+
+__all__ = ["ENGINES", "RETRIES", "run_on"]
+
+ENGINES = ("local", "ray", "slurm")
+#: How often a task is begun again whose process or node died.
+RETRIES = 3
+POLL_SECONDS = 0.2
+Task = TypeVar("Task")
+Outcome = tuple[str, UserError | None]
+
+
+def run_on(
+    engine: str,
+    function: Callable[[Task], str],
+    tasks: Sequence[Task],
+    jobs: int,
+    logs: Path,
+    address: str | None = None,
+    on_done: Callable[[Task], object] = lambda task: None,
+) -> None:
+    """Call a function for each task, and wait for all.
+
+    Args:
+        engine: one of `ENGINES`: processes here, a Ray cluster, or SLURM by submitit.
+        function: of a module, so that another process finds it; returns a digest.
+        tasks: its arguments.
+        jobs: tasks at once, of processes here and of a SLURM array.
+        logs: folder for what submitit writes.
+        address: of a Ray cluster (``auto`` for the one that this machine is part of), or a partition of SLURM.
+        on_done: called here with each task that is finished.
+
+    Raises:
+        UserError: if a package is missing or no cluster answers; for a task that raised one, after all others ended;
+            or for a task whose process died again and again.
+        Stopped: after Ctrl-C, when what was running has been told to end.
+    """
+    failed: list[UserError] = []
+    if engine == "local":
+        failed = _run_here(function, tasks, jobs, on_done)
+    else:
+        start = _on_ray if engine == "ray" else _on_slurm
+        with _own_signals(), start(function, jobs, logs, address) as (submit, poll, cancel):
+            failed = _follow(tasks, submit, poll, cancel, on_done)
+    if failed:
+        raise failed[0]
+
+
+def _run_here(
+    function: Callable[[Task], str], tasks: Sequence[Task], jobs: int, on_done: Callable[[Task], object]
+) -> list[UserError]:
+    left, deaths = list(tasks), 0
+
+    def done(task: Task) -> None:
+        left.remove(task)
+        on_done(task)
+
+    while True:
+        try:
+            return [error for _, error in run_tasks(function, list(left), jobs, lambda name, count: None, done)]
+        except UserError:  # a process was killed, and with it the pool
+            deaths += 1
+            if deaths > RETRIES:
+                raise
+
+
+def _follow(
+    tasks: Sequence[Task],
+    submit: Callable[[Task], Any],
+    poll: Callable[[Sequence[Any]], list[tuple[Any, Outcome | Exception]]],
+    cancel: Callable[[Sequence[Any]], object],
+    on_done: Callable[[Task], object],
+) -> list[UserError]:
+    """Submit tasks and wait for them; those that died are submitted again."""
+    running: dict[Any, int] = {}
+    failed: list[UserError] = []
+    deaths: Counter[int] = Counter()
+    try:
+        for number, task in enumerate(tasks):
+            running[submit(task)] = number
+        while running:
+            for handle, outcome in poll(list(running)):
+                number = running.pop(handle)
+                if isinstance(outcome, Exception):
+                    deaths[number] += 1
+                    if deaths[number] > RETRIES:
+                        problem = " ".join(str(outcome).split())[:200]
+                        remedy = "look at its logs, and run the same command again: what is done is kept"
+                        raise UserError("launcher", number, remedy, f"a task died {RETRIES + 1} times ({problem})")
+                    running[submit(tasks[number])] = number
+                elif outcome[1] is not None:
+                    failed.append(outcome[1])
+                else:
+                    on_done(tasks[number])
+    except BaseException as error:
+        cancel(list(running))
+        if isinstance(error, KeyboardInterrupt):
+            raise Stopped("stopped") from None
+        raise
+    return failed
+
+
+def _attempt(function: Callable[[Task], str], task: Task) -> Outcome:
+    """On another machine: the digest, or what was wrong with the input, which is no reason to try again."""
+    try:
+        return function(task), None
+    except UserError as error:
+        return "", error
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Leave Ctrl-C and SIGTERM to this program, whatever a package makes of them."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        _restore(before)
+
+
+def _restore(before: dict[signal.Signals, Any]) -> None:
+    with contextlib.suppress(ValueError):  # not in the main thread
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _on_ray(function: Callable[[Task], str], jobs: int, logs: Path, address: str | None) -> Iterator[tuple[Any, ...]]:
+    ray = _package("ray", "ray")
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    own = not ray.is_initialized()
+    try:
+        if own:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+    except (ConnectionError, ValueError) as error:
+        problem = " ".join(str(error).split())[:120]
+        raise UserError(
+            "address",
+            address,
+            "start the cluster with 'ray start --head', or leave it out",
+            why=f"no Ray there ({problem})",
+        ) from None
+    _restore(before)
+    # Retries are counted here, because a task that is begun again after its node died has to be seen.
+    attempt = ray.remote(max_retries=0, num_cpus=1)(_attempt)
+
+    def poll(handles: Sequence[Any]) -> list[tuple[Any, Outcome | Exception]]:
+        done, _ = ray.wait(list(handles), num_returns=len(handles), timeout=POLL_SECONDS)
+        found: list[tuple[Any, Outcome | Exception]] = []
+        for handle in done:
+            try:
+                found.append((handle, ray.get(handle)))
+            except ray.exceptions.RayError as error:
+                found.append((handle, error))
+        return found
+
+    def cancel(handles: Sequence[Any]) -> None:
+        for handle in handles:
+            ray.cancel(handle, force=True)
+
+    try:
+        yield lambda task: attempt.remote(function, task), poll, cancel
+    finally:
+        if own:
+            ray.shutdown()
+
+
+@contextlib.contextmanager
+def _on_slurm(function: Callable[[Task], str], jobs: int, logs: Path, address: str | None) -> Iterator[tuple[Any, ...]]:
+    submitit = _package("submitit", "slurm")
+    # Without SLURM, submitit starts processes on this machine.
+    here = shutil.which("sbatch") is None
+    executor = submitit.AutoExecutor(folder=logs, cluster="local" if here else "slurm")
+    executor.update_parameters(name="synthvae", cpus_per_task=1, timeout_min=24 * 60)
+    if not here:
+        executor.update_parameters(slurm_array_parallelism=jobs)
+        if address:
+            executor.update_parameters(slurm_partition=address)
+
+    def poll(handles: Sequence[Any]) -> list[tuple[Any, Outcome | Exception]]:
+        time.sleep(POLL_SECONDS)
+        found: list[tuple[Any, Outcome | Exception]] = []
+        for job in handles:
+            if job.done():
+                error = job.exception()
+                found.append((job, job.result() if error is None else error))
+        return found
+
+    def cancel(handles: Sequence[Any]) -> None:
+        for job in handles:
+            job.cancel()
+
+    yield lambda task: executor.submit(_attempt, function, task), poll, cancel
+
+
+def _package(name: str, launcher: str) -> Any:  # noqa: ANN401
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        remedy = "install it with pip install 'synthvae[scale]', or choose local"
+        raise UserError("launcher", launcher, remedy, why=f"which needs the package {name}") from None

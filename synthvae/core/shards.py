@@ -1,0 +1,223 @@
+"""Work on numbered items cut into shards, each a file that can be made alone, anywhere and twice.
+
+A folder holds the description of the work and a file for each shard that is done. What is there is the truth: whoever
+goes on reads the folder, and nobody has to remember anything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar
+
+from synthvae.core.checks import is_number
+from synthvae.core.errors import UserError
+from synthvae.core.files import atomic_open, atomic_write
+from synthvae.core.json import check_target, dump_json, load_json
+
+__all__ = ["MOST_SHARDS", "Progress", "ShardFolder", "Work", "parse_shard", "shards_of"]
+
+FORMAT, VERSION, PLAN = "synthvae-shards", 1, "plan.json"
+MOST_SHARDS = 100_000
+Progress = Callable[[int], object]
+
+
+class Work(ABC):
+    """Work on items 0 to N - 1, of which any part can be made alone.
+
+    A subclass is a frozen dataclass of texts, numbers, truth values and None, so that another machine makes it again
+    from the plan; it has its name in the registry of whoever reads plans.
+
+    Attributes:
+        name: of the command.
+        out: what is made in the end.
+    """
+
+    name: ClassVar[str]
+    out: str
+
+    @property
+    @abstractmethod
+    def items(self) -> int:
+        """N."""
+
+    @abstractmethod
+    def make(self, items: range, file: BinaryIO, progress: Progress) -> None:
+        """Write what the items give; a function of the work and the items alone.
+
+        Args:
+            items: their numbers.
+            file: to write to.
+            progress: called with the number of items done.
+        """
+
+    @abstractmethod
+    def join(self, shards: Sequence[Path], overwrite: bool, progress: Progress) -> str:
+        """Make `out` of all shards, in their order, and say in a line what it is."""
+
+    def check_out(self, overwrite: bool) -> None:
+        """Refuse to write over what is there.
+
+        Raises:
+            UserError: naming `out`.
+        """
+        check_target(Path(self.out), overwrite)
+
+    def describe(self) -> dict[str, Any]:
+        """The fields."""
+        return {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """The number of a shard, from 1, and of all shards, of a text such as ``3/16``.
+
+    Raises:
+        UserError: if it is no such text.
+    """
+    number, _, count = text.partition("/")
+    if not (is_number(number) and is_number(count) and 1 <= int(number) <= int(count) <= MOST_SHARDS):
+        raise UserError("shard", text, f"write e.g. 3/16; the numbers run from 1, and there are {MOST_SHARDS} at most")
+    return int(number), int(count)
+
+
+def shards_of(out: Path) -> Path:
+    """The folder of the shards of what will be `out`: beside it."""
+    return out.with_name(f"{out.name}.shards")
+
+
+@dataclass(frozen=True)
+class ShardFolder:
+    """A folder of shards.
+
+    Attributes:
+        path: the folder.
+        command: whose work it is.
+        fields: of the work.
+        items: N.
+        count: of shards.
+        origin: the folder that relative paths among the fields are from.
+    """
+
+    path: Path
+    command: str
+    fields: dict[str, Any]
+    items: int
+    count: int
+    origin: Path = field(compare=False)
+
+    @classmethod
+    def begin(cls, path: Path, work: Work, count: int) -> ShardFolder:
+        """Make the folder of some work, or find that it is there.
+
+        Raises:
+            UserError: if it holds the shards of other work or another number of them, there are more shards than
+                items, or it cannot be written.
+        """
+        if count > work.items:
+            raise UserError("shard", count, f"cut it into at most {work.items}", why=f"more than {work.items} items")
+        wanted = cls(path, work.name, work.describe(), work.items, count, Path.cwd())
+        document = {"format": FORMAT, "version": VERSION, "command": work.name, "work": wanted.fields}
+        document |= {"items": work.items, "shards": count, "folder": str(wanted.origin)}
+        file = path / PLAN
+        if not file.exists():
+            atomic_write(file, dump_json(document, file) + "\n")
+        found = cls.open(path)
+        if found != wanted:
+            differing = next((n for n, v in wanted.fields.items() if found.fields.get(n) != v), "shards")
+            before = found.fields.get(differing, found.count)
+            remedy = "go on as it was begun, choose another `out`, or remove the folder"
+            raise UserError(path, path, remedy, f"holds shards of other work ({differing} {before!r})")
+        return found
+
+    @classmethod
+    def open(cls, path: Path) -> ShardFolder:
+        """The folder that `begin` made.
+
+        Raises:
+            UserError: if it is none.
+        """
+        file = path / PLAN
+        remedy = "name the folder OUT.shards that a command with `shard` made"
+        try:
+            document = load_json(file.read_bytes(), str(file), "remove the folder and begin again")
+        except OSError as error:
+            raise UserError(path, path, remedy, f"no folder of shards ({error.strerror})") from None
+        if not isinstance(document, dict) or (document.get("format"), document.get("version")) != (FORMAT, VERSION):
+            raise UserError(file, file, remedy, "no plan of shards of this version")
+        command, fields, items, count = (document.get(name, 0) for name in ("command", "work", "items", "shards"))
+        numbers = isinstance(items, int) and isinstance(count, int) and 0 < count <= min(items, MOST_SHARDS)
+        if not (isinstance(command, str) and isinstance(fields, dict) and numbers):
+            raise UserError(file, file, "remove the folder and begin again", "no plan of shards")
+        return cls(path, command, fields, int(items), int(count), Path(str(document.get("folder", ""))))
+
+    def file(self, number: int) -> Path:
+        """Of a shard, counted from 1."""
+        return self.path / f"{number:05d}-of-{self.count:05d}.shard"
+
+    def part(self, number: int) -> range:
+        """Items of a shard."""
+        return range(self.items * (number - 1) // self.count, self.items * number // self.count)
+
+    @property
+    def missing(self) -> list[int]:
+        """Numbers of the shards that are not done."""
+        there = {path.name for path in self.path.glob("*.shard")}
+        return [number for number in range(1, self.count + 1) if self.file(number).name not in there]
+
+    def make(self, work: Work, number: int, progress: Progress = lambda done: None) -> str:
+        """Make a shard, unless it is there, and return the SHA-256 of its file.
+
+        Raises:
+            UserError: if there is no such shard, or it cannot be made.
+        """
+        if not 1 <= number <= self.count:
+            raise UserError("shard", number, f"the numbers run from 1 to {self.count}")
+        if not self.file(number).exists():
+            self._require_same(work)
+            with atomic_open(self.file(number)) as file:
+                work.make(self.part(number), file, progress)
+        with self.file(number).open("rb") as written:
+            return hashlib.file_digest(written, "sha256").hexdigest()
+
+    def _require_same(self, work: Work) -> None:
+        if work.items != self.items:
+            remedy = "restore what it works on, or remove the folder and begin again"
+            raise UserError(self.path, work.items, remedy, f"begun with {self.items} items, now there are {work.items}")
+
+    def finalize(
+        self,
+        work: Work,
+        keep: bool = False,
+        overwrite: bool = False,
+        progress: Progress = lambda done: None,
+    ) -> str:
+        """Join the shards, remove them unless told to keep them, and return a line that says what was made.
+
+        Raises:
+            UserError: if shards are missing, or the result is there or cannot be written.
+        """
+        if missing := self.missing:
+            raise UserError(self.path, self.path, "make them and try again", f"{self.named(missing)} missing")
+        self._require_same(work)
+        work.check_out(overwrite)
+        line = work.join([self.file(number) for number in range(1, self.count + 1)], overwrite, progress)
+        if not keep:
+            shutil.rmtree(self.path)
+        return line
+
+    def named(self, numbers: Sequence[int]) -> str:
+        """Words for shards: ``shards 3, 7-9 of 16 are``; successive numbers are drawn together."""
+        runs: list[list[int]] = []
+        for number in numbers:
+            if runs and number == runs[-1][1] + 1:
+                runs[-1][1] = number
+            else:
+                runs.append([number, number])
+        words = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
+        shown = ", ".join(words[:10]) + (f" and {len(words) - 10} more runs" if len(words) > 10 else "")
+        return f"shard{'s' if len(numbers) > 1 else ''} {shown} of {self.count} {'are' if len(numbers) > 1 else 'is'}"

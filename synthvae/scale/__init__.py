@@ -1,0 +1,1 @@
+"""Commands cut into shards, and the launchers that make the shards."""
