@@ -297,8 +297,8 @@ def _run(
             update(epoch, f"step {step}/{steps}{latest and ', '}{latest}")
 
         trainer = Trainer(task, directory, resume, on_step, on_epoch, stopwatch)
-        if note:
-            print(note)
+        for line in filter(None, (note, task.remark)):
+            print(line)
         ensure_directory(directory)
         _print_estimate(trainer, items)
         try:

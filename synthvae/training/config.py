@@ -18,6 +18,7 @@ from synthvae.training.settings import (
     LOSS,
     NETWORK,
     OPTIMISATION,
+    RUN,
     Settings,
     checked,
     refuse_unknown,
@@ -133,6 +134,9 @@ class TrainConfig(Settings):
         choices=INITIALISATIONS,
     )
     validation_limit: int = setting(2000, "Validation presets rendered per epoch.", OPTIMISATION, above=0)
+    cache_targets: bool = setting(
+        False, "Render each target once and keep its sound in memory: 176 KB for a second at 44.1 kHz.", RUN
+    )
     then: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property

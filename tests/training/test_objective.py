@@ -8,6 +8,7 @@ from synthvae.losses import build_loss
 from synthvae.models import VAE
 from synthvae.synths.voice.voice import Voice
 from synthvae.training.clipping import clip_gradient_per_preset
+from synthvae.training.targets import TargetSounds
 from synthvae.training.tasks.presets import Objective, Weights, typical
 
 
@@ -104,6 +105,22 @@ def test_a_stopwatch_times_synth_and_loss_in_both_directions(small_voice: Voice)
     assert stopwatch.laps == dict.fromkeys(stages, 3)
     stopwatch.start()
     assert stopwatch.seconds == {}
+
+
+def test_the_sound_of_a_target_is_rendered_once_and_the_same(small_voice: Voice):
+    unit = torch.rand(5, 63, generator=torch.Generator().manual_seed(1))
+    rendered = []
+
+    class Counting(torch.nn.Module):
+        def forward(self, unit: torch.Tensor) -> torch.Tensor:
+            rendered.append(len(unit))
+            return small_voice(unit)
+
+    sounds = TargetSounds(Counting(), unit, small_voice.samples)
+    expected = small_voice(unit)
+    for rows in ([3, 1], [1, 4], [4, 3, 1], [0, 1, 2, 3, 4]):
+        assert torch.equal(sounds(torch.tensor(rows)), expected[rows])
+    assert rendered == [2, 1, 2]
 
 
 def test_a_silent_target_does_not_decide_what_is_typical():

@@ -47,6 +47,7 @@ def test_a_second_phase_keeps_data_network_device_and_seed():
         "device",
         "devices",
         "on_nonfinite",
+        "cache_targets",
     }
     assert set(KNOWN) - PHASE == kept | {"precision"}
 

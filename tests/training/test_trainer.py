@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 import signal
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from synthvae.core.stopwatch import Stopwatch
 from synthvae.data.presets import Dataset
 from synthvae.synths.sensitivity import PerceptualMetric
 from synthvae.synths.voice.voice import Voice
-from synthvae.training import trainer
+from synthvae.training import targets, trainer
 from synthvae.training.config import TrainConfig, resolve_config
 from synthvae.training.run import load_run
 from synthvae.training.tasks import presets
@@ -386,6 +387,32 @@ def test_a_stopwatch_changes_nothing_and_names_every_stage(small_dataset: Datase
     assert stopwatch.laps[trainer.UPDATE] == 2 * timed.steps
     assert stopwatch.laps[trainer.EPOCH_END] == 2
     assert {"batch", "network", "synth, forward", "loss", "synth, backward", "log"} < stopwatch.seconds.keys()
+
+
+def test_kept_targets_change_no_figure_and_a_run_resumes_with_them(
+    small_dataset: Dataset, small_voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(trainer, "SAVE_SECONDS", -1.0)
+    config = settings(small_dataset, epochs=3)
+    trainer.train(PresetTask(config, small_dataset, small_voice), tmp_path / "whole")
+    kept = dataclasses.replace(config, cache_targets=True)
+    task = PresetTask(kept, small_dataset, small_voice)
+    with pytest.raises(Killed):
+        trainer.train(task, tmp_path / "cut", on_step=kill_after(4))
+    task = PresetTask(kept, small_dataset, small_voice)
+    trainer.train(task, tmp_path / "cut", resume=True)
+    assert re.fullmatch(r"sounds of [\d,]+ targets kept in memory: .* GB", task.remark)
+    assert_same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_targets_that_do_not_fit_are_refused_before_anything_is_written(
+    small_dataset: Dataset, small_voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(targets, "_free", lambda device: 1_000)
+    task = PresetTask(settings(small_dataset, cache_targets=True), small_dataset, small_voice)
+    with user_error("cache_targets", match=r"is true, but the sounds of .* GB are free; leave it out"):
+        trainer.train(task, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_callbacks_count_steps_and_epochs(small_dataset: Dataset, tmp_path: Path):

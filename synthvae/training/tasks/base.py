@@ -73,6 +73,7 @@ class Task(ABC, Generic[S]):
         validation_items: of validation items, likewise.
         device: where to compute, set by the trainer.
         reduce: the mean of a scalar over all processes, likewise.
+        remark: a line for the user about the phase, set by `begin`; may be empty.
         stopwatch: for the stages of `terms` and of its backward pass, likewise.
     """
 
@@ -83,6 +84,7 @@ class Task(ABC, Generic[S]):
     otherwise: ClassVar[str] = "choose another `out`"
     gradient_norm: float = 0.0
     adam_epsilon: float = 1e-8
+    remark: str = ""
     items: int
     validation_items: int
     device: torch.device = torch.device("cpu")

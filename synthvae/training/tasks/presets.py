@@ -32,6 +32,7 @@ from synthvae.training.finite import listed
 from synthvae.training.quality import QualityMeter
 from synthvae.training.rows import ROWS, row_by_row
 from synthvae.training.schedules import kl_factor
+from synthvae.training.targets import TargetSounds, check_room
 from synthvae.training.tasks.base import PARAMETERS, Place, Task, Validation
 
 __all__ = ["ACTIVE_NATS", "COMPARED", "TERMS", "Objective", "Preparation", "PresetTask", "Weights"]
@@ -49,6 +50,10 @@ VALIDATION_BATCH = 128
 METERED = 256
 #: The feature whose metric and effects count.
 AUDIBLE_FEATURE = "logmel"
+
+
+#: Sounds ``(high - low, T)`` of the rows `low` to `high` of a batch.
+Targets = Callable[[int, int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class PresetTask(Task[TrainConfig]):
     name = "presets"
     settings_type = TrainConfig
     abilities = frozenset({PARAMETERS})
-    changeable = Task.changeable | {"data"}
+    changeable = Task.changeable | {"data", "cache_targets"}
 
     def __init__(
         self, settings: TrainConfig, dataset: Dataset, voice: nn.Module | None, preparation: Preparation | None = None
@@ -90,6 +95,18 @@ class PresetTask(Task[TrainConfig]):
         parse_architecture(settings.architecture, len(dataset.parameters), settings.latent)
         for phase in settings.phases:
             _check_phase(phase, dataset, voice)
+
+    def _check_targets(self) -> str:
+        """The memory that the sounds of `cache_targets` take, in words; refused where any phase's do not fit."""
+        phases = [phase for phase in self.settings.phases if LOSSES[phase.loss].compares == "audio"]
+        if not self.settings.cache_targets or not phases:
+            return ""
+        count = max(min(phase.validation_limit, len(self.dataset.split("validation"))) for phase in phases)
+        if any(phase.synth_layer for phase in phases):
+            count += len(self.dataset.split("train"))
+        rendered = self.dataset.header.settings
+        needed = check_room(count, round(rendered.seconds * rendered.sample_rate), self.device)
+        return f"sounds of {count:,} targets kept in memory: {needed / 1e9:.2g} GB"
 
     def describe(self) -> dict[str, Any]:
         """The synth and its settings, the dataset, and the parameter table."""
@@ -211,6 +228,15 @@ class PresetTask(Task[TrainConfig]):
         self.train_unit = train.to(self.device)
         self.validation_unit = self.dataset.split("validation", phase.validation_limit).to(self.device)
         self.validation_items = len(self.validation_unit)
+        self._train_targets: TargetSounds | None = None
+        self._validation_targets: TargetSounds | None = None
+        self.remark = self._check_targets()
+        if phase.cache_targets and compares == "audio" and self.voice is not None:
+            rendered = self.dataset.header.settings
+            samples = round(rendered.seconds * rendered.sample_rate)
+            self._validation_targets = TargetSounds(self.voice, self.validation_unit, samples)
+            if phase.synth_layer:
+                self._train_targets = TargetSounds(self.voice, self.train_unit, samples)
         metered = self.validation_unit[:METERED]
         self.meter = QualityMeter(self.voice, metered) if isinstance(self.voice, Synth) and len(metered) > 1 else None
         self._order: tuple[tuple[int, int], Tensor] | None = None
@@ -262,7 +288,9 @@ class PresetTask(Task[TrainConfig]):
         self.stopwatch.lap("network")
         first = frame_offset(place.seed, place.epoch, place.step, phase.frame_step)
         frames = Frames(first, phase.frame_step) if phase.frame_step > 1 else EVERY_FRAME
-        terms = self.objective.terms(output, unit, phase.synth_layer, frames, batch["rows"])
+        targets = self._train_targets
+        kept = None if targets is None else lambda low, high: targets(batch["rows"][low:high])
+        terms = self.objective.terms(output, unit, phase.synth_layer, frames, batch["rows"], kept)
         if phase.free_bits:
             terms[ABOVE_FREE] = free_bits(self.objective.kl(output), phase.free_bits)
         return terms
@@ -304,9 +332,13 @@ class PresetTask(Task[TrainConfig]):
         """Typical terms of the validation presets, their means, and the KL divergence of every latent dimension."""
         collected: dict[str, list[Tensor]] = {}
         kl, answers = [], []
-        for unit in self.validation_unit[:limit].split(VALIDATION_BATCH):
+        numbers = torch.arange(len(self.validation_unit[:limit]), device=self.device)
+        targets = self._validation_targets
+        for rows in numbers.split(VALIDATION_BATCH):
+            unit = self.validation_unit[rows]
             output = model(unit)
-            for name, value in self.objective.terms(output, unit).items():
+            kept = None if targets is None else lambda low, high, rows=rows: targets(rows[low:high])
+            for name, value in self.objective.terms(output, unit, targets=kept).items():
                 collected.setdefault(name, []).append(value)
             kl.append(self.objective.kl(output))
             answers.append(output.unit)
@@ -419,6 +451,7 @@ class Objective(nn.Module):
         with_spectral: bool = True,
         frames: Frames = EVERY_FRAME,
         rows: Tensor | None = None,
+        targets: Targets | None = None,
     ) -> dict[str, Tensor]:
         """The terms.
 
@@ -428,6 +461,7 @@ class Objective(nn.Module):
             with_spectral: whether to render and compare.
             frames: which frames of the sounds to compare.
             rows: numbers of the targets in the training split, where single presets have a metric of their own.
+            targets: gives the sounds of `unit` from a row to another; rendered if None.
 
         Returns:
             ``parameter``, ``clamp``, ``kl`` and, where asked for and set up, ``perceptual`` and ``spectral``, each
@@ -443,19 +477,27 @@ class Objective(nn.Module):
         if self.perceptual is not None:
             terms["perceptual"] = self.perceptual(decoded, unit, rows)
         if with_spectral and self.spectral is not None and self.voice is not None:
-            terms["spectral"] = self._compare(self.voice, self.spectral, decoded, unit, frames)
+            terms["spectral"] = self._compare(self.voice, self.spectral, decoded, unit, frames, targets)
         return terms
 
     def kl(self, output: VAEOutput) -> Tensor:
         """KL divergence of each preset and latent dimension, ``(B, D)``, in nats."""
         return kl_divergence(output.mean.float(), output.log_variance.float())
 
-    def _compare(self, voice: nn.Module, spectral: AudioLoss, decoded: Tensor, unit: Tensor, frames: Frames) -> Tensor:
+    def _compare(
+        self,
+        voice: nn.Module,
+        spectral: AudioLoss,
+        decoded: Tensor,
+        unit: Tensor,
+        frames: Frames,
+        targets: Targets | None,
+    ) -> Tensor:
         lap = self.stopwatch.lap
 
         def compare(decoded: Tensor, low: int, high: int) -> Tensor:
             with torch.no_grad():
-                target = voice(unit[low:high])
+                target = voice(unit[low:high]) if targets is None else targets(low, high)
             lap("synth, targets")
             decoded = self.stopwatch.lap_backward(decoded, "synth, backward")
             audio = voice(decoded, hold_phases=True) if self.hold_phases else voice(decoded)
