@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import warnings
 from collections.abc import Callable
 
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from benchmarks.timing import Candidate, Measurement, measure
 from synthvae.features import build_feature
+from synthvae.features.fourier import stft
 
 __all__ = ["measure_features", "nnaudio_feature"]
 
@@ -45,7 +48,8 @@ def measure_features(repetitions: int, seed: int, device: str = "cpu", batch: in
         batch: sounds per call.
 
     Returns:
-        Measurements; nnAudio is the baseline of each, PyTorch's own STFT that of the log-mel.
+        Measurements; nnAudio is the baseline of each, PyTorch's own STFT that of the log-mel and of powers. Where the
+        packages specux or auvux-dsp are installed (`pip install specux`, 165 MB), they are beside ours for powers.
     """
     audio = torch.randn(batch, 44100, generator=torch.Generator().manual_seed(seed)).mul(0.1).to(device)
     window = torch.hann_window(2048, device=device)
@@ -65,7 +69,30 @@ def measure_features(repetitions: int, seed: int, device: str = "cpu", batch: in
         for task, wrap in ((" forward", _forward), (" forward + backward", _forward_backward)):
             candidates = [Candidate(f"{way}, batch {batch}", wrap(call, audio), batch) for way, call in ways]
             results += measure(name + task, candidates, repetitions)
+    for task, wrap in ((" forward", _forward), (" forward + backward", _forward_backward)):
+        candidates = [Candidate(f"{way}, batch {batch}", wrap(call, audio), batch) for way, call in _powers(window)]
+        results += measure("stft power" + task, candidates, repetitions)
     return results
+
+
+def _powers(window: Tensor) -> list[tuple[str, Callable[[Tensor], Tensor]]]:
+    """Ways to the powers of the same transform; those of other packages where they are installed."""
+
+    def ours(x: Tensor) -> Tensor:
+        spectrum = stft(x)
+        return spectrum.real.square() + spectrum.imag.square()
+
+    def pytorch(x: Tensor) -> Tensor:
+        spectrum = torch.stft(x, 2048, 512, window=window, return_complex=True)
+        return spectrum.real.square() + spectrum.imag.square()
+
+    ways: list[tuple[str, Callable[[Tensor], Tensor]]] = [("torch.stft", pytorch), ("synthvae", ours)]
+    for package, more in (("specux", {}), ("auvux.dsp", {"sr": 44100, "pad_mode": "reflect"})):
+        if importlib.util.find_spec(package.split(".")[0]):
+            module = importlib.import_module(package)
+            transform = functools.partial(module.stft, n_fft=2048, hop_length=512, output="power", **more)
+            ways.append((package, transform))
+    return ways
 
 
 def _real(spectrum: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

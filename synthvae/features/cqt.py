@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import Function
 
 from synthvae.features.base import EVERY_FRAME, Feature, Frames, as_constant, check_audio, pad_centred
 from synthvae.features.fourier import HOP, real_fft
@@ -78,25 +79,61 @@ class Cqt(Feature):
 class _Kernels(NamedTuple):
     """Spectra of the kernels, cut into blocks of as many FFT bins as the folded spectrum has.
 
-    `groups` holds, for each octave, its first block, one past its last, and the weights `(block size, blocks, bins)`.
+    `groups` holds, for each octave, its first block, one past its last, and the weights `(block size, blocks, bins)`;
+    `adjoints` their conjugate transposes, and `reaches` how many blocks lie below and above frequency 0.
     """
 
     reach: int
     blocks: int
     groups: tuple[tuple[int, int, Tensor], ...]
+    adjoints: tuple[Tensor, ...]
+    reaches: tuple[int, int]
 
 
 def _transform(audio: Tensor, kernels: _Kernels) -> Tensor:
     """CQT of pieces `(B, blocks * HOP)` that carry their own padding: `(B, bins, blocks)`, circular in time."""
-    size = kernels.blocks
-    below = max(0, -min(low for low, _, _ in kernels.groups))
-    above = max(high for _, high, _ in kernels.groups)
-    spectrum = real_fft(audio)
-    mirrored = spectrum[:, 1 : below * size + 1].flip(1).conj()  # negative frequencies of a real signal
-    blocks = torch.cat((mirrored, spectrum[:, : above * size]), 1).unflatten(1, (below + above, size))
-    blocks = blocks.permute(2, 0, 1).contiguous()
-    folded = [blocks[:, :, low + below : high + below] @ weights for low, high, weights in kernels.groups]
-    return torch.fft.ifft(torch.cat(folded, 2).permute(1, 2, 0))
+    folded: Tensor = _Fold.apply(real_fft(audio), kernels)
+    return torch.fft.ifft(folded.permute(1, 2, 0))
+
+
+class _Fold(Function):
+    """Products of a spectrum `(B, F)` with the kernels', summed over blocks: `(size, B, bins)`.
+
+    On the way back PyTorch would copy conjugate weights matrix by matrix, and clear and add a whole spectrum for each
+    octave.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(spectrum: Tensor, kernels: _Kernels) -> Tensor:
+        size, (below, above) = kernels.blocks, kernels.reaches
+        mirrored = spectrum[..., 1 : below * size + 1].flip(-1).conj()  # negative frequencies of a real signal
+        parts = [half.unflatten(-1, (-1, size)).permute(2, 0, 1) for half in (mirrored, spectrum[..., : above * size])]
+        blocks = torch.cat(parts, 2)
+        return torch.cat([blocks[..., low + below : high + below] @ octave for low, high, octave in kernels.groups], 2)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, _Kernels], output: Tensor) -> None:  # noqa: ANN401
+        spectrum, ctx.kernels = inputs
+        ctx.bins = spectrum.shape[-1]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        size, (below, above) = ctx.kernels.blocks, ctx.kernels.reaches
+        total = gradient.new_zeros(*gradient.shape[:2], below + above)
+        octaves = gradient.split([octave.shape[2] for _, _, octave in ctx.kernels.groups], 2)
+        for part, (low, high, _), adjoint in zip(octaves, ctx.kernels.groups, ctx.kernels.adjoints, strict=True):
+            total[..., low + below : high + below] += part @ adjoint
+        mirrored, upper = total.permute(1, 2, 0).flatten(1).split([below * size, above * size], 1)
+        found = torch.nn.functional.pad(upper, (0, ctx.bins - above * size))
+        found[..., 1 : below * size + 1] += mirrored.flip(-1).conj()
+        return found, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:  # noqa: ANN401
+        moved: Tensor = _Fold.apply(tangent, ctx.kernels)
+        return moved
 
 
 @lru_cache(maxsize=8)
@@ -120,7 +157,10 @@ def _kernels(sample_rate: int, frames: int, dtype: torch.dtype, device: torch.de
         low, high = int(used[0]), int(used[-1]) + 1
         weights = as_constant(blocks[:, low:high].transpose(2, 1, 0), dtype.to_complex(), device)
         groups.append((low - HOP // 2, high - HOP // 2, weights))
-    return _Kernels(reach, size, tuple(groups))
+    with torch.inference_mode(False):
+        adjoints = tuple(weights.mH.resolve_conj().contiguous() for _, _, weights in groups)
+    reaches = max(0, -min(low for low, _, _ in groups)), max(high for _, high, _ in groups)
+    return _Kernels(reach, size, tuple(groups), adjoints, reaches)
 
 
 def fast_length(length: int) -> int:
