@@ -42,9 +42,12 @@ __all__ = [
     "LatentUse",
     "RunMeasurement",
     "SoundWork",
+    "channel_accuracies",
+    "click_crests",
     "decode_sounds",
     "draw_sounds",
     "find_library",
+    "latent_use",
     "measure_run",
     "spread_rows",
 ]
@@ -344,7 +347,7 @@ class SoundWork:
             [limit, seed],
             2 * tests,
             0,
-            lambda: _latent_use(model, library, errors.result.rows, seed),
+            lambda: latent_use(model, library, errors.result.rows, seed),
         )
         heard = add(
             HeardSounds,
@@ -397,10 +400,10 @@ def _heard(model: SoundRun, library: Library, rows: Sequence[int]) -> HeardSound
     return HeardSounds(
         DecodedSounds(len(chosen), *map(summarise, errors)),
         DecodedSounds(len(chosen), *map(summarise, linear)),
-        _accuracies(model, library, chosen),
+        channel_accuracies(model, library, chosen),
         tuple(chosen),
         tuple(errors[0].tolist()),
-        _crests(model, audio, decoded),
+        click_crests(model, audio, decoded),
     )
 
 
@@ -434,7 +437,8 @@ def _decoded(model: SoundRun, latents: Tensor, condition: Tensor) -> Tensor:
     return torch.cat([model.decode(part, given) for part, given in parts])
 
 
-def _latent_use(model: SoundRun, library: Library, rows: Sequence[int], seed: int) -> LatentUse:
+def latent_use(model: SoundRun, library: Library, rows: Sequence[int], seed: int = 0) -> LatentUse:
+    """Use of the latent space by some items of a library."""
     found, divergence = [], []
     every = conditions(library, model.config.condition)
     for first in range(0, len(rows), CHUNK):
@@ -463,7 +467,7 @@ def _decoded_errors(
     return errors, [log_spectral(audio, sounds, rate).values for sounds in answers]
 
 
-def _accuracies(model: SoundRun, library: Library, rows: list[int]) -> ChannelAccuracies | None:
+def channel_accuracies(model: SoundRun, library: Library, rows: list[int]) -> ChannelAccuracies | None:
     """Accuracies of magnitude and phase; None for other representations."""
     if not isinstance(model.representation, PublishedStft):
         return None
@@ -552,7 +556,7 @@ def _one_gaussian(latents: Tensor, count: int, seed: int) -> Tensor:
     return torch.from_numpy(drawn).float()
 
 
-def _crests(model: SoundRun, audio: Tensor, decoded: Tensor) -> ClickCrests | None:
+def click_crests(model: SoundRun, audio: Tensor, decoded: Tensor) -> ClickCrests | None:
     """Medians over the sounds of which the crest is defined; None where there are none."""
     representation = model.representation
     again = representation.invert(representation.analyse(audio), model.samples, "griffin-lim")

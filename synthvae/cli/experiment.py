@@ -133,6 +133,9 @@ def run(
 
 
 def report(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="r or g, experiments on recorded sounds.  [default: those on presets]")
+    ] = None,
     scale: ScaleOption = 1.0,
     runs: Annotated[Path, typer.Option(help="Directory of the runs made with 'run'.")] = RUNS,
     out: Annotated[Path, typer.Option(help="The report is written to OUT/thesis/scale-SCALE.")] = Path("analysis"),
@@ -159,13 +162,19 @@ def report(
     ] = None,
     map_presets: Annotated[int, typer.Option(help="Number of presets on each latent map.")] = 10_000,
     map_nulls: Annotated[int, typer.Option(help="Number of maps per null model of the clusters.")] = 5,
+    data: Annotated[Path, typer.Option(help="Library of r and g.")] = LIBRARY,
 ) -> None:
-    """Write the thesis's tables with our results, the nulls and the thesis's values, with figures and conclusions.
+    """Write the published tables with our results, the nulls and the published values, and conclusions.
 
     Example: `synthvae experiment report --scale 0.02`
+
+    Example: `synthvae experiment report r --data datasets/library --scale 0.005` for configurations of recorded sounds
     """
     if jobs is not None and jobs < 1:
         raise UserError("jobs", jobs, "give 1 or more")
+    if names:
+        _report_sounds(names, scale, data, runs, out, jobs)
+        return
     if limit < 2:
         raise UserError("limit", limit, "give at least 2 test presets")
     if fad_limit is not None and fad_limit < 2:
@@ -192,6 +201,24 @@ def report(
     command = shlex.join(["synthvae", *sys.argv[1:]])
     page = write_report(found, out, command, comparison, shown, map_presets, map_nulls)
     print(f"{page}: the report; tables (CSV) and figures are in the same directory")
+
+
+def _report_sounds(names: Sequence[str], scale: float, data: Path, runs: Path, out: Path, jobs: int | None) -> None:
+    """Write the report of each experiment on recorded sounds."""
+    from synthvae.core.executor import usual_jobs
+    from synthvae.data.library import read_library
+    from synthvae.experiments.recorded_sounds import SOUND_CASES
+    from synthvae.experiments.sound_measures import measure_sounds_job
+    from synthvae.experiments.sound_report import finished_sounds, write_sound_report
+
+    for name in names:
+        if name not in SOUND_CASES:
+            raise UserError("names", name, f"choose {' or '.join(SOUND_CASES)}, or leave it out")
+        found = finished_sounds(name, scale, data, runs)
+        _measure("measuring", "runs", measure_sounds_job, found, jobs or usual_jobs())
+        command = shlex.join(["synthvae", *sys.argv[1:]])
+        page = write_sound_report(found, read_library(data), out, command)
+        print(f"{page}: the report of {name}; its table (CSV) is in the same directory")
 
 
 def _measure(title: str, unit: str, function: Callable[[Any], object], tasks: Sequence[Any], processes: int) -> None:

@@ -41,6 +41,8 @@ SOURCES = {"r": "configurations of Rebnord (2022)", "g": "schedules of García L
 NSYNTH_NOTES = 289_205
 #: The published networks are trained without clipping: a rate above ours makes them diverge.
 MOST_LR = 1e-3
+#: Seeds of a case whose overlay has seed 1 begin here: it repeats another with other seeds.
+OWN_SEEDS = 100
 #: Validation sounds of an epoch below full scale: validating all of them would take longer than the epoch.
 VALIDATION = 50
 
@@ -120,8 +122,9 @@ def plan_sounds(
     jobs = []
     for seed in range(seeds):
         for name in names:
-            settings = {"data": str(data), "seed": seed, **(overrides or {})}
-            config = resolve_sound_config(find_overlay(Path("experiments") / f"{name}.toml"), settings)
+            overlay = find_overlay(Path("experiments") / f"{name}.toml")
+            config = resolve_sound_config(overlay, {"data": str(data), **(overrides or {})})
+            config = dataclasses.replace(config, seed=OWN_SEEDS * config.seed + seed)
             directory = out / scale_label(scale) / name / f"seed-{seed}"
             jobs.append(SoundJob(name, seed, scale, scaled_sounds(config, scale).resolved(), directory))
     return jobs

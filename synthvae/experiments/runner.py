@@ -122,7 +122,9 @@ def is_done(job: AnyJob) -> bool:
         return False
     document = read_description(job.directory)
     settings, wanted = document.get("config", {}), dataclasses.asdict(job.config)
-    same = all(settings.get(name) == value for name, value in wanted.items() if name not in ("data", "device"))
+    usual = {field.name: field.default for field in dataclasses.fields(job.config)}  # of settings newer than the run
+    compared = [name for name in wanted if name not in ("data", "device")]
+    same = all(settings.get(name, usual[name]) == wanted[name] for name in compared)
     return same and bool(document.get("state", {}).get("finished"))
 
 
