@@ -24,7 +24,7 @@ LIBRARY := datasets/library
 LIBRARY_RUN := experiments/runs/library
 LIBRARY_REPORT := analysis/library
 
-.PHONY: demo drumkits demo-library spaces test test-slow test-browser test-fad test-lowest test-newest lint style mypy types clean help
+.PHONY: demo drumkits demo-library spaces fuzz test test-slow test-browser test-fad test-lowest test-newest lint style mypy types clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -39,6 +39,7 @@ help:
 	@echo "make test-browser  the report and the map in headless Chromium"
 	@echo "make test-lowest  the main job on Python 3.11 with the lowest versions allowed, in $(LOWEST_VENV)"
 	@echo "make test-newest  the main job on Python 3.13 with the newest versions there are, in $(NEWEST_VENV)"
+	@echo "make fuzz   damaged files for every reader, ten minutes"
 	@echo "make clean  remove what the demos made (not $(VENV))"
 
 $(VENV)/installed: pyproject.toml
@@ -168,6 +169,10 @@ test-newest:
 	$(call make-venv,$(NEWEST_VENV),$(PYTHON_NEWEST),3.13,PYTHON_NEWEST)
 	$(NEWEST_VENV)/bin/uv pip install --quiet --no-cache --python $(NEWEST_VENV)/bin/python --upgrade --editable '.[studio,match]' pytest
 	$(NEWEST_VENV)/bin/python -m pytest -q $(MAIN_JOB)
+
+# Ten minutes for all readers together, another seed each day; files that are answered wrongly are kept in fuzzed/.
+fuzz: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks fuzz --seconds 600 --seed $$(date +%j)
 
 clean:
 	rm -rf $(DATASET) $(RUN) $(REPORT) $(LIBRARY) $(LIBRARY_RUN) $(LIBRARY_REPORT)

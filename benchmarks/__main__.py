@@ -419,6 +419,33 @@ def library(
 
 
 @app.command()
+def fuzz(
+    seconds: Annotated[int, typer.Option(help="Seconds in all; every format gets as many files.")] = 600,
+    seed: SeedOption = 0,
+    out: Annotated[Path, typer.Option(help="Directory for files that were answered wrongly.")] = Path("fuzzed"),
+) -> None:
+    """Give every reader damaged files, and check that each is read or refused in one line.
+
+    Example: `python -m benchmarks fuzz --seconds 60`
+    """
+    if seconds < 1:
+        raise UserError("seconds", seconds, "give at least 1")
+    _check(1, "cpu", seed)
+    import tempfile
+
+    from benchmarks import fuzz as measures
+    from synthvae.cli.libraries import quiet_decoders
+    from synthvae.cli.progress import progress_bar
+
+    with tempfile.TemporaryDirectory() as folder, quiet_decoders(), progress_bar("reading", seconds, "s") as update:
+        results = measures.fuzz(seconds, seed, Path(folder), lambda passed: update(int(passed), ""))
+    _print_scale({"seconds": seconds, "seed": seed})
+    print(measures.fuzz_table(results, out))
+    if any(result.wrong for result in results):
+        raise typer.Exit(1)
+
+
+@app.command()
 def explore(
     run: Annotated[Path, typer.Argument(help="A directory made with train.")],
     data: Annotated[Path | None, typer.Option(help="The dataset on the map.  [default: the run's]")] = None,

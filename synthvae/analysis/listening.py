@@ -7,6 +7,7 @@ al. 2018).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -303,6 +304,7 @@ def _power(groups: list[NDArray[np.float64]], wanted: float) -> Power:
     One of k equal conditions that differs by d has an effect f = d sqrt(k - 1) / (k sigma) (Cohen 1988, 8.2).
     """
     from statsmodels.stats.power import FTestAnovaPower
+    from statsmodels.tools.sm_exceptions import ConvergenceWarning  # whose module has them shown always
 
     count, sizes = len(groups), [len(group) for group in groups]
     listeners, freedom = round(float(np.mean(sizes))), sum(sizes) - count
@@ -311,9 +313,18 @@ def _power(groups: list[NDArray[np.float64]], wanted: float) -> Power:
         return Power(listeners, None, wanted, None)
     solve = FTestAnovaPower().solve_power
     unit = spread * count / np.sqrt(count - 1)
-    effect = float(np.squeeze(solve(None, EFFICIENCY * sum(sizes), LEVEL, POWER, count)))
-    total = float(np.squeeze(solve(wanted / unit, None, LEVEL, POWER, count)))
-    return Power(listeners, effect * unit, wanted, max(2, int(np.ceil(total / EFFICIENCY / count))))
+
+    def solved(effect: float | None, total: float | None) -> float | None:
+        try:
+            with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+                found = float(np.squeeze(solve(effect, total, LEVEL, POWER, count)))
+        except (TypeError, ValueError):  # no root: too few ratings, or hardly any spread
+            return None
+        return found if np.isfinite(found) else None
+
+    effect, total = solved(None, EFFICIENCY * sum(sizes)), solved(wanted / unit, None)
+    needed = None if total is None else max(2, int(np.ceil(total / EFFICIENCY / count)))
+    return Power(listeners, None if effect is None else effect * unit, wanted, needed)
 
 
 def _signed_rank(differences: NDArray[np.float64], alternative: str = "two-sided") -> float | None:

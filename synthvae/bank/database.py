@@ -239,6 +239,8 @@ class Database:
             else:
                 problem, remedy = str(error), "repair the file or its rights, or choose another `bank`"
             raise UserError(self.path, self.path, remedy, problem) from None
+        except UnicodeDecodeError:  # of names of tables, which SQLite does not check
+            raise UserError(self.path, self.path, "choose another `bank`", "its text is not UTF-8") from None
         except UnicodeEncodeError as error:
             raise UserError(
                 self.path, self.path, "write it again", f"{shown(error.object)} is not text in UTF-8"

@@ -95,7 +95,7 @@ def import_library(
             in_shards(work, "files", shard, launcher, shards, address, overwrite)
         return
     planned = plan_import(folder, out, seconds, sample_rate, share, shortest, split, labels, seed)
-    with _quiet_decoders():
+    with quiet_decoders():
         header = _build(out, planned, overwrite, "importing", "files")
     _print_library(out, header)
     if planned.unused_labels:
@@ -170,7 +170,7 @@ def _print_library(out: Path, header: LibraryHeader) -> None:
 
 
 @contextmanager
-def _quiet_decoders() -> Iterator[None]:
+def quiet_decoders() -> Iterator[None]:
     """Discard what decoders write on file descriptor 2 themselves, as libmpg123 does about broken MP3 files."""
     sys.stderr.flush()
     before, own = sys.stderr, os.dup(2)

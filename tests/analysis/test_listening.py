@@ -88,6 +88,20 @@ def test_power_is_that_of_a_simulation():
     assert results[0].detectable < 10.0
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("listeners", "apart"), [(2, 1), (6, 1), (40, 1), (2, 30)])
+def test_power_that_cannot_be_told_is_none(listeners: int, apart: int):
+    """Ratings that are all but equal, and two listeners: statsmodels finds no root."""
+    means = {"reference": 100, "a": 60, "b": 60}
+    cells = [(f"l{i}", "s", name, "", "", mean) for i in range(listeners) for name, mean in means.items()]
+    cells[1] = (*cells[1][:5], 60 + apart)
+    power = analyse_answers(rows("mushra", cells)).ratings.power
+    assert power.listeners == listeners
+    assert power.detectable is None or 0.0 < power.detectable < 200.0
+    assert power.needed is None or power.needed >= 2
+    assert None in (power.detectable, power.needed)
+
+
 def test_listeners_are_screened_after_the_recommendation():
     answers = simulated(0.0, 3)
     for name, stimulus, score, count in (

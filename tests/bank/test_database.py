@@ -93,6 +93,14 @@ def test_a_damaged_bank_is_one_line(small_bank: Bank):
         small_bank.list()
 
 
+def test_names_of_tables_that_are_not_text_are_one_line(small_bank: Bank):
+    content = small_bank.path.read_bytes()
+    small_bank.path.write_bytes(content.replace(b"folded", b"f\xff\xfe\xee\xffd").replace(b"presets", b"p\xeesets\xff"))
+    for action in (Bank.list, lambda bank: bank.search("x")):
+        with pytest.raises(UserError, match=r"bank\.sqlite: .*choose another `bank`"):
+            action(small_bank)
+
+
 def test_a_bank_that_vanishes_is_not_made_anew(small_bank: Bank):
     small_bank.path.unlink()
     with pytest.raises(UserError, match="unable to open database file"):
