@@ -91,7 +91,7 @@ def import_library(
 
         table = None if labels is None else str(labels)
         work = ImportWork(str(out), str(folder), seconds, sample_rate, share, shortest, split, table, seed)
-        with _quiet_decoders():
+        with quiet_decoders():
             in_shards(work, "files", shard, launcher, shards, address, overwrite)
         return
     planned = plan_import(folder, out, seconds, sample_rate, share, shortest, split, labels, seed)
