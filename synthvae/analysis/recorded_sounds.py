@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -25,7 +26,9 @@ from synthvae.maps.projection import umap_map
 from synthvae.metrics.clicks import click_crest
 from synthvae.metrics.distances import log_spectral
 from synthvae.metrics.frechet import GaussianStatistics, frechet_distance, frechet_floor
+from synthvae.metrics.programs import difference_grade, fingerprint_agreement, installed
 from synthvae.metrics.reconstruction import Summary, preset_errors, summarise
+from synthvae.metrics.visqol import visqol, visqol_installed
 from synthvae.training.sound_quality import JUDGED, SoundErrors, SoundQuality, sound_errors
 from synthvae.training.sounds import PRIORS, SoundRun, own_library
 from synthvae.training.tasks.spectrogram import ACTIVE_VARIANCE, CHUNK, conditions
@@ -56,6 +59,14 @@ Result = TypeVar("Result")
 
 #: Sounds that are drawn for the Fréchet distance, at most, and decoded for log-mel errors and click crests.
 DRAWS, HEARD = 400, 60
+#: Sounds that are given to programs of others, which take a second for each, and these by their names: whether it is
+#: there, and its scores of sounds beside their originals.
+SCORED = 20
+SCORES: Mapping[str, tuple[Callable[[], bool], Callable[[Tensor, Tensor, int], NDArray[np.float64]]]] = {
+    "visqol": (visqol_installed, visqol),
+    "odg": (partial(installed, "peaq"), difference_grade),
+    "fingerprint": (partial(installed, "fpcalc"), fingerprint_agreement),
+}
 #: Latents that are laid out on a map, at most: UMAP takes two seconds for these.
 MAPPED = 1000
 #: Dimensions of the embedding of the Fréchet distance: a covariance of full rank takes one sound more.
@@ -209,6 +220,37 @@ class DrawnSounds:
 
 
 @dataclass(frozen=True)
+class ProgramScore:
+    """Scores by a program or package of others, means over the sounds that have all of them.
+
+    Attributes:
+        sounds: test sounds that were given to it.
+        scored: those that have a score, reconstructed and recovered.
+        missing: share of the reconstructions without a score.
+        reconstructions: mean of what the run decodes; null where nothing was scored.
+        recovered: of the originals' own spectrograms turned back into sound: what the representation itself costs.
+    """
+
+    sounds: int
+    scored: int
+    missing: float
+    reconstructions: float | None
+    recovered: float | None
+
+
+@dataclass(frozen=True)
+class ProgramScores:
+    """Scores of reconstructions by what is installed of ViSQOL, PEAQ and Chromaprint.
+
+    Attributes:
+        scores: by name: `visqol`, an opinion from 1 to about 4.7; `odg`, PEAQ's grade from 0 to about -4;
+            `fingerprint`, the share of equal bits, 0.5 by chance.
+    """
+
+    scores: Mapping[Annotated[str, "score"], ProgramScore]
+
+
+@dataclass(frozen=True)
 class RunMeasurement:
     """Figures of a run.
 
@@ -220,6 +262,7 @@ class RunMeasurement:
         heard: log-mel errors and click crests.
         latents: use of the latent space.
         drawn: sets of sounds: draws, reconstructions and sounds at positions of the map.
+        programs: scores by ViSQOL, PEAQ and Chromaprint, where these are installed.
     """
 
     name: str
@@ -229,6 +272,7 @@ class RunMeasurement:
     heard: HeardSounds
     latents: LatentUse
     drawn: DrawnSounds
+    programs: ProgramScores
 
     @property
     def draws(self) -> DrawDistances | None:
@@ -366,6 +410,16 @@ class SoundWork:
             lambda: _draws(model, library, seed, priors),
         )
 
+        there = [name for name in SCORES if SCORES[name][0]()]
+        programs = add(
+            ProgramScores,
+            "programs",
+            [limit, there],
+            0,
+            len(there) * 4 * min(SCORED, tests),
+            lambda: _program_scores(model, library, errors.result.rows, there),
+        )
+
         def together() -> RunMeasurement:
             epoch = model.config.epoch_steps or -(-train // model.config.batch_size)
             return RunMeasurement(
@@ -376,6 +430,7 @@ class SoundWork:
                 heard.result,
                 latents.result,
                 drawn.result,
+                programs.result,
             )
 
         return together
@@ -405,6 +460,21 @@ def _heard(model: SoundRun, library: Library, rows: Sequence[int]) -> HeardSound
         tuple(errors[0].tolist()),
         click_crests(model, audio, decoded),
     )
+
+
+def _program_scores(model: SoundRun, library: Library, rows: Sequence[int], names: Sequence[str]) -> ProgramScores:
+    if not names:
+        return ProgramScores({})
+    chosen = spread_rows(rows, SCORED)
+    audio = _audio(library, chosen)
+    recovered = model.representation.invert(model.representation.analyse(audio), model.samples)
+    decoded, found = decode_sounds(model, library, chosen), {}
+    for name in names:
+        own, floor = (SCORES[name][1](audio, sounds, model.sample_rate) for sounds in (decoded, recovered))
+        both = np.isfinite(own) & np.isfinite(floor)
+        means = [float(scores[both].mean()) if both.any() else None for scores in (own, floor)]
+        found[name] = ProgramScore(len(chosen), int(both.sum()), float(np.isnan(own).mean()), *means)
+    return ProgramScores(found)
 
 
 def spread_rows(rows: Sequence[int], count: int) -> list[int]:

@@ -23,6 +23,7 @@ from synthvae.analysis.recorded_sounds import (
     DecodedSounds,
     DrawDistances,
     LatentUse,
+    ProgramScore,
     RunMeasurement,
 )
 from synthvae.analysis.results import DistanceTable, ExplainedVariance, Results, RunResults
@@ -475,6 +476,7 @@ class SoundRunMetrics:
         sets: test sounds, reconstructions, draws and sounds of the map beside the training sounds; null likewise.
         round_trips: from latents to maps and back; null likewise, and for networks that encode frames.
         crest: clicks; null where no sound is long enough.
+        programs: scores of what is installed of ViSQOL (`visqol`), PEAQ (`odg`) and Chromaprint (`fingerprint`).
     """
 
     steps: int
@@ -489,6 +491,7 @@ class SoundRunMetrics:
     sets: SoundSets | None
     round_trips: RoundTrips | None
     crest: ClickCrests | None
+    programs: Mapping[Annotated[str, "score"], ProgramScore]
 
 
 @dataclass(frozen=True)
@@ -543,6 +546,7 @@ def sound_metrics_document(runs: Sequence[RunMeasurement], library: Library, see
                 run.drawn.sets,
                 run.drawn.trips,
                 run.crest,
+                run.programs.scores,
             )
             for run in runs
         },

@@ -27,6 +27,11 @@ SET_METHODS = {
     "Explained: 1 less the squared error over the variance, so that the mean latent for all has 0.",
     "Labels by a classifier": "Logistic regression on the shrunk log-mel spectrograms of the training sounds.",
 }
+PROGRAMS = {
+    "visqol": "ViSQOL, 1 to about 4.7",
+    "odg": "PEAQ's grade, 0 to about -4, sounds joined to themselves",
+    "fingerprint": "equal bits of Chromaprint's codes, 0.5 by chance",
+}
 SETS = {
     "test": "test sounds",
     "reconstructions": "reconstructions",
@@ -116,6 +121,26 @@ def sets_section(runs: Sequence[RunMeasurement]) -> list[Section]:
                     [name, 100.0 * one.originals, 100.0 * one.reconstructions, 100.0 * one.majority]
                     for name, one in classes
                 ],
+            )
+        )
+    scores = [(run.name, *score) for run in runs for score in run.programs.scores.items()]
+    if scores:
+        tables.append(
+            Table(
+                "Scores by programs of others, means over the sounds that have all of them",
+                [
+                    Column("run"),
+                    Column("score"),
+                    Column("reconstructions", "score"),
+                    Column("recovered originals", "score"),
+                    Column("sounds scored", "sounds"),
+                    Column("without a score", "%"),
+                ],
+                [
+                    [name, PROGRAMS[score], one.reconstructions, one.recovered, one.scored, 100.0 * one.missing]
+                    for name, score, one in scores
+                ],
+                "Recovered originals are what the representation itself costs. None is made for single short sounds.",
             )
         )
     return [Section("Sets of sounds, the map and labels", (), tables)] if tables else []

@@ -12,6 +12,8 @@ from synthvae.analysis.recorded_sounds import (
     ClickCrests,
     DrawDistances,
     DrawnSounds,
+    ProgramScore,
+    ProgramScores,
     RunMeasurement,
     SoundWork,
     measure_run,
@@ -40,6 +42,7 @@ SETS = SoundSets(
 )
 TRIPS = RoundTrips(60, RoundTrip(0.25, 4.0), RoundTrip(0.8125, 2.0), 9.0)
 ACCURACIES = ChannelAccuracies(*(ChannelAccuracy(share, share + 1, share + 2) for share in (31.5, 82.5, 11.5)))
+PROGRAMS = ProgramScores({"odg": ProgramScore(20, 12, 0.25, -3.75, -1.5)})
 CREST = ClickCrests(60, 1.25, 1.5, 4.0)
 
 
@@ -58,7 +61,7 @@ def model(library: Library, tmp_path_factory: pytest.TempPathFactory) -> SoundRu
 
 @pytest.fixture(scope="module")
 def measured(model: SoundRun, library: Library) -> RunMeasurement:
-    found = dataclasses.replace(measure_run(model, library), drawn=DrawnSounds(DRAWS, SETS, TRIPS))
+    found = dataclasses.replace(measure_run(model, library), drawn=DrawnSounds(DRAWS, SETS, TRIPS), programs=PROGRAMS)
     return with_crest(
         dataclasses.replace(found, heard=dataclasses.replace(found.heard, accuracy=ACCURACIES)),
         CREST,
@@ -90,6 +93,7 @@ def test_every_number_is_on_the_page_and_documented(
         "By chance 2.5 of 50 bins differ, up to 5. Halves of the training sounds have a kernel distance of up to 0.25.",
         "exact magnitude, zero phase",
         "most frequent label for all",
+        "grade, 0 to about -4, sounds joined to themselves",
         "Log-mel spectrograms of an original, its reconstruction and a new sound",
     ):
         assert text in page, text
