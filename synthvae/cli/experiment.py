@@ -64,7 +64,8 @@ def run(
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.  [default: the case's]")] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Library of r and g, the cases on recorded sounds.  [default: datasets/library]")
+        Path | None,
+        typer.Option(help="Library of r, g and g-ae, on recorded sounds.  [default: datasets/library]"),
     ] = None,
     shard: ShardOption = None,
     launcher: LauncherOption = None,
@@ -88,7 +89,7 @@ def run(
 
     sounds = select_sounds(names)
     if data is not None and not sounds:
-        raise UserError("data", data, "leave it out, or name r, g or cases of these", "has nothing to do with presets")
+        raise UserError("data", data, "leave it out, or name cases of r, g or g-ae", "has nothing to do with presets")
     if any((shard, launcher, shards, address)):
         from synthvae.scale.works import ExperimentWork
 
@@ -134,7 +135,8 @@ def run(
 
 def report(
     names: Annotated[
-        list[str] | None, typer.Argument(help="r or g, experiments on recorded sounds.  [default: those on presets]")
+        list[str] | None,
+        typer.Argument(help="r, g or g-ae, on recorded sounds.  [default: those on presets]"),
     ] = None,
     scale: ScaleOption = 1.0,
     runs: Annotated[Path, typer.Option(help="Directory of the runs made with 'run'.")] = RUNS,
@@ -162,7 +164,7 @@ def report(
     ] = None,
     map_presets: Annotated[int, typer.Option(help="Number of presets on each latent map.")] = 10_000,
     map_nulls: Annotated[int, typer.Option(help="Number of maps per null model of the clusters.")] = 5,
-    data: Annotated[Path, typer.Option(help="Library of r and g.")] = LIBRARY,
+    data: Annotated[Path, typer.Option(help="Library of r, g and g-ae.")] = LIBRARY,
 ) -> None:
     """Write the published tables with our results, the nulls and the published values, and conclusions.
 

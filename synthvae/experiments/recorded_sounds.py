@@ -35,8 +35,13 @@ SOUND_CASES: Mapping[str, Mapping[str, str]] = {
         "r-overfit": "Overfit",
     },
     "g": {f"g-vae-{number:02d}": f"{number:02d}" for number in range(1, 9)},
+    "g-ae": {f"g-ae-{number}": f"{number}" for number in range(1, 8)},
 }
-SOURCES = {"r": "configurations of Rebnord (2022)", "g": "schedules of García López (2025)"}
+SOURCES = {
+    "r": "configurations of Rebnord (2022)",
+    "g": "schedules of García López (2025)",
+    "g-ae": "autoencoders of García López (2025)",
+}
 #: Training notes of NSynth, each of which García López (2025) takes once per epoch.
 NSYNTH_NOTES = 289_205
 #: The published networks are trained without clipping: a rate above ours makes them diverge.

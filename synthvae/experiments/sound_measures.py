@@ -54,7 +54,7 @@ class SoundCaseMeasures:
         share: squared error of test spectrograms as a share of that of their mean.
         class_mean: the same of the mean of the label.
         nearest: the same of the nearest training sound.
-        kl: KL divergence in nats per latent dimension, mean over test sounds.
+        kl: KL divergence in nats per latent dimension, mean over test sounds; 0 for an autoencoder without one.
         active: share of the latent dimensions that are active.
         bins: statistically different bins of 50 of spectrograms: of `test` sounds, `reconstructions` and draws from
             each distribution of latents; empty where spectrograms are not mel ones or training sounds too few.
@@ -116,7 +116,7 @@ def _measure(model: SoundRun, library: Library, key: str) -> SoundCaseMeasures:
         share,
         class_mean,
         nearest,
-        float(np.mean(use.kl_divergence)),
+        float(np.mean(use.kl_divergence)) if use.kl_divergence else 0.0,
         use.active / len(use.variance),
         bins,
         frechet,

@@ -28,8 +28,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_configuration_and_schedule_has_an_overlay():
     overlays = find_overlay(Path("experiments/r-64dim.toml")).parent
-    for pattern, cases in (("r-*", SOUND_CASES["r"]), ("g-vae-*", SOUND_CASES["g"])):
-        assert {path.stem for path in overlays.glob(f"{pattern}.toml")} - {"r-mended"} == set(cases)
+    for pattern, name in (("r-*", "r"), ("g-vae-*", "g"), ("g-ae-*", "g-ae")):
+        assert {path.stem for path in overlays.glob(f"{pattern}.toml")} - {"r-mended"} == set(SOUND_CASES[name])
 
 
 def test_names_are_cases_or_experiments():
