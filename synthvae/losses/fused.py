@@ -87,17 +87,23 @@ class _Fused(Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:  # noqa: ANN401
         gradient = output[1]
         ctx.mark_non_differentiable(gradient)
+        ctx.set_materialize_grads(False)  # zeros for the second output, as large as the batch of sounds
         ctx.gradient = gradient
         ctx.save_for_forward(gradient)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, by_value: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
+    def backward(ctx: Any, by_value: Tensor | None, _: None) -> tuple[Tensor | None, None, None, None]:  # noqa: ANN401
         # A sum of losses is derived by ones, which need no pass over a batch of sounds. What is returned then is also
         # held here, so that PyTorch copies it before it adds to it.
         gradient = ctx.gradient
-        scaled = gradient if bool((by_value == 1.0).all()) else gradient * by_value[:, None]
-        return scaled, None, None, None
+        if by_value is None:
+            return None, None, None, None
+        if bool((by_value == 1.0).all()):
+            return gradient, None, None, None
+        # Into an array of NumPy's, which asks for huge pages: paging in one of PyTorch's takes longer than the product.
+        scaled = torch.from_numpy(np.empty(gradient.shape, np.float32))
+        return torch.mul(gradient, by_value[:, None], out=scaled), None, None, None
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, *_: None) -> tuple[Tensor, None]:  # noqa: ANN401

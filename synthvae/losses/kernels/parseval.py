@@ -69,6 +69,12 @@ def _pad(out):
 
 
 @plain
+def _constant(covered, hop):
+    """Whether W is the same over a hop, as in all but the first and the last where every frame counts."""
+    return (covered[hop, 1] == _ZERO) & (covered[hop, 2] == _ZERO) & (covered[hop, 3] == _ZERO)
+
+
+@plain
 def _squared_norm(padded, start, step, covered, table, sums, ends):
     """The squared norm of the transform of a padded signal, from its sample `start` on.
 
@@ -81,29 +87,42 @@ def _squared_norm(padded, start, step, covered, table, sums, ends):
         sums: workspace, each hop's sums of x, x cos and x sin, of even and of odd samples, ``(hops, 3, 2)``.
         ends: result, E_n and O_n of every frame ``(count, 2)``.
     """
-    energy, part = 0.0, np.empty(LANES, np.float32)
+    part, squares = np.empty(3 * LANES, np.float32), splat(_ZERO)
     for hop in range(covered.shape[0]):
         base = start + hop * HOP
-        one, cosine, sine = splat(covered[hop, 0]), splat(covered[hop, 1]), splat(covered[hop, 2])
-        double = splat(covered[hop, 3])
-        squares = plain_sum = by_cosine = by_sine = splat(_ZERO)
-        for k in range(0, HOP, LANES):
-            x, c, s = load(padded, base + k), load(table, k), load(table, HOP + k)
-            weight = one + cosine * c + sine * s + double * load(table, 2 * HOP + k)
-            squares = squares + weight * x * x
-            plain_sum = plain_sum + x
-            by_cosine = by_cosine + x * c
-            by_sine = by_sine + x * s
-        store(part, 0, squares)
-        for lane in range(LANES):
-            energy += part[lane]
+        one, own = splat(covered[hop, 0]), splat(_ZERO)
+        plain_sum = by_cosine = by_sine = splat(_ZERO)
+        if _constant(covered, hop):
+            for k in range(0, HOP, LANES):
+                x = load(padded, base + k)
+                own = own + x * x
+                plain_sum = plain_sum + x
+                by_cosine = by_cosine + x * load(table, k)
+                by_sine = by_sine + x * load(table, HOP + k)
+            own = own * one
+        else:
+            cosine, sine, double = splat(covered[hop, 1]), splat(covered[hop, 2]), splat(covered[hop, 3])
+            for k in range(0, HOP, LANES):
+                x, c, s = load(padded, base + k), load(table, k), load(table, HOP + k)
+                weight = one + cosine * c + sine * s + double * load(table, 2 * HOP + k)
+                own = own + weight * x * x
+                plain_sum = plain_sum + x
+                by_cosine = by_cosine + x * c
+                by_sine = by_sine + x * s
+        squares = squares + own
+        store(part, 0, plain_sum)
+        store(part, LANES, by_cosine)
+        store(part, 2 * LANES, by_sine)
         for which in range(3):
-            store(part, 0, plain_sum if which == 0 else (by_cosine if which == 1 else by_sine))
             even = odd = 0.0
-            for lane in range(0, LANES, 2):
+            for lane in range(which * LANES, (which + 1) * LANES, 2):
                 even += part[lane]
                 odd += part[lane + 1]
             sums[hop, which, 0], sums[hop, which, 1] = even, odd
+    store(part, 0, squares)
+    energy = 0.0
+    for lane in range(LANES):
+        energy += part[lane]
     for frame in range(ends.shape[0]):
         h = frame * step
         for parity in range(2):
@@ -144,6 +163,11 @@ def _derive(padded, start, step, covered, table, ends, scale, shares):
             for lane in range(LANES):
                 part[which * LANES + lane] = shares[hop, which, lane & 1]
         level, along, across = load(part, 0), load(part, LANES), load(part, 2 * LANES)
+        if _constant(covered, hop):
+            for k in range(0, HOP, LANES):
+                given = level + along * load(table, k) + across * load(table, HOP + k)
+                store(padded, base + k, one * load(padded, base + k) + given)
+            continue
         for k in range(0, HOP, LANES):
             c, s = load(table, k), load(table, HOP + k)
             weight = one + cosine * c + sine * s + double * load(table, 2 * HOP + k)
