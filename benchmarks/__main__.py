@@ -105,6 +105,26 @@ def train_step(
 
 
 @app.command()
+def speed(
+    repetitions: RepetitionsOption = 5,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Time the Voice, training steps on several losses, and features: the table of docs/performance.md.
+
+    Example: `python -m benchmarks speed --repetitions 7`
+    """
+    _check(repetitions, "cpu", seed)
+    from benchmarks.features import measure_features
+    from benchmarks.train_step import OTHERS, measure_train_step
+    from benchmarks.voice import measure_voice
+
+    results = measure_voice(repetitions, seed) + measure_train_step(repetitions, seed, others=OTHERS)
+    results += measure_features(repetitions, seed)
+    _print(results, {"repetitions": repetitions, "seed": seed, "device": "cpu"}, {}, as_json)
+
+
+@app.command()
 def losses(
     presets: Annotated[int, typer.Option(help="Number of presets, each moved up and down.")] = 250,
     seed: SeedOption = 0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,17 @@ from synthvae.synths.voice.parameters import VOICE_63
 from synthvae.synths.voice.voice import Voice
 from synthvae.training.tasks.presets import Objective, Weights
 
-__all__ = ["measure_train_step"]
+__all__ = ["OTHERS", "measure_train_step"]
+
+#: Losses whose steps are worth comparing, with their features.
+OTHERS = (
+    ("scl", "stft"),
+    ("lmsl", "stft"),
+    ("logsl", "stft"),
+    ("logmel", "logmel"),
+    ("sclp", "mfcc"),
+    ("sclp", "cqt"),
+)
 
 
 class _NnAudioSclp(AudioLoss):
@@ -34,7 +44,9 @@ class _NnAudioSclp(AudioLoss):
         return error / wanted.flatten(1).norm(dim=1).clamp_min(0.1)
 
 
-def measure_train_step(repetitions: int, seed: int, device: str = "cpu", batch: int = 256) -> list[Measurement]:
+def measure_train_step(
+    repetitions: int, seed: int, device: str = "cpu", batch: int = 256, others: Sequence[tuple[str, str]] = ()
+) -> list[Measurement]:
     """Time a step of ``--loss sclp --synth-layer``: encode, decode, render both, compare, go back, update.
 
     Args:
@@ -42,12 +54,18 @@ def measure_train_step(repetitions: int, seed: int, device: str = "cpu", batch: 
         seed: of presets and weights.
         device: where to compute.
         batch: presets per step.
+        others: further losses and their features, timed on our side alone.
 
     Returns:
         Measurements; torchsynth's modules with nnAudio's STFT are the baseline.
     """
     unit = presets(batch, seed).to(device)
-    ours = Objective(Voice(VOICE_63), build_loss("sclp", 44100, "stft"), through_voice=True, gradient_clip=1.0)
+    voice = Voice(VOICE_63)
+
+    def ours(loss: str, feature: str) -> Callable[[], object]:
+        objective = Objective(voice, build_loss(loss, 44100, feature), through_voice=True, gradient_clip=1.0)
+        return _step(objective.to(device), unit, seed, device)
+
     theirs = Objective(
         _AsModule(TorchsynthVoice(VOICE_63, batch, device=device)),
         _NnAudioSclp(device),
@@ -55,14 +73,12 @@ def measure_train_step(repetitions: int, seed: int, device: str = "cpu", batch: 
         gradient_clip=1.0,
         rows=batch,
     )
-    return measure(
-        "training step, sclp through the Voice",
-        [
-            Candidate(f"torchsynth + nnAudio, batch {batch}", _step(theirs, unit, seed, device), batch),
-            Candidate(f"synthvae, batch {batch}", _step(ours.to(device), unit, seed, device), batch),
-        ],
-        repetitions,
-    )
+    candidates = [
+        Candidate(f"torchsynth + nnAudio, batch {batch}", _step(theirs, unit, seed, device), batch),
+        Candidate(f"synthvae, batch {batch}", ours("sclp", "stft"), batch),
+    ]
+    candidates += [Candidate(f"synthvae, {loss} on {feature}", ours(loss, feature), batch) for loss, feature in others]
+    return measure("training step, sclp through the Voice", candidates, repetitions)
 
 
 class _AsModule(nn.Module):
