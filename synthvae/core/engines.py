@@ -149,7 +149,8 @@ def _on_ray(function: Callable[[Task], str], jobs: int, logs: Path, address: str
     own = not ray.is_initialized()
     try:
         if own:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+            more = {"include_dashboard": False} if address is None else {}
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=False, **more)
     except (ConnectionError, ValueError) as error:
         problem = " ".join(str(error).split())[:120]
         raise UserError(
