@@ -24,7 +24,7 @@ LIBRARY := datasets/library
 LIBRARY_RUN := experiments/runs/library
 LIBRARY_REPORT := analysis/library
 
-.PHONY: demo drumkits demo-library spaces fuzz test test-slow test-browser test-fad test-lowest test-newest lint style mypy types clean help
+.PHONY: demo drumkits demo-library spaces fuzz test test-slow test-scale test-browser test-fad test-lowest test-newest lint style mypy types clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -35,6 +35,7 @@ help:
 	@echo "make test   every test but those of the lines below, the linters and the types"
 	@echo "make test-slow  four tests of whole jobs: the built wheel, an experiment, two benchmarks"
 	@echo "make types  tsc --checkJs over the page's JavaScript; make test runs it where Node.js is installed"
+	@echo "make test-scale  launchers: processes, a Ray cluster that loses a node, submitit"
 	@echo "make test-fad  VGGish and PANNs beside frechet-audio-distance, CLAP, EnCodec, in $(FAD_VENV), on drawn weights"
 	@echo "make test-browser  the report and the map in headless Chromium"
 	@echo "make test-lowest  the main job on Python 3.11 with the lowest versions allowed, in $(LOWEST_VENV)"
@@ -124,6 +125,15 @@ test: $(VENV)/installed-dev
 # Apart from make test, which has to end within ten minutes on two cores.
 test-slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q -n 2 -m slow
+
+# Ray and submitit beside the packages for development; three minutes on two cores.
+$(VENV)/installed-scale: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet --editable '.[dev,scale]'
+	@touch $@
+
+# A test that would be skipped for want of the extra fails here.
+test-scale: $(VENV)/installed-scale
+	SYNTHVAE_SCALE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/scale/test_launch.py
 
 # torchvggish has the layers and the front end that VGGish is compared with; frechet-audio-distance has torch.hub fetch
 # them from a repository that is on no package index.

@@ -87,11 +87,14 @@ class GenerateWork(Work):
         def rows() -> Iterator[NDArray[np.float64]]:
             done = 0
             for shard in shards:
-                values = np.load(shard, mmap_mode="r", allow_pickle=False)
-                for start in range(0, len(values), CHUNK):
-                    yield np.array(values[start : start + CHUNK])
-                    done += min(CHUNK, len(values) - start)
-                    progress(done)
+                with shard.open("rb") as file:
+                    np.lib.format.read_magic(file)
+                    (count, width), _, _ = np.lib.format.read_array_header_1_0(file)
+                    for start in range(0, count, CHUNK):
+                        part = np.fromfile(file, "<f8", min(CHUNK, count - start) * width)
+                        yield part.reshape(-1, width)
+                        done += min(CHUNK, count - start)
+                        progress(done)
 
         write_dataset(path, self.header, rows(), overwrite)
         return f"{path}: {self.size:,} presets of {len(self.header.parameters)} parameters"
