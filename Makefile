@@ -24,7 +24,7 @@ LIBRARY := datasets/library
 LIBRARY_RUN := experiments/runs/library
 LIBRARY_REPORT := analysis/library
 
-.PHONY: demo drumkits demo-library spaces fuzz test test-slow test-scale test-browser test-fad test-lowest test-newest lint style mypy types clean help
+.PHONY: demo drumkits demo-library spaces fuzz test test-slow test-chaos test-scale test-browser test-fad test-lowest test-newest lint style mypy types clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -33,7 +33,7 @@ help:
 	@echo "make drumkits  import and train on the drum kits of Debian's package hydrogen-drumkits"
 	@echo "make spaces voice-16 again from its seed, with a check of its figures"
 	@echo "make test   every test but those of the lines below, the linters and the types"
-	@echo "make test-slow  four tests of whole jobs: the built wheel, an experiment, two benchmarks"
+	@echo "make test-slow  tests of whole jobs: the built wheel, an experiment, benchmarks"
 	@echo "make types  tsc --checkJs over the page's JavaScript; make test runs it where Node.js is installed"
 	@echo "make test-scale  launchers: processes, a Ray cluster that loses a node, submitit"
 	@echo "make test-fad  VGGish and PANNs beside frechet-audio-distance, CLAP, EnCodec, in $(FAD_VENV), on drawn weights"
@@ -41,6 +41,7 @@ help:
 	@echo "make test-lowest  the main job on Python 3.11 with the lowest versions allowed, in $(LOWEST_VENV)"
 	@echo "make test-newest  the main job on Python 3.13 with the newest versions there are, in $(NEWEST_VENV)"
 	@echo "make fuzz   damaged files for every reader, ten minutes"
+	@echo "make test-chaos  eleven commands that write, killed 200 times at random moments, half an hour"
 	@echo "make clean  remove what the demos made (not $(VENV))"
 
 $(VENV)/installed: pyproject.toml
@@ -183,6 +184,9 @@ test-newest:
 # Ten minutes for all readers together, another seed each day; files that are answered wrongly are kept in fuzzed/.
 fuzz: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks fuzz --seconds 600 --seed $$(date +%j)
+
+test-chaos: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks kills --kills 200
 
 clean:
 	rm -rf $(DATASET) $(RUN) $(REPORT) $(LIBRARY) $(LIBRARY_RUN) $(LIBRARY_REPORT)

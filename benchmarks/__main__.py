@@ -466,6 +466,31 @@ def fuzz(
 
 
 @app.command()
+def kills(
+    kills: Annotated[int, typer.Option(help="Kills in all; every command gets as many.")] = 200,
+    seed: SeedOption = 0,
+) -> None:
+    """Kill commands that write at random moments, and check what is left and what the same command makes of it.
+
+    Example: `python -m benchmarks kills --kills 22`
+    """
+    if kills < 1:
+        raise UserError("kills", kills, "give at least 1")
+    _check(1, "cpu", seed)
+    import tempfile
+
+    from benchmarks import kills as measures
+    from synthvae.cli.progress import progress_bar
+
+    with tempfile.TemporaryDirectory() as folder, progress_bar("killing", kills, "kills") as update:
+        results = measures.kill_commands(kills, seed, Path(folder), measures.JOBS, lambda done: update(done, ""))
+    _print_scale({"kills": kills, "seed": seed})
+    print(measures.kill_table(results))
+    if any(result.wrong for result in results):
+        raise typer.Exit(1)
+
+
+@app.command()
 def explore(
     run: Annotated[Path, typer.Argument(help="A directory made with train.")],
     data: Annotated[Path | None, typer.Option(help="The dataset on the map.  [default: the run's]")] = None,
