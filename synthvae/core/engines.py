@@ -156,7 +156,7 @@ def _on_ray(function: Callable[[Task], str], jobs: int, logs: Path, address: str
         raise UserError(
             "address",
             address,
-            "start the cluster with 'ray start --head', or leave it out",
+            "start the cluster's head with Ray's own command 'ray start', or leave it out",
             why=f"no Ray there ({problem})",
         ) from None
     _restore(before)
