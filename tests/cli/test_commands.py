@@ -21,6 +21,7 @@ from synthvae import cli
 from synthvae.data.names import slug
 from synthvae.data.presets import Dataset
 from synthvae.experiments.cases import list_cases
+from synthvae.experiments.recorded_sounds import SOUND_CASES
 from synthvae.naming import name_sounds
 from tests.cli.refusal import refused
 
@@ -346,7 +347,7 @@ def test_the_wheel_works_in_another_folder(tmp_path: Path):
     assert "2 presets added" in added
     assert "2 presets" in similar
     listed = {line.split()[0] for line in cases.splitlines() if line.startswith("  ")}
-    assert listed == {case.name for case in list_cases()}
+    assert listed == {case.name for case in list_cases()}.union(*SOUND_CASES.values())
     assert {"sounds", "q", "a", "s", "z.json", "w"} <= {p.name for p in work.iterdir()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"synthvae-{project['version']}-" in wheel.name
