@@ -24,7 +24,7 @@ LIBRARY := datasets/library
 LIBRARY_RUN := experiments/runs/library
 LIBRARY_REPORT := analysis/library
 
-.PHONY: demo drumkits demo-library spaces fuzz test test-slow test-chaos test-scale test-browser test-fad test-lowest test-newest lint style mypy types clean help
+.PHONY: demo drumkits demo-library spaces fuzz test test-slow test-chaos test-scale test-browser test-fad test-lowest test-newest lint kernels style mypy types clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -32,7 +32,7 @@ help:
 	@echo "make demo-library  a library of sounds, a model of them, a report with sounds, and sixteen new sounds"
 	@echo "make drumkits  import and train on the drum kits of Debian's package hydrogen-drumkits"
 	@echo "make spaces voice-16 again from its seed, with a check of its figures"
-	@echo "make test   every test but those of the lines below, the linters and the types"
+	@echo "make test   every test but those of the lines below, the linters and the types; COVERAGE=1 counts lines, a quarter slower"
 	@echo "make test-slow  tests of whole jobs: the built wheel, an experiment, benchmarks"
 	@echo "make types  tsc --checkJs over the page's JavaScript; make test runs it where Node.js is installed"
 	@echo "make test-scale  launchers: processes, a Ray cluster that loses a node, submitit"
@@ -120,8 +120,12 @@ types: $(if $(NPM),node_modules/installed)
 
 # Each process takes one half of the tests, whose files then share what they make, and helps the other at the end.
 test: $(VENV)/installed-dev
-	@$(MAKE) --no-print-directory --jobs 2 lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not slow" --cov --cov-report=term:skip-covered
+	@$(MAKE) --no-print-directory --jobs 2 lint kernels
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not slow" $(if $(COVERAGE),--cov --cov-report=term:skip-covered)
+
+# Beside mypy, which takes one core; otherwise both workers would compile them at the same time.
+kernels: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.compile_kernels
 
 # Apart from make test, which has to end within ten minutes on two cores.
 test-slow: $(VENV)/installed-dev
