@@ -10,7 +10,7 @@ from synthvae.losses import build_loss
 
 
 def compile_kernels() -> None:
-    """Call what most tests call: the Voice forward, backward and in forward mode, log-mel, and the losses that are kernels."""
+    """Call what most tests call: the Voice in all its modes, log-mel, and the losses that are kernels."""
     unit = torch.rand(2, len(VOICE_63), generator=torch.Generator().manual_seed(0))
     voice = Voice(VOICE_63, seconds=0.25)
     target = voice(unit.flip(0))

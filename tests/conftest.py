@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import shutil
+import signal
 import sys
 import tempfile
 import types
@@ -43,6 +44,10 @@ MakePreset = Callable[..., Preset]
 
 
 torch.set_num_threads(1)
+
+# What a shell starts in the background, such as `make test &`, ignores SIGINT, and so would what tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
