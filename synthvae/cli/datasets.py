@@ -110,7 +110,6 @@ def render(
     from synthvae.audio.files import check_sample_format
     from synthvae.core.files import ensure_directory
     from synthvae.data import writing
-    from synthvae.data.preset import Preset
     from synthvae.data.presets import read_dataset
     from synthvae.naming import name_sounds
     from synthvae.synths.rendering import build_synth
@@ -125,12 +124,8 @@ def render(
         in_shards(work, "sounds", shard, launcher, shards, address)
         return
     ensure_directory(out)
-    settings = data.header.settings
-    origin = {"dataset": dataset.name, "dataset_hash": data.hash}
-    presets = [Preset(data.parameters, data.values[i], settings, {**origin, "index": i}) for i in numbers]
-    voice = build_synth(data.parameters, settings)
-    width = max(6, len(str(max(numbers))))
-    names = [f"preset_{i:0{width}d}" for i in numbers]
+    voice = build_synth(data.parameters, data.header.settings)
+    names, presets = writing.numbered_presets(data, numbers, max(numbers))
     with progress_bar("rendering", len(numbers), "sounds") as update:
         paths = writing.write_sounds(
             out, names, presets, voice, sample_format, lambda done: update(done, ""), name_sounds

@@ -20,9 +20,10 @@ from synthvae.core.errors import UserError, shown
 from synthvae.core.files import ensure_directory
 from synthvae.data.names import earlier_files, slug
 from synthvae.data.preset import Preset, render_preset, units, with_release, write_preset
+from synthvae.data.presets import Dataset
 from synthvae.synths.rendering import HasVoice, fade_out, render_all
 
-__all__ = ["Rendered", "Written", "parse_indices", "render_whole", "write_presets", "write_sounds"]
+__all__ = ["Rendered", "Written", "numbered_presets", "parse_indices", "render_whole", "write_presets", "write_sounds"]
 
 #: Sounds ``(N, T)`` and their sample rate to name and descriptors of each; `synthvae.naming.name_sounds` is one.
 Naming = Callable[[Tensor, int], Sequence[tuple[str, Mapping[str, float | None]]]]
@@ -60,6 +61,20 @@ def parse_indices(text: str, size: int, source: str) -> list[int]:
             )
         numbers.update(dict.fromkeys(wanted))
     return list(numbers)
+
+
+def numbered_presets(dataset: Dataset, numbers: Sequence[int], largest: int) -> tuple[list[str], list[Preset]]:
+    """Presets of a dataset, each with its origin, and names of files for them.
+
+    Args:
+        dataset: that they are in.
+        numbers: of the presets.
+        largest: number that a name has room for, with zeros before smaller ones.
+    """
+    width, settings = max(6, len(str(largest))), dataset.header.settings
+    origin = {"dataset": dataset.path.name, "dataset_hash": dataset.hash}
+    presets = [Preset(dataset.parameters, dataset.values[i], settings, {**origin, "index": i}) for i in numbers]
+    return [f"preset_{i:0{width}d}" for i in numbers], presets
 
 
 class Rendered(NamedTuple):

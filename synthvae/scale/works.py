@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 
 from synthvae.core.errors import UserError
-from synthvae.core.files import ensure_directory
+from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.shards import Progress, ShardFolder, Work
 from synthvae.data import generation, writing
 from synthvae.data.importing import PlannedImport, plan_import
@@ -146,13 +146,9 @@ class RenderWork(_OfDataset):
 
     def write(self, directory: Path, items: range, progress: Progress = lambda done: None) -> list[Path]:
         """Write sounds and their presets as files, and return the former."""
-        data, width = self.data, max(6, len(str(max(self.numbers))))
-        origin = {"dataset": data.path.name, "dataset_hash": data.hash}
-        settings = data.header.settings
-        chosen = [self.numbers[item] for item in items]
-        presets = [Preset(data.parameters, data.values[i], settings, {**origin, "index": i}) for i in chosen]
-        names = [f"preset_{i:0{width}d}" for i in chosen]
-        voice = build_synth(data.parameters, settings)
+        data, chosen = self.data, [self.numbers[item] for item in items]
+        names, presets = writing.numbered_presets(data, chosen, max(self.numbers))
+        voice = build_synth(data.parameters, data.header.settings)
         return writing.write_sounds(directory, names, presets, voice, self.sample_format, progress, name_sounds)
 
     def make(self, items: range, file: BinaryIO, progress: Progress) -> None:
@@ -167,11 +163,17 @@ class RenderWork(_OfDataset):
                 progress(start + len(part))
 
     def join(self, shards: Sequence[Path], overwrite: bool, progress: Progress) -> str:
-        """Unpack them."""
+        """Unpack them, each file whole or not at all."""
         out = ensure_directory(Path(self.out))
         for done, shard in enumerate(shards, 1):
             with tarfile.open(shard) as archive:
-                archive.extractall(out, filter="data")
+                for entry in archive:
+                    content = archive.extractfile(entry)
+                    if content is None or Path(entry.name).name != entry.name:
+                        raise UserError(
+                            shard, entry.name, "make the shard again", "is no file of a sound or its preset"
+                        )
+                    atomic_write(out / entry.name, content.read())
             progress(self.items * done // len(shards))
         return f"{out}: {self.items:,} sounds with their presets"
 
