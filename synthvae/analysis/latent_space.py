@@ -33,10 +33,20 @@ from synthvae.metrics.paths import (
     slerp,
 )
 from synthvae.synths.angles import angles, unwrapped, within
+from synthvae.synths.base import Synth
 from synthvae.synths.rendering import render_all
 from synthvae.training.run import Run
 
-__all__ = ["Movement", "Neighbourhoods", "PathComparisons", "measure_movement", "measure_neighbourhoods", "walk"]
+__all__ = [
+    "Movement",
+    "Neighbourhoods",
+    "PathComparisons",
+    "measure_movement",
+    "measure_neighbourhoods",
+    "parameter_paths",
+    "path_pairs",
+    "walk",
+]
 
 #: Paths between pairs of test presets, and sounds on each, both ends included.
 PATHS, STEPS = 50, 9
@@ -135,8 +145,40 @@ def _standardised(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return (rows - rows.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0)
 
 
+def path_pairs(presets: int, seed: int) -> NDArray[np.intp]:
+    """Test presets that paths join ``(paths, 2)``, each in one pair at most.
+
+    Args:
+        presets: how many there are.
+        seed: of the draw.
+    """
+    order = np.random.default_rng(seed).permutation(presets)
+    count = min(PATHS, presets // 2)
+    return order[: 2 * count].reshape(count, 2)
+
+
+def parameter_paths(synth: Synth, unit: Tensor, descriptors: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Descriptors ``(paths, STEPS, K)`` along straight lines through the parameters, the same for every model.
+
+    Args:
+        synth: plays the presets.
+        unit: test presets ``(N, P)``.
+        descriptors: of their sounds ``(N, K)``.
+        seed: draws the pairs.
+    """
+    pairs = path_pairs(len(unit), seed)
+    first, last = _ends(unit, pairs)
+    path = _straight(first, last, angles(synth.parameter_space), STEPS)
+    return _describe_paths(synth, path, descriptors[pairs])
+
+
 def measure_movement(
-    run: Run, unit: Tensor, descriptors: NDArray[np.float64], seed: int, tell: Callable[[str], object]
+    run: Run,
+    unit: Tensor,
+    descriptors: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    seed: int,
+    tell: Callable[[str], object],
 ) -> Movement:
     """Score latent paths between test presets, and vary each parameter alone.
 
@@ -148,37 +190,44 @@ def measure_movement(
         run: the model.
         unit: test presets ``(N, P)``.
         descriptors: of their sounds ``(N, K)``.
+        reference: of the sounds along `parameter_paths` of the same presets and seed.
         seed: draws the pairs.
         tell: called with the current step.
     """
-    generator = np.random.default_rng(seed)
-    order = generator.permutation(len(unit))
-    count = min(PATHS, len(order) // 2)
-    pairs = order[: 2 * count].reshape(count, 2)
-    first, last = (unit[torch.from_numpy(pairs[:, end].copy())] for end in (0, 1))
+    pairs = path_pairs(len(unit), seed)
+    first, last = _ends(unit, pairs)
     # The standard deviation of equal numbers is not 0 but their rounding.
     spread = np.where(np.ptp(descriptors, axis=0) > 0.0, descriptors.std(axis=0), 0.0)
     ends = descriptors[pairs]
-
-    def scores(kind: str) -> NDArray[np.float64]:
-        tell(f"{kind} paths")
-        path = walk(run, first, last, kind, STEPS).reshape(-1, unit.shape[1])
-        audio = torch.cat(list(render_all(run.voice, path, BATCH)))
-        return describe(audio, run.settings.sample_rate).reshape(count, STEPS, -1)
-
     names = list(DESCRIPTORS)
-    reference = path_scores(scores("parameter"), spread, ends)
+    expected = path_scores(reference, spread, ends)
     compared: dict[str, dict[str, PathComparison]] = {}
     for kind in ("straight", "arc"):
-        found = path_scores(scores(kind), spread, ends)
+        tell(f"{kind} paths")
+        along = _describe_paths(run.voice, walk(run, first, last, kind, STEPS), ends)
+        found = path_scores(along, spread, ends)
         compared[kind] = {}
         if spread.any():
             compared[kind] = compare_paths(
-                found, reference, names, f"{kind} latent paths", "plain interpolation of the parameters"
+                found, expected, names, f"{kind} latent paths", "plain interpolation of the parameters"
             )
     tell("varying parameters")
     effects = parameter_effects(run.encode, unit[:EFFECT_PRESETS])
     return Movement(PathComparisons(compared["straight"], compared["arc"]), effects, pairs)
+
+
+def _ends(unit: Tensor, pairs: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
+    """Presets ``(paths, P)`` where paths begin, and where they end."""
+    return unit[torch.from_numpy(pairs[:, 0].copy())], unit[torch.from_numpy(pairs[:, 1].copy())]
+
+
+def _describe_paths(synth: Synth, path: Tensor, ends: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Descriptors ``(N, S, K)`` of the sounds on paths ``(N, S, P)``; those of the ends ``(N, 2, K)`` are known."""
+    count, steps = path.shape[:2]
+    inner = path[:, 1:-1].reshape(count * (steps - 2), -1)
+    audio = torch.cat(list(render_all(synth, inner, BATCH)))
+    between = describe(audio, synth.sample_rate).reshape(count, steps - 2, -1)
+    return np.concatenate((ends[:, :1], between, ends[:, 1:]), axis=1)
 
 
 def walk(run: Run, first: Tensor, last: Tensor, kind: str, steps: int) -> Tensor:
@@ -192,16 +241,21 @@ def walk(run: Run, first: Tensor, last: Tensor, kind: str, steps: int) -> Tensor
         steps: presets on a path, both ends included, which are the presets themselves.
     """
     circular = angles(run.parameters)
-    line = _line(first, last, circular, steps)
     if kind == "parameter":
-        path = within(line, circular)
-    else:
-        start, end = (run.encode(unit) for unit in (first, last))
-        before, after = first - run.decode(start), last - run.decode(end)
-        join = slerp if kind == "arc" else interpolate
-        latents = torch.from_numpy(join(start.double().numpy(), end.double().numpy(), steps))
-        decoded = run.decode(latents.flatten(0, 1)).reshape(len(first), steps, -1)
-        path = within(decoded + _line(before, after, circular, steps), circular)
+        return _straight(first, last, circular, steps)
+    start, end = (run.encode(unit) for unit in (first, last))
+    before, after = first - run.decode(start), last - run.decode(end)
+    join = slerp if kind == "arc" else interpolate
+    latents = torch.from_numpy(join(start.double().numpy(), end.double().numpy(), steps))
+    decoded = run.decode(latents.flatten(0, 1)).reshape(len(first), steps, -1)
+    path = within(decoded + _line(before, after, circular, steps), circular)
+    path[:, 0], path[:, -1] = first, last  # free of rounding
+    return path
+
+
+def _straight(first: Tensor, last: Tensor, circular: Tensor, steps: int) -> Tensor:
+    """Presets ``(N, steps, P)`` on straight lines in the unit cube, angles the shorter way around."""
+    path = within(_line(first, last, circular, steps), circular)
     path[:, 0], path[:, -1] = first, last  # free of rounding
     return path
 

@@ -29,6 +29,7 @@ from synthvae.analysis.latent_space import (
     Neighbourhoods,
     measure_movement,
     measure_neighbourhoods,
+    parameter_paths,
 )
 from synthvae.analysis.map_grid import GRID_NEIGHBOURS, GridCell, measure_grid
 from synthvae.analysis.results import DistanceTable, ExplainedVariance, Latents, Results, RunResults, Views
@@ -169,6 +170,10 @@ class Work:
         self.descriptors = add(
             Rows, "descriptors", "descriptors of the test sounds", self._data, tested * SECONDS_DESCRIPTORS,
             lambda tell: self._describe(self.sounds.audio, tell),
+        )  # fmt: skip
+        self.parameter_paths = add(
+            Rows, "parameter-paths", "straight paths through the parameters", [*self._data, PATHS, STEPS],
+            PATHS * STEPS * SECONDS_DESCRIPTORS, lambda tell: self._describe_parameter_paths(),
         )  # fmt: skip
         self.names = add(
             list[str], "names", "names of the test sounds", self._data, tested * SECONDS_NAME,
@@ -337,6 +342,10 @@ class Work:
         rate = self.dataset.header.settings.sample_rate
         return [named.name for named in name_sounds(audio, rate, lambda done: tell(f"{done} of {len(audio)}"))]
 
+    def _describe_parameter_paths(self) -> Rows:
+        synth = build_synth(self.dataset.parameters, self.dataset.header.settings)
+        return parameter_paths(synth, self.sounds.unit, self.descriptors.result, self.seed)
+
     def _describe(self, audio: Tensor, tell: Callable[[str], object]) -> Rows:
         rate = self.dataset.header.settings.sample_rate
         return describe(audio, rate, progress=lambda done: tell(f"{done} of {len(audio)}"))
@@ -391,9 +400,9 @@ class _RunWork:
             ),
         )  # fmt: skip
         self.movement = add(
-            Movement, "movement", f"{name}: paths", [*inputs, "exact ends"], 3 * PATHS * STEPS * SECONDS_DESCRIPTORS,
+            Movement, "movement", f"{name}: paths", [*inputs, "exact ends"], 2 * PATHS * STEPS * SECONDS_DESCRIPTORS,
             lambda tell: measure_movement(
-                run, work.sounds.unit, work.descriptors.result, work.seed, tell
+                run, work.sounds.unit, work.descriptors.result, work.parameter_paths.result, work.seed, tell
             ),
         )  # fmt: skip
         self.views = add(Views, "views", f"{name}: maps of the test presets", inputs, 0.01 * tested, self._views)

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from synthvae.analysis.latent_space import measure_movement, measure_neighbourhoods, walk
+from synthvae.analysis.latent_space import (
+    STEPS,
+    measure_movement,
+    measure_neighbourhoods,
+    parameter_paths,
+    path_pairs,
+    walk,
+)
 from synthvae.audio.descriptors import DESCRIPTORS, describe
 from synthvae.data.presets import Dataset
 from synthvae.maps.clusters import MapSettings
@@ -49,7 +56,8 @@ def test_latent_paths_carry_along_what_is_not_reproduced(small_run: Path, small_
 def test_movement_scores_every_descriptor_that_varies(small_run: Path, small_dataset: Dataset, small_voice: Voice):
     run, unit = load_run(small_run), small_dataset.split("test")
     descriptors = describe(small_voice(unit), 16000)
-    found = measure_movement(run, unit, descriptors, 0, lambda what: None)
+    reference = parameter_paths(small_voice, unit, descriptors, 0)
+    found = measure_movement(run, unit, descriptors, reference, 0, lambda what: None)
     assert found.pairs.shape == (4, 2)
     assert len(np.unique(found.pairs)) == 8
     varying = [name for name, spread in zip(DESCRIPTORS, descriptors.std(axis=0), strict=True) if spread > 0]
@@ -59,10 +67,22 @@ def test_movement_scores_every_descriptor_that_varies(small_run: Path, small_dat
     assert found.effects.movement.shape == (63, run.latent_size)
 
 
+def test_the_reference_describes_the_sounds_of_straight_paths(
+    small_run: Path, small_dataset: Dataset, small_voice: Voice
+):
+    unit = small_dataset.split("test")
+    descriptors = describe(small_voice(unit), 16000)
+    found = parameter_paths(small_voice, unit, descriptors, 3)
+    first, last = torch.from_numpy(path_pairs(len(unit), 3)).T
+    path = walk(load_run(small_run), unit[first], unit[last], "parameter", STEPS)
+    np.testing.assert_allclose(found[1], describe(small_voice(path[1]), 16000), rtol=1e-5, atol=1e-5)
+
+
 def test_equal_presets_have_no_movement_to_score(small_run: Path, small_dataset: Dataset, small_voice: Voice):
     unit = small_dataset.unit[:1].expand(6, -1).contiguous()
     descriptors = np.repeat(describe(small_voice(unit[:1]), 16000), 6, axis=0)
-    found = measure_movement(load_run(small_run), unit, descriptors, 0, lambda what: None)
+    reference = parameter_paths(small_voice, unit, descriptors, 0)
+    found = measure_movement(load_run(small_run), unit, descriptors, reference, 0, lambda what: None)
     assert found.paths.linear == found.paths.slerp == {}
 
 
