@@ -44,17 +44,18 @@ help:
 	@echo "make test-chaos  eleven commands that write, killed 200 times at random moments, half an hour"
 	@echo "make clean  remove what the demos made (not $(VENV))"
 
+# No bytecode, since most of what pip installs here is never imported: it would take longer than the rest.
 $(VENV)/installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "error: '$(PYTHON) -m venv' failed; Python 3.11 or later with venv is needed (Debian: apt install python3-venv)"; exit 2; }
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { rm -rf $(VENV); \
 	  echo "error: Python 3.11 or later is needed; say which with make PYTHON=python3.11"; exit 2; }
-	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet --editable .
+	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet --no-compile $(TORCH)
+	$(BIN)/python -m pip install --quiet --no-compile --editable .
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
 	@touch $@
 
 # Another seed than that of voice-16, which is measured on the same test presets.
@@ -63,7 +64,7 @@ demo: $(VENV)/installed
 	$(BIN)/synthvae train --data $(DATASET) --loss sclp --synth-layer --config experiments/demo.toml --out $(RUN) --resume
 	$(BIN)/synthvae train --data $(DATASET) --config experiments/demo-parameters.toml --out $(RUN)-parameters --resume
 	@test -f $(REPORT)/report.html -a $(REPORT)/report.html -nt $(RUN)/weights.safetensors \
-	  || $(BIN)/synthvae analyze $(RUN)-parameters $(RUN) voice-16 --data $(DATASET) --limit 100 --map-presets 600 --map-nulls 2 --out $(REPORT)
+	  || $(BIN)/synthvae analyze $(RUN)-parameters $(RUN) voice-16 --data $(DATASET) --limit 60 --map-presets 600 --map-nulls 2 --out $(REPORT)
 	$(BIN)/synthvae decode $(RUN) --random 8 --seed 1 --out $(REPORT)/sounds
 	@echo
 	@echo "report: $(abspath $(REPORT)/report.html)"
@@ -133,7 +134,7 @@ test-slow: $(VENV)/installed-dev
 
 # Ray and submitit beside the packages for development; three minutes on two cores.
 $(VENV)/installed-scale: $(VENV)/installed-dev
-	$(BIN)/python -m pip install --quiet --editable '.[dev,scale]'
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev,scale]'
 	@touch $@
 
 # A test that would be skipped for want of the extra fails here.
@@ -142,7 +143,6 @@ test-scale: $(VENV)/installed-scale
 
 # torchvggish has the layers and the front end that VGGish is compared with; frechet-audio-distance has torch.hub fetch
 # them from a repository that is on no package index.
-# No bytecode, since most of what pip installs here is never imported.
 $(FAD_VENV)/installed: pyproject.toml
 	@test -x $(FAD_VENV)/bin/python || $(PYTHON) -m venv $(FAD_VENV)
 	@$(FAD_VENV)/bin/python -c 'import torch' 2>/dev/null || $(FAD_VENV)/bin/python -m pip install --quiet --no-compile $(TORCH)
