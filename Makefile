@@ -139,7 +139,7 @@ $(VENV)/installed-scale: $(VENV)/installed-dev
 
 # A test that would be skipped for want of the extra fails here.
 test-scale: $(VENV)/installed-scale
-	SYNTHVAE_SCALE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/scale/test_launch.py
+	SYNTHVAE_SCALE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/scale/test_launch.py tests/scale/test_processes.py
 
 # torchvggish has the layers and the front end that VGGish is compared with; frechet-audio-distance has torch.hub fetch
 # them from a repository that is on no package index.

@@ -91,7 +91,8 @@ def _methods(runs: Sequence[RunResults]) -> dict[str, list[RunResults]]:
     alike: dict[object, list[RunResults]] = {}
     for run in runs:
         config = run.run.config
-        key = repr(dataclasses.replace(config, seed=0, data="", device="", devices=1, on_nonfinite="stop"))
+        machine = {"data": "", "device": "", "devices": 1, "nodes": 1, "strategy": ""}
+        key = repr(dataclasses.replace(config, seed=0, on_nonfinite="stop", **machine))
         alike.setdefault(key, []).append(run)
     groups: dict[str, list[RunResults]] = {}
     for group in alike.values():

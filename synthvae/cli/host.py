@@ -8,8 +8,9 @@ import os
 import re
 import sys
 import threading
+from collections.abc import Iterator
 
-__all__ = ["expand_home", "lose_output", "prepare_process"]
+__all__ = ["expand_home", "lose_output", "prepare_process", "silent_beside_first"]
 
 _HOME = re.compile(r"(--[a-z][a-z0-9-]*=)(~(?:/.*)?)", re.DOTALL)
 
@@ -38,6 +39,20 @@ def _tell_thread(ended: threading.ExceptHookArgs) -> None:
     """Print what ends a thread, but for a full disk under TensorBoard's events, which the run's log tells in a line."""
     if not (type(ended.thread).__name__ == "_AsyncWriterThread" and isinstance(ended.exc_value, OSError)):
         threading.__excepthook__(ended)
+
+
+@contextlib.contextmanager
+def silent_beside_first() -> Iterator[None]:
+    """Print nothing, but for the first of several processes that do the same work, which prints it for all.
+
+    torchrun and Lightning number their processes in ``RANK`` and ``LOCAL_RANK``, ``srun`` in ``SLURM_PROCID``.
+    """
+    numbers = [os.environ.get(name, "") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID")]
+    if not any(number.isdecimal() and int(number) > 0 for number in numbers):
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
 
 
 def expand_home(arguments: list[str]) -> list[str]:

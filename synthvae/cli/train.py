@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
@@ -12,6 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from synthvae.cli.common import end_interrupted, skipped_batches
+from synthvae.cli.host import silent_beside_first
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 from synthvae.training.config import (
@@ -160,6 +162,20 @@ def train(
 
     On recordings: `synthvae train --data datasets/lib`
     """
+    several = max(flags.get("devices", 1), flags.get("nodes", 1)) > 1
+    with silent_beside_first() if several else nullcontext():
+        _train(flags, then, then_epochs, out, config, resume, profile)
+
+
+def _train(
+    flags: dict[str, Any],
+    then: str | None,
+    then_epochs: int | None,
+    out: Path | None,
+    config: Path | None,
+    resume: bool,
+    profile: bool,
+) -> None:
     from synthvae.data.library import is_library
     from synthvae.experiments.cases import find_overlay
     from synthvae.exploration.latent_files import find_dataset
@@ -225,8 +241,8 @@ def _train_on_presets(
     note = ""
     if LOSSES[settings.loss].compares == "audio" and not settings.synth_layer:
         note = "spectral term: measured on rendered sound for early stopping, no gradient (add --synth-layer for that)"
-    _run(task, directory, resume, profile, "presets", note, lambda row: f"{row['active_units']:.0f} active")
-    _print_verdict(directory, dataset)
+    if _run(task, directory, resume, profile, "presets", note, lambda row: f"{row['active_units']:.0f} active"):
+        _print_verdict(directory, dataset)
 
 
 def _train_on_sounds(
@@ -253,8 +269,8 @@ def _train_on_sounds(
     note = (
         f"{settings.network} on {settings.representation}, {size}, {settings.latent} dimensions, {settings.precision}"
     )
-    _run(task, directory, resume, profile, "sounds", note, describe)
-    _print_sound_verdict(directory, library)
+    if _run(task, directory, resume, profile, "sounds", note, describe):
+        _print_sound_verdict(directory, library)
 
 
 def _run(
@@ -265,8 +281,11 @@ def _run(
     items: str,
     note: str,
     describe: Callable[[Mapping[str, float]], str],
-) -> None:
+) -> bool:
     """Train with a progress bar; print an estimate before and the end after it.
+
+    Returns:
+        Whether this is the first process of the training, or the only one.
 
     Args:
         task: what is trained.
@@ -303,6 +322,10 @@ def _run(
         _print_estimate(trainer, items)
         try:
             position = trainer.run()
+        except UserError:
+            if trainer.fabric.is_global_zero:
+                raise
+            raise typer.Exit(2) from None  # the first process says why all have ended
         except Interrupted as interrupted:
             _print_profile(stopwatch)
             end_interrupted(f"{interrupted}; run the same command with --resume to continue (--out {directory})")
@@ -311,6 +334,7 @@ def _run(
         f"best in epoch {position.best_epoch + 1}{skipped_batches(position.skipped)}"
     )
     _print_profile(stopwatch)
+    return trainer.fabric.is_global_zero
 
 
 def _print_profile(stopwatch: Stopwatch) -> None:

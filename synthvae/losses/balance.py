@@ -54,10 +54,7 @@ class BetaController(nn.Module):
 
     @torch.no_grad()
     def update(self, parameter_error: Tensor, spectral: Tensor) -> None:
-        """Take in the terms of one batch, `(B,)` or their means; one in which either is not finite is passed over.
-
-        With several processes they are means over all of them; `spectral` is unweighted.
-        """
+        """Take in the unweighted terms of one batch, `(B,)` or their means; one that is not finite is passed over."""
         parameter = parameter_error.mean().to(self.parameter_sum)
         spectrum = spectral.mean().to(self.spectral_sum)
         usable = torch.isfinite(parameter) & torch.isfinite(spectrum)

@@ -17,6 +17,7 @@ __all__ += ["checked", "refuse_unknown", "setting", "settings_of"]
 #: Panels of ``train --help``, in this order.
 DATA, LOSS, NETWORK, OPTIMISATION, RUN = "Data", "Loss", "Network", "Optimisation", "Run"
 DEVICES = ("auto", "cpu", "cuda")
+STRATEGIES = ("auto", "ddp")
 #: Mixed precisions of the network; everything else stays in float32.
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 #: What to do with a batch whose loss or gradient is not finite.
@@ -94,7 +95,16 @@ class Settings:
     )
     seed: int = setting(0, "Seed of weights, order and samples.", RUN, least=0, below=2**63)
     device: str = setting("auto", "Device of the network.", RUN, choices=DEVICES)
-    devices: int = setting(1, "Number of GPUs.", RUN, above=0)
+    devices: int = setting(
+        1, "GPUs of a node; on CPUs processes, which share out each batch between them.", RUN, above=0
+    )
+    nodes: int = setting(1, "Machines, each with so many devices, as torchrun or SLURM started them.", RUN, above=0)
+    strategy: str = setting(
+        "auto",
+        "How several processes train: ddp, or auto, which is that where there are several.",
+        RUN,
+        choices=STRATEGIES,
+    )
     precision: str = setting(
         "32-true", "Numeric precision of the network, as Lightning names it.", RUN, choices=PRECISIONS
     )

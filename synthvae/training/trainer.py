@@ -11,7 +11,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +26,7 @@ from synthvae.training.checkpoint import Position, read_position, restore_checkp
 from synthvae.training.finite import all_finite, bad_alone, bad_terms
 from synthvae.training.lock import alone_in, check_out
 from synthvae.training.log import MetricsLog
+from synthvae.training.processes import is_lost_connection, launch, over_all_processes
 from synthvae.training.run import WEIGHTS, write_description
 from synthvae.training.tasks.base import Place, Task, Validation
 
@@ -67,7 +67,7 @@ class _Batch(NamedTuple):
     """This process's share of a batch.
 
     Attributes:
-        rows: their numbers in the whole batch.
+        rows: their numbers in the whole batch; the rest of ``(B,)`` repeats the first, to make shares of one size.
         tensors: ``(B, ...)`` by name, on the device.
         size: of the whole batch.
     """
@@ -102,8 +102,6 @@ class Trainer:
         Raises:
             UserError: for a setting that names nothing, or a directory that holds another run.
         """
-        from lightning_fabric import Fabric
-
         self.task, self.settings, self.out = task, task.settings, out
         self.on_step, self.on_epoch = on_step, on_epoch
         self.stopwatch = task.stopwatch = stopwatch or Stopwatch()
@@ -112,24 +110,19 @@ class Trainer:
         if settings.device == "cuda" and not torch.cuda.is_available():
             raise UserError("device", "cuda", "use auto or cpu", why="but this PyTorch sees no CUDA GPU")
         on_gpu = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
-        if settings.devices > (torch.cuda.device_count() if on_gpu else 1):
-            raise UserError(
-                "devices", settings.devices, f"there are {torch.cuda.device_count()} GPUs, and a CPU is one device"
-            )
-        self.fabric = Fabric(
-            accelerator="cuda" if on_gpu else "cpu", devices=settings.devices, precision=settings.precision
-        )
-        self.fabric.launch()
+        self.fabric = launch(settings, on_gpu)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.network = task.build(settings, task.describe())
         task.prepare()
         task.adopt(self.network)
+        if self.fabric.world_size > 1:
+            self.network = over_all_processes(self.network, on_gpu)
         self.optimiser: torch.optim.Optimizer = torch.optim.Adam(
             self.network.parameters(), lr=settings.lr, eps=task.adam_epsilon
         )
         self.forward, self.stepper = self.fabric.setup(self.network, self.optimiser)
-        task.device, task.reduce = self.fabric.device, self._reduce
+        task.device = self.fabric.device
         if on_gpu:
             self.stopwatch.wait = torch.cuda.synchronize
         self.position = read_position(out / CHECKPOINT, len(settings.phases)) if existing else Position()
@@ -171,8 +164,20 @@ class Trainer:
             return position
         position.finished = ""
         ensure_directory(self.out)
-        with alone_in(self.out) if self.fabric.is_global_zero else nullcontext():
+        if not self.fabric.is_global_zero:
+            return self._watched()
+        with alone_in(self.out):
+            return self._watched()
+
+    def _watched(self) -> Position:
+        """`_run`, which says so where another process has ended."""
+        try:
             return self._run()
+        except RuntimeError as error:
+            if not is_lost_connection(error):
+                raise
+            why = "another process of the training has ended"
+            raise UserError(self.out, self.out, "run the same command with `resume` to continue", why) from error
 
     def _run(self) -> Position:
         position = self.position
@@ -252,11 +257,11 @@ class Trainer:
             self._step(place)
             position.step += 1
             self.on_step(position.epoch, position.step, self.steps)
-            if stopped():
+            stop = self._in_any(stopped())
+            if stop or time.monotonic() - self.saved_at > SAVE_SECONDS:
                 self._save()
+            if stop:
                 raise Interrupted(f"stopped in epoch {position.epoch + 1}")
-            if time.monotonic() - self.saved_at > SAVE_SECONDS:
-                self._save()
             self.stopwatch.lap("log")
 
     def _step(self, place: Place) -> None:
@@ -266,17 +271,18 @@ class Trainer:
         batch = self._batch(place)
         self.stopwatch.lap("batch")
         terms = task.terms(self.forward, batch.tensors, place)
-        summary = task.summarise(terms)
+        whole = self._gather(terms, batch)
+        summary = task.summarise(whole)
         task.follow(summary)
-        loss = task.weigh(terms, place.progress)
+        loss = task.weigh(whole, place.progress)
         self.stepper.zero_grad()
         self.stopwatch.lap("terms")
-        self.fabric.backward(loss)
+        self.fabric.backward(self._share(loss, whole, terms))
         self.stopwatch.lap("network, backward")
         if not self._finite(loss):
             for name, value in self._buffers():
                 value.copy_(before[name])
-            self._skip(place, batch, terms, loss)
+            self._skip(place, batch, whole, loss)
             return
         if task.gradient_norm:
             self.fabric.clip_gradients(
@@ -300,17 +306,50 @@ class Trainer:
         whole = self.task.batch(place)
         size, fabric = len(next(iter(whole.values()))), self.fabric
         # Every process draws the whole batch and takes every n-th row; a batch that does not divide evenly is filled up
-        # from its own start, so that no process is left without rows.
+        # from its own start, since a network has to be called in every process alike.
         count = -(-size // fabric.world_size) * fabric.world_size
+        self.task.share = size / fabric.world_size
         mine = torch.arange(fabric.global_rank, count, fabric.world_size) % size
         return _Batch(mine, {name: value[mine].to(fabric.device) for name, value in whole.items()}, size)
+
+    def _gather(self, terms: Mapping[str, Tensor], batch: _Batch) -> dict[str, Tensor]:
+        """The terms of the whole batch, each ``(B,)`` in its order, from those of this process's share."""
+        if self.fabric.world_size == 1:
+            return dict(terms)
+        shares = self.fabric.all_gather(torch.stack([value.detach() for value in terms.values()]))
+        every = torch.as_tensor(shares).permute(1, 2, 0).flatten(1)[:, : batch.size]  # process i has every n-th from i
+        return {name: value.requires_grad_() for name, value in zip(terms, every, strict=True)}
+
+    def _share(self, loss: Tensor, whole: Mapping[str, Tensor], terms: Mapping[str, Tensor]) -> Tensor:
+        """What has this process's share of the gradient of the loss of a whole batch.
+
+        The loss is any function of the terms of all items, and processes take the mean of their gradients: so each
+        weighs the terms of its own items by the loss's derivative by them.
+        """
+        count, first = self.fabric.world_size, self.fabric.global_rank
+        if count == 1:
+            return loss
+        found = torch.autograd.grad(loss, list(whole.values()), allow_unused=True)
+        share = torch.zeros_like(loss)
+        for (name, value), by_term in zip(whole.items(), found, strict=True):
+            if by_term is not None:
+                mine = by_term[first : len(value) : count]
+                share = share + count * (mine * terms[name][: len(mine)]).sum() + 0.0 * terms[name][len(mine) :].sum()
+        return share
+
+    def _in_any(self, truth: bool) -> bool:
+        """Whether something is so in any process: all have to save and to stop after the same step."""
+        if self.fabric.world_size == 1:
+            return truth
+        share = self.fabric.all_reduce(torch.tensor(float(truth), device=self.fabric.device))
+        return bool(torch.as_tensor(share) > 0.0)
 
     def _finite(self, loss: Tensor) -> bool:
         """Whether loss and gradients are finite, in every process."""
         gradients = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
         if self.settings.precision == "16-mixed":  # whose scaler leaves out steps until its scale is small enough
             gradients = []
-        return bool(self._reduce(all_finite([loss, *gradients]).float()) == 1.0)
+        return not self._in_any(not all_finite([loss, *gradients]))
 
     def _skip(self, place: Place, batch: _Batch, terms: Mapping[str, Tensor], loss: Tensor) -> None:
         """Count a batch that was not finite, or stop where the settings say so, with a checkpoint from before it."""
@@ -332,7 +371,7 @@ class Trainer:
     def _fault(self, place: Place, batch: _Batch, terms: Mapping[str, Tensor], loss: Tensor) -> str:
         """Which term, or gradient of a term, is not finite in a step, and of which items."""
         task, kind = self.task, "term"
-        names, rows = self._everywhere(bad_terms(terms), sorted(terms), batch)
+        names, rows = _named(bad_terms(terms))
         if names or all_finite([loss]):
             kind = "term" if names else "gradient of the term"
             self.network.eval()
@@ -341,7 +380,9 @@ class Trainer:
                     lambda part: task.terms(self.network, part, place), batch.tensors, self.network, not names
                 )
             self.network.train()
-            alone = self._everywhere(bad, sorted(terms), batch)
+            none = torch.zeros(len(batch.rows), device=self.fabric.device)
+            table = self._gather({name: bad[name].float() if name in bad else none for name in terms}, batch)
+            alone = _named({name: bad_rows > 0.0 for name, bad_rows in table.items() if (bad_rows > 0.0).any()})
             names, rows = (names or alone[0], alone[1] if alone[0] else rows)
         if names:
             what = f"the {kind}{'s' if len(names) > 1 else ''} {' and '.join(names)}"
@@ -350,17 +391,6 @@ class Trainer:
         verb = "are" if len(names) > 1 else "is"
         step = f"step {place.step + 1} of {self.steps}"
         return f"{what} {verb} not finite in epoch {place.epoch + 1}, {step}, {task.locate(rows, place)}"
-
-    def _everywhere(self, bad: Mapping[str, Tensor], names: list[str], batch: _Batch) -> tuple[list[str], Tensor]:
-        """Terms that are bad in any process, and the rows of the whole batch in which one is."""
-        device = self.fabric.device
-        none = torch.zeros(len(batch.rows), dtype=torch.bool, device=device)
-        table = torch.stack([bad.get(name, none) for name in names]).long()
-        rows = batch.rows.to(device)
-        if self.fabric.world_size > 1:
-            table, rows = (torch.cat([*self.fabric.all_gather(part)], dim=-1) for part in (table, rows))
-        found = [name for name, of_term in zip(names, table.bool(), strict=True) if of_term.any()]
-        return found, rows[table.bool().any(0)].cpu().unique()
 
     def _state(self) -> Iterator[Tensor]:
         """What has to be finite of what a checkpoint holds; squares of gradients may be infinite and stop a weight."""
@@ -378,9 +408,11 @@ class Trainer:
         for _ in range(2):
             begun = time.monotonic()
             place = self._place._replace(step=0)
-            terms = self.task.terms(self.forward, self._batch(place).tensors, place)
-            loss = self.task.weigh(terms, math.inf)
-            self.fabric.backward(loss)
+            batch = self._batch(place)
+            terms = self.task.terms(self.forward, batch.tensors, place)
+            whole = self._gather(terms, batch)
+            loss = self.task.weigh(whole, math.inf)
+            self.fabric.backward(self._share(loss, whole, terms))
             float(loss.detach())  # waits for an accelerator
             seconds = (time.monotonic() - begun) * self.steps
             self.stepper.zero_grad()
@@ -400,10 +432,6 @@ class Trainer:
             raise UserError(self.out, self.out, self.task.remedy, fault)
         return measured
 
-    def _reduce(self, value: Tensor) -> Tensor:
-        """The mean of a scalar over all processes."""
-        return torch.as_tensor(self.fabric.all_reduce(value.detach()))
-
     @torch.no_grad()
     def _close_epoch(self) -> dict[str, float]:
         """Validation terms, the early-stopping decision, the row for the log."""
@@ -414,7 +442,7 @@ class Trainer:
         if skipped == self.steps:
             fault = f"every batch of epoch {position.epoch + 1} was skipped: no loss or gradient was finite"
             raise UserError(self.out, self.out, task.remedy, fault)
-        train = {name: self._reduce(value) / (task.items - skipped_items) for name, value in self.sums.items()}
+        train = {name: value / (task.items - skipped_items) for name, value in self.sums.items()}
         row = {"epoch": float(position.epoch), "phase": float(position.phase)}
         row |= {"lr": self.phase.learning_rate(self._epoch, position.drops)} | task.row(train, measured, self._epoch)
 
@@ -454,6 +482,7 @@ class Trainer:
         return row
 
     def _save(self) -> None:
+        """Write a checkpoint, by the first process: all hold the same weights and sums."""
         if not all_finite(self._state()):
             fault = f"the weights are not finite in epoch {self.position.epoch + 1} after step {self.position.step}"
             raise UserError(self.out, self.out, self.task.remedy, fault)
@@ -467,3 +496,9 @@ class Trainer:
     def _describe(self) -> None:
         if self.fabric.is_global_zero:
             write_description(self.out, self.task, asdict(self.position))
+
+
+def _named(bad: Mapping[str, Tensor]) -> tuple[list[str], Tensor]:
+    """Names of terms that are bad, and the rows of the batch in which one is, from `bad_terms`."""
+    rows = torch.stack(list(bad.values())).any(0).nonzero()[:, 0].cpu() if bad else torch.arange(0)
+    return sorted(bad), rows

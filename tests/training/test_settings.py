@@ -46,6 +46,8 @@ def test_a_second_phase_keeps_data_network_device_and_seed():
         "seed",
         "device",
         "devices",
+        "nodes",
+        "strategy",
         "on_nonfinite",
         "cache_targets",
     }

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors
@@ -20,6 +21,7 @@ from synthvae.synths.sensitivity import PerceptualMetric
 from synthvae.synths.voice.voice import Voice
 from synthvae.training import targets, trainer
 from synthvae.training.config import TrainConfig, resolve_config
+from synthvae.training.processes import over_all_processes
 from synthvae.training.run import load_run
 from synthvae.training.tasks import presets
 from synthvae.training.tasks.presets import ACTIVE_NATS, Preparation, PresetTask
@@ -339,15 +341,23 @@ def test_the_log_has_the_minimised_loss_and_both_summaries(small_run: Path):
     assert row["validation/spectral_mean"] > 0
 
 
-@pytest.mark.parametrize(("name", "value"), [("devices", 2), ("precision", "8")])
+@pytest.mark.parametrize(("name", "value"), [("device", "cuda"), ("precision", "8"), ("strategy", "fsdp")])
 def test_impossible_machines_are_refused(name: str, value: object, small_dataset: Dataset, tmp_path: Path):
-    if torch.cuda.device_count() > 1:
-        pytest.skip("there are several GPUs")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
     with user_error(name, value):
         trainer.train(
             PresetTask(settings(small_dataset, loss="none", synth_layer=False, **{name: value}), small_dataset, None),
             tmp_path / "r",
         )
+
+
+def test_processes_on_cpus_cannot_share_a_batch_normalisation():
+    plain, normalised = nn.Sequential(nn.Linear(2, 2)), nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    assert over_all_processes(plain, on_gpu=False) is plain
+    with user_error("devices", "several"):
+        over_all_processes(normalised, on_gpu=False)
+    assert isinstance(over_all_processes(normalised, on_gpu=True)[1], nn.SyncBatchNorm)
 
 
 def test_settings_that_a_program_made_are_checked_too(small_dataset: Dataset):

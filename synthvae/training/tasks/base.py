@@ -72,7 +72,7 @@ class Task(ABC, Generic[S]):
         items: number of training items in the phase, set by `begin`.
         validation_items: of validation items, likewise.
         device: where to compute, set by the trainer.
-        reduce: the mean of a scalar over all processes, likewise.
+        share: items of the batch by the number of processes, likewise; 0 before.
         remark: a line for the user about the phase, set by `begin`; may be empty.
         stopwatch: for the stages of `terms` and of its backward pass, likewise.
     """
@@ -80,11 +80,14 @@ class Task(ABC, Generic[S]):
     name: ClassVar[str]
     settings_type: ClassVar[type[Settings]]
     abilities: ClassVar[frozenset[str]] = frozenset()
-    changeable: ClassVar[frozenset[str]] = frozenset({"epochs", "patience", "device", "devices", "on_nonfinite"})
+    changeable: ClassVar[frozenset[str]] = frozenset(
+        {"epochs", "patience", "device", "devices", "nodes", "strategy", "on_nonfinite"}
+    )
     otherwise: ClassVar[str] = "choose another `out`"
     gradient_norm: float = 0.0
     adam_epsilon: float = 1e-8
     remark: str = ""
+    share: float = 0.0
     items: int
     validation_items: int
     device: torch.device = torch.device("cpu")
@@ -102,7 +105,6 @@ class Task(ABC, Generic[S]):
             checked(type(phase), vars(phase), "")
         self.settings = settings
         self.phase: S = settings.phases[0]
-        self.reduce: Callable[[Tensor], Tensor] = lambda value: value
         self.stopwatch = Stopwatch()
 
     # What a run's directory says of it.
@@ -181,7 +183,7 @@ class Task(ABC, Generic[S]):
         return f"rows {listed(rows.tolist())} of the {'batch' if place else 'validation items'}"
 
     def summarise(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Scalars whose means over an epoch describe it."""
+        """Scalars, from the terms of a whole batch, whose means over an epoch describe it."""
         return {name: value.mean() for name, value in terms.items()}
 
     def follow(self, summary: Mapping[str, Tensor], validation: bool = False) -> None:
@@ -189,7 +191,7 @@ class Task(ABC, Generic[S]):
 
     @abstractmethod
     def weigh(self, terms: Mapping[str, Tensor], progress: float) -> Tensor:
-        """The minimised scalar: the one place where terms of items are weighted."""
+        """The minimised scalar, from the terms of a whole batch: the one place where they are weighted."""
 
     # Each epoch.
 

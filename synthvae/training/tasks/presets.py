@@ -290,7 +290,7 @@ class PresetTask(Task[TrainConfig]):
         frames = Frames(first, phase.frame_step) if phase.frame_step > 1 else EVERY_FRAME
         targets = self._train_targets
         kept = None if targets is None else lambda low, high: targets(batch["rows"][low:high])
-        terms = self.objective.terms(output, unit, phase.synth_layer, frames, batch["rows"], kept)
+        terms = self.objective.terms(output, unit, phase.synth_layer, frames, batch["rows"], kept, self.share)
         if phase.free_bits:
             terms[ABOVE_FREE] = free_bits(self.objective.kl(output), phase.free_bits)
         return terms
@@ -308,7 +308,7 @@ class PresetTask(Task[TrainConfig]):
         """
         for name in COMPARED:
             if name in summary and not (validation and (self.phase.synth_layer or name == "perceptual")):
-                self.beta.update(self.reduce(summary["parameter"]), self.reduce(summary[name]))
+                self.beta.update(summary["parameter"], summary[name])
 
     @property
     def wants_start(self) -> bool:
@@ -452,6 +452,7 @@ class Objective(nn.Module):
         frames: Frames = EVERY_FRAME,
         rows: Tensor | None = None,
         targets: Targets | None = None,
+        share: float = 0.0,
     ) -> dict[str, Tensor]:
         """The terms.
 
@@ -462,6 +463,7 @@ class Objective(nn.Module):
             frames: which frames of the sounds to compare.
             rows: numbers of the targets in the training split, where single presets have a metric of their own.
             targets: gives the sounds of `unit` from a row to another; rendered if None.
+            share: over how many presets the caller averages; over all of `unit` if 0.
 
         Returns:
             ``parameter``, ``clamp``, ``kl`` and, where asked for and set up, ``perceptual`` and ``spectral``, each
@@ -477,7 +479,9 @@ class Objective(nn.Module):
         if self.perceptual is not None:
             terms["perceptual"] = self.perceptual(decoded, unit, rows)
         if with_spectral and self.spectral is not None and self.voice is not None:
-            terms["spectral"] = self._compare(self.voice, self.spectral, decoded, unit, frames, targets)
+            terms["spectral"] = self._compare(
+                self.voice, self.spectral, decoded, unit, frames, targets, share or len(unit)
+            )
         return terms
 
     def kl(self, output: VAEOutput) -> Tensor:
@@ -492,6 +496,7 @@ class Objective(nn.Module):
         unit: Tensor,
         frames: Frames,
         targets: Targets | None,
+        share: float,
     ) -> Tensor:
         lap = self.stopwatch.lap
 
@@ -509,7 +514,7 @@ class Objective(nn.Module):
 
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.through_voice):
             if self.gradient_clip > 0:
-                decoded = clip_gradient_per_preset(decoded, self.gradient_clip / len(decoded))
+                decoded = clip_gradient_per_preset(decoded, self.gradient_clip / share)
             rows = self.rows if decoded.device.type == "cpu" else len(decoded)
             return row_by_row(decoded, rows, compare)
 
