@@ -17,6 +17,8 @@ __all__ += ["checked", "refuse_unknown", "setting", "settings_of"]
 #: Panels of ``train --help``, in this order.
 DATA, LOSS, NETWORK, OPTIMISATION, RUN = "Data", "Loss", "Network", "Optimisation", "Run"
 DEVICES = ("auto", "cpu", "cuda")
+#: Adam divides the rate of its first step by 0.1, and the largest float32 is 3.4e38.
+LR_END = 34 * 10**36
 STRATEGIES = ("auto", "ddp")
 #: Mixed precisions of the network; everything else stays in float32.
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -70,7 +72,7 @@ class Settings:
 
     epochs: int = setting(500, "Maximum number of epochs.", OPTIMISATION, above=0)
     batch_size: int = setting(256, "Batch size.", OPTIMISATION, above=0)
-    lr: float = setting(1e-4, "Adam's learning rate.", OPTIMISATION, above=0)
+    lr: float = setting(1e-4, "Adam's learning rate.", OPTIMISATION, above=0, below=LR_END)
     lr_schedule: str = setting(
         "constant",
         "Learning-rate schedule; cosine falls to 0 over all epochs, plateau drops where the validation loss no longer "
@@ -201,5 +203,6 @@ def _checked(known: Setting, default: Any, value: Any, argument: str) -> Any:  #
     if known.least is not None and number < known.least:
         raise UserError(argument, number, f"give {known.least} or more")
     if known.below is not None and number >= known.below:
-        raise UserError(argument, number, f"give a number below {known.below}")
+        end = f"{known.below:g}" if kind is float else known.below
+        raise UserError(argument, number, f"give a number below {end}")
     return number

@@ -76,6 +76,13 @@ def test_every_bound_is_held_to(name: str):
         checked(TrainConfig, {name: bound}, "x")
 
 
+@pytest.mark.parametrize("name", [name for name, known in KNOWN.items() if known.below is not None])
+def test_every_number_that_is_too_large_is_refused(name: str):
+    bound = type(getattr(TrainConfig(), name))(KNOWN[name].below)
+    with pytest.raises(UserError, match=rf"^x: {name} is {re.escape(str(bound))}; give a number below "):
+        checked(TrainConfig, {name: bound}, "x")
+
+
 def test_unknown_settings_are_refused_by_name():
     with pytest.raises(UserError, match="^run.json: unknown setting 'epoch'; did you mean epochs"):
         checked(TrainConfig, {"epoch": 3}, "run.json")
