@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
+import logging
 import re
 import sys
 from typing import Annotated, Any
@@ -31,7 +31,8 @@ from synthvae.cli import (
 )
 from synthvae.cli.common import INTERRUPTED
 from synthvae.cli.host import expand_home, lose_output, prepare_process
-from synthvae.cli.loading import announce_compiling, announce_loading
+from synthvae.cli.loading import announce_loading
+from synthvae.cli.logs import options_first, set_up_logs, tell
 from synthvae.core.errors import UserError, printable
 from synthvae.core.memory import keep_freed_memory
 
@@ -59,8 +60,14 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Write events, such as the end of an epoch; -vv all.")
+    ] = 0,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Write messages and progress as lines of JSON to standard error.")
+    ] = False,
 ) -> None:
-    pass
+    set_up_logs(verbose, log_json)
 
 
 for _module in (
@@ -87,10 +94,10 @@ for _module in (
 def main(application: typer.Typer = app) -> None:
     """Run a command line; bad input is one line on standard error and exit code 2."""
     prepare_process()
-    sys.argv[1:] = expand_home(sys.argv[1:])
+    sys.argv[1:] = options_first(expand_home(sys.argv[1:]))
+    set_up_logs(0, "--log-json" in sys.argv)
     keep_freed_memory()
     announce_loading("torch")
-    announce_compiling()
     try:
         code = application(standalone_mode=False)
         if code == INTERRUPTED:  # what Typer makes of a KeyboardInterrupt
@@ -162,6 +169,5 @@ def _offending_value(error: Exception) -> str:
 
 
 def _complain(message: str, code: int) -> int:
-    with contextlib.suppress(OSError):
-        print(f"error: {printable(message)}", file=sys.stderr, flush=True)
+    tell("error", f"error: {printable(message)}", logging.ERROR, code=code)
     return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from synthvae.cli.logs import tell
 from synthvae.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ LoudnessOption = Annotated[str, typer.Option(help="Loudness in LUFS, or off for 
 
 def end_interrupted(message: str) -> NoReturn:
     """End a command that was stopped by SIGINT, with a line that says what is left."""
-    print(message, file=sys.stderr)
+    tell("interrupted", message, logging.WARNING)
     sys.exit(INTERRUPTED)
 
 

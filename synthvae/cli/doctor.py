@@ -10,7 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
+from synthvae.cli.bundle import write_bundle
 from synthvae.cli.extras import EXTRAS
+from synthvae.cli.logs import tell
+from synthvae.cli.progress import progress_bar
+from synthvae.core.errors import UserError
 
 __all__ = ["register"]
 
@@ -25,14 +29,40 @@ def register(app: typer.Typer) -> None:
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for a report of a fault.")] = False,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(help="Write a ZIP file for a report of a fault: no sounds, no presets, no names of files."),
+    ] = None,
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile", help="Only compile all kernels, as when an image of a container is made, and keep them."
+        ),
+    ] = False,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="With --bundle, a run whose settings, events and metrics are added."),
+    ] = None,
 ) -> None:
     """Examine the installation: versions, devices, optional parts, and whether the Voice equals torchsynth's modules.
 
     Exit code 1 if something does not work as it should.
 
     Example: `synthvae doctor`
+
+    For a report of a fault: `synthvae doctor --bundle report.zip --run experiments/runs/first`
     """
+    if run is not None and bundle is None:
+        raise UserError("run", run, "add `bundle`, which a run is added to")
+    if run is not None and not (run / "run.json").is_file():
+        raise UserError("run", run, "name a directory that train wrote", why="not a run")
+    if compiled:
+        _compile()
+        return
     found = _examine()
+    if bundle is not None:
+        names = write_bundle(bundle, found, run)
+        tell("bundle", f"{bundle}: {', '.join(names)}; read them before you send them")
     if as_json:
         import orjson
 
@@ -41,6 +71,37 @@ def doctor(
         _print(found)
     if not (found["voice"]["equal"] and found["space"]["whole"]):
         raise typer.Exit(1)
+
+
+def _compile() -> None:
+    """Compile what the first calls of other commands would compile, and say where it is kept."""
+    import librosa.sequence
+    import librosa.util  # noqa: F401 - its functions are compiled as it is imported
+    import numpy as np
+    import torch
+
+    from synthvae.features import build_feature
+    from synthvae.losses import build_loss
+    from synthvae.maps.stability import survey_latents
+    from synthvae.synths.voice.parameters import VOICE_63
+    from synthvae.synths.voice.voice import Voice
+
+    begun = time.monotonic()
+    voice, generator = Voice(VOICE_63, seconds=0.25), torch.Generator().manual_seed(0)
+    unit = torch.rand(2, len(VOICE_63), generator=generator, requires_grad=True)
+    noise = torch.rand(2, voice.samples, generator=generator) - 0.5
+    # What train needs first comes last: beside it, in another process, there is no use in compiling it as well.
+    with progress_bar("compiling", 3, "parts") as update:
+        for name, feature in (("sclp", "stft"), ("scl", "stft"), ("logmel", "logmel"), ("sclp", "mfcc")):
+            build_loss(name, 44100, feature)(noise.clone().requires_grad_(), noise.flip(0)).mean().backward()
+        update(1, "maps")
+        survey_latents(np.random.default_rng(0).random((60, 16)), (0,))
+        update(2, "the Voice")
+        voice(unit).mean().backward()
+        voice.jacobian(unit.detach(), build_feature("logmel", 44100))
+        update(3, "")
+    where = _kernels()["kept_in"]
+    print(f"compiled in {time.monotonic() - begun:.0f} s" + (f", kept in {where} and beside it" if where else ""))
 
 
 def _examine() -> dict[str, Any]:
@@ -107,7 +168,6 @@ def _kernels() -> dict[str, Any]:
 
 
 def _space() -> dict[str, Any]:
-    from synthvae.core.errors import UserError
     from synthvae.training.spaces import DEFAULT_SPACE, check_manifest, find_space
 
     folder = find_space(DEFAULT_SPACE)

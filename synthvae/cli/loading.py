@@ -1,8 +1,7 @@
-"""A line on standard error while a slow package is imported, or kernels are compiled."""
+"""A line on standard error while a slow package is imported."""
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -13,7 +12,9 @@ from threading import Timer
 from types import ModuleType
 from typing import Any
 
-__all__ = ["announce_compiling", "announce_loading"]
+from synthvae.cli.logs import tell
+
+__all__ = ["announce_loading"]
 
 #: Seconds after which the line is printed where nobody watches a terminal.
 PATIENCE = 1.0
@@ -27,22 +28,6 @@ def announce_loading(package: str) -> None:
     """
     if package not in sys.modules:
         sys.meta_path.insert(0, _Finder(package, time.monotonic()))
-
-
-def announce_compiling() -> None:
-    """Print what `synthvae.core.compile` has to say: that kernels are being compiled, or cannot be kept."""
-    log = logging.getLogger("synthvae.core.compile")
-    if not log.handlers:
-        log.addHandler(_ToStandardError())
-        log.setLevel(logging.INFO)
-        log.propagate = False
-
-
-class _ToStandardError(logging.Handler):
-    """Prints messages to what is standard error at the time."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        print(f"{record.getMessage()} ...", file=sys.stderr, flush=True)
 
 
 class _Finder(MetaPathFinder):
@@ -87,4 +72,4 @@ class _Loader(Loader):
             timer.cancel()
 
     def _announce(self) -> None:
-        print(f"loading {self._package} ...", file=sys.stderr, flush=True)
+        tell("loading", f"loading {self._package} ...", package=self._package)

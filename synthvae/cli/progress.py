@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from synthvae.cli.logs import tell, writes_json
+
 __all__ = ["progress_bar", "spoken"]
 
 QUIET_SECONDS = 10.0
@@ -22,7 +24,7 @@ def spoken(seconds: float) -> str:
 
 
 @contextmanager
-def progress_bar(label: str, total: int, unit: str = "") -> Iterator[Callable[[int, str], None]]:
+def progress_bar(label: str, total: int, unit: str = "") -> Iterator[Callable[[float, str], None]]:
     """Show the progress of a task on standard error: ``training: 3/8 epochs, about 40 s left``.
 
     Args:
@@ -31,10 +33,10 @@ def progress_bar(label: str, total: int, unit: str = "") -> Iterator[Callable[[i
         unit: what a step is, in the plural; without one the progress is shown in per cent.
 
     Yields:
-        A function that takes the number of steps done and a remark.
+        A function that takes the number of steps done, with the part of the one under way, and a remark.
     """
     shown = _Shown(label, total, unit)
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or writes_json():
         yield shown.print_line
         return
     from rich.console import Console
@@ -51,24 +53,25 @@ class _Shown:
 
     def __init__(self, label: str, total: int, unit: str) -> None:
         self._label, self._total, self._unit = label, total, unit
-        self._first: tuple[float, int] = (time.monotonic(), 0)
+        self._first: tuple[float, float] = (time.monotonic(), 0)
         self._reports = 0
         self._printed = self._first[0]
 
-    def text(self, done: int, remark: str) -> str:
+    def text(self, done: float, remark: str) -> str:
         """Steps done, time left and remark."""
-        state = f"{done:,}/{self._total:,} {self._unit}" if self._unit else f"{100 * done // max(self._total, 1)} %"
+        state = f"{int(done):,}/{self._total:,} {self._unit}"
+        state = state if self._unit else f"{100 * done // max(self._total, 1):.0f} %"
         return ", ".join(filter(None, (state, self._left(done), remark)))
 
-    def print_line(self, done: int, remark: str) -> None:
+    def print_line(self, done: float, remark: str) -> None:
         """Print the state as a line if the last one is some time ago."""
         line = f"{self._label}: {self.text(done, remark)}"
         now = time.monotonic()
         if now - self._printed > QUIET_SECONDS:
             self._printed = now
-            print(line, file=sys.stderr, flush=True)
+            tell("progress", line, task=self._label, done=done, total=self._total, unit=self._unit)
 
-    def _left(self, done: int) -> str:
+    def _left(self, done: float) -> str:
         now = time.monotonic()
         self._reports += 1
         if self._reports == 1 and done > 1:  # a task that continues was not at its start when this one began

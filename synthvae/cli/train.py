@@ -313,7 +313,7 @@ def _run(
             update(int(row["epoch"]) + 1, latest)
 
         def on_step(epoch: int, step: int, steps: int) -> None:
-            update(epoch, f"step {step}/{steps}{latest and ', '}{latest}")
+            update(epoch + min(step / steps, 0.999), f"step {step}/{steps}{latest and ', '}{latest}")
 
         trainer = Trainer(task, directory, resume, on_step, on_epoch, stopwatch)
         for line in filter(None, (note, task.remark)):

@@ -76,7 +76,10 @@ class _Announcer(event.Listener):
     def on_start(self, event: Any) -> None:
         if not self._done and event.data["dispatcher"].py_func in _KERNELS:
             self._done = True
-            _log.info("compiling kernels, once for this installation: about ten seconds")
+            _log.info(
+                "compiling kernels, once for this installation: about ten seconds ...",
+                extra={"event": "compiling", "shown": True},
+            )
 
     def on_end(self, event: Any) -> None:
         """Nothing to log."""

@@ -19,8 +19,10 @@ import torch
 from torch import Tensor
 
 from synthvae.core.errors import UserError
+from synthvae.core.events import EVENTS, event, keep_events
 from synthvae.core.executor import stop_on_sigint
 from synthvae.core.files import ensure_directory, load_tensors, save_tensors
+from synthvae.core.provenance import hardware, versions
 from synthvae.core.stopwatch import Stopwatch
 from synthvae.training.checkpoint import Position, read_position, restore_checkpoint, save_checkpoint
 from synthvae.training.finite import all_finite, bad_alone, bad_terms
@@ -166,8 +168,12 @@ class Trainer:
         ensure_directory(self.out)
         if not self.fabric.is_global_zero:
             return self._watched()
-        with alone_in(self.out):
-            return self._watched()
+        with alone_in(self.out), keep_events(self.out / EVENTS):
+            try:
+                return self._watched()
+            except UserError as error:
+                event(_log, "failed", str(error))
+                raise
 
     def _watched(self) -> Position:
         """`_run`, which says so where another process has ended."""
@@ -182,6 +188,19 @@ class Trainer:
     def _run(self) -> Position:
         position = self.position
         self._describe()
+        event(
+            _log,
+            "began",
+            f"{self.out}: training {'goes on' if position.epoch or position.step else 'begins'}",
+            task=self.task.name,
+            epoch=position.epoch,
+            step=position.step,
+            items=self.task.items,
+            processes=self.fabric.world_size,
+            device=str(self.fabric.device),
+            versions=versions(),
+            hardware=hardware(),
+        )
         self.stopwatch.start()
         log = MetricsLog(self.out, position.epoch) if self.fabric.is_global_zero else None
         try:
@@ -196,6 +215,7 @@ class Trainer:
                 log.close()
         position.finished = ended
         self._save()
+        event(_log, "ended", f"{self.out}: {ended}", epoch=position.epoch, best_epoch=position.best_epoch)
         return position
 
     def _run_phase(self, log: MetricsLog | None, stopped: Callable[[], bool]) -> str:
@@ -209,6 +229,7 @@ class Trainer:
             self.stopwatch.lap(EPOCH_END)
             if log is not None:
                 log.add(row)
+                event(_log, "epoch", f"{self.out}: epoch {self.position.epoch} done", **row)
             self.on_epoch(row)
             if ended := self._ended:
                 return ended
@@ -261,6 +282,7 @@ class Trainer:
             if stop or time.monotonic() - self.saved_at > SAVE_SECONDS:
                 self._save()
             if stop:
+                event(_log, "interrupted", f"{self.out}: stopped", epoch=position.epoch, step=position.step)
                 raise Interrupted(f"stopped in epoch {position.epoch + 1}")
             self.stopwatch.lap("log")
 
@@ -363,7 +385,7 @@ class Trainer:
                 raise UserError(self.out, self.out, f"{task.remedy}, or add `resume` and `on_nonfinite` skip", fault)
             if not sound:
                 raise UserError(self.out, self.out, task.remedy, fault)
-            _log.warning("%s: skipped, and so are others of this epoch", fault)
+            _log.warning("%s: skipped, and so are others of this epoch", fault, extra={"event": "skipped"})
         position.skipped += 1
         self._add(SKIPPED, torch.ones((), dtype=torch.float64, device=self.fabric.device))
         self._add(SKIPPED_ITEMS, torch.full((), float(batch.size), dtype=torch.float64, device=self.fabric.device))
@@ -492,6 +514,13 @@ class Trainer:
         if self.fabric.is_global_zero:
             save_checkpoint(self.out / CHECKPOINT, self.modules, self.optimiser, self.sums, self.position)
             self._describe()
+            event(
+                _log,
+                "checkpoint",
+                f"{self.out / CHECKPOINT}: written",
+                epoch=self.position.epoch,
+                step=self.position.step,
+            )
 
     def _describe(self) -> None:
         if self.fabric.is_global_zero:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,54 @@ def test_a_missing_part_is_named_with_what_installs_it(run: Command, shipped: Pa
     assert code == 0
     for extra in ("studio", "match", "play"):
         assert f"not installed (pip install 'synthvae[{extra}]')" in out
+
+
+def test_a_bundle_says_nothing_of_the_user(
+    run: Command, shipped: Path, small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    home = tmp_path / "Jane Doe"
+    copy = home / "secret project" / "my run"
+    shutil.copytree(small_run, copy)
+    settings = json.loads((copy / "run.json").read_text())
+    settings["config"]["data"] = str(home / "secret project" / "bell sounds.json")
+    (copy / "run.json").write_text(json.dumps(settings))
+    lines = [{"event": "began", "message": f"{copy}: training begins"}, {"event": "failed", "message": "of janedoe"}]
+    (copy / "events.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"event": "ep')
+    for name, value in {"HOME": home, "LOGNAME": "janedoe", "OMP_NUM_THREADS": "2", "TOKEN": "abc"}.items():
+        monkeypatch.setenv(name, str(value))
+    code, _, err = run("doctor", "--bundle", tmp_path / "report.zip", "--run", copy)
+    assert code == 0, err
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert list(files) == [
+        "doctor.json",
+        "packages.txt",
+        "variables.json",
+        "run.json",
+        "events.jsonl",
+        "metrics.csv",
+    ]
+    whole = "".join(files.values())
+    for private in ("Jane", "Doe", "secret", "bell", "janedoe", "abc", str(tmp_path)):
+        assert private not in whole, private
+    assert json.loads(files["variables.json"])["OMP_NUM_THREADS"] == "2"
+    assert json.loads(files["run.json"])["config"]["loss"] == settings["config"]["loss"]
+    assert [json.loads(line)["message"] for line in files["events.jsonl"].splitlines()] == [
+        "PATH: training begins",
+        "of NAME",
+    ]
+    assert files["metrics.csv"] == (copy / "metrics.csv").read_text()
+    assert "torch==" in files["packages.txt"]
+
+
+def test_a_run_is_asked_for_where_it_cannot_be_added(run: Command, shipped: Path, tmp_path: Path):
+    for more, reason in ((["--run", tmp_path], "add --bundle"), (["--bundle", "x", "--run", tmp_path], "not a run")):
+        code, _, err = run("doctor", *more)
+        assert code == 2
+        assert reason in err
+
+
+def test_kernels_are_compiled_ahead(run: Command, shipped: Path):
+    code, out, err = run("doctor", "--compile")
+    assert code == 0, err
+    assert out.startswith("compiled in ")

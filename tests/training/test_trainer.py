@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 import shutil
@@ -332,6 +333,19 @@ def test_without_its_checkpoint_a_run_is_not_trained_over_with_other_settings(
         trainer.train(
             PresetTask(settings(small_dataset, epochs=2, feature="mfcc"), small_dataset, small_voice), copy, resume=True
         )
+
+
+def test_a_run_keeps_its_events(small_dataset: Dataset, tmp_path: Path):
+    out, config = tmp_path / "run", settings(small_dataset, epochs=1, loss="none", synth_layer=False)
+    trainer.train(PresetTask(config, small_dataset, None), out)
+    config = dataclasses.replace(config, epochs=2)
+    trainer.train(PresetTask(config, small_dataset, None), out, resume=True)
+    events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
+    names = ["began", "epoch", "checkpoint", "ended"]
+    assert [line["event"] for line in events] == names + names
+    assert [line["epoch"] for line in events if line["event"] == "began"] == [0, 1]
+    assert events[0]["versions"]["torch"] == torch.__version__
+    assert events[1]["validation/total"] == records(out / "metrics.csv")[0]["validation/total"]
 
 
 def test_the_log_has_the_minimised_loss_and_both_summaries(small_run: Path):
