@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # The extra frechet-audio-distance holds NumPy below 2, so it has an environment of its own.
 FAD_VENV ?= .venv-fad
+AUDIT_VENV ?= .venv-audit
 # The release everything is tested with; used where no torch is installed yet.
 TORCH ?= torch==2.13.0
 
@@ -24,7 +25,7 @@ LIBRARY := datasets/library
 LIBRARY_RUN := experiments/runs/library
 LIBRARY_REPORT := analysis/library
 
-.PHONY: demo drumkits demo-library spaces fuzz test test-slow test-chaos test-scale test-browser test-fad test-lowest test-newest lint kernels style mypy types clean help
+.PHONY: demo drumkits demo-library spaces lock audit sbom fuzz test test-slow test-chaos test-scale test-browser test-fad test-lowest test-newest lint kernels style mypy types clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -42,6 +43,9 @@ help:
 	@echo "make test-newest  the main job on Python 3.13 with the newest versions there are, in $(NEWEST_VENV)"
 	@echo "make fuzz   damaged files for every reader, ten minutes"
 	@echo "make test-chaos  eleven commands that write, killed 200 times at random moments, half an hour"
+	@echo "make lock   constraints.txt: the versions that make LOCKED=1 test installs"
+	@echo "make audit  known vulnerabilities of these versions; needs internet access"
+	@echo "make sbom   a software bill of materials, build/sbom.json"
 	@echo "make clean  remove what the demos made (not $(VENV))"
 
 # No bytecode, since most of what pip installs here is never imported: it would take longer than the rest.
@@ -54,8 +58,9 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-compile --editable .
 	@touch $@
 
+# LOCKED=1 installs the versions of constraints.txt, which a fault can be repeated with.
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile $(if $(LOCKED),--constraint constraints.txt) --editable '.[dev]'
 	@touch $@
 
 # Another seed than that of voice-16, which is measured on the same test presets. What the analysis needs is compiled
@@ -193,6 +198,28 @@ fuzz: $(VENV)/installed-dev
 
 test-chaos: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks kills --kills 200
+
+# In an environment of their own: what is examined is not to be changed by what examines it.
+$(AUDIT_VENV)/installed: pyproject.toml
+	@test -x $(AUDIT_VENV)/bin/python || $(PYTHON) -m venv $(AUDIT_VENV)
+	$(AUDIT_VENV)/bin/python -m pip install --quiet --no-compile uv pip-audit cyclonedx-bom
+	@touch $@
+
+# The newest versions that go together, but for PyTorch, which is the one that everything is tested with. Without hashes: the
+# CPU builds of PyTorch, which most people install, have others than the index.
+lock: $(AUDIT_VENV)/installed
+	@mkdir -p build && echo "$(TORCH)" > build/torch.txt
+	$(AUDIT_VENV)/bin/uv pip compile --quiet pyproject.toml --extra dev --extra scale --constraint build/torch.txt --universal \
+	  --python-version 3.11 --no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file constraints.txt
+
+# Known vulnerabilities of the locked versions; asks the database of PyPI, so it needs internet access.
+audit: $(AUDIT_VENV)/installed
+	$(AUDIT_VENV)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
+# A software bill of materials of what is installed, in the form of CycloneDX.
+sbom: $(VENV)/installed $(AUDIT_VENV)/installed
+	@mkdir -p build
+	$(AUDIT_VENV)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-file build/sbom.json $(BIN)/python
 
 clean:
 	rm -rf $(DATASET) $(RUN) $(REPORT) $(LIBRARY) $(LIBRARY_RUN) $(LIBRARY_REPORT)
