@@ -41,9 +41,9 @@ __all__ = [
     "DecodedSounds",
     "DrawDistances",
     "DrawnSounds",
-    "HeardSounds",
     "LatentUse",
     "RunMeasurement",
+    "SoundComparison",
     "SoundWork",
     "channel_accuracies",
     "click_crests",
@@ -58,7 +58,7 @@ __all__ = [
 Result = TypeVar("Result")
 
 #: Sounds that are drawn for the Fréchet distance, at most, and decoded for log-mel errors and click crests.
-DRAWS, HEARD = 400, 60
+DRAWS, COMPARED = 400, 60
 #: Sounds that are given to programs of others, which take a second for each, and these by their names: whether it is
 #: there, and its scores of sounds beside their originals.
 SCORED = 20
@@ -184,7 +184,7 @@ class ChannelAccuracies:
 
 
 @dataclass(frozen=True)
-class HeardSounds:
+class SoundComparison:
     """What is measured of sounds, not of spectrograms.
 
     Attributes:
@@ -259,7 +259,7 @@ class RunMeasurement:
         steps: of training, up to the best epoch.
         seconds: of training.
         errors: of the spectrogram of each test sound.
-        heard: log-mel errors and click crests.
+        compared: log-mel errors and click crests.
         latents: use of the latent space.
         drawn: sets of sounds: draws, reconstructions and sounds at positions of the map.
         programs: scores by ViSQOL, PEAQ and Chromaprint, where these are installed.
@@ -269,7 +269,7 @@ class RunMeasurement:
     steps: int
     seconds: float
     errors: SoundErrors
-    heard: HeardSounds
+    compared: SoundComparison
     latents: LatentUse
     drawn: DrawnSounds
     programs: ProgramScores
@@ -282,12 +282,12 @@ class RunMeasurement:
     @property
     def decoded(self) -> DecodedSounds:
         """Log-mel errors."""
-        return self.heard.decoded
+        return self.compared.decoded
 
     @property
     def crest(self) -> ClickCrests | None:
         """Click crests; None where no sound is long enough."""
-        return self.heard.crest
+        return self.compared.crest
 
     @property
     def quality(self) -> SoundQuality:
@@ -361,7 +361,7 @@ class SoundWork:
         library, seed, name = self.library, self.seed, model.run.name
         train, tests = len(library.rows("train")), min(limit, JUDGED, len(library.rows("test")))
         each = min(DRAWS, train // 2)
-        draws = (len(PRIORS) + 2 + len(priors)) * each + min(each, len(library.rows("test"))) + 4 * min(HEARD, train)
+        draws = (len(PRIORS) + 2 + len(priors)) * each + min(each, len(library.rows("test"))) + 4 * min(COMPARED, train)
         inputs = [VERSION, model.run.weights_hash, library.hash]
 
         def add(
@@ -393,13 +393,13 @@ class SoundWork:
             0,
             lambda: latent_use(model, library, errors.result.rows, seed),
         )
-        heard = add(
-            HeardSounds,
+        compared = add(
+            SoundComparison,
             "sounds",
             [limit],
             train,
-            5 * min(HEARD, tests),
-            lambda: _heard(model, library, errors.result.rows),
+            5 * min(COMPARED, tests),
+            lambda: _compare_sounds(model, library, errors.result.rows),
         )
         drawn = add(
             DrawnSounds,
@@ -427,7 +427,7 @@ class SoundWork:
                 (int(model.run.state["best_epoch"]) + 1) * epoch,
                 float(model.run.state["seconds"]),
                 errors.result,
-                heard.result,
+                compared.result,
                 latents.result,
                 drawn.result,
                 programs.result,
@@ -448,11 +448,11 @@ def measure_run(
     return measured
 
 
-def _heard(model: SoundRun, library: Library, rows: Sequence[int]) -> HeardSounds:
-    chosen = spread_rows(rows, HEARD)
+def _compare_sounds(model: SoundRun, library: Library, rows: Sequence[int]) -> SoundComparison:
+    chosen = spread_rows(rows, COMPARED)
     audio, decoded = _audio(library, chosen), decode_sounds(model, library, chosen)
     errors, linear = _decoded_errors(model, library, audio, decoded)
-    return HeardSounds(
+    return SoundComparison(
         DecodedSounds(len(chosen), *map(summarise, errors)),
         DecodedSounds(len(chosen), *map(summarise, linear)),
         channel_accuracies(model, library, chosen),
@@ -593,9 +593,9 @@ def _draws(model: SoundRun, library: Library, seed: int, priors: Mapping[str, Ca
         own = model.training_latents()[laid]
         places = umap_map(own.numpy(), seed)
         latents[MAP] = map_positions(own, places, count, seed)
-        heard = np.array(spread_rows(range(len(laid)), HEARD))
-        given = conditions(library, model.config.condition)[np.array(laid)[heard] + train.start]
-        trips = measure_round_trips(own, places, heard, lambda rows: _decoded(model, rows, given), rate)
+        compared = np.array(spread_rows(range(len(laid)), COMPARED))
+        given = conditions(library, model.config.condition)[np.array(laid)[compared] + train.start]
+        trips = measure_round_trips(own, places, compared, lambda rows: _decoded(model, rows, given), rate)
     seen = {name: see(draw_sounds(model, library, drawn, seed)[0], rate) for name, drawn in latents.items()}
     distances = {
         name: frechet_distance(GaussianStatistics.of(found.embedding), against).value

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from synthvae.analysis.recorded_sounds import (
-    HEARD,
+    COMPARED,
     channel_accuracies,
     click_crests,
     decode_sounds,
@@ -100,12 +100,12 @@ def _measure(model: SoundRun, library: Library, key: str) -> SoundCaseMeasures:
     tests = list(library.rows("test"))
     use = latent_use(model, library, tests)
     bins, frechet = _sets(model, library, tests) if model.representation.bounded else ({}, {})
-    heard = spread_rows(tests, HEARD)
-    accuracies = channel_accuracies(model, library, heard)
+    compared = spread_rows(tests, COMPARED)
+    accuracies = channel_accuracies(model, library, compared)
     crest = None
     if accuracies is not None:
-        audio = torch.from_numpy(np.array(library.audio[heard]))
-        crest = click_crests(model, audio, decode_sounds(model, library, heard))
+        audio = torch.from_numpy(np.array(library.audio[compared]))
+        crest = click_crests(model, audio, decode_sounds(model, library, compared))
     epoch = model.config.epoch_steps or -(-len(library.rows("train")) // model.config.batch_size)
     share, class_mean, nearest = (
         np.nan if ratio.value is None else ratio.value for ratio in (quality.model, quality.class_mean, quality.nearest)

@@ -1,10 +1,10 @@
 """Search strategies for the preset closest to a target.
 
-None of the known ways is enough alone. The gradient through the Voice says where levels, envelopes and waveforms of a
-whole preset have to go at once, but it is blind to pitch: a spectrogram is flat a few cents away from the right one.
-Evolution sees pitch and needs hundreds of sounds to feel its way through sixty parameters. Least squares on the
-spectrogram goes to the bottom of a valley in a dozen rounds, but stays in it. So: a wide draw, a population that mixes
-what is good, the gradient on the best of it, least squares on those, and then hops out of the valley and down again.
+No single method is enough. The gradient through the Voice improves levels, envelopes and waveforms of a whole preset at
+once, but not its pitch: the error hardly changes until the pitch is within a few cents of the right one. Differential
+evolution finds the pitch, but needs hundreds of sounds for sixty parameters. Least squares on the spectrogram converges
+within a dozen iterations, to a local minimum. So the search draws many presets, evolves the best of them, descends
+along the gradient, solves least squares, and then hops from basin to basin.
 """
 
 from __future__ import annotations

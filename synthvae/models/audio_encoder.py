@@ -24,7 +24,7 @@ __all__ = ["ENCODER_FILE", "AudioEncoder", "read_encoder", "write_encoder"]
 ENCODER_FILE = "audio-encoder.safetensors"
 FORMAT, VERSION = "synthvae-audio-encoder", 1
 WINDOW, HOP, BANDS = 2048, 1024, 128
-#: Frames of a second at 44.1 kHz; longer sounds are heard by their beginning, shorter ones are filled up with silence.
+#: Frames of a second at 44.1 kHz; of longer sounds the beginning is encoded, shorter ones are filled up with silence.
 CHANNELS = (24, 48, 96, 144)
 #: Widths of the two layers after them; that of files which do not name theirs.
 HIDDEN, FORMER_HIDDEN = 256, 512

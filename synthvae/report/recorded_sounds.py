@@ -215,7 +215,7 @@ def sound_tables(run: RunMeasurement, library: Library) -> dict[str, pd.DataFram
     found |= {"class_mean": errors.class_mean, "nearest": errors.nearest, "mean_spectrogram": errors.mean}
     if errors.level is not None:
         found["level_error"] = errors.level
-    decoded = pd.Series(run.heard.errors, index=run.heard.rows)
+    decoded = pd.Series(run.compared.errors, index=run.compared.rows)
     labels = [
         {
             "label": label,
@@ -609,9 +609,9 @@ def _figures_section(results: Sequence[SoundResults]) -> Section:
                     *(
                         _decibels(one.mean, one.low, one.high)
                         for one in (
-                            run.heard.linear.reconstructions,
-                            run.heard.linear.recovered,
-                            run.heard.linear.mean_sound,
+                            run.compared.linear.reconstructions,
+                            run.compared.linear.recovered,
+                            run.compared.linear.mean_sound,
                         )
                     ),
                 ]
@@ -620,7 +620,7 @@ def _figures_section(results: Sequence[SoundResults]) -> Section:
             "Of the same sounds.",
         ),
     ]
-    accuracies = [(run.name, run.heard.accuracy) for run in runs if run.heard.accuracy is not None]
+    accuracies = [(run.name, run.compared.accuracy) for run in runs if run.compared.accuracy is not None]
     if accuracies:
         tables.append(
             Table(

@@ -76,7 +76,7 @@ def test_log_mel_errors_lie_beside_a_floor_and_a_null(found: RunMeasurement, mod
     target = log_mel(tests, RATE)
     decoded = log_mel(model.decode(model.encode(tests)), RATE)
     errors = (decoded - target).abs().double().mean((1, 2))
-    np.testing.assert_allclose(found.heard.errors, errors, rtol=1e-4)
+    np.testing.assert_allclose(found.compared.errors, errors, rtol=1e-4)
     assert found.decoded.reconstructions.mean == pytest.approx(float(errors.mean()), rel=1e-4)
     assert found.decoded.recovered.mean < 0.5 * found.decoded.mean_sound.mean
 
@@ -127,8 +127,8 @@ def test_draws_beside_the_floor(model: SoundRun, library: Library, monkeypatch: 
 
 def test_distances_over_linear_frequency(found: RunMeasurement, model: SoundRun, tests: torch.Tensor):
     decoded = log_spectral(tests, model.decode(model.encode(tests)), RATE).values
-    assert found.heard.linear.reconstructions.mean == pytest.approx(decoded.mean(), rel=1e-4)
-    assert found.heard.linear.recovered.mean < 0.5 * found.heard.linear.mean_sound.mean
+    assert found.compared.linear.reconstructions.mean == pytest.approx(decoded.mean(), rel=1e-4)
+    assert found.compared.linear.recovered.mean < 0.5 * found.compared.linear.mean_sound.mean
 
 
 def test_accuracy_of_magnitude_and_phase():
@@ -166,7 +166,7 @@ def test_what_was_measured_is_not_measured_again(
     second = work()
     assert second.agenda.seconds == 0.0
     (again,) = second.measure()
-    assert again.heard == found.heard
+    assert again.compared == found.compared
     assert again.latents == found.latents
     assert again.draws == found.draws
     assert again.quality == found.quality

@@ -7,7 +7,7 @@ from synthvae.models import SelectiveVAE
 from synthvae.models.selective import HELD_LOG_VARIANCE, MARGIN
 from tests.errors import user_error
 
-HEARD = torch.tensor([0.1, 5.0, 0.0, 3.0, 4.0, 0.2])
+AUDIBLE = torch.tensor([0.1, 5.0, 0.0, 3.0, 4.0, 0.2])
 
 
 def presets(count: int = 64, width: int = 6) -> torch.Tensor:
@@ -17,7 +17,7 @@ def presets(count: int = 64, width: int = 6) -> torch.Tensor:
 def network(held: tuple[int, ...] = (), trained: bool = False) -> SelectiveVAE:
     torch.manual_seed(1)
     model = SelectiveVAE(6, (16, 3))
-    model.select(HEARD, held)
+    model.select(AUDIBLE, held)
     if trained:
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=0.3)

@@ -63,13 +63,13 @@ def model(library: Library, tmp_path_factory: pytest.TempPathFactory) -> SoundRu
 def measured(model: SoundRun, library: Library) -> RunMeasurement:
     found = dataclasses.replace(measure_run(model, library), drawn=DrawnSounds(DRAWS, SETS, TRIPS), programs=PROGRAMS)
     return with_crest(
-        dataclasses.replace(found, heard=dataclasses.replace(found.heard, accuracy=ACCURACIES)),
+        dataclasses.replace(found, compared=dataclasses.replace(found.compared, accuracy=ACCURACIES)),
         CREST,
     )
 
 
 def with_crest(measured: RunMeasurement, crest: ClickCrests | None) -> RunMeasurement:
-    return dataclasses.replace(measured, heard=dataclasses.replace(measured.heard, crest=crest))
+    return dataclasses.replace(measured, compared=dataclasses.replace(measured.compared, crest=crest))
 
 
 def written(measured: RunMeasurement, model: SoundRun, library: Library, out: Path, patch: pytest.MonkeyPatch) -> str:

@@ -148,7 +148,7 @@ def _kernels(sources: str) -> tuple[Any, Any]:
         frame_groups = -(-frames // LANES)
         direction = aligned(frame_groups * 2 * BINS * LANES).reshape((frame_groups, 2 * BINS * LANES))
         mel = aligned(frame_groups * bands * LANES).reshape((frame_groups, bands * LANES))
-        work, bin_weights, heard = aligned(WORK), aligned(4 * BINS), aligned(bands * LANES)
+        work, bin_weights, band_tangents = aligned(WORK), aligned(4 * BINS), aligned(bands * LANES)
         place, taper = np.empty(N_FFT, np.int64), np.empty(N_FFT, np.float32)
         ring, peak = aligned((group_high - group_low) * RING * LANES), aligned(width)
         for r in range(low, high):
@@ -179,8 +179,8 @@ def _kernels(sources: str) -> tuple[Any, Any]:
                 for group in range(group_low, group_high):
                     start, p = (group - group_low) * RING * LANES, group * LANES
                     to, step = frame * lanes_of_result + p, frames * lanes_of_result
-                    mel_tangents(ring, start, place, taper, bin_weights, constants, filters, work, heard)
-                    decibels(heard, lane, levels, floor, gains[r], peak, p, flat, to, step)
+                    mel_tangents(ring, start, place, taper, bin_weights, constants, filters, work, band_tangents)
+                    decibels(band_tangents, lane, levels, floor, gains[r], peak, p, flat, to, step)
         restore_denormals(denormals)
 
     return cached(tangents), cached(mel_jacobian)

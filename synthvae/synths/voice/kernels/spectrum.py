@@ -65,13 +65,13 @@ def mel_weights(direction, lane, constants, weights):
 
 
 @plain
-def decibels(heard, lane, mel, floor, gain, peak, peak_at, out, out_at, out_step):
+def decibels(tangents, lane, mel, floor, gain, peak, peak_at, out, out_at, out_step):
     """From derivatives of the bands of the mix to derivatives of the decibels of the normalised sound.
 
     With y = g x and g = 1 / |x_k|, dy = g (dx - y sign(y_k) dx_k): the bands of y itself are those of its `mel`.
 
     Args:
-        heard: derivatives of the bands, from `mel_tangents`.
+        tangents: derivatives of the bands, from `mel_tangents`.
         lane: the frame's.
         mel: bands of the sound, sixteen frames side by side.
         floor: added to a band under the logarithm.
@@ -86,7 +86,7 @@ def decibels(heard, lane, mel, floor, gain, peak, peak_at, out, out_at, out_step
     for band in range(mel.shape[0] // LANES):
         level = mel[band * LANES + lane]
         scale = splat(_DECIBELS * gain / (level + floor))
-        store(out, out_at + band * out_step, (load(heard, band * LANES) - at_peak * splat(level)) * scale)
+        store(out, out_at + band * out_step, (load(tangents, band * LANES) - at_peak * splat(level)) * scale)
 
 
 @plain
