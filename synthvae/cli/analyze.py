@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from synthvae.cli.common import PRESETS_OR_SOUNDS, refuse_given
+from synthvae.cli.common import PRESETS_OR_SOUNDS, end_interrupted, refuse_given
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 
@@ -184,7 +184,10 @@ def _analyze(agenda: Agenda, plan: bool, write: Callable[[], Path], tables: str)
         return
     with progress_bar("analyzing", round(agenda.seconds) or 1) as update:
         agenda.progress = lambda seconds, what: update(round(seconds), what)
-        page = write()
+        try:
+            page = write()
+        except KeyboardInterrupt:
+            end_interrupted("stopped; what is finished is kept, and the same command goes on with the rest")
     print(f"{page}: the report; metrics.json, {tables} and figures are in the same directory")
 
 

@@ -88,7 +88,7 @@ class _Hidden:
 
     def value(self, value: Any) -> Any:  # noqa: ANN401
         if isinstance(value, Mapping):
-            return {self.text(str(name)): self.value(inner) for name, inner in value.items()}
+            return {str(name): self.value(inner) for name, inner in value.items()}
         if isinstance(value, list | tuple):
             return [self.value(inner) for inner in value]
         if isinstance(value, str):

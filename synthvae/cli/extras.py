@@ -20,6 +20,8 @@ class Extra(NamedTuple):
 EXTRAS = {
     "studio": Extra(("fastapi", "uvicorn"), "explore, pack"),
     "match": Extra(("cma",), "match --search cma"),
+    "scale": Extra(("pyarrow", "ray", "submitit"), "datasets in Parquet, --launcher ray and slurm"),
+    "visqol": Extra(("visqol",), "scores by ViSQOL"),
     "play": Extra(("sounddevice",), "play"),
     "frechet-audio-distance": Extra(
         ("frechet_audio_distance", "laion_clap", "encodec"), "--embedding clap and encodec"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -24,6 +25,8 @@ from synthvae.data.presets import Dataset
 from synthvae.synths.rendering import HasVoice, fade_out, render_all
 
 __all__ = ["Rendered", "Written", "numbered_presets", "parse_indices", "render_whole", "write_presets", "write_sounds"]
+
+_log = logging.getLogger(__name__)
 
 #: Sounds ``(N, T)`` and their sample rate to name and descriptors of each; `synthvae.naming.name_sounds` is one.
 Naming = Callable[[Tensor, int], Sequence[tuple[str, Mapping[str, float | None]]]]
@@ -150,7 +153,7 @@ def write_sounds(
     Raises:
         UserError: if the directory cannot be written to.
     """
-    earlier = earlier_files(directory, names) if naming else {}
+    earlier, replaced = earlier_files(directory, names) if naming else {}, 0
     paths: list[Path] = []
     rendered = render_whole(presets, naming) if voice is None else _render_fixed(presets, voice, naming)
     for stem, (preset, audio) in zip(names, rendered, strict=True):
@@ -162,8 +165,11 @@ def write_sounds(
             if old.stem != path.stem:
                 old.with_suffix(".wav").unlink(missing_ok=True)
                 old.unlink(missing_ok=True)
+                replaced += 1
         paths.append(path)
         progress(len(paths))
+    if replaced:
+        _log.warning("%s: %d of the sounds replace others that had the same numbers", directory, replaced)
     return paths
 
 

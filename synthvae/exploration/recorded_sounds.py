@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from synthvae.core.checks import is_number
 from synthvae.core.errors import UserError
 from synthvae.core.files import ensure_directory
 from synthvae.data.library import Library, read_library
+from synthvae.data.preset import read_preset
 from synthvae.exploration.latent_files import named_file, write_points
 from synthvae.training.sounds import SoundRun, own_library
 
@@ -247,5 +249,9 @@ def write_levelled(
     for name, sound in zip(names, sounds, strict=True):
         written.append(levelled(sound, sample_rate, loudness))
         write_wav(directory / f"{name}.wav", written[-1], sample_rate, sample_format)
+        # A preset of that name was the one of the sound that has just been replaced.
+        with contextlib.suppress(UserError):
+            read_preset(directory / f"{name}.json")
+            (directory / f"{name}.json").unlink()
         progress(len(written))
     return written

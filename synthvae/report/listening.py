@@ -147,7 +147,7 @@ def plan_trials(kind: str, folders: Sequence[Path]) -> list[Trial]:
 
 def _sounds(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise UserError("folders", folder, "give a folder of sounds", "no such folder")
+        raise UserError(folder, folder, "give a folder of sounds", "no such folder")
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in AUDIO_ENDINGS and file.name[0] != ".")
     if not files:
         raise UserError("folders", folder, f"give one with {', '.join(AUDIO_ENDINGS)} files", "no sounds in it")

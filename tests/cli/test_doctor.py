@@ -63,6 +63,7 @@ def test_a_bundle_says_nothing_of_the_user(
     settings["config"]["data"] = str(home / "secret project" / "bell sounds.json")
     (copy / "run.json").write_text(json.dumps(settings))
     lines = [{"event": "began", "message": f"{copy}: training begins"}, {"event": "failed", "message": "of janedoe"}]
+    lines.append({"event": "epoch", "train/total": 1.5, "validation/total": 2.5})
     (copy / "events.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"event": "ep')
     for name, value in {"HOME": home, "LOGNAME": "janedoe", "OMP_NUM_THREADS": "2", "TOKEN": "abc"}.items():
         monkeypatch.setenv(name, str(value))
@@ -83,10 +84,9 @@ def test_a_bundle_says_nothing_of_the_user(
         assert private not in whole, private
     assert json.loads(files["variables.json"])["OMP_NUM_THREADS"] == "2"
     assert json.loads(files["run.json"])["config"]["loss"] == settings["config"]["loss"]
-    assert [json.loads(line)["message"] for line in files["events.jsonl"].splitlines()] == [
-        "PATH: training begins",
-        "of NAME",
-    ]
+    told = [json.loads(line) for line in files["events.jsonl"].splitlines()]
+    assert [line.get("message") for line in told] == ["PATH: training begins", "of NAME", None]
+    assert told[2] == lines[2], "figures stay as they are"
     assert files["metrics.csv"] == (copy / "metrics.csv").read_text()
     assert "torch==" in files["packages.txt"]
 

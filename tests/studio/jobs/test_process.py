@@ -28,7 +28,7 @@ from synthvae.studio.measured import Measured, measure_parts
 from synthvae.studio.sources import PresetSource
 from synthvae.training.run import load_run
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 def until(condition) -> None:
