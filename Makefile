@@ -48,17 +48,16 @@ help:
 	@echo "make sbom   a software bill of materials, build/sbom.json"
 	@echo "make clean  remove what the demos made (not $(VENV))"
 
-# No bytecode, since most of what pip installs here is never imported: it would take longer than the rest.
+# LOCKED=1 installs the versions of constraints.txt, so that a fault can be repeated. No bytecode, since most of what pip installs here is never imported: it would take longer than the rest.
 $(VENV)/installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "error: '$(PYTHON) -m venv' failed; Python 3.11 or later with venv is needed (Debian: apt install python3-venv)"; exit 2; }
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { rm -rf $(VENV); \
 	  echo "error: Python 3.11 or later is needed; say which with make PYTHON=python3.11"; exit 2; }
 	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet --no-compile $(TORCH)
-	$(BIN)/python -m pip install --quiet --no-compile --editable .
+	$(BIN)/python -m pip install --quiet --no-compile $(if $(LOCKED),--constraint constraints.txt) --editable .
 	@touch $@
 
-# LOCKED=1 installs the versions of constraints.txt, which a fault can be repeated with.
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --no-compile $(if $(LOCKED),--constraint constraints.txt) --editable '.[dev]'
 	@touch $@

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthvae.cli.bank_output import counted, print_added, print_entries, print_entry
+from synthvae.cli.logs import tell
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 
@@ -329,9 +329,8 @@ def _kept(count: int) -> Iterator[Callable[[int], None]]:
         try:
             yield advance
         except KeyboardInterrupt:
-            print(
-                f"{kept} of {counted(count)} are in the bank; run the same command again to add the rest",
-                file=sys.stderr,
+            tell(
+                "interrupted", f"{kept} of {counted(count)} are in the bank; run the same command again to add the rest"
             )
             raise
 

@@ -1,4 +1,4 @@
-"""A ZIP file that says what a maintainer needs to know of an installation and a run, and nothing of the user's."""
+"""A ZIP file for a bug report: the installation and a run, without names of files, of the user and of the machine."""
 
 from __future__ import annotations
 
@@ -40,20 +40,21 @@ def write_bundle(path: Path, found: Mapping[str, Any], run: Path | None) -> list
         The names of the files in it.
 
     Raises:
-        UserError: if it cannot be written.
+        UserError: if it cannot be written, or the run cannot be read.
     """
     from synthvae.core.files import atomic_open, user_home
+    from synthvae.training.run import read_description
 
     hidden = _Hidden(run, user_home())
     variables = {name: value for name, value in sorted(os.environ.items()) if name.startswith(VARIABLES)}
-    installed = {f"{found.metadata['Name']}=={found.version}" for found in metadata.distributions()}
+    installed = {f"{package.metadata['Name']}=={package.version}" for package in metadata.distributions()}
     files = {
         "doctor.json": hidden.document(found),
         "packages.txt": "\n".join(sorted(installed, key=str.lower)) + "\n",
         "variables.json": hidden.document(variables),
     }
     if run is not None:
-        files["run.json"] = hidden.document(json.loads((run / "run.json").read_bytes()))
+        files["run.json"] = hidden.document(read_description(run))
         for name, read in ((EVENTS, hidden.lines), ("metrics.csv", hidden.table)):
             if (run / name).is_file():
                 files[name] = read((run / name).read_text(encoding="utf-8", errors="replace"))

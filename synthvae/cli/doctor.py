@@ -28,15 +28,15 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for a report of a fault.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for a bug report.")] = False,
     bundle: Annotated[
         Path | None,
-        typer.Option(help="Write a ZIP file for a report of a fault: no sounds, no presets, no names of files."),
+        typer.Option(help="Write a ZIP file for a bug report, without sounds, presets and names of files."),
     ] = None,
     compiled: Annotated[
         bool,
         typer.Option(
-            "--compile", help="Only compile all kernels, as when an image of a container is made, and keep them."
+            "--compile", help="Only compile all kernels and keep them, for instance while a container image is built."
         ),
     ] = False,
     run: Annotated[
@@ -50,12 +50,14 @@ def doctor(
 
     Example: `synthvae doctor`
 
-    For a report of a fault: `synthvae doctor --bundle report.zip --run experiments/runs/first`
+    For a bug report: `synthvae doctor --bundle report.zip --run experiments/runs/first`
     """
     if run is not None and bundle is None:
         raise UserError("run", run, "add `bundle`, which a run is added to")
     if run is not None and not (run / "run.json").is_file():
         raise UserError("run", run, "name a directory that train wrote", why="not a run")
+    if compiled and (as_json or bundle is not None):
+        raise UserError("compiled", True, "give it alone", "examines nothing")
     if compiled:
         _compile()
         return

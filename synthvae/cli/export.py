@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from synthvae.cli.common import LoudnessOption, parse_loudness
+from synthvae.cli.logs import tell
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 
@@ -96,9 +96,7 @@ def export(
             names = [preset.name for preset in found]
             export_presets(found, names, out, to, options, lambda count: update(count, ""), done.append)
     except KeyboardInterrupt:
-        print(
-            f"{out}: {len(done)} of {len(found)} are written; run the same command again to continue", file=sys.stderr
-        )
+        tell("interrupted", f"{out}: {len(done)} of {len(found)} are written; run the same command again to continue")
         raise
     _print(done, out, {"sfz": "instrument", "json": "preset", "torchsynth": "preset"}.get(to, "sample"))
 

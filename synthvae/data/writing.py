@@ -136,7 +136,8 @@ def write_sounds(
     """Write each preset as ``NAME.json`` and its sound as ``NAME.wav``; returns the latter.
 
     With `naming` the presets get what it measures as their names and descriptors, and the files are called
-    ``NAME_bright-pluck_A3``; they then replace those that an earlier call left under another measured name.
+    ``NAME_bright-pluck_A3``; they then replace those that an earlier call left under another measured
+    name, and a warning says how many.
 
     Args:
         directory: where to.

@@ -150,7 +150,7 @@ def _sounds(folder: Path) -> dict[str, Path]:
         raise UserError(folder, folder, "give a folder of sounds", "no such folder")
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in AUDIO_ENDINGS and file.name[0] != ".")
     if not files:
-        raise UserError("folders", folder, f"give one with {', '.join(AUDIO_ENDINGS)} files", "no sounds in it")
+        raise UserError(folder, folder, f"give one with {', '.join(AUDIO_ENDINGS)} files", "no sounds in it")
     return {str(file.relative_to(folder).with_suffix("")): file for file in files}
 
 

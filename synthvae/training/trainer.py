@@ -176,7 +176,7 @@ class Trainer:
                 raise
 
     def _watched(self) -> Position:
-        """`_run`, which says so where another process has ended."""
+        """Run; a connection that another process has closed by ending is a `UserError`."""
         try:
             return self._run()
         except RuntimeError as error:
@@ -330,7 +330,7 @@ class Trainer:
         # Every process draws the whole batch and takes every n-th row; a batch that does not divide evenly is filled up
         # from its own start, since a network has to be called in every process alike.
         count = -(-size // fabric.world_size) * fabric.world_size
-        self.task.share = size / fabric.world_size
+        self.task.items_per_process = size / fabric.world_size
         mine = torch.arange(fabric.global_rank, count, fabric.world_size) % size
         return _Batch(mine, {name: value[mine].to(fabric.device) for name, value in whole.items()}, size)
 
@@ -343,10 +343,10 @@ class Trainer:
         return {name: value.requires_grad_() for name, value in zip(terms, every, strict=True)}
 
     def _share(self, loss: Tensor, whole: Mapping[str, Tensor], terms: Mapping[str, Tensor]) -> Tensor:
-        """What has this process's share of the gradient of the loss of a whole batch.
+        """A scalar whose gradients, averaged over all processes, are those of the loss of a whole batch.
 
-        The loss is any function of the terms of all items, and processes take the mean of their gradients: so each
-        weighs the terms of its own items by the loss's derivative by them.
+        The loss is any function of the terms of all items. So each process weighs the terms of its own items by the
+        derivative of the loss with respect to them, times the number of processes.
         """
         count, first = self.fabric.world_size, self.fabric.global_rank
         if count == 1:
@@ -360,11 +360,11 @@ class Trainer:
         return share
 
     def _in_any(self, truth: bool) -> bool:
-        """Whether something is so in any process: all have to save and to stop after the same step."""
+        """Whether `truth` holds in any process; all have to stop after the same step."""
         if self.fabric.world_size == 1:
             return truth
-        share = self.fabric.all_reduce(torch.tensor(float(truth), device=self.fabric.device))
-        return bool(torch.as_tensor(share) > 0.0)
+        mean = self.fabric.all_reduce(torch.tensor(float(truth), device=self.fabric.device))
+        return bool(torch.as_tensor(mean) > 0.0)
 
     def _finite(self, loss: Tensor) -> bool:
         """Whether loss and gradients are finite, in every process."""

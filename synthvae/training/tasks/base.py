@@ -72,7 +72,7 @@ class Task(ABC, Generic[S]):
         items: number of training items in the phase, set by `begin`.
         validation_items: of validation items, likewise.
         device: where to compute, set by the trainer.
-        share: items of the batch by the number of processes, likewise; 0 before.
+        items_per_process: size of the batch divided by the number of processes, likewise; 0 before.
         remark: a line for the user about the phase, set by `begin`; may be empty.
         stopwatch: for the stages of `terms` and of its backward pass, likewise.
     """
@@ -87,7 +87,7 @@ class Task(ABC, Generic[S]):
     gradient_norm: float = 0.0
     adam_epsilon: float = 1e-8
     remark: str = ""
-    share: float = 0.0
+    items_per_process: float = 0.0
     items: int
     validation_items: int
     device: torch.device = torch.device("cpu")

@@ -290,7 +290,9 @@ class PresetTask(Task[TrainConfig]):
         frames = Frames(first, phase.frame_step) if phase.frame_step > 1 else EVERY_FRAME
         targets = self._train_targets
         kept = None if targets is None else lambda low, high: targets(batch["rows"][low:high])
-        terms = self.objective.terms(output, unit, phase.synth_layer, frames, batch["rows"], kept, self.share)
+        terms = self.objective.terms(
+            output, unit, phase.synth_layer, frames, batch["rows"], kept, self.items_per_process
+        )
         if phase.free_bits:
             terms[ABOVE_FREE] = free_bits(self.objective.kl(output), phase.free_bits)
         return terms
@@ -452,7 +454,7 @@ class Objective(nn.Module):
         frames: Frames = EVERY_FRAME,
         rows: Tensor | None = None,
         targets: Targets | None = None,
-        share: float = 0.0,
+        averaged_over: float = 0.0,
     ) -> dict[str, Tensor]:
         """The terms.
 
@@ -463,7 +465,7 @@ class Objective(nn.Module):
             frames: which frames of the sounds to compare.
             rows: numbers of the targets in the training split, where single presets have a metric of their own.
             targets: gives the sounds of `unit` from a row to another; rendered if None.
-            share: over how many presets the caller averages; over all of `unit` if 0.
+            averaged_over: how many presets the caller averages over; all of `unit` if 0.
 
         Returns:
             ``parameter``, ``clamp``, ``kl`` and, where asked for and set up, ``perceptual`` and ``spectral``, each
@@ -480,7 +482,7 @@ class Objective(nn.Module):
             terms["perceptual"] = self.perceptual(decoded, unit, rows)
         if with_spectral and self.spectral is not None and self.voice is not None:
             terms["spectral"] = self._compare(
-                self.voice, self.spectral, decoded, unit, frames, targets, share or len(unit)
+                self.voice, self.spectral, decoded, unit, frames, targets, averaged_over or len(unit)
             )
         return terms
 
@@ -496,7 +498,7 @@ class Objective(nn.Module):
         unit: Tensor,
         frames: Frames,
         targets: Targets | None,
-        share: float,
+        averaged_over: float,
     ) -> Tensor:
         lap = self.stopwatch.lap
 
@@ -514,7 +516,7 @@ class Objective(nn.Module):
 
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.through_voice):
             if self.gradient_clip > 0:
-                decoded = clip_gradient_per_preset(decoded, self.gradient_clip / share)
+                decoded = clip_gradient_per_preset(decoded, self.gradient_clip / averaged_over)
             rows = self.rows if decoded.device.type == "cpu" else len(decoded)
             return row_by_row(decoded, rows, compare)
 
