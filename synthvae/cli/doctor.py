@@ -57,7 +57,7 @@ def doctor(
     if run is not None and not (run / "run.json").is_file():
         raise UserError("run", run, "name a directory that train wrote", why="not a run")
     if compiled and (as_json or bundle is not None):
-        raise UserError("compiled", True, "give it alone", "examines nothing")
+        raise UserError("compiled", True, "give it alone", "cannot be combined with `as_json` or `bundle`")
     if compiled:
         _compile()
         return

@@ -102,3 +102,6 @@ def test_kernels_are_compiled_ahead(run: Command, shipped: Path):
     code, out, err = run("doctor", "--compile")
     assert code == 0, err
     assert out.startswith("compiled in ")
+    code, _, err = run("doctor", "--compile", "--json")
+    assert code == 2
+    assert "--compile: cannot be combined with --json or --bundle" in err
