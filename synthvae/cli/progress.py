@@ -12,6 +12,8 @@ from synthvae.cli.logs import tell, writes_json
 __all__ = ["progress_bar", "spoken"]
 
 QUIET_SECONDS = 10.0
+#: Share of a task that says nothing of the time of the rest, where the first report comes before.
+WARM_UP = 0.05
 
 
 def spoken(seconds: float) -> str:
@@ -54,7 +56,7 @@ class _Shown:
     def __init__(self, label: str, total: int, unit: str) -> None:
         self._label, self._total, self._unit = label, total, unit
         self._first: tuple[float, float] = (time.monotonic(), 0)
-        self._reports = 0
+        self._reported = False
         self._printed = self._first[0]
 
     def text(self, done: float, remark: str) -> str:
@@ -73,9 +75,10 @@ class _Shown:
 
     def _left(self, done: float) -> str:
         now = time.monotonic()
-        self._reports += 1
-        if self._reports == 1 and done > 1:  # a task that continues was not at its start when this one began
+        # A task that continues was not at its start when this one began, and a first step may compile kernels.
+        if not self._reported and (done > 1 or 0 < done < WARM_UP * self._total):
             self._first = (now, done)
+        self._reported = self._reported or done > 0
         began, before = self._first
         if done <= before or done >= self._total:
             return ""

@@ -47,3 +47,18 @@ def test_lines_have_units_and_the_time_that_is_left(monkeypatch, capsys):
         "measuring parameter sensitivity: 63/63 parameters",
         "searching: 25 %, 3.1 dB",
     ]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_slow_first_step_says_nothing_of_the_rest(terminal: bool, monkeypatch, capsys):
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    with progress_bar("training", 12, "epochs") as update:
+        clock.now = 112.0  # compiling
+        update(1 / 56, "")
+        clock.now = 123.0
+        update(1.0, "")
+    shown = capsys.readouterr().err
+    assert "1/12 epochs, about 2.1 min left" in shown
+    assert shown.count("left") == 1
