@@ -329,8 +329,9 @@ def _run(
         except Interrupted as interrupted:
             _print_profile(stopwatch)
             end_interrupted(f"{interrupted}; run the same command with --resume to continue (--out {directory})")
+    epochs = "1 epoch" if position.epoch == 1 else f"{position.epoch:,} epochs"
     print(
-        f"{directory}: {position.finished} after {position.epoch} epochs and {position.seconds:.0f} s; "
+        f"{directory}: {epochs} in {position.seconds:.0f} s ({position.finished}); "
         f"best in epoch {position.best_epoch + 1}{skipped_batches(position.skipped)}"
     )
     _print_profile(stopwatch)

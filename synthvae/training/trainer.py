@@ -236,7 +236,7 @@ class Trainer:
             if time.monotonic() - self.saved_at > SAVE_SECONDS:
                 self._save()
             self.stopwatch.lap("log")
-        return f"all {phase.epochs} epochs done"
+        return "all epochs done"
 
     def _next_phase(self) -> None:
         """Go on from the best weights so far, which count as best until an epoch of the new phase is better."""

@@ -21,7 +21,7 @@ def events(text: str) -> list[str]:
 def test_messages_and_errors_are_lines_of_json(run: Command, small_dataset: Dataset, tmp_path: Path):
     code, out, err = run(*TRAIN, "--data", small_dataset.path, "--out", tmp_path / "r", "--log-json", "-v")
     assert code == 0, err
-    assert "all 2 epochs done" in out
+    assert "all epochs done" in out
     assert [name for name in events(err) if name in ("began", "epoch", "ended")] == ["began", "epoch", "epoch", "ended"]
     row = next(line for line in map(json.loads, err.splitlines()) if line["event"] == "epoch")
     assert row["validation/total"] > 0
@@ -37,7 +37,7 @@ def test_events_are_text_with_v_and_nothing_without(run: Command, small_dataset:
     assert "epoch 1 done" not in err
     _, _, err = run(*TRAIN, "--data", small_dataset.path, "--out", tmp_path / "told", "-v")
     assert f"{tmp_path / 'told'}: epoch 1 done\n" in err
-    assert f"{tmp_path / 'told'}: all 2 epochs done\n" in err
+    assert f"{tmp_path / 'told'}: all epochs done\n" in err
 
 
 @pytest.mark.parametrize(

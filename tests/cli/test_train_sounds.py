@@ -47,7 +47,7 @@ def test_a_run_is_resumed_with_more_epochs(run: Command, library: Path, tmp_path
     assert run("train", "--data", library, *SMALL, "--out", "r")[0] == 0
     code, out, err = run("train", "--data", library, *SMALL, "--epochs", 2, "--out", "r", "--resume")
     assert code == 0, err
-    assert "all 2 epochs done after 2 epochs" in out
+    assert "2 epochs in " in out
     assert len(records(tmp_path / "r/metrics.csv")) == 2
 
 

@@ -48,7 +48,7 @@ def test_two_processes_have_the_curve_of_one(small_dataset: Dataset, tmp_path: P
     plain = ("--loss", "none", "--no-synth-layer")
     train(small_dataset.path, tmp_path / "one", *plain)
     printed = train(small_dataset.path, tmp_path / "two", *plain, "--devices", "2", "--strategy", "ddp")
-    assert printed.count("epochs done after 3 epochs") == 1
+    assert printed.count("3 epochs in ") == 1
     before, after = (read_metrics(tmp_path / name / "metrics.csv") for name in ("one", "two"))
     assert list(before.columns) == list(after.columns)
     np.testing.assert_allclose(after.to_numpy(), before.to_numpy(), rtol=1e-4, atol=1e-5)
@@ -67,7 +67,7 @@ def test_two_processes_share_a_loss_of_sounds(small_dataset: Dataset, tmp_path: 
     np.testing.assert_allclose(after.to_numpy(), before.to_numpy(), rtol=0.05)
     torchrun = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29617")
     printed = train(small_dataset.path, tmp_path / "three", "--devices", "2", launcher=torchrun)
-    assert printed.count("epochs done after 3 epochs") == 1
+    assert printed.count("3 epochs in ") == 1
     for name in ("weights.safetensors", "metrics.csv"):
         assert (tmp_path / "three" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
@@ -85,7 +85,7 @@ def test_two_tasks_of_slurm_train_together(small_dataset: Dataset, tmp_path: Pat
     ]  # fmt: skip
     printed = [task.communicate(timeout=120) for task in tasks]
     assert [task.returncode for task in tasks] == [0, 0], printed
-    assert [text.count("epochs done after 1 epochs") for text, _ in printed] == [1, 0]
+    assert [text.count("1 epoch in ") for text, _ in printed] == [1, 0]
     alone = {**job, "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
     task = begin(small_dataset.path, tmp_path / "alone", "--epochs", "1", variables=alone)
     complaints = task.communicate(timeout=120)[1]
