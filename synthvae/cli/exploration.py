@@ -136,7 +136,7 @@ def morph(
     way = "latent" if way is None else way
     refuse_given(model, label=label, pitch=pitch)
     given = exploration.find_presets(model, presets, data)
-    notes += _settings_notes(model, presets, given)
+    _print_lines([*notes, *_settings_notes(model, presets, given)])
     unit = units(given)
     with progress_bar("morphing", 100) as update:
         walk = exploration.morph(
@@ -154,7 +154,6 @@ def morph(
             out, model, walk.unit, names, origins, given, sample_format, lambda done: update(done, ""), level
         )
     exploration.write_joined(out / "joined.wav", written.audio, model.settings.sample_rate, gap, sample_format)
-    _print_lines(notes)
     _print_walk(presets, walk, plain, names, written, way)
     print(f"{out}: {len(names)} steps, {names[0]}.wav to {names[-1]}.wav with their presets, and joined.wav")
 
@@ -197,7 +196,7 @@ def vary(
     kept = [name.strip() for name in keep.split(",")] if keep.strip() else []
     model, notes = _load(run)
     given = exploration.find_presets(model, [preset], data, "preset")
-    notes += _settings_notes(model, [preset], given)
+    _print_lines([*notes, *_settings_notes(model, [preset], given)])
     found = exploration.vary(model, units(given)[0], amount, count, kept, seed)
     names = numbered("variation", count)
     origins: list[dict[str, object]] = [
@@ -208,7 +207,6 @@ def vary(
         written = exploration.write_presets(
             out, model, found.unit, names, origins, given, sample_format, lambda done: update(done, ""), level
         )
-    _print_lines(notes)
     rows = [
         (f"{name}.wav", f"{distance:.2f}", f"{distance / max(found.reach, 1e-9):.3f}", label)
         for name, distance, label in zip(names, found.distances, written.names, strict=True)
@@ -258,14 +256,13 @@ def blend(
     signed = [-w if option == "--minus" else w for w, option in zip(factors, options, strict=True)]
     model, notes = _load(run)
     given = exploration.find_presets(model, texts, data, [option.strip("-") for option in options])
-    notes += _settings_notes(model, texts, given)
+    _print_lines([*notes, *_settings_notes(model, texts, given)])
     unit = units(given)
     mixed = exploration.blend(model, unit, torch.tensor(signed))[None]
     origin: dict[str, object] = {"blend": dict(presets=texts, weights=signed)}
     written = exploration.write_presets(out, model, mixed, [name], [origin], given, sample_format, loudness=level)
     metric = LogMelDistance(model.voice, model.settings.sample_rate)
     away = pairwise(metric.spectrograms(mixed), metric.spectrograms(unit))[0]
-    _print_lines(notes)
     print_table(
         ("preset", "weight", "dB from the blend"),
         [(text, f"{w:+g}", f"{d:.2f}") for text, w, d in zip(texts, signed, away, strict=True)],
@@ -300,7 +297,9 @@ def _shown(settings: RenderSettings) -> str:
 
 def _in_order(options: Sequence[str], plus: Sequence[str], minus: Sequence[str]) -> list[str]:
     if not options:
-        raise UserError("plus", [*plus], "give at least one preset")
+        raise UserError(
+            "plus", [*plus], "give at least one preset, added by `plus` or subtracted by `minus`", "no preset"
+        )
     queues = {"--plus": iter(plus), "--minus": iter(minus)}
     return [next(queues[option]) for option in options]
 
@@ -339,10 +338,11 @@ def _print_walk(
             for kind, w in kinds
         ],
     )
+    print("largest / mean step: 1 where all steps are equal; total / direct: 1 where no step is a detour")
     _print_lines([walk.remark])
 
 
 def _print_lines(lines: Sequence[str]) -> None:
     for line in lines:
         if line:
-            print(line)
+            print(line, flush=True)

@@ -55,7 +55,8 @@ def match(
     """Find presets that sound like a recording; writes presets, sounds and an HTML page that compares them.
 
     The recording is mixed to mono, trimmed, resampled and scaled to a level of the Voice; at most its first 4 seconds
-    are used. Ctrl-C ends the search and writes the best presets so far.
+    are used. By default it takes about three minutes on two cores. Ctrl-C ends the search and writes the best presets
+    so far.
 
     Example: `synthvae match bell.wav --top 3`
     """
@@ -80,6 +81,7 @@ def match(
     from synthvae.training.run import load_run
 
     check_sample_format(sample_format)
+    engine.check_search(budget, seconds, top, seed)
     space = synth_kind(synth or DEFAULT).space(parameters)
     model, choice = None, ""
     if synth is None and parameters is None:
@@ -90,6 +92,8 @@ def match(
         settings = replace(settings, sample_rate=model.settings.sample_rate, synth=model.settings.synth)
         space = model.parameters
     sound = read_target(target, settings.sample_rate)
+    if choice:
+        print(choice, flush=True)
     known = None
     if index:
         made = not index_path(space, settings).exists()
@@ -117,8 +121,6 @@ def match(
             progress=show,
         )
     stems = write_match(directory, result, shlex.join(["synthvae", *sys.argv[1:]]), sample_format)
-    if choice:
-        print(choice)
     for note in sound.notes:
         print(f"{target.name}: {note}")
     for stem, candidate in zip(stems, result.candidates, strict=True):

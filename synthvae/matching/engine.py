@@ -23,7 +23,7 @@ from synthvae.synths.rendering import build_synth
 from synthvae.synths.settings import RenderSettings
 from synthvae.training.run import Run
 
-__all__ = ["BUDGET", "Candidate", "MatchResult", "Progress", "budget_for", "match"]
+__all__ = ["BUDGET", "Candidate", "MatchResult", "Progress", "budget_for", "check_search", "match"]
 
 BUDGET = 32_000
 """Default number of renders for a target of a second; longer ones get fewer, so that all take as long."""
@@ -164,8 +164,7 @@ def match(
         UserError: for a budget too small to search with, a limit of time that is not positive, no answers, or a seed
             outside its range; if the run has other parameters.
     """
-    _check(budget, seconds, top)
-    check_seed(seed)
+    check_search(budget, seconds, top, seed)
     if run is not None:
         run.require_parameters(parameters, target.name)
     if budget is None and seconds is None:
@@ -259,10 +258,16 @@ def _starts(target: Target, run: Run | None, index: SoundIndex | None, budget: i
     return torch.cat(found) if found else None
 
 
-def _check(budget: int | None, seconds: float | None, top: int) -> None:
+def check_search(budget: int | None, seconds: float | None, top: int, seed: int) -> None:
+    """Refuse what `match` cannot search with.
+
+    Raises:
+        UserError: naming the argument.
+    """
     if budget is not None and budget < FEWEST:
         raise UserError("budget", budget, f"give at least {FEWEST} renders")
     if seconds is not None and not 0.0 < seconds < float("inf"):
         raise UserError("seconds", seconds, "give more than 0")
     if top < 1:
         raise UserError("top", top, "give at least 1")
+    check_seed(seed)
