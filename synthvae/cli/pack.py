@@ -26,7 +26,9 @@ def pack(
     ] = None,
     presets: Annotated[int, typer.Option(help="Number of presets on its map.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Random seed of those presets; not that of the training.")] = 1,
-    how: Annotated[str, typer.Option(help="The command that makes the space again, for the model card.")] = "",
+    how: Annotated[
+        str, typer.Option(help="The command that trains the run again, to be named in the model card.")
+    ] = "",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a space whose figures the new ones do not agree with.")
     ] = False,

@@ -21,7 +21,7 @@ PANEL = "Shards"
 ShardOption = Annotated[
     str | None,
     typer.Option(
-        help="Make one shard of so many, such as 3/16, into OUT.shards; 'synthvae finalize' joins them.",
+        help="Make only this shard, such as 3/16, the third of 16, in OUT.shards; 'synthvae finalize' joins them.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -42,7 +42,7 @@ AddressOption = Annotated[
     str | None,
     typer.Option(help="With --launcher, a Ray cluster's address or SLURM's partition.", rich_help_panel=PANEL),
 ]
-FolderArgument = Annotated[Path, typer.Argument(help="The folder OUT.shards that a command with --shard made.")]
+FolderArgument = Annotated[Path, typer.Argument(help="The folder OUT.shards of a command that makes shards.")]
 
 
 def register(app: typer.Typer) -> None:

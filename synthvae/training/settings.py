@@ -98,12 +98,14 @@ class Settings:
     seed: int = setting(0, "Seed of weights, order and samples.", RUN, least=0, below=2**63)
     device: str = setting("auto", "Device of the network.", RUN, choices=DEVICES)
     devices: int = setting(
-        1, "GPUs of a node; on CPUs processes, which share out each batch between them.", RUN, above=0
+        1, "GPUs of each machine, or on CPUs processes; each batch is divided between them.", RUN, above=0
     )
-    nodes: int = setting(1, "Machines, each with so many devices, as torchrun or SLURM started them.", RUN, above=0)
+    nodes: int = setting(
+        1, "Number of machines, each with its own devices; started by torchrun or SLURM.", RUN, above=0
+    )
     strategy: str = setting(
         "auto",
-        "How several processes train: ddp, or auto, which is that where there are several.",
+        "How several processes train: ddp, or auto (ddp where there are several, none otherwise).",
         RUN,
         choices=STRATEGIES,
     )
