@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, reason
 from synthvae.metrics.reconstruction import Summary, summarise
 from synthvae.metrics.statistics import CountTest, GroupComparison, compare_counts, compare_groups
 
@@ -173,8 +173,7 @@ def read_answers(paths: Sequence[Path]) -> pd.DataFrame:
         try:
             table = pd.read_csv(path, dtype=str, keep_default_na=False)
         except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(path, path, "give a CSV file of answers", f"cannot be read ({reason})") from None
+            raise UserError(path, path, "give a CSV file of answers", f"cannot be read ({reason(error)})") from None
         table = table if set(COLUMNS) <= set(table.columns) else _from_webmushra(table, path)
         _check(table, path)
         for name, rows in table[list(COLUMNS)].groupby("listener", sort=False):

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, reason
 
 __all__ = ["FORMAT", "VERSION", "SavedAnalysis", "load_analysis"]
 
@@ -62,7 +62,7 @@ class SavedAnalysis:
                 frame = pd.read_csv(path, dtype=str)
                 frame = frame.astype({name: _TYPES.get(name, float) for name in frame.columns})
             except (OSError, ValueError) as error:
-                raise UserError(path, path, "run the analysis again", f"cannot be read ({error})") from None
+                raise UserError(path, path, "run the analysis again", f"cannot be read ({reason(error)})") from None
             frame.insert(0, "run", run)
             frames.append(frame)
         return pd.concat(frames, ignore_index=True)
@@ -85,7 +85,7 @@ def load_analysis(path: str | Path) -> SavedAnalysis:
         metrics = orjson.loads(file.read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
         raise UserError(
-            file, file, "give a directory that 'synthvae analyze' wrote", f"cannot be read ({error})"
+            file, file, "give a directory that 'synthvae analyze' wrote", f"cannot be read ({reason(error)})"
         ) from None
     if not isinstance(metrics, dict) or metrics.get("format") != FORMAT:
         raise UserError(file, file, "give a directory that 'synthvae analyze' wrote", "not an analysis of presets")

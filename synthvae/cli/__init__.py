@@ -49,6 +49,13 @@ app = typer.Typer(
 )
 
 
+#: What Typer, by its version, says of a value that is no number.
+_TYPES = (
+    (re.compile(r"Input should be a valid integer.*|'[^']*' is not a valid integer\."), "not a whole number"),
+    (re.compile(r"Input should be a valid number.*|'[^']*' is not a valid float\."), "not a number"),
+)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"synthvae {__version__}")
@@ -116,7 +123,7 @@ def main(application: typer.Typer = app) -> None:
             raise
         code = _output_lost(lost or error)
     except typer.TyperException as error:
-        message = error.format_message()
+        message = _in_words(error)
         # Without a message it was the help of a command that was called without arguments.
         code = (
             _complain(f"{message}{_offending_value(error)} (see {application.info.name} --help)", 2) if message else 2
@@ -155,6 +162,17 @@ def _running_command(application: typer.Typer) -> Any:  # noqa: ANN401
     for word in sys.argv[1:]:
         command = getattr(command, "commands", {}).get(word, command)
     return command
+
+
+def _in_words(error: typer.TyperException) -> str:
+    """The message of an error on the command line, for people who have read no manual."""
+    message = error.format_message()
+    for parsed, meant in _TYPES:
+        message = parsed.sub(meant, message)
+    command: Any = getattr(getattr(error, "ctx", None), "command", None)
+    if getattr(error, "option_name", "") == "--run" and any(parameter.name == "run" for parameter in command.params):
+        message = f"No such option: --run; give the run as the first argument: {command.name} RUN"
+    return message
 
 
 def _offending_value(error: Exception) -> str:

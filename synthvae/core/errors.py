@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from pathlib import PurePath
 
-__all__ = ["UserError", "printable", "shown"]
+__all__ = ["UserError", "printable", "reason", "shown"]
 
 #: Characters of a wrong value that a message repeats.
 SHOWN = 60
@@ -26,6 +26,12 @@ def printable(text: str) -> str:
     Names come from files, and a terminal takes escape sequences in them for commands.
     """
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def reason(error: Exception) -> str:
+    """What an exception says, in one line; of an error of the operating system without its number and the path."""
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error).strip()
+    return text.partition("\n")[0] or type(error).__name__
 
 
 class UserError(ValueError):

@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, reason
 
 if sys.platform != "win32":
     import fcntl
@@ -340,5 +340,5 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 - not a mapping
     except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise UserError(
-            path, path, "train again, or copy the file from where it is whole", f"cannot read ({error})"
+            path, path, "train again, or copy the file from where it is whole", f"cannot read ({reason(error)})"
         ) from None

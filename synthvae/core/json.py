@@ -40,7 +40,9 @@ def load_json(content: bytes | str, source: str, remedy: str) -> Any:  # noqa: A
     except orjson.JSONDecodeError as error:
         try:
             return json.loads(content, parse_int=_integer)
-        except (ValueError, RecursionError):  # of UTF-8 as well
+        except UnicodeDecodeError:
+            raise UserError(source, source, remedy, "not JSON, which is text in UTF-8") from None
+        except (ValueError, RecursionError):
             raise UserError(
                 source, source, remedy, f"not a whole JSON document ({error.msg} at line {error.lineno})"
             ) from None

@@ -142,7 +142,7 @@ class ShardFolder:
             UserError: if it is none.
         """
         file = path / PLAN
-        remedy = "name the folder OUT.shards that a command with `shard` made"
+        remedy = "name a folder OUT.shards, of a command that makes shards"
         try:
             document = load_json(file.read_bytes(), str(file), "remove the folder and begin again")
         except OSError as error:

@@ -148,7 +148,7 @@ def _load(path: Path) -> Any:  # noqa: ANN401
         content = path.read_bytes()
     except OSError as error:
         raise UserError(path, path, "give a preset's JSON file", f"cannot read ({error.strerror})") from None
-    return load_json(content, str(path), "write the preset again")
+    return load_json(content, str(path), "give a preset's JSON file, or write it again")
 
 
 def _preset(document: Any, path: Path, parameters: ParameterSpace | None) -> Preset:  # noqa: ANN401

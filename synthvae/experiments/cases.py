@@ -136,12 +136,8 @@ def select_cases(names: Sequence[str]) -> list[Case]:
             continue
         found = [case for case in cases if name in (case.name, case.group)]
         if not found:
-            experiments = sorted({case.group for case in cases})
             raise UserError(
-                "names",
-                name,
-                f"the experiments are {', '.join(experiments)}, and 'synthvae experiment list' names their cases",
-                f"no case or experiment is called {name!r}",
+                "names", name, "'synthvae experiment list' shows them all", f"no case or experiment is called {name!r}"
             )
         chosen |= {case.name: case for case in found}
     return list(chosen.values())

@@ -121,7 +121,7 @@ def test_adding_refuses_before_anything_is_added(run: Command, bank: Bank, folde
     soundfile.write(tmp_path / "sound.wav", np.ones(99), 44100)
     refused(run("bank", "add", "empty"), "no preset's *.json in it")
     refused(run("bank", "add", "none.json"), "none.json", "cannot read")
-    refused(run("bank", "add", "sound.wav"), "sound.wav", "not a whole JSON document")
+    refused(run("bank", "add", "sound.wav"), "sound.wav", "not JSON, which is text in UTF-8")
     refused(run("bank", "add", folder, "--tag", "two words"), "--tag", "'two words'", "not one word")
     refused(run("bank", "add", folder, "--name", "x"), "--name is 'x'", "4 presets")
     refused(run("bank", "add", folder / "preset_12.json", "--name", " "), "--name", "empty")

@@ -122,7 +122,7 @@ def check_pretrained_embeddings(run: Command, tmp_path: Path, weights_dir: Path)
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (("run", "exp4"), "'exp4'; the experiments are"),
+        (("run", "exp4"), "'exp4'; 'synthvae experiment list' shows them all"),
         (("run", "mine.toml"), "mine.toml: cannot read"),
         (("run", "exp1", "--scale", 2), "--scale is 2"),
         (("run", "exp1", "--scale", 0.0001), "leaves 14 presets"),

@@ -189,3 +189,18 @@ def test_a_preset_with_a_wrong_name_is_refused_with_its_file(
     preset = json.loads(path.read_text())
     path.write_text(json.dumps(preset | {"values": preset["values"] | {"adsr_1.atack": 1.0}}))
     refused(("encode", small_run, "a", "--out", "y.json"), path.name, "adsr_1.atack", "did you mean")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("decode", "--run", "first"), "No such option: --run; give the run as the first argument: decode RUN"),
+        (("decode", "--random", "few"), "Invalid value for '--random': not a whole number; got 'few'"),
+        (("train", "--lr", "fast"), "Invalid value for '--lr': not a number; got 'fast'"),
+        (("blend",), "--plus: no preset; give at least one preset, added by --plus or subtracted by --minus"),
+    ],
+)
+def test_a_wrong_option_is_answered_in_plain_words(
+    arguments: tuple[str, ...], message: str, refused: Callable[..., None]
+):
+    refused(arguments, message)

@@ -107,14 +107,15 @@ def test_a_wrong_value_is_named_with_its_file(name: str, value: object, message:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"format": "synthvae-preset"', "not a whole JSON document"),
-        ('{"format": "other"}', "format is 'other'"),
-        ('{"format": "synthvae-preset", "version": 9}', "version is 9"),
+        (b'{"format": "synthvae-preset"', "not a whole JSON document"),
+        (b"RIFF\xff\xfe", "not JSON, which is text in UTF-8; give a preset's JSON file"),
+        (b'{"format": "other"}', "format is 'other'"),
+        (b'{"format": "synthvae-preset", "version": 9}', "version is 9"),
     ],
 )
-def test_broken_presets(text: str, message: str, tmp_path: Path):
+def test_broken_presets(text: bytes, message: str, tmp_path: Path):
     path = tmp_path / "a.json"
-    path.write_text(text)
+    path.write_bytes(text)
     with pytest.raises(UserError, match=message):
         read_preset(path, VOICE_63)
     with pytest.raises(UserError, match="cannot read"):

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, reason
 
 __all__ = ["Checkpoint", "environment", "find_checkpoint", "hub_directory", "load_checkpoint", "sha256", "weights_only"]
 
@@ -173,9 +173,8 @@ def _read(name: str, wanted: Checkpoint, path: Path) -> dict[str, Any]:
             f"{path}: not a file of weights alone, and nothing is unpickled",
         ) from error
     except Exception as error:  # OSError, EOFError, RuntimeError of the archive reader, and others
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(
-            name, path, f"fetch {wanted.name} from {wanted.page} again", f"{path}: cannot be read ({reason})"
+            name, path, f"fetch {wanted.name} from {wanted.page} again", f"{path}: cannot be read ({reason(error)})"
         ) from error
     if wanted.section and isinstance(document, dict):
         document = document.get(wanted.section)
