@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from synthvae.features.kernels.vector import LANES, arctangent, load, logarithm, store, where_less
+from synthvae.features.kernels.vector import LANES, arctangent, interleave, load, logarithm, separate, store, where_less
 
 
 @njit
@@ -54,3 +54,25 @@ def test_what_is_not_finite_stays_so(value: float):
 def test_the_smaller_of_two():
     x, y = np.random.default_rng(3).standard_normal((2, 1600)).astype(np.float32)
     np.testing.assert_array_equal(evaluate(x, y)[2], np.minimum(x, y))
+
+
+@njit
+def _there_and_back(rows, first, count, out):
+    length = rows.shape[1]
+    values = np.zeros(length * LANES, np.float32)
+    interleave(rows, first * length, length, count, values)
+    separate(values, count, out, first * length, length)
+    return values
+
+
+@pytest.mark.parametrize("count", [1, 15, 16])
+@pytest.mark.parametrize("length", [1, 16, 100])
+def test_rows_side_by_side_and_apart_again(count: int, length: int):
+    rows = np.random.default_rng(0).standard_normal((count + 3, length)).astype(np.float32)
+    out = np.zeros_like(rows)
+    values = _there_and_back(rows, 2, count, out)
+    padded = rows[np.minimum(np.arange(2, 2 + LANES), count + 1)]
+    np.testing.assert_array_equal(values.reshape(length, LANES), padded.T)
+    np.testing.assert_array_equal(out[2:-1], rows[2:-1])
+    assert not out[:2].any()
+    assert not out[-1].any()

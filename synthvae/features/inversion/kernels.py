@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from synthvae.core.compile import cached, flush_denormals, hash_of, inlined, plain, restore_denormals
-from synthvae.features.kernels.vector import LANES, load, splat, store
+from synthvae.features.kernels.vector import LANES, interleave, load, separate, splat, store
 
 __all__ = ["cut_frames", "integrate_phase", "mel_updates", "overlap_add", "polar", "project"]
 
@@ -251,10 +251,8 @@ def _kernels(sources: str) -> tuple[Any, ...]:
         wanted, model = np.zeros((bands + 1) * LANES, np.float32), np.zeros((bands + 1) * LANES, np.float32)
         tiny = splat(_TINY)
         for start in range(0, frames, LANES):
-            for lane in range(LANES):
-                row = min(start + lane, frames - 1)
-                for band in range(bands):
-                    wanted[band * LANES + lane] = mel[row, band]
+            count = min(LANES, frames - start)
+            interleave(mel, start * bands, bands, count, wanted[: bands * LANES])
             estimate[:] = _ZERO
             for k in range(first[0], first[lower.shape[0]]):
                 store(estimate, k * LANES, splat(_ONE))
@@ -280,9 +278,7 @@ def _kernels(sources: str) -> tuple[Any, ...]:
                         share = _ONE / (low[k] + high[k])
                         factor = below * splat(low[k] * share) + above * splat(high[k] * share)
                         store(estimate, k * LANES, load(estimate, k * LANES) * factor)
-            for lane in range(min(LANES, frames - start)):
-                for k in range(bins):
-                    linear[start + lane, k] = estimate[k * LANES + lane]
+            separate(estimate, count, linear, start * bins, bins)
         restore_denormals(before)
 
     return tuple(cached(kernel) for kernel in (integrate_phase, polar, project, cut_frames, overlap_add, mel_updates))

@@ -69,7 +69,8 @@ def frame_bands(work, constants, filters, direction, mel, powers=False):
         work: after all passes.
         constants: a `Transform`.
         filters: a `Bands`.
-        direction: result, S / |S| (0 where S is), ``(2 * 1025 * 16,)``: real parts, then imaginary ones.
+        direction: result, S / |S| (0 where S is), ``(2 * 1025 * 16,)``: real parts, then imaginary ones;
+            empty where none are wanted.
         mel: result, the filterbank applied to |S|, ``(number * 16,)``.
         powers: apply it to |S|^2, and give 2 S for a direction; both are derivatives of the number by S.
     """
@@ -77,6 +78,7 @@ def frame_bands(work, constants, filters, direction, mel, powers=False):
     lower, first, low, high, number = filters
     nothing, one, two, tiny = splat(_ZERO), splat(_ONE), splat(_TWO), splat(_TINY)
     mel[:] = _ZERO
+    wanted = direction.shape[0] > 0
     for run in range(lower.shape[0] + 2):
         # Before, in and behind the runs of bins that belong to some band.
         start = 0 if run == 0 else first[run - 1]
@@ -86,9 +88,10 @@ def frame_bands(work, constants, filters, direction, mel, powers=False):
             real, imaginary = bin_of(work, k, spot, half_cosine, half_sine)
             power = real * real + imaginary * imaginary
             magnitude = power if powers else root(power + tiny)
-            inverse = two if powers else one / magnitude
-            store(direction, k * LANES, real * inverse)
-            store(direction, (BINS + k) * LANES, imaginary * inverse)
+            if wanted:
+                inverse = two if powers else one / magnitude
+                store(direction, k * LANES, real * inverse)
+                store(direction, (BINS + k) * LANES, imaginary * inverse)
             below = below + magnitude * splat(low[k])
             above = above + magnitude * splat(high[k])
         if (run > 0) & (run <= lower.shape[0]):

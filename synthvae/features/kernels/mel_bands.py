@@ -20,7 +20,7 @@ from synthvae.features.base import Frames
 from synthvae.features.fourier import HOP, N_FFT, stft
 from synthvae.features.kernels.fourier import BINS, WORK, Transform, add_adjoint, frame_spectrum, places
 from synthvae.features.kernels.mel import Bands, frame_bands, slope_of_bands
-from synthvae.features.kernels.vector import LANES, interleave
+from synthvae.features.kernels.vector import LANES, interleave, separate
 
 __all__ = ["mel_bands"]
 
@@ -36,7 +36,8 @@ def mel_bands(audio: Tensor, frames: Frames, tables: tuple[Transform, Bands], de
         powers: whether powers are added up.
 
     Returns:
-        ``(B, bands, N)``. A row's values and derivatives are the same bits in any batch and on any number of threads.
+        ``(B, bands, N)``, a transposed view of ``(B, N, bands)``. A row's values and derivatives are the same bits in
+        any batch and on any number of threads.
     """
     found: Tensor = _MelBands.apply(audio, frames, tables, dense, powers)
     return found
@@ -48,13 +49,13 @@ class _MelBands(Function):
         rows = audio.detach().contiguous().numpy()
         size, samples = rows.shape
         count = (samples // HOP - frames.first) // frames.step + 1
-        out = np.empty((size, tables[1].number, count), np.float32)
+        out = np.empty((size, count, tables[1].number), np.float32)
 
         def work(low: int, high: int) -> None:
             bands(rows, low * LANES, min(high * LANES, size), tuple(frames), *tables, powers, out)
 
         over_rows(-(-size // LANES), work, at_once=1)
-        return torch.from_numpy(out)
+        return torch.from_numpy(out).transpose(1, 2)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -90,7 +91,7 @@ class _Adjoint(Function):
     def forward(
         audio: Tensor, by_bands: Tensor, frames: Frames, tables: tuple[Transform, Bands], powers: bool
     ) -> Tensor:
-        rows, slopes = audio.detach().contiguous().numpy(), by_bands.detach().contiguous().numpy()
+        rows, slopes = audio.detach().contiguous().numpy(), by_bands.detach().transpose(1, 2).contiguous().numpy()
         gradient, size = np.empty_like(rows), len(rows)
 
         def work(low: int, high: int) -> None:
@@ -126,47 +127,41 @@ def _kernels(sources: str) -> tuple[Any, Any]:
     def bands(audio, low, high, frames, constants, filters, powers, out):
         sources  # noqa: B018
         denormals = flush_denormals()
-        (first, step), number, samples = frames, filters[4], audio.shape[1]
+        (first, step), number, samples, count = frames, filters[4], audio.shape[1], out.shape[1]
         window, cosine, sine = constants[0], constants[1], constants[2]
         signals, work, mel = aligned(samples * LANES), aligned(WORK), aligned(number * LANES)
-        directions = aligned(2 * BINS * LANES)
+        no_directions = aligned(0)
         place, taper = np.empty(N_FFT, np.int64), np.empty(N_FFT, np.float32)
         for start in range(low, high, LANES):
             end = min(start + LANES, high)
-            interleave(audio, start, end, signals)
-            for frame in range(out.shape[2]):
+            interleave(audio, start * samples, samples, end - start, signals)
+            for frame in range(count):
                 places(first + frame * step, samples, -1, place, taper, window)
                 frame_spectrum(signals, 0, place, taper, work, cosine, sine)
-                frame_bands(work, constants, filters, directions, mel, powers)
-                for row in range(start, end):
-                    for band in range(number):
-                        out[row, band, frame] = mel[band * LANES + row - start]
+                frame_bands(work, constants, filters, no_directions, mel, powers)
+                separate(mel, end - start, out, (start * count + frame) * number, count * number)
         restore_denormals(denormals)
 
     def adjoint(audio, by_bands, low, high, frames, constants, filters, powers, gradient):
         sources  # noqa: B018
         denormals = flush_denormals()
-        (first, step), number, samples = frames, filters[4], audio.shape[1]
+        (first, step), number, samples, count = frames, filters[4], audio.shape[1], by_bands.shape[1]
         window, cosine, sine = constants[0], constants[1], constants[2]
         signals, derived, work = aligned(samples * LANES), aligned(samples * LANES), aligned(WORK)
         mel, slopes = aligned(number * LANES), aligned(2 * BINS * LANES)
         place, taper = np.empty(N_FFT, np.int64), np.empty(N_FFT, np.float32)
         for start in range(low, high, LANES):
             end = min(start + LANES, high)
-            interleave(audio, start, end, signals)
+            interleave(audio, start * samples, samples, end - start, signals)
             derived[:] = 0.0
-            for frame in range(by_bands.shape[2]):
+            for frame in range(count):
                 places(first + frame * step, samples, -1, place, taper, window)
                 frame_spectrum(signals, 0, place, taper, work, cosine, sine)
                 frame_bands(work, constants, filters, slopes, mel, powers)
-                for row in range(start, end):
-                    for band in range(number):
-                        mel[band * LANES + row - start] = by_bands[row, band, frame]
+                interleave(by_bands, (start * count + frame) * number, count * number, end - start, mel)
                 slope_of_bands(filters, mel, slopes)
                 add_adjoint(slopes, constants, place, taper, work, derived)
-            for row in range(start, end):
-                for n in range(samples):
-                    gradient[row, n] = derived[n * LANES + row - start]
+            separate(derived, end - start, gradient, start * samples, samples)
         restore_denormals(denormals)
 
     return cached(bands), cached(adjoint)

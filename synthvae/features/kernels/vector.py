@@ -28,6 +28,7 @@ __all__ = [
     "logarithm",
     "multiply_add",
     "root",
+    "separate",
     "smaller",
     "splat",
     "store",
@@ -252,10 +253,70 @@ def arctangent(y, x):
     return with_sign(angle, y) + (x - x) + (y - y)
 
 
+@intrinsic
+def _transpose(typing_context: Any, rows: Any, at: Any, step: Any, out: Any, to: Any, out_step: Any) -> Any:
+    """``out[to + j * out_step + i] = rows[at + i * step + j]`` of contiguous arrays, for i and j below 16."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        rows, at, step, out, to, out_step = arguments
+        number = at.type
+
+        def pointers(kind: Any, array: Any, start: Any, stride: Any) -> list[Any]:
+            places = [builder.add(start, builder.mul(stride, ir.Constant(number, i))) for i in range(LANES)]
+            return [_pointer(context, builder, kind, array, place) for place in places]
+
+        values = [builder.load(place, align=4) for place in pointers(signature.args[0], rows, at, step)]
+        for width in (1, 2, 4, 8):  # squares of so many numbers change places with those across the diagonal
+            for i in (i for i in range(LANES) if not i & width):
+                pair = values[i], values[i + width]
+                for side, mask in enumerate(_exchange(width)):
+                    values[i + side * width] = builder.shuffle_vector(*pair, ir.Constant(_INTS_IR, mask))
+        for value, place in zip(values, pointers(signature.args[3], out, to, out_step), strict=True):
+            builder.store(value, place, align=4)
+        return context.get_dummy_value()
+
+    index = types.intp
+    return types.void(rows, index, index, out, index, index), generate
+
+
+def _exchange(width: int) -> tuple[list[int], list[int]]:
+    """Which of the 32 numbers of two rows each of them has when squares have changed places."""
+    upper = [j if not j & width else LANES + j - width for j in range(LANES)]
+    lower = [j + width if not j & width else LANES + j for j in range(LANES)]
+    return upper, lower
+
+
 @plain
-def interleave(rows, low, high, out):
-    """Up to sixteen rows ``(T,)`` side by side, ``(T * 16,)``; the last one again where there are fewer."""
+def interleave(rows, at, step, count, out):
+    """Sixteen rows side by side: ``out[n * 16 + i]`` is number n of row i; of fewer rows the last one is repeated.
+
+    Args:
+        rows: contiguous.
+        at: where the first row begins.
+        step: from one row to the next.
+        count: of rows, at most 16.
+        out: ``(length * 16,)``.
+    """
+    length = out.shape[0] // LANES
+    whole = length - length % LANES if count == LANES else 0
+    for n in range(0, whole, LANES):
+        _transpose(rows, at + n, step, out, n * LANES, LANES)
+    flat = rows.reshape(rows.size)
     for lane in range(LANES):
-        row = rows[min(low + lane, high - 1)]
-        for n in range(row.shape[0]):
-            out[n * LANES + lane] = row[n]
+        start = at + min(lane, count - 1) * step
+        for n in range(whole, length):
+            out[n * LANES + lane] = flat[start + n]
+
+
+@plain
+def separate(values, count, rows, at, step):
+    """The inverse of `interleave`: numbers side by side, ``(length * 16,)``, into up to sixteen rows."""
+    length = values.shape[0] // LANES
+    whole = length - length % LANES if count == LANES else 0
+    for n in range(0, whole, LANES):
+        _transpose(values, n * LANES, LANES, rows, at + n, step)
+    flat = rows.reshape(rows.size)
+    for lane in range(count):
+        start = at + lane * step
+        for n in range(whole, length):
+            flat[start + n] = values[n * LANES + lane]

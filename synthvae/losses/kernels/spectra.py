@@ -39,6 +39,7 @@ from synthvae.features.kernels.vector import (
     logarithm,
     multiply_add,
     root,
+    separate,
     splat,
     store,
     where_less,
@@ -169,7 +170,7 @@ def _compare_bands(target, estimate, constants, filters, offset, bands, slopes, 
         sums: result, likewise.
     """
     number, wanted, found = filters[4], bands[0], bands[1]
-    frame_bands(target, constants, filters, slopes, wanted)
+    frame_bands(target, constants, filters, slopes[:0], wanted)
     frame_bands(estimate, constants, filters, slopes, found)  # directions of the reconstruction
     total = splat(_ZERO)
     for band in range(number):
@@ -193,13 +194,13 @@ def _kernel(sources: str) -> Any:
         one, two, back, slopes = aligned(WORK), aligned(WORK), aligned(WORK), aligned(2 * BINS * LANES)
         bands = aligned(2 * filters[4] * LANES).reshape((2, filters[4] * LANES))
         spectra = aligned(4 * BINS * LANES).reshape((2, 2 * BINS * LANES))
-        sums, totals = aligned(2 * LANES), np.empty(2 * LANES)
+        sums, totals, scales = aligned(2 * LANES), np.empty(2 * LANES), aligned(LANES)
         place, taper = np.empty(N_FFT, np.int64), np.empty(N_FFT, np.float32)
         derive = gradient.shape[0] > 0
         for start in range(low, high, LANES):
             end = min(start + LANES, high)
-            interleave(estimate, start, end, given)
-            interleave(target, start, end, wanted)
+            interleave(estimate, start * samples, samples, end - start, given)
+            interleave(target, start * samples, samples, end - start, wanted)
             found[:] = _ZERO
             totals[:] = 0.0
             for frame in range(first, samples // HOP + 1, step):
@@ -226,10 +227,12 @@ def _kernel(sources: str) -> Any:
                 elif kind == LOG_MEL:
                     scale = 1.0 / (filters[4] * ((samples // HOP - first) // step + 1))
                     value[row] *= scale
-                if derive:
-                    factor = np.float32(scale)
-                    for n in range(samples):
-                        gradient[row, n] = found[n * LANES + lane] * factor
+                scales[lane] = scale
+            if derive:
+                factors = load(scales, 0)
+                for n in range(samples):
+                    store(found, n * LANES, load(found, n * LANES) * factors)
+                separate(found, end - start, gradient, start * samples, samples)
         restore_denormals(denormals)
 
     return cached(compare)
