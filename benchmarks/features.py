@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.timing import Candidate, Measurement, measure
-from synthvae.features import build_feature
-from synthvae.features.fourier import stft
+from synthvae.features import build_feature, stft_powers
 
 __all__ = ["measure_features", "nnaudio_feature"]
 
@@ -78,15 +77,11 @@ def measure_features(repetitions: int, seed: int, device: str = "cpu", batch: in
 def _powers(window: Tensor) -> list[tuple[str, Callable[[Tensor], Tensor]]]:
     """Ways to the powers of the same transform; those of other packages where they are installed."""
 
-    def ours(x: Tensor) -> Tensor:
-        spectrum = stft(x)
-        return spectrum.real.square() + spectrum.imag.square()
-
     def pytorch(x: Tensor) -> Tensor:
         spectrum = torch.stft(x, 2048, 512, window=window, return_complex=True)
         return spectrum.real.square() + spectrum.imag.square()
 
-    ways: list[tuple[str, Callable[[Tensor], Tensor]]] = [("torch.stft", pytorch), ("synthvae", ours)]
+    ways: list[tuple[str, Callable[[Tensor], Tensor]]] = [("torch.stft", pytorch), ("synthvae", stft_powers)]
     for package, more in (("specux", {}), ("auvux.dsp", {"sr": 44100, "pad_mode": "reflect"})):
         if importlib.util.find_spec(package.split(".")[0]):
             module = importlib.import_module(package)

@@ -5,6 +5,7 @@ from synthvae.features.cqt import Cqt
 from synthvae.features.fourier import stft
 from synthvae.features.mel import LogMel, log_mel
 from synthvae.features.mfcc import Mfcc
+from synthvae.features.powers import stft_powers
 from synthvae.features.registry import FEATURES, build_feature
 from synthvae.features.short_time import StftFeature
 
@@ -20,4 +21,5 @@ __all__ = [
     "build_feature",
     "log_mel",
     "stft",
+    "stft_powers",
 ]

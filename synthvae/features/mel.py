@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from synthvae.features.kernels.mel import Bands
 
 __all__ = ["LogMel", "at_level", "band_tables", "htk_filterbank", "kernel_tables", "log_mel", "mel_centres", "project"]
-__all__ += ["slaney_filterbank"]
+__all__ += ["slaney_filterbank", "takes_kernel"]
 
 BANDS = 128
 LOWEST = 20.0
@@ -82,13 +82,18 @@ def project(
         powers: whether powers are added up.
     """
     check_frames(audio, frames)
-    if audio.dtype == torch.float32 and audio.device.type == "cpu":
+    if takes_kernel(audio):
         from synthvae.features.kernels.mel_bands import mel_bands  # loads numba
 
-        return mel_bands(audio, frames, tables(sample_rate), weights, powers)
+        return mel_bands(audio, frames, tables(sample_rate), weights, powers).contiguous()
     transform = stft(audio, frames)
     size = transform.real.square() + transform.imag.square() if powers else transform.abs()
     return (size.transpose(1, 2) @ weights).transpose(1, 2)
+
+
+def takes_kernel(audio: Tensor) -> bool:
+    """Whether compiled kernels transform such a tensor: float32 on a CPU."""
+    return audio.dtype == torch.float32 and audio.device.type == "cpu"
 
 
 def log_mel(audio: Tensor, sample_rate: int) -> Tensor:

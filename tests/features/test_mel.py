@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
-from synthvae.features import EVERY_FRAME, Feature, Frames, LogMel, Mfcc, log_mel
+from synthvae.features import EVERY_FRAME, Feature, Frames, LogMel, Mfcc, log_mel, stft, stft_powers
 from synthvae.features.mel import htk_filterbank, mel_centres, slaney_filterbank
 
 
@@ -111,9 +112,22 @@ def test_what_is_not_finite_stays_so_in_the_kernel():
     assert torch.equal(found[1], torch.full_like(found[1], -80.0))
 
 
-@pytest.mark.parametrize("feature", [LogMel(44100), Mfcc(44100)], ids=["logmel", "mfcc"])
+def test_powers_are_squared_magnitudes():
+    generator = torch.Generator().manual_seed(0)
+    for size, samples, frames in ((1, 100, EVERY_FRAME), (16, 3000, EVERY_FRAME), (35, 3000, Frames(1, 2))):
+        audio = torch.randn(size, samples, generator=generator)
+        exact = stft_powers(audio.double(), frames)
+        found = stft_powers(audio, frames)
+        torch.testing.assert_close(exact, stft(audio.double(), frames).abs().square())
+        torch.testing.assert_close(found.double(), exact, atol=1e-6 * float(exact.max()), rtol=0)
+        assert torch.equal(stft_powers(audio[-1:], frames)[0], found[-1])
+
+
+@pytest.mark.parametrize("feature", [LogMel(44100), Mfcc(44100), stft_powers], ids=["logmel", "mfcc", "powers"])
 @pytest.mark.parametrize("frames", [EVERY_FRAME, Frames(1, 2)])
-def test_derivatives_of_the_kernel_are_those_of_the_definition(feature: Feature, frames: Frames):
+def test_derivatives_of_the_kernel_are_those_of_the_definition(
+    feature: Callable[[torch.Tensor, Frames], torch.Tensor], frames: Frames
+):
     audio = torch.randn(18, 4000, generator=torch.Generator().manual_seed(0)) * torch.logspace(-2, 0, 18)[:, None]
     weights = torch.randn(feature(audio, frames).shape, generator=torch.Generator().manual_seed(1))
     direction = torch.randn(audio.shape, generator=torch.Generator().manual_seed(2))
