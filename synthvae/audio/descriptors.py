@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.linalg import vecdot
 from torch.nn import functional as F
 
 from synthvae.audio.loudness import integrated_loudness
@@ -29,7 +30,8 @@ from synthvae.audio.notes import midi_number
 from synthvae.audio.pitch import LOWEST, QUIET, Pitch, check_sounds, loud_frames, track_pitch
 from synthvae.core.executor import on_threads
 from synthvae.features.base import as_constant
-from synthvae.features.fourier import HOP, N_FFT, stft
+from synthvae.features.fourier import HOP, N_FFT
+from synthvae.features.powers import stft_powers
 
 __all__ = [
     "DESCRIPTORS",
@@ -279,7 +281,7 @@ def describe_timbre(audio: NDArray[np.floating] | Tensor, sample_rate: int) -> N
 def _timbre(part: Tensor, sample_rate: int) -> NDArray[np.floating]:
     """Columns of `TIMBRE`, of the type of sounds ``(B, T)``; NaN for a silent one."""
     still = part - part.mean(1, keepdim=True)
-    bins = stft(still)[:, LOWEST_BIN:].transpose(1, 2).abs().square()
+    bins = stft_powers(still)[:, LOWEST_BIN:].transpose(1, 2).contiguous()
     power = bins.sum(2) * (2.0 / (N_FFT * WINDOW_POWER))
     loud = loud_frames(power)
     values = torch.cat((_spectral(bins, sample_rate), _crossings(still, sample_rate), _level(power)[..., None]), 2)
@@ -303,7 +305,7 @@ def _spectral(bins: Tensor, sample_rate: int) -> Tensor:
     """Columns of `_OVER_FRAMES` from powers of bins ``(B, F, K)``, ``(B, F, 10)``; silent frames may hold NaN."""
     octaves = _octaves(sample_rate, bins.dtype)
     share = bins / bins.sum(2, keepdim=True)
-    centroid = share @ octaves
+    centroid = vecdot(share, octaves)
     distance = octaves - centroid[..., None]
     moment = share * distance
     moments = []
@@ -320,12 +322,12 @@ def _spectral(bins: Tensor, sample_rate: int) -> Tensor:
         (
             centroid,
             variance.sqrt(),
-            torch.asinh(third / variance**1.5),
+            torch.asinh(third / (variance * variance.sqrt())),
             torch.log2(fourth / variance.square()),
             rolloff,
             level.mean(2) - 10.0 * torch.log10(audible.mean(2)),
             10.0 * torch.log10(strongest / bins.mean(2)),
-            level @ _regression(sample_rate, bins.dtype),
+            vecdot(level, _regression(sample_rate, bins.dtype)),
             _decrease(magnitude),
             _flux(magnitude),
         ),
@@ -339,7 +341,7 @@ def _decrease(magnitude: Tensor) -> Tensor:
     Peeters et al. divide by the sum without a[0], which is next to nothing for a low tone.
     """
     weight = 1.0 / torch.arange(1, magnitude.shape[2], dtype=magnitude.dtype)
-    return (magnitude[..., 1:] @ weight - magnitude[..., 0] * weight.sum()) / magnitude.sum(2)
+    return (vecdot(magnitude[..., 1:], weight) - magnitude[..., 0] * weight.sum()) / magnitude.sum(2)
 
 
 def _flux(magnitude: Tensor) -> Tensor:
@@ -392,7 +394,7 @@ def _envelope(audio: Tensor, sample_rate: int) -> Tensor:
     starts, arrives = attack_span(envelope, seconds)
     attack = torch.log10((arrives - starts).clamp_min(STEP))
     times = torch.arange(envelope.shape[1], dtype=audio.dtype) * seconds
-    centroid = envelope @ times / envelope.sum(1)
+    centroid = vecdot(envelope, times) / envelope.sum(1)
     duration = (envelope >= EFFECTIVE * top).sum(1) * seconds
     return torch.stack((attack, centroid, duration, _modulation(envelope, seconds)), 1)
 
@@ -403,18 +405,19 @@ def _modulation(envelope: Tensor, seconds: float) -> Tensor:
     Amplitude over mean, both under a Hann window, after a straight line is taken out; 0 for less than two periods. Of
     an envelope that comes and goes it can be above 1, up to 2.
     """
-    from scipy.signal import detrend  # as above
-
     count = envelope.shape[1]
     low, high = max(TREMOLO[0], 2.0 / (count * seconds)), TREMOLO[1]
     window = torch.hann_window(count, periodic=False, dtype=envelope.dtype)
-    moving = torch.from_numpy(detrend(envelope.numpy(), axis=1)) * window
+    # Not by SciPy's detrend, which solves for all rows at once: a row's rounding would depend on the others.
+    line = torch.arange(count, dtype=envelope.dtype) - (count - 1) / 2
+    slope = vecdot(envelope, line) / line.square().sum()
+    moving = (envelope - envelope.mean(1, keepdim=True) - slope[:, None] * line) * window
     size = 4 * count  # between the bins of the bare window a modulation would lose up to 15 %
     frequencies = torch.fft.rfftfreq(size, seconds)
     spectrum = torch.fft.rfft(moving, size).abs()[:, (frequencies >= low) & (frequencies <= high)]
     if not spectrum.shape[1]:
         return torch.zeros_like(envelope[:, 0])
-    return 2.0 * spectrum.amax(1) / (envelope @ window)
+    return 2.0 * spectrum.amax(1) / vecdot(envelope, window)
 
 
 def _pitch(pitch: Pitch) -> NDArray[np.float64]:
@@ -575,7 +578,7 @@ def _decay(envelope: Array, seconds: float) -> float | None:
 
 def _brightness_track(still: Tensor, sample_rate: int) -> Array:
     """Centre of the power over log2 of the frequency in Hz, of every audible frame, ``(F,)``: none of silence."""
-    bins = stft(still[None])[0, LOWEST_BIN:].abs().square().T
+    bins = stft_powers(still[None])[0, LOWEST_BIN:].T.contiguous()
     power = bins.sum(1)
     loud = loud_frames(power[None] * (2.0 / (N_FFT * WINDOW_POWER)))[0]
     octaves = torch.arange(LOWEST_BIN, N_FFT // 2 + 1, dtype=bins.dtype).log2() + math.log2(sample_rate / N_FFT)
