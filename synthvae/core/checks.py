@@ -9,17 +9,17 @@ from synthvae.core.errors import UserError
 
 __all__ = ["check_seed", "finite_matrix", "finite_values", "is_number", "require_finite"]
 
-_BLOCK = 1 << 22  # elements looked at in one go: a mask of a whole feature set would be gigabytes
+_BLOCK = 1 << 22  # elements checked at a time: a mask of a whole feature set would be gigabytes
 
 
-#: Every generator that is seeded here takes so much.
+#: Largest seed that every generator used here accepts.
 LARGEST_SEED = 2**63 - 1
-#: Digits of a preset's number; more cannot be one.
+#: Maximum number of digits of a preset number.
 MOST_DIGITS = 18
 
 
 def require_finite(array: NDArray[np.generic], name: str, entry: str = "preset") -> None:
-    """Refuse NaN and infinity in real numbers of any shape, one entry along the first axis.
+    """Reject NaN and infinity in a real array of any shape, with one entry per index of the first axis.
 
     Raises:
         UserError: naming the array and the first entry with a bad value.
@@ -40,7 +40,7 @@ def require_finite(array: NDArray[np.generic], name: str, entry: str = "preset")
 
 
 def finite_values(values: ArrayLike, name: str, entry: str = "preset") -> NDArray[np.float64]:
-    """Return `values` as float64 of shape (N,), or say what is wrong with them by their name.
+    """Return `values` as float64 of shape (N,); errors name the argument.
 
     Raises:
         ValueError: if `values` is not one-dimensional or not real.
@@ -50,7 +50,7 @@ def finite_values(values: ArrayLike, name: str, entry: str = "preset") -> NDArra
 
 
 def finite_matrix(rows: ArrayLike, name: str, entry: str = "preset") -> NDArray[np.float64]:
-    """Return `rows` as float64 of shape (N, D), or say what is wrong with them by their name.
+    """Return `rows` as float64 of shape (N, D); errors name the argument.
 
     Raises:
         ValueError: if `rows` is not two-dimensional or not real.
@@ -73,7 +73,7 @@ def _finite(values: ArrayLike, name: str, entry: str, dimensions: int) -> NDArra
 
 
 def check_seed(seed: int) -> None:
-    """Refuse a seed that a generator does not take.
+    """Reject a seed that the generators do not accept.
 
     Args:
         seed: 0 to 2^63 - 1.
@@ -86,5 +86,5 @@ def check_seed(seed: int) -> None:
 
 
 def is_number(text: str) -> bool:
-    """Whether `text` is nothing but the digits 0 to 9, and few enough to be the number of a preset."""
+    """Whether `text` consists only of the digits 0 to 9 and is short enough to be a preset number."""
     return text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS

@@ -1,4 +1,4 @@
-"""How functions are compiled by numba, and what the compiler is told beyond numba's own options."""
+"""Compilation with numba: decorators, on-disk caching, and LLVM settings beyond numba's own options."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-#: Without checks for division by zero, which would stop the compiler from vectorising; with fused multiplication
-#: and addition, but without re-association, so that rounding tricks and exact zeros survive.
+#: No checks for division by zero, which would prevent vectorisation; fused multiply-add is allowed, re-association
+#: is not, so that rounding tricks and exact zeros are preserved.
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "nsz"}}
 
 
 def _jit(**options: Any) -> Callable[..., Any]:
-    """Numba's ``njit``, also where ``NUMBA_DISABLE_JIT`` is set, which is for the debugging of other programs."""
+    """Numba's ``njit``, ignoring ``NUMBA_DISABLE_JIT``, which is meant for debugging other programs."""
 
     def compile_(function: Callable[..., Any]) -> Any:
         before, config.DISABLE_JIT = config.DISABLE_JIT, 0  # type: ignore[attr-defined]
@@ -52,23 +52,23 @@ def _jit(**options: Any) -> Callable[..., Any]:
     return compile_
 
 
-#: A function of its own.
+#: Compiled as a separate function, not inlined.
 plain = _jit(**_OPTIONS)
-#: For loops that sum, which the compiler may split over lanes; the same binary splits them the same way always.
+#: For reduction loops, which the compiler may split over vector lanes; one binary always splits them the same way.
 summing = _jit(error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
-#: Copied into its caller, so that a loop around it can be vectorised. It keeps its own rules of rounding.
+#: Inlined into its caller, so that a loop around it can be vectorised. It keeps its own rounding rules.
 inlined = _jit(forceinline=True, **_OPTIONS)
 
 
-#: numba's place for compiled functions in the home folder; in older versions its name begins with an underscore.
+#: numba's locator for the cache in the home directory; in older versions its name begins with an underscore.
 _UserWide: Any = getattr(caching, "UserWideCacheLocator", None) or caching._UserWideCacheLocator  # type: ignore[attr-defined]
 
-#: The functions that `cached` compiles.
+#: Functions compiled by `cached`.
 _KERNELS: set[Callable[..., None]] = set()
 
 
 class _Announcer(event.Listener):
-    """Logs, once per process, that kernels are being compiled, which delays the first call after an installation."""
+    """Logs once per process that kernels are being compiled, which delays the first call after an installation."""
 
     def __init__(self) -> None:
         self._done = False
@@ -90,11 +90,11 @@ event.register("numba:compile", _announcer)
 
 
 def cached(kernel: Callable[..., None]) -> Any:
-    """Compile a kernel on first use, to run without the interpreter's lock, and keep it on disk.
+    """Compile a kernel on first use, to run without the GIL, and cache it on disk.
 
-    numba watches the file that the kernel stands in, not those of the functions that it calls. But what a kernel
-    closes over is part of the key under which it is kept: one that calls functions of other files closes over a hash
-    of them.
+    numba invalidates its cache when the file of the kernel changes, but not when the files of the functions that it
+    calls do. The cache key includes the values that a kernel closes over, so a kernel that calls functions of other
+    files closes over a hash of those files.
     """
     _KERNELS.add(kernel)
     tolerate_caches()
@@ -102,7 +102,7 @@ def cached(kernel: Callable[..., None]) -> Any:
 
 
 class _TemporaryLocator(_UserWide):
-    """Keeps compiled functions until the end of the process, where no other folder can be written."""
+    """Cache locator in a temporary directory, used until the process ends where no other directory is writable."""
 
     def __init__(self, function: Any, file: str) -> None:
         self._py_file = file
@@ -111,7 +111,7 @@ class _TemporaryLocator(_UserWide):
 
     @classmethod
     def from_function(cls, function: Any, file: str) -> Any:
-        """One for a function, with a word in the log."""
+        """The locator for a function; logs a warning."""
         _tell_once("compiled functions cannot be kept, as no folder can be written; set NUMBA_CACHE_DIR")
         return super().from_function(function, file)
 
@@ -123,11 +123,11 @@ def _tell_once(message: str) -> None:
 
 @functools.cache
 def tolerate_caches() -> None:
-    """Have numba take its caches, those of umap and librosa too, for the convenience that they are.
+    """Make numba tolerate cache errors, also for umap and librosa.
 
-    What cannot be read is compiled anew, and what cannot be written is left out; numba would raise what its reading or
-    writing raises. Where no folder can be written a temporary one is used; numba would refuse to import the package,
-    or, for a user without a home, write into a folder called ``~``. To be called before such a package is imported.
+    An unreadable entry is recompiled and a failed write is skipped, where numba would raise. Where no directory is
+    writable a temporary one is used; numba would fail to import the package or, for a user without a home directory,
+    write into a directory called ``~``. Call it before importing a package that uses numba's cache.
     """
     locators = [one for one in caching.CacheImpl._locator_classes if user_home() or one is not _UserWide]
     caching.CacheImpl._locator_classes = [*locators, _TemporaryLocator]
@@ -152,9 +152,9 @@ def tolerate_caches() -> None:
 
 
 def keep_compiled(function: Any) -> None:
-    """Have numba keep on disk what it compiles of another package's function, where it would compile it per process.
+    """Enable numba's on-disk cache for a function of another package that would be compiled in every process.
 
-    The same code runs; processes after the first start sooner. Not for functions that are given others as arguments.
+    The compiled code is the same; later processes start faster. Not for functions that take functions as arguments.
 
     Args:
         function: as ``numba.njit`` returns it.
@@ -165,7 +165,7 @@ def keep_compiled(function: Any) -> None:
 
 
 def hash_of(files: Iterable[Path]) -> str:
-    """A hash of the files that a kernel is compiled from; see `cached`."""
+    """Hash of the source files that a kernel is compiled from; see `cached`."""
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(path.read_bytes())
@@ -174,10 +174,10 @@ def hash_of(files: Iterable[Path]) -> str:
 
 @intrinsic
 def wide(typing_context: Any) -> Any:
-    """Called in a function: use 512-bit vectors in it where the machine has them.
+    """Use 512-bit vectors in the calling function where the machine supports them.
 
-    LLVM prefers 256 bits on many machines that have 512, for fear of a lower clock; here the loops are long and
-    made of little but multiplications and additions, and run nearly twice as fast.
+    LLVM prefers 256 bits on many machines with 512-bit vectors because of lower clock rates; the loops here are long,
+    consist almost entirely of multiplications and additions, and run nearly twice as fast.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -189,7 +189,7 @@ def wide(typing_context: Any) -> Any:
 
 
 def _x86_register(builder: Any) -> Any:
-    """Where to keep the register that controls floating-point arithmetic, or None on other machines than x86."""
+    """Stack slot for the floating-point control register (MXCSR), or None on machines other than x86."""
     if not builder.module.triple.startswith(("x86_64", "i386", "i686", "amd64")):
         return None
     return cgutils.alloca_once(builder, ir.IntType(32))
@@ -203,9 +203,9 @@ def _x86_intrinsic(builder: Any, name: str, place: Any) -> None:
 
 @intrinsic
 def flush_denormals(typing_context: Any) -> Any:
-    """From here on numbers below 1e-38 count as 0 in this thread; returns what `restore_denormals` needs.
+    """Treat denormals (below 1e-38) as 0 in this thread from here on; returns the state for `restore_denormals`.
 
-    x86 takes a hundred times as long to multiply them, and decaying envelopes are full of them.
+    x86 takes a hundred times as long to multiply denormals, and decaying envelopes contain many.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -237,7 +237,7 @@ def restore_denormals(typing_context: Any, before: Any) -> Any:
 
 @plain
 def aligned(size):
-    """An array of float32 zeros that starts on a cache line: a vector then never lies across two of them."""
+    """Array of float32 zeros aligned to a cache line, so that no vector straddles two lines."""
     array = np.zeros(size + 16, np.float32)
     skip = (-array.ctypes.data % 64) // 4
     return array[skip : skip + size]

@@ -1,7 +1,7 @@
-"""Tasks on other machines: the same function for each of many tasks, by Ray or by SLURM.
+"""Distributed execution of one function over many tasks, with Ray or SLURM.
 
-The function writes what it makes to a file that all machines see, and returns a digest, never data. A task whose node
-died is begun again.
+The function writes its output to a file on a shared file system and returns a digest, never data. A task whose node
+died is restarted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from synthvae.core.executor import Stopped, run_tasks
 __all__ = ["ENGINES", "RETRIES", "run_on"]
 
 ENGINES = ("local", "ray", "slurm")
-#: How often a task is begun again whose process or node died.
+#: Number of retries of a task whose process or node died.
 RETRIES = 3
 POLL_SECONDS = 0.2
 Task = TypeVar("Task")
@@ -40,18 +40,18 @@ def run_on(
     """Call a function for each task, and wait for all.
 
     Args:
-        engine: one of `ENGINES`: processes here, a Ray cluster, or SLURM by submitit.
-        function: of a module, so that another process finds it; returns a digest.
-        tasks: its arguments.
-        jobs: tasks at once, of processes here and of a SLURM array.
-        logs: folder for what submitit writes.
-        address: of a Ray cluster (``auto`` for the one that this machine is part of), or a partition of SLURM.
-        on_done: called here with each task that is finished.
+        engine: one of `ENGINES`: local processes, a Ray cluster, or SLURM through submitit.
+        function: defined at module level, so that another process can import it; returns a digest.
+        tasks: arguments of the function.
+        jobs: number of concurrent local processes or SLURM array tasks.
+        logs: directory for submitit's output.
+        address: address of a Ray cluster (``auto`` for the one that this machine is part of), or a SLURM partition.
+        on_done: called in this process with each finished task.
 
     Raises:
-        UserError: if a package is missing or no cluster answers; for a task that raised one, after all others ended;
-            or for a task whose process died again and again.
-        Stopped: after Ctrl-C, when what was running has been told to end.
+        UserError: if a package is missing or no cluster responds; for a task that raised one, after all others ended;
+            or for a task whose process died repeatedly.
+        Stopped: on SIGINT, after running tasks have been cancelled.
     """
     failed: list[UserError] = []
     if engine == "local":
@@ -89,7 +89,7 @@ def _follow(
     cancel: Callable[[Sequence[Any]], object],
     on_done: Callable[[Task], object],
 ) -> list[UserError]:
-    """Submit tasks and wait for them; those that died are submitted again."""
+    """Submit tasks and wait for them; resubmit those whose process died."""
     running: dict[Any, int] = {}
     failed: list[UserError] = []
     deaths: Counter[int] = Counter()
@@ -119,7 +119,7 @@ def _follow(
 
 
 def _attempt(function: Callable[[Task], str], task: Task) -> Outcome:
-    """On another machine: the digest, or what was wrong with the input, which is no reason to try again."""
+    """Run a task on a worker: the digest, or the input error, which is not retried."""
     try:
         return function(task), None
     except UserError as error:
@@ -128,7 +128,7 @@ def _attempt(function: Callable[[Task], str], task: Task) -> Outcome:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Leave Ctrl-C and SIGTERM to this program, whatever a package makes of them."""
+    """Restore this program's handlers of SIGINT and SIGTERM if a package replaces them."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -160,7 +160,7 @@ def _on_ray(function: Callable[[Task], str], jobs: int, logs: Path, address: str
             why=f"no Ray there ({problem})",
         ) from None
     _restore(before)
-    # Retries are counted here, because a task that is begun again after its node died has to be seen.
+    # Retries are counted here rather than by Ray, so that restarts after a node failure are visible.
     attempt = ray.remote(max_retries=0, num_cpus=1)(_attempt)
 
     def poll(handles: Sequence[Any]) -> list[tuple[Any, Outcome | Exception]]:

@@ -1,4 +1,4 @@
-"""The exception for bad input: which argument, what value, and what to do about it, in one line."""
+"""The exception for bad input: argument, value and remedy, in one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHOWN = 60
 
 
 def shown(value: object) -> str:
-    """A value as a message names it: JSON's words for nothing and truth, and never a whole page."""
+    """A value formatted for a message: None and booleans as in JSON, long values truncated."""
     words = {None: "null", True: "true", False: "false"}
     if value is None or isinstance(value, bool):
         return words[value]
@@ -21,24 +21,24 @@ def shown(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """A line of text for a terminal: control characters, and halves of surrogate pairs, are shown by their codes.
+    """Text made safe for a terminal: control characters and lone surrogates are escaped.
 
-    Names come from files, and a terminal takes escape sequences in them for commands.
+    Names come from files, and a terminal would execute escape sequences in them.
     """
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def reason(error: Exception) -> str:
-    """What an exception says, in one line; of an error of the operating system without its number and the path."""
+    """The message of an exception in one line; for an OSError without its number and path."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error).strip()
     return text.partition("\n")[0] or type(error).__name__
 
 
 class UserError(ValueError):
-    """Bad input, in the terms of whoever called: ``budget is 3; give at least 5 renders``.
+    """Bad input, described in the caller's terms: ``budget is 3; give at least 5 renders``.
 
-    The command line prints it behind ``error:``, with its own flags in place of arguments, and exits with code 2; the
-    studio answers with it and with the name of the field.
+    The command line prints it after ``error:``, with its own flags in place of arguments, and exits with code 2; the
+    studio returns it with the name of the field.
 
     Attributes:
         argument: name of the parameter, setting or field at fault; of a file, its path and the field.
@@ -47,7 +47,7 @@ class UserError(ValueError):
     """
 
     def __init__(self, argument: object, value: object, remedy: str, problem: str = "", why: str = "") -> None:
-        """Keep the parts; other arguments that they name stand in backticks.
+        """Store the parts; names of other arguments in them are in backticks.
 
         Args:
             argument: name of the parameter, setting or field at fault, such as ``budget`` or ``run.json: seed``, or the
@@ -57,7 +57,7 @@ class UserError(ValueError):
             problem: what is wrong, where "is `value`" does not say it.
             why: what is wrong with the value, where the remedy does not say it: "not a number".
         """
-        super().__init__(argument, value, remedy, problem, why)  # all of them, which is what pickle hands back
+        super().__init__(argument, value, remedy, problem, why)  # all of them, since pickle passes them back
         self.argument, self.value, self.remedy = str(argument), value, remedy
         self._problem = f": {problem}" if problem else f" is {shown(value)}" + (f", {why}" if why else "")
 

@@ -1,4 +1,4 @@
-"""What a program does, as records of the package's logger: text for people, lines of JSON for programs."""
+"""Structured logging: events as records of the package's logger, formatted as text or as lines of JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 __all__ = ["EVENTS", "JsonLines", "event", "keep_events"]
 
-#: Name of the file in a run's directory that has a line for each event of its training.
+#: Name of the file in a run's directory with one line per training event.
 EVENTS = "events.jsonl"
 
 _log = logging.getLogger(__name__)
@@ -22,19 +22,19 @@ def event(log: logging.Logger, name: str, message: str, **fields: object) -> Non
     """Log an event at the level INFO.
 
     Args:
-        log: of the module in which it happened.
-        name: what kind of event it is, the same for all of its kind.
-        message: for people.
-        fields: for programs; values that JSON does not have are written as text.
+        log: logger of the module in which it happened.
+        name: type of the event, the same for all events of that type.
+        message: human-readable text.
+        fields: machine-readable values; those that JSON cannot represent are written as text.
     """
     log.info(message, extra={"event": name, "fields": fields})
 
 
 class JsonLines(logging.Formatter):
-    """A record as a line of JSON: time, level, logger, event, message, and the fields of the event."""
+    """Formats a record as a line of JSON: time, level, logger, event, message, and the fields of the event."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """The line, without a newline."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -50,14 +50,14 @@ class JsonLines(logging.Formatter):
 
 
 class _Lines(logging.FileHandler):
-    """Appends lines to a file until that fails, on a full disk for instance; that is logged once."""
+    """Appends lines to a file until a write fails, for instance on a full disk; the failure is logged once."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, mode="a", encoding="utf-8", errors="backslashreplace", delay=True)
         self.setFormatter(JsonLines())
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Append it; a warning that nobody else handles is printed, as it would be without this handler."""
+        """Append the record; a warning without another handler is printed, as it would be without this handler."""
         try:
             super().emit(record)
         except OSError:  # of the first record, before which the file is opened

@@ -1,7 +1,8 @@
 """Parallel execution on threads and processes, and its interruption.
 
-PyTorch shares out single operations, and its threads wait busily for the next: with tensors of a few megabytes, and
-Python between them, two threads take longer than one. So each thread takes a part of its own and shares nothing out.
+PyTorch parallelises single operations, and its threads busy-wait for the next one: with tensors of a few megabytes and
+Python code between the operations, two threads are slower than one. So each thread here runs whole parts with
+PyTorch's own parallelism off.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ Result = TypeVar("Result")
 
 
 POLL_SECONDS = 0.2
-#: Processes at most, unless somebody asks for more: each holds a dataset and the sounds of a batch.
+#: Default limit on worker processes: each holds a dataset and the sounds of a batch.
 MOST_JOBS = 8
 Task = TypeVar("Task")
 
@@ -51,10 +52,10 @@ Task = TypeVar("Task")
 def on_threads(function: Callable[[Part], Result], parts: Iterable[Part]) -> Generator[Result, None, None]:
     """Apply a function to independent parts, on as many threads as PyTorch uses, and yield results in their order.
 
-    The function may itself call this, and is then on one thread.
+    Nested calls run on one thread.
 
     Raises:
-        BaseException: what the function raises for the first part that fails; what has not begun is left.
+        BaseException: what the function raises for the first part that fails; parts that have not started are dropped.
     """
     threads = torch.get_num_threads()
     if threads == 1:
@@ -65,13 +66,13 @@ def on_threads(function: Callable[[Part], Result], parts: Iterable[Part]) -> Gen
     try:
         for part in parts:
             begun.append(pool.submit(function, part))
-            if len(begun) > 2 * threads:  # the parts may be sounds that are rendered as they are asked for
+            if len(begun) > 2 * threads:  # the parts may be sounds that are rendered lazily
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # also what threads begin with that come later
+        torch.set_num_threads(threads)  # also the initial value for threads started later
 
 
 @contextlib.contextmanager
@@ -86,7 +87,7 @@ def stop_on_sigint() -> Iterator[Callable[[], bool]]:
 
     try:
         before = signal.signal(signal.SIGINT, handle)
-    except ValueError:  # not in the main thread, where nobody presses Ctrl-C
+    except ValueError:  # not in the main thread, which alone receives SIGINT
         yield lambda: False
         return
     try:
@@ -99,9 +100,9 @@ def stop_on_sigint() -> Iterator[Callable[[], bool]]:
 def isolated_spawn() -> Iterator[SpawnContext]:
     """A context for processes that import nothing from the current folder while they start.
 
-    A spawned process is ``python -c ...``, which looks for the modules of its start, such as ``pickle``, in the current
-    folder first. Processes are to be started within the block. Not by a fork, which would inherit the locks of running
-    threads.
+    A spawned process is ``python -c ...``, which searches the current directory first for the modules that it imports
+    at startup, such as ``pickle``. Processes must be started within the block. Fork is not used, because a forked
+    process inherits the locks of running threads.
     """
     before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
@@ -115,12 +116,12 @@ def isolated_spawn() -> Iterator[SpawnContext]:
 
 
 class Stopped(Exception):  # noqa: N818 - a request, not an error
-    """The user stopped the work; what was done is kept."""
+    """Raised on SIGINT after completed work has been saved."""
 
 
 @dataclass
 class _Channel:
-    """A worker's line to the process that started it."""
+    """A worker's connection to its parent process."""
 
     messages: Any = None
     stop: Any = None
@@ -135,13 +136,13 @@ def usual_jobs() -> int:
 
 
 def report(name: str, done: int) -> None:
-    """From a worker: say how far a task is."""
+    """In a worker: report the progress of a task."""
     if _channel.messages is not None:
         _channel.messages.put((name, done))
 
 
 def stop_requested() -> bool:
-    """From a worker: whether the user has stopped the work."""
+    """In a worker: whether the user has interrupted the work."""
     return _channel.stop is not None and _channel.stop.is_set()
 
 
@@ -152,20 +153,20 @@ def run_tasks(
     on_message: Callable[[str, int], object],
     on_done: Callable[[Task], object] = lambda task: None,
 ) -> list[tuple[Task, UserError]]:
-    """Call a function for each task, in processes of their own.
+    """Call a function for each task, in worker processes.
 
     Args:
-        function: of a module, so that another process finds it; may call `report` and `stop_requested`.
-        tasks: its arguments, started in this order.
-        jobs: processes at once, at least 1.
-        on_message: called here with what a worker reports.
-        on_done: called here with each task that is finished.
+        function: defined at module level, so that a worker can import it; may call `report` and `stop_requested`.
+        tasks: arguments of the function, started in this order.
+        jobs: number of concurrent processes, at least 1.
+        on_message: called in this process with what a worker reports.
+        on_done: called in this process with each finished task.
 
     Returns:
         The tasks that ended with a `UserError`, with it. Others raise.
 
     Raises:
-        Stopped: after Ctrl-C, when all workers have ended.
+        Stopped: on SIGINT, after all workers have ended.
         UserError: if a worker was killed.
     """
     threads = max(1, (os.cpu_count() or 1) // jobs)
@@ -209,7 +210,7 @@ def _drain(messages: Any, on_message: Callable[[str, int], object]) -> None:  # 
 
 
 def _begin(threads: int, messages: Any, stop: Any) -> None:  # noqa: ANN401
-    """Set a worker up: its share of the cores, and no Ctrl-C but the one that `stop_requested` passes on."""
+    """Initialise a worker: its share of the cores, and SIGINT ignored in favour of `stop_requested`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setsid"):
         os.setsid()
@@ -220,9 +221,9 @@ def _begin(threads: int, messages: Any, stop: Any) -> None:  # noqa: ANN401
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it has ended, by a signal for instance that let it end nothing.
+    """End this process when its parent has ended, for instance killed by a signal before it could stop its workers.
 
-    At once, in the middle of a step: a run goes on from its last whole checkpoint.
+    It ends immediately, in the middle of a step: a run resumes from its last complete checkpoint.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -46,28 +46,28 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-#: Errors of a lock that somebody else holds; others say that the file system has no locks, as Lustre without ``flock``.
+#: Errors of a lock held by another process; others mean that the file system has no locks, as Lustre without ``flock``.
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
-#: Errors that say that a file system cannot do a thing, such as to change modes on a Windows drive.
+#: Errors of operations that a file system does not support, such as changing modes on a Windows drive.
 _UNABLE = (errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES)
 #: Errors of a full disk.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PART = re.compile(r"\..*\.[0-9a-f]{8}\.part")
-#: Seconds for which the temporary file of a writer is never taken for abandoned.
+#: Seconds during which a writer's temporary file is never considered abandoned.
 _FRESH = 60.0
-#: Characters of a file's name in that of its temporary file, so that the longest name has room.
+#: Characters of a file's name used in the name of its temporary file, so that the longest names still fit.
 _STEM = 40
 
-#: Beginning of the name of a process's temporary folder.
+#: Prefix of the name of a process's temporary directory.
 _TEMPORARY = "synthvae-"
 #: Name of the lock file in a directory that one process at a time works in.
 LOCK = ".lock"
 
 
 def user_cache() -> Path:
-    """The user's folder for what can be made again: ``synthvae`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    """The user's cache directory: ``synthvae`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
 
-    A user without a home has one that is removed at the end of the process.
+    For a user without a home directory, a temporary one that is removed when the process ends.
     """
     cache = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(cache):
@@ -77,7 +77,7 @@ def user_cache() -> Path:
 
 
 def user_home() -> Path | None:
-    """The user's home; None where neither ``$HOME`` nor the list of users has one, as in some containers."""
+    """The user's home directory; None where neither ``$HOME`` nor the user database has one, as in some containers."""
     try:
         return Path.home()
     except RuntimeError:
@@ -86,13 +86,13 @@ def user_home() -> Path | None:
 
 @functools.cache
 def temporary_folder() -> Path:
-    """A folder of this process, removed at its end; those of processes that were killed are removed before."""
+    """Temporary directory of this process, removed at exit; those of killed processes are removed first."""
     _remove_abandoned_folders(tempfile.gettempdir())
     folder = tempfile.mkdtemp(prefix=_TEMPORARY)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     if sys.platform != "win32":
         lock = os.path.join(folder, LOCK)
-        # Open until the process ends, however it ends. It has its name once it is locked, or it would look abandoned.
+        # Open until the process ends, however it ends. It is locked before it is renamed, or it would look abandoned.
         file = os.open(f"{lock}.new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with contextlib.suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -114,11 +114,11 @@ def _remove_abandoned_folders(directory: str) -> None:
 
 
 def ensure_directory(path: Path, argument: str = "out") -> Path:
-    """Make `path` a writable directory and return it, or say why it cannot be one.
+    """Create `path` as a writable directory if missing, and return it.
 
     Args:
         path: the directory; parents are made too.
-        argument: that chose it.
+        argument: name of the argument that gave it, for the message.
 
     Raises:
         UserError: if it cannot be made or written to.
@@ -134,9 +134,9 @@ def ensure_directory(path: Path, argument: str = "out") -> Path:
 
 @contextlib.contextmanager
 def alone_in(directory: Path, doing: str) -> Iterator[None]:
-    """Hold a directory's lock, which the operating system frees at the end of the process.
+    """Hold a directory's lock, which the operating system releases when the process ends.
 
-    Where the file system has no locks, this is logged and the work goes on without one.
+    Where the file system has no locks, this is logged and the work continues without one.
 
     Args:
         directory: that exists.
@@ -150,7 +150,7 @@ def alone_in(directory: Path, doing: str) -> Iterator[None]:
         return
     path = directory / LOCK
     try:
-        # Neither truncated nor followed: what a link leads to is not ours.
+        # Neither truncated nor followed: the target of a link is not this program's file.
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
     except OSError as error:
         if path.is_symlink() or path.exists():
@@ -168,7 +168,7 @@ def alone_in(directory: Path, doing: str) -> Iterator[None]:
 
 
 def _lock(file: int) -> bool:
-    """Lock an open file until it is closed; whether nobody else holds the lock."""
+    """Try to lock an open file until it is closed; returns whether the lock was acquired."""
     if sys.platform == "win32":
         return True
     try:
@@ -181,7 +181,7 @@ def _lock(file: int) -> bool:
 
 
 def why_no_locks(directory: Path) -> str:
-    """Why files in a directory cannot be locked in part, as SQLite does it; empty where they can."""
+    """Why files in a directory do not support byte-range locks, which SQLite needs; empty where they do."""
     if sys.platform != "win32":
         try:
             with tempfile.TemporaryFile(dir=directory) as file:
@@ -194,7 +194,7 @@ def why_no_locks(directory: Path) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _remove_abandoned(directory: str) -> None:
-    """Remove the temporary files of writers that were killed; done once for a directory and process."""
+    """Remove the temporary files of killed writers, once per directory and process."""
     with contextlib.suppress(OSError):
         for entry in list(os.scandir(directory)):
             if not _PART.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
@@ -205,19 +205,19 @@ def _remove_abandoned(directory: str) -> None:
 
 
 def _is_abandoned(path: str) -> bool:
-    """Whether no process holds the lock on a file that whoever works with it has."""
+    """Whether a file's lock, held by every active writer, is free."""
     if sys.platform == "win32":
         return False
     file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error where there are no locks: then it stays
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where there are no locks: the file is left
     finally:
         os.close(file)
     return True
 
 
 def _name_new(temporary: Path, target: Path) -> None:
-    """Give a file a name that nothing has, or say that something has it."""
+    """Rename a file to an unused name; raise if the name is taken."""
     try:
         os.link(temporary, target)
     except FileExistsError:
@@ -226,7 +226,7 @@ def _name_new(temporary: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in _UNABLE:
             raise
-        if target.exists():  # the file system has no second names: the best that can be done
+        if target.exists():  # the file system has no hard links: best effort, not atomic
             raise UserError(target, target, "choose another `out`", "exists already, from another process") from None
         os.replace(temporary, target)
         return
@@ -234,7 +234,7 @@ def _name_new(temporary: Path, target: Path) -> None:
 
 
 def _sync(file: int) -> None:
-    """Wait until a file is on its disk, where the file system can."""
+    """Flush a file to disk (fsync), where the file system supports it."""
     try:
         os.fsync(file)
     except OSError as error:
@@ -243,7 +243,7 @@ def _sync(file: int) -> None:
 
 
 def _take_rights(file: int, replaced: os.stat_result) -> None:
-    """Give a file the mode and the group of the one that it will replace, where the file system can."""
+    """Copy mode and group from the file that will be replaced, where the file system supports it."""
     if sys.platform == "win32":
         return
     with contextlib.suppress(OSError):
@@ -255,10 +255,10 @@ def _take_rights(file: int, replaced: os.stat_result) -> None:
 
 @contextlib.contextmanager
 def atomic_open(path: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
-    """Open a temporary binary file beside `path` that takes its name only when the block ends without an error.
+    """Open a temporary binary file beside `path` that is renamed to `path` only when the block ends without an error.
 
-    A file that is replaced hands on its mode and its group; of a link, the file that it leads to is replaced. What
-    writers that were killed have left in the directory is removed.
+    The mode and group of a replaced file are preserved; for a symbolic link, its target is replaced. Temporary files
+    left in the directory by killed writers are removed.
 
     Raises:
         UserError: if the directory cannot be written to, `path` is a directory or a device, or it is there at the end,
@@ -273,14 +273,14 @@ def atomic_open(path: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
     if replaced is not None and not stat.S_ISREG(replaced.st_mode):
         raise UserError(path, path, "choose a file name", "is a directory or a device, not a plain file")
     _remove_abandoned(str(target.parent.absolute()))
-    # Not mkstemp, whose files only their owner can read: giving others their rights takes the umask, and reading that
-    # sets it for all threads.
+    # Not mkstemp, whose files are readable by their owner only: default permissions depend on the umask, and reading it
+    # means setting it for all threads.
     temporary = target.parent / f".{target.name[:_STEM]}.{secrets.token_hex(4)}.part"
     try:
         with temporary.open("xb") as file:
             if sys.platform != "win32":
                 with contextlib.suppress(OSError):
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # says that the writer is alive
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # marks the writer as alive
             if replaced is not None:
                 _take_rights(file.fileno(), replaced)
             yield file
@@ -300,14 +300,14 @@ def atomic_open(path: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether a file is what a process killed in the middle of a write leaves, or the lock."""
+    """Whether a file is the temporary file of a killed writer, or the lock."""
     return path.name == LOCK or (path.name.startswith(".") and path.name.endswith(".part"))
 
 
 def atomic_write(path: Path, content: bytes | str) -> None:
     """Write bytes, or text as UTF-8, to `path` whole or not at all; its directory is made where missing.
 
-    Halves of surrogate pairs, which names of files that are not UTF-8 have, are written as JSON escapes them.
+    Lone surrogates, which occur in file names that are not UTF-8, are written as JSON escapes.
 
     Raises:
         UserError: if the directory cannot be written to.
@@ -317,7 +317,7 @@ def atomic_write(path: Path, content: bytes | str) -> None:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any] | None = None) -> None:
-    """Write tensors, and a state as JSON in the file's metadata, as one atomic whole.
+    """Write tensors, and a state as JSON in the file's metadata, atomically.
 
     Raises:
         UserError: if `path` cannot be written.

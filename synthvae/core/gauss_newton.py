@@ -1,4 +1,4 @@
-"""Damped step of Gauss and Newton for functions on the unit cube.
+"""Damped Gauss-Newton step for functions on the unit cube.
 
 Sources: Levenberg 1944, Quart. Appl. Math. 2:164; Marquardt 1963, J. SIAM 11:431.
 """
@@ -12,9 +12,9 @@ __all__ = ["damped_step"]
 
 
 def damped_step(hessian: Tensor, slope: Tensor, damping: Tensor, free: Tensor, longest: float) -> Tensor:
-    """The step -(H + diag(d))^-1 g of the free coordinates, none longer than `longest`; the others stay.
+    """The step -(H + diag(d))^-1 g of the free coordinates, none longer than `longest`; the others do not move.
 
-    The Hessian H ``(P, P)`` by Gauss and Newton, the slope g and the damping d ``(P,)`` are float64, the step float32.
+    The Gauss-Newton Hessian H ``(P, P)``, the gradient g and the damping d ``(P,)`` are float64, the step is float32.
     """
     step = torch.zeros_like(slope)
     step[free] = torch.linalg.solve(hessian[free][:, free] + damping[free].diag(), -slope[free])

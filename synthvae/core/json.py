@@ -1,4 +1,4 @@
-"""JSON in and out: whole documents, numbers that every reader understands, and targets that may be written."""
+"""Reading and writing of JSON documents, and the check of output paths."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from synthvae.core.errors import UserError
 
 __all__ = ["check_target", "dump_json", "load_json"]
 
-#: From so many characters on an integer may not fit 64 bits; orjson reads those as floats.
+#: Number of characters from which an integer may not fit 64 bits; orjson reads those as floats.
 LONG_INTEGER = 19
 
 
 def load_json(content: bytes | str, source: str, remedy: str) -> Any:  # noqa: ANN401
     """Parse a JSON document.
 
-    ``NaN`` and ``Infinity``, which JSON does not have but many programs write, are let through: whoever checks
-    the values can name the one that is wrong, which is more help than a line number. A byte-order mark, which editors
-    of Windows write, is passed over.
+    ``NaN`` and ``Infinity``, which JSON does not have but many programs write, are accepted: the caller's checks can
+    name the wrong value, which is more helpful than a line number. A byte-order mark, which Windows editors write, is
+    skipped.
 
     Args:
         content: of the file.
         source: file name for the message.
-        remedy: what to do if it is no whole document.
+        remedy: what to do if the document is incomplete or invalid.
 
     Raises:
-        UserError: if it is not a whole JSON document.
+        UserError: if it is not a complete JSON document.
     """
     if isinstance(content, bytes):
         content = content.removeprefix(codecs.BOM_UTF8)
@@ -56,7 +56,7 @@ def dump_json(document: Mapping[str, Any], path: Path) -> str:
     """A document as indented JSON without a newline at the end.
 
     Raises:
-        UserError: if a number in it is not finite, for which JSON has no word.
+        UserError: if a number in it is not finite, which JSON cannot represent.
     """
     try:
         return json.dumps(document, indent=1, allow_nan=False)
@@ -67,15 +67,15 @@ def dump_json(document: Mapping[str, Any], path: Path) -> str:
 
 
 def check_target(path: Path, overwrite: bool, argument: str = "out") -> None:
-    """Refuse to write over what is there, and over anything that is not a plain file.
+    """Refuse to overwrite an existing file unless allowed, and anything that is not a regular file.
 
     Args:
         path: the file to be written.
-        overwrite: whether a plain file may be replaced.
-        argument: that chose `path`.
+        overwrite: whether a regular file may be replaced.
+        argument: name of the argument that gave `path`.
 
     Raises:
-        UserError: if `path` is there and must stay.
+        UserError: if `path` exists and must not be replaced.
     """
     try:
         there, plain = path.exists(), path.is_file()

@@ -39,7 +39,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, str]:
-    """The machine, part by part, in words."""
+    """Description of the machine's hardware by component."""
     import torch
 
     parts = {

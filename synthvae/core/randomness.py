@@ -1,4 +1,4 @@
-"""Randomness that belongs to (seed, epoch, step), so that a resumed run repeats what a whole one does."""
+"""Random numbers as functions of (seed, epoch, step), so that a resumed run equals an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def generator(*key: int) -> torch.Generator:
 
 @contextmanager
 def seeded(device: torch.device, *key: int) -> Iterator[None]:
-    """PyTorch's global generators as functions of the key inside the block, as they were after it: for dropout.
+    """Seed PyTorch's global generators from the key inside the block and restore them afterwards; used for dropout.
 
     Args:
-        device: on which is computed.
-        key: of the draws.
+        device: device of the computation.
+        key: key of the draws.
     """
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(_state(key))
@@ -45,5 +45,5 @@ def posterior_noise(seed: int, epoch: int, step: int, rows: int, latent_size: in
 
 
 def frame_offset(seed: int, epoch: int, step: int, frame_step: int) -> int:
-    """The first frame that one step compares, from 0 to `frame_step` - 1."""
+    """Index of the first frame compared in a step, from 0 to `frame_step` - 1."""
     return int(torch.randint(frame_step, (), generator=generator(seed, 2, epoch, step)))

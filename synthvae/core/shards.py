@@ -1,7 +1,7 @@
-"""Work on numbered items cut into shards, each a file that can be made alone, anywhere and twice.
+"""Sharding of work on numbered items: each shard is a file that can be computed independently and idempotently.
 
-A folder holds the description of the work and a file for each shard that is done. What is there is the truth: whoever
-goes on reads the folder, and nobody has to remember anything.
+A directory holds a description of the work and one file per finished shard. It is the only state: work resumes from
+the contents of the directory.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ Progress = Callable[[int], object]
 
 
 class Work(ABC):
-    """Work on items 0 to N - 1, of which any part can be made alone.
+    """Work on items 0 to N - 1, of which any range can be computed independently.
 
-    A subclass is a frozen dataclass of texts, numbers, truth values and None, so that another machine makes it again
-    from the plan; it has its name in the registry of whoever reads plans.
+    A subclass is a frozen dataclass of strings, numbers, booleans and None, so that another machine can reconstruct it
+    from the plan; it is registered by name where plans are read.
 
     Attributes:
-        name: of the command.
-        out: what is made in the end.
+        name: name of the command.
+        out: path of the final output.
     """
 
     name: ClassVar[str]
@@ -48,7 +48,7 @@ class Work(ABC):
 
     @abstractmethod
     def make(self, items: range, file: BinaryIO, progress: Progress) -> None:
-        """Write what the items give; a function of the work and the items alone.
+        """Write the output of the items, which depends on the work and the items alone.
 
         Args:
             items: their numbers.
@@ -58,10 +58,10 @@ class Work(ABC):
 
     @abstractmethod
     def join(self, shards: Sequence[Path], overwrite: bool, progress: Progress) -> str:
-        """Make `out` of all shards, in their order, and say in a line what it is."""
+        """Join all shards in order into `out`, and return a one-line description of it."""
 
     def check_out(self, overwrite: bool) -> None:
-        """Refuse to write over what is there.
+        """Refuse to overwrite an existing `out`.
 
         Raises:
             UserError: naming `out`.
@@ -74,10 +74,10 @@ class Work(ABC):
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """The number of a shard, from 1, and of all shards, of a text such as ``3/16``.
+    """Parse a text such as ``3/16`` into a shard number, counted from 1, and the number of shards.
 
     Raises:
-        UserError: if it is no such text.
+        UserError: if the text has another form.
     """
     number, _, count = text.partition("/")
     if not (is_number(number) and is_number(count) and 1 <= int(number) <= int(count) <= MOST_SHARDS):
@@ -86,7 +86,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def shards_of(out: Path) -> Path:
-    """The folder of the shards of what will be `out`: beside it."""
+    """The directory of the shards of `out`, beside it."""
     return out.with_name(f"{out.name}.shards")
 
 
@@ -95,12 +95,12 @@ class ShardFolder:
     """A folder of shards.
 
     Attributes:
-        path: the folder.
-        command: whose work it is.
-        fields: of the work.
+        path: the directory.
+        command: name of the command that does the work.
+        fields: fields of the work.
         items: N.
-        count: of shards.
-        origin: the folder that relative paths among the fields are from.
+        count: number of shards.
+        origin: base directory of relative paths among the fields.
     """
 
     path: Path
@@ -112,7 +112,7 @@ class ShardFolder:
 
     @classmethod
     def begin(cls, path: Path, work: Work, count: int) -> ShardFolder:
-        """Make the folder of some work, or find that it is there.
+        """Create the directory of some work, or open it if it exists.
 
         Raises:
             UserError: if it holds the shards of other work or another number of them, there are more shards than
@@ -139,7 +139,7 @@ class ShardFolder:
         """The folder that `begin` made.
 
         Raises:
-            UserError: if it is none.
+            UserError: if it is not a directory of shards.
         """
         file = path / PLAN
         remedy = "name a folder OUT.shards, of a command that makes shards"
@@ -156,7 +156,7 @@ class ShardFolder:
         return cls(path, command, fields, int(items), int(count), Path(str(document.get("folder", ""))))
 
     def file(self, number: int) -> Path:
-        """Of a shard, counted from 1."""
+        """Path of a shard's file; shards are counted from 1."""
         return self.path / f"{number:05d}-of-{self.count:05d}.shard"
 
     def part(self, number: int) -> range:
@@ -170,10 +170,10 @@ class ShardFolder:
         return [number for number in range(1, self.count + 1) if self.file(number).name not in there]
 
     def make(self, work: Work, number: int, progress: Progress = lambda done: None) -> str:
-        """Make a shard, unless it is there, and return the SHA-256 of its file.
+        """Compute a shard unless its file exists, and return the SHA-256 of the file.
 
         Raises:
-            UserError: if there is no such shard, or it cannot be made.
+            UserError: if there is no such shard, or it cannot be computed.
         """
         if not 1 <= number <= self.count:
             raise UserError("shard", number, f"the numbers run from 1 to {self.count}")
@@ -196,10 +196,10 @@ class ShardFolder:
         overwrite: bool = False,
         progress: Progress = lambda done: None,
     ) -> str:
-        """Join the shards, remove them unless told to keep them, and return a line that says what was made.
+        """Join the shards, remove them unless they are to be kept, and return a one-line description of the result.
 
         Raises:
-            UserError: if shards are missing, or the result is there or cannot be written.
+            UserError: if shards are missing, or the result exists or cannot be written.
         """
         if missing := self.missing:
             raise UserError(self.path, self.path, "make them and try again", f"{self.named(missing)} missing")
@@ -211,7 +211,7 @@ class ShardFolder:
         return line
 
     def named(self, numbers: Sequence[int]) -> str:
-        """Words for shards: ``shards 3, 7-9 of 16 are``; successive numbers are drawn together."""
+        """Shards as a phrase: ``shards 3, 7-9 of 16 are``; consecutive numbers become ranges."""
         runs: list[list[int]] = []
         for number in numbers:
             if runs and number == runs[-1][1] + 1:

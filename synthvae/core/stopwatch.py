@@ -14,12 +14,12 @@ __all__ = ["Stopwatch"]
 
 
 class Stopwatch:
-    """Adds up the time between calls by the name of the stage that ended; does nothing where it is off.
+    """Accumulates the time between calls by the name of the stage that ended; does nothing when off.
 
     Attributes:
         on: whether it counts.
         seconds: by stage, in the order in which they first ended.
-        laps: how often each ended.
+        laps: number of times each ended.
         wait: called before the time is read; waits for an accelerator.
     """
 
@@ -30,13 +30,13 @@ class Stopwatch:
         self.start()
 
     def start(self) -> None:
-        """Forget what was counted, and count from here."""
+        """Reset all times and start."""
         self.seconds: dict[str, float] = {}
         self.laps: dict[str, int] = {}
         self._last = time.perf_counter()
 
     def lap(self, stage: str) -> None:
-        """Count the time since the last call to a stage."""
+        """Attribute the time since the last call to a stage."""
         if not self.on:
             return
         self.wait()
@@ -47,7 +47,7 @@ class Stopwatch:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Nothing ends a stage inside the block, whose time counts to the next that ends."""
+        """Ignore laps inside the block; its time is attributed to the next stage that ends."""
         before, self.on = self.on, False
         try:
             yield

@@ -1,4 +1,4 @@
-"""Results of an analysis on disk, found again by what they depend on."""
+"""Cache of analysis results on disk, keyed by a hash of their inputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 ENDING = ".safetensors"
-#: Types that JSON has; they are read as they stand.
+#: Types that JSON has; they are read unchanged.
 PLAIN = (bool, int, float, str, type(None))
 
 
@@ -36,17 +36,17 @@ class _MismatchError(TypeError):
 
 
 class Store:
-    """A folder of results, each a dataclass of arrays, numbers and texts, in a file named by a hash of its inputs.
+    """A directory of results, each a dataclass of arrays, numbers and strings, in a file named by a hash of its inputs.
 
-    A result that is there is read in place of being computed. Files are safetensors; nothing is unpickled.
+    A stored result is read instead of being computed. Files are safetensors; nothing is unpickled.
     """
 
     def __init__(self, directory: Path | None) -> None:
-        """Open the folder, which is made when something is kept; None keeps nothing."""
+        """Open the directory, which is created on the first write; None stores nothing."""
         self.directory = directory
 
     def has(self, name: str, inputs: Sequence[object]) -> bool:
-        """Whether there is a file of a result; `find` says whether it can be read."""
+        """Whether a result has a file; `find` also checks that it can be read."""
         return self.directory is not None and self._path(self.directory, name, inputs).exists()
 
     def find(self, kind: type[Result], name: str, inputs: Sequence[object]) -> Result | None:
@@ -64,13 +64,13 @@ class Store:
             return None
 
     def get(self, kind: type[Result], name: str, inputs: Sequence[object], compute: Callable[[], Result]) -> Result:
-        """A result, from its file or else computed, and kept where the folder can be written to.
+        """A result, read from its file or else computed, and stored if the directory is writable.
 
         Args:
             kind: its dataclass.
-            name: of what is computed, with the version of how.
-            inputs: everything the result depends on, as texts and numbers: hashes of weights and data, seeds, limits.
-            compute: makes it.
+            name: name of the result, with the version of its computation.
+            inputs: everything the result depends on, as strings and numbers: hashes of weights and data, seeds, limits.
+            compute: computes it.
 
         Raises:
             TypeError: if the result could not be read back.
@@ -84,7 +84,7 @@ class Store:
             _unpack(kind, tree, arrays, "result")  # fails in the run that writes the file, not in the one that reads it
             try:
                 save_tensors(self._path(self.directory, name, inputs), arrays, {"result": tree})
-            except UserError as error:  # it is there all the same
+            except UserError as error:  # the result is returned all the same
                 _log.warning("%s: not kept, and computed again next time", error)
         return result
 
@@ -95,7 +95,7 @@ class Store:
 
 
 def _pack(value: Any, place: str, arrays: dict[str, Tensor]) -> Any:  # noqa: ANN401
-    """A value as what JSON holds; arrays go to `arrays` under their place."""
+    """Convert a value to JSON types; arrays are moved to `arrays` under their path."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value)]
         return {name: _pack(getattr(value, name), f"{place}.{name}", arrays) for name in names}
@@ -117,7 +117,7 @@ def _pack(value: Any, place: str, arrays: dict[str, Tensor]) -> Any:  # noqa: AN
 
 
 def _unpack(kind: Any, tree: Any, arrays: dict[str, Tensor], place: str) -> Any:  # noqa: ANN401
-    """The value of a type that was packed to `tree`; `place` is its name in messages."""
+    """Rebuild a value of a type from `tree`, the inverse of `_pack`; `place` is its name in messages."""
 
     def expect(fits: bool, what: str) -> None:
         if not fits:
@@ -167,16 +167,16 @@ def _without_aliases(kind: Any) -> Any:  # noqa: ANN401
 
 @dataclasses.dataclass(eq=False)
 class Step(Generic[Result]):
-    """One thing that is measured.
+    """One step of an analysis.
 
     Attributes:
-        agenda: to which it belongs.
-        kind: the dataclass that comes out.
-        name: of what is computed, with the version of how.
-        label: what it is, for people.
+        agenda: the agenda that it belongs to.
+        kind: dataclass of the result.
+        name: name of the result, with the version of its computation.
+        label: human-readable description.
         inputs: everything the result depends on (`Store.get`).
-        seconds: how long it takes on two cores, roughly.
-        compute: makes it; is given a function to tell what is being done.
+        seconds: approximate duration on two cores.
+        compute: computes the result; takes a function that reports what is being done.
     """
 
     agenda: Agenda
@@ -190,7 +190,7 @@ class Step(Generic[Result]):
 
     @property
     def kept(self) -> bool:
-        """Whether it needs no computation."""
+        """Whether the result is stored already."""
         return self._result is not None or self.agenda.store.has(self.name, self.inputs)
 
     @property
@@ -207,16 +207,16 @@ class Step(Generic[Result]):
 
 
 class Agenda:
-    """All steps of an analysis, in the order in which they are done.
+    """All steps of an analysis, in the order in which they run.
 
-    A step may ask for the result of an earlier one, which is then computed first.
+    A step may use the result of an earlier one, which is then computed first.
 
     Attributes:
-        progress: told the seconds of work that are behind, as estimated, and what is being done.
+        progress: called with the estimated seconds of work done and what is being done.
     """
 
     def __init__(self, store: Store) -> None:
-        """Begin with no step; results are kept in `store`."""
+        """Create an empty agenda whose results are stored in `store`."""
         self.store = store
         self.steps: list[Step[Any]] = []
         self.progress: Progress = lambda seconds, what: None
@@ -238,19 +238,19 @@ class Agenda:
 
     @property
     def seconds(self) -> float:
-        """Estimate of what all steps take that are not kept."""
+        """Estimated duration of all steps whose results are not stored."""
         return sum(step.seconds for step in self.steps if not step.kept)
 
     def run(self) -> None:
-        """Do every step."""
+        """Run every step."""
         for step in self.steps:
             step.result  # noqa: B018 - computes it
 
     def tell(self, what: str) -> None:
-        """Say what is being done."""
+        """Report what is being done."""
         self.progress(self._done, what)
 
     def finish(self, step: Step[Any], seconds: float) -> None:
-        """Count a step as done, and the work that it was."""
+        """Mark a step as done and add its estimated work to the progress."""
         self._done += seconds
         self.progress(self._done, step.label)

@@ -1,9 +1,9 @@
-"""Rows shared out over threads: PyTorch's own where they can be had.
+"""Parallel loops over rows, on PyTorch's own OpenMP threads where possible.
 
-PyTorch's OpenMP threads wait busily for some ten milliseconds after every operation. Threads of our own would share
-the processors with them, and lose a third of their time. So the rows are handed to the same threads: with GNU's
-OpenMP, which PyTorch brings on Linux, through its documented entry point for compilers, ``GOMP_parallel``. Elsewhere,
-and in a forked process, which must not use OpenMP again, they go to threads of our own.
+PyTorch's OpenMP threads busy-wait for about ten milliseconds after every operation. Separate threads would compete with
+them for the cores and lose a third of their time. So the rows run on the same threads: with GNU OpenMP, which PyTorch
+ships on Linux, through its documented entry point for compilers, ``GOMP_parallel``. Elsewhere, and in a forked process,
+which must not use OpenMP again, they run on Python threads.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _Team = Callable[[Callable[[], None], int], None]
 def over_rows(size: int, work: Callable[[int, int], None], at_once: int) -> None:
     """Call ``work(low, high)`` for all of `size` rows, on as many threads as PyTorch uses, this one included.
 
-    `work` should let go of the interpreter's lock; with several threads it is given at most `at_once` rows.
+    `work` should release the GIL; with several threads each call gets at most `at_once` rows.
 
     Raises:
         BaseException: what `work` raised first on any thread.
@@ -59,7 +59,7 @@ def openmp_team() -> _Team | None:
     for path in (Path(torch.__file__).parent / "lib").glob("libgomp*.so*"):
         try:
             library = ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_NOLOAD)
-        except OSError:  # there, but not in use
+        except OSError:  # installed, but not loaded by PyTorch
             continue
     if library is None:
         return None
@@ -74,7 +74,7 @@ def openmp_team() -> _Team | None:
 
 
 def own_team(take: Callable[[], None], threads: int) -> None:
-    """Run a function on threads of our own and on this one."""
+    """Run a function on Python threads and on this one."""
     helpers = [_pool().submit(take) for _ in range(threads - 1)]
     take()
     for helper in helpers:
@@ -87,7 +87,7 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def _after_fork() -> None:
-    """A forked process inherits no threads, and a team that waits for them."""
+    """Switch to Python threads after a fork: the child has no OpenMP threads, but a team that waits for them."""
     global openmp_team
     _pool.cache_clear()
     openmp_team = lru_cache(maxsize=1)(lambda: None)
