@@ -1,1 +1,1 @@
-"""Presets and datasets of presets in JSON: drawing, reading and writing them."""
+"""Presets, datasets of presets and libraries of recordings: generating, reading and writing."""

@@ -1,4 +1,4 @@
-"""A library of synthesized sounds: families of presets, each sound with a noise of its own."""
+"""Libraries of synthesized sounds: families of presets, each sound with its own noise signal."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from synthvae.synths.settings import RenderSettings
 
 __all__ = ["PlannedFamilies", "plan_families"]
 
-#: Most sounds of a library; their numbers are in the names of the entries.
+#: Maximum number of sounds in a library; their numbers are part of the entry names.
 MOST_SOUNDS = 10_000_000
 
 
 class PlannedFamilies(NamedTuple):
-    """A library of families that was planned.
+    """The plan of a library of families, and how its sounds are made.
 
     Attributes:
         plan: of the library.
@@ -40,7 +40,7 @@ class PlannedFamilies(NamedTuple):
     settings: RenderSettings
 
     def read(self, entry: Entry) -> Iterator[Sound]:
-        """The sound of an entry, and the note that it is played at; depends on its number and the seed alone."""
+        """The sound of an entry with the note it is played at; a function of its number and the seed alone."""
         number, kind = entry.state[0], synth_kind(self.settings.synth)
         human = self.preset(entry.label, number)
         pitch = None if kind.note is None else float(human[kind.every.names.index(kind.note)])
@@ -52,7 +52,7 @@ class PlannedFamilies(NamedTuple):
         return family.draw(uniform_unit(self.plan.seed, number, 1, len(family.space)))[0]
 
     def render(self, label: str, human: NDArray[np.float64], number: int) -> NDArray[np.float32]:
-        """A preset ``(P,)`` with the noise of sound `number`: audio ``(T,)``."""
+        """Render a preset ``(P,)`` with the noise of sound `number`: audio ``(T,)``."""
         noise = np.random.SeedSequence((self.plan.seed, number)).generate_state(1, np.uint64)[0] >> np.uint64(1)
         synth = _synth(self.settings).with_noise(int(noise))
         unit = torch.from_numpy(synth.parameter_space.normalise(human[None]).astype(np.float32))
@@ -77,7 +77,7 @@ def plan_families(
     split: str = "80,10,10",
     synth: str = DEFAULT,
 ) -> PlannedFamilies:
-    """Plan a library of all families of a synth in turn, for `synthvae.data.library_writing.build_library`.
+    """Plan a library that cycles through all families of a synth, for `synthvae.data.library_writing.build_library`.
 
     Args:
         size: number of sounds.

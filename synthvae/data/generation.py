@@ -1,4 +1,4 @@
-"""Making datasets and sounds: the work behind ``generate-dataset`` and ``render``."""
+"""Generation of preset datasets, as in ``generate-dataset``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHARES = (5, 1, 1)
 
 
 def parse_splits(text: str | None, size: int) -> dict[str, tuple[int, int]]:
-    """Turn the text of ``splits`` into ranges.
+    """Parse the text of ``splits`` into ranges.
 
     Args:
         text: three counts that add up to `size`, comma-separated, or None for 5 : 1 : 1 as in the thesis.
@@ -85,7 +85,7 @@ def generate_dataset(
         splits: see `parse_splits`.
         settings: how the presets are meant to be rendered.
         progress: called with the number of presets done.
-        overwrite: whether a file may be replaced that is there by the end, of another process for instance.
+        overwrite: whether to replace a file that exists by the end, for instance from another process.
 
     Raises:
         UserError: for a size below 3, a seed outside its range, an unknown source, splits that do not fit, settings
@@ -134,7 +134,7 @@ def plan_dataset(
 
 
 def dataset_path(out: Path | None, size: int) -> Path:
-    """Where a dataset of a size is written: by default, or where `out` has no ending and JSON would be too large."""
+    """Output path of a dataset: the default or `out`, with ``.parquet`` if it has no suffix and JSON is too large."""
     ending = ".parquet" if size > MOST_JSON else ".json"
     if out is None:
         return Path("datasets/presets").with_suffix(ending)

@@ -74,11 +74,11 @@ class _Link(NamedTuple):
 
 @dataclass
 class Scan:
-    """What is in a folder.
+    """The result of scanning a folder.
 
     Attributes:
-        files: the plain files, sorted.
-        skipped: paths below the folder of all else that is no folder, with the reason.
+        files: the regular files, sorted.
+        skipped: relative paths of everything else that is not a folder, with the reason.
     """
 
     files: list[Found] = field(default_factory=list)
@@ -86,9 +86,9 @@ class Scan:
 
 
 def scan_folder(folder: Path, exclude: Sequence[Path] = ()) -> Scan:
-    """Find the files in a folder and in the folders in it.
+    """Find the files in a folder, recursively.
 
-    A symbolic link to a folder is followed once, and not where that folder is read by its own name or holds the link.
+    A symbolic link to a folder is followed once, unless that folder is scanned by its own path or contains the link.
 
     Args:
         folder: where to look.
@@ -127,7 +127,7 @@ def scan_folder(folder: Path, exclude: Sequence[Path] = ()) -> Scan:
 def _scan(
     scan: Scan, name: str, folder: Path, visited: set[tuple[int, int]], left: set[tuple[int, int]], links: list[_Link]
 ) -> None:
-    """Add what is below one folder; links to folders are left for later, when all folders with a name are known."""
+    """Add the contents of one folder; links to folders are deferred until all real folders are known."""
     waiting = [(name, folder)]
     while waiting:
         above, path = waiting.pop()
@@ -190,7 +190,7 @@ class _Label(NamedTuple):
 
 @dataclass(frozen=True)
 class Labels:
-    """Where labels are from.
+    """The source of labels.
 
     Attributes:
         kind: ``folders``, ``NSynth``, or the name of a table.
@@ -306,7 +306,7 @@ def _read_nsynth(path: Path) -> dict[str, _Label]:
 
 
 def check_shape(seconds: float, sample_rate: int) -> int:
-    """Samples of an item.
+    """Number of samples of an item, after checking length and sample rate.
 
     Args:
         seconds: its length.
@@ -325,7 +325,7 @@ def check_shape(seconds: float, sample_rate: int) -> int:
 
 
 class PlannedImport(NamedTuple):
-    """An import that was planned.
+    """The plan of an import, and how its files are read.
 
     Attributes:
         plan: of the library.
@@ -362,7 +362,7 @@ def plan_import(
     labels: Path | None = None,
     seed: int = 0,
 ) -> PlannedImport:
-    """Find the files of a folder and their labels; nothing is read of them yet. For the arguments see `import_library`.
+    """Find the files of a folder and their labels without reading audio; see `import_library` for the arguments.
 
     Raises:
         UserError: for an argument outside its range, a folder or a table that cannot be read, or no files.
@@ -384,7 +384,7 @@ def plan_import(
             table = path.resolve() == own
             skipped.append((name, "table of labels" if table else f"no label (in {known.kind})"))
         else:
-            # As it is shown: labels come from files, and a terminal takes escape sequences for commands.
+            # Escaped: labels come from files, and a terminal would execute escape sequences.
             entries.append(Entry(name, printable(label.label), label.group, state, label.pitch))
             paths[name] = path
     options: dict[str, Any] = {
@@ -414,7 +414,7 @@ def import_library(
     """Make a library of the recordings in a folder, and return its header.
 
     Every file is imported, or skipped with a reason (`synthvae.data.library.Library.skipped`). An interrupted import
-    goes on when it is called again (`synthvae.data.library_writing.build_library`).
+    resumes when it is called again (`synthvae.data.library_writing.build_library`).
 
     Args:
         folder: with recordings in any format that libsndfile reads, and folders of them.

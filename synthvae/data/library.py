@@ -51,7 +51,7 @@ VERSION = 1
 HEADER, AUDIO, ITEMS, SKIPPED = "library.json", "audio.npy", "items.csv", "skipped.csv"
 
 #: Columns of items.csv with their types: ``start`` is in seconds, ``sample_rate`` that of the file in Hz; items of one
-#: ``group`` are from one recording or nearly alike, and in one split.
+#: ``group`` are from one recording or near-duplicates, and in one split.
 ITEM_COLUMNS: dict[str, type] = {
     "number": int,
     "split": str,
@@ -64,15 +64,15 @@ ITEM_COLUMNS: dict[str, type] = {
     "content_hash": str,
     "group": int,
 }
-#: A further column of libraries with sounds whose notes are known: MIDI note numbers, empty where there is none.
+#: Optional column of MIDI note numbers, empty where the note is unknown.
 PITCH = "pitch"
 SKIPPED_COLUMNS: dict[str, type] = {"file": str, "reason": str}
 
-#: Bytes of audio up to which all of it is compared with its hashes on opening, a second's work.
+#: Bytes of audio up to which all of it is verified against its hashes on opening, which takes about a second.
 CHECKED_WHOLE = 2**30
-#: Items that are compared where there is more.
+#: Number of items verified on opening where there is more audio.
 CHECKED_ITEMS = 2048
-#: What to do about a library that is not whole.
+#: Remedy for an incomplete library.
 REMEDY = "make it again, or copy it from where it is whole"
 
 
@@ -89,7 +89,7 @@ class LibraryHeader:
         seed: of the split, and of the sounds where they were made.
         options: all others that made the library.
         files: numbers of those ``found``, ``imported`` and ``skipped``.
-        left_out: windows of imported files that are no items, because ``silent`` or a ``duplicate``.
+        left_out: numbers of windows of imported files that were dropped as ``silent`` or a ``duplicate``.
         versions: of the packages that made it.
     """
 
@@ -110,7 +110,7 @@ class LibraryHeader:
 
 @dataclass(frozen=True, eq=False)
 class Library:
-    """A library that was opened; its audio stays on disk.
+    """An open library; its audio stays on disk.
 
     Attributes:
         path: its directory.
@@ -188,7 +188,7 @@ def content_hash(samples: bytes | NDArray[np.float32]) -> str:
 
 
 def _library_hash(header: LibraryHeader, items: bytes) -> str:
-    """Of what an item is made of; the table has a hash of each item's samples."""
+    """Hash of the header fields and the table of items, which includes a hash of each item's samples."""
     counts = [header.counts[split] for split in SPLITS]
     head = json.dumps([FORMAT, VERSION, header.sample_rate, header.samples, counts, list(header.labels)])
     return hashlib.sha256(head.encode() + b"\n" + items).hexdigest()[:16]
@@ -263,7 +263,7 @@ def is_library(path: Path) -> bool:
 
 
 def read_library(path: Path) -> Library:
-    """Open a library, and check that it is whole.
+    """Open a library, and check that it is complete.
 
     The table is compared with the hash of the header, and the audio with the table: all of it up to 1 GiB, 2,048 items
     spread over it where there is more (`Library.verify` compares all). Nothing is unpickled.

@@ -1,4 +1,4 @@
-"""Making of a library from entries that are read or rendered in parallel, and resumed after an interruption."""
+"""Building of a library from entries that are read or rendered in parallel, with resumption after interruption."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _IN_MEMORY = 2**22
 
 
 class Entry(NamedTuple):
-    """What gives items: a file, or a sound to be made.
+    """A source of items: a file, or a sound to be synthesized.
 
     Attributes:
         file: its name in the tables.
         label: of its items.
         group: entries with the same one are kept in one split; empty for none.
-        state: whatever changes when its sounds do, such as the size and time of a file.
+        state: value that changes when its sounds do, such as the size and time of a file.
         pitch: MIDI note number of its sounds, where that is known beforehand.
     """
 
@@ -74,7 +74,7 @@ class Sound(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a library is to be made of.
+    """The specification of a library.
 
     Attributes:
         source: a folder, or how the sounds are made.
@@ -98,7 +98,7 @@ class Plan:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with anything that the library's content depends on."""
+        """Hash of everything that the library's content depends on."""
         head = [self.source, self.sample_rate, self.samples, self.split, self.seed, dict(self.options)]
         digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         for row in (*self.entries, *self.skipped):
@@ -107,10 +107,10 @@ class Plan:
 
 
 def check_library_target(out: Path, overwrite: bool) -> None:
-    """Refuse to write over what is there, and over anything that is not a library or an empty directory.
+    """Refuse to overwrite an existing library unless allowed, or anything else but an empty directory.
 
     Raises:
-        UserError: if `out` is there and must stay.
+        UserError: if `out` exists and must not be replaced.
     """
     if not os.path.lexists(out):
         return
@@ -124,7 +124,7 @@ def check_library_target(out: Path, overwrite: bool) -> None:
 
 
 def unfinished(out: Path) -> Path:
-    """The folder, beside a library, of the work that is done before there is one."""
+    """The directory of unfinished work, beside the library."""
     named = out if out.name not in ("", "..") else out.resolve()
     return named.with_name(named.name + ".part")
 
@@ -136,11 +136,11 @@ def build_library(
     overwrite: bool = False,
     progress: Progress = lambda done: None,
 ) -> LibraryHeader:
-    """Make a library, and return its header.
+    """Build a library, and return its header.
 
     Entries are read on several threads and written in their order, so that the library has the same bytes on any number
-    of threads and after any interruption: what is done is kept in the folder `unfinished`, and goes on from there
-    when it is called with the same plan. Sounds with the same samples as an earlier one are left out, near-duplicates
+    of threads and after any interruption: finished entries are stored in the directory `unfinished`, from which
+    a call with the same plan resumes. Sounds with the same samples as an earlier one are left out, near-duplicates
     and the sounds of one entry are kept in one split. Memory does not grow with the audio.
 
     Args:
@@ -154,7 +154,7 @@ def build_library(
     Raises:
         UserError: if `out` exists or cannot be written, the split is wrong, another process works on the same library,
             or there are too few sounds for a split.
-        KeyboardInterrupt: on SIGINT, when the entries that were begun are done or let go; at once on a second one.
+        KeyboardInterrupt: on SIGINT, after the entries in progress are finished or dropped; at once on a second one.
     """
     shares = parse_shares(plan.split)
     check_library_target(out, overwrite)
@@ -175,17 +175,17 @@ def build_library(
 
 
 class _Work:
-    """The unfinished work: a log with a line per entry that is done, and the sounds that the lines speak of."""
+    """The unfinished work: a log with one line per finished entry, and the sounds that it refers to."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
-        """Open the work of this plan in a folder, as far as it was done; that of another plan is discarded."""
+        """Open the unfinished work of this plan in a directory; work of another plan is discarded."""
         self.plan = plan
         self.folder = folder
         self.size = 4 * plan.samples
         self.lines: list[dict[str, Any]] = []
         marker = dump_json({"format": "synthvae-library-plan", "fingerprint": plan.fingerprint}, folder / PLAN) + "\n"
         if not (folder / PLAN).exists() or (folder / PLAN).read_bytes() != marker.encode():
-            for name in (LOG, SOUNDS):  # the other plan goes last, or nothing says that the rest is unfinished work
+            for name in (LOG, SOUNDS):  # the other plan is removed last: it marks the rest as unfinished work
                 (folder / name).unlink(missing_ok=True)
             atomic_write(folder / PLAN, marker)
         self._sounds = (folder / SOUNDS).open("a+b")
@@ -193,7 +193,7 @@ class _Work:
         self._resume()
 
     def _resume(self) -> None:
-        """Read the lines whose sounds are all there, and cut off what a killed process left behind them."""
+        """Read the lines whose sounds are complete, and truncate what a killed process wrote after them."""
         there = self._sounds.seek(0, os.SEEK_END)
         self._log.seek(0)
         end = rows = 0
@@ -212,7 +212,7 @@ class _Work:
             file.seek(0, os.SEEK_END)
 
     def add(self, line: dict[str, Any], sounds: IO[bytes] | None) -> None:
-        """Append an entry: first its sounds, then the line that says that they are whole."""
+        """Append an entry: first its sounds, then the log line that marks them as complete."""
         if sounds is not None:
             sounds.seek(0)
             shutil.copyfileobj(sounds, self._sounds, 2**20)
@@ -227,7 +227,7 @@ class _Work:
         self._log.close()
 
     def discard(self) -> None:
-        """Remove the folder, of which no library can be made."""
+        """Remove the directory, from which no library can be built."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -254,7 +254,7 @@ def _read_all(work: _Work, read: Callable[[Entry], Iterable[Sound | None]], prog
 def _take(
     entry: Entry, read: Callable[[Entry], Iterable[Sound | None]], folder: Path
 ) -> tuple[dict[str, Any], IO[bytes] | None]:
-    """The line of an entry, and its sounds one after the other."""
+    """The log line of an entry, and its sounds concatenated."""
     items, silent = [], 0
     sounds = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(folder))  # noqa: SIM115 - closed by whoever gets it
     try:
@@ -289,7 +289,7 @@ def _take(
 
 @dataclass
 class _Chosen:
-    """What of the work becomes items."""
+    """The entries and sounds selected as items."""
 
     items: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
@@ -298,7 +298,7 @@ class _Chosen:
 
 
 def _choose(work: _Work) -> _Chosen:
-    """Sounds that differ from all earlier ones, and the entries that have none."""
+    """Select the sounds that differ from all earlier ones, and list the entries without any."""
     chosen = _Chosen(skipped=[{"file": file, "reason": reason} for file, reason in work.plan.skipped])
     seen: dict[str, str] = {}
     place = 0
@@ -380,7 +380,7 @@ def _finish(work: _Work, directory: Path, shares: Sequence[float]) -> LibraryHea
 
 
 def _put_in_place(folder: Path, out: Path) -> None:
-    """Give the finished library its name; the one that it replaces is removed with the unfinished work."""
+    """Rename the finished library into place; the one that it replaces is removed with the unfinished work."""
     shutil.rmtree(folder / OLD, ignore_errors=True)
     if is_library(out):
         out.rename(folder / OLD)

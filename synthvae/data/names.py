@@ -1,4 +1,4 @@
-"""Names of presets as names of files, and the files that an earlier name left behind."""
+"""File names for presets, and detection of files written under an earlier name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from synthvae.data.preset import FORMAT
 
 __all__ = ["earlier_files", "numbered", "slug"]
 
-#: Of a file name, ending excluded: every file system takes so many.
+#: Maximum length of a file name without its suffix, which every file system supports.
 LONGEST_SLUG = 80
 
 
@@ -46,7 +46,7 @@ def earlier_files(directory: Path, stems: Iterable[str]) -> dict[str, list[Path]
     """JSON files of presets by the stem under which they were written to a directory, and under another name or none.
 
     A file counts only if it is a preset and its name is what was given to it: ``STEM.json``, or ``STEM_SLUG.json`` with
-    the slug of the preset's own name. One that somebody has renamed does not.
+    the slug of the preset's own name. A renamed file does not.
     """
     wanted, found = set(stems), dict[str, list[Path]]()
     for path in sorted(directory.glob("*.json")):

@@ -1,4 +1,4 @@
-"""One preset in a file of its own: all 78 parameters by name, in human units, and the sound beside it."""
+"""Single-preset files: all 78 parameters by name in human units, with the sound beside the file."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def round_significant(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Round to nine significant digits, alike on every machine; magnitudes below 1e-290 are returned as they are.
 
     The decade is found by comparing with a table and the rounding is one multiplication and one division, all
-    of which IEEE 754 fixes to the bit; a logarithm would be at the mercy of the mathematics library.
+    of which IEEE 754 fixes to the bit; a logarithm would depend on the mathematics library.
     """
     decade = np.searchsorted(_POWERS, np.abs(values), side="right") - 324
     shift = DIGITS - 1 - decade
@@ -171,7 +171,7 @@ def _preset(document: Any, path: Path, parameters: ParameterSpace | None) -> Pre
 
 
 def check_name(name: object, argument: str = "name") -> str:
-    """A preset's name, known to be one line that can be shown.
+    """Check that a preset's name is one printable line, and return it.
 
     Args:
         name: from a file or from whoever gives it.
@@ -186,7 +186,7 @@ def check_name(name: object, argument: str = "name") -> str:
 
 
 def check_descriptors(descriptors: object, source: str) -> dict[str, float | None]:
-    """What was measured of a preset's sound, known to be finite numbers by name, or None.
+    """Check the measured descriptors of a preset's sound: finite numbers by name, or None.
 
     Args:
         descriptors: from a file or from whoever gives them.

@@ -1,7 +1,7 @@
 """The dataset file: a self-describing header and then the numbers of each preset, as JSON or as Parquet.
 
 A JSON document has an array of numbers per preset, each on a line of its own, so that large files are read by lines.
-Parquet is described in `synthvae.data.parquet`. The content, not the name, says which a file is.
+Parquet is described in `synthvae.data.parquet`. The format is detected from the content, not the file name.
 """
 
 from __future__ import annotations

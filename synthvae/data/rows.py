@@ -1,4 +1,4 @@
-"""Rows of numbers that stay on disk, read some at a time, with the signs of an array."""
+"""Array-like access to rows of numbers on disk, read in chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Near-duplicates among sounds, and splits that no group of them straddles."""
+"""Near-duplicate detection, and splits that keep groups of near-duplicates together."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _KEY = 18
 
 
 class Groups:
-    """Disjoint sets of the numbers 0 to N - 1, united by and by (union-find)."""
+    """Union-find (disjoint sets) over the numbers 0 to N - 1."""
 
     def __init__(self, size: int) -> None:
         self._parent = list(range(size))
@@ -135,7 +135,7 @@ def parse_shares(text: str) -> tuple[float, ...]:
 def split_groups(
     groups: Sequence[int], labels: Sequence[str], shares: Sequence[float], seed: int, source: object = "source"
 ) -> list[str]:
-    """Give items to splits: whole groups, and so that each label is shared out as wished as far as that allows.
+    """Assign whole groups of items to splits, matching the shares within each label as closely as groups allow.
 
     Label by label, the largest groups come first and groups of one size in random order, and each goes to the split
     that lacks most items. What a label's numbers lack or exceed by rounding is passed on to the next, larger label, so

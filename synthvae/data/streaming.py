@@ -1,4 +1,4 @@
-"""Presets in a random order of which a part at a time is in memory."""
+"""Shuffled streaming of presets with only a part of them in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WINDOW = 8
 
 
 class Shuffled(NamedTuple):
-    """Some presets of an epoch.
+    """A batch of presets of an epoch.
 
     Attributes:
         rows: their numbers in the split, ``(B,)``.
@@ -30,10 +30,10 @@ class Shuffled(NamedTuple):
 
 
 class ShuffledPresets:
-    """A split in an order that is a function of seed and epoch.
+    """A split in a shuffled order that is a function of seed and epoch.
 
-    Blocks of successive presets, which are read as a whole, come in a random order; the presets of `WINDOW` of them
-    are mixed. Any place of an epoch can be read without what comes before it.
+    Blocks of successive presets, which are read as a whole, come in a random order; presets are shuffled within windows
+    of `WINDOW` blocks. An epoch can be read from any position without reading what comes before.
     """
 
     def __init__(self, dataset: Dataset, split: str, block: int = GROUP) -> None:

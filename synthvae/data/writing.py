@@ -1,4 +1,4 @@
-"""Presets and their sounds as files, with measured names."""
+"""Writing of presets and their sounds to files, with names derived from measurements."""
 
 from __future__ import annotations
 
@@ -209,8 +209,8 @@ def write_presets(
 ) -> Written:
     """Write presets for listening as ``NAME.json`` and ``NAME.wav``, each with a measured name in its JSON.
 
-    Sounds are as `write_sounds` writes them for listening. A value that is one of the sources' to the bit is written
-    as that source's file has it, in human units, so that what was kept is kept there too.
+    Sounds are as `write_sounds` writes them for listening. A value that is bitwise equal to that of a source preset is
+    written exactly as in the source's file, in human units, so that unchanged parameters stay unchanged there too.
 
     Args:
         directory: where to.
