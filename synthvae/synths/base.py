@@ -1,6 +1,6 @@
-"""What everything else knows of a synthesizer: a module from unit parameters to audio, and a description of its kind.
+"""Interface of a synthesizer: a module from unit parameters to audio, and a description of its kind.
 
-A new synth is a subclass of `Synth` and a `SynthKind` that is handed to `synthvae.synths.registry.register_synth`.
+A new synth is a subclass of `Synth` and a `SynthKind` that is passed to `synthvae.synths.registry.register_synth`.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ __all__ = ["Family", "Synth", "SynthKind", "tangent"]
 
 Values = Mapping[str, float]
 
-#: Most directions that are differentiated at once; each holds every intermediate signal of a sound.
+#: Maximum number of directions differentiated at once; each needs memory for every intermediate signal of a sound.
 _DIRECTIONS = 16
 
 
 class Synth(nn.Module):
     """A pure function of each row: unit parameters ``(B, P)`` in [0, 1] to audio ``(B, T)`` in [-1, 1].
 
-    The same preset gives the same samples alone, in any batch and at any position. A subclass defines `forward`, of
-    operations that PyTorch differentiates, in forward mode too where `jacobian` is not overridden.
+    The same preset gives the same samples alone, in any batch and at any position. A subclass implements `forward`
+    with operations that PyTorch can differentiate, in forward mode too unless `jacobian` is overridden.
 
     Attributes:
         parameter_space: the columns of the input.
         sample_rate: Hz.
         seconds: length of every sound.
-        control_rate: rate of what changes slowly, in Hz, where the synth computes that apart.
+        control_rate: rate of control signals in Hz, where the synth computes them separately.
         samples: T.
     """
 
-    #: Whether `forward` takes ``hold_phases``, which makes the phases of oscillators constants on the way back.
+    #: Whether `forward` takes ``hold_phases``, which makes oscillator phases constants in the backward pass.
     holds_phases: ClassVar[bool] = False
 
     def __init__(
         self, parameters: ParameterSpace, sample_rate: int = 44100, seconds: float = 1.0, control_rate: int = 441
     ) -> None:
-        """Keep the settings.
+        """Store the settings.
 
         Args:
             parameters: the columns.
@@ -65,12 +65,12 @@ class Synth(nn.Module):
             raise ValueError(f"rates and length must be positive: {sample_rate=}, {control_rate=}, {seconds=}")
 
     def jacobian(self, unit: Tensor, feature: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """Derivatives of a feature of the audio by every parameter, in forward mode.
+        """Jacobian of a feature of the audio with respect to the parameters, in forward mode.
 
         Args:
             unit: unit parameters ``(B, P)`` in [0, 1].
-            feature: of audio ``(B, T)``, each row a function of that row alone, made of operations that PyTorch
-                differentiates in forward mode; the audio itself by default.
+            feature: function of audio ``(B, T)``, row by row, composed of operations that PyTorch can differentiate in
+                forward mode; the identity by default.
 
         Returns:
             ``(B, P, ...)``, with the feature's own dimensions, or T, last. Parameters may lie innermost in memory.
@@ -79,11 +79,11 @@ class Synth(nn.Module):
         return torch.stack([self._derivatives(row, feature) for row in unit.detach()])
 
     def with_noise(self, seed: int) -> Synth:
-        """A synth whose noise is drawn anew from a seed and that is else the same; this one where there is no noise."""
+        """The same synth with noise drawn from another seed; `self` if it has no noise."""
         return self
 
     def check(self, unit: Tensor) -> None:
-        """Refuse what is no batch of presets.
+        """Check that the input is a batch of presets.
 
         Raises:
             ValueError: if the shape of `unit` is not ``(B, P)``.
@@ -94,7 +94,7 @@ class Synth(nn.Module):
             raise ValueError(f"expected {len(self.parameter_space)} columns, got shape {tuple(unit.shape)}")
 
     def _derivatives(self, row: Tensor, feature: Callable[[Tensor], Tensor] | None) -> Tensor:
-        """Derivatives by the parameters of one row ``(P,)``, by PyTorch's own forward mode."""
+        """Derivatives by the parameters of one row ``(P,)``, with PyTorch's forward-mode differentiation."""
         parts = []
         for directions in torch.eye(len(row), dtype=row.dtype, device=row.device).split(_DIRECTIONS):
             with forward_ad.dual_level():
@@ -130,7 +130,7 @@ class Family:
     ranges: Mapping[str, tuple[float, float]]
 
     def draw(self, unit: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Presets ``(B, P)`` in human units, of numbers ``(B, P)`` in [0, 1]: where in its range each value is."""
+        """Map numbers ``(B, P)`` in [0, 1], positions within each range, to presets ``(B, P)`` in human units."""
         low, high = (np.array([[self.ranges[name][end] for name in self.space.names]]) for end in (0, 1))
         first, last = self.space.normalise(low), self.space.normalise(high)
         return np.clip(self.space.denormalise(first + unit * (last - first)), low, high)
@@ -147,19 +147,19 @@ class SynthKind:
     The functions may import what they need when they are called: a file's header is checked without any synthesizer.
 
     Attributes:
-        name: as in files, and what ``synth`` takes.
+        name: name in files and as argument ``synth``.
         build: a `Synth` of a parameter space and, as keyword arguments, ``sample_rate``, ``seconds``, ``control_rate``.
         spaces: its parameter spaces, no two of one size: the default one first, one with every parameter last.
-        setup: what files say of it besides its name: whatever else would change the sound of a preset.
+        setup: fields that files store besides the name: everything else that changes the sound of a preset.
         note: the parameter that is the played note, a MIDI number; None where no note is played.
         hold: the parameter that is the time for which a key is held, in seconds; None where nothing is held.
-        tail: seconds from the key's being let go until there is silence, of all human values by name.
+        tail: seconds from note-off to silence, a function of all human values by name.
         release: the same until the sound is 20 dB down.
-        rise: seconds from the key's being pressed until the last envelope has finished its attack.
+        rise: seconds from note-on until the last envelope has finished its attack.
         noise: the parameter that is the level of noise, None where there is none.
-        pitch_only: columns that reach the sound through the phases of oscillators alone.
-        groups: patterns of parameters' names by a word for what they are for.
-        families: kinds of sounds by their names, in the parameters of `every`.
+        pitch_only: columns that affect the sound only through the phases of oscillators.
+        groups: patterns of parameter names by the name of their group.
+        families: families of sounds by name, in the parameters of `every`.
     """
 
     name: str

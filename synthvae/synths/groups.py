@@ -1,4 +1,4 @@
-"""Parameters by what they are for, so that people can name what shall stay as it is."""
+"""Groups of parameters by function, used to select parameters by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["columns_of"]
 
 
 def columns_of(parameters: ParameterSpace, groups: Mapping[str, Sequence[str]], names: Iterable[str]) -> Tensor:
-    """The columns of groups and parameters, ``(P,)`` bool.
+    """Mask of the columns of some groups and parameters, ``(P,)`` bool.
 
     Args:
         parameters: the columns there are.

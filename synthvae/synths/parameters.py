@@ -1,4 +1,4 @@
-"""The one object that owns a parameter vector: names, ranges, curves, and the map to and from [0, 1].
+"""The parameter space: names, ranges and curves of a parameter vector, and its map to and from [0, 1].
 
 The map is torchsynth's own (torchsynth 1.0.2, ``parameter.py``). With u in [0, 1], curve c, range [a, b]:
 
@@ -64,7 +64,7 @@ class Parameter:
 
 @dataclass(frozen=True, eq=False)
 class ParameterSpace:
-    """An ordered set of parameters, and the values at which the synthesizer's other parameters are held.
+    """An ordered set of parameters, and the fixed values of the synthesizer's other parameters.
 
     Two spaces are equal when their `hash` is: same names, ranges, curves and fixed values in the same order.
 

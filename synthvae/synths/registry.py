@@ -1,8 +1,8 @@
-"""The kinds of synthesizers by the names that files give them.
+"""Registry of synthesizer kinds by name.
 
-A package brings a synth of its own by an entry point of the group ``synthvae.synths``, whose name is the synth's and
-whose object is its `SynthKind`: every process of ours finds it then, those that the studio starts too. A program that
-calls the library may call `register_synth` instead.
+A package provides its own synth through an entry point of the group ``synthvae.synths``, whose name is that of the
+synth and whose object is its `SynthKind`: every process then finds it, including those that the studio starts. A
+program that uses the library can call `register_synth` instead.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from synthvae.synths.base import SynthKind
 
 __all__ = ["DEFAULT", "known_synth", "register_synth", "synth_kind", "synth_names"]
 
-#: The synth of commands that name none.
+#: The default synth.
 DEFAULT = "torchsynth.Voice"
-#: The modules that define a ``KIND``, imported when it is first asked for.
+#: Modules that define a ``KIND``, imported on first use.
 _MODULES = {DEFAULT: "synthvae.synths.voice.kind"}
 _KINDS: dict[str, SynthKind] = {}
 _GROUP = "synthvae.synths"
@@ -41,7 +41,7 @@ def synth_names() -> tuple[str, ...]:
 
 
 def synth_kind(name: str) -> SynthKind:
-    """The kind of a name.
+    """Look up a kind by name.
 
     Args:
         name: of the synth.
@@ -60,7 +60,7 @@ def synth_kind(name: str) -> SynthKind:
 
 
 def known_synth(header: Any, source: str) -> SynthKind:  # noqa: ANN401
-    """The kind that the field ``synth`` of a file names.
+    """Look up the kind given in the field ``synth`` of a file.
 
     Args:
         header: the field.

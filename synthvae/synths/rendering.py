@@ -1,4 +1,4 @@
-"""Unit parameters to samples, as fast as one click wants them."""
+"""Low-latency rendering of presets, for playback and the studio."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ __all__ = ["LONGEST", "Renderer", "build_synth", "fade_out", "render_all", "rend
 
 Floats = NDArray[np.float32]
 
-#: Seconds of the longest sound that is rendered at once.
+#: Maximum length of a sound rendered in one call, in seconds.
 LONGEST = 10.0
-#: Lengths are rounded up to a multiple of it, in seconds, so that few Voices do for all.
+#: Lengths are rounded up to a multiple of this, in seconds, so that few Voices have to be built.
 STEP = 0.25
 #: Seconds over which the end of a sound for listening is faded out.
 FADE = 0.02
@@ -35,7 +35,7 @@ _KEPT = 8
 _BATCH = 128
 
 
-_RENDERING = threading.Lock()  # a Voice of many presets wants all cores as it is
+_RENDERING = threading.Lock()  # one batch already uses all cores
 
 
 def build_synth(parameters: ParameterSpace, settings: RenderSettings) -> Synth:
@@ -74,7 +74,7 @@ def fade_out(sound: Floats, sample_rate: int, seconds: float = FADE) -> Floats:
 
 
 class HasVoice(Protocol):
-    """What presets are rendered with; a run is one."""
+    """Anything with a Voice and its settings, such as a run."""
 
     @property
     def parameters(self) -> ParameterSpace:
@@ -90,7 +90,7 @@ class HasVoice(Protocol):
 
 
 class Renderer:
-    """The Voice of a run for sounds of any length; safe under threads.
+    """The Voice of a run for sounds of any length; thread-safe.
 
     Args:
         run: whose parameters and settings.
@@ -118,15 +118,15 @@ class Renderer:
             return voice(torch.from_numpy(np.ascontiguousarray(unit, np.float32))).numpy()
 
     def played(self, unit: Floats, note: float | None = None, hold: float | None = None) -> Floats:
-        """One sound ``(T,)`` for listening, with its release: as it is, at another pitch, or held for another time.
+        """One sound ``(T,)`` for listening, with its release; optionally at another pitch or with another hold time.
 
         Its length is `whole_seconds`, and its end is faded out, so that it ends without a click. Its level is the
         synth's own; `synthvae.audio.loudness.levelled` brings it to the loudness of written sounds.
 
         Args:
             unit: ``(P,)``.
-            note: MIDI number for the keyboard: 60 is what the Voice plays as C4 when neither oscillator is tuned
-                away. The preset's own tuning stays, as on an instrument.
+            note: MIDI note number: 60 sounds as C4 if neither oscillator is detuned. The preset's tuning still applies,
+                as on an instrument.
             hold: seconds for which the key is down, within the range of the keyboard's duration.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What each parameter does to the sound over its whole range: Sobol's total effect."""
+"""Parameter sensitivity: Sobol total effects over the whole range, and the perceptual metric J^T J."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def total_effect(
 
     Jansen's estimator of the total effect (Jansen, "Analysis of variance designs for model output", Computer
     Physics Communications 117, 1999), without its division by twice the variance, so that it is in the feature's
-    unit squared and one half of it is the error of leaving the parameter out of an otherwise perfect answer.
+    unit squared and half of it is the error of leaving the parameter out of an otherwise perfect prediction.
 
     Args:
         voice: unit parameters ``(B, P)`` to audio ``(B, T)``.
@@ -90,7 +90,7 @@ def total_effect(
         raise ValueError(f"need at least two presets to exchange values between, got {len(unit)}")
     order = torch.randperm(len(unit), generator=torch.Generator().manual_seed(0))
     partner = torch.empty_like(order)
-    partner[order] = order.roll(1)  # one cycle: nobody is its own partner
+    partner[order] = order.roll(1)  # one cycle: no preset is its own partner
     before = _features(voice, feature, unit)
     effects = []
     chosen = range(unit.shape[1]) if columns is None else columns
@@ -140,7 +140,7 @@ class DifferentiableVoice(Protocol):
 
 @dataclass(frozen=True)
 class PerceptualMetric:
-    """The metric of a dataset.
+    """Perceptual metric M = J^T J / n of a dataset, averaged over presets.
 
     Attributes:
         mean: M averaged over presets, ``(P, P)`` float64, in the feature's unit squared.
@@ -173,8 +173,8 @@ class PerceptualMetric:
     def slope(self) -> Tensor:
         """Root mean square slope of the feature along each parameter, ``(P,)``, per unit of the parameter.
 
-        A local measure: through pitch the slope is so steep that no step worth the name follows it. What a
-        parameter does over its range is `synthvae.synths.sensitivity.total_effect`.
+        A local measure: for pitch the slope is so steep that it holds for negligibly small steps only. The effect of
+        a parameter over its range is `synthvae.synths.sensitivity.total_effect`.
         """
         return self.mean.diagonal().clamp_min(0.0).sqrt()
 

@@ -1,4 +1,4 @@
-"""How a preset is rendered, and the header fields that say so in every file."""
+"""Render settings, and the header fields that store them in every file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FEWEST_CONTROL_POINTS = 2
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """Which synth renders a preset, and what it needs to know besides the parameters.
+    """The synth that renders a preset, and its settings besides the parameters.
 
     Attributes:
         sample_rate: Hz.
@@ -95,7 +95,7 @@ def check_format(
     source: str,
     synth: bool = True,
 ) -> Mapping[str, Any]:
-    """Check that a parsed file is what it is read as; it is then known to be an object.
+    """Check format and version of a parsed file, and return it as an object.
 
     Args:
         header: the parsed JSON document.

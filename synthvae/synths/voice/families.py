@@ -1,7 +1,7 @@
 """Families of sounds of torchsynth's Voice: drums, basses, bells, pads and plucks by ranges of its parameters.
 
 The drums have the curves of the nebula ``drum`` that torchsynth ships, the others those of its default nebula. A nebula
-has no ranges of its own: it says for each parameter how values are distributed over torchsynth's range. The drum nebula
+has no ranges of its own: it sets for each parameter how values are distributed over torchsynth's range. The drum nebula
 has an entry for each of the 78 parameters, so that it fits the Voice as it is; drawn over the whole ranges it gives
 unlabelled sounds, and the ranges here cut the families out of it.
 """
@@ -28,7 +28,7 @@ _LFO = {
     **{shape: float(shape == "sin") for shape in LFO_SHAPES},
 }
 
-#: What a family does not name: nothing is routed or mixed, and the gate is open for longer than drums last.
+#: Values of parameters that a family omits: nothing is routed or mixed, and the gate is longer than any drum.
 _REST: dict[str, float] = {
     **{name: 0.0 for name in VOICE_78.names if name.startswith(("mod_matrix.", "mixer."))},
     **{f"{name}.{part}": value for name in ("adsr_1", "adsr_2") for part, value in _ENVELOPE.items()},
@@ -75,7 +75,7 @@ _DRUMS: dict[str, Ranges] = {
         "mixer.vco_1": (0.2, 0.6),
         "mixer.noise": (0.3, 0.9),
     },
-    # Noise, with two oscillators whose partials are high and do not fit together.
+    # Noise, with two oscillators whose partials are high and inharmonic to each other.
     "hat": {
         "keyboard.midi_f0": (96, 115),
         "vco_1.tuning": (2, 11),

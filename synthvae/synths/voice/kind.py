@@ -1,4 +1,4 @@
-"""What the registry says of torchsynth's Voice; torchsynth itself is imported when something of it is asked for."""
+"""Registry entry of torchsynth's Voice; torchsynth itself is imported on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""torchsynth's own modules wired as its Voice, with in-graph parameters: what tests and benchmarks compare with."""
+"""torchsynth's own modules wired as its Voice, with in-graph parameters; the reference for tests and benchmarks."""
 
 from __future__ import annotations
 

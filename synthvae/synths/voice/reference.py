@@ -1,4 +1,4 @@
-"""The Voice's one mathematical definition, in plain PyTorch, differentiable in every parameter.
+"""Reference implementation of the Voice in plain PyTorch, differentiable in every parameter.
 
 The signal flow and every formula are torchsynth 1.0.2's (``torchsynth/module.py`` and ``synth.Voice``; Turian
 et al., DAFx 2021), in the same order of operations, so that float32 audio on a CPU has the same bits as
@@ -45,7 +45,7 @@ def render(
         control_size: number of control points, C.
         sample_rate: Hz.
         control_rate: Hz.
-        hold_phases: whether the phases of both oscillators count as constants on the way back.
+        hold_phases: whether the phases of both oscillators are constants in the backward pass.
     """
     modulation = control_signals(values, control_size, control_rate)
     upsampled = {name: _upsample(signal, noise.shape[0]) for name, signal in modulation.items()}

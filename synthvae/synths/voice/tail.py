@@ -1,4 +1,4 @@
-"""What a preset's envelopes do to its sound as a whole: how long it rises, and how long it takes to fall silent."""
+"""Attack and release times of a preset's sound, derived from its envelopes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["release_seconds", "rise_seconds", "tail_seconds"]
 
 Values = Mapping[str, float]
 
-#: The level that stands behind each amplitude of the modulation matrix.
+#: The mixer level that each amplitude target of the modulation matrix modulates.
 _MIXER = {"vco_1_amp": "mixer.vco_1", "vco_2_amp": "mixer.vco_2", "noise_amp": "mixer.noise"}
 
 _AUDIBLE = 0.1  # 20 dB below the source that drives the level most
@@ -19,7 +19,7 @@ _SEMITONES = 0.01  # a modulation that is inaudible
 
 
 def release_seconds(values: Values) -> float:
-    """How long the sound takes to end after its key is let go, of all 78 human values by name.
+    """Audible release time after note-off in seconds, from all 78 human values by name.
 
     The longest release of the envelopes that drive a level, those of LFOs included, where their share is within 20 dB
     of the largest; 0 where nothing drives any.
@@ -28,14 +28,14 @@ def release_seconds(values: Values) -> float:
 
 
 def tail_seconds(values: Values) -> float:
-    """As `release_seconds`, with every envelope that leaves a trace (60 dB): after it there is silence."""
+    """Seconds from note-off to silence: as `release_seconds`, with every envelope within 60 dB of the largest."""
     return _longest_release(values, _TRACE)
 
 
 def rise_seconds(values: Values) -> float:
-    """Seconds from the key's being pressed until the last audible envelope, of level or pitch, ends its attack.
+    """Seconds from note-on until the last audible envelope, of level or pitch, ends its attack.
 
-    Of all 78 human values by name; a key that is let go earlier cuts the attack short.
+    From all 78 human values by name; an earlier note-off cuts the attack short.
     """
     level = _shares(values)
     most = max(level.values())
@@ -63,7 +63,7 @@ def _longest_release(values: Values, least: float) -> float:
 
 
 def _shares(values: Values) -> dict[str, float]:
-    """How far each source of the modulation matrix can raise a level of the mixer, 0 to 1."""
+    """The maximum contribution of each source of the modulation matrix to a mixer level, 0 to 1."""
     return {
         source: max(values[f"mod_matrix.{source}->{target}"] * values[mixer] for target, mixer in _MIXER.items())
         for source in ROUTE_SOURCES

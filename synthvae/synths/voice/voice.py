@@ -1,4 +1,4 @@
-"""The Voice as a PyTorch module: unit parameters in, sound out, gradients back."""
+"""The Voice as a differentiable PyTorch module from unit parameters to audio."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Voice(Synth):
 
     There are two paths. float32 on a CPU is computed by compiled kernels, many times faster and closer to float64
     than plain PyTorch in float32, differentiable once. All else, and everything with `exact`, is computed by the
-    definition in plain PyTorch, differentiable as often as one likes. `path` says which one a call takes.
+    definition in plain PyTorch, differentiable as often as one likes. `path` tells which one is used.
 
     Example:
         >>> from synthvae import VOICE_63, Voice
@@ -132,7 +132,7 @@ class Voice(Synth):
         return self._fast
 
     def with_noise(self, seed: int) -> Voice:
-        """A Voice with the noise of another seed; all else is the same."""
+        """The same Voice with the noise of another seed."""
         other = Voice(self.parameter_space, self.sample_rate, self.seconds, self.control_rate, self.exact)
         other.noise = noise_signal(self.samples, seed).to(self.noise)
         if self.is_fast(torch.float32, self.noise.device):
@@ -144,9 +144,9 @@ class Voice(Synth):
 
         Args:
             unit: unit parameters ``(B, P)`` in [0, 1], float32 or float64; the audio has the same type.
-            hold_phases: whether the phases of both oscillators count as constants on the way back. The derivative
-                then says what levels, envelopes and waveforms do to the sound, and leaves out what pitch does: on
-                spectral losses that share is thousands of times larger and right only within a few cents.
+            hold_phases: whether the phases of both oscillators are constants in the backward pass. The derivative then
+                covers the effect of levels, envelopes and waveforms and omits that of pitch, which on spectral losses
+                is thousands of times larger and correct only within a few cents.
 
         Raises:
             ValueError: if the shape is not ``(B, P)``.

@@ -5,8 +5,8 @@
 with phases t in turns and amplitudes a that are straight lines between control points: mixer level times
 modulation signal, times 1 - h/2 for the second oscillator, whose shape h goes from square (0) to saw (1).
 
-A sound is computed in chunks of blocks: phases block by block, then everything that does not know of blocks for
-the whole chunk, then the mix block by block. A loop has few operations, so that the processor finds independent
+A sound is computed in chunks of blocks: phases block by block, then everything independent of blocks for the
+whole chunk, then the mix block by block. A loop has few operations, so that the processor finds independent
 work in several turns of it at once. Arrays of a chunk are sections of one buffer, `lanes`, at constant offsets:
 the compiler sees that they do not overlap.
 """

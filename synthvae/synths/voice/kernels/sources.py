@@ -1,4 +1,4 @@
-"""The hash of all that the Voice's kernels are compiled from."""
+"""Hash of the source files that the Voice's kernels are compiled from."""
 
 from __future__ import annotations
 
