@@ -7,8 +7,8 @@ octaves, a perceptual scale, as in MPEG-7's AudioSpectrumCentroid and AudioSpect
 of a sound and the two lowest bins of its spectrum (below 43 Hz at 44.1 kHz), where a drifting mean would be, are left
 out: they are inaudible, and would dominate the moments.
 
-Skewness and kurtosis are compressed: of a tone with a trace of noise they run into the hundreds and ten thousands, and
-any comparison by standard deviations would be of such tones alone.
+Skewness and kurtosis are compressed: for a tone with a trace of noise they reach hundreds and tens of thousands, and
+such tones would dominate any comparison by standard deviations.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ __all__ = [
     "wavering",
 ]
 
-#: The part at either end whose median counts as where a movement starts and ends.
+#: Fraction at either end whose median is the start or end value of a change.
 PART = 0.2
-#: Values of which a movement can be told.
+#: Minimum number of values from which a change is computed.
 FEWEST = 5
-#: Peaks that make a modulation, and how far the distances between them may spread, over their mean.
+#: Minimum number of peaks of a modulation, and maximum spread of their distances relative to the mean distance.
 FEWEST_PEAKS, UNEVEN = 3, 0.3
 #: Slowest and fastest vibrato in Hz: a pitch's frames lie 20 ms apart and are 67 ms long.
 VIBRATO = (2.0, 12.0)
@@ -65,7 +65,7 @@ SMOOTH = 0.025
 
 
 def change(values: Array) -> float:
-    """From the median of the first fifth to that of the last fifth of values ``(F,)``, 0 for fewer than 5 values."""
+    """Median of the last fifth minus median of the first fifth of values ``(F,)``; 0 for fewer than 5 values."""
     if len(values) < FEWEST:
         return 0.0
     part = max(1, round(PART * len(values)))
@@ -73,13 +73,13 @@ def change(values: Array) -> float:
 
 
 def wavering(values: Array, seconds: float, shallowest: float, band: tuple[float, float]) -> float | None:
-    """Depth of a periodic modulation of values ``(F,)``, the median prominence, peak to trough, or None.
+    """Depth of a periodic modulation of values ``(F,)``: median peak-to-trough prominence, or None if there is none.
 
     The peaks that stand out by at least `shallowest` (their prominence, as `scipy.signal.find_peaks` has it) have to
     be three or more and evenly spaced, at a rate within `band`, in Hz. A decay or a glide, however steep, has no such
     peaks, which a spectrum of the values could not tell.
     """
-    from scipy.signal import find_peaks  # half a second that a map need not wait for
+    from scipy.signal import find_peaks  # takes half a second to import, and maps do not need it
 
     peaks, found = find_peaks(values, prominence=shallowest)
     if len(peaks) < FEWEST_PEAKS:
@@ -91,7 +91,7 @@ def wavering(values: Array, seconds: float, shallowest: float, band: tuple[float
 
 
 def pitch_track(frequencies: Array) -> Array:
-    """Frames ``(F,)`` in Hz, 0 where not periodic, in semitones from the first periodic frame to the last.
+    """Convert frames ``(F,)`` in Hz, 0 where not periodic, to semitones from the first periodic frame to the last.
 
     Gaps are filled with straight lines.
     """
@@ -112,7 +112,7 @@ def level_track(power: Array, seconds: float, depth: float) -> Array:
 
 
 SHARE = 0.95
-"""Of the power lies below the roll-off."""
+"""Fraction of the power below the roll-off."""
 
 LOWEST_BIN = 2
 """The Hann window spreads a constant over bins 0 and 1."""
@@ -124,7 +124,7 @@ RANGE = 1e-8
 """Bins more than 80 dB below the strongest of their frame count as that: what is under it is rounding."""
 
 WINDOW, STEP = 0.010, 0.0025
-"""Seconds of sound behind a value of the envelope, and between two. Shorter windows see single periods."""
+"""Window and hop of the envelope in seconds. Shorter windows follow single periods."""
 
 FROM, TO = 0.1, 0.9
 """Shares of the envelope's maximum between which it attacks."""
@@ -135,7 +135,7 @@ EFFECTIVE = 0.4
 TREMOLO = (4.0, 20.0)
 """Rates of a tremolo in Hz: slower, a spectrum cannot tell a modulation from a decay; 20 is the fastest LFO."""
 
-#: Where there is no frequency the middle of the audible part stands for it, 1 kHz, so as to be far from nothing.
+#: Placeholder for undefined frequencies: 1 kHz, the middle of the audible range, so as to be far from no value.
 NEUTRAL = math.log2(1000.0)
 
 #: Silence, in dB.
@@ -157,7 +157,7 @@ DEEPER = 4
 
 @dataclass(frozen=True)
 class Descriptor:
-    """One column.
+    """A column of the table of descriptors.
 
     Attributes:
         name: of the column.
@@ -571,7 +571,7 @@ def _loudness(still: Array, sample_rate: int) -> float | None:
 
 
 def _decay(envelope: Array, seconds: float) -> float | None:
-    """From the maximum of an envelope ``(E,)`` in dB until it is 20 dB below and does not come back."""
+    """Seconds from the maximum of an envelope ``(E,)`` in dB until it stays more than 20 dB below."""
     above = np.flatnonzero(envelope >= envelope.max() - DECAY)[-1]
     return None if above == len(envelope) - 1 else float((above + 1 - envelope.argmax()) * seconds)
 

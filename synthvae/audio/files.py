@@ -116,10 +116,10 @@ def flac_bytes(samples: NDArray[np.generic], sample_rate: int, sample_format: st
 
 
 def check_flac(sample_rate: int, sample_format: str) -> None:
-    """Refuse what `flac_bytes` would, before anything is rendered.
+    """Reject arguments that `flac_bytes` would reject, before anything is rendered.
 
     Raises:
-        UserError: as it does.
+        UserError: as `flac_bytes`.
     """
     flac_bytes(np.zeros(1, dtype=np.int32), sample_rate, sample_format, Stamp("probe", "0" * 16))
 
@@ -155,8 +155,8 @@ def _digest(samples: NDArray[np.generic]) -> str:
 def _sampler_chunk(sampler: SamplerData, sample_rate: int) -> bytes:
     """Manufacturer, product, nanoseconds a sample, key and fraction of a semitone in 1/2^32, SMPTE, loops, extra data.
 
-    The fraction counts upwards only, and many samplers pass over it: a sample a cent below its key would be a semitone
-    off there, so what is near a key is said to be on it. A loop is its number, its kind, its first and its *last*
+    The fraction counts upwards only, and many samplers ignore it: a sample a cent below its key would be a semitone
+    off there, so a pitch near a key is rounded to the key. A loop is its number, its kind, its first and its *last*
     sample, a fraction of a sample, and 0 for without end.
     """
     pitch = float(round(sampler.pitch)) if abs(sampler.pitch - round(sampler.pitch)) <= _NEAR else sampler.pitch

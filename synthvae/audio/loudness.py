@@ -1,6 +1,6 @@
-"""Integrated loudness: Recommendation ITU-R BS.1770-4, on which EBU R 128 rests, by the package pyloudnorm.
+"""Integrated loudness after ITU-R BS.1770-4, the basis of EBU R 128, computed by the package pyloudnorm.
 
-Ours only adds what a bank of presets meets and a broadcaster does not: sounds shorter than a block, and low rates.
+This module adds what banks of presets need and broadcast does not: sounds shorter than a block, and low sample rates.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ GATE = -70.0
 """LUFS. The recommendation leaves out quieter blocks."""
 
 BLOCK = 0.4
-"""Seconds of a gating block; a shorter sound is measured with silence after it, as a meter would hear it."""
+"""Seconds of a gating block; a shorter sound is padded with silence, as on a running meter."""
 
 LOWEST_RATE = 32000
-"""In Hz, to which lower ones are brought: the bilinear transform of the meter's shelf, whose corner lies at 1.7 kHz,
+"""Lowest sample rate in Hz; lower ones are resampled: the bilinear transform of the shelving filter at 1.7 kHz
 reads 0.2 dB too much at 8 kHz and 0.03 dB here."""
 
 LOUDNESS = -18.0
@@ -73,8 +73,8 @@ class Level:
 
     Attributes:
         gain: to multiply samples by.
-        limited: whether the ceiling kept it below the loudness asked for.
-        silent: whether there is nothing to hear; the gain is 1 then.
+        limited: whether the ceiling kept it below the target loudness.
+        silent: whether the sound is inaudible; the gain is then 1.
     """
 
     gain: float
@@ -83,7 +83,7 @@ class Level:
 
 
 def check_loudness(loudness: float | None) -> None:
-    """Refuse a loudness that no file can have; None, a sound's own level, passes.
+    """Reject a loudness outside the legal range; None, a sound's own level, is accepted.
 
     Raises:
         UserError: outside of -60 to 0 LUFS.
@@ -94,7 +94,7 @@ def check_loudness(loudness: float | None) -> None:
 
 
 def true_peak(sound: Samples) -> float:
-    """Largest magnitude of the signal that a converter makes of the samples (BS.1770-4, annex 2).
+    """True peak: largest magnitude of the reconstructed continuous signal (BS.1770-4, annex 2).
 
     Args:
         sound: ``(T,)``.
@@ -114,7 +114,7 @@ def common_level(
     loudness: float | None,
     peak: Callable[[Samples], float] = true_peak,
 ) -> Level:
-    """One gain that brings the middle one of the sounds to a loudness, none of them above the ceiling.
+    """One gain that brings the median sound to a loudness, with none of the sounds above the ceiling.
 
     Sounds ``(T,)`` keep their levels among each other; without a loudness, in LUFS, they are left as they are. `peak`
     is the measure that stays below the ceiling.

@@ -3,12 +3,13 @@
 With d(l) the squared difference between a window and itself l samples later, summed over the window, a sound of
 period P has d(P) = 0. YIN divides d by its mean over shorter lags, d'(l) = d(l) / mean of d over (0, l], and takes the
 first deep trough (de Cheveigné and Kawahara, "YIN, a fundamental frequency estimator for speech and music", JASA
-111:1917, 2002, equations 6 and 8). The depth is as good as the place: of a tone in noise d'(P) is the noise's share
-of the power, the frame's aperiodicity.
+111:1917, 2002, equations 6 and 8). The depth is as informative as the lag: for a tone in noise d'(P) is the noise's
+share of the power, the frame's aperiodicity.
 
-Ours, because `librosa.yin` (0.11) keeps the depth to itself, its windows shrink with the lag, and it knows d at whole
-samples only: in frames of 4096 at 44.1 kHz it is 14 cents off on a sine of 40 Hz, and an octave low on a sawtooth of
-3834 Hz, whose period falls between two samples. Here windows are of one length, and d is known at half samples.
+`librosa.yin` (0.11) is not used because it does not return the depth, its windows shrink with the lag, and it computes
+d at whole samples only: in frames of 4096 at 44.1 kHz it is 14 cents off on a sine of 40 Hz, and an octave low on a
+sawtooth of 3834 Hz, whose period falls between two samples. Here windows have one length, and d has half-sample
+resolution.
 """
 
 from __future__ import annotations
@@ -36,15 +37,15 @@ LOWEST = 30.0
 APERIODIC = 0.2
 """Most aperiodicity of a periodic frame: a fifth of its power is noise, 6 dB below the tone. White noise is far from it
 (in 20 of 20 seconds the median is above 0.95) and noise an octave wide too (0.58); half an octave is the edge (0.20),
-and a third, which has a pitch to the ear, is inside (0.09). Little hangs on it: of 300 uniform presets of `VOICE_63`
-(torch's generator, seed 1) 75 % are pitched, with 0.1 it would be 70 %, with 0.5 76 %."""
+and a third, which has an audible pitch, is inside (0.09). The exact value matters little: of 300 uniform presets of
+`VOICE_63` (torch's generator, seed 1) 75 % are pitched, with 0.1 it would be 70 %, with 0.5 76 %."""
 
 MOSTLY = 0.5
 """A sound is pitched where at least this share of its loud frames is periodic."""
 
 DEEP = 0.1
 """The first trough no more than this above the deepest is the period. The threshold of the paper, but from the deepest
-up: noise raises all troughs, and above a threshold that stands still the deepest of all decides, at any multiple."""
+up: noise raises all troughs, and if all exceed a fixed threshold the deepest one is chosen, at any multiple."""
 
 QUIET = 1e-8
 """Mean square of -80 dB, the floor of the log-mel spectrogram: quieter frames are inaudible."""
@@ -64,11 +65,11 @@ FRAMES = 64  # at a time: an array of their differences is 750 kB and stays in t
 
 @dataclass(frozen=True)
 class Measured:
-    """One number per sound, where there is one.
+    """One value per sound, which may be undefined.
 
     Attributes:
         values: shape (N,), finite; 0 where undefined.
-        defined: shape (N,), whether the number means something.
+        defined: shape (N,), whether the value is defined.
     """
 
     values: NDArray[np.float64]

@@ -1,8 +1,8 @@
-"""Playable sounds: those that a person can hear and use as they are.
+"""Playable sounds: audible and usable without editing.
 
-A sound is playable where it is not quieter than `QUIETEST`, its spectrum has its centre where loudspeakers and ears
-work, it ends by itself, and it has a pitch or is percussive. Sounds of the Voice's prior often have none of it: they
-lie below 80 Hz, or are too quiet to be brought up without noise.
+A sound is playable if it is not quieter than `QUIETEST`, its spectral centroid lies in the range of loudspeakers and
+hearing, it ends by itself, and it has a pitch or is percussive. Sounds of the Voice's prior often fail all of these:
+they lie below 80 Hz, or are too quiet to be amplified without noise.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ READ_AT_MOST = 600.0
 """Seconds of a recording unless told otherwise: what is longer holds more than one sound."""
 
 MOST_SAMPLES = 2**27
-"""Of all channels together, 1 GB: ten minutes of four channels at 48 kHz."""
+"""Maximum number of samples of all channels together, 1 GB: ten minutes of four channels at 48 kHz."""
 
 UNKNOWN = 2**62
 """Frames of a FLAC file whose header does not say them and that has no whole frame: libsndfile cannot read it."""
@@ -33,7 +33,7 @@ SILENT = 1e-5
 """Half the way from the lowest to the highest sample of silence, -100 dB of full scale: less than a step of 16 bits."""
 
 LOUDEST = 1000.0
-"""Highest peak of a window: what is louder holds whole numbers in a file of floats, for example."""
+"""Highest peak of a window; louder data may be, for example, integers in a file of floats."""
 
 CANCELLED = 0.1
 """Where the mean of the channels has less than this share of the loudest one's power, they cancel each other."""
@@ -98,7 +98,7 @@ def read_recording(
 def resting_level(audio: NDArray[np.floating], sample_rate: int) -> float:
     """The constant offset of a sound ``(T,)``: where it rests at its start or its end, whichever is nearer to 0.
 
-    An end at which it does not rest says nothing; 0 where it rests at neither.
+    An end at which it does not rest is ignored; 0 where it rests at neither.
     """
     edge = max(1, round(EDGE * sample_rate))
     quiet = max(NOISE, RESTING * float(np.ptp(audio))) if len(audio) else 0.0
@@ -185,7 +185,7 @@ def read_windows(
 
 
 class _Forward:
-    """The frames of an open recording, read from its start to its end without going back further than is held."""
+    """Forward-only reader of an open recording's frames with a limited buffer."""
 
     def __init__(self, sound: soundfile.SoundFile, source: str) -> None:
         self._sound, self._source = sound, source
@@ -194,7 +194,7 @@ class _Forward:
         self.frames = sound.frames  # by the header, until the end was found elsewhere
 
     def read(self, first: int, end: int) -> NDArray[np.float64]:
-        """Frames ``first`` to ``end - 1``, or fewer at the end of the recording; lets go of all before them."""
+        """Frames ``first`` to ``end - 1``, or fewer at the end of the recording; earlier frames are discarded."""
         self._held = self._held[max(0, first - self._first) :]
         self._first = max(self._first, first)
         _check_amount(end - first, self._sound, self._source)
@@ -219,7 +219,7 @@ def _blocks(sound: soundfile.SoundFile, longest: float, source: str, most: int |
 
 
 class _Mixed:
-    """The mean of some channels, given in blocks, and whether they cancel each other in it."""
+    """Mean of channels that are read in blocks, and whether they cancel each other in it."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -257,7 +257,7 @@ class _Mixed:
 def _check_size(
     sound: soundfile.SoundFile, longest: float, source: str, most: int | None = None, parts: bool = False
 ) -> None:
-    """Refuse by the header what is too long, too much to be read at once, or of an impossible rate."""
+    """Reject by its header a recording that is too long, too large to be read at once, or of an impossible rate."""
     rate, frames = sound.samplerate, sound.frames
     low, high = SAMPLE_RATES
     if not low <= rate <= high:
@@ -329,7 +329,7 @@ def _swing(audio: NDArray[np.floating]) -> float:
 
 
 def _one_channel(samples: NDArray[np.floating], source: str) -> tuple[NDArray[np.float64], int, bool]:
-    """What `mix_down` makes of the channels, how many there are, and whether they cancel; silence is let through."""
+    """The result of `mix_down`, the number of channels, and whether they cancel; silence is accepted."""
     channels = np.atleast_2d(np.asarray(samples, np.float64).T)
     if not channels.size:
         raise _empty(source)

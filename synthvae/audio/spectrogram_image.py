@@ -12,7 +12,7 @@ from synthvae.features.mel import FLOOR, log_mel
 
 __all__ = ["spectrogram_png"]
 
-#: Decibels from the darkest to the brightest point, and fewest of them above the floor that are a sound.
+#: Range from the darkest to the brightest point in dB, and the least level above the floor that counts as sound.
 RANGE, FAINT = 70.0, 6.0
 
 

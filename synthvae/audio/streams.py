@@ -1,4 +1,4 @@
-"""Files of sound as libsndfile reads them: seekable, and with a header that says how long they are."""
+"""Audio streams for libsndfile: seekable, with headers corrected to state the length."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _LARGEST_FRAME = 2**21 + 2**10
 
 
 class SoundStream:
-    """A file of sound, as libsndfile wants it: it raises nothing, and has the length that it says.
+    """An audio file for libsndfile that raises no errors and has the length given in its header.
 
-    The header of a WAV may say 0 bytes, as of a recorder that was switched off, and an MP3 of a variable bit rate may
-    say nothing of its length, which is then guessed from its first frame; a FLAC file that was written to a pipe says
-    nothing of it either. All are read to the end of the file.
+    The header of a WAV may give 0 bytes, for instance from a recorder that was switched off; an MP3 of variable bit
+    rate may lack its length, which is then guessed from its first frame; a FLAC file that was written to a pipe lacks
+    it too. All are read to the end of the file.
 
     Args:
         file: that can be sought.
@@ -92,7 +92,7 @@ class SoundStream:
         return self._file.read(count)
 
     def _own(self, first: int, last: int) -> bytes:
-        """Bytes of the file, of which some are replaced."""
+        """Bytes of the file, with the replacements applied."""
         if first >= last:
             return b""
         data = bytearray(self._bytes(first, last - first))
@@ -221,7 +221,7 @@ def _frame_length(header: bytes) -> int:
 
 
 def seekable(file: BinaryIO, source: str) -> BinaryIO:
-    """A file that can be sought: the file itself, or what a pipe holds, in a temporary file.
+    """A seekable file: the file itself, or a temporary copy of a pipe's contents.
 
     Raises:
         UserError: for a pipe of more than a gigabyte.

@@ -1,7 +1,7 @@
 """WAV file format: RIFF chunks.
 
-Ours, because SciPy's writer has neither 24 bits nor chunks beside the samples, and libsndfile puts the time of day into
-files of floats, so that the same sound would never be the same file twice. The chunks are those of "Multimedia
+SciPy's writer has neither 24 bits nor extra chunks, and libsndfile writes the time of day into float files, so that
+the same sound would never give the same file twice. The chunks are those of "Multimedia
 Programming Interface and Data Specifications 1.0" (IBM and Microsoft, 1991), and of its supplement of 1994 for floats.
 """
 
