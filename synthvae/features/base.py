@@ -28,12 +28,11 @@ EVERY_FRAME = Frames()
 
 
 class Feature(nn.Module):
-    """A time-frequency picture of audio.
+    """A time-frequency representation of audio.
 
-    Two views of the same transform: `spectrum` is what a phase-aware loss compares (complex for the STFT
-    and the CQT, real and signed for MFCC and log-mel), `forward` is what one plots and averages (the
-    magnitude of a complex spectrum, a real one as it is). Where `linear`, the spectrum of a difference is the
-    difference of the spectra.
+    It has two forms: `spectrum` for phase-aware losses (complex for the STFT and the CQT, real and signed for MFCC and
+    log-mel), and `forward` for plots and averages (the magnitude of a complex spectrum, a real one unchanged). Where
+    `linear`, the spectrum of a difference is the difference of the spectra.
 
     Every row is a function of that row alone. Filterbanks and kernels follow the audio's dtype (float32 or
     float64) and device; they are made on first use and kept for the process, so a feature has no weights,
@@ -95,7 +94,7 @@ def frobenius(spectrum: Tensor) -> Tensor:
 
 
 def check_audio(audio: Tensor) -> None:
-    """Refuse what is not a batch of sounds.
+    """Check that the input is a batch of sounds.
 
     Raises:
         ValueError: if it is not `(B, T)` with `T >= 1`.
@@ -108,7 +107,7 @@ def check_audio(audio: Tensor) -> None:
 
 
 def has_derivative(audio: Tensor) -> bool:
-    """Whether a derivative by `audio` can be asked for, backward or forward."""
+    """Whether `audio` needs a derivative, in backward or forward mode."""
     return audio.requires_grad or forward_ad.unpack_dual(audio).tangent is not None
 
 
@@ -129,7 +128,7 @@ def pad_centred(audio: Tensor, amount: int) -> Tensor:
 def as_constant(array: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Make a contiguous tensor without gradient that can be cached whatever mode the first caller was in.
 
-    A tensor born under `torch.inference_mode` could never take part in a later training step.
+    A tensor created under `torch.inference_mode` cannot be used in a later training step.
     """
     with torch.inference_mode(False):
         return torch.from_numpy(np.ascontiguousarray(array)).to(device=device, dtype=dtype)

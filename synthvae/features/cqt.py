@@ -99,8 +99,8 @@ def _transform(audio: Tensor, kernels: _Kernels) -> Tensor:
 class _Fold(Function):
     """Products of a spectrum `(B, F)` with the kernels', summed over blocks: `(size, B, bins)`.
 
-    On the way back PyTorch would copy conjugate weights matrix by matrix, and clear and add a whole spectrum for each
-    octave.
+    In the backward pass PyTorch would copy conjugate weights matrix by matrix, and zero and add a whole spectrum for
+    each octave.
     """
 
     generate_vmap_rule = True

@@ -1,4 +1,4 @@
-"""Fourier transforms of real signals whose backward costs no more than their forward.
+"""Fourier transforms of real signals whose backward pass costs no more than the forward pass.
 
 PyTorch differentiates a real FFT with a complex FFT of the full length, and frames with a scattered sum.
 The transpose of a real FFT is an inverse real FFT, and frames that overlap by whole hops add up slice by

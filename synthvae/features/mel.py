@@ -1,4 +1,4 @@
-"""Mel filterbanks, and the log-mel spectrogram behind every figure and error in dB."""
+"""Mel filterbanks, and the log-mel spectrogram used for every figure and error in dB."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BANDS = 128
 LOWEST = 20.0
 FULL_SCALE = 512.0
 FLOOR = 1e-4
-#: Root mean square below which a sound is silence, which no gain makes a sound: -100 dB.
+#: RMS below which a sound counts as silence and is not scaled: -100 dB.
 SILENT = 1e-5
 
 

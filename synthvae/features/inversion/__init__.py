@@ -1,4 +1,4 @@
-"""From spectra without phase, or from mel bands, back to sounds. Importing this package loads numba."""
+"""Inversion of magnitude spectra and mel bands to audio. Importing this package loads numba."""
 
 from synthvae.features.inversion.mel import mel_to_linear, nonnegative_least_squares
 from synthvae.features.inversion.recovery import (

@@ -1,4 +1,4 @@
-"""From mel bands back to the bins of a spectrum.
+"""Inversion of mel bands to the bins of a spectrum.
 
 Reference: Lee and Seung, "Algorithms for non-negative matrix factorization", NIPS 2000: with one of the two factors
 fixed, here the filterbank, their update never raises the Kullback-Leibler divergence.

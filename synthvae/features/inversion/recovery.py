@@ -1,4 +1,4 @@
-"""From spectra and magnitudes back to sounds: inverse transform, phase recovery and its refinement.
+"""Inverse transform, phase recovery and its refinement: audio from spectra and magnitudes.
 
 PyTorch's inverse transform, and librosa's and PyTorch's Griffin-Lim, take one spectrum of a whole batch in and out of
 memory for every step. Here one thread takes one sound through all of its steps, in its processor's cache: frames by
@@ -49,7 +49,7 @@ PHASES: dict[str, str] = {
     "griffin-lim": f"fast Griffin-Lim by librosa from a random phase, {ITERATIONS} iterations, momentum {MOMENTUM}",
     "griffin-lim-N": "the same with N iterations, such as griffin-lim-100",
 }
-"""The ways to a phase where none is known."""
+"""Methods of phase recovery."""
 
 
 class Method(NamedTuple):
@@ -139,7 +139,7 @@ def phase_gradient(magnitude: Tensor, transform: ShortTime, tolerance: float = T
         seed: of the phases below that.
 
     Returns:
-        ``(B, bins, frames)`` in [-pi, pi), float32. It is known up to a constant for each part that hangs together.
+        ``(B, bins, frames)`` in [-pi, pi), float32. It is determined up to a constant for each connected region.
 
     Raises:
         ValueError: if the magnitudes are not ``(B, bins, frames)`` of that transform.

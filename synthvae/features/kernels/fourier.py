@@ -4,8 +4,8 @@ A frame of 2048 real samples x is transformed as 1024 complex numbers z[m] = x[2
 
     S[k] = E + W O,  E = (Z[k] + Z*[1024 - k]) / 2,  O = -i (Z[k] - Z*[1024 - k]) / 2,  W = exp(-2 pi i k / 2048).
 
-By hand, for no library transforms signals that lie interleaved, and a transform of its own cannot be fused with what is
-computed from it.
+Written by hand because no library transforms interleaved signals, and a library call cannot be fused with the
+computation that follows.
 """
 
 from __future__ import annotations

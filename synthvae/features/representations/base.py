@@ -1,4 +1,4 @@
-"""Base class of representations: what a model learns of a sound, and the way back to the sound."""
+"""Base class of representations: invertible model inputs computed from audio."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOLERANCE = 1e-5
 
 
 class Encoded(NamedTuple):
-    """Sounds as a model sees them.
+    """Representation of sounds as a model's input.
 
     Attributes:
         values: ``(B, C, H, W)``, float32: channels, bands or bins, frames.
@@ -56,9 +56,9 @@ class Representation(nn.Module):
 
     name: ClassVar[str]
     description: ClassVar[str]
-    #: What `Encoded.level` is the level of, and whether values are without it.
+    #: The quantity whose level `Encoded.level` is, and whether values are normalised by it.
     level: ClassVar[str]
-    #: Of which the values are made.
+    #: The transform that values are computed from.
     transform: ShortTime
     #: The phase that `invert` takes unless told otherwise; ``modelled`` where the values have one.
     phase: str
@@ -92,7 +92,7 @@ class Representation(nn.Module):
         raise NotImplementedError
 
     def header(self) -> dict[str, Any]:
-        """What `synthvae.features.representations.build_representation` makes it from again, as JSON."""
+        """Name and options as JSON, from which `synthvae.features.representations.build_representation` rebuilds it."""
         return {"name": self.name, "sample_rate": self.sample_rate, "samples": self.samples, **self._options}
 
     @torch.no_grad()
@@ -146,7 +146,7 @@ class Representation(nn.Module):
         return self._magnitude(encoded.values.float(), encoded.level.float())
 
     def at_level(self, sounds: Tensor, level: Tensor) -> Tensor:
-        """Sounds of these magnitudes at their level; as they are where the magnitudes have it."""
+        """Scale sounds to their level; unchanged where the magnitudes already include it."""
         return sounds
 
     def _analyse(self, audio: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Dense frames: what a fully connected network learns, as wholes or frame by frame."""
+"""Dense frames: spectra as input of fully connected networks, whole or frame by frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mel spectrograms as representations: R's as published, and mended."""
+"""Mel spectrograms as representations: as published by Rebnord (2022), and corrected."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LARGEST = 2**14  # samples of a frame
 
 
 class _Bands(Representation):
-    """A frame of 128 bands per hop that has begun."""
+    """Base of representations with 128 bands and one frame per started hop."""
 
     bounded = True
     transform: ShortTime
@@ -102,7 +102,7 @@ class PublishedMel(_Bands):
 
 
 class Mel(_Bands):
-    """Mel spectrogram in dB from which sound can be made: 1024/128 at 16 kHz, 128 bands that are all distinct.
+    """Invertible mel spectrogram in dB: 1024/128 at 16 kHz, 128 linearly independent bands.
 
     Magnitudes, not powers, in triangles of unit height on Slaney's scale, in dB below the loudest cell, scaled to
     [0, 1] (`synthvae.features.representations.base.compress`). The level of that cell is `level`, a number of its own
@@ -173,7 +173,7 @@ def full_rank_size(sample_rate: int) -> int:
 
 @lru_cache(maxsize=32)
 def rank(sample_rate: int, n_fft: int) -> int:
-    """Of the filterbank."""
+    """Rank of the filterbank."""
     return int(np.linalg.matrix_rank(filterbank(sample_rate, n_fft, None)))
 
 

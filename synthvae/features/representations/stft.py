@@ -1,4 +1,4 @@
-"""Short-time Fourier transforms as representations: G's magnitude and phase as published, and mended."""
+"""STFTs as representations: magnitude and phase as published by Garcia Lopez (2025), and corrected."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class PublishedStft(Representation):
 
         length = min(samples, self.transform.hop * (values.shape[3] - 1)) if self._inverse.centred else samples
         if phase == "modelled":
-            # The two sides of a model's answer need not agree: the real part of the inverse transform of all bins is
+            # The two sides of a model's output need not agree: the real part of the inverse transform of all bins is
             # that of the mean of both.
             magnitude, angle = values.unbind(1)
             half = _one_side(torch.polar(magnitude.abs(), angle + torch.where(magnitude < 0.0, math.pi, 0.0)))
@@ -184,7 +184,7 @@ class Stft(Representation):
         return inversion.inverse_transform(spectrum, self.transform, samples)
 
     def _middle(self, device: torch.device) -> Tensor:
-        """To be added to a phase that refers to a frame's first sample, for one that refers to its middle."""
+        """Offset that converts a phase relative to a frame's first sample to one relative to its middle."""
         return math.pi * (torch.arange(self.transform.bins, device=device) % 2)[:, None]
 
     def _advance(self, device: torch.device) -> Tensor:
@@ -196,7 +196,7 @@ class Stft(Representation):
         """Deviation of the phase's advance from that of the bin, in half turns; the phase itself in the first frame.
 
         Quiet cells deviate by nothing, and the next one that is not has the difference to the phase that so results:
-        the sum over frames is exact wherever there is something to hear.
+        the sum over frames is exact wherever there is sound.
         """
         advance = self._advance(angle.device)
         turns = angle / (2 * math.pi)
