@@ -1,4 +1,4 @@
-"""Losses on sound by name, the other loss terms, and the weight of the spectral term."""
+"""Audio losses by name, the other loss terms, and the weight of the spectral term."""
 
 from synthvae.losses.balance import BetaController
 from synthvae.losses.base import AudioLoss

@@ -17,7 +17,7 @@ class BetaController(nn.Module):
     moving averages of what `update` was given, corrected for their start at zero (Kingma and Ba, Adam, 2015,
     section 3), which keeps parameter error to weighted spectral term at 1 : `ratio`. With `beta="constant"` the first
     update alone counts: the weight is set once, for the terms that it is given. No gradient passes through the
-    weight. It is 0 before the first update and while the spectral average is 0 (there is nothing to weigh).
+    weight. It is 0 before the first update and while the spectral average is 0.
 
     The averages are buffers: `state_dict` and `load_state_dict` resume them exactly, and `.to(device)` spares a
     synchronisation with the accelerator at every step.
@@ -54,7 +54,7 @@ class BetaController(nn.Module):
 
     @torch.no_grad()
     def update(self, parameter_error: Tensor, spectral: Tensor) -> None:
-        """Take in the unweighted terms of one batch, `(B,)` or their means; one that is not finite is passed over."""
+        """Update the averages with the unweighted terms of a batch, `(B,)` or means; non-finite ones are ignored."""
         parameter = parameter_error.mean().to(self.parameter_sum)
         spectrum = spectral.mean().to(self.spectral_sum)
         usable = torch.isfinite(parameter) & torch.isfinite(spectrum)

@@ -1,4 +1,4 @@
-"""Base class of losses on sound: two batches of audio to one number per example."""
+"""Base class of audio losses: two batches of audio to one value per example."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class AudioLoss(nn.Module):
 
 
 def refuse_chosen_frames(frames: Frames) -> None:
-    """For losses with transforms of their own.
+    """Reject a selection of frames, for losses with their own transforms.
 
     Raises:
         ValueError: unless every frame is asked for.

@@ -24,7 +24,7 @@ class MultiResolutionStftLoss(AudioLoss):
 
     Resolutions, windows and the floor of the magnitudes are those of `auraloss.freq.MultiResolutionSTFTLoss`. Its sums
     run over the whole batch, so that examples would depend on each other, and its transforms compute phases that
-    nobody asks for, which is a third of its time.
+    are not needed, which takes a third of its time.
 
     Args:
         formula: the definition, for `repr`.

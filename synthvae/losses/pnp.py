@@ -3,8 +3,8 @@
     PNP(x^, x) = (x^ - x)^T (M(x) + lambda I) (x^ - x),
 
 the error of the sound to second order, with M the perceptual metric (`synthvae.synths.sensitivity`) and lambda the
-damping, which goes from the ear (0) to the plain parameter error (large). Source: Han, Lostanlen and Lagrange,
-"Learning to Solve Inverse Problems for Perceptual Sound Matching", IEEE/ACM TASLP 32, 2024.
+damping, which interpolates between the perceptual error (0) and the plain parameter error (large). Source: Han,
+Lostanlen and Lagrange, "Learning to Solve Inverse Problems for Perceptual Sound Matching", IEEE/ACM TASLP 32, 2024.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class PnpLoss(nn.Module):
     Args:
         matrix: ``(P,)``, a diagonal, or ``(P, P)``; positive semi-definite, in the feature's unit squared.
         damping: added to the diagonal.
-        presets: ``(K, P, P)``, matrices of single presets, where the loss shall use them.
+        presets: ``(K, P, P)``, matrices of single presets, if the loss uses them.
     """
 
     matrix: Tensor

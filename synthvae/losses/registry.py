@@ -20,7 +20,7 @@ __all__ = ["LOSSES", "LossSpec", "build_loss"]
 
 @dataclass(frozen=True)
 class LossSpec:
-    """One row of the table of losses.
+    """Entry of the loss registry.
 
     Attributes:
         name: what `loss` takes.
@@ -31,7 +31,7 @@ class LossSpec:
         function: from reconstruction and target, `(B, F, N)` each (spectra if `phase`, else magnitudes), to
             `(B,)`; None for a loss with transforms of its own.
         phase: whether it compares spectra rather than their magnitudes.
-        heavy_tailed: whether a few presets rule its mean, as quiet targets do that it divides by.
+        heavy_tailed: whether a few presets dominate its mean, such as quiet targets whose norm it divides by.
         module: of a loss with transforms of its own.
         compares: whether it compares ``audio`` or ``parameters``, or ``nothing``.
         needs_metric: whether it needs the perceptual metric of the dataset (`synthvae.synths.sensitivity`).

@@ -1,13 +1,13 @@
 """Losses on the STFT and their gradients, sixteen sounds side by side: frames, transform, loss and adjoint in one pass.
 
 A frame of both sounds is transformed, compared bin by bin, and the derivative by the reconstruction's spectrum is
-transformed back and added up, before the next frame is looked at: nothing of the size of a spectrogram is ever stored.
+transformed back and added up, before the next frame is processed: nothing of the size of a spectrogram is ever stored.
 The derivative of a loss by samples is, with G[k] that by real and imaginary part of bin k, window w and N = 2048,
 
     dL / dx[t] = w[t] Re sum_{k = 0..N/2} G[k] exp(2 pi i k t / N),
 
-an inverse real transform of G, with bins 1 to N / 2 - 1 halved. By hand, for no library computes a transform, a
-function of it and its adjoint together.
+an inverse real transform of G, with bins 1 to N / 2 - 1 halved. Written by hand because no library computes a
+transform, a function of it and its adjoint together.
 """
 
 from __future__ import annotations
