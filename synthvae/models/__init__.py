@@ -1,4 +1,4 @@
-"""Networks between presets and latent points, independent of synthesizers."""
+"""Autoencoders of presets, and the audio encoder; independent of synthesizers."""
 
 from synthvae.models.base import LatentModel, VAEOutput
 from synthvae.models.mlp import OUTPUTS, VAE

@@ -1,7 +1,7 @@
 """Audio encoder: log-mel spectrogram to a latent Gaussian.
 
-It answers with a Gaussian for every latent dimension, since many presets sound alike: its mean is the answer, its draws
-are places to start a search from.
+It outputs a Gaussian for every latent dimension, since many presets sound alike: its mean is the prediction, its draws
+are starting points of a search.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class AudioEncoder(nn.Module):
 
 
 def write_encoder(path: Path, encoder: AudioEncoder, state: dict[str, Any]) -> None:
-    """Write an encoder, and with it of which run it is and how it was trained.
+    """Write an encoder with the hash of its run's weights and its training settings.
 
     Raises:
         UserError: if `path` cannot be written.

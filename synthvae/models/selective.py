@@ -7,8 +7,8 @@ drawn uniformly, every g is standard normal, as the prior has it):
     decoded   = Phi(place(z) + h(z)),
 
 where place() puts each latent back on the parameter that it began as and 0, the middle, on all others. f and h are
-networks whose last layers start at 0. So it starts as the best that can be done without learning, keeping D
-parameters exactly, and learns from there what else the latents can say and what the other parameters should be.
+networks whose last layers start at 0. So it starts as the best untrained model, which keeps D parameters exactly;
+training adds further information to the latents and predicts the other parameters.
 
 Parameters that are *held* (those that only pitch tells apart, whose gradient through a spectral loss is as good as
 random) have no such correction: where one is kept, its latent is its normal score and nothing else.
@@ -41,7 +41,7 @@ class SelectiveVAE(LatentModel):
     held: Tensor
 
     def __init__(self, parameters: int, widths: Sequence[int]) -> None:
-        """Build the network; `select` says which parameters it keeps.
+        """Build the network; `select` sets the parameters that it keeps.
 
         Args:
             parameters: number of input columns, P.
@@ -72,7 +72,7 @@ class SelectiveVAE(LatentModel):
         self.register_buffer("held", torch.zeros(parameters, dtype=torch.bool))
 
     def select(self, sensitivity: Tensor, held: Sequence[int]) -> None:
-        """Choose the parameters that the latents begin as: the D of largest sensitivity ``(P,)``, in decreasing order.
+        """Choose the initial parameters of the latents: the D of largest sensitivity ``(P,)``, in decreasing order.
 
         Columns that are held are not corrected.
         """

@@ -21,7 +21,7 @@ LOGIT_MARGIN = 1e-3
 
 
 class Posterior(NamedTuple):
-    """What an encoder says of spectrograms; N is the batch size B, times the number of latents per sound.
+    """Posterior of spectrograms; N is the batch size B times the number of latents per sound.
 
     Attributes:
         mean: ``(N, D)``, before the flow.

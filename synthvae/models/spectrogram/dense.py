@@ -69,7 +69,7 @@ class DenseSpectrogram(SpectrogramModel):
         return Posterior(self.mean(hidden), self.log_variance(hidden), given.new_zeros(len(given), 0))
 
     def decoded(self, latent: Tensor, condition: Tensor, frames: int) -> tuple[Tensor, Tensor | None]:
-        """Decode latents; the level of a sound is the mean of what its latents say."""
+        """Decode latents; the level of a sound is the mean over its latents."""
         count = self.latents_of(frames)
         given = torch.cat([latent, condition.repeat_interleave(count, 0)], 1)
         blocks = self.output(self.decoder(given)).unflatten(0, (-1, count)).unflatten(2, self.block)

@@ -28,7 +28,7 @@ def _pooled(size: int, axis: int) -> list[int]:
 
 
 def _least(size: int, axis: int) -> int:
-    """The size, or the smallest one of which the poolings leave something."""
+    """The size, or the smallest size with a non-empty output after all poolings."""
     while _pooled(size, axis)[-1] < 1:
         size += 1
     return size
