@@ -1,4 +1,4 @@
-"""Number of statistically different bins: whether a set of sounds falls into the same places as the training sounds.
+"""Number of statistically different bins (NDB): compares the distribution of a set of sounds with the training sounds.
 
 Training sounds are divided into bins by k-means, and the share of another set in each bin is tested against the
 training sounds' (Richardson and Weiss, "On GANs and GMMs", NeurIPS 2018). Bins that a model never fills are modes

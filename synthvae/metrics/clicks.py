@@ -1,7 +1,7 @@
-"""Clicks that come back with every frame of a transform: the sound of a phase that is wrong in all frames alike.
+"""Detection of clicks that repeat once per frame, an artefact of the same wrong phase in all frames.
 
-Zero phase in every frame has a pulse in every frame, one hop apart. Log-mel and other magnitudes hardly see it; the
-second difference does, and its energy piles up at one position within the hop.
+Zero phase in every frame gives a pulse in every frame, one hop apart. Log-mel and other magnitudes hardly change; the
+second difference does, and its energy is concentrated at one position within the hop.
 """
 
 from __future__ import annotations

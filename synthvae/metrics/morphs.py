@@ -1,4 +1,4 @@
-"""Figures of a morph between two sounds: whether what lies in the middle is one sound, or both ends at once."""
+"""Metrics of a morph between two sounds: whether the midpoint is one sound or a mixture of both ends."""
 
 from __future__ import annotations
 

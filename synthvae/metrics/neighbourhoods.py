@@ -33,7 +33,7 @@ NEIGHBOURS = 10
 #: Share of all presets that counts as near in sound, where a preset need not be among the very nearest.
 NEAR_SHARE = 0.1
 PAIRS = 5000
-#: Members of a cluster that are listened to and averaged, as in the thesis, and the share of all clusters, those
+#: Members of a cluster that are selected and averaged, as in the thesis, and the share of all clusters, those
 #: nearest to that size, that count as medium-sized.
 MEMBERS, MEDIUM_SHARE = 15, 0.1
 RESAMPLES = 500
@@ -210,7 +210,7 @@ def neighbourhood_trust(
     if not 1 <= neighbours < n:
         raise ValueError(f"neighbours is {neighbours}, it has to be from 1 to {n - 1}")
     generator = np.random.default_rng(seed)
-    order = generator.permutation(n)  # so that equal distances favour nobody
+    order = generator.permutation(n)  # so that ties are broken at random
     near, sounds = near[order], sounds[order]
     within = max(neighbours, round(NEAR_SHARE * (n - 1)))
     hits = np.array(list(_hits(near, sounds, neighbours, within)))

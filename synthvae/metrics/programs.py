@@ -1,4 +1,4 @@
-"""Scores of reconstructions by programs that others wrote, where they are installed: Chromaprint and PEAQ.
+"""Scores of reconstructions from external programs, where installed: Chromaprint and PEAQ.
 
 Fingerprint agreement is the share of equal bits of raw codes by `fpcalc`, 32 bits for each eighth of a second; those of
 unrelated sounds agree in about half. Rebnord (2022) compares compressed strings of fingerprints instead, by an edit
@@ -36,7 +36,7 @@ _BITS = 32
 
 
 def installed(program: str) -> bool:
-    """Whether `fpcalc` or `peaq` is there."""
+    """Whether a program, `fpcalc` or `peaq`, is installed."""
     return shutil.which(program) is not None
 
 

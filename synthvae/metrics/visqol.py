@@ -24,7 +24,7 @@ RATE = 48000
 
 
 def visqol_installed() -> bool:
-    """Whether the package is there."""
+    """Whether the package is installed."""
     return importlib.util.find_spec("visqol") is not None
 
 
@@ -34,7 +34,7 @@ def visqol(target: Audio, reconstruction: Audio, sample_rate: int) -> NDArray[np
     Args:
         target: shape (N, T), full scale is 1.
         reconstruction: shape (N, T).
-        sample_rate: in Hz; both are brought to 48 kHz, where ViSQOL knows music.
+        sample_rate: in Hz; both are resampled to 48 kHz, the rate of ViSQOL's audio mode.
 
     Raises:
         ValueError: if the shapes differ, or are not (N, T), or the audio is not floating point.

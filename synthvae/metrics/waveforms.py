@@ -25,7 +25,7 @@ from synthvae.metrics.reconstruction import derangement
 __all__ = ["MAX_LAG", "PHASE_JUDGES", "WAVEFORM_UNITS", "WaveformErrors", "WaveformNulls", "null_waveforms",
            "waveform_errors"]  # fmt: skip
 
-#: Seconds of delay, either way, among which the best is looked for: a period of 50 Hz.
+#: Maximum lag of the cross-correlation in seconds, either way: a period of 50 Hz.
 MAX_LAG = 0.02
 #: The measures, and the unit of each.
 WAVEFORM_UNITS = {

@@ -1,4 +1,4 @@
-"""Weight files of pretrained networks: found in a folder, checked, and read without unpickling anything."""
+"""Weight files of pretrained networks: search, checksums, and loading without unpickling."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def _others(keys: list[str]) -> str:
 
 @contextlib.contextmanager
 def weights_only() -> Iterator[None]:
-    """Make every `torch.load` read tensors, arrays and numbers and call nothing else, whatever its caller says.
+    """Restrict every `torch.load` to tensors, arrays and numbers, whatever its arguments.
 
     Published files hold NumPy arrays and numbers beside the tensors (the state of a sampler, a PCA), pickled by a NumPy
     whose modules had other names.
