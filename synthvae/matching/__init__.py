@@ -1,4 +1,4 @@
-"""Preset matching: find presets that sound like a recording, by audio encoder and search."""
+"""Preset matching: find presets that sound like a recording, with an audio encoder and search."""
 
 from synthvae.matching.engine import Candidate, MatchResult, Progress, match
 from synthvae.matching.target import Target, prepare_target, read_target

@@ -61,7 +61,7 @@ def differential_evolution(
     """Differential evolution, "current to one of the best" with factors drawn anew each time, until so many renders.
 
     Zhang and Sanderson, "JADE", IEEE Trans. Evolutionary Computation 13:945, 2009, without its memory. Fewer than four
-    presets cannot mix and come back as they are.
+    presets cannot be recombined and are returned unchanged.
 
     Raises:
         Stopped: from the objective.

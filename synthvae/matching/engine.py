@@ -29,11 +29,11 @@ BUDGET = 32_000
 """Default number of renders for a target of a second; longer ones get fewer, so that all take as long."""
 
 FEWEST = 200
-#: Presets that are remembered to choose the answers from.
+#: Number of closest presets stored, from which the results are chosen.
 KEPT = 64
 #: Answers are unlike each other: mean difference of their parameters, as a share of the range.
 UNLIKE = 0.05
-#: Random presets that the distances are judged by.
+#: Number of random presets of the null.
 NULL_PRESETS = 128
 NULL_SEED = 2**61 + 7
 
@@ -259,7 +259,7 @@ def _starts(target: Target, run: Run | None, index: SoundIndex | None, budget: i
 
 
 def check_search(budget: int | None, seconds: float | None, top: int, seed: int) -> None:
-    """Refuse what `match` cannot search with.
+    """Check the arguments of `match`.
 
     Raises:
         UserError: naming the argument.

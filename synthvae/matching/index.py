@@ -33,7 +33,7 @@ __all__ = ["PRESETS", "SoundIndex", "index_path", "open_index"]
 FORMAT, VERSION = "synthvae-sound-index", 1
 #: Presets of an index, half a minute of rendering on two cores.
 PRESETS = 30_000
-#: Of its draw: no dataset has it by default, and no search draws from it.
+#: Seed of its draw: no dataset has it by default, and no search draws from it.
 SEED = 2**62 + 1
 BATCH = 128
 #: Numbers of an embedding.

@@ -1,9 +1,9 @@
 """Levenberg-Marquardt on spectrograms with finite-difference Jacobians.
 
-Sixty renders say how each band of each frame moves with each parameter, thousands of numbers where a gradient has one a
-parameter. From them comes the damped step (`synthvae.core.gauss_newton`), within the cube, on absolute differences by
-iterative reweighting. The differences span a fraction of a parameter's range, so that they smooth over the ripples that
-pitch makes in a spectrogram, where a derivative is only valid for a few cents.
+Sixty renders give the change of each band of each frame with each parameter, thousands of numbers where a gradient has
+one per parameter. They give the damped step (`synthvae.core.gauss_newton`), within the cube, on absolute differences
+by iterative reweighting. The differences span a fraction of a parameter's range, so that they smooth over the ripples
+that pitch makes in a spectrogram, where a derivative is only valid for a few cents.
 
 Source of the weights: Holland and Welsch 1977, Commun. Statist. A 6:813.
 """

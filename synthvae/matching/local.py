@@ -3,8 +3,8 @@
 No single method is enough. The gradient through the Voice improves levels, envelopes and waveforms of a whole preset at
 once, but not its pitch: the error hardly changes until the pitch is within a few cents of the right one. Differential
 evolution finds the pitch, but needs hundreds of sounds for sixty parameters. Least squares on the spectrogram converges
-within a dozen iterations, to a local minimum. So the search draws many presets, evolves the best of them, descends
-along the gradient, solves least squares, and then hops from basin to basin.
+within a dozen iterations, to a local minimum. So the search draws many presets, evolves the best of them, follows
+the gradient, solves least squares, and ends with basin hopping.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["SEARCHES", "adam_refine", "combined_search", "evolution_search", "ra
 STEP, LAST = 0.03, 0.1
 #: A preset's gradient is no longer than that, in dB over the range of a parameter.
 LONGEST = 30.0
-#: Adam's two memories, and the slope below which a step is shorter.
+#: Adam's two decay rates, and the slope below which a step is shorter.
 MEMORY, SQUARE_MEMORY, FLAT = 0.9, 0.98, 1e-3
 
 
@@ -102,7 +102,7 @@ def evolution_search(objective: Objective, parameters: int, seed: int, starts: T
 
 
 def combined_search(objective: Objective, parameters: int, seed: int, starts: Tensor | None = None) -> None:
-    """All searches of the module in turn, until the budget is spent.
+    """Run all searches of the module in turn, until the budget is spent.
 
     Arguments as of `random_search`. The ways divide what the objective's budget leaves, or 10,000 renders.
     """

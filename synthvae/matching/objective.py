@@ -61,16 +61,16 @@ class Objective:
     def __init__(
         self, voice: Synth, target: Tensor, stop: Callable[[], bool] = lambda: False, budget: int | None = None
     ) -> None:
-        """Start with no renders of a voice that renders as long as the target ``(T,)`` is.
+        """Set up the objective for a target ``(T,)`` and a voice of the same length.
 
-        `stop` is asked before every batch, and true ends the search; a batch that would go beyond the budget of renders
-        is cut, or refused where nothing of it is left.
+        `stop` is called before every batch, and true ends the search; a batch that would exceed the budget of renders
+        is truncated, or refused where nothing of the budget is left.
         """
         self.voice, self.stop, self.budget = voice, stop, budget
         self.spectra = MultiResolutionLogMel(voice.sample_rate, voice.samples)
         with torch.no_grad():
             self.target = self.spectra.spectrograms(target[None])
-        #: What each entry of a difference counts for in the distance, ``(E,)``, 1 in all.
+        #: Weight of each entry of a difference in the distance, ``(E,)``, summing to 1.
         self.share = torch.cat([torch.full((t.numel(),), 1.0 / (len(self.target) * t.numel())) for t in self.target])
         self.renders = 0
         self.best: Found | None = None
@@ -86,7 +86,7 @@ class Objective:
         """Distances ``(B,)`` in dB of presets ``(B, P)``.
 
         Raises:
-            Stopped: when the budget does not reach for all of them, after those for which it does.
+            Stopped: if the budget does not cover all of them, after rendering those that it covers.
         """
         parts = []
         for part in unit.split(BATCH):
@@ -134,7 +134,7 @@ class Objective:
         return torch.where(distance.isfinite(), distance, FAR)
 
     def _render(self, unit: Tensor, hold_phases: bool) -> Tensor:
-        """The sounds; a synth without phases to hold has none that would lead astray."""
+        """Render sounds; phases are held only if the synth supports it."""
         held = hold_phases and self.voice.holds_phases
         audio: Tensor = self.voice(unit, hold_phases=True) if held else self.voice(unit)
         return audio

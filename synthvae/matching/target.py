@@ -19,13 +19,13 @@ __all__ = ["LONGEST", "Target", "prepare_target", "read_target"]
 
 #: Seconds that a note of the Voice can last, and so the most of a recording that is matched.
 LONGEST = 4.0
-#: Shortest sound that a Voice is asked for.
+#: Shortest target, in seconds.
 SHORTEST = 0.25
 #: What lies so far below the peak, in dB, before the sound and after it, is cut off.
 SILENCE_BELOW = 60.0
 #: The peak of a target, -1 dB of full scale: the Voice's own sounds peak at 0 dB and below.
 PEAK = 10 ** (-1 / 20)
-#: Offsets that are worth a word: more than a step of 16 bits.
+#: Smallest constant offset that is reported: more than a step of 16 bits.
 STEP = 2.0**-15
 #: Kept before the first loud sample, for the attack's first cycle.
 LEAD_IN = 0.005
