@@ -33,7 +33,7 @@ class Aspect:
     """One aspect.
 
     Attributes:
-        name: as it is asked for.
+        name: name of the aspect in arguments.
         unit: of its distance.
         meaning: what the distance is, in a sentence.
     """

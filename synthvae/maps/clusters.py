@@ -1,9 +1,9 @@
 """Maps of the latent space, clusters on them and in the space itself, and cluster validity.
 
-The thesis's recipe: UMAP to two dimensions, DBSCAN on the map, DBCV as the verdict. UMAP tears any cloud into
-islands, so the same recipe on standard normal noise of the same shape stands beside every result. PCA shows what
-UMAP cannot, distances and how much of the space a map leaves out, and t-SNE whether an island is UMAP's own;
-`synthvae.maps.stability` puts all of it together over several seeds.
+The thesis's recipe: UMAP to two dimensions, DBSCAN on the map, DBCV as the criterion. UMAP splits any cloud
+into islands, so every result is compared with the same recipe on standard normal noise of the same shape. PCA shows
+what UMAP cannot, distances and how much of the space a map leaves out, and t-SNE whether an island is an artefact of
+UMAP; `synthvae.maps.stability` combines all of it over several seeds.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class MapSettings:
     Attributes:
         eps: DBSCAN's radius on the map; the thesis has 0.05 in its experiment 3.
         min_samples: points in a neighbourhood, itself included, that make a core point of DBSCAN.
-        neighbours: points that UMAP sees from each point.
+        neighbours: UMAP's number of neighbours of each point.
         min_distance: smallest distance between points on UMAP's map.
     """
 
@@ -373,7 +373,7 @@ def find_clusters(points: NDArray[np.floating]) -> Clusters:
     """Groups of points on a map.
 
     By density (HDBSCAN) where that finds several. A cloud without gaps, as most latent spaces are, has none; it is
-    divided into compact regions (k-means), which claim nothing and give its parts names.
+    divided into compact regions (k-means), which serve for naming only.
 
     Args:
         points: ``(N, 2)``.

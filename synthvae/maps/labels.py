@@ -1,4 +1,4 @@
-"""Labels on a map: where the name of each is true, and labels of sounds that have none, by a classifier."""
+"""Labels on a map: positions of label names, and labels predicted for unlabelled sounds."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from synthvae.maps.clusters import TRUE
 
 __all__ = ["LabelPlace", "guess_labels", "held_out_guesses", "label_places"]
 
-#: Points around a place of which the name has to be true.
+#: Number of points around a label's position that are checked for the label.
 AROUND = 15
-#: Parts of which each is guessed by a classifier that was trained on the others.
+#: Folds of the cross-validation.
 FOLDS = 5
 #: Iterations of the classifier, at most.
 ITERATIONS = 1000
@@ -38,7 +38,7 @@ class LabelPlace:
 
     @property
     def true(self) -> bool:
-        """Whether the name is true of the points around it, as that of a cluster has to be."""
+        """Whether at least `TRUE` of the surrounding points have the label, as for names of clusters."""
         return self.share >= TRUE
 
 

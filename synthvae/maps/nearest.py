@@ -1,6 +1,6 @@
-"""From a position on a two-dimensional map to a sound: one of its points, or a latent between them.
+"""Lookup of a sound by its position on a two-dimensional map: one of its points, or an interpolated latent.
 
-A position snaps to one of the points around it: the one that the others are most like (their medoid). Between the
+A position snaps to one of the points around it: their medoid. Between the
 points there is a grid of latents, each the weighted mean of the latents nearest to its node (UMAP's own inverse takes
 seconds a call and fails between its islands). What either loses is measured as audible distance: points are found
 again from their position alone, each left out of its own neighbours, and compared with themselves; the null is another
@@ -36,7 +36,7 @@ NODES = 160
 NEIGHBOURS = 6
 #: Points that are found again to measure the round trip.
 SAMPLED = 1024
-#: Points that say how far a node can be trusted.
+#: Points from which the confidence of a node is computed.
 TRUSTED = 8
 #: Of the neighbours among which a radius is taken, and how many of their distances the hull reaches beyond a point.
 REACH_NEIGHBOUR, REACH = 8, 2.5
@@ -52,7 +52,7 @@ _CERTAIN = 255
 
 
 class Spot(NamedTuple):
-    """What a map has at one position.
+    """Result of a lookup at one position of a map.
 
     Attributes:
         latent: ``(D,)``, interpolated between the points.
@@ -106,7 +106,7 @@ class Atlas:
     centre: Floats
 
     def at(self, x: float, y: float, among: NDArray[np.bool_] | None = None) -> Spot:
-        """What there is at any position; `among` says which points ``(N,)`` it may snap to, all where none is near."""
+        """Look up a position; `among` masks the points ``(N,)`` that it may snap to, all if none of those is near."""
         x, y = self._sane(x, y)
         distance, nearest = self._tree.query((x, y))
         inside = bool(distance <= self.radius)
@@ -158,7 +158,7 @@ class Atlas:
         return cKDTree(self.points)
 
     def _sane(self, x: float, y: float) -> tuple[float, float]:
-        """A place that distances can be taken from; the middle of the map for one that is no number."""
+        """A position clipped to a finite range around the map; the middle of the map for NaN."""
         low, high = self.bounds[:2].astype(np.float64), self.bounds[2:].astype(np.float64)
         place = np.where(np.isnan((x, y)), (low + high) / 2, (x, y))
         far = 1e3 * (high - low)

@@ -3,7 +3,7 @@
 Two nulls. *Noise*: standard normal draws, as many and of as many dimensions as the latents. A *collapsed encoder*: the
 posterior means of a VAE whose posterior has fallen onto the prior, as it does with the weight of 1 that the thesis
 prints for the KL divergence. Such means are not noise: they are a faint, smooth function of the presets, and UMAP,
-which looks at who is nearest and not at how far, maps a faint structure as it maps a strong one.
+which uses the ranks of neighbours rather than distances, maps weak structure like strong structure.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class _Drawn:
 
 
 def map_store(data: Path, otherwise: Path | None = None) -> Store:
-    """The store of maps and collapsed encoders that analyses, experiments and the studio share.
+    """The cache of maps and collapsed encoders, shared by analyses, experiments and the studio.
 
     Args:
         data: dataset of the runs; the store is ``.cache`` beside it.

@@ -1,9 +1,9 @@
 """Stability of clusters in the latent space over maps and methods, compared with null models.
 
-One UMAP picture is an anecdote: another seed moves the islands, and noise has islands too. The survey repeats the
-thesis's recipe over seeds, adds HDBSCAN, which needs no radius, clusters the latents where they live as well as on
-the map, and does the same to the nulls of `synthvae.maps.nulls`: standard normal noise of the same shape, and
-what collapsed encoders give.
+A single UMAP is not evidence: another seed moves the islands, and noise has islands too. The survey repeats the
+thesis's recipe over seeds, adds HDBSCAN, which needs no radius, clusters the latents in their own space as well as on
+the map, and does the same for the nulls of `synthvae.maps.nulls`: standard normal noise of the same shape, and
+latents of collapsed encoders.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ __all__ = [
 SEEDS = (0, 1, 2)
 MAP, SPACE = "UMAP map", "latent space"
 METHODS = ("DBSCAN", "HDBSCAN")
-#: Lead that counts over a null without an interval: the order of points alone moves a DBCV by hundredths, and noise
+#: Required margin over a null without an interval: the order of points alone moves a DBCV by hundredths, and noise
 #: reaches 0.06 by chance.
 MARGIN = 0.1
 Progress = Callable[[str], object]
