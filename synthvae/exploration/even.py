@@ -1,9 +1,9 @@
 """Perceptually uniform resampling of paths.
 
-Every continuous path can be divided into any number of chords of one length, so even steps are a matter of where to
-stop, whatever the path. *Chords*: dividing the sum of the distances of a fine sampling evenly is not the same thing.
-Pitch moves a spectrogram's lines, and once they have left their bands they are as far away as they will ever be; a
-slide of three octaves has a sum of hundreds of dB and no two sounds on it are further apart than twenty.
+Every continuous path can be divided into any number of chords of equal length, so equal steps depend only on the choice
+of stops. Chords are not arc lengths: dividing the summed distances of a fine sampling evenly gives other stops. Pitch
+moves the lines of a spectrogram, and once they have left their bands the distance no longer grows: a glide of three
+octaves has a sum of hundreds of dB, but no two sounds on it are further apart than twenty.
 
 On M points of a path with distances d between all of them, a walk is an increasing choice of S points. Both searches
 are dynamic programmes over those choices, exact for each length of chord that is tried:

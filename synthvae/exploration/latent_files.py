@@ -50,7 +50,7 @@ LARGEST = 1e6
 
 #: What ``generate-dataset`` writes by default.
 DATASET = Path("datasets/presets.json")
-#: Where runs land by default.
+#: Default directory of runs.
 RUNS = Path("experiments/runs")
 #: How deep: a run, one of several seeds of a case, that at a reduced scale.
 BELOW = ("*", "*/*", "*/*/*")
@@ -95,7 +95,7 @@ def write_points(path: Path, run: Run, names: Sequence[str], points: Tensor) -> 
 
 
 def _made_for(run: Run) -> dict[str, str]:
-    """What a run has to share with that of a file of latents: the parameters of presets, or else the weights."""
+    """Hash that a file of latents and a run must share: of the preset parameters, or else of the weights."""
     if PARAMETERS in run.task.abilities:
         return {"parameter_hash": run.parameters.hash}
     return {"weights_hash": run.weights_hash}

@@ -56,7 +56,7 @@ SAME = 0.02
 Progress = Callable[[float], object]
 
 
-#: Beyond it the sum lies where no preset is and the decoder knows nothing.
+#: Largest weight; beyond it the sum lies outside the decoder's training range.
 LARGEST_WEIGHT = 10.0
 
 
@@ -131,7 +131,7 @@ def morph(
             their pitch, and some seconds of work; ``parameters``, straight through the parameters; ``smooth``, the
             same with every parameter but those of pitch moved aside so that descriptors of timbre change along
             straight lines (`synthvae.exploration.smooth`), a fifth of a second for each of up to 16 steps.
-        even: whether steps are equal for the ear; else in position, the given presets being stops only where that
+        even: whether steps are perceptually equal; else in position, the given presets being stops only where that
             falls on them. By default all ways but ``smooth`` are even: stops that are equally far apart are not those
             at which descriptors lie on straight lines.
         extrapolate: how far to go on beyond both ends, as a share of the way between two presets, 0 to 1.
@@ -273,7 +273,7 @@ def _stops(
         required = sorted({0, *required, len(distance) - 1})
         stops = choose_stops(distance, points.position.numpy(), steps, required)
         chords = distance[stops[:-1], stops[1:]]
-        # What lies between two neighbouring points cannot be chosen; it matters where it is much of a step.
+        # Nothing between two neighbouring points can be chosen; refine where their distance is a large part of a step.
         coarse = np.diagonal(distance, 1) > (FINE - 1.0) * chords.mean()
         room = capacity - len(distance)
         if unevenness(chords) <= FINE or not coarse.any() or room < coarse.sum() or refinement == REFINEMENTS:

@@ -1,4 +1,4 @@
-"""Sounds that a run on recorded sounds starts from, and the sounds that it makes, as files."""
+"""Input sounds of a run on recorded sounds, and writing of its output sounds to files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LONGEST = 30.0
 
 
 class SourceSound(NamedTuple):
-    """A sound to start from.
+    """An input sound.
 
     Attributes:
         name: of its file without ending, or its number.

@@ -94,8 +94,8 @@ class LatentLine:
 def blend_in_decibels(first: Floats, second: Floats, sample_rate: int) -> SoundPath:
     """Magnitudes between those of two sounds, cell by cell in dB, with phases by heap integration.
 
-    What no morph should be: both sounds at once, each fading. Cells 80 dB below the loudest are silent. The shorter
-    sound is followed by silence; the ends come back as they are.
+    This is the null model of a morph, a plain cross-fade: both sounds at once. Cells 80 dB below the loudest are
+    silent. The shorter sound is followed by silence; the ends are returned unchanged.
     """
     from synthvae.features.inversion import recover  # numba
 

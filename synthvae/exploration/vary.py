@@ -4,8 +4,8 @@ From the preset's latent z a ray goes to a draw e of the prior,
 
     z(s) = sqrt(1 - s²) z + s e,    s from 0 to 1,
 
-so that every point of it is as likely as the preset itself, and its end has forgotten the preset. What the autoencoder
-leaves out of the preset is carried along (`synthvae.exploration.paths`), so that s = 0 is the preset to the bit.
+so that every point of it is as likely as the preset itself, and its end is independent of the preset. The residual of
+the autoencoder is added (`synthvae.exploration.paths`), so that s = 0 is the preset to the bit.
 
 The position on a ray is no perceptual measure: one ray changes the pitch at once and another never. So amount is a
 fraction of an audible distance, 1 being the median distance of the preset from prior samples, which is that of an
@@ -36,7 +36,7 @@ from synthvae.training.run import Run
 __all__ = ["MOST", "Variations", "vary"]
 
 MOST = 256
-#: Draws of the prior whose median distance is the amount 1, and their seed: the yardstick does not move.
+#: Prior samples whose median distance is the amount 1, and their fixed seed.
 REFERENCE_SAMPLES, REFERENCE_SEED = 64, 0
 #: Rays drawn for each neighbour, of which the one that sounds least like the others is taken.
 RAYS = 3
@@ -54,7 +54,7 @@ class Variations:
         latent: ``(C, D)``, where the encoder places them.
         distances: ``(C,)`` float64, from the preset in dB: root mean square difference of log-mel spectrograms.
         reach: dB that the amount 1 stands for.
-        remark: what there is to say about them in one line; empty where there is nothing.
+        remark: one-line note to the user; may be empty.
     """
 
     unit: Tensor
