@@ -85,7 +85,7 @@ class MetricsLog:
         self._try(self._write_events, row)
 
     def close(self) -> None:
-        """Flush what is still on its way to the disk."""
+        """Flush and close."""
         if self._writer is not None:
             self._try(self._writer.close)
 
@@ -99,7 +99,7 @@ class MetricsLog:
                 self._writer.add_scalar(name, value, int(row["epoch"]))
 
     def _try(self, write: Callable[..., object], *arguments: object) -> None:
-        """Write events until that fails, on a full disk for instance; that is logged once."""
+        """Write events until a write fails, for instance on a full disk; the failure is logged once."""
         if not self._writes:
             return
         try:

@@ -1,4 +1,4 @@
-"""Processes that train one network together, through Lightning Fabric: each computes the gradient of some items."""
+"""Distributed data-parallel training with Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["is_lost_connection", "launch", "over_all_processes"]
 
 
 def launch(settings: Settings, on_gpu: bool) -> Fabric:
-    """Join the other processes of a run, and start them where nobody else does, as torchrun and SLURM do.
+    """Connect the processes of a run, and start them unless torchrun or SLURM did.
 
     Args:
         settings: of the run: devices, nodes, strategy, precision.
@@ -35,7 +35,7 @@ def launch(settings: Settings, on_gpu: bool) -> Fabric:
         raise UserError("devices", devices, f"there are {torch.cuda.device_count()} GPUs")
     for environment in (TorchElasticEnvironment, SLURMEnvironment):
         if not environment.detect() or (environment is SLURMEnvironment and devices * nodes == 1):
-            continue  # a job on SLURM may have other tasks than processes of this run
+            continue  # the tasks of a SLURM job need not be processes of this run
         if environment().world_size() != devices * nodes:
             starter = environment.__name__.removesuffix("Environment")
             why = f"times {nodes} `nodes`, but {starter} started {environment().world_size()} processes"

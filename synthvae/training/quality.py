@@ -1,4 +1,4 @@
-"""How much of the sound of unseen presets a run keeps, beside what answers without a model."""
+"""Log-mel reconstruction error of unseen presets relative to null models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAME = "log-mel spectrogram"
 
 @dataclass(frozen=True)
 class Quality:
-    """Mean log-mel error of reconstructions, as a share of that of answers without a model.
+    """Mean log-mel error of reconstructions, as a share of that of null models.
 
     Attributes:
         mean_preset: beside always answering with 0.5 in every unit parameter.

@@ -72,8 +72,8 @@ def write_description(directory: Path, task: Task[Any], state: Mapping[str, Any]
 class Run:
     """A trained model with its settings and parameters; needs no synthesizer until `voice` is used.
 
-    What it can be asked for depends on its task: `parameters` and everything that has to do with presets is refused
-    with a `UserError` where the task has no such ability.
+    Its abilities depend on its task: `parameters` and everything else about presets raises a `UserError` where the task
+    does not have that ability.
 
     Attributes:
         path: its directory.
@@ -92,7 +92,7 @@ class Run:
     model: Any
 
     def require(self, *abilities: str) -> None:
-        """Refuse a run whose task has none of some abilities.
+        """Check that the run's task has one of some abilities.
 
         Raises:
             UserError: naming them.
@@ -151,7 +151,7 @@ class Run:
 
     @property
     def cache(self) -> Path:
-        """The folder for what is made of the run and can be made again."""
+        """Cache directory for files that can be recomputed from the run."""
         return space_cache(self.path) if is_space(self.path) else self.path / ".cache"
 
     @property

@@ -34,7 +34,7 @@ class Setting:
     Attributes:
         help: what it is, in a sentence.
         panel: of ``train --help``.
-        choices: the legal words, or a function that lists them, so that a registry is loaded only when it is asked.
+        choices: the legal words, or a function that lists them, so that a registry is loaded only on demand.
         number: whether a number is legal beside those words.
         above: a number has to be larger than this.
         least: a number has to be at least this.

@@ -1,4 +1,4 @@
-"""How much of unseen sounds a run on recorded sounds keeps, beside answers that need no model, and a reference."""
+"""Reconstruction error of unseen recorded sounds, relative to null models and a reference."""
 
 from __future__ import annotations
 

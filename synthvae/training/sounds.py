@@ -41,7 +41,7 @@ LATENTS = "training-latents.safetensors"
 
 @dataclasses.dataclass(frozen=True)
 class SoundRun:
-    """What a run that has sounds can be asked for.
+    """Encoding, decoding and sampling of sounds with a run.
 
     Attributes:
         run: the run; refused with a `UserError` where its task has no sounds.
@@ -91,14 +91,14 @@ class SoundRun:
 
     @cached_property
     def representation(self) -> Representation:
-        """What the network encodes."""
+        """The representation that the network encodes."""
         return build_representation(**self.run.description["representation"])
 
     def condition(self, count: int, label: str | None = None, pitch: float | None = None) -> Tensor:
         """Conditions ``(count, K)`` for sounds of one label or one pitch; K is 0 where the network has none.
 
         Raises:
-            UserError: if the network needs what is not given, has not what is given, or does not know the label, or the
+            UserError: if the network needs what is not given, has not what is given, or the label is unknown, or the
                 pitch is no MIDI note number.
         """
         kind = self.config.condition

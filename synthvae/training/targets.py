@@ -1,4 +1,4 @@
-"""Sounds of the presets that are trained towards, rendered once and kept in memory."""
+"""In-memory cache of the rendered target sounds of training presets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["TargetSounds", "check_room"]
 
 
 class TargetSounds:
-    """Renders a preset when it is first asked for, and keeps its sound.
+    """Renders a preset on first use, and caches its sound.
 
     The synth is a function of each row alone, so that a sound from here has the same bits as one that is rendered anew.
     """

@@ -154,7 +154,7 @@ class Trainer:
         return Place(self.settings.seed, position.epoch, position.step, self._epoch + position.step / self.steps)
 
     def run(self) -> Position:
-        """Train, leave a run directory, and say how far the run got and why it ended.
+        """Train, write the run directory, and return how far the run got and why it ended.
 
         Raises:
             UserError: if the directory cannot be written to, or the loss is not finite.
@@ -219,7 +219,7 @@ class Trainer:
         return position
 
     def _run_phase(self, log: MetricsLog | None, stopped: Callable[[], bool]) -> str:
-        """Train to the end of a phase; say why it ended."""
+        """Train to the end of a phase; return why it ended."""
         phase = self.phase
         if self.task.wants_start:
             self.task.follow(self._measure().terms)

@@ -67,7 +67,7 @@ class AudioEncoderTask(Task[AudioEncoderSettings]):
     gradient_norm = 1.0
 
     def __init__(self, settings: AudioEncoderSettings, run: Run) -> None:
-        """Set up the training of an encoder that answers with the latents of `run`."""
+        """Set up the training of an encoder that predicts the latents of `run`."""
         super().__init__(settings)
         run.require("parameters")
         self.run = run
@@ -89,7 +89,7 @@ class AudioEncoderTask(Task[AudioEncoderSettings]):
         return AudioEncoder(latent_size, sample_rate, samples, settings.hidden)
 
     def adopt(self, model: nn.Module) -> None:
-        """Keep what makes spectrograms, on whatever device the network is trained."""
+        """Store the encoder, which computes the spectrograms on the network's device."""
         assert isinstance(model, AudioEncoder)
         self.encoder = model
 
@@ -182,7 +182,7 @@ def train_encoder(
     written to `ENCODER_FILE`; log and checkpoint are in `encoder_run`, a run directory like any other.
 
     Args:
-        run: whose latents it shall answer with.
+        run: the run whose latents are predicted.
         presets: how many to train on.
         seed: of the presets and the weights.
         resume: go on with a training that was stopped; without, one that is there is replaced.
@@ -237,7 +237,7 @@ def measure_encoder(run: Run, encoder: AudioEncoder, presets: int) -> EncoderRep
     """Measure an encoder on presets that no training draws.
 
     Args:
-        run: whose latents it answers with.
+        run: the run whose latents it predicts.
         encoder: in evaluation mode, on the CPU.
         presets: that it was trained on, for the report.
     """

@@ -64,7 +64,7 @@ class Task(ABC, Generic[S]):
     Attributes:
         name: what run.json calls it.
         settings_type: the dataclass of its settings.
-        abilities: what its runs can be asked for: `PARAMETERS`, `AUDIO`, `SOUNDS`, or a word of its own.
+        abilities: abilities of its runs: `PARAMETERS`, `AUDIO`, `SOUNDS`, or task-specific ones.
         changeable: settings that a resumed run may have changed.
         otherwise: what to do where a directory holds another run, for messages.
         gradient_norm: largest norm of the gradient of all weights; 0 for none.
@@ -107,7 +107,7 @@ class Task(ABC, Generic[S]):
         self.phase: S = settings.phases[0]
         self.stopwatch = Stopwatch()
 
-    # What a run's directory says of it.
+    # The description of a run in its directory.
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -128,7 +128,7 @@ class Task(ABC, Generic[S]):
         """Make the network, for training and for loading, its weights drawn from PyTorch's generator."""
 
     def require_same(self, out: Path, description: Mapping[str, Any]) -> None:
-        """Refuse to go on with a run on other data than its description, from `describe`, says.
+        """Refuse to resume a run on data other than that of its description, from `describe`.
 
         Raises:
             UserError: naming what differs.
@@ -187,7 +187,7 @@ class Task(ABC, Generic[S]):
         return {name: value.mean() for name, value in terms.items()}
 
     def follow(self, summary: Mapping[str, Tensor], validation: bool = False) -> None:
-        """Let weights that move follow the terms of a step or of the validation items."""
+        """Update adaptive weights from the terms of a step or of the validation items."""
 
     @abstractmethod
     def weigh(self, terms: Mapping[str, Tensor], progress: float) -> Tensor:
@@ -197,7 +197,7 @@ class Task(ABC, Generic[S]):
 
     @property
     def wants_start(self) -> bool:
-        """Whether `follow` shall see the validation items before the first step of the phase."""
+        """Whether `follow` is called with the validation items before the first step of the phase."""
         return False
 
     @abstractmethod

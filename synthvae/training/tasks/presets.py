@@ -39,7 +39,7 @@ __all__ = ["ACTIVE_NATS", "COMPARED", "TERMS", "Objective", "Preparation", "Pres
 __all__ += ["perceptual_loss", "typical"]
 
 TERMS = ("parameter", "clamp", "perceptual", "spectral", "kl")
-#: The terms that say how far a preset sounds from its target; a phase has one of them, or neither.
+#: The terms that measure the audible distance of a preset from its target; a phase has one of them, or neither.
 COMPARED = ("perceptual", "spectral")
 #: The KL divergence as it is minimised, where a part of it is free.
 ABOVE_FREE = "kl_above_free"
@@ -61,9 +61,9 @@ class Preparation:
     """Statistics computed before training: perceptual metric and sensitivities.
 
     Attributes:
-        effect: how much each parameter changes the sound over its range, ``(P,)`` in dB²; None where nothing asks.
+        effect: how much each parameter changes the sound over its range, ``(P,)`` in dB²; None if not needed.
         held: columns that the sound holds as pitch alone, which the selective network does not correct.
-        metric: the dataset's perceptual metric; None where nothing asks for it.
+        metric: the dataset's perceptual metric; None if not needed.
     """
 
     effect: Tensor | None = None
@@ -196,7 +196,7 @@ class PresetTask(Task[TrainConfig]):
         return self.preparation
 
     def adopt(self, model: nn.Module) -> None:
-        """Tell the selective network which parameters it keeps."""
+        """Set the parameters that the selective network keeps."""
         if isinstance(model, SelectiveVAE) and self.prepared.effect is not None:
             model.select(self.prepared.effect, self.prepared.held)
 
@@ -304,7 +304,7 @@ class PresetTask(Task[TrainConfig]):
         return typical(named, LOSSES[self.phase.loss].heavy_tailed) | means
 
     def follow(self, summary: Mapping[str, Tensor], validation: bool = False) -> None:
-        """Let the weight of the compared term follow, where this phase has one.
+        """Update the weight of the compared term, if this phase has one.
 
         Validation presets move it only where training renders nothing; a perceptual term is part of every step.
         """
@@ -402,8 +402,8 @@ def typical(terms: Mapping[str, Tensor], heavy_tailed: bool = True) -> dict[str,
     """Scalars by name for terms ``(B,)`` of a batch: the mean, but of a spectral term with a heavy tail the median.
 
     A quiet target divides by little: at the start of training the mean of a convergence loss over presets is six
-    times its median, and single presets reach a thousand times it. What sets weights or stops a run has to speak of
-    most presets; in the gradient each preset's share is clipped instead.
+    times its median, and single presets reach a thousand times it. Weights and early stopping have to reflect most
+    presets; in the gradient each preset's share is clipped instead.
     """
     return {
         name: value.median() if name == "spectral" and heavy_tailed else value.mean() for name, value in terms.items()

@@ -230,7 +230,7 @@ class SpectrogramTask(Task[SoundConfig]):
         return self._orders[number]
 
     def terms(self, model: nn.Module, batch: Mapping[str, Tensor], place: Place) -> dict[str, Tensor]:
-        """One pass of the network, and what is wrong with its answers."""
+        """One pass of the network, and its unweighted loss terms."""
         encoded = self.representation.analyse(batch["audio"])
         dropout = self.settings.dropout > 0
         with seeded(self.device, place.seed, 3, place.epoch, place.step) if dropout else nullcontext():
