@@ -145,21 +145,21 @@ def encode(
     named = len(paths) > 1 and ((paths[0] / "run.json").is_file() or find_space(str(paths[0])) is not None)
     model = open_run(paths[0] if named else None, PRESETS_OR_SOUNDS)
     given = paths[1:] if named else paths
-    if "parameters" not in model.task.abilities:
-        refuse_given(model, shard=shard, launcher=launcher, shards=shards, address=address)
-        recorded_sounds.encode(model, given, out, label, pitch)
-        return
-    refuse_given(model, label=label, pitch=pitch)
-    if len(given) > 1:
+    of_presets, in_parts = "parameters" in model.task.abilities, any((shard, launcher, shards, address))
+    if of_presets:
+        refuse_given(model, label=label, pitch=pitch)
+    if len(given) > 1 and (of_presets or in_parts):
         raise UserError("encode", len(paths), "give one run and one file or directory", f"{len(paths)} paths")
-    presets = given[0]
-    if any((shard, launcher, shards, address)):
+    if in_parts:
         from synthvae.scale.works import EncodeWork
 
-        work = EncodeWork(str(out), str(model.path), model.weights_hash, str(presets))
-        in_shards(work, "presets", shard, launcher, shards, address, overwrite)
+        work = EncodeWork(str(out), str(model.path), model.weights_hash, str(given[0]), label, pitch)
+        in_shards(work, "presets" if of_presets else "sounds", shard, launcher, shards, address, overwrite)
         return
-    found = read_presets(presets, model.parameters)
+    if not of_presets:
+        recorded_sounds.encode(model, given, out, label, pitch)
+        return
+    found = read_presets(given[0], model.parameters)
     exploration.write_latents(out, model, [path.stem for path, _ in found], [preset for _, preset in found])
     print(f"{out}: latents of {len(found)} presets, {model.latent_size} dimensions each")
 

@@ -116,23 +116,15 @@ def decode(run: Run, how: Decoding, out: Path, level: float | None, sample_forma
 
 def encode(run: Run, paths: Sequence[Path], out: Path, label: str | None, pitch: float | None) -> None:
     """Encode recordings into latent points."""
-    import torch
-
     from synthvae.exploration.latent_files import write_points
-    from synthvae.exploration.recorded_sounds import expand_folders, find_sounds
+    from synthvae.exploration.recorded_sounds import encode_files, expand_folders
     from synthvae.training.sounds import SoundRun
 
     model, files = SoundRun(run), expand_folders(paths)
     condition = model.condition(1, label, pitch)
-    names, latents = list[str](), []
     with progress_bar("encoding", len(files), "sounds") as update:
-        for number, file in enumerate(files):
-            (source,) = find_sounds(model, [str(file)])
-            found = model.encode(source.audio, condition)
-            names += [source.name] if len(found) == 1 else [f"{source.name}_{row}" for row in range(len(found))]
-            latents.append(found)
-            update(number + 1, "")
-    write_points(out, run, names, torch.cat(latents))
+        names, latents = encode_files(model, files, condition, lambda done: update(done, ""))
+    write_points(out, run, names, latents)
     print(f"{out}: latents of {len(files)} recordings, {run.latent_size} dimensions each")
 
 

@@ -24,7 +24,15 @@ from synthvae.data.preset import read_preset
 from synthvae.exploration.latent_files import named_file, write_points
 from synthvae.training.sounds import SoundRun, own_library
 
-__all__ = ["AUDIO_ENDINGS", "SourceSound", "decode_all", "expand_folders", "find_sounds", "fitting_library"]
+__all__ = [
+    "AUDIO_ENDINGS",
+    "SourceSound",
+    "decode_all",
+    "encode_files",
+    "expand_folders",
+    "find_sounds",
+    "fitting_library",
+]
 __all__ += ["read_sounds", "write_decoded", "write_levelled", "write_sound_latents"]
 
 #: Endings of the files that are taken from a folder; a file that is named may have any.
@@ -81,6 +89,33 @@ def find_sounds(
         UserError: if there is no such sound, a file cannot be read, or the run's library has been replaced.
     """
     return _found(texts, arguments, lambda file: _read(model, file), lambda: fitting_library(model, data))
+
+
+def encode_files(
+    model: SoundRun, files: Sequence[Path], condition: Tensor | None, progress: Callable[[int], object]
+) -> tuple[list[str], Tensor]:
+    """Encode recordings with a run on recorded sounds.
+
+    Args:
+        model: the run.
+        files: the recordings.
+        condition: label or pitch of all of them, ``(1, ...)``; None for a network without.
+        progress: called with the number of files done.
+
+    Returns:
+        Names and latents ``(N, D)``: of each file one, under the file's name, or one for each of its frames, numbered.
+
+    Raises:
+        UserError: if a file cannot be read.
+    """
+    names, latents = list[str](), []
+    for number, file in enumerate(files):
+        (source,) = find_sounds(model, [str(file)])
+        found = model.encode(source.audio, condition)
+        names += [source.name] if len(found) == 1 else [f"{source.name}_{row}" for row in range(len(found))]
+        latents.append(found)
+        progress(number + 1)
+    return names, torch.cat(latents)
 
 
 def read_sounds(

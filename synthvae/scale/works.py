@@ -29,7 +29,7 @@ from synthvae.data.rows import CHUNK
 from synthvae.experiments import runner
 from synthvae.experiments.cases import scale_label, select_cases
 from synthvae.experiments.recorded_sounds import plan_sounds, select_sounds, train_sounds
-from synthvae.exploration import latent_files
+from synthvae.exploration import latent_files, recorded_sounds
 from synthvae.features import build_feature
 from synthvae.naming import name_sounds
 from synthvae.report.sensitivity import write_sensitivity
@@ -37,7 +37,9 @@ from synthvae.synths import sensitivity
 from synthvae.synths.registry import synth_kind
 from synthvae.synths.rendering import build_synth
 from synthvae.synths.settings import RenderSettings
-from synthvae.training.run import load_run
+from synthvae.training.run import Run, load_run
+from synthvae.training.sounds import SoundRun
+from synthvae.training.tasks.base import PARAMETERS
 
 __all__ = ["WORKS", "EncodeWork", "ExperimentWork", "GenerateWork", "ImportWork", "MetricWork", "RenderWork", "work_of"]
 
@@ -259,16 +261,18 @@ class MetricWork(_OfDataset):
 
 @dataclass(frozen=True)
 class EncodeWork(Work):
-    """``encode`` with a run on presets: an item is a preset, a shard their latents."""
+    """``encode``: an item is a preset, or a recording with a run on recorded sounds; a shard holds their latents."""
 
     name: ClassVar[str] = "encode"
     out: str
     run: str
     weights_hash: str
-    presets: str
+    inputs: str
+    label: str | None = None
+    pitch: float | None = None
 
     @cached_property
-    def _run(self) -> Any:  # noqa: ANN401
+    def _run(self) -> Run:
         run = load_run(Path(self.run))
         if run.weights_hash != self.weights_hash:
             remedy = f"restore the weights {self.weights_hash}, or remove the shards"
@@ -276,24 +280,35 @@ class EncodeWork(Work):
         return run
 
     @cached_property
-    def _found(self) -> list[tuple[Path, Preset]]:
-        return read_presets(Path(self.presets), self._run.parameters)
+    def _presets(self) -> list[tuple[Path, Preset]] | None:
+        """The presets; None where the run is on recorded sounds."""
+        abilities = self._run.task.abilities
+        return read_presets(Path(self.inputs), self._run.parameters) if PARAMETERS in abilities else None
+
+    @cached_property
+    def _files(self) -> list[Path]:
+        return recorded_sounds.expand_folders([Path(self.inputs)])
 
     @property
     def items(self) -> int:
-        """Presets."""
-        return len(self._found)
+        """Number of presets or recordings."""
+        return len(self._files if self._presets is None else self._presets)
 
     def make(self, items: range, file: BinaryIO, progress: Progress) -> None:
         """Encode them."""
-        chosen = self._found[items.start : items.stop]
-        points = self._run.encode(units([preset for _, preset in chosen]))
-        names = json.dumps([path.stem for path, _ in chosen])
-        file.write(save({"points": points.contiguous()}, metadata={"names": names}))
+        chosen = slice(items.start, items.stop)
+        if self._presets is None:
+            model = SoundRun(self._run)
+            condition = model.condition(1, self.label, self.pitch)
+            names, points = recorded_sounds.encode_files(model, self._files[chosen], condition, progress)
+        else:
+            names = [path.stem for path, _ in self._presets[chosen]]
+            points = self._run.encode(units([preset for _, preset in self._presets[chosen]]))
+        file.write(save({"points": points.contiguous()}, metadata={"names": json.dumps(names)}))
         progress(len(items))
 
     def join(self, shards: Sequence[Path], overwrite: bool, progress: Progress) -> str:
-        """Write the latents in the order of the presets."""
+        """Write the latents in the order of the inputs."""
         from safetensors import safe_open
 
         points, names = [], list[str]()
@@ -303,7 +318,8 @@ class EncodeWork(Work):
                 names += json.loads(file.metadata()["names"])
         latent_files.write_points(Path(self.out), self._run, names, torch.cat(points))
         progress(self.items)
-        return f"{self.out}: latents of {len(names):,} presets, {self._run.latent_size} dimensions each"
+        unit = "recordings" if self._presets is None else "presets"
+        return f"{self.out}: latents of {self.items:,} {unit}, {self._run.latent_size} dimensions each"
 
 
 @dataclass(frozen=True)

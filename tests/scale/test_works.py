@@ -142,3 +142,19 @@ def test_runs_of_an_experiment(run: Command, monkeypatch: pytest.MonkeyPatch):
 
 def test_every_work_is_named_as_its_command():
     assert all(kind.name == name for name, kind in WORKS.items())
+
+
+@pytest.mark.parametrize("name", ["labels", "frames"])
+def test_latents_of_recordings(run: Command, trained: Path, name: str):
+    Path("sounds").mkdir()
+    for number in range(5):
+        audio = np.random.default_rng(number).uniform(-0.5, 0.5, 2000 + 300 * number).astype(np.float32)
+        wavfile.write(Path("sounds") / f"{number}.wav", 8000, audio)
+    how = ["encode", trained / name, "sounds", *(["--label", "tone"] if name == "labels" else []), "--out"]
+    in_shards(run, 2, *how, "joined.json")
+    assert run(*how, "whole.json")[0] == 0
+    joined, whole = (
+        read_latents(Path(file), load_run(trained / name, "sounds")) for file in ("joined.json", "whole.json")
+    )
+    assert joined.names == whole.names
+    torch.testing.assert_close(joined.points, whole.points)
