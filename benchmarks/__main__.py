@@ -28,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    help="Measure speed, and check the Voice against torchsynth.",
+    help="Measurements too long for tests: speed, losses, searches, morphs, the map, and robustness.",
 )
 
 
@@ -178,7 +178,7 @@ def sounds(
     ] = Path("build/sounds"),
     seed: SeedOption = 0,
 ) -> None:
-    """Measure reconstructions, draws and clicks of runs on recorded sounds, each beside what needs no model.
+    """Measure reconstructions, draws and clicks of runs on recorded sounds, next to null models.
 
     Runs are given, or trained on a library of synthesized sounds: with --published those of the publications beside the
     mended ones, with --betas the default network at several weights of the KL divergence.
@@ -470,7 +470,7 @@ def kills(
     kills: Annotated[int, typer.Option(help="Kills in all; every command gets as many.")] = 200,
     seed: SeedOption = 0,
 ) -> None:
-    """Kill commands that write at random moments, and check what is left and what the same command makes of it.
+    """Kill commands that write at random moments, and check that the same command then completes.
 
     Example: `python -m benchmarks kills --kills 22`
     """
@@ -501,7 +501,7 @@ def explore(
     fresh: Annotated[bool, typer.Option("--fresh", help="Recompute the map, and time that too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Time the map and measure whether it shows what is audible.
+    """Time the map, and measure how well distances on it match audible distances.
 
     Example: `python -m benchmarks explore experiments/runs/first --fresh`
     """
