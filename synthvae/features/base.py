@@ -1,4 +1,4 @@
-"""Base class of features: stateless transforms of audio, one row at a time."""
+"""Base class of features: stateless transforms of audio, applied to each row separately."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ += ["has_derivative", "pad_centred"]
 
 
 class Frames(NamedTuple):
-    """Which frames of a feature to compute: `first`, `first + step`, `first + 2 step`...
+    """Selection of the frames of a feature to compute: `first`, `first + step`, `first + 2 step`...
 
     With a random `first` below `step` the mean over them is an unbiased estimate of the mean over all, for
     a part of the work.
@@ -43,7 +43,7 @@ class Feature(nn.Module):
         `N = T // 512 + 1` frames.
 
     Args:
-        sample_rate: in Hz.
+        sample_rate: sample rate in Hz.
 
     Raises:
         ValueError: if `sample_rate` is not positive.
@@ -64,7 +64,7 @@ class Feature(nn.Module):
         """Transform `audio` `(B, T)`, phase or sign included.
 
         Returns:
-            `(B, F, N)`, complex where `self.complex`; with fewer frames, as many as were asked for.
+            `(B, F, N)`, complex if `self.complex`; `N` is the number of selected frames.
         """
         raise NotImplementedError
 
@@ -73,7 +73,7 @@ class Feature(nn.Module):
         return frobenius(self.spectrum(audio, frames))
 
     def forward(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
-        """Transform `audio` `(B, T)` to real numbers `(B, F, N)`, or as many frames as are asked for.
+        """Transform `audio` `(B, T)` to real numbers `(B, F, N)`, `N` the number of selected frames.
 
         The magnitude is `torch.abs`, exact everywhere; its gradient at a zero is zero (the subgradient of
         smallest norm), so silence needs no offset that would move ordinary values.
@@ -87,7 +87,7 @@ class Feature(nn.Module):
 
 
 def frobenius(spectrum: Tensor) -> Tensor:
-    """The norm of each `(F, N)` of a batch, real or complex."""
+    """The Frobenius norm of each `(F, N)` matrix of a batch, real or complex."""
     if spectrum.is_complex():  # several times faster than the norm of complex numbers
         spectrum = torch.view_as_real(spectrum.resolve_conj()).flatten(2)
     return torch.linalg.vector_norm(spectrum, dim=(1, 2))

@@ -40,7 +40,7 @@ class Cqt(Feature):
     the calculation of a constant Q transform", JASA 92 (1992).
 
     Args:
-        sample_rate: in Hz, above 65.4.
+        sample_rate: sample rate in Hz, above 65.4.
 
     Raises:
         ValueError: if not even the lowest bin is below Nyquist.
@@ -59,7 +59,7 @@ class Cqt(Feature):
     def spectrum(self, audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
         """Transform `audio` `(B, T)` to `(B, 84, T // 512 + 1)`, complex; see the class.
 
-        Choosing frames saves no work here: they are computed together.
+        Selecting frames saves no computation here: all are computed together.
         """
         check_audio(audio)
         count = audio.shape[1] // HOP + 1
@@ -91,13 +91,13 @@ class _Kernels(NamedTuple):
 
 
 def _transform(audio: Tensor, kernels: _Kernels) -> Tensor:
-    """CQT of pieces `(B, blocks * HOP)` that carry their own padding: `(B, bins, blocks)`, circular in time."""
+    """CQT of segments `(B, blocks * HOP)` that include their padding: `(B, bins, blocks)`, circular in time."""
     folded: Tensor = _Fold.apply(real_fft(audio), kernels)
     return torch.fft.ifft(folded.permute(1, 2, 0))
 
 
 class _Fold(Function):
-    """Products of a spectrum `(B, F)` with the kernels', summed over blocks: `(size, B, bins)`.
+    """Products of a spectrum `(B, F)` with those of the kernels, summed over blocks: `(size, B, bins)`.
 
     In the backward pass PyTorch would copy conjugate weights matrix by matrix, and zero and add a whole spectrum for
     each octave.
@@ -138,7 +138,7 @@ class _Fold(Function):
 
 @lru_cache(maxsize=8)
 def _kernels(sample_rate: int, frames: int, dtype: torch.dtype, device: torch.device) -> _Kernels:
-    from nnAudio.utils import create_cqt_kernels  # half a second, and only the CQT needs it
+    from nnAudio.utils import create_cqt_kernels  # takes half a second to import, and only the CQT needs it
 
     frequencies = LOWEST * 2.0 ** (np.arange(BINS) / PER_OCTAVE)
     count = int((frequencies <= sample_rate / 2).sum())

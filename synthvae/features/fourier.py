@@ -32,7 +32,7 @@ def stft(audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
     where the audio has 1024 samples or fewer.
 
     Returns:
-        `(B, 1025, N)`, complex, of `(B, T)`; N = T // 512 + 1 where all frames are asked for.
+        `(B, 1025, N)`, complex, of `(B, T)`; N = T // 512 + 1 if all frames are selected.
 
     Raises:
         ValueError: if `audio` is not `(B, T)` with `T >= 1`, or has no such frame.
@@ -42,17 +42,17 @@ def stft(audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
 
 
 def stft_isometry(audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
-    """A linear map of audio that has the Frobenius norm of its `stft`, without a Fourier transform.
+    """A linear map of audio that has the same Frobenius norm as its `stft`, without a Fourier transform.
 
-    By Parseval's theorem the bins 0 to N of one frame of 2N windowed samples hold half of their energy and half of
-    the squares of bins 0 and N, so that over all frames, with `x` padded as for `stft` and `W[t]` the sum of the
-    squared windows that lie over sample t,
+    By Parseval's theorem the bins 0 to N of one frame of 2N windowed samples contain half of the frame's energy plus
+    half of the squares of bins 0 and N. Over all frames, with `x` padded as for `stft` and `W[t]` the sum of the
+    squared windows that cover sample t,
 
         sum |S[k, n]|^2 = sum_t N W[t] x[t]^2 + sum_n (S[0, n]^2 + S[N, n]^2) / 2.
 
     Args:
-        audio: `(B, T)`, float32 or float64.
-        frames: which frames of the transform.
+        audio: sounds `(B, T)`, float32 or float64.
+        frames: frames of the transform that contribute.
 
     Returns:
         `(B, M)`, real: the terms of that sum before they are squared.
@@ -79,7 +79,7 @@ def stft_isometry(audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
 
 
 def check_frames(audio: Tensor, frames: Frames) -> None:
-    """Refuse what is not a batch of sounds, or has no such frame.
+    """Check that the input is a batch of sounds that has the selected frames.
 
     Raises:
         ValueError: as `stft`.
@@ -98,7 +98,7 @@ def _padded(audio: Tensor, frames: Frames) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _overlapping_windows(count: int, step: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Square roots of N W[t] for `count` frames, `step` hops apart; see `stft_isometry`."""
+    """Square roots of N W[t] for `count` frames at a distance of `step` hops; see `stft_isometry`."""
     square = _hann(torch.float64, torch.device("cpu")).square().unflatten(0, (_OVERLAP, HOP)).numpy()
     total = np.zeros(((count - 1) * step + _OVERLAP, HOP))
     for part in range(_OVERLAP):

@@ -1,8 +1,8 @@
-"""The short-time Fourier transform that representations are made with, and its inverse.
+"""The short-time Fourier transform used by representations, and its inverse.
 
-Its frames, windows and ends are chosen so that a sound comes back with its own number of samples: the sound is 0 beyond
-its ends instead of mirrored, so that no attack at the first sample is doubled, and a centred first frame has its
-largest weight there.
+Its frames, windows and edges are chosen so that the inverse returns the sound's own number of samples: the sound is 0
+beyond its ends instead of mirrored, so that an attack at the first sample is not duplicated, and in a centred first
+frame the attack has the largest weight.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from synthvae.features.base import as_constant, check_audio
 
 __all__ = ["EDGE", "GAUSS", "HANN", "ShortTime", "window_of"]
 
-#: Of a Gaussian window exp(-pi t^2 / gamma): gamma over the square of the window's length. With a hop of an eighth of
-#: the length, gamma is the product of hop and length: a Gaussian then spreads over as many hops as bins.
+#: Parameter gamma of a Gaussian window exp(-pi t^2 / gamma), over the square of the window's length. With a hop of an
+#: eighth of the length, gamma is the product of hop and length: the Gaussian then has the same width in hops as in
+#: bins.
 GAUSS = 1 / 8
-#: Of the Gaussian that is closest to a Hann window of that length (Prusa, Balazs and Sondergaard 2017, table 1).
+#: The same of the Gaussian closest to a Hann window of that length (Prusa, Balazs and Sondergaard 2017, table 1).
 HANN = 0.25645
-#: Sum of squared windows below which an inverse no longer divides by it. An error of a lone frame is multiplied by one
-#: over the window, thirty times here; frames that are centred never come near.
+#: Sum of squared windows below which an inverse no longer divides by it. An error of a single frame is multiplied by
+#: one over the window, thirty times here; centred frames never reach the limit.
 EDGE = 1e-3
 
 Window = Literal["gauss", "hann"]
@@ -38,10 +39,10 @@ class ShortTime:
     """Short-time Fourier transform of real signals, `S[k, n] = sum_t w[t] x[hop n + t - o] exp(-2 pi i k t / size)`.
 
     Attributes:
-        size: of a frame and of its window, even, in samples.
-        hop: samples between frames.
+        size: length of a frame and of its window in samples, even.
+        hop: number of samples between frames.
         window: `gauss`, or `hann` (periodic).
-        centred: whether frame n has its middle at sample hop n (o = size / 2), or its first sample (o = 0).
+        centred: whether the middle of frame n is at sample hop n (o = size / 2), or its first sample (o = 0).
     """
 
     size: int
@@ -59,17 +60,17 @@ class ShortTime:
 
     @property
     def bins(self) -> int:
-        """Of one side of the spectrum."""
+        """Number of bins of the one-sided spectrum."""
         return self.size // 2 + 1
 
     @property
     def offset(self) -> int:
-        """Samples of the first frame that lie before the sound."""
+        """Number of samples of the first frame before the start of the sound."""
         return self.size // 2 if self.centred else 0
 
     @property
     def gamma(self) -> float:
-        """In squared samples, of the Gaussian exp(-pi t^2 / gamma) that the window is or is closest to."""
+        """Gamma in squared samples of the Gaussian exp(-pi t^2 / gamma) that equals or best approximates the window."""
         return (GAUSS if self.window == "gauss" else HANN) * self.size**2
 
     def forward(self, audio: Tensor, frames: int) -> Tensor:
@@ -88,16 +89,16 @@ class ShortTime:
         return torch.stft(padded, self.size, self.hop, window=window, center=False, return_complex=True)
 
     def reciprocal(self, frames: int, samples: int) -> NDArray[np.float32]:
-        """One over the sum of the squared windows over every sample of a sound, `(samples,)`.
+        """Reciprocal of the sum of the squared windows over every sample of a sound, `(samples,)`.
 
-        It is 1 / `EDGE` where the sum is less, and 0 where there is no frame.
+        It is 1 / `EDGE` where the sum is less than `EDGE`, and 0 where there is no frame.
         """
         return _reciprocal(self, frames, samples)
 
 
 @lru_cache(maxsize=32)
 def window_of(transform: ShortTime) -> NDArray[np.float64]:
-    """The window, `(size,)`; its middle, at sample size / 2, is 1."""
+    """The window, `(size,)`; its value at the middle, sample size / 2, is 1."""
     time = np.arange(transform.size) - transform.size // 2
     if transform.window == "hann":
         return np.asarray(0.5 + 0.5 * np.cos(2 * math.pi * time / transform.size))

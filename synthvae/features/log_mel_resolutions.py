@@ -1,8 +1,8 @@
-"""Log-mel spectrograms at three resolutions, the feature of matching.
+"""Log-mel spectrograms at three resolutions, the feature used for matching.
 
 Long windows resolve pitch, short ones attacks; each alone misses what the others resolve. A spectrogram of 2048 samples
-is that of `synthvae.features.mel`; the others follow the same definition, a full-scale sine reading 0 dB and silence
--80.
+is that of `synthvae.features.mel`; the others follow the same definition, with 0 dB for a full-scale sine and -80 dB
+for silence.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["RESOLUTIONS", "MultiResolutionLogMel", "Resolution"]
 
 
 class Resolution(NamedTuple):
-    """A window in samples, the step between two, and the mel bands."""
+    """Window length in samples, hop in samples, and number of mel bands."""
 
     window: int
     hop: int
@@ -28,16 +28,16 @@ class Resolution(NamedTuple):
 
 
 RESOLUTIONS = (Resolution(4096, 2048, 128), Resolution(2048, 1024, 128), Resolution(512, 256, 40))
-#: Under the root of a power spectrum, so that its derivative is finite where nothing sounds; far below the floor, even
-#: where a band adds up a hundred bins.
+#: Added to a power spectrum under the square root, so that its derivative is finite in silence; far below the floor,
+#: even where a band sums a hundred bins.
 _TINY = 1e-12
 
 
 class MultiResolutionLogMel(nn.Module):
-    """Log-mel spectrograms of sounds, side by side in one row.
+    """Log-mel spectrograms of sounds at several resolutions.
 
     Args:
-        sample_rate: in Hz.
+        sample_rate: sample rate in Hz.
         samples: length of the sounds.
     """
 
@@ -63,9 +63,10 @@ class MultiResolutionLogMel(nn.Module):
         return found
 
     def distance(self, target: list[Tensor], audio: Tensor) -> Tensor:
-        """Mean absolute difference in dB, each resolution counting alike.
+        """Mean absolute difference in dB, with equal weight for each resolution.
 
-        Spectrograms of one sound, each ``(1, frames, bands)``, or of B, and audio ``(B, T)`` to ``(B,)``.
+        The target's spectrograms are those of one sound, each ``(1, frames, bands)``, or of B; audio ``(B, T)`` to
+        ``(B,)``.
         """
         parts = [(a - b).abs().mean((1, 2)) for a, b in zip(self.spectrograms(audio), target, strict=True)]
         return torch.stack(parts).mean(0)

@@ -25,7 +25,7 @@ BANDS = 128
 LOWEST = 20.0
 FULL_SCALE = 512.0
 FLOOR = 1e-4
-#: RMS below which a sound counts as silence and is not scaled: -100 dB.
+#: RMS below which a sound is silence and is not scaled: -100 dB.
 SILENT = 1e-5
 
 
@@ -34,12 +34,12 @@ class LogMel(Feature):
 
     `20 log10(M |S| / 512 + 1e-4)`, with S the STFT (Hann 2048, hop 512, centred) and M 128 triangular HTK-mel
     bands of unit height from 20 Hz to Nyquist. 512 is half the sum of the window: a full-scale sine on a bin
-    has magnitude 1. A triangle adds the bins of the sine's main lobe, so its band reads up to 6 dB above
-    that where bands are wide. Silence reads -80 dB. A band that falls between two bins of the transform reads
-    -80 dB too: there is none from 100 Hz to 96 kHz, and 3 at 192 kHz.
+    has magnitude 1. A triangle sums the bins of the sine's main lobe, so its band is up to 6 dB above that where
+    bands are wide. Silence is -80 dB. A band that falls between two bins of the transform is -80 dB too: there is
+    none at sample rates from 100 Hz to 96 kHz, and 3 at 192 kHz.
 
     Args:
-        sample_rate: in Hz, above 40.
+        sample_rate: sample rate in Hz, above 40.
 
     Raises:
         ValueError: if Nyquist is not above 20 Hz.
@@ -69,17 +69,17 @@ def project(
     weights: Tensor,
     powers: bool,
 ) -> Tensor:
-    """A filterbank applied to the magnitudes of the STFT, or to its powers, ``(B, bands, N)``.
+    """A filterbank applied to the magnitudes or powers of the STFT, ``(B, bands, N)``.
 
-    float32 on a CPU takes a compiled kernel, which is many times faster than the transform of all frames.
+    float32 on a CPU is computed by a compiled kernel, which is many times faster than the transform of all frames.
 
     Args:
-        audio: ``(B, T)``.
-        frames: which to compute.
-        tables: the filterbank as the kernel reads it, by sample rate.
-        sample_rate: in Hz.
+        audio: sounds ``(B, T)``.
+        frames: frames to compute.
+        tables: function from a sample rate to the filterbank in the form that the kernel reads.
+        sample_rate: sample rate in Hz.
         weights: the filterbank, ``(1025, bands)``.
-        powers: whether powers are added up.
+        powers: whether the filterbank is applied to powers.
     """
     check_frames(audio, frames)
     if takes_kernel(audio):
@@ -92,7 +92,7 @@ def project(
 
 
 def takes_kernel(audio: Tensor) -> bool:
-    """Whether compiled kernels transform such a tensor: float32 on a CPU."""
+    """Whether compiled kernels process such a tensor: float32 on a CPU."""
     return audio.dtype == torch.float32 and audio.device.type == "cpu"
 
 
@@ -102,7 +102,7 @@ def log_mel(audio: Tensor, sample_rate: int) -> Tensor:
 
 
 def at_level(audio: Tensor, level: float) -> Tensor:
-    """Sounds ``(B, T)`` scaled to a root mean square of `level`; silence stays as it is."""
+    """Sounds ``(B, T)`` scaled to a root mean square of `level`; silence is returned unchanged."""
     present = audio.square().mean(dim=1, keepdim=True).sqrt()
     return audio * torch.where(present > SILENT, level / present.clamp_min(SILENT), 1.0)
 
@@ -127,10 +127,10 @@ def _triangles(corners: np.ndarray, sample_rate: int, n_fft: int) -> np.ndarray:
 
 
 def slaney_filterbank(sample_rate: int, bands: int, n_fft: int, norm: Literal["slaney"] | None = None) -> np.ndarray:
-    """Triangles from 0 Hz to Nyquist, evenly spaced on Slaney's mel scale, of unit height or, normed, of equal area.
+    """Triangles from 0 Hz to Nyquist, evenly spaced on Slaney's mel scale, of unit height or normalised to equal area.
 
     The scale is linear up to 1 kHz, 200 / 3 Hz a mel, and logarithmic above, 27 mel for a factor of 6.4 (Slaney,
-    Auditory Toolbox, 1998). `librosa.filters.mel` makes the same.
+    Auditory Toolbox, 1998). The result equals that of `librosa.filters.mel`.
 
     Returns:
         `(bands, n_fft // 2 + 1)`, float64.
@@ -148,7 +148,7 @@ def slaney_filterbank(sample_rate: int, bands: int, n_fft: int, norm: Literal["s
 
 
 def mel_centres(sample_rate: int) -> np.ndarray:
-    """The frequency in Hz at which each band of `LogMel` peaks, `(128,)`, rising."""
+    """The frequency in Hz at which each band of `LogMel` peaks, `(128,)`, increasing."""
     return _corners(sample_rate, BANDS, LOWEST)[1:-1]
 
 
@@ -169,7 +169,7 @@ def kernel_tables(sample_rate: int) -> tuple[Transform, Bands]:
 
 
 def band_tables(filterbank: np.ndarray) -> tuple[Transform, Bands]:
-    """Constants of the transform, and a filterbank ``(bands, 1025)``, as kernels read them; loads numba."""
+    """Constants of the transform, and a filterbank ``(bands, 1025)``, in the form that kernels read; loads numba."""
     from synthvae.features.kernels.fourier import transform
     from synthvae.features.kernels.mel import bands
 

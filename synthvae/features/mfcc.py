@@ -30,8 +30,8 @@ class Mfcc(Feature):
 
     `DCT(max(10 log10 max(M |S|^2, 1e-10), top - 80))`: power spectrum of the STFT, 128 Slaney-mel bands of
     unit area (nnAudio's filterbank), decibels no more than 80 below the loudest of the *same example*, and an
-    orthonormal DCT-II over the bands. The same as `nnAudio.features.MFCC` at its defaults, which takes the
-    loudest per example too. The first coefficient of silence is -100 sqrt(128).
+    orthonormal DCT-II over the bands. The same as `nnAudio.features.MFCC` at its defaults, which also uses the
+    maximum per example. The first coefficient of silence is -100 sqrt(128).
     """
 
     name: ClassVar[str] = "mfcc"
@@ -49,7 +49,7 @@ class Mfcc(Feature):
 
 @lru_cache(maxsize=8)
 def _filterbank(sample_rate: int) -> np.ndarray:
-    from nnAudio.librosa_functions import get_mel  # half a second, and only MFCC needs it
+    from nnAudio.librosa_functions import get_mel  # takes half a second to import, and only MFCC needs it
 
     weights: np.ndarray = get_mel(sample_rate, N_FFT, BANDS, dtype=np.float64)
     return weights

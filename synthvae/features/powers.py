@@ -25,8 +25,8 @@ BINS = N_FFT // 2 + 1
 def stft_powers(audio: Tensor, frames: Frames = EVERY_FRAME) -> Tensor:
     """Squared magnitudes of `stft`, ``(B, 1025, N)`` of audio ``(B, T)``, differentiable.
 
-    float32 on a CPU takes a compiled kernel, to which each bin is a band of its own: about three times as fast as the
-    transform of all frames.
+    float32 on a CPU is computed by a compiled kernel with one band per bin: about three times as fast as the transform
+    of all frames.
 
     Raises:
         ValueError: as `stft`.

@@ -14,7 +14,7 @@ __all__ = ["FEATURES", "build_feature"]
 _CLASSES: dict[str, type[Feature]] = {kind.name: kind for kind in (StftFeature, Mfcc, Cqt, LogMel)}
 
 FEATURES: dict[str, str] = {name: kind.description for name, kind in _CLASSES.items()}
-"""What each legal name stands for."""
+"""Classes by their name."""
 
 
 def build_feature(name: str, sample_rate: int) -> Feature:
@@ -22,7 +22,7 @@ def build_feature(name: str, sample_rate: int) -> Feature:
 
     Raises:
         UserError: if there is no such feature.
-        ValueError: if the feature does not exist at that sample rate.
+        ValueError: if the feature is not defined at that sample rate.
     """
     if name not in _CLASSES:
         raise UserError("feature", name, f"choose one of {', '.join(_CLASSES)}")

@@ -24,7 +24,7 @@ _SCRAMBLE, _FIRST_MIX, _SECOND_MIX = (
 
 @inlined
 def _random_phase(seed, cell):
-    """A number in [-pi, pi) that depends on the seed and the number of a cell alone (splitmix64)."""
+    """A number in [-pi, pi) that depends only on the seed and the index of a cell (splitmix64)."""
     bits = (np.uint64(seed) + np.uint64(cell) + np.uint64(1)) * _SCRAMBLE
     bits = (bits ^ (bits >> np.uint64(30))) * _FIRST_MIX
     bits = (bits ^ (bits >> np.uint64(27))) * _SECOND_MIX
@@ -34,7 +34,7 @@ def _random_phase(seed, cell):
 
 @plain
 def _push(keys, cells, size, key, cell):
-    """Add a cell to a heap of `size` whose largest key comes first; the size after."""
+    """Add a cell to a max-heap of `size` entries; returns the new size."""
     at = size
     while at > 0:
         above = (at - 1) >> 1
@@ -48,7 +48,7 @@ def _push(keys, cells, size, key, cell):
 
 @plain
 def _pop(keys, cells, size):
-    """Take the first of a heap of `size`: its cell, and the size after."""
+    """Remove the largest entry of a heap of `size` entries; returns its cell and the new size."""
     first, size = cells[0], size - 1
     key, cell, at = keys[size], cells[size], 0
     while True:
@@ -67,11 +67,12 @@ def _pop(keys, cells, size):
 
 @plain
 def _gradients(magnitude, hop, size, gamma, floor, along_time, along_frequency):
-    """Change of phase from frame to frame and from bin to bin, by centred differences of the logarithm.
+    """Change of phase from frame to frame and from bin to bin, by centred differences of the log magnitude.
 
-    For phases that refer to the middle of each frame. The logarithm of a real signal's spectrum is even about bin 0
-    and the last one, so that its slope there is 0. In the first and the last frame differences are one-sided and exact
-    for parabolas: the logarithm of a click's spectrum is one over time, and a click in the first frame belongs there.
+    The phases refer to the middle of each frame. The log magnitude of a real signal is even about bin 0 and the last
+    bin, so its derivative along frequency is 0 there. In the first and the last frame the differences are one-sided and
+    exact for parabolas: the log magnitude of a click is a parabola over time, and a click in the first frame must be
+    located correctly.
     """
     frames, bins = magnitude.shape
     level = np.empty((frames, bins), np.float32)
@@ -84,7 +85,7 @@ def _gradients(magnitude, hop, size, gamma, floor, along_time, along_frequency):
     for n in range(frames):
         inside = 0 < n < frames - 1
         before, after = max(n - 1, 0), min(n + 1, frames - 1)
-        # From an end, one frame and two frames inwards; with fewer than three there is no slope.
+        # At either end, from the next two frames; with fewer than three frames the slope is 0.
         sign = across if n == 0 else -across
         near, far = (min(1, frames - 1), min(2, frames - 1)) if n == 0 else (max(n - 1, 0), max(n - 2, 0))
         sign *= np.float32(frames > 2)
@@ -100,7 +101,7 @@ def _gradients(magnitude, hop, size, gamma, floor, along_time, along_frequency):
 
 @plain
 def _spread(magnitude, floor, along_time, along_frequency, start, done, phase, keys, cells):
-    """Integrate the phase from one cell over all that are connected with it, the largest magnitudes first."""
+    """Integrate the phase from one cell over all connected cells, in order of decreasing magnitude."""
     frames, bins = magnitude.shape
     n, k = divmod(start, bins)
     phase[n, k], done[n, k] = 0.0, True
@@ -133,12 +134,12 @@ def _kernels(sources: str) -> tuple[Any, ...]:
         """Phase gradient heap integration of one sound.
 
         Args:
-            magnitude: ``(frames, bins)``.
-            hop: of the transform, in samples.
-            size: of its frames.
-            gamma: of its window.
+            magnitude: magnitudes ``(frames, bins)``.
+            hop: hop of the transform, in samples.
+            size: frame size of the transform, in samples.
+            gamma: gamma of the window.
             tolerance: share of the largest magnitude; a cell at or below it gets a random phase.
-            seed: of these.
+            seed: seed of the random phases.
             phase: result, ``(frames, bins)`` in [-pi, pi), as of a transform whose phases refer to a frame's first
                 sample.
         """
@@ -157,7 +158,7 @@ def _kernels(sources: str) -> tuple[Any, ...]:
             _gradients(magnitude, hop, size, gamma, max(floor, _TINY), along_time, along_frequency)
             keys, cells = np.empty(frames * bins, np.float32), np.empty(frames * bins, np.int32)
             _spread(magnitude, floor, along_time, along_frequency, start, done, angle, keys, cells)
-            # Islands that the floor separates from the rest, the loudest first.
+            # Regions separated from the rest by cells below the floor, the loudest region first.
             left = 0
             for n in range(frames):
                 for k in range(bins):
@@ -180,7 +181,7 @@ def _kernels(sources: str) -> tuple[Any, ...]:
                 phase[n, k] = value - _TWICE_PI * np.floor(value / _TWICE_PI + 0.5)
 
     def polar(magnitude, phase, spectrum):
-        """Magnitude and phase to a complex spectrum; all ``(frames, bins)``."""
+        """Convert magnitude and phase to a complex spectrum; all ``(frames, bins)``."""
         sources  # noqa: B018
         for n in range(magnitude.shape[0]):
             for k in range(magnitude.shape[1]):
@@ -188,13 +189,14 @@ def _kernels(sources: str) -> tuple[Any, ...]:
                 spectrum[n, k] = complex(size * np.cos(angle), size * np.sin(angle))
 
     def project(magnitude, spectrum, previous, momentum):
-        """Give a spectrum the magnitudes that it should have.
+        """Replace the magnitudes of a spectrum by the given ones.
 
         Args:
-            magnitude: ``(frames, bins)``.
-            spectrum: of the sound so far, and result, ``(frames, 2 * bins)``: real and imaginary parts in turns.
-            previous: the spectrum so far of the step before, and result, that of this one.
-            momentum: of fast Griffin-Lim, 0 in the first step.
+            magnitude: target magnitudes ``(frames, bins)``.
+            spectrum: spectrum of the current sound, and result, ``(frames, 2 * bins)``: real and imaginary parts
+                interleaved.
+            previous: spectrum of the previous iteration, and result, that of this iteration.
+            momentum: momentum of fast Griffin-Lim, 0 in the first iteration.
         """
         sources  # noqa: B018
         for n in range(magnitude.shape[0]):
@@ -220,7 +222,7 @@ def _kernels(sources: str) -> tuple[Any, ...]:
             frames[n, max(low, high) :] = _ZERO
 
     def overlap_add(frames, offset, hop, window, reciprocal, sound):
-        """Windowed frames ``(frames, size)`` to the sound ``(T,)`` whose frames come closest to them."""
+        """Sound ``(T,)`` whose frames are closest to the given windowed frames ``(frames, size)``."""
         sources  # noqa: B018
         samples, size = sound.shape[0], window.shape[0]
         sound[:] = _ZERO
@@ -232,16 +234,16 @@ def _kernels(sources: str) -> tuple[Any, ...]:
             sound[t] *= reciprocal[t]
 
     def mel_updates(mel, lower, first, low, high, iterations, linear):
-        """Multiplicative updates of power or magnitude by the Kullback-Leibler divergence of its mel bands.
+        """Multiplicative updates of power or magnitude that lower the Kullback-Leibler divergence of its mel bands.
 
         Args:
-            mel: ``(frames, bands)``.
-            lower: as in `synthvae.features.kernels.mel.Bands`, as are the next three.
-            first: likewise.
-            low: likewise.
-            high: likewise.
-            iterations: from a flat spectrum on.
-            linear: result, ``(frames, bins)``; 0 in a bin that no band sees.
+            mel: mel bands ``(frames, bands)``.
+            lower: lower band of each run of bins, as in `synthvae.features.kernels.mel.Bands`.
+            first: first bin of each run, as there.
+            low: weights in the lower band, as there.
+            high: weights in the upper band, as there.
+            iterations: number of updates, from a flat spectrum.
+            linear: result, ``(frames, bins)``; 0 in bins outside all bands.
         """
         sources  # noqa: B018
         before = flush_denormals()

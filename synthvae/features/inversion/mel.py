@@ -18,26 +18,29 @@ from synthvae.features.kernels.mel import bands
 
 __all__ = ["ITERATIONS", "mel_to_linear", "nonnegative_least_squares"]
 
-#: From a flat spectrum. On sixty sounds the log-spectral distance after 30 is within 0.01 dB of that after 200.
+#: Number of updates from a flat spectrum. On sixty sounds the log-spectral distance after 30 is within 0.01 dB of that
+#: after 200.
 ITERATIONS = 30
 
 
 def mel_to_linear(mel: Tensor, filterbank: NDArray[np.float64], iterations: int = ITERATIONS) -> Tensor:
-    """A spectrum with the given mel bands, by multiplicative updates that lower their Kullback-Leibler divergence.
+    """A spectrum with the given mel bands, by multiplicative updates that lower the Kullback-Leibler divergence.
 
-    The divergence weighs errors by level and not by its square, as least squares do, so that quiet bands count; and a
-    flat start leaves bins that the bands do not tell apart alike.
+    The divergence weights errors by level and not by its square, as least squares do, so that quiet bands contribute;
+    and with a flat start, bins that the bands do not distinguish get equal values.
 
     Args:
-        mel: ``(B, bands, frames)``, not negative: power or magnitude, whatever the filterbank was applied to.
-        filterbank: ``(bands, bins)``, triangles of which only neighbours overlap.
-        iterations: of the update, at least 1.
+        mel: mel bands ``(B, bands, frames)``, non-negative: power or magnitude, whichever the filterbank was applied
+            to.
+        filterbank: weights ``(bands, bins)`` of triangles of which only neighbours overlap.
+        iterations: number of updates, at least 1.
 
     Returns:
-        ``(B, bins, frames)``, float32 on the device of `mel`; 0 in bins that no band sees.
+        ``(B, bins, frames)``, float32 on the device of `mel`; 0 in bins outside all bands.
 
     Raises:
-        ValueError: if `mel` is not ``(B, bands, frames)``, or a bin lies in other than two neighbouring bands.
+        ValueError: if `mel` is not ``(B, bands, frames)``, or a bin is in more than two bands or two that are not
+            adjacent.
     """
     rows = _rows(mel, filterbank)
     filters = bands(filterbank)
@@ -54,13 +57,13 @@ def mel_to_linear(mel: Tensor, filterbank: NDArray[np.float64], iterations: int 
 
 
 def nonnegative_least_squares(mel: Tensor, filterbank: NDArray[np.float64]) -> Tensor:
-    """The same by `librosa.util.nnls`, as `librosa.feature.inverse.mel_to_stft` does it: the published way, slow.
+    """`mel_to_linear` by `librosa.util.nnls`, as in `librosa.feature.inverse.mel_to_stft`: the published method, slow.
 
     Raises:
         ValueError: if `mel` is not ``(B, bands, frames)``.
     """
     tolerate_caches()
-    from librosa.util import nnls  # seconds, and only this needs it
+    from librosa.util import nnls  # takes seconds to import, and only this function needs it
 
     rows = _rows(mel, filterbank)
     matrix = filterbank.astype(np.float32)

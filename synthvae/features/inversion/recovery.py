@@ -1,9 +1,9 @@
-"""Inverse transform, phase recovery and its refinement: audio from spectra and magnitudes.
+"""Inverse transform, phase recovery and its refinement: audio from complex spectra and magnitudes.
 
-PyTorch's inverse transform, and librosa's and PyTorch's Griffin-Lim, take one spectrum of a whole batch in and out of
-memory for every step. Here one thread takes one sound through all of its steps, in its processor's cache: frames by
-scipy's FFT, which keeps to float32 and lets go of the interpreter's lock, and everything between by compiled kernels.
-A sound's result is the same bits alone, in any batch and on any number of threads.
+PyTorch's inverse transform, and librosa's and PyTorch's Griffin-Lim, move the spectra of a whole batch through memory
+at every step. Here one thread processes one sound through all steps, in its core's cache: the FFT is scipy's, which
+preserves float32 and releases the GIL, and everything else is in compiled kernels. The result of a sound is
+bit-identical in any batch and on any number of threads.
 
 References: Prusa, Balazs and Sondergaard, "A noniterative method for reconstruction of phase from STFT magnitude",
 IEEE/ACM TASLP 25:1154, 2017. Griffin and Lim, "Signal estimation from modified short-time Fourier transform", IEEE
@@ -33,11 +33,12 @@ __all__ = ["PHASES", "TOLERANCE", "Method", "inverse_transform", "phase_gradient
 
 Array = NDArray[np.float32]
 
-#: Share of a sound's largest magnitude at and below which phase gradient heap integration draws a phase.
+#: Share of a sound's largest magnitude at and below which phase gradient heap integration uses random phases.
 TOLERANCE = 1e-7
-#: Of fast Griffin-Lim, as librosa has it: after PGHI, too, five iterations with it reach what ten reach without.
+#: Momentum of fast Griffin-Lim, librosa's default: after PGHI, too, five iterations with it reach what ten reach
+#: without.
 MOMENTUM = 0.99
-#: Iterations of `griffin-lim` unless told otherwise, as librosa has it.
+#: Default number of iterations of `griffin-lim`, as in librosa.
 ITERATIONS = 32
 _NONE = np.float32(0.0)
 
@@ -53,7 +54,7 @@ PHASES: dict[str, str] = {
 
 
 class Method(NamedTuple):
-    """How a phase is found: the start, and iterations of Griffin-Lim from there."""
+    """How a phase is recovered: the initial phase, and the number of Griffin-Lim iterations from it."""
 
     start: str
     iterations: int
@@ -63,7 +64,7 @@ def read_phase(name: str) -> Method:
     """Read one of `PHASES`.
 
     Raises:
-        UserError: if there is no such way.
+        UserError: if there is no such method.
     """
     found = re.fullmatch(r"(zero|random|pghi)(?:\+([0-9]{1,4}))?", name)
     if found is not None:
@@ -85,19 +86,19 @@ def recover(
     """Sounds whose short-time Fourier transforms have the given magnitudes, as closely as `phase` finds.
 
     Args:
-        magnitude: ``(B, bins, frames)``, not negative.
-        transform: that the magnitudes are of.
-        samples: of a sound.
-        phase: one of `PHASES`.
-        tolerance: see `TOLERANCE`; only `pghi` has one.
-        seed: of random phases, the same ones for every sound.
+        magnitude: magnitudes ``(B, bins, frames)``, non-negative.
+        transform: transform of the magnitudes.
+        samples: number of samples of a sound.
+        phase: method, one of `PHASES`.
+        tolerance: see `TOLERANCE`; used only by methods that start with heap integration.
+        seed: seed of random phases, which are the same for every sound.
 
     Returns:
         ``(B, samples)``, float32 on the device of the magnitudes.
 
     Raises:
         ValueError: if the magnitudes are not ``(B, bins, frames)`` of that transform.
-        UserError: if there is no such phase.
+        UserError: if there is no such method.
     """
     method = read_phase(phase)
     sizes = _rows(magnitude, transform, np.float32)
@@ -109,7 +110,7 @@ def recover(
             return _integrate(size, transform, tolerance, seed)
         phase = np.zeros_like(size)
         if method.start == "random":
-            # A tolerance of 1 leaves nothing but the phases that are drawn for what is below it.
+            # With a tolerance of 1 all phases are random.
             kernels.integrate_phase(size, transform.hop, transform.size, transform.gamma, 1.0, seed, phase)
         return phase
 
@@ -128,15 +129,15 @@ def recover(
 
 
 def phase_gradient(magnitude: Tensor, transform: ShortTime, tolerance: float = TOLERANCE, seed: int = 0) -> Tensor:
-    """Phase by heap integration of the gradients that a Gaussian window ties to the logarithm of the magnitude.
+    """Phase by heap integration of the gradients that a Gaussian window relates to the log magnitude.
 
-    For any other window it is an approximation, by the Gaussian that is closest to it.
+    For any other window it is an approximation, by the closest Gaussian.
 
     Args:
-        magnitude: ``(B, bins, frames)``, not negative.
-        transform: that the magnitudes are of.
+        magnitude: magnitudes ``(B, bins, frames)``, non-negative.
+        transform: transform of the magnitudes.
         tolerance: see `TOLERANCE`.
-        seed: of the phases below that.
+        seed: seed of the random phases of cells below the tolerance.
 
     Returns:
         ``(B, bins, frames)`` in [-pi, pi), float32. It is determined up to a constant for each connected region.
@@ -159,9 +160,9 @@ def inverse_transform(spectrum: Tensor, transform: ShortTime, samples: int) -> T
     """The sounds whose transforms are closest to the given spectra, by least squares.
 
     Args:
-        spectrum: ``(B, bins, frames)``, complex.
-        transform: that it is of.
-        samples: of a sound; 0 where there is no frame.
+        spectrum: spectra ``(B, bins, frames)``, complex.
+        transform: transform of the spectra.
+        samples: number of samples of a sound; those outside all frames are 0.
 
     Returns:
         ``(B, samples)``, float32 on the device of the spectra.
@@ -178,7 +179,7 @@ def inverse_transform(spectrum: Tensor, transform: ShortTime, samples: int) -> T
 
 
 class _Workspace:
-    """One sound's frames, and the way to and from its spectrum."""
+    """Buffer for one sound's frames, and the transforms to and from its spectrum."""
 
     def __init__(self, transform: ShortTime, frames: int, samples: int) -> None:
         self._offset, self._hop, self._size = transform.offset, transform.hop, transform.size
@@ -204,15 +205,15 @@ def _integrate(size: Array, transform: ShortTime, tolerance: float, seed: int) -
 def _librosa(sizes: Array, transform: ShortTime, samples: int, iterations: int, seed: int) -> Array:
     """Fast Griffin-Lim as published: `librosa.griffinlim`, sound by sound.
 
-    Frames that are not centred are given to it as centred ones, for otherwise it divides by the window alone at both
-    ends, where that is all but 0, and noise of a thousand times the sound comes out. The phase found so is then that
-    of the frames.
+    Frames that are not centred are passed as centred ones, because otherwise librosa divides by the window alone at
+    both ends, where it is almost 0, and the result contains noise a thousand times larger than the sound. The recovered
+    phase is then that of the frames.
     """
     tolerate_caches()
-    from librosa import griffinlim  # seconds, and only this needs it
+    from librosa import griffinlim  # takes seconds to import, and only this function needs it
 
     frames = sizes.shape[1]
-    # librosa needs a length that has just these frames; what is beyond the last one stays 0.
+    # librosa needs a length with exactly these frames; samples beyond the last one stay 0.
     length = min(max(samples, (frames - 1) * transform.hop), frames * transform.hop - 1)
     sounds = np.zeros((len(sizes), samples), np.float32)
     for row, size in enumerate(sizes):
@@ -230,7 +231,7 @@ def _librosa(sizes: Array, transform: ShortTime, samples: int, iterations: int, 
 
 
 def _rows(values: Tensor, transform: ShortTime, kind: type) -> NDArray:
-    """``(B, bins, frames)`` as contiguous ``(B, frames, bins)`` of NumPy."""
+    """Convert ``(B, bins, frames)`` to a contiguous NumPy array ``(B, frames, bins)``."""
     if values.ndim != 3 or values.shape[1] != transform.bins:
         raise ValueError(f"expected (B, {transform.bins}, frames), got shape {tuple(values.shape)}")
     return np.ascontiguousarray(values.detach().transpose(1, 2).cpu().resolve_conj().numpy(), kind)

@@ -48,11 +48,11 @@ class Transform(NamedTuple):
 
     Attributes:
         window: periodic Hann, ``(2048,)``.
-        cosine: of 2 pi k / 1024, ``(1024,)``.
-        sine: of -2 pi k / 1024.
-        half_cosine: of 2 pi k / 2048, ``(1025,)``.
-        half_sine: of -2 pi k / 2048.
-        place: where in the workspace Z[k] ends up, ``(1024,)``.
+        cosine: cosine of 2 pi k / 1024, ``(1024,)``.
+        sine: sine of -2 pi k / 1024.
+        half_cosine: cosine of 2 pi k / 2048, ``(1025,)``.
+        half_sine: sine of -2 pi k / 2048.
+        place: position of Z[k] in the workspace after all passes, ``(1024,)``.
     """
 
     window: NDArray[np.float32]
@@ -84,7 +84,7 @@ def transform() -> Transform:
 
 @plain
 def places(frame, samples, ring_mask, place, taper, window):
-    """Where a frame's samples come from: their rows, and their window; ends are mirrored, or 0 in a short sound."""
+    """Source rows and window values of a frame's samples; ends are mirrored, or 0 in a short sound."""
     start = frame * HOP - HALF
     for i in range(N_FFT):
         n, weight = start + i, window[i]
@@ -99,7 +99,7 @@ def places(frame, samples, ring_mask, place, taper, window):
 
 @inlined
 def _butterfly(work, at, span, numbers, cosine, sine, w):
-    """Four complex numbers to the first, and with twiddles to the other three, of a radix-4 step in frequency."""
+    """Radix-4 decimation-in-frequency butterfly of four complex numbers; twiddles multiply the last three."""
     ar, ai, br, bi, cr, ci, dr, di = numbers
     sr, si, tr, ti = ar + cr, ai + ci, ar - cr, ai - ci
     ur, ui, vr, vi = br + dr, bi + di, bi - di, dr - br  # v = -i (b - d)
@@ -121,7 +121,7 @@ def _butterfly(work, at, span, numbers, cosine, sine, w):
 
 @inlined
 def _four(work, at, span):
-    """Four complex numbers, `span` apart."""
+    """Load four complex numbers at a distance of `span`."""
     return (
         load(work, at),
         load(work, at + PLANE),
@@ -136,7 +136,7 @@ def _four(work, at, span):
 
 @inlined
 def _pass(work, base, quarter, cosine, sine, step):
-    """One pass of a decimation in frequency over ``4 * quarter`` numbers from `base` on, in place."""
+    """One decimation-in-frequency pass over ``4 * quarter`` numbers starting at `base`, in place."""
     span = quarter * LANES
     for j in range(quarter):
         at = (base + j) * LANES
@@ -175,7 +175,7 @@ def _later_passes(work, cosine, sine):
 
 @plain
 def frame_spectrum(ring, ring_at, place, taper, work, cosine, sine):
-    """Window one frame of sixteen signals and transform it; the first pass reads the signals themselves."""
+    """Window one frame of sixteen signals and transform it; the first pass reads directly from the signals."""
     span = 256 * LANES
     for j in range(256):
         e0, e1, e2, e3 = 2 * j, 2 * j + 512, 2 * j + 1024, 2 * j + 1536
@@ -195,14 +195,14 @@ def frame_spectrum(ring, ring_at, place, taper, work, cosine, sine):
 
 @plain
 def all_passes(work, cosine, sine):
-    """Transform 1024 complex numbers of sixteen signals, in place; Z[k] ends up where `Transform.place` says."""
+    """Transform 1024 complex numbers of sixteen signals, in place; `Transform.place` gives the position of Z[k]."""
     _pass(work, 0, 256, cosine, sine, 1)
     _later_passes(work, cosine, sine)
 
 
 @inlined
 def bin_of(work, k, spot, half_cosine, half_sine):
-    """Real and imaginary part of S[k], from a workspace after all passes."""
+    """Real and imaginary part of S[k] from a workspace after all passes."""
     z, y = spot[k & (HALF - 1)] * LANES, spot[(HALF - k) & (HALF - 1)] * LANES
     a, b, c, d = load(work, z), load(work, z + PLANE), load(work, y), load(work, y + PLANE)
     wr, wi, half = splat(half_cosine[k]), splat(half_sine[k]), splat(_HALF)
@@ -215,8 +215,8 @@ def bin_of(work, k, spot, half_cosine, half_sine):
 def spectrum(work, constants, out):
     """The bins of a workspace after all passes: real parts, then imaginary ones ``(2 * 1025 * 16,)``.
 
-    A function of its own, so that equal sounds have equal bins to the last bit; in one loop with what is computed from
-    them the compiler may round those of two sounds differently.
+    A separate function, so that equal sounds have bit-identical bins; in one loop with the subsequent computation the
+    compiler may round those of two sounds differently.
     """
     half_cosine, half_sine, spot = constants[3], constants[4], constants[5]
     for k in range(BINS):
@@ -227,9 +227,10 @@ def spectrum(work, constants, out):
 
 @plain
 def add_adjoint(slopes, constants, place, taper, work, gradient):
-    """Add a frame's derivatives by samples, from those by bins.
+    """Add a frame's derivatives with respect to samples, given those with respect to bins.
 
-    The inverse transform of 1024 numbers is the transform with real and imaginary parts exchanged, before and after.
+    The inverse transform of 1024 numbers is the forward transform with real and imaginary parts exchanged before and
+    after.
     """
     cosine, sine, half_cosine, half_sine, spot = constants[1], constants[2], constants[3], constants[4], constants[5]
     half = splat(_HALF)

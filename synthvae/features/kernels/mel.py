@@ -21,11 +21,11 @@ class Bands(NamedTuple):
     """A filterbank in which every bin belongs to two neighbouring bands at most.
 
     Attributes:
-        lower: the lower of two bands, for each run of bins.
+        lower: index of the lower of two bands, for each run of bins.
         first: first bin of each run and, last, the end of the last run.
         low: each bin's weight in the lower band, ``(1025,)``.
-        high: each bin's weight in the band above that.
-        number: of bands.
+        high: each bin's weight in the next higher band.
+        number: number of bands.
     """
 
     lower: NDArray[np.int64]
@@ -36,10 +36,10 @@ class Bands(NamedTuple):
 
 
 def bands(weights: NDArray[np.float64]) -> Bands:
-    """Arrange a filterbank of triangles.
+    """Convert a filterbank of triangles to `Bands`.
 
     Args:
-        weights: ``(number, bins)``; `frame_bands` needs the 1025 bins of its transform.
+        weights: filterbank ``(number, bins)``; `frame_bands` needs the 1025 bins of its transform.
 
     Raises:
         ValueError: if a bin belongs to more than two bands or to two that are not neighbours.
@@ -51,7 +51,7 @@ def bands(weights: NDArray[np.float64]) -> Bands:
     if (highest - lowest > 1).any():
         raise ValueError("every bin must belong to at most two bands, and those must be neighbours")
     bins = np.flatnonzero(lowest >= 0)
-    # A bin in one band only belongs to the run of the bins below or above it; any will do.
+    # A bin in only one band belongs to the run of the bins below or above it; either is correct.
     starts = [k for k in bins if k == bins[0] or lowest[k] != lowest[k - 1]]
     low, high = np.zeros((2, weights.shape[1]), dtype=np.float32)
     low[bins] = weights[lowest[bins], bins]
@@ -63,16 +63,17 @@ def bands(weights: NDArray[np.float64]) -> Bands:
 
 @plain
 def frame_bands(work, constants, filters, direction, mel, powers=False):
-    """Directions and mel bands of the frame of sixteen signals that a workspace holds.
+    """Directions and mel bands of the frame of sixteen signals that is in a workspace.
 
     Args:
-        work: after all passes.
-        constants: a `Transform`.
-        filters: a `Bands`.
+        work: workspace after all passes.
+        constants: constants of the transform, a `Transform`.
+        filters: filterbank, a `Bands`.
         direction: result, S / |S| (0 where S is), ``(2 * 1025 * 16,)``: real parts, then imaginary ones;
-            empty where none are wanted.
+            empty if not needed.
         mel: result, the filterbank applied to |S|, ``(number * 16,)``.
-        powers: apply it to |S|^2, and give 2 S for a direction; both are derivatives of the number by S.
+        powers: whether to apply it to |S|^2, with 2 S as direction; in both cases the direction is the derivative of
+            the filterbank's input with respect to S.
     """
     half_cosine, half_sine, spot = constants[3], constants[4], constants[5]
     lower, first, low, high, number = filters
@@ -80,7 +81,7 @@ def frame_bands(work, constants, filters, direction, mel, powers=False):
     mel[:] = _ZERO
     wanted = direction.shape[0] > 0
     for run in range(lower.shape[0] + 2):
-        # Before, in and behind the runs of bins that belong to some band.
+        # Before, in and after the runs of bins that belong to some band.
         start = 0 if run == 0 else first[run - 1]
         end = BINS if run > lower.shape[0] else first[run]
         below = above = nothing
@@ -103,12 +104,12 @@ def frame_bands(work, constants, filters, direction, mel, powers=False):
 
 @plain
 def slope_of_bands(filters, by_bands, slopes):
-    """Turn directions into derivatives by bins, from those by bands.
+    """Convert directions to derivatives with respect to bins, given those with respect to bands.
 
     Args:
-        filters: a `Bands`.
-        by_bands: ``(number * 16,)``.
-        slopes: directions from `frame_bands`, and result.
+        filters: filterbank, a `Bands`.
+        by_bands: derivatives with respect to bands, ``(number * 16,)``.
+        slopes: directions from `frame_bands`, overwritten by the result.
     """
     lower, first, low, high, number = filters
     for k in range(BINS):

@@ -1,7 +1,7 @@
 """Mel bands of sounds and their derivatives, sixteen sounds side by side: frames, transform, filterbank in one pass.
 
-Several times faster than a transform of all frames followed by a product with the filterbank, which is nearly all
-zeros, and nothing of the size of a spectrogram is stored. Importing this module loads numba.
+Several times faster than a transform of all frames followed by a product with the filterbank, whose weights are mostly
+zero, and nothing of the size of a spectrogram is stored. Importing this module loads numba.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ __all__ = ["mel_bands"]
 
 
 def mel_bands(audio: Tensor, frames: Frames, tables: tuple[Transform, Bands], dense: Tensor, powers: bool) -> Tensor:
-    """A filterbank applied to the magnitudes of the STFT, or to its powers; differentiable once.
+    """A filterbank applied to the magnitudes or powers of the STFT; differentiable once.
 
     Args:
-        audio: ``(B, T)``, float32 on the CPU.
-        frames: which to compute.
+        audio: sounds ``(B, T)``, float32 on the CPU.
+        frames: frames to compute.
         tables: constants of the transform, and the filterbank.
-        dense: the filterbank, ``(1025, bands)``, for derivatives in forward mode.
-        powers: whether powers are added up.
+        dense: the filterbank, ``(1025, bands)``, for forward-mode derivatives.
+        powers: whether the filterbank is applied to powers.
 
     Returns:
-        ``(B, bands, N)``, a transposed view of ``(B, N, bands)``. A row's values and derivatives are the same bits in
+        ``(B, bands, N)``, a transposed view of ``(B, N, bands)``. A row's values and derivatives are bit-identical in
         any batch and on any number of threads.
     """
     found: Tensor = _MelBands.apply(audio, frames, tables, dense, powers)
@@ -85,7 +85,7 @@ class _MelBands(Function):
 
 
 class _Adjoint(Function):
-    """Derivatives by samples, from those by bands."""
+    """Derivatives with respect to samples, given those with respect to bands."""
 
     @staticmethod
     def forward(
@@ -115,7 +115,7 @@ class _Adjoint(Function):
 
 
 def _batches(info: Any, in_dims: tuple[int | None, ...], *given: Tensor) -> list[Tensor]:
-    """Tensors under `torch.func.vmap`, with its dimension first."""
+    """Tensors under `torch.func.vmap`, with the mapped dimension first."""
     return [
         value.expand(info.batch_size, *value.shape) if at is None else value.movedim(at, 0)
         for value, at in zip(given, in_dims, strict=False)
@@ -170,8 +170,8 @@ def _kernels(sources: str) -> tuple[Any, Any]:
 #: ``bands(audio, low, high, frames, constants, filters, powers, out)``: the mel bands of rows `low` to `high` of sounds
 #: ``(B, T)`` in frames ``(first, step)``, into `out` ``(B, number, N)``.
 #:
-#: ``adjoint(audio, by_bands, low, high, frames, constants, filters, powers, gradient)``: derivatives by samples from
-#: those by bands ``(B, number, N)``, into `gradient` ``(B, T)``.
+#: ``adjoint(audio, by_bands, low, high, frames, constants, filters, powers, gradient)``: derivatives with respect to
+#: samples, given those with respect to bands ``(B, number, N)``, into `gradient` ``(B, T)``.
 _PACKAGE = Path(__file__).parents[2]
 bands, adjoint = _kernels(
     hash_of([_PACKAGE / "core/compile.py", _PACKAGE / "features/fourier.py", *_PACKAGE.glob("features/kernels/*.py")])

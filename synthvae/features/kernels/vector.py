@@ -1,7 +1,7 @@
 """Sixteen float32 numbers as one value, for loops whose independent work is not in consecutive iterations.
 
 A compiler vectorises a loop over samples by itself, but not a Fourier transform of sixteen signals side by side.
-These few operations are written as vector instructions; LLVM cuts them into as many registers as a machine needs.
+These few operations are written as vector instructions; LLVM splits them into registers of the machine's width.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any
 
 @intrinsic
 def load(typing_context: Any, array: Any, index: Any) -> Any:
-    """``array[index:index + 16]`` of a contiguous float32 array, without a check of bounds."""
+    """``array[index:index + 16]`` of a contiguous float32 array, without bounds checking."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.load(_pointer(context, builder, signature.args[0], *arguments), align=4)
@@ -72,7 +72,7 @@ def load(typing_context: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
-    """``array[index:index + 16] = value``, without a check of bounds."""
+    """``array[index:index + 16] = value``, without bounds checking."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array, index, value = arguments
@@ -84,7 +84,7 @@ def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def splat(typing_context: Any, number: Any) -> Any:
-    """Sixteen times the same number; a number beside a vector in a sum or a product is splat by itself."""
+    """Vector of sixteen copies of a number; in sums and products with a vector, numbers are converted implicitly."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         one = builder.insert_element(ir.Constant(_LANES_IR, ir.Undefined), arguments[0], ir.Constant(ir.IntType(32), 0))
@@ -95,7 +95,7 @@ def splat(typing_context: Any, number: Any) -> Any:
 
 
 def _llvm(name: str, count: int) -> Any:
-    """An intrinsic of LLVM on `count` vectors."""
+    """An LLVM intrinsic on `count` vectors."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = ir.FunctionType(_LANES_IR, [_LANES_IR] * count)
@@ -119,19 +119,19 @@ def absolute(typing_context: Any, vector: Any) -> Any:
 
 @intrinsic
 def with_sign(typing_context: Any, size: Any, sign: Any) -> Any:
-    """The absolute value of one, with the sign of the other."""
+    """Magnitude of the first argument with the sign of the second (copysign)."""
     return _VECTOR(_VECTOR, _VECTOR), _llvm("copysign", 2)
 
 
 @intrinsic
 def larger(typing_context: Any, left: Any, right: Any) -> Any:
-    """The larger of two; the other where one is not a number."""
+    """The larger of two; the other if one is NaN."""
     return _VECTOR(_VECTOR, _VECTOR), _llvm("maxnum", 2)
 
 
 @intrinsic
 def smaller(typing_context: Any, left: Any, right: Any) -> Any:
-    """The smaller of two; the other where one is not a number."""
+    """The smaller of two; the other if one is NaN."""
     return _VECTOR(_VECTOR, _VECTOR), _llvm("minnum", 2)
 
 
@@ -139,14 +139,14 @@ def smaller(typing_context: Any, left: Any, right: Any) -> Any:
 def multiply_add(typing_context: Any, left: Any, right: Any, added: Any) -> Any:
     """Left * right + added, with one rounding where the machine has an instruction for it.
 
-    For sums of products whose rounding must not depend on where the compiler meets them.
+    For sums of products whose rounding must not depend on the surrounding code.
     """
     return _VECTOR(_VECTOR, _VECTOR, _VECTOR), _llvm("fmuladd", 3)
 
 
 @intrinsic
 def where_less(typing_context: Any, left: Any, right: Any, then: Any, otherwise: Any) -> Any:
-    """`then` where left < right, `otherwise` elsewhere and where one is not a number."""
+    """`then` where left < right, `otherwise` elsewhere and where one is NaN."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         left, right, then, otherwise = arguments
@@ -156,7 +156,7 @@ def where_less(typing_context: Any, left: Any, right: Any, then: Any, otherwise:
 
 
 _INTS_IR = ir.VectorType(ir.IntType(32), LANES)
-#: Bits of 1, and of sqrt(1/2): a mantissa is taken from the latter up.
+#: Bits of 1, and of sqrt(1/2), the lower end of the range of mantissas.
 _ONE_BITS, _ROOT_HALF_BITS = 0x3F800000, 0x3F3504F3
 
 
@@ -171,7 +171,7 @@ def _exponent_bits(builder: Any, bits: Any) -> Any:
 
 @intrinsic
 def _exponent(typing_context: Any, vector: Any) -> Any:
-    """The whole number e of x = m 2^e with m in [sqrt(1/2), sqrt(2)), x positive and normal."""
+    """The integer e of x = m 2^e with m in [sqrt(1/2), sqrt(2)), x positive and normal."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.sitofp(_exponent_bits(builder, builder.bitcast(arguments[0], _INTS_IR)), _LANES_IR)
@@ -200,7 +200,7 @@ def _operator(operation: Callable[..., Any], name: str) -> None:
         return _VECTOR(_VECTOR, _VECTOR), generate
 
     @overload(operation)
-    def vector_operation(left, right):  # numba compares its signature with the lambda's
+    def vector_operation(left, right):  # numba requires the same argument names as in the lambda
         if isinstance(left, _Vector) and isinstance(right, _Vector):
             return lambda left, right: apply(left, right)
         if isinstance(left, _Vector) and isinstance(right, types.Float):
@@ -232,7 +232,7 @@ _PI, _HALF_PI = np.float32(math.pi), np.float32(math.pi / 2)
 def logarithm(x):
     """Natural logarithm of a positive, normal number: ln m = 2 atanh((m - 1) / (m + 1)), with x = m 2^e.
 
-    NaN where x is infinite or not a number.
+    NaN if x is infinite or NaN.
     """
     m = _mantissa(x)
     s = (m - _ONE) / (m + _ONE)
@@ -242,7 +242,7 @@ def logarithm(x):
 
 @inlined
 def arctangent(y, x):
-    """The angle of (x, y) in (-pi, pi]; 0 where both are 0, NaN where one is not finite."""
+    """The angle of (x, y) in (-pi, pi]; 0 if both are 0, NaN if one is not finite."""
     along, across = absolute(x), absolute(y)
     t = smaller(along, across) / larger(larger(along, across), splat(_TINY))
     z = t * t
@@ -280,7 +280,7 @@ def _transpose(typing_context: Any, rows: Any, at: Any, step: Any, out: Any, to:
 
 
 def _exchange(width: int) -> tuple[list[int], list[int]]:
-    """Which of the 32 numbers of two rows each of them has when squares have changed places."""
+    """Indices into the 32 numbers of two rows after their blocks have been exchanged."""
     upper = [j if not j & width else LANES + j - width for j in range(LANES)]
     lower = [j + width if not j & width else LANES + j for j in range(LANES)]
     return upper, lower
@@ -288,14 +288,14 @@ def _exchange(width: int) -> tuple[list[int], list[int]]:
 
 @plain
 def interleave(rows, at, step, count, out):
-    """Sixteen rows side by side: ``out[n * 16 + i]`` is number n of row i; of fewer rows the last one is repeated.
+    """Interleave sixteen rows: ``out[n * 16 + i]`` is number n of row i; with fewer rows the last one is repeated.
 
     Args:
-        rows: contiguous.
-        at: where the first row begins.
-        step: from one row to the next.
-        count: of rows, at most 16.
-        out: ``(length * 16,)``.
+        rows: contiguous array that contains the rows.
+        at: index at which the first row begins.
+        step: distance between the starts of consecutive rows.
+        count: number of rows, at most 16.
+        out: result, ``(length * 16,)``.
     """
     length = out.shape[0] // LANES
     whole = length - length % LANES if count == LANES else 0
@@ -310,7 +310,7 @@ def interleave(rows, at, step, count, out):
 
 @plain
 def separate(values, count, rows, at, step):
-    """The inverse of `interleave`: numbers side by side, ``(length * 16,)``, into up to sixteen rows."""
+    """The inverse of `interleave`: interleaved numbers, ``(length * 16,)``, into up to sixteen rows."""
     length = values.shape[0] // LANES
     whole = length - length % LANES if count == LANES else 0
     for n in range(0, whole, LANES):

@@ -1,4 +1,4 @@
-"""Representations of audio that a model can learn, each with an inverse."""
+"""Invertible representations of audio that a model can learn."""
 
 from synthvae.features.representations.base import SILENCE, Encoded, Representation
 from synthvae.features.representations.registry import REPRESENTATIONS, build_representation

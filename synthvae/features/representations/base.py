@@ -16,10 +16,10 @@ __all__ = ["SILENCE", "TOLERANCE", "Encoded", "Representation", "compress", "dec
 
 #: Level of silence in dB, and of everything below it.
 SILENCE = -120.0
-#: Decibels between the loudest cell of a sound, 1, and 0.
+#: Range of the values in decibels: the loudest cell of a sound is 1, and this far below it is 0.
 RANGE = 80.0
-#: Share of a sound's largest magnitude at and below which heap integration draws a phase: 20 dB below what values
-#: tell apart. On sixty sounds it makes no difference from 1e-7, in two thirds of the time.
+#: Share of a sound's largest magnitude at and below which heap integration uses random phases: 20 dB below the lowest
+#: level that values represent. On sixty sounds the result is the same as with 1e-7, in two thirds of the time.
 TOLERANCE = 1e-5
 
 
@@ -27,9 +27,9 @@ class Encoded(NamedTuple):
     """Representation of sounds as a model's input.
 
     Attributes:
-        values: ``(B, C, H, W)``, float32: channels, bands or bins, frames.
-        level: ``(B,)`` in dB, from `SILENCE` up; `Representation.level` says of what. Where values are relative to the
-            loudest cell, it has their loudness.
+        values: values ``(B, C, H, W)``, float32: channels, bands or bins, frames.
+        level: levels ``(B,)`` in dB, from `SILENCE` up, of the quantity named by `Representation.level`. Where values
+            are relative to the loudest cell, it is the level of that cell.
     """
 
     values: Tensor
@@ -39,16 +39,16 @@ class Encoded(NamedTuple):
 class Representation(nn.Module):
     """A representation of audio that can be inverted. It has no weights, buffers or state dict.
 
-    Every row is a function of that row alone. A sound of any length has as many frames as it takes, and comes back with
-    its own number of samples.
+    Every row is a function of that row alone. The number of frames depends on the length of a sound, and the inverse
+    returns the sound's own number of samples.
 
     Args:
-        sample_rate: in Hz.
-        samples: of the sounds that `shape` is for.
-        options: of the class, as they are in the header.
+        sample_rate: sample rate in Hz.
+        samples: number of samples of the sounds that `shape` describes.
+        options: options of the class, as in the header.
 
     Attributes:
-        shape: (C, H, W) of a sound of `samples` samples.
+        shape: shape (C, H, W) of a sound of `samples` samples.
 
     Raises:
         UserError: if the sample rate or the number of samples is not positive.
@@ -60,9 +60,9 @@ class Representation(nn.Module):
     level: ClassVar[str]
     #: The transform that values are computed from.
     transform: ShortTime
-    #: The phase that `invert` takes unless told otherwise; ``modelled`` where the values have one.
+    #: Default phase of `invert`; ``modelled`` if the values include a phase.
     phase: str
-    #: Whether all values lie in [0, 1].
+    #: Whether all values are in [0, 1].
     bounded: bool
 
     def __init__(self, sample_rate: int, samples: int, **options: Any) -> None:  # noqa: ANN401
@@ -75,20 +75,20 @@ class Representation(nn.Module):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, bands or bins, and frames of a sound of `self.samples` samples."""
+        """Numbers of channels, of bands or bins, and of frames of a sound of `self.samples` samples."""
         return (*self._planes, self.frames(self.samples))
 
     @property
     def _planes(self) -> tuple[int, int]:
-        """Channels, and bands or bins."""
+        """Numbers of channels, and of bands or bins."""
         raise NotImplementedError
 
     def frames(self, samples: int) -> int:
-        """Frames of a sound of that many samples."""
+        """Number of frames of a sound of that many samples."""
         raise NotImplementedError
 
     def longest(self, frames: int) -> int:
-        """Samples of the longest sound that has that many frames."""
+        """Number of samples of the longest sound that has that many frames."""
         raise NotImplementedError
 
     def header(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Representation(nn.Module):
 
     @torch.no_grad()
     def analyse(self, audio: Tensor) -> Encoded:
-        """Represent sounds ``(B, T)`` of any length ``T >= 1``, full scale is 1, as `self.frames(T)` frames.
+        """Represent sounds ``(B, T)`` of any length ``T >= 1``, with full scale 1, as `self.frames(T)` frames.
 
         Raises:
             ValueError: if `audio` is not ``(B, T)`` with ``T >= 1``.
@@ -109,12 +109,13 @@ class Representation(nn.Module):
 
     @torch.no_grad()
     def invert(self, encoded: Encoded, samples: int | None = None, phase: str = "default") -> Tensor:
-        """Turn values and levels back into sounds.
+        """Convert values and levels to sounds.
 
         Args:
             encoded: values ``(B, C, H, W)`` with any number of frames, and levels ``(B,)``.
-            samples: of a sound.  [default: `self.samples` where that has W frames, or the most that have]
-            phase: one of `synthvae.features.inversion.PHASES`, ``modelled`` where the values have a phase, or
+            samples: number of samples of a sound.  [default: `self.samples` if that has W frames, otherwise the largest
+                number that does]
+            phase: one of `synthvae.features.inversion.PHASES`, ``modelled`` if the values include a phase, or
                 ``default``, which is `self.phase`.
 
         Returns:
@@ -122,7 +123,7 @@ class Representation(nn.Module):
 
         Raises:
             ValueError: if values or levels have another shape.
-            UserError: if there is no such phase, or `samples` is not positive.
+            UserError: if there is no such method for the phase, or `samples` is not positive.
         """
         values, level = encoded
         planes = self._planes
@@ -142,7 +143,7 @@ class Representation(nn.Module):
 
     @torch.no_grad()
     def magnitude(self, encoded: Encoded) -> Tensor:
-        """The magnitudes of `self.transform` that `invert` finds a phase for, ``(B, bins, W)``."""
+        """The magnitudes of `self.transform` for which `invert` recovers a phase, ``(B, bins, W)``."""
         return self._magnitude(encoded.values.float(), encoded.level.float())
 
     def at_level(self, sounds: Tensor, level: Tensor) -> Tensor:
@@ -171,20 +172,20 @@ class Representation(nn.Module):
 
 
 def decibels(magnitude: Tensor) -> Tensor:
-    """Level of a magnitude where 1 is 0 dB, from `SILENCE` up."""
+    """Level of a magnitude, 0 dB at 1, from `SILENCE` up."""
     return 20.0 * torch.log10(magnitude.clamp_min(10.0 ** (SILENCE / 20.0)))
 
 
 def compress(magnitude: Tensor, full_scale: float) -> tuple[Tensor, Tensor]:
     """Decibels below the loudest cell of each sound, scaled to [0, 1], and its level.
 
-    `v = (10 log10(r^2 + 1e-8) + 80) / 80`, r the magnitude over the largest of the sound. The floor is added, not cut
-    off, so that `expand` is its inverse all the way down. The loudest cell of silence is taken to be at `SILENCE`, so
-    that nothing is divided by 0; its values are 0.
+    `v = (10 log10(r^2 + 1e-8) + 80) / 80`, r the magnitude over the largest of the sound. The floor is added rather
+    than applied as a limit, so that `expand` is the inverse over the whole range. The loudest cell of silence is set to
+    `SILENCE`, so that there is no division by 0; its values are 0.
 
     Args:
-        magnitude: ``(B, H, W)``.
-        full_scale: magnitude of 0 dB.
+        magnitude: magnitudes ``(B, H, W)``.
+        full_scale: magnitude at 0 dB.
 
     Returns:
         Values ``(B, H, W)``, and levels ``(B,)`` in dB.
@@ -195,7 +196,7 @@ def compress(magnitude: Tensor, full_scale: float) -> tuple[Tensor, Tensor]:
 
 
 def expand(values: Tensor, level: Tensor, full_scale: float) -> Tensor:
-    """The magnitudes of `compress`; values beyond [0, 1] count as its ends."""
+    """The magnitudes of `compress`; values outside [0, 1] are limited to that range."""
     power = torch.pow(10.0, (values.clamp(0.0, 1.0) * RANGE - RANGE) / 10.0) - _FLOOR
     return power.clamp_min(0.0).sqrt() * (full_scale * _amplitude(level))
 

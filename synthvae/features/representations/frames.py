@@ -1,4 +1,4 @@
-"""Dense frames: spectra as input of fully connected networks, whole or frame by frame."""
+"""Dense frames: spectra as input of fully connected networks, as whole sounds or frame by frame."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["DenseFrames"]
 
 
 class DenseFrames(Mel):
-    """Spectra in dB, scaled to [0, 1] for an output by sigmoid, as De Luca's dense networks learn them.
+    """Spectra in dB, scaled to [0, 1] for a sigmoid output, as in De Luca's dense networks.
 
-    She shows waveforms, mel and linear spectrograms without saying which was learned, and no sizes. Here they are the
-    bands of `Mel`, or with `scale` `linear` all bins of its transform, so that whole sounds are flattened or single
-    columns learned, one per frame.
+    The publication shows waveforms, mel and linear spectrograms without stating which was learned, and gives no sizes.
+    Here they are the bands of `Mel`, or with `scale` `linear` all bins of its transform; whole sounds are flattened or
+    single columns learned, one per frame.
 
     Args:
-        sample_rate: in Hz.
-        samples: of the sounds that `shape` is for.
+        sample_rate: sample rate in Hz.
+        samples: number of samples of the sounds that `shape` describes.
         scale: `mel` or `linear`.
-        n_fft: as for `Mel`.
+        n_fft: frame size, as for `Mel`.
     """
 
     name: ClassVar[str] = "frames"

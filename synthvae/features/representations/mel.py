@@ -41,11 +41,11 @@ class _Bands(Representation):
         return 1, BANDS
 
     def frames(self, samples: int) -> int:
-        """As many as hops have begun."""
+        """Number of hops that start within the sound."""
         return max(1, math.ceil(samples / self.transform.hop))
 
     def longest(self, frames: int) -> int:
-        """Whole hops."""
+        """Number of samples of that many complete hops."""
         return frames * self.transform.hop
 
 
@@ -53,16 +53,16 @@ class PublishedMel(_Bands):
     """Mel spectrogram in dB of Rebnord 2022: Hann 512, hop 128, 128 bands, 250 frames of 2 s at 16 kHz.
 
     Power in librosa's bands (Slaney's scale, triangles of equal area), `10 log10(P / max P)` of each sound from -80 dB
-    up, as `(dB + 80) / 80`. A centred transform has one frame more, which is dropped. The inverse is the one of the
+    up, as `(dB + 80) / 80`. A centred transform has one frame more, which is dropped. The inverse is that of the
     publication: non-negative least squares from mel to linear, librosa's Griffin-Lim with 32 iterations, and the result
-    scaled to the peak of the original, which `level` has.
+    scaled to the peak of the original, which is stored in `level`.
 
-    Twelve of its 128 bands cannot be told from others at 16 kHz (the filterbank has rank 116), low ones most of all;
-    see `Mel`.
+    At 16 kHz, 12 of its 128 bands are linearly dependent on others (the filterbank has rank 116), mostly low ones; see
+    `Mel`.
 
     Args:
-        sample_rate: in Hz.
-        samples: of the sounds that `shape` is for.
+        sample_rate: sample rate in Hz.
+        samples: number of samples of the sounds that `shape` describes.
         to_linear: `nnls` as published, or `kl`, see `synthvae.features.inversion.mel_to_linear`.
     """
 
@@ -95,7 +95,7 @@ class PublishedMel(_Bands):
         return back(mel, filters).sqrt()
 
     def at_level(self, sounds: Tensor, level: Tensor) -> Tensor:
-        """Scaled to the peak; silent at the level of silence, where the floor of the values is a sound of its own."""
+        """Sounds scaled to the peak; silent at the level of silence, where the floor of the values is audible."""
         peak = sounds.abs().amax(1).clamp_min(torch.finfo(sounds.dtype).tiny)
         wanted = torch.where(level > SILENCE, torch.pow(10.0, level / 20.0), 0.0)
         return sounds * (wanted / peak)[:, None]
@@ -105,16 +105,17 @@ class Mel(_Bands):
     """Invertible mel spectrogram in dB: 1024/128 at 16 kHz, 128 linearly independent bands.
 
     Magnitudes, not powers, in triangles of unit height on Slaney's scale, in dB below the loudest cell, scaled to
-    [0, 1] (`synthvae.features.representations.base.compress`). The level of that cell is `level`, a number of its own
-    that a model can learn. Magnitudes, because on sixty sounds their linear spectra come back 0.25 dB closer than those
-    of powers. The window is a Gaussian with a hop of an eighth, for which phase gradient heap integration is exact.
+    [0, 1] (`synthvae.features.representations.base.compress`). The level of that cell is `level`, a separate number
+    that a model can learn. Magnitudes, because on sixty sounds the linear spectra recovered from them are 0.25 dB
+    closer than those from powers. The window is a Gaussian with a hop of an eighth, for which phase gradient heap
+    integration is exact.
 
     The inverse: multiplicative Kullback-Leibler updates from mel to linear, heap integration, and five iterations of
     Griffin-Lim.
 
     Args:
-        sample_rate: in Hz.
-        samples: of the sounds that `shape` is for.
+        sample_rate: sample rate in Hz.
+        samples: number of samples of the sounds that `shape` describes.
         n_fft: samples of a frame, even; the hop is an eighth.  [default: the smallest power of two whose filterbank has
             full rank, 1024 at 16 kHz and 2048 at 44.1 kHz]
 
@@ -147,12 +148,12 @@ class Mel(_Bands):
 
 
 def full_scale(transform: ShortTime) -> float:
-    """Magnitude of a full-scale sine on a bin."""
+    """Magnitude of a full-scale sine at the frequency of a bin."""
     return 0.5 * float(window_of(transform).sum())
 
 
 def eighths(n_fft: Any) -> ShortTime:  # noqa: ANN401
-    """A transform with a Gaussian window and a hop of an eighth.
+    """A transform with a Gaussian window and a hop of an eighth of its length.
 
     Raises:
         UserError: if `n_fft` is not a multiple of 16 from 16 to 16,384.
@@ -164,7 +165,7 @@ def eighths(n_fft: Any) -> ShortTime:  # noqa: ANN401
 
 @lru_cache(maxsize=32)
 def full_rank_size(sample_rate: int) -> int:
-    """The smallest power of two that is the size of a frame whose bands are all distinct."""
+    """The smallest power of two that, as frame size, gives linearly independent bands."""
     size = 4 * BANDS
     while rank(sample_rate, size) < BANDS:
         size *= 2
@@ -179,7 +180,7 @@ def rank(sample_rate: int, n_fft: int) -> int:
 
 @lru_cache(maxsize=32)
 def filterbank(sample_rate: int, n_fft: int, norm: Literal["slaney"] | None) -> NDArray[np.float64]:
-    """`slaney_filterbank`, made once."""
+    """`slaney_filterbank`, cached."""
     return slaney_filterbank(sample_rate, BANDS, n_fft, norm)
 
 

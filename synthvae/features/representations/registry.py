@@ -17,20 +17,20 @@ _CLASSES: dict[str, type[Representation]] = {
 }
 
 REPRESENTATIONS: dict[str, str] = {name: kind.description for name, kind in _CLASSES.items()}
-"""What each legal name stands for."""
+"""Classes by their name."""
 
 
 def build_representation(name: str, sample_rate: int, samples: int, **options: Any) -> Representation:  # noqa: ANN401
     """Make a representation by name, one of `REPRESENTATIONS`; it needs no `.to(device)`.
 
     Args:
-        name: which.
-        sample_rate: in Hz.
-        samples: of the sounds that its `shape` is for.
-        options: of its class.
+        name: name of the representation.
+        sample_rate: sample rate in Hz.
+        samples: number of samples of the sounds that its `shape` describes.
+        options: options of its class.
 
     Raises:
-        UserError: if there is no such representation, or an argument is refused by it.
+        UserError: if there is no such representation, or it rejects an argument.
     """
     if name not in _CLASSES:
         raise UserError("representation", name, f"choose one of {', '.join(_CLASSES)}")

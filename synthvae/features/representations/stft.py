@@ -21,8 +21,7 @@ from synthvae.features.representations.mel import eighths, full_rank_size, full_
 
 __all__ = ["PublishedStft", "Stft"]
 
-#: Cells this far below the loudest have no phase that could be measured: their instantaneous frequency counts as that
-#: of their bin.
+#: Cells this far below the loudest have no measurable phase: their instantaneous frequency is set to that of their bin.
 QUIET = 1e-5
 
 
@@ -31,18 +30,18 @@ class PublishedStft(Representation):
 
     Two channels, the magnitude and the angle in (-pi, pi], of all `n_fft` bins, the negative frequencies included; Hann
     window, not normalised, and not centred: `W = 1 + floor((T - n_fft) / hop)` frames, so that the end of a sound that
-    fills no frame is lost, and its first sample, where the window is 0.
+    does not fill a frame is lost, and its first sample, where the window is 0.
 
     As published the inverse is centred although the transform is not: the first `n_fft / 2` samples, the attack, are
-    lost, the rest moves forward to their place, and nothing comes after `hop (W - 1)` samples. Mended it is not centred
-    either. It then fades in over the first 0.057 n_fft samples, where it would divide by less than a thousandth of the
-    windows' sum, so that a model's errors there would drown the attack.
+    lost, the rest moves forward to their place, and the output ends after `hop (W - 1)` samples. The `mended` inverse
+    is not centred either. It then fades in over the first 0.057 n_fft samples, where it would divide by less than a
+    thousandth of the windows' sum, so that a model's errors there would mask the attack.
 
     Args:
-        sample_rate: in Hz.
-        samples: of the sounds that `shape` is for.
-        n_fft: samples of a frame, and bins; even.
-        hop: samples between frames.
+        sample_rate: sample rate in Hz.
+        samples: number of samples of the sounds that `shape` describes.
+        n_fft: samples of a frame, and number of bins; even.
+        hop: number of samples between frames.
         inverse: `mended` or `published`.
     """
 
@@ -75,16 +74,16 @@ class PublishedStft(Representation):
         return 2, self.transform.size
 
     def frames(self, samples: int) -> int:
-        """Those that the sound fills; one where it is shorter than a frame."""
+        """Number of frames that the sound fills; one if it is shorter than a frame."""
         return 1 + max(0, samples - self.transform.size) // self.transform.hop
 
     def longest(self, frames: int) -> int:
-        """Up to where one more frame would be filled."""
+        """Number of samples of the longest sound that does not fill another frame."""
         return self.transform.size + frames * self.transform.hop - 1
 
     def _analyse(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         half = self.transform.forward(audio, self.frames(audio.shape[1]))
-        spectrum = torch.cat((half, half[:, 1:-1].flip(1).conj()), 1)  # of a real signal
+        spectrum = torch.cat((half, half[:, 1:-1].flip(1).conj()), 1)  # two-sided spectrum of a real signal
         return torch.stack((spectrum.abs(), spectrum.angle()), 1), decibels(audio.abs().amax(1))
 
     def _magnitude(self, values: Tensor, level: Tensor) -> Tensor:
@@ -95,7 +94,7 @@ class PublishedStft(Representation):
 
         length = min(samples, self.transform.hop * (values.shape[3] - 1)) if self._inverse.centred else samples
         if phase == "modelled":
-            # The two sides of a model's output need not agree: the real part of the inverse transform of all bins is
+            # The two sides of a model's output may differ: the real part of the inverse transform of all bins equals
             # that of the mean of both.
             magnitude, angle = values.unbind(1)
             half = _one_side(torch.polar(magnitude.abs(), angle + torch.where(magnitude < 0.0, math.pi, 0.0)))
@@ -113,22 +112,23 @@ def _one_side(spectrum: Tensor) -> Tensor:
 
 
 class Stft(Representation):
-    """One-sided transform whose sizes survive strides: bins and frames are of the form 8k + 1.
+    """One-sided transform whose numbers of bins and frames are of the form 8k + 1, which strided layers preserve.
 
-    Three strided convolutions halve n to ceil(n / 2), and three transposed ones make 2n - 1 of n: only 8k + 1 comes
-    back. Centred frames, as many as the sound takes, and silent ones up to the next such number. Magnitudes in dB below
-    the loudest cell, scaled to [0, 1] (`synthvae.features.representations.base.compress`), with the level of that cell
-    in `level`. The phase is one of
+    Three strided convolutions halve n to ceil(n / 2), and three transposed ones map n to 2n - 1: only 8k + 1 is
+    restored. Frames are centred, as many as the sound needs, with silent ones up to the next such number. Magnitudes in
+    dB below the loudest cell, scaled to [0, 1] (`synthvae.features.representations.base.compress`), with the level of
+    that cell in `level`. The phase is one of
 
     - `if`: instantaneous frequency, a second channel in [-1, 1]. 0 is the middle frequency of the bin, and 1 half a
-      turn per hop above, which is four bins where the hop is an eighth. The first frame has its phase instead, over pi.
+      turn per hop above, which is four bins if the hop is an eighth. The first frame contains its phase instead, over
+      pi.
     - `unit`: a unit vector weighted by the scaled magnitude, two channels in [-1, 1] whose norm is that magnitude. The
       phase is that of the middle of each frame.
-    - `none`: one channel; the inverse finds a phase by heap integration and five iterations of Griffin-Lim.
+    - `none`: one channel; the inverse recovers a phase by heap integration and five iterations of Griffin-Lim.
 
     Args:
-        sample_rate: in Hz.
-        samples: of the sounds that `shape` is for.
+        sample_rate: sample rate in Hz.
+        samples: number of samples of the sounds that `shape` describes.
         phase: `if`, `unit` or `none`.
         n_fft: samples of a frame, a multiple of 16; the hop is an eighth.  [default: that of `mel`, 1024 at 16 kHz]
     """
@@ -151,11 +151,11 @@ class Stft(Representation):
         return 1 if self._form == "none" else 2, self.transform.bins
 
     def frames(self, samples: int) -> int:
-        """The next number of the form 8k + 1 from the hops that have begun."""
+        """The smallest number of the form 8k + 1 that is not below the number of hops that start within the sound."""
         return 8 * math.ceil((math.ceil(samples / self.transform.hop) - 1) / 8) + 1
 
     def longest(self, frames: int) -> int:
-        """Whole hops."""
+        """Number of samples of that many complete hops."""
         return frames * self.transform.hop
 
     def _analyse(self, audio: Tensor) -> tuple[Tensor, Tensor]:
@@ -188,15 +188,15 @@ class Stft(Representation):
         return math.pi * (torch.arange(self.transform.bins, device=device) % 2)[:, None]
 
     def _advance(self, device: torch.device) -> Tensor:
-        """Turns from frame to frame of a sine in the middle of each bin, without whole ones."""
+        """Phase advance per frame of a sine at the middle of each bin, in turns, modulo 1."""
         turns = torch.arange(self.transform.bins, device=device) * self.transform.hop % self.transform.size
         return turns / self.transform.size
 
     def _frequencies(self, angle: Tensor, quiet: Tensor) -> Tensor:
         """Deviation of the phase's advance from that of the bin, in half turns; the phase itself in the first frame.
 
-        Quiet cells deviate by nothing, and the next one that is not has the difference to the phase that so results:
-        the sum over frames is exact wherever there is sound.
+        Quiet cells have no deviation, and the next cell that is not quiet contains the difference to the resulting
+        phase: the sum over frames is exact wherever there is sound.
         """
         advance = self._advance(angle.device)
         turns = angle / (2 * math.pi)
@@ -213,7 +213,7 @@ class Stft(Representation):
         return 2.0 * result
 
     def _phases(self, frequencies: Tensor) -> Tensor:
-        """Angles ``(B, bins, W)`` from what `_frequencies` gives, in float64: errors of many frames would add up."""
+        """Angles ``(B, bins, W)`` from the result of `_frequencies`, in float64 to limit the accumulated error."""
         turns = frequencies.double() / 2.0
         turns[:, :, 1:] += self._advance(frequencies.device)[:, None]
         course = turns.cumsum(2)
