@@ -11,21 +11,21 @@ __all__ = ["BetaController"]
 
 
 class BetaController(nn.Module):
-    """Weight of the spectral term: moving, constant from the first update on, or a given number.
+    """Weight of the spectral term: adaptive, set once by the first update, or a given number.
 
     With `beta="auto"`, `beta = ratio * average(parameter error) / average(spectral term)`, both exponential
-    moving averages of what `update` was given, corrected for their start at zero (Kingma and Ba, Adam, 2015,
-    section 3), which keeps parameter error to weighted spectral term at 1 : `ratio`. With `beta="constant"` the first
-    update alone counts: the weight is set once, for the terms that it is given. No gradient passes through the
-    weight. It is 0 before the first update and while the spectral average is 0.
+    moving averages of the values passed to `update`, with Adam's bias correction (Kingma and Ba, Adam, 2015, section
+    3), which keeps the ratio of parameter error to weighted spectral term at 1 : `ratio`. With `beta="constant"` only
+    the first update has an effect: it sets the weight from its terms. No gradient passes through the weight. It is 0
+    before the first update and while the spectral average is 0.
 
-    The averages are buffers: `state_dict` and `load_state_dict` resume them exactly, and `.to(device)` spares a
+    The averages are buffers: `state_dict` and `load_state_dict` restore them exactly, and `.to(device)` avoids a
     synchronisation with the accelerator at every step.
 
     Args:
         beta: `"auto"`, `"constant"`, or the weight itself.
-        ratio: the weighted spectral term for each unit of parameter error.
-        decay: of the averages, for each update.
+        ratio: the weighted spectral term per unit of parameter error.
+        decay: decay of the averages per update.
 
     Raises:
         ValueError: if an argument is out of range.

@@ -10,7 +10,7 @@ __all__ = ["AudioLoss", "refuse_chosen_frames"]
 
 
 class AudioLoss(nn.Module):
-    """Compares reconstructions with targets, each example on its own.
+    """Compares reconstructions with targets, each example separately.
 
     Every loss is finite in value and gradient on silence and on identical signals, and an example's value does not
     depend on the rest of its batch.
@@ -46,7 +46,7 @@ def refuse_chosen_frames(frames: Frames) -> None:
     """Reject a selection of frames, for losses with their own transforms.
 
     Raises:
-        ValueError: unless every frame is asked for.
+        ValueError: unless all frames are selected.
     """
     if frames != EVERY_FRAME:
         raise ValueError(f"this loss has transforms of its own and cannot choose frames, got {frames}")

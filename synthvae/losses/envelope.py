@@ -20,7 +20,7 @@ FLOOR = 1e-8
 def envelope(audio: Tensor) -> Tensor:
     """Level over time: `10 log10(m[n] + 1e-8)`, m the mean square of 2048 samples around sample 512 n.
 
-    Audio ``(B, T)``, 0 beyond its ends, to ``(B, T // 512 + 1)`` in dB, from -80 up; a full-scale sine reads -3.
+    Audio ``(B, T)``, 0 beyond its ends, to ``(B, T // 512 + 1)`` in dB, from -80 up; a full-scale sine has -3 dB.
     """
     square = F.pad(audio.square(), (WINDOW // 2, WINDOW // 2))
     return 10.0 * torch.log10(F.avg_pool1d(square.unsqueeze(1), WINDOW, HOP).squeeze(1) + FLOOR)

@@ -1,6 +1,6 @@
 """Losses on the STFT by compiled kernels: value and gradient of float32 sounds on a CPU in one pass.
 
-`synthvae.losses.spectral` is the definition; the kernels compute the same to float32's accuracy, several times faster
+`synthvae.losses.spectral` is the definition; the kernels compute the same to float32 accuracy, several times faster
 than PyTorch, and need no memory of the size of a spectrogram. Importing this module loads numba.
 """
 
@@ -29,19 +29,21 @@ Limits = tuple[float, float, float]
 def fused(
     name: str, estimate: Tensor, target: Tensor, frames: Frames, sample_rate: int, limits: Limits, derive: bool
 ) -> Tensor:
-    """Compare sounds by a kernel, differentiable once by the reconstruction.
+    """Compare sounds by a kernel, differentiable once with respect to the reconstruction.
 
     Args:
-        name: of a comparison in `synthvae.losses.kernels.spectra`, or ``PHASE_CONVERGENCE``, which is `parseval`'s.
+        name: name of a comparison in `synthvae.losses.kernels.spectra`, or ``PHASE_CONVERGENCE``, which is
+            `parseval`'s.
         estimate: reconstructions ``(B, T)``, float32 on the CPU.
-        target: likewise; has no derivatives.
-        frames: which frames to compare.
-        sample_rate: in Hz, of the log-mel bands.
-        limits: eps of the logarithms, the radius of the complex one's pole, and the least norm of a target.
-        derive: whether derivatives are wanted.
+        target: targets ``(B, T)``, float32 on the CPU; no derivatives with respect to them.
+        frames: frames to compare.
+        sample_rate: sample rate in Hz, for the log-mel bands.
+        limits: eps of the logarithms, the radius around the pole of the complex logarithm, and the minimum norm of a
+            target.
+        derive: whether derivatives are needed.
 
     Returns:
-        ``(B,)``. A row's value and gradient are the same bits in any batch and on any number of threads.
+        ``(B,)``. A row's value and gradient are bit-identical in any batch and on any number of threads.
 
     Raises:
         ValueError: as `synthvae.features.stft`.
@@ -87,21 +89,21 @@ class _Fused(Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:  # noqa: ANN401
         gradient = output[1]
         ctx.mark_non_differentiable(gradient)
-        ctx.set_materialize_grads(False)  # zeros for the second output, as large as the batch of sounds
+        ctx.set_materialize_grads(False)  # else zeros for the second output, as large as the batch of sounds
         ctx.gradient = gradient
         ctx.save_for_forward(gradient)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, by_value: Tensor | None, _: None) -> tuple[Tensor | None, None, None, None]:  # noqa: ANN401
-        # A sum of losses is derived by ones, which need no pass over a batch of sounds. What is returned then is also
-        # held here, so that PyTorch copies it before it adds to it.
+        # The incoming gradient of a sum of losses is ones, which needs no product over a batch of sounds. The returned
+        # tensor is also referenced here, so that PyTorch copies it before adding to it.
         gradient = ctx.gradient
         if by_value is None:
             return None, None, None, None
         if bool((by_value == 1.0).all()):
             return gradient, None, None, None
-        # Into an array of NumPy's, which asks for huge pages: paging in one of PyTorch's takes longer than the product.
+        # Into a NumPy array, which requests huge pages: page faults in a PyTorch tensor take longer than the product.
         scaled = torch.from_numpy(np.empty(gradient.shape, np.float32))
         return torch.mul(gradient, by_value[:, None], out=scaled), None, None, None
 

@@ -15,7 +15,7 @@ from synthvae.losses.spectral import convergence
 
 __all__ = ["MultiResolutionStftLoss"]
 
-#: auraloss mirrors half of its longest window, 2048 samples, at both ends; shorter audio is filled up with zeros.
+#: auraloss mirrors half of its longest window, 2048 samples, at both ends; shorter audio is zero-padded.
 SHORTEST = 1025
 
 
@@ -23,8 +23,8 @@ class MultiResolutionStftLoss(AudioLoss):
     """Mean over three resolutions of spectral convergence plus the mean absolute difference of log magnitudes.
 
     Resolutions, windows and the floor of the magnitudes are those of `auraloss.freq.MultiResolutionSTFTLoss`. Its sums
-    run over the whole batch, so that examples would depend on each other, and its transforms compute phases that
-    are not needed, which takes a third of its time.
+    run over the whole batch, which would make examples depend on each other, and its transforms compute unneeded
+    phases, which takes a third of its time.
 
     Args:
         formula: the definition, for `repr`.
@@ -45,7 +45,7 @@ class MultiResolutionStftLoss(AudioLoss):
 
 
 def _magnitudes(resolution: Any, signal: Tensor) -> Tensor:  # noqa: ANN401 - auraloss has no types
-    """`(B, F, N)`, as `auraloss.freq.STFTLoss.stft` has them."""
+    """Magnitudes `(B, F, N)`, as in `auraloss.freq.STFTLoss.stft`."""
     spectrum = torch.stft(
         signal, resolution.fft_size, resolution.hop_size, resolution.win_length, resolution.window, return_complex=True
     )

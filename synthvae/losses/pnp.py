@@ -16,11 +16,11 @@ __all__ = ["PnpLoss"]
 
 
 class PnpLoss(nn.Module):
-    """The loss for one matrix, for a diagonal, or for a matrix per preset.
+    """The loss with one matrix, a diagonal matrix, or a matrix per preset.
 
     Args:
-        matrix: ``(P,)``, a diagonal, or ``(P, P)``; positive semi-definite, in the feature's unit squared.
-        damping: added to the diagonal.
+        matrix: diagonal ``(P,)``, or ``(P, P)``; positive semi-definite, in the feature's unit squared.
+        damping: value added to the diagonal.
         presets: ``(K, P, P)``, matrices of single presets, if the loss uses them.
     """
 
@@ -37,7 +37,7 @@ class PnpLoss(nn.Module):
     def forward(self, unit_hat: Tensor, unit: Tensor, rows: Tensor | None = None) -> Tensor:
         """Compare reconstructions with targets, ``(B, P)`` each: ``(B,)``, in the feature's unit squared.
 
-        `rows` says which of the single presets' matrices belong to the targets; without it the common one counts.
+        `rows` selects the matrices of single presets for the targets; without it the common matrix is used.
         """
         error = unit_hat - unit
         if rows is not None and self.presets is not None:

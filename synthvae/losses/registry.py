@@ -23,16 +23,16 @@ class LossSpec:
     """Entry of the loss registry.
 
     Attributes:
-        name: what `loss` takes.
+        name: value of the setting `loss`.
         formula: the definition, `S` the target's spectrum and `S^` the reconstruction's.
-        reference: where the form was published.
-        implementation: whose code computes it, and why.
-        features: those it can compare, the usual one first; none for a loss with transforms of its own.
+        reference: publication of this form.
+        implementation: origin of the code, and the reason.
+        features: features it can compare, the default first; empty for a loss with its own transforms.
         function: from reconstruction and target, `(B, F, N)` each (spectra if `phase`, else magnitudes), to
-            `(B,)`; None for a loss with transforms of its own.
+            `(B,)`; None for a loss with its own transforms.
         phase: whether it compares spectra rather than their magnitudes.
-        heavy_tailed: whether a few presets dominate its mean, such as quiet targets whose norm it divides by.
-        module: of a loss with transforms of its own.
+        heavy_tailed: whether a few presets dominate its mean, for instance quiet targets whose norm it divides by.
+        module: class of a loss with its own transforms.
         compares: whether it compares ``audio`` or ``parameters``, or ``nothing``.
         needs_metric: whether it needs the perceptual metric of the dataset (`synthvae.synths.sensitivity`).
     """
@@ -55,11 +55,11 @@ def build_loss(name: str, sample_rate: int, feature: str = "auto") -> AudioLoss:
 
     Args:
         name: one of `LOSSES` that does not compare parameters.
-        sample_rate: in Hz.
-        feature: the transform to compare, one of `FEATURES`; `auto` for the loss's usual one.
+        sample_rate: sample rate in Hz.
+        feature: the transform to compare, one of `FEATURES`; `auto` for the loss's default.
 
     Raises:
-        UserError: if there is no such loss or feature, or they do not go together.
+        UserError: if there is no such loss or feature, or they cannot be combined.
     """
     if name not in LOSSES:
         raise UserError("loss", name, f"choose one of {', '.join(LOSSES)}")
@@ -67,7 +67,7 @@ def build_loss(name: str, sample_rate: int, feature: str = "auto") -> AudioLoss:
     if spec.compares == "parameters":
         raise UserError("loss", name, "choose one that compares sounds", why="which compares parameters")
     if feature != "auto":
-        build_feature(feature, sample_rate)  # names a feature that does not exist
+        build_feature(feature, sample_rate)  # raises if there is no such feature
         if feature not in spec.features:
             others = f"one of {', '.join(spec.features)}, or auto" if spec.features else "auto"
             raise UserError("feature", feature, f"choose {others}", why=f"which the loss {name} does not compare")

@@ -1,15 +1,14 @@
 """The spectral losses: functions of a reconstruction's spectrum and its target's.
 
-All take `(B, F, N)` twice and give one number per example. The thesis's norms are norms: sums over all bins and
+Each maps two arrays `(B, F, N)` to one number per example. The thesis's norms are norms: sums over all bins and
 frames, not means (a mean would be the same divided by `F N`). They are finite in value and gradient on silence and
 on identical signals: where a term is not differentiable (a zero difference, a zero magnitude) PyTorch's
-subgradient zero is taken, and a target that is silent (below) is not divided by.
+zero subgradient is used, and a silent target (below) is not divided by.
 
-A real feature (MFCC, log-mel) is treated as a complex one with zero imaginary part. So phase-aware losses see
-its signed values, magnitude losses their absolute values, and in LogSLP a sign that differs is a phase
-difference of pi.
+A real feature (MFCC, log-mel) is treated as a complex one with zero imaginary part. So phase-aware losses use
+its signed values, magnitude losses their absolute values, and in LogSLP a different sign is a phase difference of pi.
 
-Two of them are auraloss's; the others are in none of the libraries that we depend on.
+Two of them are from auraloss; the others are in none of the project's dependencies.
 """
 
 from __future__ import annotations
@@ -39,14 +38,14 @@ __all__ = [
 ]
 
 LOG_OFFSET = 1e-4
-"""The `eps` of the logarithmic losses, in units of the feature. The thesis gives no figure; this is auraloss's
-floor (the square root of its 1e-8), and it is above what float32 leaves of a transform where there is no sound."""
+"""The `eps` of the logarithmic losses, in units of the feature. The thesis gives no value; this is auraloss's
+floor (the square root of its 1e-8), and it is above the rounding error of a float32 transform in silence."""
 
 POLE = 1e-12
-"""Less than float32 can tell apart at `LOG_OFFSET`: no ordinary value comes this close to the pole of LogSLP."""
+"""Below the float32 resolution at `LOG_OFFSET`: no ordinary value is this close to the pole of LogSLP."""
 
 SILENCE = 0.1
-"""The convergence losses divide by the target's norm, and by this where the norm is below it. For the STFT that is a
+"""Lower limit of the target's norm by which the convergence losses divide. For the STFT that is a
 target of one second at -98 dB RMS, below the step of 16-bit audio: its difference is then absolute, not relative."""
 
 Comparison = Callable[[Tensor, Tensor], Tensor]
@@ -77,12 +76,12 @@ class SpectralLoss(AudioLoss):
             limits = LOG_OFFSET, POLE, SILENCE
             return fused(kernel, audio_hat, audio, frames, self.feature.sample_rate, limits, derive)
         if self.function is convergence and self.phase and self.feature.linear:
-            # The spectrum of the difference, which is one transform in place of two and none for the STFT.
+            # The norm of the difference's spectrum: one transform instead of two, and none for the STFT.
             return self.feature.norm(audio - audio_hat, frames) / _not_silent(self.feature.norm(audio, frames))
         return self.function(self._represent(audio_hat, frames), self._represent(audio, frames))
 
     def _kernel(self, audio_hat: Tensor, audio: Tensor) -> str | None:
-        """Which kernel compares these sounds, if one does: float32 on a CPU, and a target without derivatives."""
+        """The kernel that compares these sounds, if any: float32 on a CPU, and a target without derivatives."""
         if audio.device.type != "cpu" or {audio.dtype, audio_hat.dtype} != {torch.float32}:
             return None
         if has_derivative(audio):
@@ -133,7 +132,7 @@ def log_phase(estimate: Tensor, target: Tensor) -> Tensor:
 
 
 def _off_the_pole(spectrum: Tensor) -> tuple[Tensor, Tensor]:
-    """Both parts of `spectrum + eps`; within 1e-12 of zero, the logarithm's pole, `spectrum` is read as 0."""
+    """Both parts of `spectrum + eps`; within 1e-12 of the logarithm's pole, `spectrum` is set to 0."""
     if spectrum.is_complex():
         real, imaginary = spectrum.real, spectrum.imag
     else:
@@ -149,7 +148,7 @@ def mean_square(estimate: Tensor, target: Tensor) -> Tensor:
 
 
 def nothing(estimate: Tensor, target: Tensor) -> Tensor:
-    """Zero, of whatever is given."""
+    """Zero for any input."""
     return estimate[:, :0].sum(1)  # an empty sum, so that a backward pass still finds a graph
 
 
@@ -160,7 +159,7 @@ def _auraloss_l1(log: bool) -> nn.Module:
     return STFTMagnitudeLoss(log=log, distance="L1", reduction="none")
 
 
-#: Comparisons that `synthvae.losses.kernels.spectra` has, by feature.
+#: Comparisons implemented in `synthvae.losses.kernels.spectra`, by feature.
 _KERNELS: dict[tuple[str, Comparison], str] = {
     ("stft", convergence): "CONVERGENCE",
     ("stft", linear_magnitude): "LINEAR",

@@ -31,11 +31,11 @@ def kl_divergence(mu: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def free_bits(kl: Tensor, floor: float) -> Tensor:
-    """The KL term `(B,)` with a floor for each dimension, below which nothing is gained by making it smaller.
+    """The KL term `(B,)` with a floor for each dimension, below which a smaller divergence brings no gain.
 
     `sum_j max(mean over the batch of KL_j, floor)` in nats, written per example: a dimension whose mean is below the
-    floor counts as the floor, without gradient. Reference: Kingma et al., "Improved Variational Inference with Inverse
-    Autoregressive Flow", NeurIPS 2016, appendix C.8.
+    floor contributes the floor, without gradient. Reference: Kingma et al., "Improved Variational Inference with
+    Inverse Autoregressive Flow", NeurIPS 2016, appendix C.8.
     """
     above = kl.detach().mean(0) > floor
     return torch.where(above, kl, floor).sum(1)

@@ -4,11 +4,11 @@ Between the power spectra of two frames, each normalised to sum 1, taken as dist
 
     W_2^2(u, v) = integral over r from 0 to 1 of (F_u^-1(r) - F_v^-1(r))^2,
 
-with frequency from 0 to 1 across the bins and F^-1 the quantile functions. Its gradient moves energy towards where
-it belongs from any distance, where bin-by-bin losses only see overlap. It is invariant to loudness. Source: Torres,
-Peeters and Richard, "Unsupervised Harmonic Parameter Estimation Using Differentiable DSP and Spectral Optimal
-Transport", ICASSP 2024 (arXiv:2312.14507). Ours, because the authors' package ``sot-loss`` needs torchaudio, which
-has to be of PyTorch's own release and is not published for all of them.
+with frequency from 0 to 1 across the bins and F^-1 the quantile functions. Its gradient moves energy towards its target
+from any distance, where bin-by-bin losses depend on overlap. It is invariant to loudness. Source: Torres, Peeters and
+Richard, "Unsupervised Harmonic Parameter Estimation Using Differentiable DSP and Spectral Optimal Transport", ICASSP
+2024 (arXiv:2312.14507). Implemented here, because the authors' package ``sot-loss`` needs torchaudio in the release
+that matches PyTorch's, which is not published for all of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 __all__ = ["SILENT_POWER", "spectral_transport"]
 
 SILENT_POWER = 1e-4
-"""A frame with less power than this, summed over bins, has no place on the frequency axis (a full-scale sine has
+"""A frame with less power than this, summed over bins, is silent and has no distribution (a full-scale sine has
 512^2)."""
 
 
@@ -27,7 +27,7 @@ def spectral_transport(estimate: Tensor, target: Tensor) -> Tensor:
     """Mean over frames of the squared 2-Wasserstein distance between power spectra.
 
     Magnitudes ``(B, F, N)`` to ``(B,)``, in squares of the bandwidth, between 0 and 1. Frames in which either sound
-    is silent count as 0.
+    is silent contribute 0.
 
     Example:
         >>> low, high = torch.zeros(2, 1, 5, 1)  # one frame of five bins
@@ -44,11 +44,11 @@ def spectral_transport(estimate: Tensor, target: Tensor) -> Tensor:
 
 
 def _between_quantiles(first: Tensor, second: Tensor) -> Tensor:
-    """Squared distance ``(R,)`` of distributions on the same F places, from cumulative sums ``(R, F)``."""
+    """Squared distance ``(R,)`` of distributions on the same F points, from cumulative sums ``(R, F)``."""
     size = first.shape[1]
     levels, _ = torch.cat((first, second), 1).sort(1)
     width = levels.diff(dim=1, prepend=torch.zeros_like(levels[:, :1]))
-    # Which bin a level falls into is a step function, without a derivative.
+    # The bin of a quantile is a step function of the level, without a derivative.
     places = [torch.searchsorted(ends.detach(), levels.detach()).clamp_max(size - 1) for ends in (first, second)]
     moved = (places[0] - places[1]).to(levels.dtype) / max(size - 1, 1)
     return (width * moved.square()).sum(1)

@@ -1,11 +1,11 @@
 """Spectral convergence of complex STFTs, and its gradient, without an STFT: one pass over both waveforms.
 
-By Parseval's theorem (`synthvae.features.fourier.stft_isometry`), over the frames of a signal x that is padded as the
-transform pads it,
+By Parseval's theorem (`synthvae.features.fourier.stft_isometry`), over the frames of a signal x padded as for the
+transform,
 
     sum |S[k, n]|^2 = N sum_t W[t] x[t]^2 + sum_n (E_n^2 + O_n^2),
 
-with N half the length of a frame, W the sum of the squared windows that lie over a sample, and E_n, O_n the windowed
+with N half the length of a frame, W the sum of the squared windows that cover a sample, and E_n, O_n the windowed
 sums of frame n's even and odd samples. A frame is four hops long and the window is 1/2 - 1/2 cos, so that all of this
 follows from each hop's sums of x, x cos and x sin, theta = 2 pi t / 2N, and W within a hop is a combination of 1, cos
 theta, sin theta and cos 2 theta.
@@ -34,11 +34,11 @@ _ZERO = np.float32(0.0)
 
 @lru_cache(maxsize=64)
 def coverage(count: int, step: int) -> NDArray[np.float32]:
-    """N W of every hop, ``(hops, 4)``: what 1, cos theta, sin theta and cos 2 theta are multiplied by.
+    """N W of every hop, ``(hops, 4)``: coefficients of 1, cos theta, sin theta and cos 2 theta.
 
     Args:
         count: number of frames.
-        step: hops from one to the next.
+        step: number of hops from one frame to the next.
     """
     # (1/2 - 1/2 cos(theta + p pi / 2))^2 for each of a frame's four hops.
     own = np.array(
@@ -70,20 +70,20 @@ def _pad(out):
 
 @plain
 def _constant(covered, hop):
-    """Whether W is the same over a hop, as in all but the first and the last where every frame counts."""
+    """Whether W is constant within a hop, as in all but the first and the last ones if all frames are selected."""
     return (covered[hop, 1] == _ZERO) & (covered[hop, 2] == _ZERO) & (covered[hop, 3] == _ZERO)
 
 
 @plain
 def _squared_norm(padded, start, step, covered, table, sums, ends):
-    """The squared norm of the transform of a padded signal, from its sample `start` on.
+    """The squared norm of the transform of a padded signal, starting at its sample `start`.
 
     Args:
-        padded: flat.
-        start: its first hop's first sample.
-        step: hops from one frame to the next.
-        covered: from `coverage`.
-        table: from `waves`.
+        padded: signal, flat.
+        start: first sample of its first hop.
+        step: number of hops from one frame to the next.
+        covered: coefficients from `coverage`.
+        table: functions from `waves`.
         sums: workspace, each hop's sums of x, x cos and x sin, of even and of odd samples, ``(hops, 3, 2)``.
         ends: result, E_n and O_n of every frame ``(count, 2)``.
     """
@@ -135,9 +135,9 @@ def _squared_norm(padded, start, step, covered, table, sums, ends):
 
 @plain
 def _derive(padded, start, step, covered, table, ends, scale, shares):
-    """Turn a padded signal into `scale` times half the derivative of its squared norm, in place.
+    """Convert a padded signal to `scale` times half the derivative of its squared norm, in place.
 
-    `ends` are from `_squared_norm`; `shares` is a workspace like its sums, of what every hop's samples get from them.
+    `ends` are from `_squared_norm`; `shares` is a workspace like its sums, for the contributions of `ends` to each hop.
     """
     shares[:] = 0.0
     for frame in range(ends.shape[0]):
@@ -176,7 +176,7 @@ def _derive(padded, start, step, covered, table, ends, scale, shares):
 
 @plain
 def _fold(padded, out):
-    """The transpose of `_pad`: derivatives by what was padded."""
+    """The transpose of `_pad`: derivatives with respect to the signal before padding."""
     wide()
     samples = out.shape[0]
     for n in range(samples):
@@ -202,7 +202,7 @@ def _kernel(sources: str) -> Any:
                 inner[n] = target[row, n]
             _pad(padded)
             reference = math.sqrt(_squared_norm(padded, start, step, covered, table, sums, ends))
-            # Not the larger of two, which hides what is not a number.
+            # Not `max`, which hides NaN.
             reference = silence if reference < silence else reference
             for n in range(samples):
                 inner[n] = estimate[row, n] - target[row, n]
@@ -220,7 +220,7 @@ def _kernel(sources: str) -> Any:
 
 #: ``compare(estimate, target, low, high, frames, covered, table, silence, value, gradient)`` compares rows `low` to
 #: `high` of two batches of sounds ``(B, T)`` in some frames (the first, and the step to the next), into `value`
-#: ``(B,)`` and the derivatives by `estimate`, `gradient` ``(B, T)``, none where that has no row. `covered` and `table`
-#: are from `coverage` and `waves`; `silence` is the least norm of a target.
+#: ``(B,)`` and the derivatives with respect to `estimate` into `gradient` ``(B, T)``; none are computed if that has no
+#: row. `covered` and `table` are from `coverage` and `waves`; `silence` is the minimum norm of a target.
 _PACKAGE = Path(__file__).parents[2]
 compare = _kernel(hash_of([_PACKAGE / "core/compile.py", _PACKAGE / "features/kernels/vector.py"]))

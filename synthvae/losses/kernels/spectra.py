@@ -1,8 +1,9 @@
 """Losses on the STFT and their gradients, sixteen sounds side by side: frames, transform, loss and adjoint in one pass.
 
-A frame of both sounds is transformed, compared bin by bin, and the derivative by the reconstruction's spectrum is
-transformed back and added up, before the next frame is processed: nothing of the size of a spectrogram is ever stored.
-The derivative of a loss by samples is, with G[k] that by real and imaginary part of bin k, window w and N = 2048,
+A frame of both sounds is transformed, compared bin by bin, and the derivative with respect to the reconstruction's
+spectrum is transformed back and added to the result, before the next frame is processed: nothing of the size of a
+spectrogram is ever stored. The derivative of a loss with respect to samples is, with G[k] that with respect to the real
+and imaginary part of bin k, window w and N = 2048,
 
     dL / dx[t] = w[t] Re sum_{k = 0..N/2} G[k] exp(2 pi i k t / N),
 
@@ -80,7 +81,7 @@ def _sign(x):
 
 @inlined
 def _off_the_pole(real, imaginary, offset, pole):
-    """Real and imaginary part of S + eps, S read as 0 near the pole, and 0 there and 1 elsewhere."""
+    """Real and imaginary part of S + eps, S set to 0 near the pole, and a factor that is 0 there and 1 elsewhere."""
     real = real + splat(offset)
     nearest = larger(absolute(real), absolute(imaginary))
     moves = where_less(nearest, splat(pole), splat(_ZERO), splat(_ONE))
@@ -90,7 +91,7 @@ def _off_the_pole(real, imaginary, offset, pole):
 
 @inlined
 def _bin(kind, tr, ti, er, ei, offset, pole):
-    """Terms of the sums and the derivative by a bin of the reconstruction.
+    """Terms of the sums and the derivative with respect to a bin of the reconstruction.
 
     Returns:
         The term, for the convergence also that of the target's norm, and the derivative's real and imaginary part.
@@ -135,12 +136,12 @@ def _compare_frame(kind, target, estimate, offset, pole, slopes, sums):
     """Compare two spectra of sixteen sounds.
 
     Args:
-        kind: of comparison.
-        target: from `spectrum`.
-        estimate: likewise.
+        kind: kind of comparison.
+        target: target spectra from `spectrum`.
+        estimate: spectra of the reconstructions from `spectrum`.
         offset: eps of the logarithms.
-        pole: radius within which a spectrum is read as 0 by the complex logarithm.
-        slopes: result, derivatives by bins, real parts, then imaginary ones ``(2 * 1025 * 16,)``.
+        pole: radius within which the complex logarithm reads a spectrum as 0.
+        slopes: result, derivatives with respect to bins, real parts, then imaginary ones ``(2 * 1025 * 16,)``.
         sums: result, the sum over bins of the terms, then of the reference's ``(32,)``.
     """
     total = reference = splat(_ZERO)
@@ -157,17 +158,17 @@ def _compare_frame(kind, target, estimate, offset, pole, slopes, sums):
 
 @plain
 def _compare_bands(target, estimate, constants, filters, offset, bands, slopes, sums):
-    """The same of log-mel bands: the sum over bands of squared differences of 20 log10(band + offset).
+    """Compare log-mel bands: the sum over bands of squared differences of 20 log10(band + offset).
 
     Args:
-        target: workspace after all passes.
-        estimate: likewise.
-        constants: a `Transform`.
-        filters: a `Bands`.
-        offset: what is added to a band under the logarithm.
+        target: workspace of the targets after all passes.
+        estimate: workspace of the reconstructions after all passes.
+        constants: constants of the transform, a `Transform`.
+        filters: filterbank, a `Bands`.
+        offset: added to a band under the logarithm.
         bands: workspace, ``(2, number * 16)``.
-        slopes: result, as of `_compare_frame`.
-        sums: result, likewise.
+        slopes: result, as in `_compare_frame`.
+        sums: result, as in `_compare_frame`.
     """
     number, wanted, found = filters[4], bands[0], bands[1]
     frame_bands(target, constants, filters, slopes[:0], wanted)
@@ -240,8 +241,9 @@ def _kernel(sources: str) -> Any:
 
 #: ``compare(estimate, target, low, high, kind, frames, constants, filters, limits, value, gradient)`` compares rows
 #: `low` to `high` of two batches of sounds ``(B, T)`` in some frames (the first, and the step to the next), into
-#: `value` ``(B,)`` and the derivatives by `estimate`, `gradient` ``(B, T)``; none are computed where that has no row.
-#: Limits are eps of the logarithms, the radius of the complex one's pole, and the least norm of a target.
+#: `value` ``(B,)`` and the derivatives with respect to `estimate` into `gradient` ``(B, T)``; none are computed if that
+#: has no row. `limits` are eps of the logarithms, the radius around the pole of the complex logarithm, and the minimum
+#: norm of a target.
 _PACKAGE = Path(__file__).parents[2]
 compare = _kernel(
     hash_of([_PACKAGE / "core/compile.py", _PACKAGE / "features/fourier.py", *_PACKAGE.glob("features/kernels/*.py")])
