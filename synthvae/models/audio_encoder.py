@@ -1,6 +1,6 @@
 """Audio encoder: log-mel spectrogram to a latent Gaussian.
 
-It outputs a Gaussian for every latent dimension, since many presets sound alike: its mean is the prediction, its draws
+It outputs a Gaussian for every latent dimension, since many presets sound alike: the mean is the prediction, and draws
 are starting points of a search.
 """
 
@@ -20,25 +20,25 @@ from synthvae.features.mel import FLOOR, LOWEST, htk_filterbank
 
 __all__ = ["ENCODER_FILE", "AudioEncoder", "read_encoder", "write_encoder"]
 
-#: The file in a run's directory.
+#: Name of the file in a run's directory.
 ENCODER_FILE = "audio-encoder.safetensors"
 FORMAT, VERSION = "synthvae-audio-encoder", 1
 WINDOW, HOP, BANDS = 2048, 1024, 128
-#: Frames of a second at 44.1 kHz; of longer sounds the beginning is encoded, shorter ones are filled up with silence.
+#: Channels of the four convolutions.
 CHANNELS = (24, 48, 96, 144)
-#: Widths of the two layers after them; that of files which do not name theirs.
+#: Widths of the two layers after the convolutions; the second is that of files that do not store theirs.
 HIDDEN, FORMER_HIDDEN = 256, 512
-#: Of the predicted logarithm of the variance.
+#: Bounds of the predicted log variance.
 LOG_VARIANCE = (-8.0, 4.0)
 
 
 class AudioEncoder(nn.Module):
-    """Log-mel spectrogram, four convolutions of stride 2, and a linear layer to a Gaussian.
+    """Log-mel spectrogram, four convolutions of stride 2, and three linear layers to a Gaussian.
 
     Args:
-        latent_size: D.
-        sample_rate: of its input sounds, in Hz.
-        samples: of their length; others are cut or filled up.
+        latent_size: number of latent dimensions, D.
+        sample_rate: sample rate of its input sounds in Hz.
+        samples: length of its input sounds in samples; longer sounds are cut, shorter ones padded with silence.
         hidden: width of the layers after the convolutions.
     """
 
@@ -78,7 +78,7 @@ class AudioEncoder(nn.Module):
         return mean, spread.clamp(*LOG_VARIANCE)
 
     def encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation ``(B, D)`` of the latents behind audio ``(B, T)``."""
+        """Mean and standard deviation ``(B, D)`` of the latents predicted from audio ``(B, T)``."""
         training = self.training
         self.eval()
         try:
@@ -100,10 +100,10 @@ def write_encoder(path: Path, encoder: AudioEncoder, state: dict[str, Any]) -> N
 
 
 def read_encoder(path: Path, weights_hash: str | None = None) -> AudioEncoder:
-    """Read an encoder, in evaluation mode, of the run whose weights have the hash; None checks none.
+    """Read an encoder, in evaluation mode, of the run whose weights have that hash; None skips the check.
 
     Raises:
-        UserError: if the file cannot be read, is none, or was trained for other weights.
+        UserError: if the file cannot be read, is not an encoder, or was trained for other weights.
     """
     tensors, state = load_tensors(path)
     if state.get("format") != FORMAT or state.get("version") != VERSION:

@@ -32,7 +32,7 @@ class VAEOutput(NamedTuple):
 
 
 def bounded(log_variance: Tensor) -> Tensor:
-    """Keep exp() of a log variance finite whatever the weights."""
+    """Clamp a log variance, so that its exponential is finite for any weights."""
     return log_variance.clamp(-30.0, 20.0)
 
 
@@ -41,7 +41,7 @@ class LatentModel(nn.Module):
 
     Attributes:
         parameters_in: number of input columns, P.
-        latent_size: D.
+        latent_size: number of latent dimensions, D.
     """
 
     parameters_in: int
@@ -56,7 +56,7 @@ class LatentModel(nn.Module):
         raise NotImplementedError
 
     def forward(self, unit: Tensor, noise: Tensor | None = None) -> VAEOutput:
-        """Encode ``(B, P)`` in [0, 1], add standard normal noise ``(B, D)`` if there is any, and decode."""
+        """Encode ``(B, P)`` in [0, 1], add standard normal noise ``(B, D)`` if given, and decode."""
         mean, log_variance = self.encode(unit)
         latent = mean if noise is None else mean + noise * torch.exp(0.5 * log_variance)
         return VAEOutput(self.decode(latent), mean, log_variance, latent)

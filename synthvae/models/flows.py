@@ -1,7 +1,7 @@
-"""Inverse autoregressive flow with gates (Kingma et al., NeurIPS 2016), in the form that Rebnord (2022) uses.
+"""Gated inverse autoregressive flow (Kingma et al., NeurIPS 2016), in the form used by Rebnord (2022).
 
-A layer maps `z` to `z'`, all dimensions at once. With a context `h = ELU(W c + b)` of features `c`, dimension j has a
-network of its own with one hidden layer of ELU units, which is given h and the dimensions before j:
+A layer maps `z` to `z'`, all dimensions at once. With a context `h = ELU(W c + b)` of features `c`, dimension j has its
+own network with one hidden layer of ELU units, whose inputs are h and the dimensions before j:
 
     m_j, s_j = network_j(h, z_1 .. z_(j-1)),   g_j = sigmoid(s_j + 1),   z'_j = g_j z_j + (1 - g_j) m_j.
 
@@ -30,9 +30,9 @@ class GatedLayer(nn.Module):
     Group j is connected to all of h, to the latents before j and to the outputs of j, and to nothing else.
 
     Args:
-        size: D.
+        size: number of latent dimensions, D.
         features: size of `c`.
-        hidden: units of a group.
+        hidden: number of hidden units in a group.
     """
 
     def __init__(self, size: int, features: int, hidden: int = HIDDEN) -> None:
@@ -49,7 +49,7 @@ class GatedLayer(nn.Module):
         nn.init.xavier_uniform_(self.context.weight)
         nn.init.constant_(self.context.bias, BIAS)
         with torch.no_grad():
-            for group in range(size):  # Xavier's bound for the inputs that a group has
+            for group in range(size):  # Xavier's bound for the number of inputs of a group
                 bound = math.sqrt(6.0 / (size + group + hidden))
                 self.context_weight[group].uniform_(-bound, bound)
                 self.latent_weight[group].uniform_(-bound, bound)
@@ -58,11 +58,11 @@ class GatedLayer(nn.Module):
 
     @property
     def unused_weights(self) -> int:
-        """Number of weights that the mask leaves out."""
+        """Number of weights excluded by the mask."""
         return self.size * (self.size + 1) // 2 * self.hidden
 
     def forward(self, latent: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """The layer's output and the logarithms of its gates, each ``(B, D)``; `log |det J|` is the sum of these."""
+        """The layer's output and the log gates, each ``(B, D)``; `log |det J|` is the sum of the log gates."""
         shift, gate = self._shift_and_gate(latent, F.elu(self.context(features)))
         opened = gate.sigmoid()
         return opened * latent + (1.0 - opened) * shift, F.logsigmoid(gate)
@@ -81,7 +81,7 @@ class GatedLayer(nn.Module):
         latent = torch.zeros_like(output)
         for number in range(self.size):
             shift, gate = (value[:, number] for value in self._shift_and_gate(latent, context))
-            # From the logarithm of the gate, so that one that is nearly closed is divided by what it is.
+            # With the logarithm of the gate, so that the division is accurate for a nearly closed gate.
             found = (output[:, number] - torch.sigmoid(-gate) * shift) * torch.exp(-F.logsigmoid(gate))
             latent = torch.cat([latent[:, :number], found[:, None], latent[:, number + 1 :]], 1)
         return latent
@@ -91,9 +91,9 @@ class InverseAutoregressiveFlow(nn.Module):
     """Several `GatedLayer` with the order of dimensions reversed after each.
 
     Args:
-        size: D.
-        features: size of the features that all layers are given.
-        layers: how many; with none it is the identity.
+        size: number of latent dimensions, D.
+        features: size of the features, an input of every layer.
+        layers: number of layers; with 0 it is the identity.
     """
 
     def __init__(self, size: int, features: int, layers: int) -> None:
@@ -101,15 +101,15 @@ class InverseAutoregressiveFlow(nn.Module):
         self.layers = nn.ModuleList(GatedLayer(size, features) for _ in range(layers))
 
     def forward(self, latent: Tensor, features: Tensor, log_density: Tensor) -> tuple[Tensor, Tensor]:
-        """Move latents, and with them the logarithm of their density.
+        """Transform latents, and the logarithm of their density.
 
         Args:
-            latent: ``(B, D)``.
-            features: ``(B, F)``.
-            log_density: ``(B, D)``: the share of each dimension, in the order of the latents.
+            latent: latents ``(B, D)``.
+            features: features ``(B, F)``.
+            log_density: share of each dimension in the log density, ``(B, D)``, in the order of the latents.
 
         Returns:
-            Latents and shares after the last layer, in its order.
+            Latents and shares after the last layer, in the order of its dimensions.
         """
         for layer in self.layers:
             latent, log_gate = layer(latent, features)
@@ -117,7 +117,7 @@ class InverseAutoregressiveFlow(nn.Module):
         return latent, log_density
 
     def inverse(self, latent: Tensor, features: Tensor) -> Tensor:
-        """The latents ``(B, D)`` before the first layer; takes D passes a layer."""
+        """The latents ``(B, D)`` before the first layer; needs D passes per layer."""
         for layer in reversed(self.layers):
             assert isinstance(layer, GatedLayer)
             latent = layer.inverse(latent.flip(1), features)

@@ -30,7 +30,7 @@ class VAE(LatentModel):
 
         Args:
             parameters: number of input columns, P.
-            widths: encoder widths after the input; the last is the latent size D, exactly.
+            widths: encoder widths after the input; the last is the latent size D.
             output: ``linear`` (as in the thesis, with a clamp and its penalty) or ``sigmoid``.
             centred: whether a linear output starts at 0.5 in every parameter rather than near a corner of the cube.
 

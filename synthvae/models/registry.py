@@ -18,9 +18,9 @@ NETWORKS = {
 }
 
 
-#: Encoder widths after the input, the last one the latent size: the thesis's experiments 1 and 2, and 3.
+#: Encoder widths after the input, the last one the latent size: those of the thesis's experiments 1 and 2, and 3.
 ARCHITECTURES: dict[str, tuple[int, ...]] = {"exp1": (256, 64, 16), "exp3": (128, 16)}
-#: Widths that mean the input where they stand first: the sizes of the two parameter sets there are.
+#: Numbers that denote the input if they are the first width: the sizes of the two parameter sets.
 INPUTS = (63, 78)
 
 
@@ -33,8 +33,8 @@ def build_model(
         network: one of `NETWORKS`.
         parameters: number of input columns, P.
         widths: encoder widths after the input; the last is the latent size D.
-        output: of the ``mlp``: ``linear`` or ``sigmoid``.
-        initialisation: of the ``mlp``: ``centred`` or ``default``.
+        output: output of the ``mlp``: ``linear`` or ``sigmoid``.
+        initialisation: initialisation of the ``mlp``: ``centred`` or ``default``.
 
     Raises:
         UserError: if there is no such network or output.
@@ -47,12 +47,12 @@ def build_model(
 
 
 def parse_architecture(text: str, parameters: int, latent: int = 0) -> tuple[int, ...]:
-    """Turn a setting ``architecture`` into the encoder's widths after the input; the last is the latent size.
+    """Convert a setting ``architecture`` to the encoder's widths after the input; the last is the latent size.
 
     Args:
-        text: a name of `ARCHITECTURES`, or widths such as ``63-256-64-16``; the input's may be left out.
+        text: a name of `ARCHITECTURES`, or widths such as ``63-256-64-16``; the input width is optional.
         parameters: number of input columns, P.
-        latent: the latent size, in place of the last width; 0 leaves that.
+        latent: the latent size, which replaces the last width; 0 leaves it unchanged.
 
     Raises:
         UserError: if it is neither.

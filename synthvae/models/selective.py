@@ -1,17 +1,17 @@
 """An autoencoder whose latents are initialised as the most audible parameters.
 
-With g = Phi^-1(u), the normal scores of unit parameters (Phi the normal distribution function; of presets that are
-drawn uniformly, every g is standard normal, as the prior has it):
+With g = Phi^-1(u), the normal scores of unit parameters (Phi the normal distribution function; for uniformly drawn
+presets every g is standard normal, like the prior):
 
     mean[d]   = g[kept[d]] + f_d(g)
     decoded   = Phi(place(z) + h(z)),
 
-where place() puts each latent back on the parameter that it began as and 0, the middle, on all others. f and h are
-networks whose last layers start at 0. So it starts as the best untrained model, which keeps D parameters exactly;
-training adds further information to the latents and predicts the other parameters.
+where place() assigns each latent to its initial parameter and 0, the middle, to all others. f and h are networks whose
+last layers start at 0. So the initial model is the best untrained one, which keeps D parameters exactly; training adds
+further information to the latents and predicts the other parameters.
 
-Parameters that are *held* (those that only pitch tells apart, whose gradient through a spectral loss is as good as
-random) have no such correction: where one is kept, its latent is its normal score and nothing else.
+Parameters that are *held* (those that only affect pitch, whose gradient through a spectral loss is practically random)
+have no such correction: if one is kept, its latent is exactly its normal score.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from synthvae.models.base import LatentModel, bounded
 
 __all__ = ["SelectiveVAE"]
 
-#: Unit values this close to a face count as this far from it: Phi^-1 of 0 is infinite.
+#: Unit values closer than this to 0 or 1 are moved to this distance: Phi^-1 of 0 is infinite.
 MARGIN = 1e-3
-#: Log variances at the start, and of held latents always. Half a unit of -8 is a standard deviation of 0.018, or
-#: 0.7 % of a parameter's range at its middle; of -14 it is five cents of the keyboard's range.
+#: Initial log variances, and the constant ones of held latents. A log variance of -8 is a standard deviation of 0.018,
+#: or 0.7 % of a parameter's range at its middle; -14 is five cents of the keyboard's range.
 START_LOG_VARIANCE, HELD_LOG_VARIANCE = -8.0, -14.0
 
 
@@ -89,13 +89,13 @@ class SelectiveVAE(LatentModel):
         return mean, torch.where(held, HELD_LOG_VARIANCE, bounded(self.log_variance(hidden)))
 
     def decode(self, latent: Tensor) -> Tensor:
-        """Unit parameters ``(B, P)`` of latents ``(B, D)``, inside the cube already."""
+        """Unit parameters ``(B, P)`` of latents ``(B, D)``, already inside the cube."""
         correction = torch.where(self.held, 0.0, _wide(self.decoder(latent)))
         return torch.special.ndtr(correction.index_add(1, self.kept, latent.to(correction.dtype)))
 
 
 def _wide(values: Tensor) -> Tensor:
-    """At least float32, which normal scores take where the layers compute in half precision."""
+    """Convert to at least float32, which normal scores need even if the layers compute in half precision."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 

@@ -14,9 +14,9 @@ from synthvae.features.representations import Encoded
 
 __all__ = ["LOG_VARIANCE", "Posterior", "SpectrogramModel", "SpectrogramOutput", "parse_widths", "weight_count"]
 
-#: Bounds of the log-variance of the posterior, unless a network is built as published.
+#: Bounds of the posterior's log variance, except for networks built as published.
 LOG_VARIANCE = (-10.0, 10.0)
-#: The mean spectrogram is this far from 0 and 1 where a decoder's output is its logit plus a correction.
+#: Minimum distance of the mean spectrogram from 0 and 1 where a decoder's output is its logit plus a correction.
 LOGIT_MARGIN = 1e-3
 
 
@@ -24,9 +24,9 @@ class Posterior(NamedTuple):
     """Posterior of spectrograms; N is the batch size B times the number of latents per sound.
 
     Attributes:
-        mean: ``(N, D)``, before the flow.
-        log_variance: ``(N, D)``.
-        features: ``(N, F)``, the input of the flow; empty where there is none.
+        mean: mean ``(N, D)``, before the flow.
+        log_variance: logarithm of the variance ``(N, D)``.
+        features: input of the flow ``(N, F)``; empty if there is none.
     """
 
     mean: Tensor
@@ -39,9 +39,9 @@ class SpectrogramOutput(NamedTuple):
 
     Attributes:
         raw: decoder output ``(B, C, H, W)``: values of the representation, or their logits (`SpectrogramModel.logits`).
-        level: ``(B,)`` in dB; None where the network has no level.
+        level: levels ``(B,)`` in dB; None if the network has no level.
         latent: the latents that were decoded, ``(N, D)``.
-        kl: ``(B, D)`` in nats: KL divergence of each latent dimension, from the draw where there is a flow.
+        kl: KL divergence of each latent dimension, ``(B, D)`` in nats, estimated from the draw if there is a flow.
     """
 
     raw: Tensor
@@ -53,16 +53,16 @@ class SpectrogramOutput(NamedTuple):
 class SpectrogramModel(nn.Module):
     """An autoencoder of spectrograms of one size.
 
-    Unless it is built as published, it is given values and levels less their mean over the training sounds, divided by
-    their deviation, and its decoder adds a correction to that mean (`standardise`).
+    Unless it is built as published, its inputs are values and levels minus their mean over the training sounds, divided
+    by their deviation, and its decoder adds a correction to that mean (`standardise`).
 
     Args:
-        shape: (C, H, W) of the spectrograms.
-        latent_size: D.
-        condition_size: size of the vector that encoder and decoder are given besides; 0 for none.
-        logits: whether the decoder's output is a logit, so that values lie in [0, 1].
+        shape: shape (C, H, W) of the spectrograms.
+        latent_size: number of latent dimensions, D.
+        condition_size: size of the condition, an additional input of encoder and decoder; 0 for none.
+        logits: whether the decoder's output is a logit, so that values are in [0, 1].
         with_level: whether the level of a sound is encoded and decoded.
-        published: whether the network is as its publication has it, level, mean and bounds left out.
+        published: whether the network is as in its publication, without level, mean and bounds.
         autoencoder: whether there is no noise and no KL divergence.
     """
 
@@ -91,13 +91,13 @@ class SpectrogramModel(nn.Module):
         self.register_buffer("level_statistics", torch.tensor([0.0, 1.0]))
 
     def standardise(self, mean: Tensor, scale: Tensor, level_mean: float, level_scale: float) -> None:
-        """Set the statistics of the training sounds; does nothing to a network as published.
+        """Set the statistics of the training sounds; has no effect on a network as published.
 
         Args:
             mean: mean spectrogram ``(C, H, W)``.
-            scale: deviation from it, ``(C,)``, above 0.
-            level_mean: in dB.
-            level_scale: their deviation in dB, above 0.
+            scale: deviation from the mean, ``(C,)``, above 0.
+            level_mean: mean level in dB.
+            level_scale: standard deviation of the level in dB, above 0.
         """
         if self.published:
             return
@@ -109,19 +109,19 @@ class SpectrogramModel(nn.Module):
 
     @property
     def extra_size(self) -> int:
-        """Size of what the encoder is given besides the spectrogram."""
+        """Size of the encoder's input besides the spectrogram."""
         return self.condition_size + self.with_level
 
     @property
     def fixed_length(self) -> bool:
-        """Whether spectrograms have as many frames as `shape` says; else any number."""
+        """Whether all spectrograms have the number of frames of `shape`; otherwise any number is accepted."""
         return True
 
     def latents_of(self, frames: int) -> int:
-        """How many latents a sound of so many frames has: 1 but for networks that encode frames."""
+        """Number of latents of a sound of that many frames: 1 except for networks that encode frames."""
         return 1
 
-    # What a network defines.
+    # Defined by each network.
 
     def posterior(self, values: Tensor, extra: Tensor) -> Posterior:
         """Encode standardised values ``(B, C, H, W)`` and ``(B, extra_size)``: standardised level, then condition."""
@@ -140,15 +140,15 @@ class SpectrogramModel(nn.Module):
         """Number of the flow's layers."""
         return 0
 
-    # What they have in common.
+    # Common to all networks.
 
     def encode(self, values: Tensor, level: Tensor, condition: Tensor | None = None) -> Posterior:
         """The posterior before the flow.
 
         Args:
-            values: of the representation, ``(B, C, H, W)``.
-            level: ``(B,)`` in dB.
-            condition: ``(B, K)``; None for a network without.
+            values: values of the representation, ``(B, C, H, W)``.
+            level: levels ``(B,)`` in dB.
+            condition: condition ``(B, K)``; None for a network without one.
         """
         expected = self.shape if self.fixed_length else (*self.shape[:2], values.shape[-1])
         if tuple(values.shape[1:]) != expected:
@@ -162,14 +162,14 @@ class SpectrogramModel(nn.Module):
         found = self.posterior(
             (values - centre) / self.scale, torch.cat(extra, 1) if extra else values.new_zeros(len(values), 0)
         )
-        # Whatever precision the layers have, latents and their densities are single precision.
+        # Latents and their densities are in single precision, whatever the precision of the layers.
         log_variance = found.log_variance.float()
         if not self.published:
             log_variance = log_variance.clamp(*LOG_VARIANCE)
         return Posterior(found.mean.float(), log_variance, found.features.float())
 
     def embed(self, values: Tensor, level: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Latents ``(N, D)`` of sounds, without noise: the posterior mean, through the flow. Arguments as `encode`."""
+        """Latents ``(N, D)`` of sounds without noise: the posterior mean through the flow; arguments as in `encode`."""
         found = self.encode(values, level, condition)
         return self._moved(found.mean, found.features, torch.zeros_like(found.mean))[0]
 
@@ -177,12 +177,12 @@ class SpectrogramModel(nn.Module):
         """Decode latents.
 
         Args:
-            latent: ``(N, D)``.
-            condition: ``(B, K)``; None for a network without.
-            frames: of each sound, where the network takes any number; 0 for those of `shape`.
+            latent: latents ``(N, D)``.
+            condition: condition ``(B, K)``; None for a network without one.
+            frames: number of frames of each sound, if the network accepts any number; 0 for that of `shape`.
 
         Returns:
-            Values ``(B, C, H, W)``, and levels ``(B,)`` in dB: 0 where the network has no level.
+            Values ``(B, C, H, W)``, and levels ``(B,)`` in dB: 0 if the network has no level.
         """
         raw, level = self._decode(latent, condition, frames or self.shape[2])
         values = torch.sigmoid(raw) if self.logits else raw
@@ -191,7 +191,7 @@ class SpectrogramModel(nn.Module):
     def forward(
         self, values: Tensor, level: Tensor, condition: Tensor | None = None, noise: Tensor | None = None
     ) -> SpectrogramOutput:
-        """Encode, add noise ``(N, D)`` if there is any, move by the flow and decode. Arguments as `encode`."""
+        """Encode, add noise ``(N, D)`` if given, apply the flow and decode. Arguments as in `encode`."""
         mean, log_variance, features = self.encode(values, level, condition)
         latent, log_density = mean, -0.5 * log_variance
         if noise is not None and not self.autoencoder:
@@ -232,13 +232,13 @@ class SpectrogramModel(nn.Module):
 
 
 def weight_count(model: nn.Module) -> int:
-    """Number of weights, those that a mask leaves out not counted."""
+    """Number of weights, without those excluded by a mask."""
     unused = sum(getattr(module, "unused_weights", 0) for module in model.modules())
     return sum(parameter.numel() for parameter in model.parameters()) - unused
 
 
 def parse_widths(text: str, argument: str, usual: Sequence[int]) -> tuple[int, ...]:
-    """Widths of layers such as ``256-256``; ``auto`` for the usual ones, ``none`` for no layer.
+    """Widths of layers such as ``256-256``; ``auto`` for the default ones, ``none`` for no layer.
 
     Raises:
         UserError: if it is neither.

@@ -20,16 +20,16 @@ PUBLISHED_CHANNELS = (16, 32, 64)
 
 
 class StridedConvolutional(SpectrogramModel):
-    """Convolutions of stride 2, a linear layer to the posterior, and the same way back.
+    """Convolutions of stride 2, a linear layer to the posterior, and a mirrored decoder.
 
-    Spectrograms are padded to a multiple of 2^n at their end, n the number of convolutions, with their mean; what is
-    decoded is cropped to the original size, so that the loss is computed on that part alone.
+    Spectrograms are padded at their end with their mean to a multiple of 2^n, n the number of convolutions; the
+    decoder's output is cropped to the original size, so that the loss is computed on that part alone.
 
     Args:
-        shape: (C, H, W).
-        latent_size: D.
-        channels: after each convolution.
-        options: of `SpectrogramModel`.
+        shape: shape (C, H, W) of the spectrograms.
+        latent_size: number of latent dimensions, D.
+        channels: number of channels after each convolution.
+        options: options of `SpectrogramModel`.
     """
 
     def __init__(
@@ -57,13 +57,14 @@ class StridedConvolutional(SpectrogramModel):
         del self.decoder[-1]
         self.level = nn.Linear(latent_size + self.condition_size, 1) if self.with_level else None
         with torch.no_grad():
-            # A posterior narrower than the prior from the start, so that the decoder learns from latents that differ.
+            # Initially the posterior is narrower than the prior, so that the decoder learns from distinguishable
+            # latents.
             self.log_variance.weight.mul_(0.1)
             self.log_variance.bias.fill_(-2.0)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def posterior(self, values: Tensor, extra: Tensor) -> Posterior:
-        """Encode standardised values and what is given besides."""
+        """Encode standardised values and the extra input."""
         bands, frames = self.padded
         padded = F.pad(values, (0, frames - values.shape[3], 0, bands - values.shape[2]))
         hidden = self.encoder(padded.contiguous(memory_format=torch.channels_last)).flatten(1)
@@ -80,18 +81,18 @@ class StridedConvolutional(SpectrogramModel):
 
 
 class PublishedConvolutional(SpectrogramModel):
-    """Three convolutions of stride 2 each way, dense layers in between; what is decoded is padded to the input's size.
+    """Three convolutions of stride 2 each way, dense layers in between; the output is padded to the input's size.
 
     A size n is 8 ceil(n / 8) - 7 after the decoder: sizes 8k + 1 need no padding. The autoencoder has batch
-    normalisation in its encoder, a ReLU after its last layer and is padded with zeros; the variational one has none of
-    these, is padded by reflection, and its log-variance lies between -20 and 20.
+    normalisation in its encoder and a ReLU after its last layer, and pads its output with zeros; the variational one
+    has none of these, pads by reflection, and its log variance is between -20 and 20.
 
     Args:
-        shape: (C, H, W).
-        latent_size: D.
+        shape: shape (C, H, W) of the spectrograms.
+        latent_size: number of latent dimensions, D.
         last_relu: whether an autoencoder has the ReLU after its last layer, with which it cannot express a phase below
-            0; one published record is without.
-        options: of `SpectrogramModel`.
+            0; one published model has none.
+        options: options of `SpectrogramModel`.
     """
 
     def __init__(
@@ -136,7 +137,7 @@ class PublishedConvolutional(SpectrogramModel):
 
 
 def _padded(values: Tensor, sizes: Sequence[int], mode: str) -> Tensor:
-    """Values padded at their end; by repetition of the last where there are too few to reflect."""
+    """Values padded at their end; by repetition of the last value if there are too few to reflect."""
     missing = (0, sizes[1] - values.shape[3], 0, sizes[0] - values.shape[2])
     if mode == "reflect" and any(missing[2 * axis + 1] >= values.shape[3 - axis] for axis in (0, 1)):
         mode = "replicate"

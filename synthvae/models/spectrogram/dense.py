@@ -1,4 +1,4 @@
-"""A fully connected autoencoder of spectrograms, after De Luca: of whole clips, or of a few frames at a time."""
+"""A fully connected autoencoder of spectrograms, after De Luca: of whole sounds, or of a few frames at a time."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class DenseSpectrogram(SpectrogramModel):
     """Hidden layers with ReLU, a Gaussian posterior, hidden layers with ReLU.
 
     Args:
-        shape: (C, H, W).
-        latent_size: D.
+        shape: shape (C, H, W) of the spectrograms.
+        latent_size: number of latent dimensions, D.
         widths: hidden widths of the encoder.
-        decoder_widths: of the decoder; those of the encoder reversed by default.
-        frames: frames per latent; then spectrograms may have any length, and the last latent of one is of its end
-            padded with the mean. 0 encodes the whole spectrogram as one latent.
-        options: of `SpectrogramModel`.
+        decoder_widths: hidden widths of the decoder; by default those of the encoder reversed.
+        frames: number of frames per latent, in which case spectrograms may have any length, and the last latent of one
+            is that of its end padded with the mean. 0 encodes the whole spectrogram as one latent.
+        options: options of `SpectrogramModel`.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class DenseSpectrogram(SpectrogramModel):
         return not self.frames
 
     def latents_of(self, frames: int) -> int:
-        """One, or one for every few frames."""
+        """One, or one per group of frames."""
         return -(-frames // self.frames) if self.frames else 1
 
     def posterior(self, values: Tensor, extra: Tensor) -> Posterior:
-        """Encode standardised values and what is given besides."""
+        """Encode standardised values and the extra input."""
         count, length = self.latents_of(values.shape[3]), self.block[2]
         blocks = F.pad(values, (0, count * length - values.shape[3])).unflatten(3, (count, length)).movedim(3, 1)
         given = torch.cat([blocks.flatten(2), extra[:, None].expand(-1, count, -1)], 2).flatten(0, 1)

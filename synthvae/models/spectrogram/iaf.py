@@ -15,7 +15,7 @@ from synthvae.models.spectrogram.base import Posterior, SpectrogramModel, flat_s
 __all__ = ["SpectrogramIAF"]
 
 CHANNELS = (32, 64, 32, 32)
-#: Windows of the poolings after each convolution, (bands, frames). The stride is 2 in all of them.
+#: Sizes of the pooling windows after each convolution, (bands, frames). The stride is 2 in all of them.
 POOLS = ((4, 4), (2, 2), (2, 4), (2, 2))
 DENSE = 512
 
@@ -35,18 +35,18 @@ def _least(size: int, axis: int) -> int:
 
 
 class SpectrogramIAF(SpectrogramModel):
-    """Four convolutions and poolings, a dense layer, a flow that reads the convolutions' output c, and the way back.
+    """Four convolutions with pooling, a dense layer, a flow conditioned on the convolutions' output c, and a decoder.
 
     At (1, 128, 250) the sizes are those published, with c of 32 x 7 x 15. A spectrogram that is too small for the
-    poolings is padded with its mean. PyTorch's bilinear resizing is not TensorFlow's, in which the original was
-    written: it has the same sizes, but other sampling points.
+    pooling layers is padded with its mean. PyTorch's bilinear resizing differs from that of TensorFlow, in which the
+    original was written: it has the same sizes, but other sampling points.
 
     Args:
-        shape: (C, H, W).
-        latent_size: D.
-        flows: layers of the flow.
+        shape: shape (C, H, W) of the spectrograms.
+        latent_size: number of latent dimensions, D.
+        flows: number of layers of the flow.
         dropout: share of dropped units, after the dense layers of encoder and decoder.
-        options: of `SpectrogramModel`.
+        options: options of `SpectrogramModel`.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class SpectrogramIAF(SpectrogramModel):
             _initialise(module)
         for module in self.transposed:
             _initialise(module)
-        # The layout in which a processor's convolutions, poolings and resizing are twice as fast.
+        # The memory format in which a CPU's convolutions, pooling and resizing are twice as fast.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
@@ -90,7 +90,7 @@ class SpectrogramIAF(SpectrogramModel):
         return len(self.autoregressive.layers)
 
     def posterior(self, values: Tensor, extra: Tensor) -> Posterior:
-        """Encode standardised values and what is given besides."""
+        """Encode standardised values and the extra input."""
         bands, frames = self.padded
         hidden = F.pad(values, (0, frames - values.shape[3], 0, bands - values.shape[2]))
         hidden = hidden.contiguous(memory_format=torch.channels_last)

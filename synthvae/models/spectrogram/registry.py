@@ -38,18 +38,18 @@ def build_spectrogram_model(
 
     Args:
         network: one of `SPECTROGRAM_NETWORKS`.
-        shape: (C, H, W) of the spectrograms.
-        latent_size: D.
-        flows: layers of the flow of ``spectrogram-iaf``.
-        dropout: of ``spectrogram-iaf``.
+        shape: shape (C, H, W) of the spectrograms.
+        latent_size: number of latent dimensions, D.
+        flows: number of layers of the flow of ``spectrogram-iaf``.
+        dropout: dropout of ``spectrogram-iaf``.
         widths: channels of ``spectrogram-conv`` or hidden widths of ``dense``, such as ``256-256``.
-        decoder_widths: of the decoder of ``dense``.
-        frames: frames per latent of ``dense``.
-        last_relu: of ``spectrogram-conv`` as published.
-        options: of `SpectrogramModel`.
+        decoder_widths: hidden widths of the decoder of ``dense``.
+        frames: number of frames per latent of ``dense``.
+        last_relu: whether ``spectrogram-conv`` as published has its last ReLU.
+        options: options of `SpectrogramModel`.
 
     Raises:
-        UserError: if there is no such network, or widths are none.
+        UserError: if there is no such network, or the widths are invalid.
     """
     more = dict(options or {})
     if network == "spectrogram-iaf":
