@@ -1,7 +1,7 @@
 """Number of statistically different bins (NDB): compares the distribution of a set of sounds with the training sounds.
 
 Training sounds are divided into bins by k-means, and the share of another set in each bin is tested against the
-training sounds' (Richardson and Weiss, "On GANs and GMMs", NeurIPS 2018). Bins that a model never fills are modes
+training sounds' (Richardson and Weiss, "On GANs and GMMs", NeurIPS 2018). Bins without any sound of a model are modes
 that it lacks.
 """
 
@@ -26,14 +26,14 @@ class DifferentBins:
     """Bins in which a set's share differs from the training sounds'.
 
     Attributes:
-        different: how many.
-        bins: how many there are.
-        level: of the test of each bin.
+        different: number of such bins.
+        bins: total number of bins.
+        level: significance level of the test of each bin.
         by_chance: expected number without any difference: bins times level.
-        at_most: number that chance alone stays at or below in 95 of 100 cases, were the bins independent.
-        empty: bins that hold none of the set.
-        n: sounds of the set.
-        reference_n: training sounds.
+        at_most: 95 % quantile of the number by chance, if the bins were independent.
+        empty: number of bins without a sound of the set.
+        n: number of sounds of the set.
+        reference_n: number of training sounds.
     """
 
     different: int
@@ -50,9 +50,9 @@ class Bins:
     """Bins of a training set.
 
     Args:
-        training: ``(N, D)``, features of the training sounds.
-        bins: how many.
-        seed: of k-means.
+        training: features of the training sounds, ``(N, D)``.
+        bins: number of bins.
+        seed: seed of k-means.
 
     Raises:
         UserError: if there are fewer training sounds than bins, or a value is not finite.
@@ -62,7 +62,7 @@ class Bins:
         rows = finite_matrix(training, "training sounds")
         if len(rows) < bins:
             raise UserError("bins", bins, "analyse more training sounds", f"there are {len(rows)} training sounds")
-        from sklearn.cluster import KMeans  # a second to import
+        from sklearn.cluster import KMeans  # takes a second to import
 
         found = KMeans(bins, n_init=1, random_state=seed).fit(rows)
         self._means, self._counts = found, np.bincount(found.labels_, minlength=bins)
@@ -71,8 +71,8 @@ class Bins:
         """Test the share of a set in each bin against the training sounds', by a two-proportion z test.
 
         Args:
-            features: ``(M, D)``, of the set.
-            level: of each test.
+            features: features of the set, ``(M, D)``.
+            level: significance level of each test.
 
         Raises:
             UserError: if the set is empty, or a value is not finite.

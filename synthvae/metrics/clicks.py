@@ -15,26 +15,27 @@ from synthvae.metrics.distances import Audio
 
 __all__ = ["click_crest"]
 
-#: Blocks of a hop that a crest takes at least: with fewer, single samples decide.
+#: Minimum number of blocks of a hop for a crest: with fewer, single samples dominate.
 FEWEST_BLOCKS = 16
-#: Energy of a block's second difference over that of the sound's loudest block, at and below which it is silent.
+#: Energy of a block's second difference, relative to that of the sound's loudest block, at and below which it is
+#: silent.
 SILENT = 1e-10
 
 
 def click_crest(audio: Audio, hop: int) -> Measured:
     """Largest over median energy of the second difference by position within the hop, at least 1.
 
-    Every block of a hop is divided by its own energy first, so that one attack, which is in one block, does not decide.
-    Steady noise is near 1, the more blocks the nearer: the mean of a position over B blocks spreads by sqrt(2 / B), and
-    the largest of 128 is 2.6 times as far up, 1.23 for two seconds at 16 kHz.
+    Every block of a hop is first divided by its own energy, so that a single attack, which is in one block, does not
+    dominate. Steady noise is near 1, the nearer the more blocks: the mean of a position over B blocks has a standard
+    deviation of sqrt(2 / B), and the largest of 128 is 2.6 deviations above the mean, 1.23 for two seconds at 16 kHz.
 
     Args:
-        audio: shape (N, T).
-        hop: of the transform that the sounds were made with, in samples.
+        audio: sounds, shape (N, T).
+        hop: hop of the transform from which the sounds were made, in samples.
 
     Returns:
-        One number per sound, each a function of that sound alone. It is not defined where fewer than sixteen blocks
-        hold any sound, and 1 there.
+        One number per sound, each a function of that sound alone. It is 1 and marked as undefined if fewer than sixteen
+        blocks contain any sound.
 
     Raises:
         ValueError: if the hop is not positive, or the audio is not (N, T) or not floating point.

@@ -1,7 +1,7 @@
 """Density-based cluster validity (DBCV), compiled, with memory linear in the number of points.
 
-`hdbscan.validity` keeps every distance of a cluster several times over: 4 GiB and 15 s for a cluster of 10,000 points,
-which one map in three has. Distances here are computed where they are needed, and again where they are needed again.
+`hdbscan.validity` stores all distances of a cluster several times: 4 GiB and 15 s for a cluster of 10,000 points, which
+one map in three has. Here distances are computed where they are needed, repeatedly if necessary.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from synthvae.core.compile import cached
 
 __all__ = ["cluster_scores"]
 
-#: When two weights count as equal, as in `hdbscan.validity` (the defaults of `numpy.isclose`).
+#: Tolerances within which two weights are equal, as in `hdbscan.validity` (the defaults of `numpy.isclose`).
 _RELATIVE, _ABSOLUTE = 1e-5, 1e-8
 
 
 def cluster_scores(points: NDArray[np.float64], labels: NDArray[np.intp], clusters: int) -> NDArray[np.float64]:
     """Validity of each cluster, (separation - sparseness) / max(separation, sparseness).
 
-    Moulavi et al. 2014, SDM, definitions 1 to 7, as `hdbscan.validity.validity_index` has them: sparseness is the
-    heaviest edge between inner points of the minimum spanning tree of mutual reachability (of all its edges, where it
-    has none between inner points), separation the least mutual reachability between the inner points of a cluster and
-    those of all others. Among edges of equal weight the same one is taken as there.
+    Moulavi et al. 2014, SDM, definitions 1 to 7, as in `hdbscan.validity.validity_index`: sparseness is the largest
+    weight of an edge between inner points of the minimum spanning tree of mutual reachability (of all its edges, if it
+    has none between inner points), separation the smallest mutual reachability between the inner points of a cluster
+    and those of all others. Among edges of equal weight the same one is chosen as there.
 
-    Some 2 s for 10,000 points in two dimensions, wherever they lie.
+    About 2 s for 10,000 points in two dimensions, whatever their positions.
 
     Args:
-        points: shape (N, D), those of a cluster all different.
-        labels: shape (N,), cluster of each point, all of 0 to `clusters` - 1 in use.
-        clusters: how many.
+        points: points, shape (N, D), those of a cluster all different.
+        labels: cluster of each point, shape (N,); all of 0 to `clusters` - 1 occur.
+        clusters: number of clusters.
 
     Returns:
-        Shape (clusters,), between -1 and 1; NaN where distances vanish beside the whole.
+        Shape (clusters,), between -1 and 1; NaN where distances vanish relative to the whole.
     """
     sparseness_of, separation_of = _kernels()
     sparseness = np.empty(clusters)
@@ -71,7 +71,7 @@ def _reach(points: NDArray[np.float64], core: NDArray[np.float64], i: int, j: in
 
 
 def _sparseness(points: NDArray[np.float64], core: NDArray[np.float64], inner: NDArray[np.bool_]) -> float:
-    """Heaviest inner edge of a cluster; fills in core distances and which points are inner."""
+    """Largest weight of an inner edge of a cluster; writes core distances and which points are inner."""
     n, dimension = points.shape
     core[:] = 0.0
     for i in range(n):
@@ -82,9 +82,9 @@ def _sparseness(points: NDArray[np.float64], core: NDArray[np.float64], inner: N
     for i in range(n):
         core[i] = (core[i] / (n - 1)) ** (-1.0 / dimension)
 
-    # Prim's algorithm from point 0: the point that is nearest to any in the tree comes next.
+    # Prim's algorithm from point 0: the point nearest to any in the tree is added next.
     nearest = np.full(n, np.inf)
-    turn = np.full(n, n)  # when a point came into the tree
+    turn = np.full(n, n)  # step at which a point was added to the tree
     turn[0] = 0
     ends, weights = np.zeros((n - 1, 2), np.intp), np.zeros(n - 1)
     current = 0
@@ -99,7 +99,7 @@ def _sparseness(points: NDArray[np.float64], core: NDArray[np.float64], inner: N
         ends[step - 1, 0], ends[step - 1, 1], weights[step - 1] = 0, best, least
         turn[best] = step
         current = best
-    for edge in range(1, n - 1):  # to which point of the tree: the first of those that are as near
+    for edge in range(1, n - 1):  # the point of the tree that it joins: the first of those that are equally near
         new, weight = ends[edge, 1], weights[edge]
         for j in range(n):
             if turn[j] <= edge and abs(_reach(points, core, new, j) - weight) <= _ABSOLUTE + _RELATIVE * weight:
@@ -124,7 +124,7 @@ def _sparseness(points: NDArray[np.float64], core: NDArray[np.float64], inner: N
 def _separation(
     points: NDArray[np.float64], core: NDArray[np.float64], owner: NDArray[np.intp], separation: NDArray[np.float64]
 ) -> None:
-    """Lower each cluster's separation to the least mutual reachability with a point of another."""
+    """Lower each cluster's separation to the smallest mutual reachability with a point of another."""
     for i in range(len(points)):
         for j in range(i):
             if owner[i] != owner[j]:

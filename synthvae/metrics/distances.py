@@ -1,11 +1,11 @@
 """Distances between the sounds of reconstructions and targets, with different invariances.
 
 No single distance suffices: bin by bin a tone a semitone off is as wrong as an octave off, transport is invariant to
-level, warped cepstra to timing, and the fundamental frequency to everything else. The set holds that of Hayes,
+level, warped cepstra to timing, and the fundamental frequency to everything else. The set contains that of Hayes,
 Saitis and Fazekas, "Audio synthesizer inversion in symmetric parameter spaces with approximately equivariant flow
 matching", ISMIR 2025 (multi-resolution spectra, warped MFCC, spectral transport, envelope similarity), the two oldest
-spectral distances, and the error in pitch. Measures over all bands and frames hardly notice a lost transient, which is
-one frame of many: errors of the onset and of the attack time, and a log-mel error weighted by energy, do.
+spectral distances, and the error in pitch. Measures over all bands and frames hardly depend on a lost transient, which
+is one frame of many: errors of the onset and of the attack time, and a log-mel error weighted by energy, do.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from synthvae.losses.envelope import HOP, WINDOW
 
 __all__ = ["DISTANCES", "Distance", "measure_distances"]
 
-_BATCH = 16  # presets at a time
+_BATCH = 16  # number of presets at a time
 
 Audio = NDArray[np.floating] | Tensor
 
@@ -43,11 +43,11 @@ class Distance:
     """One measure.
 
     Attributes:
-        name: of the measure.
-        function: from targets and reconstructions, ``(N, T)`` each, and the sample rate in Hz.
-        unit: of its values; empty for a plain ratio.
-        better: which way is better.
-        meaning: one line.
+        name: name of the measure.
+        function: function of targets and reconstructions, ``(N, T)`` each, and the sample rate in Hz.
+        unit: unit of its values; empty for a ratio.
+        better: whether lower or higher values are better.
+        meaning: description in one line.
     """
 
     name: str
@@ -63,14 +63,14 @@ def measure_distances(
     """Measure every reconstruction against its target by all of `DISTANCES`.
 
     Args:
-        target: shape (N, T), full scale is 1.
-        reconstruction: shape (N, T).
-        sample_rate: in Hz.
+        target: targets, shape (N, T), full scale is 1.
+        reconstruction: reconstructions, shape (N, T).
+        sample_rate: sample rate in Hz.
         progress: called with the number of presets done.
 
     Returns:
-        By name, one number per preset with whether it means something: there is no error in pitch where one of the
-        two has none. Each is a function of that preset's two sounds alone, and finite for silence.
+        By name, one number per preset and whether it is defined: there is no error in pitch if either sound has none.
+        Each is a function of that preset's two sounds alone, and finite for silence.
 
     Raises:
         ValueError: if the shapes differ, or are not (N, T), or the audio is not floating point.
@@ -103,26 +103,26 @@ def log_spectral(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Me
     """RMS difference of levels over the bins of a frame, mean over frames.
 
     Gray and Markel, "Distance measures for speech processing", IEEE Trans. ASSP 24:380, 1976, with their L2 norm.
-    Levels are 20 log10(|S| / 512 + 1e-4), as in `synthvae.features.mel`: a full-scale sine reads 0 dB and silence
-    -80, or bins that hold nothing but rounding would count as much as all others.
+    Levels are 20 log10(|S| / 512 + 1e-4), as in `synthvae.features.mel`, with 0 dB for a full-scale sine and -80 dB for
+    silence; without the floor, bins with nothing but rounding errors would contribute as much as all others.
     """
     level = [20.0 * torch.log10(stft(audio).abs() / FULL_SCALE + FLOOR) for audio in (target, reconstruction)]
     return _everywhere((level[0] - level[1]).square().mean(1).sqrt().mean(1))
 
 
 def warped_mfcc(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
-    """Mean distance of MFCC frames along the path of dynamic time warping that sums up to the least.
+    """Mean distance of MFCC frames along the path of dynamic time warping with the smallest sum.
 
     The distance of two frames is Euclidean over the 20 coefficients of `synthvae.features.Mfcc`, over the root of
     the 128 bands: as the cosine transform is orthonormal, the RMS difference in dB of the smoothed mel spectra. Level
-    counts (coefficient 0), or silence could not be told from white noise.
+    has an effect (coefficient 0), because otherwise silence would equal white noise.
     """
     tolerate_caches()
-    from librosa.sequence import dtw  # seconds, and only this needs it
+    from librosa.sequence import dtw  # takes seconds to import, and only this function needs it
 
     feature = build_feature("mfcc", sample_rate)
     frames = [feature(audio).double().transpose(1, 2) / BANDS**0.5 for audio in (target, reconstruction)]
-    # Not by way of a matrix product, which leaves a distance between equal frames.
+    # Not by a matrix product, with which the distance between equal frames is not 0.
     costs = torch.cdist(frames[0], frames[1], compute_mode="donot_use_mm_for_euclid_dist").numpy()
     means = []
     for cost in costs:
@@ -134,9 +134,9 @@ def warped_mfcc(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Mea
 def envelope_similarity(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
     """Cosine of the angle between RMS envelopes (2048 samples every 512).
 
-    It is invariant to level. Two silent sounds have 1, silence and a sound have 0. As envelopes are never
-    negative the cosine of two that have nothing to do with each other is far from 0: of 300 uniform presets of
-    `VOICE_63` (torch's generator, seed 1), each against the one before, the median is 0.71.
+    It is invariant to level. It is 1 for two silent sounds, and 0 for silence and a sound. As envelopes are never
+    negative, the cosine of two unrelated ones is far from 0: of 300 uniform presets of `VOICE_63` (torch's generator,
+    seed 1), each compared with the previous one, the median is 0.71.
     """
     power = [
         F.avg_pool1d(audio.double().square()[:, None], WINDOW, HOP, WINDOW // 2)[:, 0]
@@ -156,8 +156,8 @@ def f0_error(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measur
 def onset_error(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
     """Absolute difference of onset times in ms, to 2.5 ms.
 
-    A sound begins where its envelope (RMS of 10 ms every 2.5 ms) first reaches 10 % of its maximum. A silent sound
-    begins at its end, so that an omitted sound has a large error; two silent sounds have 0.
+    The onset is where the envelope (RMS of 10 ms every 2.5 ms) first reaches 10 % of its maximum. The onset of a silent
+    sound is at its end, so that an omitted sound has a large error; two silent sounds have 0.
     """
     first, second = (_attack(audio, sample_rate)[0] for audio in (target, reconstruction))
     return _everywhere(1000.0 * (first - second).abs())
@@ -166,8 +166,8 @@ def onset_error(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Mea
 def attack_error(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
     """Absolute difference of attack times in ms, to 2.5 ms.
 
-    The attack is the time from 10 % to 90 % of the envelope's maximum, the descriptor `attack`. A silent sound never
-    arrives: its attack has the length of the sound.
+    The attack is the time from 10 % to 90 % of the envelope's maximum, the descriptor `attack`. The attack of a silent
+    sound is as long as the sound.
     """
     first, second = (_attack(audio, sample_rate)[1] for audio in (target, reconstruction))
     return _everywhere(1000.0 * (first - second).abs())
@@ -185,8 +185,8 @@ def _attack(audio: Tensor, sample_rate: int) -> tuple[Tensor, Tensor]:
 def energy_weighted_logmel(target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
     """Root mean square difference of log-mel spectrograms, every band and frame weighted by its energy.
 
-    The weight is the power of the louder of the two sounds there, down to -80 dB, so that energy that is missing and
-    energy that was added count alike. Two silent sounds have 0.
+    The weight is the power of the louder of the two sounds in that cell, down to -80 dB, so that missing and added
+    energy have equal weight. Two silent sounds have 0.
     """
     with torch.inference_mode():
         level, other = (log_mel(audio, sample_rate).flatten(1).double() for audio in (target, reconstruction))
@@ -195,7 +195,7 @@ def energy_weighted_logmel(target: Tensor, reconstruction: Tensor, sample_rate: 
 
 
 def _loss(name: str, target: Tensor, reconstruction: Tensor, sample_rate: int) -> Measured:
-    """The loss of a name of each reconstruction (`synthvae.losses`)."""
+    """Loss of each reconstruction, by name (`synthvae.losses`)."""
     with torch.inference_mode():
         return _everywhere(build_loss(name, sample_rate)(reconstruction, target))
 

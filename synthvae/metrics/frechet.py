@@ -1,7 +1,7 @@
 """Fréchet Audio Distance, its floor, and its extrapolation to infinitely many sounds.
 
 FAD compares two sets of sounds as Gaussians in an embedding (Kilgour et al. 2019, Interspeech). It is biased
-upwards at finite N, so a distance means nothing without N, the dimension, and the floor beside it; the bias falls
+upwards at finite N, so a distance must be read together with N, the dimension, and the floor; the bias falls
 as 1 / N, so that the distance of infinitely many sounds can be extrapolated.
 """
 
@@ -28,11 +28,11 @@ __all__ = [
     "gaussian_distance",
 ]
 
-#: Sizes of subsamples that the extrapolation is fitted to, at most: all, halves, thirds, quarters.
+#: Maximum number of subsample sizes for the extrapolation: all, halves, thirds, quarters.
 PARTS = 4
-#: Groups of sounds that the jackknife leaves out in turn.
+#: Number of groups of sounds for the jackknife.
 GROUPS = 10
-#: Dimensions up to which a distance is computed on one thread.
+#: Number of dimensions up to which a distance is computed on one thread.
 SMALL = 256
 
 
@@ -42,9 +42,9 @@ class FrechetDistance:
 
     Attributes:
         value: the distance, in the embedding's unit squared, never negative.
-        n: sounds in the first set.
-        other_n: sounds in the second set.
-        dimension: of the embedding.
+        n: number of sounds in the first set.
+        other_n: number of sounds in the second set.
+        dimension: dimension of the embedding.
     """
 
     value: float
@@ -58,16 +58,16 @@ class ExtrapolatedDistance:
     """The Fréchet distance extrapolated to infinitely many sounds, with the quality of the fit.
 
     Attributes:
-        intercept: what the fit says, in the embedding's unit squared; noise makes it negative where the sets hardly
-            differ, and it is kept as it is.
-        standard_error: of the intercept, over the sounds that happened to be drawn.
-        low: of the interval that holds the distance in 95 of 100 cases, not clipped.
-        high: of the same interval.
-        points: what the line was fitted to: sounds in a subsample of the second set, and the mean distance of all
-            subsamples of that size.
-        n: sounds in the first set.
-        other_n: sounds in the second set.
-        dimension: of the embedding.
+        intercept: intercept of the fitted line, in the embedding's unit squared, not clipped; noise makes it negative
+            where the sets hardly differ.
+        standard_error: standard error of the intercept over the sampling of sounds.
+        low: lower end of the 95 % confidence interval, not clipped.
+        high: upper end of that interval.
+        points: points of the fitted line: number of sounds in a subsample of the second set, and the mean distance of
+            all subsamples of that size.
+        n: number of sounds in the first set.
+        other_n: number of sounds in the second set.
+        dimension: dimension of the embedding.
     """
 
     intercept: float
@@ -81,7 +81,7 @@ class ExtrapolatedDistance:
 
     @property
     def value(self) -> float:
-        """The intercept, or 0 where it is negative; say so where `clipped`."""
+        """The intercept, or 0 where it is negative; mark such values, see `clipped`."""
         return max(0.0, self.intercept)
 
     @property
@@ -95,9 +95,9 @@ class GaussianStatistics:
     """Mean and covariance of the embedding of a set of sounds, in float64.
 
     Attributes:
-        n: rows of the embedding, one per sound in most embeddings.
-        mean: shape (D,).
-        covariance: shape (D, D), unbiased (divided by N - 1).
+        n: number of rows of the embedding, one per sound in most embeddings.
+        mean: mean, shape (D,).
+        covariance: covariance, shape (D, D), unbiased (divided by N - 1).
     """
 
     n: int
@@ -109,8 +109,8 @@ class GaussianStatistics:
         """The statistics of one array.
 
         Args:
-            embeddings: shape (N, D).
-            name: what they are, for messages.
+            embeddings: embeddings, shape (N, D).
+            name: name of the values, for messages.
 
         Raises:
             UserError: if there are fewer than two rows, or a value is not finite.
@@ -124,7 +124,7 @@ class GaussianStatistics:
 
     @property
     def dimension(self) -> int:
-        """Columns of a row."""
+        """Number of columns of a row."""
         return len(self.mean)
 
 
@@ -142,10 +142,10 @@ def gaussian_distance(
     covariance of low rank has few columns, so that few sounds in many dimensions take little time.
 
     Args:
-        mean: shape (D,).
-        covariance: shape (D, D), symmetric, positive semi-definite.
-        other_mean: shape (D,).
-        other_covariance: shape (D, D).
+        mean: mean, shape (D,).
+        covariance: covariance, shape (D, D), symmetric, positive semi-definite.
+        other_mean: mean of the other Gaussian, shape (D,).
+        other_covariance: covariance of the other Gaussian, shape (D, D).
 
     Returns:
         The distance, zero or more.
@@ -166,9 +166,9 @@ def frechet_distance(
     """Fréchet distance between two sets of embeddings.
 
     Args:
-        first: statistics of one set.
-        second: statistics of the other.
-        allow_small: go on where a set is too small for its covariance to have full rank.
+        first: statistics of the first set.
+        second: statistics of the second set.
+        allow_small: whether a set may be too small for its covariance to have full rank.
 
     Returns:
         The distance with both N and the dimension.
@@ -195,12 +195,12 @@ def frechet_distance(
 def frechet_floor(embeddings: ArrayLike, seed: int = 0) -> FrechetDistance:
     """Fréchet distance between two random halves of one set: the value of FAD without any difference.
 
-    The bias falls as 1 / N, so the floor of halves lies above the floor at the N of the whole set: a distance
+    The bias falls as 1 / N, so the floor of halves is above the floor at the N of the whole set: a distance
     below it is not distinguishable from none.
 
     Args:
-        embeddings: shape (N, D).
-        seed: draws the halves (an odd sound is left out).
+        embeddings: embeddings, shape (N, D).
+        seed: seed of the random halves (if the number is odd, one sound is left out).
 
     Returns:
         The distance; both N are N // 2.
@@ -222,22 +222,22 @@ def frechet_floor(embeddings: ArrayLike, seed: int = 0) -> FrechetDistance:
 def frechet_extrapolated(first: ArrayLike, second: ArrayLike, seed: int = 0) -> ExtrapolatedDistance:
     """Fréchet distance of infinitely many sounds: FAD-infinity.
 
-    The expected distance of n sounds is d + c / n + O(1 / n^2), so the intercept of a line through distances
-    against 1 / n is free of the bias of first order (Chong and Forsyth 2020, CVPR, for FID; Gui et al. 2024, ICASSP,
-    arXiv 2311.01616, for FAD). Two things differ from both papers. Subsamples are the k parts of a random division,
-    k = 1, 2, ..., so that every size uses every sound once and their means are about equally exact; drawing with
-    replacement, as Gui et al. do, repeats sounds and narrows the covariance. And both sets are divided, because the
-    first set, where it is no larger than the second, biases the distance as much. Sets of equal size are divided
-    alike: sound i of one may be made from sound i of the other, and stays with it.
+    The expected distance of n sounds is d + c / n + O(1 / n^2), so the intercept of a line through distances against 1
+    / n has no first-order bias (Chong and Forsyth 2020, CVPR, for FID; Gui et al. 2024, ICASSP, arXiv 2311.01616, for
+    FAD). Two things differ from both papers. Subsamples are the k parts of a random division, k = 1, 2, ..., so that
+    every size uses every sound once and their means are about equally accurate; drawing with replacement, as Gui et al.
+    do, repeats sounds and narrows the covariance. And both sets are divided, because the first set, if it is no larger
+    than the second, biases the distance as much. Sets of equal size are divided identically: sound i of one may be made
+    from sound i of the other, and stays with it.
 
-    The standard error is that of a jackknife over groups of sounds (Efron and Stein 1981, Annals of Statistics
-    9:586): the residuals of the line say nothing about it, since all its points come from the same sounds. The
-    interval is Student's with ``GROUPS - 1`` degrees of freedom; where the sets do not differ it is too wide.
+    The standard error is that of a jackknife over groups of sounds (Efron and Stein 1981, Annals of Statistics 9:586):
+    the residuals of the line do not contain it, since all its points come from the same sounds. The interval is
+    Student's with ``GROUPS - 1`` degrees of freedom; if the sets do not differ it is too wide.
 
     Args:
-        first: shape (N, D), the reference.
-        second: shape (M, D), what is compared with it.
-        seed: draws the divisions.
+        first: embeddings of the reference, shape (N, D).
+        second: embeddings compared with it, shape (M, D).
+        seed: seed of the divisions.
 
     Returns:
         The intercept with its interval and the points it came from.
@@ -264,7 +264,7 @@ def frechet_extrapolated(first: ArrayLike, second: ArrayLike, seed: int = 0) -> 
     generator = np.random.default_rng((seed, 1))
     group = generator.permutation(len(others)) % GROUPS
     own_group = group if len(rows) == len(others) else generator.permutation(len(rows)) % GROUPS
-    # On small matrices threads wait for each other longer than they work.
+    # On small matrices the overhead of threads exceeds the computation.
     with threadpool_limits(1 if dimension <= SMALL else None, "blas"):
         points = _mean_distances(rows, others, parts, seed)
         without = [
@@ -298,15 +298,15 @@ def _mean_distances(
 
 
 def _intercept(points: tuple[tuple[int, float], ...]) -> float:
-    """Of the least-squares line of distance against 1 / n, at 1 / n = 0."""
+    """Intercept of the least-squares line of distance against 1 / n."""
     sizes, distances = np.array(points).T
     return float(np.polynomial.polynomial.polyfit(1.0 / sizes, distances, 1)[0])
 
 
 def _factor(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """F ``(D, R)`` of rank R with F F^T the covariance, by Cholesky's method with pivoting.
+    """F ``(D, R)`` of rank R with F F^T the covariance, by pivoted Cholesky decomposition.
 
-    What remains after R steps is below D times the rounding of the largest variance, and left out.
+    The remainder after R steps is below D times the rounding error of the largest variance, and is dropped.
     """
     upper, pivots, rank, _ = lapack.dpstrf((covariance + covariance.T) / 2.0)
     factor = np.zeros((len(covariance), rank))

@@ -2,7 +2,7 @@
 
 KAD (Chung et al. 2025, arXiv 2502.15602) is the squared maximum mean discrepancy with a Gaussian kernel, in its
 unbiased form (Gretton et al. 2012, J. Machine Learning Research 13:723). It needs fewer sounds than a Fréchet distance,
-and no covariance of full rank; its floor is a spread around zero, not a bias.
+and no covariance of full rank; its floor is a distribution around zero, not a bias.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from synthvae.core.errors import UserError
 
 __all__ = ["SCALE", "KernelDistance", "KernelFloor", "kernel_distance", "kernel_floor", "median_distance"]
 
-#: By which Chung et al. multiply the squared discrepancy to print it.
+#: Factor by which Chung et al. multiply the reported squared discrepancy.
 SCALE = 100.0
-#: Rows of the kernel matrix that are in memory at once.
+#: Number of rows of the kernel matrix in memory at once.
 BLOCK = 512
-#: Sounds whose pairs are looked at for the median; the pairs of more would fill the memory and change little.
+#: Maximum number of sounds whose pairs enter the median; the pairs of more would fill the memory and change little.
 MEDIAN_SOUNDS = 4096
 
 
@@ -31,11 +31,12 @@ class KernelDistance:
     """A squared maximum mean discrepancy, with the settings it depends on.
 
     Attributes:
-        value: between 0 and 2 in expectation; negative by chance where the sets hardly differ, and kept so.
-        bandwidth: of the kernel, in the embedding's unit.
-        n: sounds in the reference.
-        other_n: sounds in the other set.
-        dimension: of the embedding.
+        value: squared discrepancy, between 0 and 2 in expectation; negative by chance where the sets hardly differ, and
+            not clipped.
+        bandwidth: bandwidth of the kernel, in the embedding's unit.
+        n: number of sounds in the reference.
+        other_n: number of sounds in the other set.
+        dimension: dimension of the embedding.
     """
 
     value: float
@@ -46,7 +47,7 @@ class KernelDistance:
 
     @property
     def kad(self) -> float:
-        """The value as Chung et al. print it, times `SCALE`."""
+        """The value as reported by Chung et al., times `SCALE`."""
         return SCALE * self.value
 
 
@@ -55,12 +56,12 @@ class KernelFloor:
     """Kernel distance between random halves of one set: its value without any difference.
 
     Attributes:
-        mean: over the divisions, close to 0.
+        mean: mean over the divisions, close to 0.
         deviation: standard deviation over the divisions.
-        high: above which 5 % of the divisions lie: a distance below it is not distinguishable from none.
-        bandwidth: of the kernel, in the embedding's unit.
-        n: sounds in each half.
-        draws: divisions.
+        high: 95 % quantile over the divisions: a distance below it is not distinguishable from none.
+        bandwidth: bandwidth of the kernel, in the embedding's unit.
+        n: number of sounds in each half.
+        draws: number of divisions.
     """
 
     mean: float
@@ -75,11 +76,11 @@ def median_distance(embeddings: ArrayLike, name: str = "reference") -> float:
     """Median Euclidean distance between two sounds of a set, the bandwidth of Chung et al.
 
     Args:
-        embeddings: shape (N, D); of more than `MEDIAN_SOUNDS`, as many at even spacing count.
-        name: what they are, for messages.
+        embeddings: embeddings, shape (N, D); of more than `MEDIAN_SOUNDS`, that many at even spacing are used.
+        name: name of the values, for messages.
 
     Returns:
-        In the embedding's unit, positive.
+        The median in the embedding's unit, positive.
 
     Raises:
         UserError: if there are fewer than 2 sounds, at least half of all pairs are equal, or a value is not finite.
@@ -95,7 +96,7 @@ def median_distance(embeddings: ArrayLike, name: str = "reference") -> float:
         for start, block in _squared_distances(rows, rows)
     ]
     median = float(np.median(np.sqrt(np.concatenate(squares))))
-    # The squares are differences, so that equal sounds far from the mean can be a rounding error apart.
+    # The squares are computed as differences, so that equal sounds far from the mean can differ by a rounding error.
     if median <= 1e-7 * float(np.sqrt(np.square(rows).sum(axis=1).max())):
         raise UserError(
             name,
@@ -111,20 +112,20 @@ def kernel_distance(reference: ArrayLike, other: ArrayLike, bandwidth: float | N
 
     MMD^2 = mean of k(x, x') over pairs of the reference + mean of k(y, y') over pairs of the other - 2 mean of k(x, y),
     a sound never paired with itself, k(x, y) = exp(-|x - y|^2 / (2 s^2)) with bandwidth s (Gretton et al. 2012,
-    equation 3; Chung et al. 2025). Not symmetric, because s comes from the reference. In float64, in blocks: memory
+    equation 3; Chung et al. 2025). Not symmetric, because s is that of the reference. In float64, in blocks: memory
     grows with N, time with N^2.
 
     Args:
-        reference: shape (N, D).
-        other: shape (M, D).
-        bandwidth: s; of `median_distance` of the reference if not given.
+        reference: embeddings of the reference, shape (N, D).
+        other: embeddings of the other set, shape (M, D).
+        bandwidth: bandwidth s; `median_distance` of the reference if None.
 
     Returns:
         The distance.
 
     Raises:
         ValueError: if the dimensions differ, or the bandwidth is not positive.
-        UserError: if a set has fewer than 2 sounds, the reference gives no bandwidth, or a value is not finite.
+        UserError: if a set has fewer than 2 sounds, the reference has no median distance, or a value is not finite.
     """
     rows, others = finite_matrix(reference, "embedding"), finite_matrix(other, "embedding")
     if rows.shape[1] != others.shape[1]:
@@ -150,19 +151,19 @@ def kernel_distance(reference: ArrayLike, other: ArrayLike, bandwidth: float | N
 def kernel_floor(embeddings: ArrayLike, seed: int = 0, draws: int = 200) -> KernelFloor:
     """Kernel distance between two random halves of one set, with the bandwidth of the whole set.
 
-    The spread falls as 1 / N, so that of halves is about twice that of two sets as large as the whole.
+    The standard deviation falls as 1 / N, so that of halves is about twice that of two sets as large as the whole.
 
     Args:
-        embeddings: shape (N, D), the reference.
-        seed: draws the halves (an odd sound is left out, another each time).
-        draws: how often, at least 2.
+        embeddings: embeddings of the reference, shape (N, D).
+        seed: seed of the random halves (if the number is odd, one sound is left out, another each time).
+        draws: number of divisions, at least 2.
 
     Returns:
-        Mean, spread and 95 % quantile.
+        Mean, standard deviation and 95 % quantile.
 
     Raises:
         ValueError: if `draws` is less than 2.
-        UserError: if there are fewer than 4 sounds, these give no bandwidth, or a value is not finite.
+        UserError: if there are fewer than 4 sounds, they have no median distance, or a value is not finite.
     """
     if draws < 2:
         raise ValueError(f"draws must be 2 or more, got {draws}")
@@ -181,7 +182,7 @@ def kernel_floor(embeddings: ArrayLike, seed: int = 0, draws: int = 200) -> Kern
         first[order[:half], draw] = 1.0
         second[order[half : 2 * half], draw] = 1.0
     within, across = np.zeros(draws), np.zeros(draws)
-    for start, block in _kernel(rows, rows, width):  # one pass over the kernel serves every division
+    for start, block in _kernel(rows, rows, width):  # one pass over the kernel for all divisions
         own, other = first[start : start + len(block)], second[start : start + len(block)]
         to_first, to_second = block @ first, block @ second
         within += (own * to_first).sum(axis=0) + (other * to_second).sum(axis=0)
@@ -199,7 +200,7 @@ def _kernel_sum(rows: NDArray[np.float64], others: NDArray[np.float64], bandwidt
 def _kernel(
     rows: NDArray[np.float64], others: NDArray[np.float64], bandwidth: float
 ) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Blocks of the kernel matrix, each with its first row; 0 where a sound of a set meets itself."""
+    """Blocks of the kernel matrix, each with its first row; 0 for pairs of a sound with itself."""
     for start, squared in _squared_distances(rows, others):
         block = np.exp(squared / (-2.0 * bandwidth**2))
         if others is rows:
@@ -211,7 +212,7 @@ def _kernel(
 def _squared_distances(
     rows: NDArray[np.float64], others: NDArray[np.float64]
 ) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Blocks of |x - y|^2 = |x|^2 + |y|^2 - 2 x y, each with its first row; accurate where both sets are centred."""
+    """Blocks of |x - y|^2 = |x|^2 + |y|^2 - 2 x y, each with its first row; accurate if both sets are centred."""
     norms = np.square(others).sum(axis=1)
     for start in range(0, len(rows), BLOCK):
         part = rows[start : start + BLOCK]

@@ -12,9 +12,9 @@ from synthvae.features.mel import LogMel
 __all__ = ["LogMelDistance", "consecutive", "paired", "pairwise"]
 
 BATCH = 64
-#: Numbers of the spectrograms that are held at once, 256 MiB of them: of longer sounds fewer fit.
+#: Number of spectrogram values held at once, 256 MiB: the longer the sounds, the fewer fit.
 MOST_NUMBERS = 2**26
-#: Never fewer sounds than this, whatever their length.
+#: Minimum number of sounds, whatever their length.
 FEWEST_SOUNDS = 48
 
 
@@ -22,35 +22,35 @@ class LogMelDistance:
     """Renders presets; distances are between their log-mel spectrograms, as `synthvae.features.mel` defines them.
 
     Attributes:
-        voice: unit parameters ``(B, P)`` to audio ``(B, T)``.
-        feature: of the audio.
+        voice: module from unit parameters ``(B, P)`` to audio ``(B, T)``.
+        feature: feature of the audio.
     """
 
     def __init__(self, voice: nn.Module, sample_rate: int) -> None:
-        """Set up.
+        """Create the distance.
 
         Args:
             voice: see above.
-            sample_rate: of its sounds, Hz.
+            sample_rate: sample rate of its sounds in Hz.
         """
         self.voice, self.feature = voice, LogMel(sample_rate)
 
     def spectrograms(self, unit: Tensor) -> Tensor:
-        """Spectrograms ``(N, F)`` in dB of presets ``(N, P)``, bands and frames in one row."""
+        """Spectrograms ``(N, F)`` in dB of presets ``(N, P)``, bands and frames flattened."""
         parts = unit.detach().float().clamp(0.0, 1.0).split(BATCH)
         with torch.inference_mode():
             return torch.cat([self.feature(self.voice(part)).flatten(1) for part in parts])
 
     @staticmethod
     def capacity(spectrograms: Tensor) -> int:
-        """Number of spectrograms like these, ``(N, F)``, held in memory at once."""
+        """Number of spectrograms like these, ``(N, F)``, that may be in memory at once."""
         return max(FEWEST_SOUNDS, MOST_NUMBERS // spectrograms.shape[1])
 
 
 def pairwise(spectrograms: Tensor, other: Tensor | None = None) -> NDArray[np.float64]:
     """Distances ``(N, M)`` in dB between spectrograms ``(N, F)`` and ``(M, F)``, or among the first."""
     right = spectrograms if other is None else other
-    centre = right.double().mean(dim=0)  # of large numbers inner products lose what two nearly equal sounds differ by
+    centre = right.double().mean(dim=0)  # inner products of large numbers lose the difference of two similar sounds
     a, b = spectrograms.double() - centre, right.double() - centre
     square = a.square().sum(1)[:, None] + b.square().sum(1) - 2.0 * (a @ b.T)
     distance = (square.clamp_min(0.0) / spectrograms.shape[1]).sqrt()
@@ -60,7 +60,7 @@ def pairwise(spectrograms: Tensor, other: Tensor | None = None) -> NDArray[np.fl
 
 
 def paired(first: Tensor, second: Tensor) -> NDArray[np.float64]:
-    """Distances ``(N,)`` in dB between spectrograms ``(N, ...)`` and as many others, each and the one in its place."""
+    """Distances ``(N,)`` in dB between corresponding spectrograms ``(N, ...)`` of two sets."""
     return (first - second).flatten(1).double().square().mean(dim=1).sqrt().numpy()
 
 

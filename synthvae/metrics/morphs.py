@@ -18,9 +18,9 @@ from synthvae.metrics.logmel_distance import consecutive
 
 __all__ = ["MorphFigures", "harmonic_share", "morph_figures"]
 
-#: Cents from a multiple of the fundamental within which energy belongs to the series.
+#: Maximum distance in cents from a multiple of the fundamental at which energy belongs to the series.
 TOLERANCE = 15.0
-#: Harmonics that are looked at: of higher ones 15 cents are a large part of the way to the next.
+#: Number of harmonics: for higher ones 15 cents are a large part of the distance to the next.
 HARMONICS = 20
 
 
@@ -33,10 +33,10 @@ class MorphFigures:
             within 15 cents; None where an end has no pitch.
         dip: mean loudness of the ends minus that of the midpoint, in LU; negative where it is louder. None for silence.
         pitch_jump: largest step of the pitch, in cents; None where two neighbouring steps have none.
-        even_jump: of equal steps from end to end, in cents; None where an end has no pitch.
-        unpitched: steps without a pitch.
-        distances: ``(S - 1,)``, from each step to the next in dB, root mean square difference of log-mel spectrograms.
-        unevenness: the largest of them over their mean, 1 at best.
+        even_jump: step of the pitch for equal steps from end to end, in cents; None where an end has no pitch.
+        unpitched: number of steps without a pitch.
+        distances: RMS difference of log-mel spectrograms from each step to the next, ``(S - 1,)`` in dB.
+        unevenness: the largest of these distances over their mean, 1 at best.
     """
 
     on_middle_series: float | None
@@ -51,8 +51,8 @@ class MorphFigures:
 def harmonic_share(sound: NDArray[np.floating], sample_rate: int, fundamental: float) -> float:
     """Share of a sound's energy ``(T,)`` within 15 cents of the first twenty multiples of a frequency in Hz.
 
-    Of the whole sound under one Hann window, from half the frequency to half way above the last multiple. Where the
-    window's own width, 2 / T, is more than 15 cents, that counts. 0 for silence.
+    The whole sound is analysed with one Hann window, from half the frequency to half way above the last multiple. Where
+    half the width of the window's main lobe, 2 / T, is more than 15 cents, it is used instead. 0 for silence.
     """
     samples = np.asarray(sound, np.float64)
     size = 4 * len(samples)
@@ -69,9 +69,9 @@ def morph_figures(steps: Sequence[NDArray[np.floating]], midpoint: Audio, sample
     """Measure a path.
 
     Args:
-        steps: S sounds ``(T,)`` of one length, the ends among them, at their own levels.
-        midpoint: ``(T,)``, the sound half way between the ends.
-        sample_rate: in Hz.
+        steps: S sounds ``(T,)`` of equal length, including the ends, at their own levels.
+        midpoint: sound half way between the ends, ``(T,)``.
+        sample_rate: sample rate in Hz.
 
     Raises:
         UserError: if a sound is not finite.

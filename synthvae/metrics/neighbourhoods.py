@@ -30,19 +30,19 @@ __all__ = [
 ]
 
 NEIGHBOURS = 10
-#: Share of all presets that counts as near in sound, where a preset need not be among the very nearest.
+#: Share of all presets that are near in sound, where a preset need not be among the very nearest.
 NEAR_SHARE = 0.1
 PAIRS = 5000
-#: Members of a cluster that are selected and averaged, as in the thesis, and the share of all clusters, those
-#: nearest to that size, that count as medium-sized.
+#: Number of members of a cluster that are selected and averaged, as in the thesis, and the share of all clusters, those
+#: nearest to that size, that are medium-sized.
 MEMBERS, MEDIUM_SHARE = 15, 0.1
 RESAMPLES = 500
 RELABELLINGS = 200
-#: Points that trustworthiness is computed on: it ranks all distances, in memory that grows with their square.
+#: Maximum number of points for trustworthiness: it ranks all distances, in memory that grows with their square.
 MAP_POINTS = 3000
-#: Full scale 1 of a spectrum is 0 dB; silence shows as this level, in dB.
+#: Floor of a spectrum's level in dB, 0 dB being full scale 1; the level of silence.
 FLOOR_DB = -120.0
-_BLOCK = 1 << 22  # distances computed in one go
+_BLOCK = 1 << 22  # number of distances computed at once
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class CosineSimilarity:
     Attributes:
         within: mean cosine over pairs in the same cluster, -1 to 1; None where no cluster has two latents.
         across: mean over pairs in different clusters; None where there is one cluster at most.
-        random_within: lower and upper end of what 95 % of random labels give within; None where `within` is.
-        random_across: the same across.
-        clusters: how many have a latent that counts.
-        points: latents that count: in a cluster, and not at the origin, where there is no direction.
+        random_within: lower and upper end of the 95 % interval of `within` for random labels; None where `within` is.
+        random_across: the same for `across`.
+        clusters: number of clusters with at least one of the `points`.
+        points: number of latents used: those in a cluster and not at the origin, where there is no direction.
     """
 
     within: float | None
@@ -74,15 +74,16 @@ class NeighbourhoodTrust:
         spearman: rank correlation of latent and sound distances over random pairs, 1 for the same order; None where
             all distances of a kind are equal.
         low: lower end of its 95 % interval over presets; None where `spearman` is.
-        high: upper end of it.
-        pairs: how many pairs.
-        precision: over presets, the share of the `neighbours` nearest in the latent space that are among as many
+        high: upper end of that interval.
+        pairs: number of pairs.
+        precision: mean over presets of the share of the `neighbours` nearest in the latent space that are among as many
             nearest in sound.
-        chance: of `precision`, for neighbours drawn at random.
-        near: over presets, the share of the nearest in the latent space that are among the nearest 10 % in sound.
-        near_chance: of `near`, for neighbours drawn at random.
-        neighbours: how many nearest are looked at.
-        points: how many presets.
+        chance: expected `precision` of randomly drawn neighbours.
+        near: mean over presets of the share of the nearest in the latent space that are among the nearest 10 % in
+            sound.
+        near_chance: expected `near` of randomly drawn neighbours.
+        neighbours: number of nearest presets.
+        points: number of presets.
     """
 
     spearman: float | None
@@ -105,8 +106,8 @@ class MapTrust:
         trustworthiness: 1 where no point is near on the map that is far in the space.
         continuity: 1 where no point is far on the map that is near in the space.
         chance: trustworthiness of the map with its points shuffled, about 0.5.
-        neighbours: how many nearest are looked at.
-        points: how many points of the map were looked at.
+        neighbours: number of nearest points.
+        points: number of points of the map that were used.
     """
 
     trustworthiness: float
@@ -121,8 +122,8 @@ class ClusterExample:
     """A cluster and a sample of its members.
 
     Attributes:
-        label: of the cluster.
-        size: how many members it has.
+        label: label of the cluster.
+        size: number of its members.
         members: indices of members, drawn at random, in the order of the draw.
     """
 
@@ -132,18 +133,18 @@ class ClusterExample:
 
 
 def cosine_similarity(latents: ArrayLike, labels: NDArray[np.integer], seed: int = 0) -> CosineSimilarity:
-    """Mean cosine of the angle, seen from the origin, between latents within and across clusters.
+    """Mean cosine of the angle at the origin between latents within and across clusters.
 
     With unit vectors u, the sum over ordered pairs of a cluster of n is |sum u|^2 - n, so all pairs are counted
-    without forming them. Noise (label -1) takes no part.
+    without forming them. Noise (label -1) is excluded.
 
     Args:
-        latents: shape (N, D).
-        labels: shape (N,), cluster from 0 or -1 for noise.
-        seed: of the random labels, which are the labels in another order.
+        latents: latents, shape (N, D).
+        labels: cluster labels, shape (N,), from 0, or -1 for noise.
+        seed: seed of the random labels, which are a permutation of the labels.
 
     Returns:
-        Means without unit, and what random labels give.
+        Mean cosines, and their intervals for random labels.
 
     Raises:
         ValueError: if the lengths differ.
@@ -181,18 +182,18 @@ def neighbourhood_trust(
 ) -> NeighbourhoodTrust:
     """Compare Euclidean distances of latents with those of audio features.
 
-    Pairs of one preset share it, so the interval of the correlation comes from drawing presets, not pairs: a pair
-    counts as often as its two presets were drawn together (the vertex bootstrap of Snijders and Borgatti 1999,
+    Pairs of one preset share it, so the interval of the correlation comes from resampling presets, not pairs: a pair is
+    repeated as often as its two presets were drawn together (the vertex bootstrap of Snijders and Borgatti 1999,
     Connections 22:161). Equal distances are ordered at random.
 
     Args:
-        latents: shape (N, D).
-        features: shape (N, F), audio features of each preset, in comparable units (a log-mel embedding, or
+        latents: latents, shape (N, D).
+        features: audio features of each preset, shape (N, F), in comparable units (a log-mel embedding, or
             standardised descriptors).
-        neighbours: how many nearest to look at, below N.
-        pairs: random pairs for the correlation; all of them where there are fewer.
-        seed: draws pairs and resamples.
-        resamples: of the interval.
+        neighbours: number of nearest presets, below N.
+        pairs: number of random pairs for the correlation; all if there are fewer.
+        seed: seed of pairs and resamples.
+        resamples: number of resamples for the interval.
 
     Returns:
         Correlation and precision with their chance levels.
@@ -238,15 +239,16 @@ def neighbourhood_trust(
 def map_trust(latents: ArrayLike, points: ArrayLike, seed: int = 0, limit: int = MAP_POINTS) -> MapTrust:
     """Trustworthiness and continuity of a map (Venna and Kaski 2001, ICANN), computed by scikit-learn.
 
-    Trustworthiness falls with how far in the space the k nearest on the map are beyond the k nearest there;
-    continuity is the same with map and space exchanged. k is 10, fewer where there are not twice as many points.
+    Trustworthiness decreases with the ranks in the space of those of the k nearest on the map that are not among the k
+    nearest in the space; continuity is the same with map and space exchanged. k is 10, fewer if there are not twice as
+    many points.
 
     Args:
-        latents: shape (N, D).
-        points: shape (N, 2), the map.
-        seed: draws the points looked at, and shuffles them for the chance level.
-        limit: points at most; where there are more, both are computed on a random part, in which neighbours are
-            farther apart.
+        latents: latents, shape (N, D).
+        points: positions on the map, shape (N, 2).
+        seed: seed of the selection of points, and of the shuffling for the chance level.
+        limit: maximum number of points; if there are more, both are computed on a random subset, in which neighbours
+            are farther apart.
 
     Returns:
         Shares between 0 and 1.
@@ -280,18 +282,18 @@ def cluster_examples(
 ) -> tuple[ClusterExample, ...]:
     """Medium-sized clusters drawn at random, and members of each drawn at random.
 
-    The thesis's three "mid-sized clusters" have 15 members each (section 5.5.3). What is drawn from here is the tenth
-    of all clusters whose size is nearest to that of `members`; where fewer are asked for than that, from as many as are
-    asked for. A cluster of more members than wanted gives a random part of them, one of fewer all that it has.
+    The thesis's three "mid-sized clusters" have 15 members each (section 5.5.3). Clusters are drawn from the 10 % of
+    all clusters whose size is nearest to `members`, or from the nearest `clusters` if these are more. A cluster of more
+    than `members` members contributes a random subset of them, a smaller one all.
 
     Args:
-        labels: shape (N,), cluster from 0 or -1 for noise.
-        seed: of both draws.
-        clusters: how many at most.
-        members: of each at most.
+        labels: cluster labels, shape (N,), from 0, or -1 for noise.
+        seed: seed of both draws.
+        clusters: maximum number of clusters.
+        members: maximum number of members of each.
 
     Returns:
-        The clusters, the largest first; fewer than asked for where there are not as many.
+        The clusters, the largest first; fewer than `clusters` if there are not as many.
 
     Raises:
         ValueError: if `clusters` or `members` is below 1.
@@ -310,14 +312,14 @@ def cluster_examples(
 
 
 def mean_spectrum(audio: ArrayLike, sample_rate: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The mean magnitude spectrum of whole sounds, as the thesis shows it of clusters.
+    """The mean magnitude spectrum of whole sounds, as the thesis shows it for clusters.
 
     Magnitudes |FFT| of a Hann-windowed sound, scaled so that a sine of full scale at the centre of a bin is 1, are
-    averaged over sounds and then shown in dB.
+    averaged over sounds and then converted to dB.
 
     Args:
-        audio: shape (M, T), full scale 1.
-        sample_rate: in Hz.
+        audio: sounds, shape (M, T), full scale 1.
+        sample_rate: sample rate in Hz.
 
     Returns:
         Frequencies in Hz, shape (T // 2 + 1,), and levels in dB of full scale, -120 at least, of the same shape.
@@ -336,7 +338,7 @@ def mean_spectrum(audio: ArrayLike, sample_rate: int) -> tuple[NDArray[np.float6
 
 
 def _mean_cosines(unit: NDArray[np.float64], owner: NDArray[np.intp], clusters: int) -> tuple[float, float]:
-    """Within and across; NaN where there is no pair."""
+    """Mean cosine within and across clusters; NaN where there is no pair."""
     sums = np.zeros((clusters, unit.shape[1]))
     np.add.at(sums, owner, unit)
     sizes = np.bincount(owner, minlength=clusters)
@@ -354,22 +356,22 @@ def _mean_cosines(unit: NDArray[np.float64], owner: NDArray[np.intp], clusters: 
 def _hits(
     near: NDArray[np.float64], sounds: NDArray[np.float64], neighbours: int, within: int
 ) -> Iterator[tuple[int, int]]:
-    """For each point, how many of its nearest latents are among as many, and among `within`, nearest in sound."""
+    """For each point, the number of its nearest latents among as many, and among `within`, nearest in sound."""
     n = len(near)
     for part in _blocks(n, n):
         rows = np.arange(n)[part]
         by_latent, by_sound = cdist(near[rows], near), cdist(sounds[rows], sounds)
         for distances in (by_latent, by_sound):
-            distances[np.arange(len(rows)), rows] = -1.0  # the point itself comes first, and is left out
+            distances[np.arange(len(rows)), rows] = -1.0  # sorts the point itself first, which is excluded
         nearest = np.argsort(by_latent, axis=1, kind="stable")[:, 1 : neighbours + 1]
         place = np.empty(by_sound.shape, dtype=np.intp)
         np.put_along_axis(place, np.argsort(by_sound, axis=1, kind="stable"), np.arange(n)[None], axis=1)
-        reached = np.take_along_axis(place, nearest, axis=1)  # 1 is the nearest in sound
+        reached = np.take_along_axis(place, nearest, axis=1)  # rank by sound, from 1
         yield from zip((reached <= neighbours).sum(axis=1), (reached <= within).sum(axis=1), strict=True)
 
 
 def _pairs(n: int, pairs: int, generator: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Different pairs of different points, drawn at random, or all."""
+    """Distinct random pairs of different points, or all pairs."""
     everything = n * (n - 1) // 2
     if pairs >= everything:
         first, second = np.triu_indices(n, 1)

@@ -34,13 +34,13 @@ __all__ = [
     "traverse",
 ]
 
-#: What is measured of a path: both 0 at best.
+#: Measures of a path: both are 0 at best.
 SCORES = ("smoothness", "nonlinearity")
 LEVEL = 0.05
 BATCH = 4096
-#: Resamples of paths behind an interval, and the quantiles that bound it.
+#: Number of resamples of paths for an interval, and the quantiles that are its ends.
 RESAMPLES, QUANTILES = 1000, (0.025, 0.975)
-_RESOLUTION = 1e-9  # standard deviations: less is rounding
+_RESOLUTION = 1e-9  # in standard deviations: less is rounding error
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class PathScores:
     """Smoothness and nonlinearity of each descriptor along each path; 0, a straight line, is best.
 
     Attributes:
-        smoothness: shape (N, K), RMS second derivative along the path (from 0 to 1), in standard deviations of the
+        smoothness: RMS second derivative along the path (from 0 to 1), shape (N, K), in standard deviations of the
             descriptor; NaN for a descriptor that is constant over the dataset. Lower is smoother.
-        nonlinearity: shape (N, K), RMS distance from the straight line between the ends, in standard deviations.
+        nonlinearity: RMS distance from the straight line between the ends, shape (N, K), in standard deviations.
     """
 
     smoothness: NDArray[np.float64]
@@ -62,11 +62,11 @@ class DescriptorChange:
     """One score of one descriptor, against the reference on the same pairs of ends.
 
     Attributes:
-        descriptor: its name.
+        descriptor: name of the descriptor.
         mean: change of the mean over paths, as a share of the reference's mean: -0.1 is 10 % better; None where the
-            reference's is 0.
-        median: the same of medians.
-        p_value: Wilcoxon's signed-rank test over paths, two-sided, after Holm's correction for the number of
+            reference's mean is 0.
+        median: the same for the median.
+        p_value: p value of Wilcoxon's signed-rank test over paths, two-sided, with Holm's correction for the number of
             descriptors.
         verdict: ``improved``, ``worsened`` or ``same`` at the 5 % level.
     """
@@ -80,19 +80,19 @@ class DescriptorChange:
 
 @dataclass(frozen=True)
 class PathComparison:
-    """Paths against reference paths between the same ends, by one score.
+    """Comparison of paths with reference paths between the same ends, by one score.
 
     Attributes:
         score: ``smoothness`` or ``nonlinearity``.
         changes: one per descriptor that is not constant, in the order of the descriptors.
         improved: descriptors that are better.
         worsened: descriptors that are worse.
-        mean_change: mean over descriptors of the change of means, all descriptors counting alike.
+        mean_change: mean over descriptors of the change of means, with equal weights.
         median_change: mean over descriptors of the change of medians.
-        paths: how many.
+        paths: number of paths.
         sentence: the result in plain words.
         mean_interval: 95 % interval of `mean_change`, by the bootstrap over paths; None where `mean_change` is.
-        median_interval: the same of `median_change`.
+        median_interval: the same for `median_change`.
     """
 
     score: str
@@ -112,14 +112,14 @@ class ParameterEffects:
     """Movement of the latent when each parameter alone is moved over its range.
 
     Attributes:
-        movement: shape (P, D), largest minus smallest value of the latent, mean over presets, in the latent's unit
-            (the prior's spread is 1).
-        slope: shape (P, D), of the straight line through the latent over the parameter from 0 to 1, mean over
-            presets; its sign says which way.
-        linearity: shape (P, D), R^2 of those lines over all presets together: 1 where every preset's movement is a
+        movement: difference of the largest and smallest value of the latent, shape (P, D), mean over presets, in the
+            latent's unit (the prior's standard deviation is 1).
+        slope: slope of the least-squares line of the latent over the parameter from 0 to 1, shape (P, D), mean over
+            presets; its sign is the direction.
+        linearity: R^2 of those lines over all presets together, shape (P, D): 1 where every preset's movement is a
             straight line; NaN where nothing moves.
-        presets: how many.
-        values: how many values of the parameter.
+        presets: number of presets.
+        values: number of values of the parameter.
     """
 
     movement: NDArray[np.float64]
@@ -130,7 +130,7 @@ class ParameterEffects:
 
     @property
     def mean_linearity(self) -> float | None:
-        """Mean of `linearity`, each counting as much as its squared movement; None where nothing moves."""
+        """Mean of `linearity`, weighted by squared movement; None where nothing moves."""
         known = ~np.isnan(self.linearity)
         weight = np.square(self.movement[known])
         return float(np.average(self.linearity[known], weights=weight)) if weight.any() else None
@@ -139,7 +139,7 @@ class ParameterEffects:
     def linearity_by_chance(self) -> float:
         """Expected linearity of a latent that is independent of the parameter.
 
-        Of V random values a line with two free numbers leaves V - 2 of V - 1 degrees of freedom.
+        For V random values a line with two free coefficients leaves V - 2 of V - 1 degrees of freedom.
         """
         return 1.0 / (self.values - 1)
 
@@ -148,9 +148,9 @@ def interpolate(start: ArrayLike, end: ArrayLike, steps: int) -> NDArray[np.floa
     """Evenly spaced points on the straight line between two points, both included.
 
     Args:
-        start: shape (..., D).
-        end: shape (..., D).
-        steps: at least 2.
+        start: start, shape (..., D).
+        end: end, shape (..., D).
+        steps: number of points, at least 2.
 
     Returns:
         Shape (..., steps, D).
@@ -167,21 +167,21 @@ def slerp(start: ArrayLike, end: ArrayLike, steps: int) -> NDArray[np.float64]:
     """Spherical linear interpolation between two points, both included.
 
     sin((1 - t) w) / sin(w) start + sin(t w) / sin(w) end with the angle w between them (Shoemake 1985, SIGGRAPH). A
-    straight line between draws of a normal prior of many dimensions passes through the middle, where the prior
-    hardly ever is; the arc keeps the distance from the origin (White 2016, arXiv:1609.04468). Points in the same
-    direction, or at the origin, are joined by the straight line, the arc's limit.
+    straight line between draws of a normal prior of many dimensions passes near the origin, where the prior has little
+    mass; the arc preserves the distance from the origin (White 2016, arXiv:1609.04468). Points in the same direction,
+    or at the origin, are joined by the straight line, the arc's limit.
 
     Args:
-        start: shape (..., D).
-        end: shape (..., D).
-        steps: at least 2.
+        start: start, shape (..., D).
+        end: end, shape (..., D).
+        steps: number of points, at least 2.
 
     Returns:
         Shape (..., steps, D).
 
     Raises:
         ValueError: if the shapes differ or `steps` is below 2.
-        UserError: if a value is not finite, or two points lie in opposite directions: no arc is the shortest.
+        UserError: if a value is not finite, or two points are in opposite directions, where no arc is the shortest.
     """
     first, last, share = _ends(start, end, steps)
     lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(last, axis=-1)
@@ -195,7 +195,7 @@ def slerp(start: ArrayLike, end: ArrayLike, steps: int) -> NDArray[np.float64]:
             "two points lie in opposite directions, between which no arc is the shortest",
         )
     angle = np.arccos(cosine)
-    straight = angle < 1e-6  # the sines are then too small to divide by
+    straight = angle < 1e-6  # the sines are then too small for a division
     sine = np.where(straight, 1.0, np.sin(angle))
     before = np.where(straight, 1.0 - share, np.sin((1.0 - share) * angle) / sine)
     after = np.where(straight, share, np.sin(share * angle) / sine)
@@ -203,12 +203,12 @@ def slerp(start: ArrayLike, end: ArrayLike, steps: int) -> NDArray[np.float64]:
 
 
 def traverse(latent: ArrayLike, dimension: int, values: ArrayLike) -> NDArray[np.float64]:
-    """A latent with one dimension set to each of some values, the others left alone.
+    """A latent with one dimension set to each of the given values, the others unchanged.
 
     Args:
-        latent: shape (D,).
-        dimension: which, from 0.
-        values: shape (V,), usually from -3 to 3, where the prior is.
+        latent: latent, shape (D,).
+        dimension: index of the dimension, from 0.
+        values: values, shape (V,), usually from -3 to 3, the range of the prior.
 
     Returns:
         Shape (V, D).
@@ -233,11 +233,11 @@ def path_scores(descriptors: ArrayLike, spread: ArrayLike, ends: ArrayLike | Non
     the RMS over all steps of x minus the straight line between the ends.
 
     Args:
-        descriptors: shape (N, S, K), along N paths of S evenly spaced steps, at least 3.
-        spread: shape (K,), standard deviation of each descriptor over the dataset.
-        ends: shape (N, 2, K), descriptors of the sounds that the path was to join, for the straight line; by default
-            the path's own ends. With the originals, as in SPINVAE, a model that reconstructs its ends badly pays
-            for it.
+        descriptors: descriptors along N paths of S evenly spaced steps, at least 3, shape (N, S, K).
+        spread: standard deviation of each descriptor over the dataset, shape (K,).
+        ends: descriptors of the sounds that the path should join, shape (N, 2, K), for the straight line; by default
+            the path's own ends. With the originals, as in SPINVAE, a model that reconstructs its ends badly has worse
+            scores.
 
     Returns:
         Scores per path and descriptor.
@@ -276,16 +276,16 @@ def compare_paths(
     Biometrics Bulletin 1:80). SPINVAE reports changes as shares of the reference, as here, and counts descriptors by
     one-sided tests in both directions; these are two-sided and corrected for the number of descriptors.
 
-    A few paths carry much of any mean: intervals are those of the percentile bootstrap, 1000 times as many paths drawn
-    with replacement, each with its reference (Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13;
-    the draws are the same each time).
+    A few paths dominate any mean: intervals are those of the percentile bootstrap, 1000 resamples of the paths with
+    replacement, each path with its reference (Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13;
+    with a fixed seed).
 
     Args:
-        scores: of the paths.
-        reference: of the reference, usually plain interpolation of the parameters, same paths in the same order.
-        names: K names of the descriptors.
-        method: what the paths are, for the sentence.
-        reference_name: what the reference is, for the sentence.
+        scores: scores of the paths.
+        reference: scores of the reference, usually plain interpolation of the parameters, same paths in the same order.
+        names: names of the K descriptors.
+        method: description of the paths, for the sentence.
+        reference_name: description of the reference, for the sentence.
 
     Returns:
         ``smoothness`` and ``nonlinearity``.
@@ -308,10 +308,10 @@ def parameter_effects(
     Encodes N P V presets: 64 presets of 63 parameters at 9 values are 36,288.
 
     Args:
-        encode: presets (B, P) to latents (B, D), deterministic.
+        encode: function from presets (B, P) to latents (B, D), deterministic.
         unit: presets (N, P) in [0, 1].
-        values: V evenly spaced values from 0 to 1, at least 3.
-        batch: presets encoded at once.
+        values: number V of evenly spaced values from 0 to 1, at least 3.
+        batch: number of presets encoded at once.
 
     Returns:
         Movement, slope and linearity.
@@ -328,7 +328,7 @@ def parameter_effects(
     if not unit.numel():
         raise UserError("presets", 0, "give at least one", f"shape {tuple(unit.shape)} is empty")
     grid = torch.linspace(0.0, 1.0, values, dtype=unit.dtype, device=unit.device)
-    # A straight line through evenly spaced values: its slope is a weighted sum of them.
+    # Least-squares line through evenly spaced values: its slope is a weighted sum of them.
     at = np.linspace(-0.5, 0.5, values)
     weight = at / np.square(at).sum()
     movement, slope, linearity = [], [], []
@@ -344,7 +344,7 @@ def parameter_effects(
             centred = latents - latents.mean(axis=1, keepdims=True)
             total = np.square(centred).sum(axis=(0, 1))
             rest = np.square(centred - slopes[:, None] * at[:, None]).sum(axis=(0, 1))
-            moved = total / (n * values) > np.square(1e-6 * np.abs(latents).max(axis=(0, 1)))  # float32's rounding
+            moved = total / (n * values) > np.square(1e-6 * np.abs(latents).max(axis=(0, 1)))  # above float32 rounding
             linearity.append(np.where(moved, 1.0 - rest / np.where(moved, total, 1.0), np.nan))
     return ParameterEffects(np.array(movement), np.array(slope), np.array(linearity), n, values)
 
@@ -352,7 +352,7 @@ def parameter_effects(
 def _ends(
     start: ArrayLike, end: ArrayLike, steps: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Both ends, and the share of the way at each step, shape (steps, 1)."""
+    """Both ends, and the position along the path of each step, shape (steps, 1)."""
     first, last = np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64)
     if first.shape != last.shape or not first.ndim:
         raise ValueError(f"start {first.shape} and end {last.shape}: two points of one space are needed")
@@ -374,7 +374,7 @@ def _paths(values: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def _rms(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Over the steps, with what is rounding set to 0: a test of ranks would take it for a difference."""
+    """RMS over the steps, with rounding errors set to 0, which a rank test would read as a difference."""
     rms = np.sqrt(np.square(values).mean(axis=1))
     return np.where(rms < _RESOLUTION, 0.0, rms)  # NaN stays
 
@@ -430,7 +430,7 @@ def _interval(
 ) -> tuple[float, float] | None:
     """95 % interval of the mean over descriptors of the change of averages over paths ``(N, K)``.
 
-    Descriptors that a resample has no reference for do not count in it.
+    Descriptors without a reference in a resample are ignored in it.
     """
     random, found = np.random.default_rng(0), []
     for _ in range(RESAMPLES):

@@ -3,8 +3,8 @@
 Fingerprint agreement is the share of equal bits of raw codes by `fpcalc`, 32 bits for each eighth of a second; those of
 unrelated sounds agree in about half. Rebnord (2022) compares compressed strings of fingerprints instead, by an edit
 distance that hardly depends on the sounds. The objective difference grade is PEAQ's by `peaq` of gstPEAQ (ITU-R
-BS.1387; Holters and Zölzer, "GstPEAQ", DAFx 2015), 0 for no audible difference to about -4; it is made for 10 to 20 s
-of music.
+BS.1387; Holters and Zölzer, "GstPEAQ", DAFx 2015), from 0 for no audible difference to about -4; it is designed for 10
+to 20 s of music.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["CHANCE", "bit_agreement", "difference_grade", "fingerprint_agreement
 
 #: Agreement of the codes of unrelated sounds.
 CHANCE = 0.5
-#: Seconds that Chromaprint needs; and Hz that PEAQ is made for.
+#: Minimum duration for Chromaprint in seconds, and the sample rate of PEAQ in Hz.
 LEAST_SECONDS, RATE = 2.8, 48000
 _BITS = 32
 
@@ -43,15 +43,15 @@ def installed(program: str) -> bool:
 def fingerprint_agreement(target: Audio, reconstruction: Audio, sample_rate: int) -> NDArray[np.float64]:
     """Share of equal bits of the fingerprints of each reconstruction and its original, ``(N,)``.
 
-    Shorter sounds than 2.8 s are repeated until they are as long, twice or more: Chromaprint has no code for them.
+    Sounds shorter than 2.8 s are repeated until they are at least that long: Chromaprint has no code for them.
 
     Args:
-        target: shape (N, T), full scale is 1.
-        reconstruction: shape (N, T).
-        sample_rate: in Hz.
+        target: targets, shape (N, T), full scale is 1.
+        reconstruction: reconstructions, shape (N, T).
+        sample_rate: sample rate in Hz.
 
     Returns:
-        0.5 is chance; not a number where a sound has no fingerprint.
+        0.5 is chance; NaN if a sound has no fingerprint.
 
     Raises:
         UserError: if `fpcalc` is not installed.
@@ -63,11 +63,11 @@ def fingerprint_agreement(target: Audio, reconstruction: Audio, sample_rate: int
 def difference_grade(target: Audio, reconstruction: Audio, sample_rate: int) -> NDArray[np.float64]:
     """PEAQ's objective difference grade of each reconstruction, ``(N,)``, from about 0 to -4.
 
-    Sounds are joined to themselves, as Rebnord (2022) does, since short ones have no grade. Arguments as of
-    `fingerprint_agreement`; at 48 kHz.
+    Each sound is played twice in a row, as in Rebnord (2022), since short ones have no grade. Arguments as in
+    `fingerprint_agreement`; computed at 48 kHz.
 
     Returns:
-        Not a number where there is no grade.
+        NaN if there is no grade.
 
     Raises:
         UserError: if `peaq` is not installed.
@@ -76,7 +76,7 @@ def difference_grade(target: Audio, reconstruction: Audio, sample_rate: int) -> 
 
 
 def bit_agreement(first: NDArray[np.integer], second: NDArray[np.integer]) -> float:
-    """Share of equal bits of the 32-bit codes that two fingerprints both have; not a number where there are none."""
+    """Share of equal bits of the 32-bit codes that two fingerprints have in common; NaN if there are none."""
     count = min(len(first), len(second))
     if not count:
         return float("nan")
@@ -92,7 +92,7 @@ def _score(
     sample_rate: int,
     times: int,
 ) -> NDArray[np.float64]:
-    """A score of each pair of files, in which each sound is repeated and at 48 kHz."""
+    """Score of each pair of files, with sounds repeated and resampled to 48 kHz."""
     pairs = check_sounds(target, "targets"), check_sounds(reconstruction, "reconstructions")
     if pairs[0].shape != pairs[1].shape:
         raise ValueError(f"targets {tuple(pairs[0].shape)} and reconstructions {tuple(pairs[1].shape)} differ")
@@ -114,7 +114,7 @@ def _agreement(target: Path, reconstruction: Path) -> float:
 
 
 def _codes(file: Path) -> NDArray[np.uint32]:
-    """Raw codes of a file; none where the program finds none."""
+    """Raw codes of a file; empty if the program finds none."""
     found = subprocess.run(["fpcalc", "-raw", "-json", str(file)], capture_output=True, check=False)
     if found.returncode:
         return np.empty(0, np.uint32)

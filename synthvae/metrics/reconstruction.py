@@ -1,7 +1,7 @@
 """Reconstruction errors of presets on audio features, with null models that need no training.
 
-Errors are per preset; summaries carry percentile-bootstrap intervals over presets (they say how much the
-number would move with other presets, not with another training seed).
+Errors are per preset; summaries have percentile-bootstrap intervals over presets (how much the number would change
+with other presets, not with another training seed).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 
 #: Coverage of intervals.
 LEVEL = 0.95
-_BLOCK = 1 << 22  # elements per step in float64: 32 MiB, however large the feature set is
+_BLOCK = 1 << 22  # number of elements per step in float64: 32 MiB, however large the feature set is
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class PresetErrors:
     """Errors of each preset against its target.
 
     Attributes:
-        mse: shape (N,), mean squared difference over bands and frames, in the feature's unit squared.
-        l1: shape (N,), mean absolute difference over bands and frames, in the feature's unit.
+        mse: mean squared difference over bands and frames, shape (N,), in the feature's unit squared.
+        l1: mean absolute difference over bands and frames, shape (N,), in the feature's unit.
     """
 
     mse: NDArray[np.float64]
@@ -66,13 +66,13 @@ class Summary:
     """Summary statistics of a distribution, in the unit of its values.
 
     Attributes:
-        n: how many values.
+        n: number of values.
         mean: arithmetic mean.
         median: second quartile.
         q25: first quartile (linear interpolation).
         q75: third quartile.
         low: lower end of the bootstrap interval of the mean; None for a single value.
-        high: upper end of it.
+        high: upper end of that interval.
         level: coverage of the interval.
     """
 
@@ -91,10 +91,10 @@ class Ratio:
     """Mean error over mean error of a null model; below 1 is better than the null.
 
     Attributes:
-        value: the ratio of the means; None where the null makes no error at all (all targets are equal).
-        low: lower end of the paired bootstrap interval, where there is one.
-        high: upper end of it.
-        n: how many presets or sounds.
+        value: the ratio of the means; None if the error of the null model is 0 (all targets are equal).
+        low: lower end of the paired bootstrap interval; None if there is none.
+        high: upper end of that interval; None if there is none.
+        n: number of presets or sounds.
     """
 
     value: float | None
@@ -111,9 +111,9 @@ def preset_errors(
     Works in blocks of presets, so that arrays of many gigabytes may be memory-mapped files.
 
     Args:
-        target: shape (N, F, T), real.
-        reconstruction: shape (N, F, T), or (F, T) for one answer to all targets.
-        name: the feature's name, for messages.
+        target: targets, shape (N, F, T), real.
+        reconstruction: reconstructions, shape (N, F, T), or (F, T) for one common to all targets.
+        name: name of the feature, for messages.
 
     Returns:
         Errors in the feature's unit, float64.
@@ -144,10 +144,10 @@ def null_errors(
     """The errors of the three null models on `target`.
 
     Args:
-        target: shape (N, F, T), real, at least two presets.
-        mean_preset: shape (F, T), the feature of the sound of 0.5 in every unit parameter.
-        seed: draws the other preset of each preset.
-        name: the feature's name, for messages.
+        target: targets, shape (N, F, T), real, at least two presets.
+        mean_preset: feature of the sound of 0.5 in every unit parameter, shape (F, T).
+        seed: seed that selects the random preset of each preset.
+        name: name of the feature, for messages.
 
     Returns:
         One `PresetErrors` per null model.
@@ -172,7 +172,7 @@ def concatenate(parts: Sequence[PresetErrors]) -> PresetErrors:
     """Join the errors of consecutive batches of presets.
 
     Args:
-        parts: at least one.
+        parts: errors of the batches, at least one.
 
     Returns:
         The errors of all presets, in order.
@@ -184,8 +184,8 @@ def derangement(n: int, seed: int = 0) -> NDArray[np.intp]:
     """A random cyclic permutation, which has no fixed point.
 
     Args:
-        n: how many, at least 2.
-        seed: chooses the cycle.
+        n: number of elements, at least 2.
+        seed: seed of the cycle.
 
     Returns:
         Shape (n,), a permutation without fixed points.
@@ -208,10 +208,10 @@ def summarise(values: ArrayLike, name: str = "errors", seed: int = 0, resamples:
     (Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13).
 
     Args:
-        values: shape (N,), one per preset.
-        name: what they are, for messages.
-        seed: draws the resamples.
-        resamples: how many.
+        values: values, shape (N,), one per preset.
+        name: name of the values, for messages.
+        seed: seed of the resamples.
+        resamples: number of resamples.
 
     Returns:
         The summary, in the unit of `values`.
@@ -231,14 +231,14 @@ def summarise(values: ArrayLike, name: str = "errors", seed: int = 0, resamples:
 def error_ratio(errors: ArrayLike, null: ArrayLike, seed: int = 0, resamples: int = 1000) -> Ratio:
     """Mean error relative to the mean error of a null model on the same presets.
 
-    The bootstrap draws presets, and takes both errors of each (paired). One minus the ratio to the mean
+    The bootstrap draws presets, with both errors of each (paired). One minus the ratio to the mean
     spectrogram, both as MSE, is the explained variance.
 
     Args:
-        errors: shape (N,), of the reconstruction.
-        null: shape (N,), of the null model, same presets in the same order.
-        seed: draws the resamples.
-        resamples: how many.
+        errors: errors of the reconstruction, shape (N,).
+        null: errors of the null model, shape (N,), same presets in the same order.
+        seed: seed of the resamples.
+        resamples: number of resamples.
 
     Returns:
         The ratio and its interval, without unit.
@@ -255,7 +255,7 @@ def error_ratio(errors: ArrayLike, null: ArrayLike, seed: int = 0, resamples: in
     low = high = None
     if len(above) > 1:
         means = _bootstrap_means(np.stack([above, below]), seed, resamples)
-        means = means[means[:, 1] > 0.0]  # a resample of targets that the null hits exactly has no ratio
+        means = means[means[:, 1] > 0.0]  # a resample in which the null's error is 0 has no ratio
         if len(means):
             low, high = _interval(means[:, 0] / means[:, 1])
     return Ratio(float(above.mean() / below.mean()), low, high, len(above))
@@ -264,7 +264,7 @@ def error_ratio(errors: ArrayLike, null: ArrayLike, seed: int = 0, resamples: in
 def _bootstrap_means(values: NDArray[np.float64], seed: int, resamples: int) -> NDArray[np.float64]:
     """Means of resampled columns: (K, N) to (resamples, K), the same draw for all K.
 
-    `scipy.stats.bootstrap` draws the same, but has no interval of ratios of which some resamples have none.
+    `scipy.stats.bootstrap` draws the same, but has no interval if some resamples have no ratio.
     """
     generator = np.random.default_rng(seed)
     n = values.shape[1]

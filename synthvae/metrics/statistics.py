@@ -1,7 +1,7 @@
 """Statistical tests between groups, with effect sizes and a sentence for each result.
 
 Observations must be independent: many presets through one trained network are one training, not many.
-Where there are several seeds, `by_seed` makes the seed the unit before anything is tested.
+Where there are several seeds, `by_seed` makes the seed the unit of observation before any test.
 """
 
 from __future__ import annotations
@@ -45,14 +45,15 @@ _DELTA_BANDS = ((0.06, "negligible"), (0.14, "small"), (0.21, "medium"), (np.inf
 
 @dataclass(frozen=True)
 class PairTest:
-    """Two of several groups compared.
+    """Comparison of two of several groups.
 
     Attributes:
         first: name of one group.
         second: name of the other.
-        p_value: of Dunn's test, after Holm's correction for the number of pairs.
-        share_lower: how often a value of `first` lies below one of `second`, ties counting half; 0.5 is no difference.
-        effect: the band of `share_lower` in a word.
+        p_value: p value of Dunn's test, after Holm's correction for the number of pairs.
+        share_lower: probability that a value of `first` is below one of `second`, ties counting half; 0.5 is no
+            difference.
+        effect: the band of `share_lower` as a word.
         sentence: the result in plain words.
     """
 
@@ -71,8 +72,8 @@ def share_lower(first: ArrayLike, second: ArrayLike) -> float:
     which is Mann-Whitney's U divided by the number of pairs.
 
     Args:
-        first: shape (N,).
-        second: shape (M,).
+        first: values of one group, shape (N,).
+        second: values of the other group, shape (M,).
 
     Returns:
         Between 0 and 1; 0.5 is no difference.
@@ -87,10 +88,10 @@ def share_lower(first: ArrayLike, second: ArrayLike) -> float:
 
 
 def superiority(share: float) -> str:
-    """The band of a `share_lower` in a word.
+    """The band of a `share_lower` as a word.
 
     Args:
-        share: between 0 and 1.
+        share: probability between 0 and 1.
 
     Returns:
         ``negligible`` within 0.06 of 0.5, ``small`` within 0.14, ``medium`` within 0.21, else ``large`` (Vargha and
@@ -100,13 +101,13 @@ def superiority(share: float) -> str:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Correct p values for their number, so that all of them together err with the level of one.
+    """Holm's correction of p values for multiple tests, which controls the family-wise error rate.
 
     The i-th smallest of m becomes the largest of (m - j + 1) p_(j) over j <= i, at most 1 (Holm 1979,
     Scandinavian J. of Statistics 6:65).
 
     Args:
-        p_values: shape (m,), between 0 and 1.
+        p_values: p values, shape (m,), between 0 and 1.
 
     Returns:
         Shape (m,), in the order given.
@@ -114,7 +115,8 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     raw = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(raw)
     corrected = np.empty_like(raw)
-    # Not by statsmodels, whose multipletests collects garbage in each call: half a second where there are many objects.
+    # Not by statsmodels, whose multipletests runs garbage collection in each call: half a second if there are many
+    # objects.
     corrected[order] = np.minimum(1.0, np.maximum.accumulate(raw[order] * np.arange(len(raw), 0, -1)))
     return corrected
 
@@ -124,12 +126,12 @@ def dunn(groups: Mapping[str, ArrayLike], measure: str = "error") -> tuple[PairT
 
     With mean ranks R over all N values, z = (R_g - R_h) / sqrt((N (N + 1) / 12 - sum (t^3 - t) / (12 (N - 1)))
     (1 / n_g + 1 / n_h)) for ties of t values (Dunn 1964, Technometrics 6:241), computed by
-    `scikit_posthocs.posthoc_dunn`. The spread of the ranks is that of all groups, so a pair is judged by what was
-    seen of the others too. Where all values are equal every p is 1.
+    `scikit_posthocs.posthoc_dunn`. The variance of the ranks is that of all groups, so the result for a pair depends on
+    the other groups too. Where all values are equal every p is 1.
 
     Args:
-        groups: name to values, shape (N_g,); two groups or more.
-        measure: what the values are, for sentences and messages.
+        groups: values by name, shape (N_g,); two groups or more.
+        measure: name of the values, for sentences and messages.
 
     Returns:
         One test per pair, in the order of the groups.
@@ -141,7 +143,7 @@ def dunn(groups: Mapping[str, ArrayLike], measure: str = "error") -> tuple[PairT
     names = list(arrays)
     p_values = np.ones((len(names), len(names)))
     if len(np.unique(np.concatenate(list(arrays.values())))) > 1:
-        from scikit_posthocs import posthoc_dunn  # brings pandas and statsmodels: seconds to import
+        from scikit_posthocs import posthoc_dunn  # imports pandas and statsmodels, which takes seconds
 
         table = posthoc_dunn([values.tolist() for values in arrays.values()], p_adjust="holm")
         p_values = np.asarray(table, dtype=np.float64)
@@ -165,9 +167,9 @@ def _dunn_sentence(measure: str, first: str, second: str, p_value: float, share:
     return f"{better} is better than {worse}: {often} ({size})."
 
 
-#: Values above which Shapiro-Wilk's p is not accurate (Royston 1995, Applied Statistics 44:547).
+#: Number of values above which Shapiro-Wilk's p is not accurate (Royston 1995, Applied Statistics 44:547).
 SHAPIRO_LIMIT = 5000
-_SEED = 0  # of the subsample: the same values give the same p
+_SEED = 0  # seed of the subsample: the same values give the same p
 _LEAST_SHAPIRO = 3
 
 
@@ -176,11 +178,11 @@ class NormalityTest:
     """A test of normality.
 
     Attributes:
-        statistic: Shapiro-Wilk W, 1 for a perfect bell; None where it is not defined.
-        p_value: of W under normality; None where W is.
+        statistic: Shapiro-Wilk W, 1 for an exact normal distribution; None where it is not defined.
+        p_value: p value of W under normality; None where W is.
         skewness: third standardised moment, 0 for symmetric values; None where W is.
-        n: values given.
-        tested: values used, `SHAPIRO_LIMIT` at most.
+        n: number of values given.
+        tested: number of values used, `SHAPIRO_LIMIT` at most.
         sentence: the result in plain words.
     """
 
@@ -199,8 +201,8 @@ class SpreadTest:
     Attributes:
         statistic: Levene's W about the medians; None where it is not defined, or infinite (deviations that are equal
             within every group, but not between groups).
-        p_value: of the F distribution; None where the statistic is not defined, 0 where it is infinite.
-        ratio: the largest spread over the smallest; None where the smallest is 0 and the largest is not.
+        p_value: p value of the F distribution; None where the statistic is not defined, 0 where it is infinite.
+        ratio: ratio of the largest to the smallest spread; None where the smallest is 0 and the largest is not.
         spreads: mean absolute deviation from the median of each group, in the unit of the values.
         sentence: the result in plain words.
     """
@@ -222,14 +224,14 @@ def shapiro_wilk(values: ArrayLike, name: str) -> NormalityTest:
 
     W = (sum a_i x_(i))^2 / sum (x_i - mean)^2 with the weights of normal order statistics (Shapiro and Wilk 1965,
     Biometrika 52:591). Above `SHAPIRO_LIMIT` values a sample of that many is tested, drawn with a fixed seed.
-    Thousands of values make the smallest departure significant: read W and skewness first.
+    In thousands of values the smallest departure is significant: read W and skewness first.
 
     Args:
-        values: shape (N,).
-        name: what they are, for the sentence and messages.
+        values: values, shape (N,).
+        name: name of the values, for the sentence and messages.
 
     Returns:
-        The test. Fewer than 3 values and equal values have none, and the sentence says so.
+        The test. For fewer than 3 values and for equal values it is not defined, and the sentence states this.
 
     Raises:
         UserError: if there is no value, or one is not finite.
@@ -239,7 +241,7 @@ def shapiro_wilk(values: ArrayLike, name: str) -> NormalityTest:
     tested = array if n <= SHAPIRO_LIMIT else np.random.default_rng(_SEED).choice(array, SHAPIRO_LIMIT, replace=False)
     if n < _LEAST_SHAPIRO:
         return NormalityTest(None, None, None, n, n, f"{name}: {n} value(s), too few to have a shape.")
-    if float(np.ptp(tested)) <= 1e-12 * float(np.abs(tested).max()):  # rounding of equal values has no shape either
+    if float(np.ptp(tested)) <= 1e-12 * float(np.abs(tested).max()):  # the rounding of equal values has no shape either
         return NormalityTest(None, None, None, n, len(tested), f"{name}: all {n:,} values are equal.")
     result = stats.shapiro(tested)
     w, p_value = float(result.statistic), float(result.pvalue)
@@ -262,12 +264,12 @@ def levene(groups: Mapping[str, ArrayLike], measure: str) -> SpreadTest:
     JASA 69:364).
 
     Args:
-        groups: name to values, shape (N_g,); two groups or more.
-        measure: what the values are, for the sentence and messages.
+        groups: values by name, shape (N_g,); two groups or more.
+        measure: name of the values, for the sentence and messages.
 
     Returns:
-        The test. Where no group has three values it is not defined (two values always deviate equally from their
-        median), and the sentence says so.
+        The test. If no group has three values it is not defined (two values always deviate equally from their
+        median), and the sentence states this.
 
     Raises:
         UserError: if there are fewer than two groups, or a group is empty or not finite.
@@ -286,7 +288,7 @@ def levene(groups: Mapping[str, ArrayLike], measure: str) -> SpreadTest:
         with np.errstate(divide="ignore", invalid="ignore"):  # deviations that are equal within groups: see below
             result = stats.levene(*arrays.values(), center="median")
         statistic, p_value = float(result.statistic), float(result.pvalue)
-        if np.isnan(statistic):  # deviations that are equal in all groups: no difference, over no spread
+        if np.isnan(statistic):  # deviations that are equal in all groups: no difference, 0 / 0
             statistic, p_value = 0.0, 1.0
         elif np.isinf(statistic):
             statistic = None
@@ -303,13 +305,13 @@ def _spread(values: NDArray[np.float64]) -> float:
     return float(np.abs(values - np.median(values)).mean())
 
 
-#: Values in a group below which the chi-squared approximation of H is replaced by permutations.
+#: Number of values in a group below which the chi-squared approximation of H is replaced by permutations.
 SMALL_GROUP = 5
-#: Permutations drawn where there are more than so many; where there are fewer, each is looked at once.
+#: Number of permutations drawn if there are more than this many; if there are fewer, each is used once.
 PERMUTATIONS = 9999
 #: Expected count below which the chi-squared approximation is doubtful (Cochran 1954, Biometrics 10:417).
 LEAST_EXPECTED = 5.0
-_BLOCK = 1 << 22  # ranks permuted in one go
+_BLOCK = 1 << 22  # number of ranks permuted at once
 
 # Bands of Rea and Parker (1992), Designing and Conducting Survey Research, for a share of variance.
 _BANDS = (
@@ -325,10 +327,10 @@ class GroupTest:
     Attributes:
         statistic: Kruskal-Wallis H, corrected for ties.
         degrees: degrees of freedom, groups - 1.
-        p_value: of the chi-squared approximation.
+        p_value: p value of the chi-squared approximation.
         epsilon_squared: H / (N - 1), from 0 (no difference) to 1.
-        effect: the band of epsilon squared in a word.
-        n: N, values in all groups together.
+        effect: the band of epsilon squared as a word.
+        n: number N of values in all groups together.
         medians: median of each group, in the unit of the values.
         sentence: the result in plain words.
     """
@@ -348,13 +350,13 @@ class GroupComparison:
     """Tests of whether groups of values differ, lower being better.
 
     Attributes:
-        kruskal_wallis: of all groups, with epsilon squared; its p is exact or by permutations where `permuted` says so.
-        permuted: whether its p counts permutations, because a group is small.
-        smallest_p_value: of groups that do not overlap at all.
-        epsilon_squared_by_chance: mean over groups without any difference.
+        kruskal_wallis: test of all groups, with epsilon squared; its p is exact or by permutations if `permuted`.
+        permuted: whether that p is by permutations, because a group is small.
+        smallest_p_value: p of groups that do not overlap at all.
+        epsilon_squared_by_chance: mean epsilon squared of groups without any difference.
         dunn: Dunn's test of each pair, after Holm's correction.
-        levene: equality of the groups' variances.
-        shapiro_wilk: normality of each group.
+        levene: test of equal variances of the groups.
+        shapiro_wilk: test of normality of each group.
     """
 
     kruskal_wallis: GroupTest
@@ -368,17 +370,17 @@ class GroupComparison:
 
 @dataclass(frozen=True)
 class CountTest:
-    """A test of whether groups fall into categories alike.
+    """A test of whether groups have equal distributions over categories.
 
     Attributes:
         statistic: Pearson's chi-squared, without Yates' correction.
         degrees: degrees of freedom, (groups - 1) (categories - 1).
-        p_value: of the chi-squared approximation.
-        cramers_v: from 0 (alike) to 1 (each category belongs to one group).
-        effect: the band of Cramér's V in a word.
-        n: everything that was counted.
-        low_cells: cells of the table with an expected count below 5, where p is rough.
-        cells: of the table, without categories that are empty.
+        p_value: p value of the chi-squared approximation.
+        cramers_v: Cramér's V, from 0 (equal distributions) to 1 (each category belongs to one group).
+        effect: the band of Cramér's V as a word.
+        n: total count.
+        low_cells: number of cells of the table with an expected count below 5, for which p is only approximate.
+        cells: number of cells of the table, without empty categories.
         sentence: the result in plain words.
     """
 
@@ -394,7 +396,7 @@ class CountTest:
 
 
 def effect_size(epsilon_squared: float) -> str:
-    """The band of an epsilon squared in a word.
+    """The band of an epsilon squared as a word.
 
     Bands: below 0.01 negligible, 0.04 weak, 0.16 moderate, 0.36 relatively strong, 0.64 strong, then very
     strong (Rea and Parker 1992).
@@ -429,12 +431,12 @@ def kruskal_wallis(groups: Mapping[str, ArrayLike], measure: str = "error") -> G
     = H (N + 1) / (N^2 - 1) = H / (N - 1) (Tomczak and Tomczak 2014, Trends in Sport Sciences 1(21):19). Where
     all values are equal H is 0 and p is 1.
 
-    The test takes the groups as independent. The same test presets through several runs are not, and
-    thousands of presets make any difference significant: read the effect size first.
+    The test assumes independent groups. The same test presets through several runs are not independent, and with
+    thousands of presets any difference is significant: read the effect size first.
 
     Args:
-        groups: name of each run to its values, shape (N_g,); two groups or more.
-        measure: what the values are ("log-mel MSE"), for the sentence and messages.
+        groups: values by name of the run, shape (N_g,); two groups or more.
+        measure: name of the values ("log-mel MSE"), for the sentence and messages.
 
     Returns:
         The test, its effect size and a sentence.
@@ -464,17 +466,17 @@ def kruskal_wallis(groups: Mapping[str, ArrayLike], measure: str = "error") -> G
 
 
 def compare_groups(groups: Mapping[str, ArrayLike], measure: str = "error", noun: str = "runs") -> GroupComparison:
-    """Compare groups of values where less is better: shape, spread, difference, and each pair.
+    """Compare groups of values where less is better: normality, spread, difference, and each pair.
 
-    Where a group has fewer than 5 values the chi-squared approximation of Kruskal and Wallis is too kind (two groups
-    of three that do not overlap get 0.0495, the true p is 0.1): p then is the share of relabellings whose H is as
-    large, of all of them up to 9,999, else of 9,999 drawn with a fixed seed (and the data's own).
+    If a group has fewer than 5 values the chi-squared approximation of Kruskal and Wallis is too small (two groups of
+    three that do not overlap get 0.0495, the exact p is 0.1): p is then the share of relabellings whose H is as large,
+    of all if there are up to 9,999, otherwise of 9,999 drawn with a fixed seed (and the data's own).
 
     Args:
-        groups: name of each run to its values, shape (N_g,); two groups or more. Give `by_seed` of them where runs
-            were trained with several seeds.
-        measure: what the values are, for sentences and messages.
-        noun: what the groups are, in the plural.
+        groups: values by name of the run, shape (N_g,); two groups or more. Use the result of `by_seed` for runs
+            trained with several seeds.
+        measure: name of the values, for sentences and messages.
+        noun: plural noun for the groups.
 
     Returns:
         The comparison.
@@ -516,14 +518,14 @@ def compare_counts(table: Mapping[str, Mapping[str, int]], measure: str) -> Coun
     V = sqrt(chi^2 / (N (min(rows, columns) - 1))) (Cramér 1946, Mathematical Methods of Statistics, 21.9).
 
     Args:
-        table: name of each group to the count of each category; a category that a group lacks counts 0 there.
-        measure: what the categories are, for the sentence and messages.
+        table: name of each group to the count of each category; a missing category has a count of 0.
+        measure: name of the categories, for the sentence and messages.
 
     Returns:
-        The test. Where only one category has counts there is no difference: V is 0 and p is 1.
+        The test. If only one category has counts there is no difference: V is 0 and p is 1.
 
     Raises:
-        UserError: if there are fewer than two groups, a group counts nothing, or a count is negative or no integer.
+        UserError: if there are fewer than two groups, a group has no counts, or a count is negative or not an integer.
     """
     if len(table) < 2:
         raise UserError(
@@ -560,15 +562,15 @@ def compare_counts(table: Mapping[str, Mapping[str, int]], measure: str) -> Coun
 def by_seed(groups: Mapping[str, Sequence[ArrayLike]]) -> dict[str, NDArray[np.float64]]:
     """Means per seed, which makes the seed the unit of observation.
 
-    A run is a draw of the training's randomness, and its presets share that draw: thousands of presets of one seed
-    say what that network does, only other seeds say what the loss does. Testing presets as if they were independent
-    is pseudoreplication (Hurlbert 1984, Ecological Monographs 54:187).
+    All presets of a run share one draw of the training's randomness: thousands of presets of one seed show what that
+    network does, only other seeds show what the loss does. Testing presets as if they were independent is
+    pseudoreplication (Hurlbert 1984, Ecological Monographs 54:187).
 
     Args:
-        groups: name to the values of each seed, shapes (N_s,).
+        groups: values of each seed by name, shapes (N_s,).
 
     Returns:
-        Name to shape (S,), one mean per seed in the order given.
+        Means by name, shape (S,), one per seed in the order given.
 
     Raises:
         UserError: if a group has no seed, or a seed's values are empty or not finite.
@@ -582,7 +584,7 @@ def by_seed(groups: Mapping[str, Sequence[ArrayLike]]) -> dict[str, NDArray[np.f
 
 
 def _permutation_p(groups: list[NDArray[np.float64]], statistic: float) -> float:
-    """Share of relabellings of the values with an H as large as `statistic`, which scipy refuses for single values."""
+    """Share of relabellings of the values with H at least `statistic`; scipy's test rejects groups of single values."""
     if statistic == 0.0:
         return 1.0  # no H is smaller
     sizes = np.array([len(group) for group in groups])
@@ -590,7 +592,7 @@ def _permutation_p(groups: list[NDArray[np.float64]], statistic: float) -> float
     ranks = stats.rankdata(np.concatenate(groups))
 
     def between(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Squared rank sums over sizes: H rises with it, and the rest of its formula is the same for all."""
+        """Squared rank sums over sizes: H increases with them, and the rest of its formula is the same for all."""
         return (np.add.reduceat(rows, starts, axis=1) ** 2 / sizes).sum(axis=1)
 
     least = float(between(ranks[None])[0]) * (1 - 1e-12)
@@ -604,7 +606,7 @@ def _permutation_p(groups: list[NDArray[np.float64]], statistic: float) -> float
 
 
 def _labellings(indices: tuple[int, ...], sizes: list[int]) -> Iterator[tuple[int, ...]]:
-    """All ways to deal indices into groups of these sizes, group after group."""
+    """All ways to assign indices to groups of these sizes, group after group."""
     if len(sizes) == 1:
         yield indices
         return
@@ -615,15 +617,15 @@ def _labellings(indices: tuple[int, ...], sizes: list[int]) -> Iterator[tuple[in
 
 
 def _log_labellings(sizes: list[int]) -> float:
-    """Logarithm of the number of ways to deal all values into the groups, N! / prod n!."""
+    """Logarithm of the number of ways to assign all values to the groups, N! / prod n!."""
     return float(special.gammaln(sum(sizes) + 1) - sum(special.gammaln(size + 1) for size in sizes))
 
 
 def _smallest_p(sizes: list[int], permuted: bool) -> float:
-    """The p of groups that do not overlap, all values being different.
+    """The p of groups that do not overlap, with all values different.
 
-    Each group then holds consecutive ranks, whose sum of squares about their mean is (n^3 - n) / 12 wherever they
-    lie, so H = (N - 1) (1 - sum (n^3 - n) / (N^3 - N)), and k! of the N! / prod n! labellings have it.
+    Each group then has consecutive ranks, whose sum of squares about their mean is (n^3 - n) / 12 for any position, so
+    H = (N - 1) (1 - sum (n^3 - n) / (N^3 - N)), and k! of the N! / prod n! labellings have that H.
     """
     n, count = sum(sizes), len(sizes)
     if permuted:

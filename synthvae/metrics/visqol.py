@@ -1,8 +1,8 @@
-"""ViSQOL: predicted opinion of how a reconstruction sounds beside its original.
+"""ViSQOL: predicted mean opinion score of a reconstruction compared with its original.
 
-By the package visqol-python, in its audio mode (Chinen et al., "ViSQOL v3: an open source production ready objective
-speech and audio metric", QoMEX 2020). It was fitted to codecs on music, not to short single sounds: steps of a ladder
-can be compared with each other, their values hardly with anything else.
+Computed by the package visqol-python, in its audio mode (Chinen et al., "ViSQOL v3: an open source production ready
+objective speech and audio metric", QoMEX 2020). It was fitted to codecs on music, not to short single sounds: steps of
+a ladder can be compared with each other, their values hardly with anything else.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from synthvae.metrics.distances import Audio
 
 __all__ = ["visqol", "visqol_installed"]
 
-#: In Hz, of the audio mode.
+#: Sample rate of the audio mode in Hz.
 RATE = 48000
 
 
@@ -29,12 +29,12 @@ def visqol_installed() -> bool:
 
 
 def visqol(target: Audio, reconstruction: Audio, sample_rate: int) -> NDArray[np.float64]:
-    """Mean opinion score of each reconstruction, from 1 to about 4.7, which equal sounds have.
+    """Mean opinion score of each reconstruction, from 1 to about 4.7, the score of identical sounds.
 
     Args:
-        target: shape (N, T), full scale is 1.
-        reconstruction: shape (N, T).
-        sample_rate: in Hz; both are resampled to 48 kHz, the rate of ViSQOL's audio mode.
+        target: targets, shape (N, T), full scale is 1.
+        reconstruction: reconstructions, shape (N, T).
+        sample_rate: sample rate in Hz; both are resampled to 48 kHz, the rate of ViSQOL's audio mode.
 
     Raises:
         ValueError: if the shapes differ, or are not (N, T), or the audio is not floating point.

@@ -1,9 +1,9 @@
 """Phase-sensitive waveform errors of reconstructions, and the slope of their level over time.
 
-Log-mel and STFT magnitudes are independent of phase. The complex STFT and the waveform are not: two sines of one
-level and frequency with independent random phases differ on average by twice the power of either,
-so that a good reconstruction without the phase is worse than silence. Silence is therefore one of the null models. The
-correlation at the best lag is invariant to a delay of the whole sound, and to its level.
+Log-mel and STFT magnitudes are independent of phase. The complex STFT and the waveform are not: two sines of equal
+level and frequency with independent random phases differ on average by twice the power of either, so that a good
+reconstruction without the phase is worse than silence. Silence is therefore one of the null models. The correlation at
+the best lag is invariant to a delay of the whole sound, and to its level.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from synthvae.metrics.reconstruction import derangement
 __all__ = ["MAX_LAG", "PHASE_JUDGES", "WAVEFORM_UNITS", "WaveformErrors", "WaveformNulls", "null_waveforms",
            "waveform_errors"]  # fmt: skip
 
-#: Maximum lag of the cross-correlation in seconds, either way: a period of 50 Hz.
+#: Maximum lag of the cross-correlation in seconds, in both directions: a period of 50 Hz.
 MAX_LAG = 0.02
 #: The measures, and the unit of each.
 WAVEFORM_UNITS = {
@@ -35,10 +35,10 @@ WAVEFORM_UNITS = {
     "lag": "s",
     "level_slope": "dB/s",
 }
-#: Those of them that are errors: none below 0, and 0 for the target itself.
+#: Measures that are errors: non-negative, and 0 for the target itself.
 PHASE_JUDGES = ("complex_stft", "waveform", "decorrelation")
 
-_BATCH = 16  # presets at a time
+_BATCH = 16  # number of presets at a time
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class WaveformErrors:
     """Measures of each preset's waveform against its target's, float64.
 
     Attributes:
-        complex_stft: shape (N,), mean squared magnitude of the difference of complex STFTs over bins and frames.
-        waveform: shape (N,), mean absolute difference of samples.
-        decorrelation: shape (N,), one minus the largest normalised cross-correlation over lags up to `MAX_LAG`: 0 for
+        complex_stft: mean squared magnitude of the difference of complex STFTs over bins and frames, shape (N,).
+        waveform: mean absolute difference of samples, shape (N,).
+        decorrelation: one minus the largest normalised cross-correlation over lags up to `MAX_LAG`, shape (N,): 0 for
             the target at any level, 1 for silence, up to 2.
-        lag: shape (N,), where that is, in seconds; above 0 the reconstruction is late.
-        level_slope: shape (N,), slope of the least-squares line through the level of the reconstruction minus that of
-            the target over time, in dB/s; above 0 the reconstruction rises against the target.
+        lag: lag of that maximum, shape (N,), in seconds; above 0 the reconstruction is late.
+        level_slope: slope of the least-squares line through the level of the reconstruction minus that of
+            the target over time, shape (N,), in dB/s; above 0 the reconstruction rises relative to the target.
     """
 
     complex_stft: NDArray[np.float64]
@@ -69,7 +69,7 @@ class WaveformNulls:
     Attributes:
         mean_preset: the sound of 0.5 in every unit parameter, for every target.
         random_preset: another target, drawn at random. Its slopes have a mean of 0, since each target is drawn once.
-        silence: no sound.
+        silence: zeros, for every target.
     """
 
     mean_preset: WaveformErrors
@@ -80,15 +80,15 @@ class WaveformNulls:
 def waveform_errors(target: Tensor, reconstruction: Tensor, sample_rate: int) -> WaveformErrors:
     """Compare sounds sample by sample.
 
-    The STFT is that of `synthvae.features.stft`. The cross-correlation is a sum over the whole sounds, taken as 0
-    beyond their ends, over the product of their norms; a sound below -80 dB RMS counts as silent, two silent sounds
-    correlate with 1 and one silent sound with 0. Levels are those of `synthvae.losses.envelope`, from -80 dB up, over
-    all frames: a reconstruction that sounds on where the target has ended rises against it.
+    The STFT is that of `synthvae.features.stft`. The cross-correlation is a sum over the whole sounds, 0 beyond their
+    ends, divided by the product of their norms; a sound below -80 dB RMS is silent, the correlation of two silent
+    sounds is 1 and that of a silent sound with another 0. Levels are those of `synthvae.losses.envelope`, from -80 dB
+    up, over all frames: a reconstruction that continues after the end of the target rises relative to it.
 
     Args:
-        target: shape (N, T), full scale 1.
-        reconstruction: shape (N, T).
-        sample_rate: in Hz.
+        target: targets, shape (N, T), full scale 1.
+        reconstruction: reconstructions, shape (N, T).
+        sample_rate: sample rate in Hz.
 
     Returns:
         Measures per preset, each a function of that preset's two sounds alone.
@@ -103,7 +103,7 @@ def waveform_errors(target: Tensor, reconstruction: Tensor, sample_rate: int) ->
 
     def compare(start: int) -> list[Tensor]:
         first, second = (sounds[start : start + _BATCH].double() for sounds in (targets, answers))
-        spectrum = torch.view_as_real(stft(first - second))  # as the transform is linear, that of the difference
+        spectrum = torch.view_as_real(stft(first - second))  # that of the difference, as the transform is linear
         correlation, lag = _best_correlation(first, second, sample_rate)
         return [
             spectrum.square().sum(3).mean((1, 2)),
@@ -122,10 +122,10 @@ def null_waveforms(target: Tensor, mean_preset: Tensor, sample_rate: int, seed: 
     """The measures of the three null models on `target`.
 
     Args:
-        target: shape (N, T), at least two presets.
-        mean_preset: shape (1, T), the sound of 0.5 in every unit parameter.
-        sample_rate: in Hz.
-        seed: draws the other preset of each preset, as in `synthvae.metrics.reconstruction.null_errors`.
+        target: targets, shape (N, T), at least two presets.
+        mean_preset: sound of 0.5 in every unit parameter, shape (1, T).
+        sample_rate: sample rate in Hz.
+        seed: seed that selects the random preset of each preset, as in `synthvae.metrics.reconstruction.null_errors`.
 
     Raises:
         ValueError: as `waveform_errors`.
@@ -140,11 +140,11 @@ def _best_correlation(target: Tensor, answer: Tensor, sample_rate: int) -> tuple
     """The largest normalised cross-correlation ``(B,)`` of sounds ``(B, T)``, and its lag in seconds."""
     samples = target.shape[1]
     most = min(round(MAX_LAG * sample_rate), samples - 1)
-    size = next_fast_len(samples + most, real=True)  # zeros enough for what goes round at the lags that are read
+    size = next_fast_len(samples + most, real=True)  # zero-padding that prevents circular overlap at the lags used
     spectra = [torch.fft.rfft(sounds, size) for sounds in (target, answer)]
     products = torch.fft.irfft(spectra[0].conj() * spectra[1], size)
     lags = torch.arange(-most, most + 1)
-    lags = lags[lags.abs().argsort(stable=True)]  # of equal correlations the one with the least delay
+    lags = lags[lags.abs().argsort(stable=True)]  # among equal correlations the smallest delay is chosen
     power = [sounds.square().sum(1) for sounds in (target, answer)]
     silent = [p <= FLOOR * samples for p in power]
     best, place = products[:, lags % size].max(1)

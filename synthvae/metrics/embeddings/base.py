@@ -15,10 +15,10 @@ from synthvae.core.errors import UserError
 
 __all__ = ["Embedding", "Model"]
 
-#: From audio ``(B, T)`` at the model's rate to rows ``(R, D)``, those of a sound side by side.
+#: From audio ``(B, T)`` at the model's rate to rows ``(R, D)``, those of a sound adjacent.
 Model = Callable[[NDArray[np.float32]], NDArray[np.floating]]
 
-#: Sounds in one call of a model: the first maps of PANNs take 7 MB for each second of one.
+#: Number of sounds in one call of a model: the first feature maps of PANNs take 7 MB per second of a sound.
 BATCH = 8
 
 
@@ -28,15 +28,15 @@ class Embedding:
 
     Attributes:
         name: one of `EMBEDDINGS`.
-        dimension: D, columns of a row.
-        sample_rate: in Hz, of what the model takes; other audio is resampled.
-        model: does the work.
-        per_sound: whether a sound is one row. If not, the rows of a sound are side by side and depend on each other:
-            good for comparison with ``frechet-audio-distance``, not for floors and intervals.
-        shortest: samples at `sample_rate` below which the model has no output.
-        longest: samples at `sample_rate` beyond which the model would leave out some.
-        fingerprint: of the weights; two embeddings of one name with the same one give the same rows.
-        light: whether one thread to a batch is faster than all threads to each.
+        dimension: number of columns of a row, D.
+        sample_rate: sample rate of the model's input in Hz; other audio is resampled.
+        model: function that computes the embedding.
+        per_sound: whether a sound is one row. If not, the rows of a sound are adjacent and depend on each other:
+            suitable for comparison with ``frechet-audio-distance``, not for floors and intervals.
+        shortest: number of samples at `sample_rate` below which the model has no output.
+        longest: number of samples at `sample_rate` above which the model would ignore some.
+        fingerprint: hash of the weights; two embeddings of one name with the same hash give the same rows.
+        light: whether one thread per batch is faster than all threads on each.
     """
 
     name: str
@@ -50,11 +50,11 @@ class Embedding:
     light: bool = False
 
     def embed(self, audio: Tensor | ArrayLike, sample_rate: int) -> NDArray[np.float64]:
-        """Embed sounds, each by itself.
+        """Embed sounds, each separately.
 
         Args:
-            audio: shape (B, T), full scale is 1.
-            sample_rate: of the audio, in Hz.
+            audio: sounds, shape (B, T), full scale is 1.
+            sample_rate: sample rate of the audio in Hz.
 
         Returns:
             Shape (B, D), one row per sound; more rows where `per_sound` is false.

@@ -17,20 +17,20 @@ BANDS = 32
 def logmel_embedding(logmel: NDArray[np.floating]) -> NDArray[np.float64]:
     """Embed log-mel spectrograms by the mean and the spread over time of each band.
 
-    Neighbouring mel bands are averaged to 32; of each, the mean over frames says what the sound's
-    spectrum is (timbre, loudness), and the standard deviation over frames how far it moves (envelope,
-    modulation). Both are in dB, need no download, and ignore when something happens, as the pooled
-    embeddings of VGGish and PANNs do. These 64 dimensions (32 bands, close to the 40 of common
-    MFCCs) lets 130 sounds pass the rank condition of the floor, and several hundred estimate it well.
+    Neighbouring mel bands are averaged to 32. Of each, the mean over frames describes the sound's spectrum (timbre,
+    loudness), and the standard deviation over frames its movement (envelope, modulation). Both are in dB, need no
+    download, and do not depend on when something happens, like the pooled embeddings of VGGish and PANNs. With these 64
+    dimensions (32 bands, close to the 40 of common MFCCs) 130 sounds meet the rank condition of the floor, and several
+    hundred estimate it well.
 
     Args:
-        logmel: shape (N, M, T), in dB, M a multiple of 32.
+        logmel: spectrograms, shape (N, M, T), in dB, M a multiple of 32.
 
     Returns:
         Shape (N, 64), dB: the means of all bands, then the deviations.
 
     Raises:
-        ValueError: if the shape does not fit.
+        ValueError: if the shape is invalid.
         UserError: if there is no sound, or a value is not finite.
     """
     if logmel.ndim != 3 or not logmel.shape[2]:

@@ -1,9 +1,9 @@
 """Models of the package ``frechet-audio-distance`` (CLAP, EnCodec), without side effects of its import.
 
-Release 0.3.4 imports ``laion_clap``, which fetches three tokenizers when it is imported, and ``encodec``, which
-imports ``torchaudio``, which fails unless it was built for the installed torch; an embedding calls neither. So both are
-replaced by empty modules while the package is imported, and what was imported with them is removed from `sys.modules`
-again. Its weights are read as weights only: a file that holds anything else is refused, not unpickled.
+Release 0.3.4 imports ``laion_clap``, which downloads three tokenizers on import, and ``encodec``, which imports
+``torchaudio``, which fails unless it was built for the installed torch; an embedding calls neither. So both are
+replaced by empty modules while the package is imported, and the modules imported with them are removed from
+`sys.modules` afterwards. Weights are read as weights only: a file with any other content is rejected, not unpickled.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ __all__ = ["CLAP", "ENCODEC", "PackageModel", "WeightFile", "clap", "encodec", "
 PACKAGE = "frechet_audio_distance"
 INSTALL = 'pip install "synthvae[frechet-audio-distance]" in an environment of its own'
 
-#: Imported beside empty modules, and therefore removed from `sys.modules` afterwards.
+#: Imported together with empty modules, and therefore removed from `sys.modules` afterwards.
 _TAINTED = (PACKAGE, "encodec", "laion_clap")
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A file or folder that a model is loaded from.
+    """A file or directory from which a model is loaded.
 
     Attributes:
-        path: relative to the folder of weights, as the package looks for it.
-        source: where it comes from.
+        path: path relative to the weights directory, as the package expects it.
+        source: where it is published.
     """
 
     path: str
@@ -60,8 +60,8 @@ class PackageModel:
 
     Attributes:
         name: the package's name for the model.
-        sample_rate: in Hz, which chooses among the package's variants.
-        files: what it is loaded from.
+        sample_rate: sample rate in Hz, which selects among the package's variants.
+        files: files from which it is loaded.
     """
 
     name: str
@@ -87,7 +87,7 @@ ENCODEC = PackageModel(
 
 
 def clap(model: Any) -> Model:  # noqa: ANN401
-    """The audio side of LAION CLAP (Wu et al. 2023, ICASSP), of length 1; sounds below 10 s are repeated."""
+    """LAION CLAP's audio encoder (Wu et al. 2023, ICASSP), output of unit norm; sounds below 10 s are repeated."""
     return _in_one_batch(model, lambda audio: model.get_audio_embedding_from_data(audio, use_tensor=True))
 
 
@@ -110,16 +110,17 @@ def load_model(name: str, wanted: PackageModel, weights_dir: Path | None) -> Any
     """Build a model and load its weights, both with the package's own code.
 
     Args:
-        name: of the embedding, for messages.
-        wanted: which model.
-        weights_dir: the folder of weights, and no network; without it the folder of `torch.hub`, where the package puts
-            what it fetches.
+        name: name of the embedding, for messages.
+        wanted: the model to build.
+        weights_dir: weights directory, without use of the network; if None, the directory of `torch.hub`, to which the
+            package downloads.
 
     Returns:
-        The package's object; the module, in evaluation mode, is its attribute ``model``.
+        The package's object; its attribute ``model`` is the module, in evaluation mode.
 
     Raises:
-        UserError: in one line, if the package, a file or the network is missing, or a file cannot be used.
+        UserError: with a message of one line, if the package, a file or the network is missing, or a file cannot be
+            used.
     """
     if importlib.util.find_spec(PACKAGE) is None:
         raise UserError(name, PACKAGE, INSTALL, "needs the package frechet-audio-distance")
@@ -131,19 +132,19 @@ def load_model(name: str, wanted: PackageModel, weights_dir: Path | None) -> Any
         stack.enter_context(_restored_hub_directory())
         stack.enter_context(weights_only())
         stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")  # of what the package's own imports deprecate
+        warnings.simplefilter("ignore")  # deprecation warnings of the package's own imports
         if offline:
             stack.enter_context(_no_network(directory))
         # The package prints; CLAP prints each of its 400 parameters.
         stack.enter_context(contextlib.redirect_stdout(io.StringIO() if wanted.name == "clap" else sys.stderr))
         if wanted.name == "clap" and offline:
-            stack.enter_context(contextlib.chdir(directory))  # transformers looks for folders of these names here
+            stack.enter_context(contextlib.chdir(directory))  # transformers searches directories of these names here
         try:
             package = _import_package(clap=wanted.name == "clap", encodec=wanted.name == "encodec")
             return package.FrechetAudioDistance(
                 ckpt_dir=str(directory), model_name=wanted.name, sample_rate=wanted.sample_rate
             )
-        except Exception as error:  # torch.hub, transformers and the package each have their own, some plain Exception
+        except Exception as error:  # torch.hub, transformers and the package raise different ones, some plain Exception
             _explain(name, wanted, directory, offline, error)
 
 
@@ -167,7 +168,7 @@ def _listed(files: list[WeightFile] | tuple[WeightFile, ...]) -> str:
 
 
 def _explain(name: str, wanted: PackageModel, directory: Path, offline: bool, error: Exception) -> NoReturn:
-    """Say in one line what an exception of foreign code means for the user."""
+    """Convert an exception of third-party code to an error message of one line for the user."""
     if isinstance(error, pickle.UnpicklingError):
         files = ", ".join(str(directory / file.path) for file in wanted.files if (directory / file.path).is_file())
         raise UserError(
@@ -195,7 +196,7 @@ def _explain(name: str, wanted: PackageModel, directory: Path, offline: bool, er
 
 
 def _import_package(clap: bool, encodec: bool) -> ModuleType:
-    """Import the package with stand-ins for what the wanted model does not need."""
+    """Import the package with empty modules in place of those that the wanted model does not need."""
     names = ["torchaudio"]
     if not clap:
         names.append("laion_clap")
@@ -209,12 +210,12 @@ def _import_package(clap: bool, encodec: bool) -> ModuleType:
 
 @contextlib.contextmanager
 def _standing_in(names: list[str]) -> Iterator[None]:
-    """Put empty modules in the place of `names`, and afterwards everything back as it was."""
+    """Replace the modules `names` by empty ones, and restore the originals afterwards."""
     before, path = dict(sys.modules), list(sys.path)
     for name in names:
         module = ModuleType(name)
-        module.__spec__ = ModuleSpec(name, None)  # who asks whether it is installed expects a specification
-        module.EncodecModel = None  # type: ignore[attr-defined]  # the one name that is imported from a stand-in
+        module.__spec__ = ModuleSpec(name, None)  # code that checks whether it is installed expects a specification
+        module.EncodecModel = None  # type: ignore[attr-defined]  # the only name imported from a stand-in
         sys.modules[name] = module
     try:
         yield
@@ -227,28 +228,28 @@ def _standing_in(names: list[str]) -> Iterator[None]:
         for name in set(sys.modules) - set(before):
             if name.partition(".")[0] in _TAINTED:
                 del sys.modules[name]
-        sys.path[:] = path  # laion_clap adds a folder that offers modules named "training" and "evaluate"
+        sys.path[:] = path  # laion_clap adds a directory with modules named "training" and "evaluate"
 
 
 def _declare_torchvision() -> None:
-    """Let torchvision be imported where its compiled operators cannot be loaded.
+    """Make torchvision importable where its compiled operators cannot be loaded.
 
-    A torchvision built for CUDA beside a torch for the CPU fails on describing operators that it did not load. CLAP
-    calls none of them; once they have names, the import passes.
+    A torchvision built for CUDA with a torch for the CPU fails when it describes operators that it did not load. CLAP
+    calls none of them; once their names are declared, the import succeeds.
     """
     try:
         importlib.import_module("torchvision")
     except (RuntimeError, OSError):
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
             del sys.modules[name]
-        with contextlib.suppress(RuntimeError):  # they have names since an earlier attempt
+        with contextlib.suppress(RuntimeError):  # already declared by an earlier attempt
             for operator in ("nms", "qnms"):
                 torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float limit) -> Tensor")
 
 
 @contextlib.contextmanager
 def _restored_hub_directory() -> Iterator[None]:
-    """Undo what the package does to the folder of `torch.hub`."""
+    """Undo the package's changes to the directory of `torch.hub`."""
     before = torch.hub.get_dir()
     try:
         yield
@@ -258,7 +259,7 @@ def _restored_hub_directory() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _no_network(directory: Path) -> Iterator[None]:
-    """Have `torch.hub` and `transformers` find no network, so that they look nowhere but in the folder."""
+    """Disable network access of `torch.hub` and `transformers`, so that they search only the directory."""
 
     def refuse(*arguments: object, **keywords: object) -> NoReturn:
         raise URLError(f"nothing is fetched where the weights are to come from {directory}")

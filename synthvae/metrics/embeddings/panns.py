@@ -1,6 +1,6 @@
 """PANNs CNN14: a convolutional network trained to tag AudioSet (Kong et al. 2020, IEEE/ACM TASLP 28:2880).
 
-Written after the authors' code (github.com/qiuqiangkong/audioset_tagging_cnn, MIT; ``Cnn14`` and ``Cnn14_16k`` of
+Based on the authors' code (github.com/qiuqiangkong/audioset_tagging_cnn, MIT; ``Cnn14`` and ``Cnn14_16k`` of
 ``pytorch/models.py``), whose weights it loads. The embedding is the layer before the classifier, as in
 ``frechet-audio-distance``.
 """
@@ -22,7 +22,7 @@ _PAGE = "zenodo.org/record/3987831"
 
 
 def _checkpoint(name: str) -> Checkpoint:
-    escaped = name.replace("=", "%3D")  # as frechet-audio-distance saves it
+    escaped = name.replace("=", "%3D")  # the file name under which frechet-audio-distance saves it
     return Checkpoint(
         name, f"https://{_PAGE}/files/{escaped}", _PAGE, escaped, "model", ("fc_audioset.weight", "fc_audioset.bias")
     )
@@ -36,7 +36,7 @@ WIDTHS = (64, 128, 256, 512, 1024, 2048)
 
 
 class _Block(nn.Module):
-    """Two convolutions with batch normalisation ``(B, C, T, F)``, and the mean of each `pool` by `pool` cells."""
+    """Two convolutions with batch normalisation ``(B, C, T, F)``, and mean pooling over `pool` by `pool` cells."""
 
     def __init__(self, channels: int, width: int, pool: int) -> None:
         super().__init__()
@@ -55,11 +55,11 @@ class Cnn14(nn.Module):
 
     ``10 log10(max(|S|^2 M, 1e-10))``, batch normalisation per band, six blocks of two convolutions, the mean over
     frequency, the sum of maximum and mean over time, and one fully connected layer. S is the STFT with a Hann window,
-    padded by reflection; S and the mel bands M are stored in the published file, and used as they stand there.
+    padded by reflection; S and the mel bands M are read from the published file.
 
     Args:
-        window: of the STFT, in samples.
-        hop: in samples.
+        window: window of the STFT, in samples.
+        hop: hop of the STFT, in samples.
     """
 
     def __init__(self, window: int, hop: int) -> None:
@@ -93,13 +93,13 @@ def build_cnn14(sample_rate: int) -> Cnn14:
     """The network of a published file: a window of 32 ms every 10 ms.
 
     Args:
-        sample_rate: of `CHECKPOINTS`, in Hz.
+        sample_rate: sample rate in Hz, one of `CHECKPOINTS`.
     """
     return Cnn14(sample_rate * 32 // 1000, sample_rate // 100)
 
 
 def shortest(sample_rate: int) -> int:
-    """Samples of the shortest sound: 32 frames, which are halved five times."""
+    """Number of samples of the shortest sound: 32 frames, which are halved five times."""
     return 31 * (sample_rate // 100)
 
 
@@ -116,11 +116,11 @@ def panns(network: nn.Module) -> Model:
 
 
 def panns_collapsed(network: nn.Module) -> Model:
-    """The numbers of `panns`, each a row of its own.
+    """The numbers of `panns`, each as a separate row.
 
-    ``frechet-audio-distance`` joins the embeddings of all sounds end to end, so that its PANNs distance compares mean
-    and variance of single numbers. A Gaussian of these rows gives that distance. It does not measure sounds; it is here
-    for comparison with figures that were printed with that package.
+    ``frechet-audio-distance`` concatenates the embeddings of all sounds, so that its PANNs distance compares mean and
+    variance of single numbers. A Gaussian of these rows gives that distance. It does not measure sounds; it exists for
+    comparison with values reported with that package.
     """
     embed = panns(network)
     return lambda audio: embed(audio).reshape(-1, 1)

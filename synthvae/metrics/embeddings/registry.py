@@ -29,10 +29,10 @@ class _Kind:
     """A pretrained embedding; fields as in `Embedding`.
 
     Attributes:
-        description: in one line.
-        weights: the file of a network that is built here, or a model of ``frechet-audio-distance``.
-        network: builds the network; None where the package does.
-        rows: makes rows of sounds with the network.
+        description: description in one line.
+        weights: the weight file of a network that is built here, or a model of ``frechet-audio-distance``.
+        network: function that builds the network; None if the package does.
+        rows: function that makes embeddings of sounds with the network.
     """
 
     description: str
@@ -78,7 +78,7 @@ _KINDS: dict[str, _Kind] = {
         package.CLAP,
         None,
         package.clap,
-        longest=480_000,  # of longer sounds it takes ten seconds drawn at random
+        longest=480_000,  # of longer sounds the model uses a random ten seconds
     ),
     "encodec": _Kind(
         f"EnCodec at 24 kHz before quantization, 128 dimensions, mean over time {_PACKAGE}",
@@ -94,7 +94,7 @@ EMBEDDINGS: dict[str, str] = {
     "logmel": "mean and deviation over time of 32 mel bands in dB, 64 dimensions (built in)",
     **{name: kind.description for name, kind in _KINDS.items()},
 }
-"""What each legal name stands for."""
+"""Embeddings by their name."""
 
 
 def build_embedding(name: str, sample_rate: int, weights_dir: Path | None = None) -> Embedding:
@@ -102,18 +102,18 @@ def build_embedding(name: str, sample_rate: int, weights_dir: Path | None = None
 
     Args:
         name: one of `EMBEDDINGS`.
-        sample_rate: of the audio that will be embedded, in Hz: ``logmel`` takes it as it is. The others have a rate of
-            their own.
-        weights_dir: folder with the weights; nothing is fetched then. Without it the folder of `torch.hub`, and what
-            it lacks is fetched.
+        sample_rate: sample rate in Hz of the audio that will be embedded, used unchanged by ``logmel``. The others have
+            a rate of their own.
+        weights_dir: directory with the weights; nothing is downloaded then. If None, the directory of `torch.hub`, to
+            which missing files are downloaded.
 
     Returns:
-        The embedding, on CUDA where there is any.
+        The embedding, on CUDA if available.
 
     Raises:
         UserError: if there is no such embedding, or the package, weights or network that it needs are missing or
             cannot be used.
-        ValueError: if ``logmel`` does not exist at that sample rate.
+        ValueError: if ``logmel`` is not defined at that sample rate.
     """
     if name == "logmel":
         return Embedding(name, 64, sample_rate, _logmel(sample_rate), light=True)

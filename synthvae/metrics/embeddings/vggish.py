@@ -1,6 +1,6 @@
 """VGGish: a convolutional network for sounds of 0.96 s (Hershey et al. 2017, ICASSP, arXiv 1609.09430).
 
-Written after the PyTorch port ``torchvggish`` (github.com/harritaylor/torchvggish, Apache 2.0), whose weights it loads,
+Based on the PyTorch port ``torchvggish`` (github.com/harritaylor/torchvggish, Apache 2.0), whose weights it loads,
 and Google's original (github.com/tensorflow/models, research/audioset/vggish). As in ``frechet-audio-distance`` with
 its defaults, the embedding is the last layer before its activation, without PCA and quantization.
 """
@@ -38,7 +38,7 @@ SHORTEST = (FRAMES - 1) * HOP + WINDOW
 class VGGish(nn.Module):
     """Log-mel windows ``(B, 96, 64)`` to embeddings ``(B, 128)``.
 
-    Six convolutions in four blocks, each block halved by its maxima, and three fully connected layers.
+    Six convolutions in four blocks, each block followed by max pooling, and three fully connected layers.
     """
 
     def __init__(self) -> None:
@@ -58,20 +58,20 @@ class VGGish(nn.Module):
 
     def forward(self, windows: Tensor) -> Tensor:
         """See the class."""
-        # Channels last, as TensorFlow orders what the first fully connected layer takes.
+        # Channels last, the order of the inputs of the first fully connected layer in TensorFlow.
         features: Tensor = self.features(windows[:, None]).permute(0, 2, 3, 1).flatten(1)
         embeddings: Tensor = self.embeddings(features)
         return embeddings
 
 
 def log_mel_windows(audio: NDArray[np.floating]) -> NDArray[np.float32]:
-    """The front end of VGGish: ``log(|S| M + 0.01)``, cut into windows that do not overlap.
+    """The front end of VGGish: ``log(|S| M + 0.01)``, cut into non-overlapping windows.
 
     S is the STFT with a periodic Hann window of 25 ms every 10 ms, without padding; M has 64 triangular bands from 125
-    to 7500 Hz, straight in mel. What does not fill a window at the end is left out.
+    to 7500 Hz, linear in mel. The remainder at the end that does not fill a window is dropped.
 
     Args:
-        audio: at 16 kHz, shape (B, T), full scale is 1, T at least `SHORTEST`.
+        audio: sounds at 16 kHz, shape (B, T), full scale is 1, T at least `SHORTEST`.
 
     Returns:
         Shape (B, W, 96, 64), W windows of 0.96 s.
@@ -87,7 +87,7 @@ def log_mel_windows(audio: NDArray[np.floating]) -> NDArray[np.float32]:
 def _mel_weights() -> NDArray[np.float64]:
     """Weights ``(257, 64)`` of each bin in each band.
 
-    Unlike HTK's and librosa's, the slopes are straight in mel and not in Hz; the bin at 0 Hz has no weight.
+    Unlike HTK's and librosa's, the slopes are linear in mel and not in Hz; the bin at 0 Hz has no weight.
     """
 
     def mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -108,7 +108,7 @@ def vggish(network: nn.Module) -> Model:
 
 
 def vggish_windows(network: nn.Module) -> Model:
-    """Every window a row, as ``frechet-audio-distance`` has it."""
+    """One row per window, as in ``frechet-audio-distance``."""
     return lambda audio: _windows(network, audio).reshape(-1, 128)
 
 

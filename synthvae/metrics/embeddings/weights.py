@@ -21,27 +21,27 @@ from synthvae.core.errors import UserError, reason
 
 __all__ = ["Checkpoint", "environment", "find_checkpoint", "hub_directory", "load_checkpoint", "sha256", "weights_only"]
 
-#: Writes a file of weights only from one that holds more, for a user who trusts it.
+#: Command that extracts the weights from a file with other content, for a user who trusts it.
 RESAVE = (
     'python -c \'import sys, torch; f = sys.argv[1]; c = torch.load(f, "cpu", weights_only=False); '
     'torch.save({k: c[k] for k in ("model", "state_dict") if k in c} or c, f)\''
 )
-#: Optional list of checksums in a folder of weights, as ``sha256sum FILES > SHA256SUMS`` writes it.
+#: Optional list of checksums in a weights directory, as written by ``sha256sum FILES > SHA256SUMS``.
 SUMS = "SHA256SUMS"
-#: Counts the batches of training in batch normalisation; older files lack it, and an embedding does not need it.
+#: Number of training batches in batch normalisation; older files lack it, and an embedding does not need it.
 COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A published file of weights.
+    """A published weight file.
 
     Attributes:
-        name: the file's name as its publisher has it.
-        url: where it is published.
+        name: the publisher's name of the file.
+        url: URL of the file.
         page: the publisher's page, for messages.
-        other_name: a name under which other programs save it; empty if there is none.
-        section: key of the state dict within the file; empty where the file is the state dict.
+        other_name: name under which other programs save it; empty if there is none.
+        section: key of the state dict within the file; empty if the file is the state dict.
         unused: tensors of the file that an embedding does not need, such as the classifier's.
     """
 
@@ -54,7 +54,7 @@ class Checkpoint:
 
 
 def hub_directory() -> Path:
-    """Folder in which `torch.hub` and ``frechet-audio-distance`` save weights."""
+    """Directory in which `torch.hub` and ``frechet-audio-distance`` save weights."""
     return Path(torch.hub.get_dir())
 
 
@@ -62,16 +62,16 @@ def find_checkpoint(name: str, wanted: Checkpoint, weights_dir: Path | None) -> 
     """The path of a weight file.
 
     Args:
-        name: of the embedding, for messages.
-        wanted: the file.
-        weights_dir: the folder that has it, itself or in ``checkpoints``; nothing is fetched then. Without it, the
-            folder of `torch.hub`, into which a missing file is fetched.
+        name: name of the embedding, for messages.
+        wanted: the weight file.
+        weights_dir: directory that contains it, directly or in ``checkpoints``; nothing is downloaded then. If None,
+            the directory of `torch.hub`, to which a missing file is downloaded.
 
     Returns:
-        An existing file, equal to its line in ``SHA256SUMS`` where the folder has that list.
+        An existing file, which matches its line in ``SHA256SUMS`` if the directory has that list.
 
     Raises:
-        UserError: if the file is missing or cannot be fetched, or its checksum is another.
+        UserError: if the file is missing or cannot be downloaded, or its checksum differs.
     """
     directory = hub_directory() if weights_dir is None else weights_dir
     if weights_dir is not None and not directory.is_dir():
@@ -99,7 +99,7 @@ def _fetch(name: str, wanted: Checkpoint, directory: Path) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(wanted.url, str(path), progress=sys.stderr.isatty())
-    except OSError as error:  # URLError is one
+    except OSError as error:  # includes URLError
         raise UserError(
             name,
             path,
@@ -111,7 +111,7 @@ def _fetch(name: str, wanted: Checkpoint, directory: Path) -> Path:
 
 
 def _check_sum(name: str, path: Path) -> None:
-    """Compare a file with its line in ``SHA256SUMS``, where the folder has that list."""
+    """Compare a file with its line in ``SHA256SUMS``, if the directory has that list."""
     sums = path.parent / SUMS
     if not sums.is_file():
         return
@@ -131,17 +131,18 @@ def load_checkpoint(name: str, wanted: Checkpoint, path: Path, build: Callable[[
     """Build a network with the weights of a file.
 
     Args:
-        name: of the embedding, for messages.
-        wanted: which file it is.
-        path: the file.
-        build: makes the network; called where tensors have shapes and no numbers, so it draws nothing.
+        name: name of the embedding, for messages.
+        wanted: the published file.
+        path: path of the file.
+        build: function that builds the network; called on the meta device, where tensors have shapes but no values, so
+            no weights are drawn.
 
     Returns:
-        The network in float32 and in evaluation mode, without gradients, on CUDA where there is any.
+        The network in float32 and in evaluation mode, without gradients, on CUDA if available.
 
     Raises:
-        UserError: if the file holds anything but tensors, arrays and numbers, is damaged, or its tensors are not the
-            network's by name, shape and type, or not finite.
+        UserError: if the file contains anything but tensors, arrays and numbers, is damaged, or its tensors differ from
+            the network's in name, shape or type, or are not finite.
     """
     with torch.device("meta"):
         network = build()
@@ -212,10 +213,10 @@ def _others(keys: list[str]) -> str:
 def weights_only() -> Iterator[None]:
     """Restrict every `torch.load` to tensors, arrays and numbers, whatever its arguments.
 
-    Published files hold NumPy arrays and numbers beside the tensors (the state of a sampler, a PCA), pickled by a NumPy
-    whose modules had other names.
+    Published files contain NumPy arrays and numbers besides the tensors (the state of a sampler, a PCA), pickled by a
+    NumPy version whose modules had other names.
     """
-    # Bytes of an array are stored as text that `codecs.encode` turns back; PyTorch 2.4 does not allow it by itself.
+    # Bytes of an array are stored as text that `codecs.encode` decodes; PyTorch 2.4 does not allow it by default.
     allowed: list[Any] = [codecs.encode, np.ndarray, np.dtype, *{type(np.dtype(code)) for code in "?bhilqBHILQefd"}]
     makers: list[tuple[Any, str]] = [
         (np.zeros(1).__reduce__()[0], "_reconstruct"),
@@ -223,7 +224,7 @@ def weights_only() -> Iterator[None]:
     ]
     for maker, label in makers:
         allowed += [_renamed(maker, f"numpy.{core}.multiarray", label) for core in ("core", "_core")]
-    before = list(torch.serialization.get_safe_globals())  # PyTorch 2.4 hands out its own list
+    before = list(torch.serialization.get_safe_globals())  # a copy: PyTorch 2.4 returns its own list
     with environment(TORCH_FORCE_WEIGHTS_ONLY_LOAD="1", TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=None):
         torch.serialization.add_safe_globals(allowed)
         try:
@@ -234,7 +235,7 @@ def weights_only() -> Iterator[None]:
 
 
 def _renamed(function: Callable[..., Any], module: str, name: str) -> Callable[..., Any]:
-    """The function under a name by which files refer to it."""
+    """The function under the name that files use for it."""
 
     def call(*arguments: object) -> Any:  # noqa: ANN401
         return function(*arguments)
@@ -245,7 +246,7 @@ def _renamed(function: Callable[..., Any], module: str, name: str) -> Callable[.
 
 @contextlib.contextmanager
 def environment(**values: str | None) -> Iterator[None]:
-    """Set variables of the environment, or remove them where the value is None, and restore them afterwards."""
+    """Set environment variables, or remove them where the value is None, and restore them afterwards."""
     before = {name: os.environ.get(name) for name in values}
     try:
         _set_environment(values)
