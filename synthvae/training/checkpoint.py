@@ -19,7 +19,7 @@ __all__ = ["Position", "read_position", "restore_checkpoint", "save_checkpoint"]
 
 _DAMAGED = "remove the checkpoint and train again, or copy it from where it is whole"
 _NEWER = "a field that this synthvae does not know"
-#: Of any counter.
+#: Maximum of any counter.
 MOST = 2**53
 
 
@@ -28,18 +28,18 @@ class Position:
     """Position of a run: phase, epoch, and best epoch.
 
     Attributes:
-        phase: which phase is under way, from 0.
-        phase_start: epochs finished before it.
-        epoch: epochs finished, of all phases.
-        step: steps finished in the epoch that is under way.
+        phase: index of the current phase, from 0.
+        phase_start: number of epochs finished before the phase.
+        epoch: number of epochs finished, over all phases.
+        step: number of steps finished in the current epoch.
         best_epoch: the epoch with the best validation loss, -1 before the first.
-        best_terms: its unweighted validation terms.
-        waited: epochs since then.
-        drops: of the learning rate, in this phase, because of the validation loss.
-        since_drop: epochs since the last of them or since the best epoch, whichever is later.
-        finished: why the run ended, or "".
+        best_terms: unweighted validation terms of that epoch.
+        waited: number of epochs since the best epoch or the start of the phase.
+        drops: number of drops of the learning rate in this phase because of the validation loss.
+        since_drop: number of epochs since the last drop or the best epoch, whichever is later.
+        finished: reason why the run ended, or "".
         seconds: time spent training so far.
-        skipped: batches that were left out because their loss or gradient was not finite.
+        skipped: number of batches skipped because their loss or gradient was not finite.
     """
 
     phase: int = 0
@@ -70,9 +70,9 @@ def save_checkpoint(
     sums: dict[str, Tensor],
     position: Position,
 ) -> None:
-    """Write a checkpoint, atomically, with running sums of the epoch under way, and how far the run got.
+    """Write a checkpoint atomically, with the position of the run and running sums of the current epoch.
 
-    All of the optimiser's state are tensors, as Adam's are.
+    The optimiser's state must consist of tensors, as Adam's does.
     """
     tensors = {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     tensors |= {key: value for key, _, _, value in _optimiser_tensors(optimiser)}
@@ -81,10 +81,10 @@ def save_checkpoint(
 
 
 def read_position(path: Path, phases: int) -> Position:
-    """The position of a checkpoint of a run of so many phases.
+    """Read the position from the checkpoint of a run with `phases` phases.
 
     Raises:
-        UserError: if the file cannot be read, or a field is unknown, of another type or out of range; names it.
+        UserError: if the file cannot be read, or a field is unknown, of another type or out of range; names the field.
     """
     return _position(load_tensors(path)[1], path, phases)
 
@@ -108,7 +108,7 @@ def _position(state: Mapping[str, Any], path: Path, phases: int) -> Position:
 
 
 def _fits(value: object, kind: object) -> bool:
-    """Whether a value of JSON is of the type of a field of `Position`."""
+    """Whether a JSON value has the type of a field of `Position`."""
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if kind == "int":
         return number and isinstance(value, int) and abs(value) < MOST
@@ -125,10 +125,10 @@ def restore_checkpoint(
     """Load what `save_checkpoint` wrote into modules and optimiser.
 
     Returns:
-        How far the run got, and the running sums of the epoch under way.
+        The position of the run, and the running sums of the current epoch.
 
     Raises:
-        UserError: if the file cannot be read, or is not the checkpoint of such a run of so many phases.
+        UserError: if the file cannot be read, or is not the checkpoint of such a run with `phases` phases.
     """
     tensors, state = load_tensors(path)
     position = _position(state, path, phases)
@@ -155,7 +155,7 @@ def restore_checkpoint(
 
 
 def _check_moments(found: Mapping[str, Tensor], parameter: Tensor, source: str) -> None:
-    """Refuse a parameter's state that is not Adam's."""
+    """Reject a parameter's state that is not Adam's."""
     shapes = {"step": torch.Size(), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
     for name in shapes.keys() | found.keys():
         if name not in shapes or name not in found:

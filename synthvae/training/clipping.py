@@ -26,8 +26,8 @@ class _ClipRows(torch.autograd.Function):
 def clip_gradient_per_preset(unit: Tensor, limit: float) -> Tensor:
     """Identity on ``(B, P)`` whose backward pass clips the Euclidean norm of each row's gradient to `limit`.
 
-    Gradients through pitch are huge: on spectral losses the norms of single presets span four orders of
-    magnitude, and one of them would decide a whole step.
+    Gradients through pitch are huge: on spectral losses the norms of single presets span four orders of magnitude,
+    and a single preset would dominate the step.
     """
     clipped: Tensor = _ClipRows.apply(unit, limit)
     return clipped

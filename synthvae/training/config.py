@@ -1,6 +1,6 @@
 """Settings of a run: defaults, overridden by TOML files, overridden by the command line.
 
-Those of a run on presets are here; those of a run on recorded sounds in `synthvae.training.sound_config`.
+Settings of a run on presets are here; those of a run on recorded sounds are in `synthvae.training.sound_config`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from synthvae.training.sound_config import RECORDED_SOUNDS, SoundConfig
 __all__ = ["CONFIGS", "PHASE", "PRESETS", "Overlay", "TrainConfig", "read_overlay", "resolve_config"]
 __all__ += ["resolve_sound_config"]
 
-#: Which of the metric's matrices the loss `pnp` uses.
+#: Matrices of the metric that the loss `pnp` can use.
 METRICS = ("diagonal", "full", "preset", "effect")
 #: Ways to choose the weight of the compared term, in place of a number (`synthvae.losses.BetaController`).
 BETA_MODES = ("auto", "constant")
@@ -65,7 +65,7 @@ def _outputs() -> Iterable[str]:
 class TrainConfig(Settings):
     """All settings of a training run on presets; stored in the run's directory.
 
-    `then` are the settings of a second phase, which goes on from the best weights of the first; those of `PHASE`.
+    `then` holds the settings (`PHASE`) of a second phase, which continues from the best weights of the first.
     """
 
     data: str = setting(
@@ -141,20 +141,20 @@ class TrainConfig(Settings):
 
     @property
     def phases(self) -> tuple[TrainConfig, ...]:
-        """The settings of each phase, one after the other."""
+        """Settings of each phase, in order."""
         first = dataclasses.replace(self, then={})
         return (first, _with_usual_feature(dataclasses.replace(first, **self.then))) if self.then else (first,)
 
 
-#: What a second phase may set anew: all but the data, the network, and what is of the run, as devices and the seed.
+#: Settings that a second phase may change: all but those of data, network and run, such as devices and the seed.
 PHASE = frozenset(name for name, known in settings_of(TrainConfig).items() if known.panel in (LOSS, OPTIMISATION))
 
 
-#: Settings that are tables of a file, merged with those of its bases.
+#: Settings that are TOML tables, merged with those of the base files.
 TABLES = ("then", "representation_options")
-#: The task of a training on presets, which descriptions of runs do not name.
+#: Task of a training on presets; descriptions of runs omit it.
 PRESETS = "presets"
-#: Settings of the tasks that `train` has, by task.
+#: Settings class of each task of `train`.
 CONFIGS: dict[str, type[Settings]] = {PRESETS: TrainConfig, RECORDED_SOUNDS: SoundConfig}
 
 
@@ -163,10 +163,10 @@ class Overlay:
     """A TOML file merged with its bases.
 
     Attributes:
-        path: the file.
-        tasks: those whose settings it may hold: the one that ``task`` names, or all that have its settings.
-        settings: by name.
-        case: the table ``[case]``, likewise.
+        path: path of the file.
+        tasks: tasks whose settings it may hold: the one named by ``task``, or all that have its settings.
+        settings: settings by name.
+        case: entries of the table ``[case]`` by name.
         own_case: whether the file itself has that table.
     """
 
@@ -178,15 +178,15 @@ class Overlay:
 
 
 def resolve_config(overlay: Overlay | Path | None, flags: Mapping[str, Any], source: str = "") -> TrainConfig:
-    """Defaults, overlaid by a TOML file, overlaid by the flags that were given.
+    """Defaults, overridden by a TOML file, overridden by the flags that were given.
 
-    A TOML file may lie over others (`read_overlay`). Its table ``[then]`` holds the settings of a second phase. A table
-    ``[case]`` is no setting (`synthvae.experiments.cases`).
+    A TOML file may have base files (`read_overlay`). Its table ``[then]`` holds the settings of a second phase. A
+    table ``[case]`` is not a setting (`synthvae.experiments.cases`).
 
     Args:
-        overlay: the file, if any, read or not.
-        flags: settings by name; None where a flag was not given. ``then`` is a mapping of such.
-        source: where the flags come from, if not from arguments, for messages.
+        overlay: the file, if any, as a path or already read.
+        flags: settings by name; None where a flag was not given. ``then`` is a mapping of the same form.
+        source: origin of the flags, if not arguments, for messages.
 
     Raises:
         UserError: if the file cannot be read, or a setting is unknown or out of range.
@@ -206,12 +206,12 @@ def resolve_config(overlay: Overlay | Path | None, flags: Mapping[str, Any], sou
     if not then:
         return config
     checked_then = _check_then(config, then, file)
-    second = dataclasses.replace(config, then=checked_then).phases[1]  # which knows the feature
+    second = dataclasses.replace(config, then=checked_then).phases[1]  # which resolves the feature
     return dataclasses.replace(config, then={name: getattr(second, name) for name in checked_then})
 
 
 def resolve_sound_config(overlay: Overlay | Path | None, flags: Mapping[str, Any], source: str = "") -> SoundConfig:
-    """The same for a run on recorded sounds; ``auto`` is not replaced (`SoundConfig.resolved`).
+    """The same for a run on recorded sounds; ``auto`` is not resolved here (`SoundConfig.resolved`).
 
     Raises:
         UserError: if the file cannot be read, or a setting is unknown or out of range.
@@ -252,7 +252,7 @@ def _overlaid(
 
 
 def _check_then(config: TrainConfig, then: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """The settings of the second phase; through the Voice and on the loss's usual feature, unless they say else."""
+    """Settings of the second phase; by default through the Voice and on the loss's usual feature."""
     from synthvae.losses import LOSSES
 
     refuse_unknown(then, PHASE, source, "then.")
@@ -276,13 +276,13 @@ def read_overlay(path: Path, seen: tuple[Path, ...] = ()) -> Overlay:
     """Read a TOML file of settings.
 
     Args:
-        path: the file. Its key ``base`` names a file, or a list of files, relative to itself, over which it lies; of
-            several the later lie over the earlier. Its key ``task`` names the task that it is of; without one, its
-            settings and those below it say.
-        seen: files that lie over this one.
+        path: path of the file. Its key ``base`` names a base file or a list of them, relative to the file itself, whose
+            settings it overrides; later bases override earlier ones. Its key ``task`` names its task; without it, the
+            task follows from its settings and those of its bases.
+        seen: files that have this one as a base.
 
     Raises:
-        UserError: if a file cannot be read, leads back to itself, or has an unknown setting.
+        UserError: if a file cannot be read, is its own base, or has an unknown setting.
     """
     if path.resolve() in seen:
         raise UserError(path, path, "remove the cycle", "base leads back to the file itself")

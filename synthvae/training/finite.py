@@ -1,4 +1,4 @@
-"""Losses and gradients that are not finite: which term, of which items."""
+"""Detection of non-finite losses and gradients: by term and by item."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import Tensor, nn
 
 __all__ = ["all_finite", "bad_alone", "bad_terms", "listed"]
 
-#: Numbers of items that a message names.
+#: Maximum number of item numbers in a message.
 NAMED = 10
 
 
 def all_finite(tensors: Iterable[Tensor]) -> Tensor:
-    """Whether all values are finite, as a tensor on their device: a step waits for an accelerator once."""
+    """Whether all values are finite, as a tensor on their device, so that a step synchronises only once."""
     return torch.stack([tensor.detach().isfinite().all() for tensor in tensors]).all()
 
 
 def bad_terms(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rows ``(B,)``, as truth values, in which a term is not finite, by term; the others are left out."""
+    """Boolean rows ``(B,)`` in which a term is not finite, by term; finite terms are left out."""
     bad = {name: ~value.detach().isfinite() for name, value in terms.items()}
     return {name: rows for name, rows in bad.items() if rows.any()}
 
@@ -30,16 +30,16 @@ def bad_alone(
     network: nn.Module,
     gradients: bool,
 ) -> dict[str, Tensor]:
-    """Rows ``(B,)`` in which a term, or its gradient, is not finite by the row alone, by term; others are left out.
+    """Rows ``(B,)`` in which a term or its gradient is not finite due to the row alone, by term; others are left out.
 
-    Within a batch a normalisation shares what is not finite with every row, and so does a backward pass, in which an
-    infinite derivative makes NaN of the zeros of other rows.
+    Within a batch, normalisation spreads non-finite values to every row, and so does a backward pass, in which an
+    infinite derivative turns the zeros of other rows into NaN.
 
     Args:
-        terms: a batch to its terms, each ``(B,)``.
+        terms: function from a batch to its terms, each ``(B,)``.
         batch: tensors ``(B, ...)``.
-        network: in evaluation mode, so that a row stands alone.
-        gradients: whether to look at gradients.
+        network: network in evaluation mode, so that rows are independent.
+        gradients: whether to check gradients.
     """
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     count = len(next(iter(batch.values())))
@@ -56,7 +56,7 @@ def bad_alone(
 
 
 def listed(numbers: Iterable[int]) -> str:
-    """``5, 88 and 3 more``: the first of the numbers, each once, in their order."""
+    """``5, 88 and 3 more``: the first numbers, without duplicates, in their order."""
     every = sorted(set(numbers))
     more = f" and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
     return ", ".join(map(str, every[:NAMED])) + more

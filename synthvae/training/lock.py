@@ -16,10 +16,10 @@ __all__ = ["alone_in", "check_out"]
 
 
 def check_out(out: Path, task: Task[Any], resume: bool) -> bool:
-    """Whether `out` holds a run to resume; refuse a directory that holds anything else.
+    """Whether `out` holds a run to resume; reject a directory that holds anything else.
 
     Raises:
-        UserError: naming what is there.
+        UserError: naming the contents.
     """
     if out.exists() and not out.is_dir():
         raise UserError(out, out, "choose another `out`", "not a directory")
@@ -50,7 +50,7 @@ def check_out(out: Path, task: Task[Any], resume: bool) -> bool:
 
 
 def _fixed(value: Any, task: Task[Any]) -> Any:  # noqa: ANN401
-    """A setting, or those of a table of settings that a resumed run must have as they were."""
+    """The value of a setting or table of settings, without settings that a resumed run may change."""
     if not isinstance(value, Mapping):
         return value
     return {name: inner for name, inner in value.items() if name not in task.changeable}
@@ -58,7 +58,7 @@ def _fixed(value: Any, task: Task[Any]) -> Any:  # noqa: ANN401
 
 @contextmanager
 def alone_in(directory: Path) -> Iterator[None]:
-    """Hold the lock of a run's directory, which the operating system frees at the end of the process.
+    """Hold the lock of a run's directory, which the operating system releases when the process ends.
 
     Raises:
         UserError: if another process holds it.

@@ -22,12 +22,12 @@ _log = logging.getLogger(__name__)
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
-    """Read ``metrics.csv``: a row per epoch and a column per term, NaN where a phase had no such term.
+    """Read ``metrics.csv``: one row per epoch and one column per term, NaN where a phase lacks the term.
 
-    An absent file has no rows. A last row without a line end, which a killed process leaves, is left out.
+    An absent file gives no rows. A last row without a line end, left by a killed process, is dropped.
 
     Raises:
-        UserError: if the file is no table of numbers.
+        UserError: if the file is not a table of numbers.
     """
     try:
         content = path.read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ def read_metrics(path: Path) -> pd.DataFrame:
     if not whole:
         return pd.DataFrame({"epoch": pd.Series(dtype=float)})
     try:
-        # By way of text, because not every pandas that is allowed reads a float to the last bit.
+        # As text first, because not every supported pandas version parses floats exactly.
         table = pd.read_csv(io.StringIO(whole), dtype=str).astype(float)
     except (ValueError, pd.errors.ParserError) as error:
         raise UserError(path, path, "restore or remove it", f"not a table of numbers ({error})") from None
@@ -52,7 +52,7 @@ class MetricsLog:
     """One row per epoch in ``metrics.csv`` and in ``tensorboard/``."""
 
     def __init__(self, directory: Path, first_epoch: int) -> None:
-        """Open the log of a run; rows of `first_epoch` and later ones are dropped: they will be written again."""
+        """Open the log of a run; rows from `first_epoch` on are dropped, since they will be written again."""
         self.path = directory / "metrics.csv"
         self._events = directory / "tensorboard"
         self._first = first_epoch
@@ -70,11 +70,11 @@ class MetricsLog:
         """Add an epoch; `row` has the column ``epoch`` and every term by name.
 
         Raises:
-            UserError: if ``metrics.csv`` cannot be written. Events, which repeat it, are left out where they cannot.
+            UserError: if ``metrics.csv`` cannot be written. A failure to write the redundant events is not an error.
         """
         known = set(row) <= set(self.rows.columns) and len(self.rows) > 0
         added = pd.DataFrame([row], dtype=float)
-        # Phases have terms of their own: a column for every one there was, in order of appearance.
+        # Phases have different terms: one column for every term so far, in order of appearance.
         columns = dict.fromkeys([*self.rows.columns, *row])
         self.rows = pd.concat([self.rows, added] if len(self.rows) else [added]).reindex(columns=list(columns))
         if known:

@@ -20,11 +20,11 @@ def launch(settings: Settings, on_gpu: bool) -> Fabric:
     """Connect the processes of a run, and start them unless torchrun or SLURM did.
 
     Args:
-        settings: of the run: devices, nodes, strategy, precision.
+        settings: settings of the run: devices, nodes, strategy, precision.
         on_gpu: whether to compute on GPUs.
 
     Raises:
-        UserError: for more GPUs than there are, or other numbers than torchrun's or SLURM's.
+        UserError: if there are fewer GPUs than requested, or the numbers differ from torchrun's or SLURM's.
     """
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
@@ -42,7 +42,7 @@ def launch(settings: Settings, on_gpu: bool) -> Fabric:
             raise UserError("devices", devices, "set both to what it was told", why=why)
         break
     else:
-        plugin = LightningEnvironment() if devices * nodes == 1 else None  # not SLURM's, in whose job it may be alone
+        plugin = LightningEnvironment() if devices * nodes == 1 else None  # not SLURM's, even inside a SLURM job
     fabric = Fabric(
         accelerator="cuda" if on_gpu else "cpu",
         strategy=settings.strategy,
@@ -56,10 +56,10 @@ def launch(settings: Settings, on_gpu: bool) -> Fabric:
 
 
 def over_all_processes(network: nn.Module, on_gpu: bool) -> nn.Module:
-    """The network with batch normalisations that take their means over the items of all processes.
+    """The network with batch normalisations that average over the items of all processes.
 
     Raises:
-        UserError: if it has some, on CPUs, where PyTorch cannot do that.
+        UserError: if it has any on CPUs, where PyTorch does not support that.
     """
     if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
         return network

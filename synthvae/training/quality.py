@@ -20,11 +20,11 @@ _NAME = "log-mel spectrogram"
 
 @dataclass(frozen=True)
 class Quality:
-    """Mean log-mel error of reconstructions, as a share of that of null models.
+    """Mean log-mel error of reconstructions, relative to that of null models.
 
     Attributes:
-        mean_preset: beside always answering with 0.5 in every unit parameter.
-        mean_spectrogram: beside always answering with the mean spectrogram of the same presets.
+        mean_preset: relative to a null model that always returns 0.5 in every unit parameter.
+        mean_spectrogram: relative to a null model that always returns the mean spectrogram of the same presets.
     """
 
     mean_preset: Ratio
@@ -37,7 +37,7 @@ class QualityMeter:
     The presets are rendered once.
 
     Args:
-        voice: renders them.
+        voice: synth that renders the presets.
         unit: unit parameters ``(N, P)``, at least two.
 
     Raises:
@@ -50,7 +50,7 @@ class QualityMeter:
         self._nulls = null_errors(self._target, self._spectra(torch.full_like(unit[:1], 0.5))[0], name=_NAME)
 
     def measure(self, reconstruction: Tensor) -> Quality:
-        """The quality of reconstructions ``(M, P)`` of the first M presets, all N or fewer.
+        """Quality of reconstructions ``(M, P)`` of the first M presets, M <= N.
 
         Raises:
             UserError: if a sound is not finite.

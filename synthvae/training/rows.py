@@ -11,21 +11,21 @@ from torch.autograd.function import once_differentiable
 
 __all__ = ["ROWS", "row_by_row"]
 
-#: Rows that are compared at once on a CPU. Their sounds, those of their targets and the derivatives by them stay in its
-#: caches, and a thread of two has sixteen, which is as many as the kernels of losses compute side by side.
+#: Number of rows compared at once on a CPU. Their sounds, targets and derivatives fit in its caches; with two threads
+#: each has sixteen rows, which is as many as the loss kernels compute side by side.
 ROWS = 32
 
 
 def row_by_row(unit: Tensor, rows: int, compare: Callable[[Tensor, int, int], Tensor]) -> Tensor:
-    """What ``compare(unit[low:high], low, high)``, ``(high - low,)``, gives for all rows, differentiable once.
+    """Values of ``compare(unit[low:high], low, high)``, ``(high - low,)``, for all rows, differentiable once.
 
-    The derivatives are computed together with the values, run by run, so that what a run needs is freed before the
-    next one.
+    The derivatives are computed together with the values, chunk by chunk, so that the memory of a chunk is freed
+    before the next one.
 
     Args:
-        unit: ``(B, P)``.
-        rows: how many to compare at once.
-        compare: a function of each row alone, without parameters that have derivatives.
+        unit: unit parameters ``(B, P)``.
+        rows: number of rows to compare at once.
+        compare: function of each row alone, without parameters that need derivatives.
     """
     if not (torch.is_grad_enabled() and unit.requires_grad):
         edges = range(0, len(unit), rows)

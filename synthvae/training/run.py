@@ -3,12 +3,12 @@
 ===========================  ==========================================================================
 ``run.json``                 settings, parameter table, dataset and its hash, versions, hardware, state
 ``weights.safetensors``      the network at its best validation loss
-``checkpoint.safetensors``   everything needed to go on: network, optimiser, weights' averages, position
-``metrics.csv``              every term, epoch by epoch
+``checkpoint.safetensors``   state for resuming: network, optimiser, weights' averages, position
+``metrics.csv``              every term, one row per epoch
 ``tensorboard/``             the same as events
 ===========================  ==========================================================================
 
-Those that are shared lack the last three and have other files: `synthvae.training.spaces`.
+Shared runs lack the last three and have other files: `synthvae.training.spaces`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ WEIGHTS = "weights.safetensors"
 
 
 def write_description(directory: Path, task: Task[Any], state: Mapping[str, Any]) -> None:
-    """Write ``run.json``: what is trained, and how far the training got.
+    """Write ``run.json``: task, data and state of the training.
 
     Raises:
         UserError: if the directory cannot be written to.
@@ -72,16 +72,16 @@ def write_description(directory: Path, task: Task[Any], state: Mapping[str, Any]
 class Run:
     """A trained model with its settings and parameters; needs no synthesizer until `voice` is used.
 
-    Its abilities depend on its task: `parameters` and everything else about presets raises a `UserError` where the task
+    Its abilities depend on its task: `parameters` and everything else about presets raise a `UserError` where the task
     does not have that ability.
 
     Attributes:
-        path: its directory.
-        task: what it was trained for.
-        config: the settings it was trained with.
-        description: what the task said of its data.
-        state: how far the training got.
-        model: the network, in evaluation mode.
+        path: path of its directory.
+        task: class of its training task.
+        config: settings of the training.
+        description: description of the data by the task.
+        state: state of the training.
+        model: network in evaluation mode.
     """
 
     path: Path
@@ -95,7 +95,7 @@ class Run:
         """Check that the run's task has one of some abilities.
 
         Raises:
-            UserError: naming them.
+            UserError: naming the missing abilities.
         """
         if not self.task.abilities.intersection(abilities):
             raise UserError(
@@ -107,7 +107,7 @@ class Run:
 
     @cached_property
     def parameters(self) -> ParameterSpace:
-        """The columns of its presets."""
+        """Parameters of its presets, one per column."""
         self.require(PARAMETERS)
         return read_parameters(self.description, str(self.path / "run.json"))
 
@@ -119,7 +119,7 @@ class Run:
 
     @property
     def dataset_hash(self) -> str:
-        """Of the dataset it was trained on."""
+        """Hash of the dataset it was trained on."""
         return str(self.description.get("dataset_hash"))
 
     @property
@@ -129,10 +129,10 @@ class Run:
 
     @cached_property
     def dataset_path(self) -> Path:
-        """The dataset that numbers of presets refer to: its own, or that of a space, which is drawn on first use.
+        """Dataset that preset numbers refer to: its own, or that of a space, which is drawn on first use.
 
         Raises:
-            UserError: if a space's presets cannot be drawn or kept.
+            UserError: if a space's presets cannot be drawn or stored.
         """
         recipe = self.description.get("presets")
         if recipe is None:
@@ -156,7 +156,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Of its directory, after that of the case where it is one of several seeds: ``exp1-scl-seed-0``."""
+        """Name of its directory, prefixed by that of the case where it is one of several seeds: ``exp1-scl-seed-0``."""
         seeded = self.path.name.startswith("seed-")
         return f"{self.path.parent.name}-{self.path.name}" if seeded else self.path.name
 
@@ -189,7 +189,7 @@ class Run:
         return decoded.clamp(0.0, 1.0)
 
     def require_parameters(self, parameters: ParameterSpace, source: str) -> None:
-        """Refuse presets of another parameter set.
+        """Reject presets of another parameter set.
 
         Raises:
             UserError: naming both hashes.
@@ -204,7 +204,7 @@ class Run:
             )
 
     def require_own_dataset(self, dataset: Dataset) -> None:
-        """Refuse a dataset other than that of `dataset_path`.
+        """Reject a dataset other than that of `dataset_path`.
 
         Raises:
             UserError: naming both hashes.
@@ -227,10 +227,10 @@ class Run:
             )
 
     def require_unseen(self, dataset: Dataset) -> None:
-        """Refuse a dataset whose test presets were among the run's training presets.
+        """Reject a dataset whose test presets were among the run's training presets.
 
         Any size of a dataset is a prefix of a larger one of the same source and seed, so another file's test split
-        may lie in this run's training split.
+        may overlap this run's training split.
 
         Raises:
             UserError: naming the presets.
@@ -258,11 +258,11 @@ class Run:
         return self.decode(self.sample_latent(n, seed))
 
     def sample_latent(self, n: int, seed: int = 0) -> Tensor:
-        """`n` draws ``(n, D)`` of the standard normal prior."""
+        """Draws ``(n, D)`` from the standard normal prior."""
         return torch.randn(n, self.latent_size, generator=torch.Generator().manual_seed(seed))
 
     def metrics(self) -> pd.DataFrame:
-        """Every term and weight, a row per epoch (`synthvae.training.log.read_metrics`)."""
+        """Every term and weight, one row per epoch (`synthvae.training.log.read_metrics`)."""
         return read_metrics(self.path / "metrics.csv")
 
     @cached_property
@@ -280,7 +280,7 @@ def read_description(directory: Path) -> dict[str, Any]:
     """Read and check ``run.json``.
 
     Raises:
-        UserError: if `directory` is no run of this version.
+        UserError: if `directory` is not a run of this version.
     """
     path = directory / "run.json"
     try:
@@ -297,12 +297,12 @@ def read_description(directory: Path) -> dict[str, Any]:
 
 
 def task_name(document: Mapping[str, Any]) -> str:
-    """The task that a run's description names; those of earlier versions have one alone, and name none."""
+    """Name of the task in a run's description; runs of earlier versions have a single task and do not name it."""
     return str(document.get("task", PRESETS))
 
 
 def has_ability(directory: Path, ability: str) -> bool:
-    """Whether a directory's run has an ability; one that cannot be read counts as a run on presets."""
+    """Whether a directory's run has an ability; an unreadable one counts as a run on presets."""
     try:
         return ability in find_task(task_name(orjson.loads((directory / "run.json").read_bytes())), "").abilities
     except (OSError, orjson.JSONDecodeError, AttributeError):
@@ -315,7 +315,7 @@ def read_parameters(document: Mapping[str, Any], source: str) -> ParameterSpace:
     """The parameter table of a run's description.
 
     Raises:
-        UserError: if it is none, or not the one whose hash the description has.
+        UserError: if it is invalid, or its hash differs from the one in the description.
     """
     parameters = ParameterSpace.from_table(document.get("parameters", []), document.get("fixed", {}), source)
     if document.get("parameter_hash") != parameters.hash:
@@ -332,7 +332,7 @@ def load_run(path: str | Path, needs: str | Collection[str] | None = None) -> Ru
     """Load a trained model.
 
     Args:
-        path: the run's directory, or the name of a space that comes with synthvae, such as ``voice-16``.
+        path: the run's directory, or the name of a space shipped with synthvae, such as ``voice-16``.
         needs: an ability that its task must have, such as ``parameters``, or several of which it must have one.
 
     Raises:
@@ -357,7 +357,7 @@ def load_run(path: str | Path, needs: str | Collection[str] | None = None) -> Ru
     if needs is not None:
         run.require(*((needs,) if isinstance(needs, str) else needs))
     if PARAMETERS in task.abilities:
-        _ = run.parameters, run.settings  # refused here where they are damaged
+        _ = run.parameters, run.settings  # raises here if they are damaged
     weights = directory / WEIGHTS
     if not weights.exists():
         raise UserError(weights, weights, "if no epoch was finished go on with `resume`, else train again", "not there")

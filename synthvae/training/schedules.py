@@ -6,9 +6,9 @@ import math
 
 __all__ = ["KL_SCHEDULES", "LR_SCHEDULES", "PUBLISHED_KL_SCHEDULES", "kl_factor", "learning_rate_factor"]
 
-#: Every legal `kl_schedule`: how the weight of the KL divergence rises from 0 to its value over `kl_warmup` epochs.
+#: Legal values of `kl_schedule`: how the weight of the KL divergence rises from 0 to its value over `kl_warmup` epochs.
 KL_SCHEDULES = ("constant", "linear", "cosine", "logistic", "cyclical")
-#: Those of García López (2025), beside its linear and cosine ones, which are ours.
+#: Those specific to García López (2025), whose linear and cosine schedules equal the ones above.
 PUBLISHED_KL_SCHEDULES = ("logistic-g", "cyclical-g")
 LR_SCHEDULES = ("constant", "drop", "cosine", "plateau")
 #: Steepness of the logistic rise: 0.7 % at its start, 99.3 % at its end (before it is stretched to 0 and 1).
@@ -16,16 +16,16 @@ STEEPNESS = 10.0
 
 
 def kl_factor(schedule: str, epoch: float, warmup: float, baseline: float = 0.0) -> float:
-    """Factor of the KL weight, `baseline` to 1, after so many epochs, the part of the one under way included.
+    """Factor of the KL weight, `baseline` to 1, after a fractional number of epochs.
 
     linear, cosine and logistic rise once, from 0 at the start to 1 after `warmup` epochs (Bowman et al., "Generating
     Sentences from a Continuous Space", CoNLL 2016, has the logistic one); cyclical rises linearly over the first half
     of every `warmup` epochs and stays at 1 for the second (Fu et al., "Cyclical Annealing Schedule", NAACL 2019).
     Without `warmup` it is 1.
 
-    logistic-g and cyclical-g are as García López (2025) has them: the slope of the logistic is 1 per epoch whatever the
-    warm-up, and it is not stretched, so that it ends below 1 (at 0.984 of a warm-up of 8 with a baseline of 0.1);
-    cyclical-g starts it anew every `warmup` epochs.
+    logistic-g and cyclical-g follow García López (2025): the slope of the logistic is 1 per epoch whatever the
+    warm-up, and it is not stretched, so that it ends below 1 (at 0.984 for a warm-up of 8 with a baseline of 0.1);
+    cyclical-g restarts it every `warmup` epochs.
     """
     if schedule == "constant" or warmup <= 0:
         return 1.0
@@ -56,11 +56,11 @@ def learning_rate_factor(
     Args:
         schedule: ``constant``, ``drop``, ``cosine``, which falls from 1 to 0 over all epochs, or ``plateau``, whose
             drops depend on the validation loss and are not in this factor.
-        epoch: epochs done, with the part of the one under way.
-        epochs: there will be at most.
-        drop_after: with ``drop``, epochs at the full rate.
-        drop_every: with ``drop``, then it is multiplied by `drop_factor` once per so many epochs.
-        drop_factor: with ``drop``, see above.
+        epoch: fractional number of epochs finished.
+        epochs: maximum number of epochs.
+        drop_after: with ``drop``, number of epochs at the full rate.
+        drop_every: with ``drop``, number of epochs between later drops.
+        drop_factor: with ``drop``, factor of each drop.
     """
     if schedule == "cosine":
         return 0.5 + 0.5 * math.cos(math.pi * min(1.0, epoch / epochs))

@@ -14,7 +14,7 @@ from synthvae.training.schedules import LR_SCHEDULES, learning_rate_factor
 __all__ = ["DATA", "LOSS", "NETWORK", "OPTIMISATION", "RUN", "Setting", "Settings"]
 __all__ += ["checked", "refuse_unknown", "setting", "settings_of"]
 
-#: Panels of ``train --help``, in this order.
+#: Panels of ``train --help``, in display order.
 DATA, LOSS, NETWORK, OPTIMISATION, RUN = "Data", "Loss", "Network", "Optimisation", "Run"
 DEVICES = ("auto", "cpu", "cuda")
 #: Adam divides the rate of its first step by 0.1, and the largest float32 is 3.4e38.
@@ -32,16 +32,16 @@ class Setting:
     """Metadata of a setting besides its name, type and default: help, panel, legal values, bounds.
 
     Attributes:
-        help: what it is, in a sentence.
-        panel: of ``train --help``.
+        help: description in one sentence.
+        panel: panel of ``train --help``.
         choices: the legal words, or a function that lists them, so that a registry is loaded only on demand.
         number: whether a number is legal beside those words.
-        above: a number has to be larger than this.
-        least: a number has to be at least this.
-        below: a number has to be smaller than this.
-        flag: whether ``train`` has a flag for it; else a file sets it.
-        shown: in place of the default where that says nothing.
-        example: for messages, likewise.
+        above: exclusive lower bound of a number.
+        least: inclusive lower bound of a number.
+        below: exclusive upper bound of a number.
+        flag: whether ``train`` has a flag for it; otherwise only a file can set it.
+        shown: text shown in place of an uninformative default.
+        example: example for messages, in place of an uninformative default.
     """
 
     help: str
@@ -122,11 +122,11 @@ class Settings:
 
     @property
     def phases(self) -> tuple[Self, ...]:
-        """The settings of each phase, one after the other."""
+        """Settings of each phase, in order."""
         return (self,)
 
     def learning_rate(self, epoch: float, drops: int = 0) -> float:
-        """The learning rate at a fractional epoch, counted from 0, after so many drops of ``plateau``."""
+        """Learning rate at a fractional epoch, counted from 0, after `drops` drops of ``plateau``."""
         drop = (self.lr_drop_after, self.lr_drop_every, self.lr_drop_factor)
         factor = learning_rate_factor(self.lr_schedule, epoch, self.epochs, *drop)
         return self.lr * factor * self.lr_drop_factor**drops
@@ -143,16 +143,16 @@ def settings_of(kind: type[Settings]) -> dict[str, Setting]:
 
 
 def refuse_unknown(values: Iterable[str], known: Collection[str], source: str, table: str = "") -> None:
-    """Refuse unknown settings.
+    """Reject unknown settings.
 
     Args:
         values: names that were given.
-        known: the legal ones.
-        source: the file; empty for arguments.
-        table: of the file, with a dot.
+        known: legal names.
+        source: name of the file; empty for arguments.
+        table: name of the table in the file, followed by a dot.
 
     Raises:
-        UserError: naming the first of them and what may have been meant.
+        UserError: naming the first of them and the closest legal name, if any.
     """
     for name in values:
         if name not in known:
@@ -162,7 +162,7 @@ def refuse_unknown(values: Iterable[str], known: Collection[str], source: str, t
 
 
 def checked(kind: type[S], values: Mapping[str, Any], sources: Mapping[str, str] | str) -> S:
-    """The settings, defaults for those not given; each value of the right type and in its range.
+    """Settings with defaults for those not given; each value of the right type and in its range.
 
     Raises:
         UserError: naming the source, of each value or of all, the setting and the value.
@@ -189,7 +189,7 @@ def _checked(known: Setting, default: Any, value: Any, argument: str) -> Any:  #
         raise UserError(argument, value, f"choose one of {', '.join(known.names)}")
     kind: type = float if known.number else type(default)
     number: Any = value
-    if known.number and isinstance(value, str):  # a flag's
+    if known.number and isinstance(value, str):  # the value of a flag
         try:
             number = float(value)
         except ValueError:

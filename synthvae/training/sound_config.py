@@ -24,7 +24,7 @@ __all__ = ["CONDITIONS", "RECORDED_SOUNDS", "SOUND_LOSSES", "SoundConfig"]
 RECORDED_SOUNDS = "recorded-sounds"
 SOUND_LOSSES = ("cross-entropy", "gaussian", "mse")
 CONDITIONS = ("none", "label", "pitch")
-#: What ``auto`` stands for, by network: representation, loss and latent size; as published, and else.
+#: Values that replace ``auto``, by network: representation, loss and latent size; as published, and otherwise.
 USUAL = {
     "spectrogram-conv": (("stft-g", "gaussian", 200), ("mel", "gaussian", 64)),
     "spectrogram-iaf": (("mel-r", "cross-entropy", 64), ("mel", "cross-entropy", 64)),
@@ -119,11 +119,11 @@ class SoundConfig(Settings):
         RUN,
         choices=("auto", *PRECISIONS),
     )
-    #: Options of the representation's class; a table of a file.
+    #: Options of the representation's class; a TOML table.
     representation_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def resolved(self) -> SoundConfig:
-        """Replace ``auto`` and 0 by what they stand for, so that a stored run does not depend on later defaults."""
+        """Replace ``auto`` and 0 by actual values, so that a stored run does not depend on later defaults."""
         representation, loss, latent = USUAL[self.network][0 if self.as_published else 1]
         changes: dict[str, Any] = {}
         if self.representation == "auto":
@@ -147,7 +147,7 @@ def _computes_in_bf16(device: str) -> bool:
 
 
 def _processor_flags() -> set[str]:
-    """Instruction sets of the processor, as Linux names them; empty on other systems."""
+    """Instruction sets of the processor, as named by Linux; empty on other systems."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             return next((set(line.split()) for line in file if line.startswith("flags")), set())

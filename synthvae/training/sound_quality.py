@@ -17,19 +17,19 @@ from synthvae.training.tasks.spectrogram import CHUNK, conditions
 
 __all__ = ["SoundErrors", "SoundQuality", "measure_sounds", "sound_errors"]
 
-#: Sounds that are compared, at most; and values of their spectrograms together.
+#: Maximum number of sounds compared, and maximum number of values in all their spectrograms.
 JUDGED, VALUES = 1000, 2**27
 
 
 @dataclass(frozen=True)
 class SoundQuality:
-    """Squared error of spectrograms as a share of that of the mean spectrogram of the same sounds.
+    """Squared error of spectrograms relative to that of the mean spectrogram of the same sounds.
 
     Attributes:
-        sounds: how many were compared.
-        model: of what the run decodes.
-        class_mean: of the mean training spectrogram of the sound's label.
-        nearest: of the training sound that is nearest to it: a reference, for it is found with the sound at hand.
+        sounds: number of sounds compared.
+        model: error of the sounds decoded by the run.
+        class_mean: error of the mean training spectrogram of the sound's label.
+        nearest: error of the nearest training sound: a reference, since finding it requires the sound itself.
         level: root mean square error of the decoded level in dB; None where the network has no level.
     """
 
@@ -42,16 +42,16 @@ class SoundQuality:
 
 @dataclass(frozen=True)
 class SoundErrors:
-    """Squared error of the spectrogram of each of N sounds, summed over it: of a run, and beside it.
+    """Squared error of the spectrogram of each of N sounds, summed over its values: of a run and of baselines.
 
     Attributes:
         rows: numbers of the sounds in the library.
-        labels: of the sounds.
-        model: of what the run decodes, ``(N,)``.
-        class_mean: of the mean training spectrogram of the sound's label, ``(N,)``.
-        nearest: of the training sound that is nearest to it, ``(N,)``.
-        mean: of the mean spectrogram of the N sounds, ``(N,)``.
-        level: decoded less actual level in dB, ``(N,)``; None where the network has no level.
+        labels: labels of the sounds.
+        model: error of the sounds decoded by the run, ``(N,)``.
+        class_mean: error of the mean training spectrogram of the sound's label, ``(N,)``.
+        nearest: error of the nearest training sound, ``(N,)``.
+        mean: error of the mean spectrogram of the N sounds, ``(N,)``.
+        level: decoded minus actual level in dB, ``(N,)``; None where the network has no level.
     """
 
     rows: tuple[int, ...]
@@ -63,7 +63,7 @@ class SoundErrors:
     level: NDArray[np.float64] | None
 
     def quality(self, label: str | None = None) -> SoundQuality:
-        """The errors of all sounds together, or of those of one label, as shares of those of the mean of all."""
+        """Errors of all sounds, or of those of one label, relative to those of the mean of all."""
         chosen = np.ones(len(self.rows), np.bool_) if label is None else np.array(self.labels) == label
         model, class_mean, nearest = (
             error_ratio(errors[chosen], self.mean[chosen]) for errors in (self.model, self.class_mean, self.nearest)
@@ -73,7 +73,7 @@ class SoundErrors:
 
 
 def measure_sounds(run: SoundRun, library: Library, split: str = "validation") -> SoundQuality:
-    """Measure a run on sounds of its library, the first of a split. Arguments as `sound_errors`."""
+    """Measure a run on the first sounds of a split of its library. Arguments as for `sound_errors`."""
     return sound_errors(run, library, split).quality()
 
 
@@ -85,9 +85,9 @@ def sound_errors(run: SoundRun, library: Library, split: str = "validation", lim
 
     Args:
         run: the run.
-        library: that it was trained on.
-        split: of the sounds.
-        limit: of the number of sounds.
+        library: library that it was trained on.
+        split: split of the sounds.
+        limit: maximum number of sounds.
     """
     size = math.prod(run.representation.shape)
     rows = library.rows(split)[: max(2, min(limit, JUDGED, VALUES // size))]
@@ -111,7 +111,7 @@ def sound_errors(run: SoundRun, library: Library, split: str = "validation", lim
         which = torch.tensor([of[number] for number in part])
         sums.index_add_(0, which, values)
         counts.index_add_(0, which, torch.ones(len(part)))
-    # A label without training sounds has the mean of all.
+    # A label without training sounds gets the mean of all.
     mean = torch.where(counts[:, None] > 0, sums / counts.clamp_min(1.0)[:, None], sums.sum(0) / counts.sum())
     own = [of[number] for number in rows]
     return SoundErrors(
@@ -134,6 +134,6 @@ def _encoded(run: SoundRun, library: Library, part: list[int]) -> tuple[Tensor, 
 
 
 def _nearest(target: Tensor, values: Tensor) -> Tensor:
-    """Squared distance of each target to the nearest of some training sounds, exact for the one that is nearest."""
-    products = values.square().sum(1) - 2.0 * target @ values.T  # the target's own square changes no order
+    """Squared distance of each target to the nearest of some training sounds; computed exactly for the nearest."""
+    products = values.square().sum(1) - 2.0 * target @ values.T  # the target's own square does not affect the order
     return (target - values[products.argmin(1)]).square().sum(1)

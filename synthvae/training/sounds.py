@@ -1,4 +1,4 @@
-"""A run on recorded sounds: sounds to latents and back, and draws of new ones."""
+"""Encoding and decoding of sounds with a run on recorded sounds, and sampling of new ones."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PRIORS", "SoundRun", "own_library"]
 
-#: Distributions that new latents are drawn from: the standard normal one, or that of the training sounds' latents.
+#: Distributions of new latents: the aggregate posterior of the training sounds, or the standard normal distribution.
 PRIORS = ("aggregate", "normal")
-#: Gaussians of the latter, at most; and sounds per Gaussian, at least.
+#: Maximum number of Gaussians of the aggregate posterior, and minimum number of sounds per Gaussian.
 COMPONENTS, SOUNDS_EACH = 10, 20
-#: Added to their variances.
+#: Added to the variances of the Gaussians.
 REGULARISATION = 1e-4
 LATENTS = "training-latents.safetensors"
 
@@ -44,7 +44,7 @@ class SoundRun:
     """Encoding, decoding and sampling of sounds with a run.
 
     Attributes:
-        run: the run; refused with a `UserError` where its task has no sounds.
+        run: the run; rejected with a `UserError` where its task has no sounds.
     """
 
     run: Run
@@ -60,33 +60,33 @@ class SoundRun:
 
     @property
     def config(self) -> SoundConfig:
-        """The settings it was trained with."""
+        """Settings of the training."""
         assert isinstance(self.run.config, SoundConfig)
         return self.run.config
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Of the library."""
+        """Labels of the library."""
         return tuple(self.run.description["labels"])
 
     @property
     def sample_rate(self) -> int:
-        """In Hz."""
+        """Sample rate in Hz."""
         return int(self.run.description["sample_rate"])
 
     @property
     def samples(self) -> int:
-        """Of each sound of the library."""
+        """Number of samples of each sound of the library."""
         return int(self.run.description["samples"])
 
     @property
     def seconds(self) -> float:
-        """The same in seconds."""
+        """Duration of each sound of the library in seconds."""
         return self.samples / self.sample_rate
 
     @property
     def latents_per_sound(self) -> int:
-        """Of a sound of the library's length: 1 but for networks that encode frames."""
+        """Number of latents of a sound of the library's length: 1 except for networks that encode frames."""
         return self.model.latents_of(self.representation.shape[2])
 
     @cached_property
@@ -98,8 +98,8 @@ class SoundRun:
         """Conditions ``(count, K)`` for sounds of one label or one pitch; K is 0 where the network has none.
 
         Raises:
-            UserError: if the network needs what is not given, has not what is given, or the label is unknown, or the
-                pitch is no MIDI note number.
+            UserError: if a condition that the network needs is missing, one that it lacks is given, the label is
+                unknown, or the pitch is not a MIDI note number.
         """
         kind = self.config.condition
         for argument, value in (("label", label), ("pitch", pitch)):
@@ -122,9 +122,9 @@ class SoundRun:
 
     @torch.inference_mode()
     def encode(self, audio: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Latents ``(N, D)`` of sounds ``(B, T)`` at the library's rate, without noise; N is B but for frames.
+        """Latents ``(N, D)`` of sounds ``(B, T)`` at the library's rate, without noise; N is B except for frames.
 
-        Sounds are cut or filled up with silence to the library's length where the network needs that.
+        Sounds are truncated or padded with silence to the library's length where the network requires it.
         """
         return self.model.embed(*self.representation.analyse(self._fitted(audio)), condition)
 
@@ -135,7 +135,7 @@ class SoundRun:
 
     @torch.inference_mode()
     def spectrograms(self, latent: Tensor, condition: Tensor | None = None, frames: int = 0) -> Encoded:
-        """Values and levels of latents ``(N, D)``; values lie in [0, 1] where the representation has such."""
+        """Values and levels of latents ``(N, D)``; values are in [0, 1] where the representation is bounded."""
         values, level = self.model.decode(latent.float(), condition, frames)
         return Encoded(values.clamp(0.0, 1.0) if self.representation.bounded else values, level)
 
@@ -149,10 +149,10 @@ class SoundRun:
         """Sounds ``(B, T)`` of latents ``(N, D)``.
 
         Args:
-            latent: as `encode` gives them.
-            condition: ``(B, K)``, from `condition`.
-            samples: T; those of the library by default. Others need a network of frames.
-            phase: how phases are found, see `synthvae.features.representations.Representation.invert`.
+            latent: latents in the form that `encode` returns.
+            condition: conditions ``(B, K)``, from `condition`.
+            samples: length T in samples; by default that of the library. Others need a network of frames.
+            phase: method of phase recovery, see `synthvae.features.representations.Representation.invert`.
         """
         samples = self.samples if samples is None else samples
         encoded = self.spectrograms(latent, condition, self.representation.frames(samples))
@@ -163,12 +163,12 @@ class SoundRun:
         """Latents of items of a library, in the order of `rows`.
 
         Args:
-            library: with the run's sample rate and length.
+            library: library with the run's sample rate and length.
             rows: numbers of items.
-            seed: of a draw from each posterior; None for latents without noise.
+            seed: seed of a draw from each posterior; None for latents without noise.
 
         Returns:
-            ``(N, D)``.
+            Latents ``(N, D)``.
         """
         numbers, every = list(rows), conditions(library, self.config.condition)
         found = []
@@ -185,10 +185,10 @@ class SoundRun:
         return torch.cat(found)
 
     def training_latents(self) -> Tensor:
-        """A draw ``(N, D)`` from the posterior of each training sound, kept in the run's directory.
+        """Draws ``(N, D)`` from the posterior of each training sound, stored in the run's directory.
 
         Raises:
-            UserError: if they are not there yet and neither is the library.
+            UserError: if neither they nor the library exist.
         """
         path = self.run.path / LATENTS
         if path.exists():
@@ -197,7 +197,7 @@ class SoundRun:
                 return tensors["latents"]
         library = own_library(self.run)
         found = self.library_latents(library, library.rows("train"), seed=0)
-        with contextlib.suppress(UserError):  # a run that may only be read: they are computed again next time
+        with contextlib.suppress(UserError):  # read-only run: computed again next time
             save_tensors(path, {"latents": found}, {"weights_hash": self.run.weights_hash})
         return found
 
@@ -215,13 +215,13 @@ class SoundRun:
         """New latents ``(count, D)``.
 
         Args:
-            count: how many.
-            seed: of the draws.
-            prior: one of `PRIORS`. Where the latents of sounds are unlike the standard normal distribution, draws of
-                that lie between them.
+            count: number of latents.
+            seed: seed of the draws.
+            prior: one of `PRIORS`. Where the latents of sounds are unlike the standard normal distribution, draws from
+                ``normal`` fall between them.
 
         Raises:
-            UserError: for another prior.
+            UserError: for any other prior.
         """
         if prior not in PRIORS:
             raise UserError("prior", prior, f"choose one of {', '.join(PRIORS)}")
@@ -253,7 +253,7 @@ def own_library(run: Run) -> Library:
     """The library that a run was trained on.
 
     Raises:
-        UserError: if it is gone or was changed.
+        UserError: if it is missing or was changed.
     """
     library = read_library(Path(run.config.data))
     if library.hash != run.dataset_hash:

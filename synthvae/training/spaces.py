@@ -1,12 +1,12 @@
-"""Spaces: trained runs in the form in which they are shared, and those that come with synthvae.
+"""Spaces: trained runs in the form in which they are shared, and those shipped with synthvae.
 
-A space is a run directory that needs no other file; ``pack`` makes one.
+A space is a run directory that needs no other file; ``pack`` creates one.
 
 ================================  ======================================================================
-``run.json``, and the weights     as of any run, and ``presets``: how the presets of its map are drawn again
+``run.json``, and the weights     as of any run, and ``presets``: how the presets of its map are drawn
 ``audio-encoder.safetensors``     of the run, if it has one
 ``map.safetensors``               the finished map of sounds
-``README.md``                     model card: data, figures with their nulls, limits, how it is made again
+``README.md``                     model card: data, figures with their nulls, limits, how to reproduce it
 ``manifest.json``                 SHA-256 of every other file
 ================================  ======================================================================
 """
@@ -23,16 +23,16 @@ from synthvae.core.files import atomic_write, user_cache
 
 __all__ = ["DEFAULT_SPACE", "MANIFEST", "check_manifest", "find_space", "is_space", "space_cache", "write_manifest"]
 
-#: Those that come with synthvae lie here, a folder each.
+#: Directory of the spaces shipped with synthvae, one subdirectory each.
 SHIPPED = Path(__file__).parents[1] / "spaces"
-#: The one that is used where no run is named and none was trained.
+#: Space used where no run is named and none was trained.
 DEFAULT_SPACE = "voice-16"
 MANIFEST = "manifest.json"
 FORMAT, VERSION = "synthvae-space", 1
 
 
 def find_space(name: str) -> Path | None:
-    """The folder of a space that comes with synthvae, by its name; None if there is none."""
+    """Directory of a space shipped with synthvae, by its name; None if there is none."""
     folder = SHIPPED / name
     return folder if "/" not in name and (folder / MANIFEST).is_file() else None
 
@@ -43,13 +43,13 @@ def is_space(directory: Path) -> bool:
 
 
 def space_cache(directory: Path) -> Path:
-    """The folder for what is made of a space, whose own may be read-only and is never changed."""
+    """Cache directory of a space, whose own directory may be read-only and is never changed."""
     digest = hashlib.sha256((directory / MANIFEST).read_bytes()).hexdigest()[:16]
     return user_cache() / "spaces" / f"{directory.name}-{digest}"
 
 
 def write_manifest(directory: Path) -> None:
-    """Write the sums of every file in a folder, which makes it a space.
+    """Write the SHA-256 of every file in a directory, which makes it a space.
 
     Raises:
         UserError: if it cannot be written.
@@ -60,7 +60,7 @@ def write_manifest(directory: Path) -> None:
 
 
 def check_manifest(directory: Path) -> None:
-    """Check every file of a space against its sum.
+    """Check every file of a space against its SHA-256.
 
     Raises:
         UserError: naming a file that is missing or differs, or if the manifest is damaged.

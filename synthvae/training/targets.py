@@ -17,21 +17,21 @@ __all__ = ["TargetSounds", "check_room"]
 class TargetSounds:
     """Renders a preset on first use, and caches its sound.
 
-    The synth is a function of each row alone, so that a sound from here has the same bits as one that is rendered anew.
+    The synth renders each row independently, so that a cached sound is bit-identical to one rendered again.
     """
 
     def __init__(self, synth: nn.Module, unit: Tensor, samples: int) -> None:
-        """Set memory aside.
+        """Allocate memory.
 
         Args:
-            synth: unit parameters ``(B, P)`` to audio ``(B, T)``.
-            unit: all presets ``(N, P)``.
-            samples: T.
+            synth: maps unit parameters ``(B, P)`` to audio ``(B, T)``.
+            unit: unit parameters of all presets ``(N, P)``.
+            samples: number of samples per sound, T.
         """
         self._synth, self._unit = synth, unit
         if (
             unit.device.type == "cpu"
-        ):  # NumPy asks for huge pages; a fresh page every 4 KiB takes as long as its samples
+        ):  # NumPy requests huge pages; faulting in 4 KiB pages takes as long as rendering their samples
             kind = np.float32 if unit.dtype == torch.float32 else np.float64
             self._audio = torch.from_numpy(np.empty((len(unit), samples), kind))
         else:
@@ -49,10 +49,10 @@ class TargetSounds:
 
 
 def check_room(presets: int, samples: int, device: torch.device) -> int:
-    """The bytes that the float32 sounds of so many presets take, where the memory that is free holds them.
+    """Size in bytes of the float32 sounds of `presets` presets, checked against the free memory.
 
     Raises:
-        UserError: if it does not.
+        UserError: if they do not fit.
     """
     needed, free = 4 * presets * samples, _free(device)
     if free is not None and needed > free:
@@ -62,7 +62,7 @@ def check_room(presets: int, samples: int, device: torch.device) -> int:
 
 
 def _free(device: torch.device) -> int | None:
-    """Memory in bytes that may be used without swapping; None where the system does not say."""
+    """Memory in bytes that may be used without swapping; None where the system does not report it."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if not sys.platform.startswith("linux"):

@@ -1,8 +1,8 @@
 """The training loop: devices, optimiser, schedule, phases, checkpoints, the lock, the log and SIGINT.
 
-Lightning Fabric carries device, precision and several GPUs; its Trainer is not used because a run that is
-killed in the middle of an epoch and resumed must repeat, bit for bit, what a run never killed does, which
-takes a loop that owns its randomness and its position. What is trained, and on what, is a `Task`.
+Lightning Fabric handles device, precision and several GPUs; its Trainer is not used because a run that is killed in
+the middle of an epoch and resumed must equal an uninterrupted run bit for bit, which requires a loop that controls
+its own randomness and position. The model and its data are defined by a `Task`.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ __all__ = ["EPOCH_END", "UPDATE", "Interrupted", "Trainer", "train"]
 _log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 20.0
-#: Validation items that `Trainer.measure_epoch` times.
+#: Number of validation items that `Trainer.measure_epoch` times.
 TIMED = 128
 CHECKPOINT = "checkpoint.safetensors"
-#: Stages that a stopwatch finds in every run: the update of weights, once a step, and what ends an epoch.
+#: Stages of the stopwatch common to all runs: the weight update of each step, and the end of an epoch.
 UPDATE, EPOCH_END = "optimiser", "validation"
 
 OnStep = Callable[[int, int, int], object]
 OnEpoch = Callable[[Mapping[str, float]], object]
 
-#: Sums of an epoch beside those of its terms: batches that were skipped, and their items.
+#: Sums of an epoch besides those of its terms: numbers of skipped batches and of their items.
 SKIPPED, SKIPPED_ITEMS = "skipped batches", "skipped items"
 
 
 class Interrupted(Exception):  # noqa: N818 - a request, not an error
-    """Training was stopped by the user; what was done is saved."""
+    """Training was stopped by the user; its state is saved."""
 
 
 def train(
@@ -69,9 +69,9 @@ class _Batch(NamedTuple):
     """This process's share of a batch.
 
     Attributes:
-        rows: their numbers in the whole batch; the rest of ``(B,)`` repeats the first, to make shares of one size.
+        rows: numbers of its rows in the whole batch, ``(B,)``; the last repeat the first, to make shares of one size.
         tensors: ``(B, ...)`` by name, on the device.
-        size: of the whole batch.
+        size: size of the whole batch.
     """
 
     rows: Tensor
@@ -80,7 +80,7 @@ class _Batch(NamedTuple):
 
 
 class Trainer:
-    """One training run: everything is checked when it is made, nothing is written before `run`."""
+    """One training run: everything is checked on construction, nothing is written before `run`."""
 
     def __init__(
         self,
@@ -94,15 +94,15 @@ class Trainer:
         """Prepare to train a network.
 
         Args:
-            task: what is trained, on what, with which settings.
+            task: definition of network, data and settings.
             out: the run directory.
-            resume: go on with the run that is there, if there is one.
-            on_step: called after each step with epoch, steps done in it, and steps per epoch.
+            resume: continue the run in the directory, if there is one.
+            on_step: called after each step with the epoch, the steps done in it, and the steps per epoch.
             on_epoch: called after each epoch with its metrics.
             stopwatch: times the stages of steps and epochs.
 
         Raises:
-            UserError: for a setting that names nothing, or a directory that holds another run.
+            UserError: for an unknown setting, or a directory that holds another run.
         """
         self.task, self.settings, self.out = task, task.settings, out
         self.on_step, self.on_epoch = on_step, on_epoch
@@ -145,7 +145,7 @@ class Trainer:
 
     @property
     def _epoch(self) -> int:
-        """Epochs finished in this phase."""
+        """Number of epochs finished in this phase."""
         return self.position.epoch - self.position.phase_start
 
     @property
@@ -154,15 +154,15 @@ class Trainer:
         return Place(self.settings.seed, position.epoch, position.step, self._epoch + position.step / self.steps)
 
     def run(self) -> Position:
-        """Train, write the run directory, and return how far the run got and why it ended.
+        """Train, write the run directory, and return the final position with the reason why the run ended.
 
         Raises:
             UserError: if the directory cannot be written to, or the loss is not finite.
-            Interrupted: if stopped by SIGINT; a checkpoint was written.
+            Interrupted: on SIGINT, after a checkpoint has been written.
         """
         position = self.position
         if position.finished and not self._may_continue():
-            self._describe()  # settings that change nothing of what is done, such as more patience
+            self._describe()  # settings that do not affect completed training, such as a larger patience
             return position
         position.finished = ""
         ensure_directory(self.out)
@@ -176,7 +176,7 @@ class Trainer:
                 raise
 
     def _watched(self) -> Position:
-        """Run; a connection that another process has closed by ending is a `UserError`."""
+        """Run; a connection closed because another process ended becomes a `UserError`."""
         try:
             return self._run()
         except RuntimeError as error:
@@ -239,7 +239,7 @@ class Trainer:
         return "all epochs done"
 
     def _next_phase(self) -> None:
-        """Go on from the best weights so far, which count as best until an epoch of the new phase is better."""
+        """Continue from the best weights so far, which count as best until an epoch of the new phase is better."""
         position = self.position
         position.phase, position.phase_start, position.waited = position.phase + 1, position.epoch, 0
         position.drops = position.since_drop = 0
@@ -254,7 +254,7 @@ class Trainer:
 
     @property
     def _ended(self) -> str:
-        """Why the phase ended before its last epoch; empty if it did not."""
+        """Reason why the phase ended before its last epoch; empty if it did not."""
         phase, position = self.phase, self.position
         if phase.patience and position.waited >= phase.patience:
             return f"no better validation loss for {phase.patience} epochs"
@@ -316,7 +316,7 @@ class Trainer:
             self._add(name, value.detach().double() * batch.size)
 
     def _buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """What a step moves besides weights: running means of a batch normalisation, averages of moving weights."""
+        """State that a step changes besides weights: batch-normalisation means, averages behind variable weights."""
         for name, module in self.modules.items():
             yield from module.named_buffers(name)
 
@@ -327,8 +327,8 @@ class Trainer:
         """This process's share of the batch of a step."""
         whole = self.task.batch(place)
         size, fabric = len(next(iter(whole.values()))), self.fabric
-        # Every process draws the whole batch and takes every n-th row; a batch that does not divide evenly is filled up
-        # from its own start, since a network has to be called in every process alike.
+        # Every process draws the whole batch and takes every n-th row; a batch that does not divide evenly is padded
+        # with rows from its start, since the network must be called in the same way in every process.
         count = -(-size // fabric.world_size) * fabric.world_size
         self.task.items_per_process = size / fabric.world_size
         mine = torch.arange(fabric.global_rank, count, fabric.world_size) % size
@@ -339,13 +339,13 @@ class Trainer:
         if self.fabric.world_size == 1:
             return dict(terms)
         shares = self.fabric.all_gather(torch.stack([value.detach() for value in terms.values()]))
-        every = torch.as_tensor(shares).permute(1, 2, 0).flatten(1)[:, : batch.size]  # process i has every n-th from i
+        every = torch.as_tensor(shares).permute(1, 2, 0).flatten(1)[:, : batch.size]  # process i has rows i, i + n, ...
         return {name: value.requires_grad_() for name, value in zip(terms, every, strict=True)}
 
     def _share(self, loss: Tensor, whole: Mapping[str, Tensor], terms: Mapping[str, Tensor]) -> Tensor:
         """A scalar whose gradients, averaged over all processes, are those of the loss of a whole batch.
 
-        The loss is any function of the terms of all items. So each process weighs the terms of its own items by the
+        The loss is any function of the terms of all items. So each process weights the terms of its own items by the
         derivative of the loss with respect to them, times the number of processes.
         """
         count, first = self.fabric.world_size, self.fabric.global_rank
@@ -369,12 +369,12 @@ class Trainer:
     def _finite(self, loss: Tensor) -> bool:
         """Whether loss and gradients are finite, in every process."""
         gradients = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
-        if self.settings.precision == "16-mixed":  # whose scaler leaves out steps until its scale is small enough
+        if self.settings.precision == "16-mixed":  # its scaler skips steps until its scale is small enough
             gradients = []
         return not self._in_any(not all_finite([loss, *gradients]))
 
     def _skip(self, place: Place, batch: _Batch, terms: Mapping[str, Tensor], loss: Tensor) -> None:
-        """Count a batch that was not finite, or stop where the settings say so, with a checkpoint from before it."""
+        """Count a non-finite batch, or stop where the settings require it, with a checkpoint from before it."""
         task, position = self.task, self.position
         self.stepper.zero_grad()
         sound = bool(all_finite(self._state()))
@@ -391,7 +391,7 @@ class Trainer:
         self._add(SKIPPED_ITEMS, torch.full((), float(batch.size), dtype=torch.float64, device=self.fabric.device))
 
     def _fault(self, place: Place, batch: _Batch, terms: Mapping[str, Tensor], loss: Tensor) -> str:
-        """Which term, or gradient of a term, is not finite in a step, and of which items."""
+        """Describe which term, or gradient of a term, is not finite in a step, and for which items."""
         task, kind = self.task, "term"
         names, rows = _named(bad_terms(terms))
         if names or all_finite([loss]):
@@ -408,22 +408,22 @@ class Trainer:
             names, rows = (names or alone[0], alone[1] if alone[0] else rows)
         if names:
             what = f"the {kind}{'s' if len(names) > 1 else ''} {' and '.join(names)}"
-        else:  # each is finite for itself
+        else:  # each term is finite by itself
             what, rows = "the loss" if kind == "term" else "the gradient of the loss", torch.arange(batch.size)
         verb = "are" if len(names) > 1 else "is"
         step = f"step {place.step + 1} of {self.steps}"
         return f"{what} {verb} not finite in epoch {place.epoch + 1}, {step}, {task.locate(rows, place)}"
 
     def _state(self) -> Iterator[Tensor]:
-        """What has to be finite of what a checkpoint holds; squares of gradients may be infinite and stop a weight."""
+        """Tensors of a checkpoint that have to be finite; squares of gradients may be infinite and stop a weight."""
         for module in self.modules.values():
             yield from (value for value in module.state_dict().values() if value.is_floating_point())
 
     def measure_epoch(self) -> float:
         """Estimated duration of an epoch of the current phase, in seconds.
 
-        Measured on one training step and some validation items after a step that loads what they need; the run is left
-        as it was.
+        Measured on one training step and some validation items after a warm-up step that loads what they need; the run
+        is left unchanged.
         """
         seconds = 0.0
         kept = {name: value.clone() for name, value in self.network.state_dict().items()}
@@ -435,7 +435,7 @@ class Trainer:
             whole = self._gather(terms, batch)
             loss = self.task.weigh(whole, math.inf)
             self.fabric.backward(self._share(loss, whole, terms))
-            float(loss.detach())  # waits for an accelerator
+            float(loss.detach())  # synchronises with an accelerator
             seconds = (time.monotonic() - begun) * self.steps
             self.stepper.zero_grad()
         begun = time.monotonic()
@@ -468,8 +468,8 @@ class Trainer:
         row = {"epoch": float(position.epoch), "phase": float(position.phase)}
         row |= {"lr": self.phase.learning_rate(self._epoch, position.drops)} | task.row(train, measured, self._epoch)
 
-        # Weights may move, so the best epoch so far is weighed again with today's: what decides is validation/total
-        # against validation/best.
+        # Weights may change, so the best epoch so far is weighted again with the current ones: validation/total is
+        # compared with validation/best.
         total = float(task.total(measured.terms))
         known = {
             name: torch.tensor(value, dtype=torch.float64, device=self.fabric.device)
@@ -504,7 +504,7 @@ class Trainer:
         return row
 
     def _save(self) -> None:
-        """Write a checkpoint, by the first process: all hold the same weights and sums."""
+        """Write a checkpoint from the first process: all hold the same weights and sums."""
         if not all_finite(self._state()):
             fault = f"the weights are not finite in epoch {self.position.epoch + 1} after step {self.position.step}"
             raise UserError(self.out, self.out, self.task.remedy, fault)
@@ -528,6 +528,6 @@ class Trainer:
 
 
 def _named(bad: Mapping[str, Tensor]) -> tuple[list[str], Tensor]:
-    """Names of terms that are bad, and the rows of the batch in which one is, from `bad_terms`."""
+    """Names of bad terms, and the rows of the batch in which one is bad, from `bad_terms`."""
     rows = torch.stack(list(bad.values())).any(0).nonzero()[:, 0].cpu() if bad else torch.arange(0)
     return sorted(bad), rows

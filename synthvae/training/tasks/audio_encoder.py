@@ -1,4 +1,4 @@
-"""Training an audio encoder for a run, on presets that are drawn and rendered as they are needed."""
+"""Training of an audio encoder for a run, on presets that are drawn and rendered on demand."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ __all__ = ["AudioEncoderSettings", "AudioEncoderTask", "EncoderReport", "encoder
 __all__ += ["train_encoder"]
 
 BATCH = 64
-#: Epochs at most: how often the encoder is measured on the way.
+#: Maximum number of epochs, and so of measurements of the encoder during training.
 EPOCHS = 20
-#: Presets on which the encoder is measured, drawn with a seed that training never has.
+#: Number of presets on which the encoder is measured, and their seed, which training never uses.
 VALIDATION, VALIDATION_SEED = 256, 2**40
 TERM = "negative_log_likelihood"
 
@@ -51,7 +51,7 @@ class AudioEncoderSettings(Settings):
 
     @classmethod
     def of(cls, presets: int, seed: int, on_nonfinite: str = "stop") -> AudioEncoderSettings:
-        """Settings for a number of presets: whole batches, shared out over as many equal epochs as `EPOCHS` allows."""
+        """Settings for a number of presets: whole batches, divided over as many equal epochs as `EPOCHS` allows."""
         batches = presets // BATCH
         epochs = max(count for count in range(1, EPOCHS + 1) if batches % count == 0)
         return cls(presets=presets, seed=seed, epochs=epochs, on_nonfinite=on_nonfinite)
@@ -73,7 +73,7 @@ class AudioEncoderTask(Task[AudioEncoderSettings]):
         self.run = run
 
     def describe(self) -> dict[str, Any]:
-        """The run by its weights, and the shape of what is encoded."""
+        """Weights hash of the run, and the shape of the encoder's input and output."""
         run = self.run
         return {
             "weights_hash": run.weights_hash,
@@ -84,7 +84,7 @@ class AudioEncoderTask(Task[AudioEncoderSettings]):
 
     @classmethod
     def build(cls, settings: AudioEncoderSettings, description: Mapping[str, Any]) -> AudioEncoder:
-        """An encoder of that shape."""
+        """Build an encoder of the described shape."""
         latent_size, sample_rate, samples = (int(description[n]) for n in ("latent_size", "sample_rate", "samples"))
         return AudioEncoder(latent_size, sample_rate, samples, settings.hidden)
 
@@ -94,31 +94,31 @@ class AudioEncoderTask(Task[AudioEncoderSettings]):
         self.encoder = model
 
     def begin(self, phase: AudioEncoderSettings) -> None:
-        """Share the presets out over the epochs, and draw those of the validation."""
+        """Divide the presets over the epochs, and draw the validation presets."""
         super().begin(phase)
         steps = phase.presets // phase.batch_size // phase.epochs
         self.items, self.validation_items = steps * phase.batch_size, VALIDATION
         self.validation_unit = _draw(self.run, VALIDATION, VALIDATION_SEED, 0)
-        # Of its own, so that the run stays on its device.
+        # A copy, so that the run stays on its device.
         self.model = copy.deepcopy(self.run.model).to(self.device)
         self.voice = build_synth(self.run.parameters, self.run.settings).to(self.device)
 
     def batch(self, place: Place) -> dict[str, Tensor]:
-        """Uniform presets, other ones in every step of the run."""
+        """Uniform presets, different in every step of the run."""
         return {"unit": _draw(self.run, self.phase.batch_size, place.seed, self._step(place))}
 
     def _step(self, place: Place) -> int:
-        """Steps of the run before this one."""
+        """Number of steps of the run before this one."""
         return place.epoch * (self.items // self.phase.batch_size) + place.step
 
     def locate(self, rows: Tensor, place: Place | None) -> str:
-        """Their numbers in the order in which they are drawn."""
+        """Numbers of presets in the order in which they are drawn."""
         first = self._step(place) * self.phase.batch_size if place else 0
         seed = place.seed if place else VALIDATION_SEED
         return f"presets {listed((rows + first).tolist())} of those drawn with seed {seed}"
 
     def terms(self, model: nn.Module, batch: Mapping[str, Tensor], place: Place) -> dict[str, Tensor]:
-        """The negative log likelihood of the run's latents in nats, but for a constant: a mean over dimensions."""
+        """Negative log likelihood of the run's latents in nats, up to a constant, averaged over dimensions."""
         return self._terms(model, batch["unit"])
 
     def _terms(self, model: nn.Module, unit: Tensor) -> dict[str, Tensor]:
@@ -128,7 +128,7 @@ class AudioEncoderTask(Task[AudioEncoderSettings]):
         return {TERM: 0.5 * ((latent - mean).square() * (-log_variance).exp() + log_variance).mean(1)}
 
     def weigh(self, terms: Mapping[str, Tensor], progress: float) -> Tensor:
-        """The one term."""
+        """Return the single term."""
         return terms[TERM].mean()
 
     def validate(self, model: nn.Module, limit: int | None = None) -> Validation:
@@ -143,14 +143,14 @@ class EncoderReport:
     """Quality of an encoder on unseen presets.
 
     Attributes:
-        path: its file.
-        presets: that it was trained on.
+        path: path of the encoder's file.
+        presets: number of presets that it was trained on.
         explained: share of the variance of each latent dimension that its means explain, ``(D,)``.
-        distance: median distance in dB of the decoded answers to the sounds.
-        of_latents: the same where the true latents are decoded: the best that an encoder can do.
-        of_mean_preset: of the mean preset, for every sound.
-        of_random: of another preset.
-        skipped: batches that were left out of the training because they were not finite.
+        distance: median distance in dB between the sounds and those decoded from the encoder's means.
+        of_latents: the same for the true latents: the best that an encoder can achieve.
+        of_mean_preset: the same for the mean preset in place of every preset.
+        of_random: the same for another preset.
+        skipped: number of batches skipped in training because they were not finite.
     """
 
     path: Path
@@ -183,15 +183,15 @@ def train_encoder(
 
     Args:
         run: the run whose latents are predicted.
-        presets: how many to train on.
-        seed: of the presets and the weights.
-        resume: go on with a training that was stopped; without, one that is there is replaced.
-        progress: called with presets done and a few words.
+        presets: number of presets to train on.
+        seed: seed of the presets and the weights.
+        resume: continue a stopped training; if false, an existing one is replaced.
+        progress: called with the number of presets done and a short message.
         on_nonfinite: what to do with a batch whose loss or gradient is not finite, ``stop`` or ``skip``.
 
     Raises:
         UserError: for fewer presets than a batch, an unwritable directory, or a training with other settings.
-        Interrupted: after Ctrl-C, the checkpoint written.
+        Interrupted: on SIGINT, after the checkpoint has been written.
     """
     if presets < BATCH:
         raise UserError("presets", presets, f"give at least {BATCH}, one batch")
@@ -228,7 +228,7 @@ def train_encoder(
 
 def _draw(run: Run, count: int, seed: int, step: int) -> Tensor:
     """Uniform presets ``(count, P)`` that depend on seed and step alone."""
-    # Not `synthvae.core.randomness`, which would draw other presets for a seed than earlier versions did.
+    # Not `synthvae.core.randomness`, which would draw other presets for a seed than earlier versions.
     state = int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0])
     return torch.rand(count, len(run.parameters), generator=torch.Generator().manual_seed(state % 2**63))
 
@@ -238,8 +238,8 @@ def measure_encoder(run: Run, encoder: AudioEncoder, presets: int) -> EncoderRep
 
     Args:
         run: the run whose latents it predicts.
-        encoder: in evaluation mode, on the CPU.
-        presets: that it was trained on, for the report.
+        encoder: encoder in evaluation mode, on the CPU.
+        presets: number of presets that it was trained on, for the report.
     """
     unit = _draw(run, VALIDATION, VALIDATION_SEED, 0)
     latent = run.encode(unit)

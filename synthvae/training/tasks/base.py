@@ -28,10 +28,10 @@ class Place(NamedTuple):
     """A step of a run: all randomness is a function of it.
 
     Attributes:
-        seed: of the run.
-        epoch: epochs finished before, of all phases.
-        step: steps finished before in this epoch.
-        progress: epochs finished in this phase, with the part of the one under way.
+        seed: seed of the run.
+        epoch: number of epochs finished, over all phases.
+        step: number of steps finished in this epoch.
+        progress: fractional number of epochs finished in this phase.
     """
 
     seed: int
@@ -45,9 +45,9 @@ class Validation:
     """Measures of a model on validation items.
 
     Attributes:
-        terms: one number per term, float64; they decide which epoch is the best.
-        details: whatever else `Task.row` describes an epoch by.
-        each: the terms of every item, ``(N,)``, by which an item is named whose term is not finite; may be left out.
+        terms: one number per term, float64; they determine the best epoch.
+        details: other values that `Task.row` needs.
+        each: terms of every item, ``(N,)``, used to name items whose term is not finite; may be left out.
     """
 
     terms: dict[str, Tensor]
@@ -62,19 +62,19 @@ class Task(ABC, Generic[S]):
     `batch`, `terms`, `summarise`, `follow` and `weigh`, and after each epoch `validate`, `follow`, `total` and `row`.
 
     Attributes:
-        name: what run.json calls it.
+        name: name in run.json.
         settings_type: the dataclass of its settings.
         abilities: abilities of its runs: `PARAMETERS`, `AUDIO`, `SOUNDS`, or task-specific ones.
-        changeable: settings that a resumed run may have changed.
-        otherwise: what to do where a directory holds another run, for messages.
-        gradient_norm: largest norm of the gradient of all weights; 0 for none.
-        adam_epsilon: what Adam adds to the root of its second moment.
+        changeable: settings that may differ when a run is resumed.
+        otherwise: advice for messages where a directory holds another run.
+        gradient_norm: maximum norm of the gradient of all weights; 0 for no limit.
+        adam_epsilon: Adam's epsilon, added to the root of the second moment.
         items: number of training items in the phase, set by `begin`.
-        validation_items: of validation items, likewise.
-        device: where to compute, set by the trainer.
-        items_per_process: size of the batch divided by the number of processes, likewise; 0 before.
+        validation_items: number of validation items, set by `begin`.
+        device: device of the computation, set by the trainer.
+        items_per_process: size of the batch divided by the number of processes, set by the trainer; 0 before.
         remark: a line for the user about the phase, set by `begin`; may be empty.
-        stopwatch: for the stages of `terms` and of its backward pass, likewise.
+        stopwatch: stopwatch for the stages of `terms` and of its backward pass, set by the trainer.
     """
 
     name: ClassVar[str]
@@ -93,13 +93,13 @@ class Task(ABC, Generic[S]):
     device: torch.device = torch.device("cpu")
 
     def __init__(self, settings: S) -> None:
-        """Keep the settings; a task checks here what it can, before anything is written.
+        """Store the settings; a task checks here as much as it can, before anything is written.
 
         Args:
-            settings: of the run; `phase` are those of the phase under way.
+            settings: settings of the run; `phase` holds those of the current phase.
 
         Raises:
-            UserError: for a setting out of its range, as a program may have made it.
+            UserError: for a setting out of its range, which is possible when set from Python.
         """
         for phase in settings.phases:
             checked(type(phase), vars(phase), "")
@@ -114,24 +114,24 @@ class Task(ABC, Generic[S]):
         """Description of the data for run.json; sufficient for `build`."""
 
     def record(self) -> dict[str, Any]:
-        """The settings as run.json shall have them."""
+        """Settings in the form written to run.json."""
         return asdict(self.settings)
 
     @classmethod
     def read_settings(cls, values: Mapping[str, Any], source: str) -> Settings:
-        """The settings that `record` wrote; refused with a `UserError` where they are none."""
+        """Settings written by `record`; rejected with a `UserError` if invalid."""
         return checked(cls.settings_type, values, source)
 
     @classmethod
     @abstractmethod
     def build(cls, settings: S, description: Mapping[str, Any]) -> nn.Module:
-        """Make the network, for training and for loading, its weights drawn from PyTorch's generator."""
+        """Build the network, for training and for loading, with weights drawn from PyTorch's generator."""
 
     def require_same(self, out: Path, description: Mapping[str, Any]) -> None:
-        """Refuse to resume a run on data other than that of its description, from `describe`.
+        """Reject a resume on data other than that of its description, from `describe`.
 
         Raises:
-            UserError: naming what differs.
+            UserError: naming the difference.
         """
         for name, now in self.describe().items():
             if description.get(name) != now:
@@ -142,13 +142,13 @@ class Task(ABC, Generic[S]):
                     f"{out} was trained on {description.get(name)!r}, now it is {now!r}",
                 )
 
-    # What happens once.
+    # Called once.
 
     def prepare(self, progress: Callable[[int], object] = lambda done: None) -> None:
         """Compute once the statistics that the training needs; a second call does nothing.
 
         Args:
-            progress: called with the number of parts done, of `preparation_parts`.
+            progress: called with the number of parts done, out of `preparation_parts`.
         """
 
     @property
@@ -168,7 +168,7 @@ class Task(ABC, Generic[S]):
         """Modules stored in a checkpoint besides the network, by name."""
         return {}
 
-    # Each step.
+    # Called each step.
 
     @abstractmethod
     def batch(self, place: Place) -> dict[str, Tensor]:
@@ -179,11 +179,11 @@ class Task(ABC, Generic[S]):
         """Unweighted terms by name, each ``(B,)``; `batch` holds this process's share, on `device`."""
 
     def locate(self, rows: Tensor, place: Place | None) -> str:
-        """Words for rows of a batch, or of the validation items where `place` is None: numbers in the data."""
+        """Phrase with the data numbers of rows of a batch, or of the validation items where `place` is None."""
         return f"rows {listed(rows.tolist())} of the {'batch' if place else 'validation items'}"
 
     def summarise(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Scalars, from the terms of a whole batch, whose means over an epoch describe it."""
+        """Scalars from the terms of a whole batch, whose means over an epoch describe it."""
         return {name: value.mean() for name, value in terms.items()}
 
     def follow(self, summary: Mapping[str, Tensor], validation: bool = False) -> None:
@@ -191,9 +191,9 @@ class Task(ABC, Generic[S]):
 
     @abstractmethod
     def weigh(self, terms: Mapping[str, Tensor], progress: float) -> Tensor:
-        """The minimised scalar, from the terms of a whole batch: the one place where they are weighted."""
+        """Scalar to minimise, from the terms of a whole batch: the only place where they are weighted."""
 
-    # Each epoch.
+    # Called each epoch.
 
     @property
     def wants_start(self) -> bool:
@@ -205,11 +205,11 @@ class Task(ABC, Generic[S]):
         """Measure the network on the validation items, or on the first `limit` of them."""
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """The sum that epochs are compared by, of one number per term, weighed as at the end of the phase."""
+        """Sum by which epochs are compared, from one number per term, weighted as at the end of the phase."""
         return self.weigh(terms, float("inf"))
 
     def row(self, train: Mapping[str, Tensor], validation: Validation, progress: float) -> dict[str, float]:
-        """The numbers that describe an epoch, by column of metrics.csv, from means of what `summarise` gave, and loss.
+        """Values of an epoch by column of metrics.csv, from the means of `summarise` and the loss, and from validation.
 
         `progress` is the number of epochs finished in this phase before it.
         """

@@ -39,16 +39,16 @@ __all__ = ["ACTIVE_NATS", "COMPARED", "TERMS", "Objective", "Preparation", "Pres
 __all__ += ["perceptual_loss", "typical"]
 
 TERMS = ("parameter", "clamp", "perceptual", "spectral", "kl")
-#: The terms that measure the audible distance of a preset from its target; a phase has one of them, or neither.
+#: Terms that measure the audible distance of a preset from its target; a phase has at most one of them.
 COMPARED = ("perceptual", "spectral")
-#: The KL divergence as it is minimised, where a part of it is free.
+#: Minimised KL divergence, with free bits subtracted.
 ABOVE_FREE = "kl_above_free"
 #: A latent dimension counts as active where its mean KL divergence is above this many nats.
 ACTIVE_NATS = 0.05
 VALIDATION_BATCH = 128
-#: Validation presets that are compared with what answers without a model, after each epoch.
+#: Number of validation presets that are compared with null models after each epoch.
 METERED = 256
-#: The feature whose metric and effects count.
+#: Feature whose metric and effects are used.
 AUDIBLE_FEATURE = "logmel"
 
 
@@ -62,7 +62,8 @@ class Preparation:
 
     Attributes:
         effect: how much each parameter changes the sound over its range, ``(P,)`` in dB²; None if not needed.
-        held: columns that the sound holds as pitch alone, which the selective network does not correct.
+        held: columns that affect the sound only through oscillator phases, which the selective network does not
+            correct.
         metric: the dataset's perceptual metric; None if not needed.
     """
 
@@ -84,11 +85,11 @@ class PresetTask(Task[TrainConfig]):
     ) -> None:
         """Check settings against each other.
 
-        The metric is looked for beside the dataset. `voice` renders ``(B, P)`` to ``(B, T)``, and is not needed where
-        no loss compares sounds; `preparation` is what `prepare` would find out, where it is known.
+        The metric is read from beside the dataset. `voice` renders ``(B, P)`` to ``(B, T)``, and is not needed where no
+        loss compares sounds; `preparation` is the result of `prepare`, if known.
 
         Raises:
-            UserError: for settings that name nothing or contradict each other.
+            UserError: for unknown or contradictory settings.
         """
         super().__init__(settings)
         self.dataset, self.voice, self.preparation = dataset, voice, preparation
@@ -97,7 +98,7 @@ class PresetTask(Task[TrainConfig]):
             _check_phase(phase, dataset, voice)
 
     def _check_targets(self) -> str:
-        """The memory that the sounds of `cache_targets` take, in words; refused where any phase's do not fit."""
+        """Message about the memory for the sounds of `cache_targets`; raises where those of any phase do not fit."""
         phases = [phase for phase in self.settings.phases if LOSSES[phase.loss].compares == "audio"]
         if not self.settings.cache_targets or not phases:
             return ""
@@ -122,7 +123,7 @@ class PresetTask(Task[TrainConfig]):
         }
 
     def record(self) -> dict[str, Any]:
-        """The settings, with the dataset's file wherever it is read from."""
+        """Settings, with the dataset's file as an absolute path."""
         return asdict(self.settings) | {"data": str(Path(self.settings.data).resolve())}
 
     @classmethod
@@ -132,13 +133,13 @@ class PresetTask(Task[TrainConfig]):
 
     @classmethod
     def build(cls, settings: TrainConfig, description: Mapping[str, Any]) -> LatentModel:
-        """The network for as many parameters as the table has."""
+        """Build the network for the number of parameters in the table."""
         count = len(description["parameters"])
         widths = parse_architecture(settings.architecture, count, settings.latent)
         return build_model(settings.network, count, widths, settings.output, settings.initialisation)
 
     def require_same(self, out: Path, description: Mapping[str, Any]) -> None:
-        """Refuse another dataset."""
+        """Reject another dataset."""
         before, now = description.get("dataset_hash"), self.dataset.hash
         if before != now:
             raise UserError(
@@ -150,20 +151,20 @@ class PresetTask(Task[TrainConfig]):
 
     @property
     def _measures(self) -> bool:
-        """Whether `prepare` will have to render, for some ten seconds, because no metric file holds the effects."""
+        """Whether `prepare` has to render, for about ten seconds, because no metric file holds the effects."""
         selective = self.settings.network == "selective" and self.preparation is None
         return selective and not metric_path(self.dataset.path, AUDIBLE_FEATURE).exists()
 
     @property
     def preparation_parts(self) -> int:
-        """A part for each parameter whose effect is measured."""
+        """One part for each parameter whose effect is measured."""
         return len(self.dataset.parameters) if self._measures else 0
 
     def prepare(self, progress: Callable[[int], object] = lambda done: None) -> None:
-        """Read or measure what the settings ask for.
+        """Read or measure the statistics that the settings need.
 
         Raises:
-            UserError: if a metric is needed and not there, or belongs to another dataset.
+            UserError: if a metric is needed and missing, or belongs to another dataset.
             ValueError: if sounds are needed and there is no voice.
         """
         if self.preparation is not None:
@@ -222,7 +223,7 @@ class PresetTask(Task[TrainConfig]):
         ).to(self.device)
         kept = len(perceptual.presets) if perceptual is not None and perceptual.presets is not None else None
         self.items = len(self.dataset.indices("train")[:kept])
-        #: What is not held in memory as a whole, but read as the epoch goes on.
+        #: Presets that are not held in memory as a whole, but read during the epoch.
         self.stream = ShuffledPresets(self.dataset, "train") if self.items > MOST_JSON else None
         train = self.dataset.split("train", 0 if self.stream else kept)
         self.train_unit = train.to(self.device)
@@ -243,11 +244,11 @@ class PresetTask(Task[TrainConfig]):
 
     @property
     def modules(self) -> dict[str, nn.Module]:
-        """The averages behind the weight of the compared term."""
+        """The running averages behind the weight of the compared term."""
         return {"beta": self.beta}
 
     def batch(self, place: Place) -> dict[str, Tensor]:
-        """Which presets, and the noise of their posterior samples."""
+        """Numbers of the presets, and the noise of their posterior samples."""
         part = self._part(place)
         noise = posterior_noise(place.seed, place.epoch, place.step, len(part), self._latent)
         if self.stream is None:
@@ -256,7 +257,7 @@ class PresetTask(Task[TrainConfig]):
         return {"rows": rows, "unit": unit, "noise": noise}
 
     def _part(self, place: Place) -> range:
-        """Places in the order of the epoch."""
+        """Range of positions in the order of the epoch."""
         size = self.phase.batch_size
         return range(self.items)[place.step * size : (place.step + 1) * size]
 
@@ -270,7 +271,7 @@ class PresetTask(Task[TrainConfig]):
         return self._order[1][part.start : part.stop]
 
     def locate(self, rows: Tensor, place: Place | None) -> str:
-        """Their numbers in the dataset."""
+        """Numbers of the presets in the dataset."""
         numbers = self._rows(place)[rows] if place else rows
         first = self.dataset.indices("train" if place else "validation").start
         return f"presets {listed((numbers + first).tolist())} of {self.dataset.path.name}"
@@ -306,7 +307,7 @@ class PresetTask(Task[TrainConfig]):
     def follow(self, summary: Mapping[str, Tensor], validation: bool = False) -> None:
         """Update the weight of the compared term, if this phase has one.
 
-        Validation presets move it only where training renders nothing; a perceptual term is part of every step.
+        Validation presets change it only where training renders nothing; a perceptual term is part of every step.
         """
         for name in COMPARED:
             if name in summary and not (validation and (self.phase.synth_layer or name == "perceptual")):
@@ -355,7 +356,7 @@ class PresetTask(Task[TrainConfig]):
         return Validation(typical(every, LOSSES[self.phase.loss].heavy_tailed), details, every)
 
     def row(self, train: Mapping[str, Tensor], validation: Validation, progress: float) -> dict[str, float]:
-        """Terms of both splits, the weights that move, and the KL divergence of every latent dimension."""
+        """Terms of both splits, the variable weights, and the KL divergence of every latent dimension."""
         details = validation.details
         ordered = {name: validation.terms[name] for name in TERMS if name in validation.terms}
         row = super().row(train, Validation(ordered), progress)
@@ -380,10 +381,10 @@ class Weights:
     """The weight of each term.
 
     Attributes:
-        alpha: of the clamp penalty.
-        beta: of the spectral or the perceptual term.
-        kl: of the KL divergence.
-        parameter: of the parameter error.
+        alpha: weight of the clamp penalty.
+        beta: weight of the spectral or the perceptual term.
+        kl: weight of the KL divergence.
+        parameter: weight of the parameter error.
     """
 
     alpha: float
@@ -399,11 +400,11 @@ class Weights:
 
 
 def typical(terms: Mapping[str, Tensor], heavy_tailed: bool = True) -> dict[str, Tensor]:
-    """Scalars by name for terms ``(B,)`` of a batch: the mean, but of a spectral term with a heavy tail the median.
+    """Scalars by name for terms ``(B,)`` of a batch: the mean, or the median for a spectral term with a heavy tail.
 
-    A quiet target divides by little: at the start of training the mean of a convergence loss over presets is six
-    times its median, and single presets reach a thousand times it. Weights and early stopping have to reflect most
-    presets; in the gradient each preset's share is clipped instead.
+    A quiet target means a small denominator: at the start of training the mean of a convergence loss over presets is
+    six times its median, and single presets reach a thousand times it. Weights and early stopping have to reflect
+    most presets; in the gradient each preset's contribution is clipped instead.
     """
     return {
         name: value.median() if name == "spectral" and heavy_tailed else value.mean() for name, value in terms.items()
@@ -413,8 +414,8 @@ def typical(terms: Mapping[str, Tensor], heavy_tailed: bool = True) -> dict[str,
 class Objective(nn.Module):
     """Computes the unweighted terms of a batch, one value per preset.
 
-    The Voice and the losses are handed in; with `through_voice` the gradient of the spectral term runs
-    through the Voice into the decoder and the encoder, otherwise the term is only measured.
+    The Voice and the losses are passed in; with `through_voice` the gradient of the spectral term passes through the
+    Voice into the decoder and the encoder, otherwise the term is only measured.
     """
 
     def __init__(
@@ -431,15 +432,15 @@ class Objective(nn.Module):
         """Set up.
 
         Args:
-            voice: unit parameters ``(B, P)`` to audio ``(B, T)``; None where nothing is rendered.
+            voice: maps unit parameters ``(B, P)`` to audio ``(B, T)``; None where nothing is rendered.
             spectral: compares two batches of audio; None for no spectral term.
             through_voice: whether the spectral term has a gradient.
-            gradient_clip: largest norm of one preset's gradient where it leaves the Voice; 0 for none. It bounds
-                the preset's own, weighted term: the caller is expected to average over the rows.
-            hold_phases: whether that gradient leaves out what pitch does.
+            gradient_clip: maximum norm of one preset's gradient at the input of the Voice; 0 for no limit. It bounds
+                the preset's own weighted term: the caller is expected to average over the rows.
+            hold_phases: whether that gradient excludes the effect of pitch on the oscillator phases.
             perceptual: perceptual loss between parameters; None for no such term.
             stopwatch: times synth and loss, forward and backward.
-            rows: how many presets are rendered and compared at once on a CPU; elsewhere all are.
+            rows: number of presets rendered and compared at once on a CPU; other devices process all at once.
         """
         super().__init__()
         self.stopwatch, self.rows = stopwatch or Stopwatch(), rows
@@ -456,19 +457,19 @@ class Objective(nn.Module):
         targets: Targets | None = None,
         averaged_over: float = 0.0,
     ) -> dict[str, Tensor]:
-        """The terms.
+        """Compute the terms.
 
         Args:
-            output: of the network for `unit`.
+            output: output of the network for `unit`.
             unit: target presets ``(B, P)``.
             with_spectral: whether to render and compare.
-            frames: which frames of the sounds to compare.
+            frames: frames of the sounds to compare.
             rows: numbers of the targets in the training split, where single presets have a metric of their own.
-            targets: gives the sounds of `unit` from a row to another; rendered if None.
-            averaged_over: how many presets the caller averages over; all of `unit` if 0.
+            targets: returns the sounds of a range of rows of `unit`; rendered if None.
+            averaged_over: number of presets that the caller averages over; all of `unit` if 0.
 
         Returns:
-            ``parameter``, ``clamp``, ``kl`` and, where asked for and set up, ``perceptual`` and ``spectral``, each
+            ``parameter``, ``clamp``, ``kl`` and, if requested and set up, ``perceptual`` and ``spectral``, each
             ``(B,)``.
         """
         raw = output.raw.to(unit.dtype)
@@ -522,15 +523,15 @@ class Objective(nn.Module):
 
 
 def perceptual_loss(config: TrainConfig, metric: PerceptualMetric, source: str) -> PnpLoss:
-    """The loss ``pnp`` with a phase's settings.
+    """Build the loss ``pnp`` with a phase's settings.
 
     Args:
-        config: of the phase.
-        metric: of the dataset.
+        config: settings of the phase.
+        metric: metric of the dataset.
         source: name of the metric's file, for the message.
 
     Raises:
-        UserError: if matrices of single presets are wanted and the file keeps none.
+        UserError: if matrices of single presets are requested and the file has none.
     """
     mean = metric.limited if config.metric_limited else metric.mean
     if config.metric == "effect":
@@ -550,11 +551,11 @@ def perceptual_loss(config: TrainConfig, metric: PerceptualMetric, source: str) 
 
 
 def _check_phase(phase: TrainConfig, dataset: Dataset, voice: nn.Module | None) -> None:
-    """Refuse settings that contradict each other.
+    """Reject settings that contradict each other.
 
     Raises:
         UserError: naming them.
-        ValueError: if sounds shall be compared without a voice.
+        ValueError: if sounds are to be compared without a voice.
     """
     spec = LOSSES[phase.loss]
     if spec.compares != "parameters":

@@ -1,4 +1,4 @@
-"""Tasks by name. Those that come with synthvae are imported when they are asked for."""
+"""Registry of tasks by name. Those of synthvae are imported on demand."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _TASKS: dict[str, str | type[Task]] = {
 
 
 def register_task(task: type[Task]) -> type[Task]:
-    """Make a task known by its name; a class decorator.
+    """Register a task by its name; a class decorator.
 
     Raises:
-        ValueError: if there is another of that name.
+        ValueError: if another task has that name.
     """
     if _TASKS.setdefault(task.name, task) is not task:
         raise ValueError(f"there is another task called {task.name!r}")
@@ -30,11 +30,11 @@ def register_task(task: type[Task]) -> type[Task]:
 
 
 def find_task(name: str, source: str) -> type[Task]:
-    """The task of a name.
+    """Find a task by name.
 
     Args:
-        name: as a run's description has it.
-        source: that description, for the message.
+        name: name in a run's description.
+        source: name of that description, for the message.
 
     Raises:
         UserError: if there is no such task.

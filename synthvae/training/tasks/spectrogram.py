@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTIVE_VARIANCE", "SpectrogramTask", "condition_on_pitch", "conditions", "find_representation"]
 
-#: The KL divergence as it is minimised, where a part of it is free.
+#: Minimised KL divergence, with free bits subtracted.
 ABOVE_FREE = "kl_above_free"
 #: A latent dimension is active where the variance of the sounds' latents is above this (Burda et al., ICLR 2016).
 ACTIVE_VARIANCE = 0.01
-#: Training sounds whose mean and deviation the network is given, at most; and sounds that are analysed at a time.
+#: Maximum number of training sounds that give the mean and deviation, and number of sounds analysed at a time.
 STATISTICS, CHUNK = 2048, 64
-#: Of the condition ``pitch``: the note that is 0, and notes per unit.
+#: Scale of the condition ``pitch``: the note at 0, and notes per unit.
 MIDDLE_NOTE, NOTES = 60.0, 24.0
-#: Deviations below these count as these, so that a library of equal sounds can be trained on.
+#: Lower limits of deviations and of the error, so that a library of equal sounds can be trained on.
 LEAST_DEVIATION, LEAST_LEVEL_DEVIATION, LEAST_ERROR = 1e-4, 1.0, 1e-8
-#: What the published cross-entropy adds to a probability, and Adam's epsilon beside it.
+#: Constant that the published cross-entropy adds to a probability, and the published epsilon of Adam.
 PUBLISHED_FLOOR, PUBLISHED_EPSILON = 1e-8, 1e-4
 
 
@@ -53,7 +53,7 @@ class SpectrogramTask(Task[SoundConfig]):
     """An autoencoder of a library's sounds, compared by a representation.
 
     Representations are computed for each batch from the library's memory-mapped audio: that takes a small share of a
-    step, and neither memory nor disk that grows with the library.
+    step, and its memory and disk usage do not grow with the library.
     """
 
     name = RECORDED_SOUNDS
@@ -95,17 +95,17 @@ class SpectrogramTask(Task[SoundConfig]):
         }
 
     def record(self) -> dict[str, Any]:
-        """The settings, with the library's directory wherever it is read from."""
+        """Settings, with the library's directory as an absolute path."""
         return asdict(self.settings) | {"data": str(Path(self.settings.data).resolve())}
 
     @classmethod
     def read_settings(cls, values: Mapping[str, Any], source: str) -> SoundConfig:
-        """The settings that `record` wrote."""
+        """Settings written by `record`."""
         return resolve_sound_config(None, values, source)
 
     @classmethod
     def build(cls, settings: SoundConfig, description: Mapping[str, Any]) -> SpectrogramModel:
-        """The network for spectrograms of that shape."""
+        """Build the network for the described spectrogram shape."""
         options = {
             "condition_size": int(description["condition_size"]),
             "logits": settings.loss == "cross-entropy" or (settings.network == "dense" and settings.as_published),
@@ -126,7 +126,7 @@ class SpectrogramTask(Task[SoundConfig]):
         )
 
     def require_same(self, out: Path, description: Mapping[str, Any]) -> None:
-        """Refuse another library, by its hash, or another representation of it."""
+        """Reject another library, by its hash, or another representation of it."""
         before, now = description.get("dataset_hash"), self.library.hash
         if before != now:
             raise UserError(
@@ -137,17 +137,17 @@ class SpectrogramTask(Task[SoundConfig]):
             )
         super().require_same(out, description)
 
-    # What happens once.
+    # Called once.
 
     @property
     def _measured(self) -> range:
-        """Training sounds whose statistics the network is given, evenly spaced."""
+        """Training sounds that the network's statistics are computed from, evenly spaced."""
         rows = self.library.rows("train")
         return rows[:: -(-len(rows) // STATISTICS)]
 
     @property
     def preparation_parts(self) -> int:
-        """A part for each sound that is measured."""
+        """One part for each measured sound."""
         return 0 if self.settings.as_published else len(self._measured)
 
     def prepare(self, progress: Callable[[int], object] = lambda done: None) -> None:
@@ -169,14 +169,14 @@ class SpectrogramTask(Task[SoundConfig]):
         self.statistics = mean.float(), scale.float(), float(every.mean()), float(deviation)
 
     def adopt(self, model: nn.Module) -> None:
-        """Give the network the statistics of the training sounds."""
+        """Set the network's statistics of the training sounds."""
         assert isinstance(model, SpectrogramModel)
         self.model = model
         if not self.settings.as_published:
             model.standardise(*self.statistics)
 
     def begin(self, phase: SoundConfig) -> None:
-        """Set up the number of items, and the largest norm of the gradient in the units of the loss."""
+        """Set the number of items, and the maximum norm of the gradient in the units of the loss."""
         super().begin(phase)
         train, validation = self.library.rows("train"), self.library.rows("validation")
         self.items = phase.epoch_steps * phase.batch_size or len(train)
@@ -185,10 +185,10 @@ class SpectrogramTask(Task[SoundConfig]):
         self.gradient_norm = 0.0 if phase.as_published else phase.gradient_clip * values
         self._orders: dict[int, Tensor] = {}
 
-    # Each step.
+    # Called each step.
 
     def encoded(self, rows: range) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Values, levels and conditions of rows of the library, some at a time, on the task's device."""
+        """Values, levels and conditions of rows of the library, in chunks, on the task's device."""
         for first in range(0, len(rows), CHUNK):
             part = rows[first : first + CHUNK]
             audio = torch.from_numpy(np.array(self.library.audio[part.start : part.stop : part.step]))
@@ -207,13 +207,13 @@ class SpectrogramTask(Task[SoundConfig]):
         }
 
     def locate(self, rows: Tensor, place: Place | None) -> str:
-        """Their numbers in the library."""
+        """Numbers of the sounds in the library."""
         numbers = self._rows(place)[rows] if place else rows
         first = self.library.rows("train" if place else "validation").start
         return f"sounds {listed((numbers + first).tolist())} of {self.library.path.name}"
 
     def _rows(self, place: Place) -> Tensor:
-        """Numbers of training sounds; where epochs have a number of steps, passes go on from one to the next."""
+        """Numbers of training sounds; with a fixed number of steps per epoch, passes continue across epochs."""
         size, count = self.phase.batch_size, len(self.library.rows("train"))
         if not self.phase.epoch_steps:
             return self._order(place.seed, place.epoch)[place.step * size : (place.step + 1) * size]
@@ -258,7 +258,7 @@ class SpectrogramTask(Task[SoundConfig]):
 
     @property
     def _errors(self) -> list[str]:
-        """Names of the squared errors: one, or one for each channel."""
+        """Names of the squared errors: one in total, or one per channel."""
         channels = self.representation.shape[0]
         return ["squared_error"] if channels == 1 else [f"squared_error_{number}" for number in range(channels)]
 
@@ -270,7 +270,7 @@ class SpectrogramTask(Task[SoundConfig]):
         return F.binary_cross_entropy_with_logits(raw, values, reduction="none").sum((1, 2, 3))
 
     def kl_weight(self, progress: float) -> float:
-        """Weight of the KL divergence at a point of the phase; at infinity the whole one."""
+        """Weight of the KL divergence at a point of the phase; at infinity its final value."""
         phase = self.phase
         if progress == math.inf:
             return phase.kl_weight
@@ -288,7 +288,7 @@ class SpectrogramTask(Task[SoundConfig]):
             if phase.loss == "mse":
                 total, level_weight = errors.mean(), level_weight / math.prod(shape)
             elif phase.sigma == "learnt":
-                # The most likely variance is the mean squared error (Rybkin et al., ICML 2021), constants left out.
+                # The most likely variance is the mean squared error (Rybkin et al., ICML 2021), up to constants.
                 total = 0.5 * shape[1] * shape[2] * errors.clamp_min(LEAST_ERROR).log().sum()
             else:
                 total = 0.5 * shape[1] * shape[2] * errors.sum() / float(phase.sigma) ** 2
@@ -298,7 +298,7 @@ class SpectrogramTask(Task[SoundConfig]):
             total = total + self.kl_weight(progress) * terms.get(ABOVE_FREE, terms["kl"]).mean()
         return total
 
-    # Each epoch.
+    # Called each epoch.
 
     def validate(self, model: nn.Module, limit: int | None = None) -> Validation:
         """Terms with one draw per sound, the same in every epoch; and errors of sounds decoded without noise."""
@@ -337,7 +337,7 @@ class SpectrogramTask(Task[SoundConfig]):
         row["validation/to_mean_spectrogram"] = ratios[-1]
         if len(ratios) > 2:
             row |= {f"validation/to_mean_spectrogram_{number}": value for number, value in enumerate(ratios[:-1])}
-        if "entropy" in details:  # of the spectrograms themselves, which the published figure has in it
+        if "entropy" in details:  # entropy of the spectrograms themselves, included in the published figure
             row["validation/entropy"] = float(details["entropy"])
         row["active_units"] = float((details["variance"] > ACTIVE_VARIANCE).sum())
         if self.settings.autoencoder:
@@ -354,11 +354,11 @@ class SpectrogramTask(Task[SoundConfig]):
 
 
 class MeanSpectrogramRatio:
-    """Sum of squared errors as a share of those of the mean spectrogram of the same sounds, per channel and of all.
+    """Sum of squared errors relative to that of the mean spectrogram of the same sounds, per channel and in total.
 
     Args:
         shape: (C, H, W).
-        device: of what is added.
+        device: device of the added tensors.
     """
 
     def __init__(self, shape: tuple[int, int, int], device: torch.device) -> None:
@@ -368,7 +368,7 @@ class MeanSpectrogramRatio:
         self._count = 0
 
     def add(self, answers: Tensor, values: Tensor) -> None:
-        """Add sounds: what the network answers, and what it should have, each ``(B, C, H, W)``."""
+        """Add sounds: outputs of the network and target values, each ``(B, C, H, W)``."""
         exact = values.double()
         self._error += (answers.double() - exact).square().sum((0, 2, 3))
         self._total += exact.sum(0)
@@ -376,30 +376,30 @@ class MeanSpectrogramRatio:
         self._count += len(values)
 
     def ratio(self) -> Tensor:
-        """``(C + 1,)``: of each channel, and of all together; of equal sounds it is 1."""
+        """Ratios ``(C + 1,)`` of each channel and of all together; 1 if all sounds are equal."""
         null = (self._square - self._total.square().sum((1, 2)) / self._count).clamp_min(0.0)
         error, null = (torch.cat([value, value.sum()[None]]) for value in (self._error, null))
         return torch.where(null > 0.0, error / null.clamp_min(torch.finfo(torch.float64).tiny), 1.0)
 
 
 def entropy(values: Tensor) -> Tensor:
-    """Entropy ``(B,)`` in nats of values ``(B, C, H, W)`` as probabilities: the least cross-entropy."""
+    """Entropy ``(B,)`` in nats of values ``(B, C, H, W)`` as probabilities: the minimum of the cross-entropy."""
     return (torch.special.entr(values) + torch.special.entr(1.0 - values)).sum((1, 2, 3))
 
 
 def find_representation(settings: SoundConfig, sample_rate: int, samples: int) -> Representation:
-    """The representation that resolved settings name.
+    """Build the representation named by resolved settings.
 
     Raises:
-        UserError: if it does not take its options.
+        UserError: if it does not accept its options.
     """
     return build_representation(settings.representation, sample_rate, samples, **settings.representation_options)
 
 
 def conditions(library: Library, condition: str) -> Tensor:
-    """What encoder and decoder are given besides the sound, for every item: ``(N, K)``.
+    """Inputs of encoder and decoder besides the sound, for every item: ``(N, K)``.
 
-    One of K labels, a pitch (`condition_on_pitch`), or nothing, K = 0.
+    One-hot vectors of K labels, a pitch (`condition_on_pitch`), or nothing, K = 0.
 
     Raises:
         UserError: if the library has no pitches.
@@ -428,7 +428,7 @@ def condition_on_pitch(notes: Tensor) -> Tensor:
 
 
 def _check(settings: SoundConfig, representation: Representation, logits: bool) -> None:
-    """Refuse settings that contradict each other.
+    """Reject settings that contradict each other.
 
     Raises:
         UserError: naming them.
