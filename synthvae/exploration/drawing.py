@@ -19,7 +19,7 @@ from synthvae.training.run import Run
 
 __all__ = ["Drawn", "draw_presets", "why_left_out"]
 
-#: Most draws for each preset that is asked for, and for all together at least.
+#: Maximum number of draws per requested preset, and a minimum of that limit for all together.
 MOST, FEWEST = 32, 256
 
 
@@ -27,9 +27,10 @@ class Drawn(NamedTuple):
     """Presets drawn from the prior.
 
     Attributes:
-        presets: with names and descriptors, except where every draw was taken; with the length of their sounds.
-        numbers: which draw of the seed each of them is.
-        left_out: how many draws were left out, by reason (`synthvae.audio.playable.REASONS`).
+        presets: presets with the duration of their sounds; with names and descriptors except where every draw was
+            accepted.
+        numbers: index of each preset's draw among those of the seed.
+        left_out: number of rejected draws, by reason (`synthvae.audio.playable.REASONS`).
     """
 
     presets: list[Preset]
@@ -44,19 +45,19 @@ def draw_presets(
     everything: bool = False,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Drawn:
-    """Draw latent points from the prior in the order of a seed until so many presets are playable.
+    """Draw latent points from the prior, in the order of a seed, until the requested number of presets is playable.
 
-    The first draws are those of ``run.sample_latent(random, seed)``, and the others follow from the same generator.
+    The first draws are those of ``run.sample_latent(random, seed)``; further ones continue the same generator.
 
     Args:
-        run: whose prior and decoder.
+        run: run with prior and decoder.
         random: number of presets.
-        seed: of the draws.
-        everything: take every draw, playable or not.
+        seed: seed of the draws.
+        everything: whether to accept every draw, playable or not.
         progress: called with the number of presets found.
 
     Raises:
-        UserError: if fewer are playable among 32 times as many draws (256 where that is more), or the seed is none.
+        UserError: if fewer are playable among 32 times as many draws (256 where that is more), or the seed is invalid.
     """
     check_seed(seed)
     if random < 1:

@@ -2,16 +2,16 @@
 
 Every continuous path can be divided into any number of chords of equal length, so equal steps depend only on the choice
 of stops. Chords are not arc lengths: dividing the summed distances of a fine sampling evenly gives other stops. Pitch
-moves the lines of a spectrogram, and once they have left their bands the distance no longer grows: a glide of three
-octaves has a sum of hundreds of dB, but no two sounds on it are further apart than twenty.
+moves the lines of a spectrogram, and once they no longer overlap the distance stops growing: a glide of three octaves
+has a sum of hundreds of dB, but no two sounds on it are further apart than twenty.
 
-On M points of a path with distances d between all of them, a walk is an increasing choice of S points. Both searches
-are dynamic programmes over those choices, exact for each length of chord that is tried:
+For M points of a path with distances d between all of them, a walk is an increasing sequence of S points. Both searches
+are dynamic programmes over such sequences, exact for each chord length that is tried:
 
-* *steady*: among walks whose chords all lie between ``low`` and ``low * tolerance``, for a range of ``low``, the one
-  with the least sum of squared steps of the position, for the walk shall not spend nine stops on one end of the path
-  and leap over the rest where the distances happen to allow it;
-* *evenest*: where there is none, the walk of the least largest chord over mean chord, by the greatest sum under a cap.
+* *steady*: among walks whose chords are all between ``low`` and ``low * tolerance``, for a range of ``low``, the one
+  with the smallest sum of squared steps of the position, so that the walk does not spend nine stops on one end of the
+  path and skip the rest where the distances happen to allow it;
+* *evenest*: if there is none, the walk with the smallest ratio of longest to mean chord: the maximum sum under a cap.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from numpy.typing import NDArray
 
 __all__ = ["TOLERANCES", "choose_stops", "unevenness"]
 
-#: Largest over smallest chord of a steady walk, the first that there is a walk for.
+#: Ratios of longest to shortest chord of a steady walk; the first for which a walk exists is used.
 TOLERANCES = (1.25, 1.4)
-#: Lengths of chord that are tried, and how far above the least possible one they go.
+#: Number of chord lengths tried, and ratio of the largest to the smallest possible one.
 LENGTHS = 40
 REACH = 3.0
 
 
 def unevenness(chords: NDArray[np.float64]) -> float:
-    """The largest chord over the mean, 1 at best; 1 also for a constant sound.
+    """The longest chord over the mean, 1 at best; 1 also for a constant sound.
 
     Args:
-        chords: ``(S - 1,)`` distances.
+        chords: distances ``(S - 1,)``.
     """
     mean = float(chords.mean())
     return float(chords.max()) / mean if mean > 0.0 else 1.0
@@ -43,13 +43,13 @@ def unevenness(chords: NDArray[np.float64]) -> float:
 def choose_stops(
     distance: NDArray[np.float64], position: NDArray[np.float64], steps: int, required: Sequence[int]
 ) -> NDArray[np.intp]:
-    """Choose the points of a path, ``(S,)`` rising numbers, with the most equal distances.
+    """Choose the points of a path, ``(S,)`` increasing indices, with the most equal distances.
 
     Args:
-        distance: ``(M, M)`` between all points of the path, in its order.
-        position: ``(M,)`` rising, how far along the path each point lies.
-        steps: S, at least the number of required points and at most M.
-        required: points that are stops in any case, rising, the first and the last among them.
+        distance: distances ``(M, M)`` between all points of the path, in its order.
+        position: position of each point along the path, ``(M,)`` increasing.
+        steps: number of stops S, at least the number of required points and at most M.
+        required: increasing indices of points that must be stops, including the first and the last.
 
     Raises:
         ValueError: if there are more required points than steps, or more steps than points.
@@ -82,15 +82,15 @@ def choose_stops(
 
 
 def _legs(count: int, required: Sequence[int]) -> NDArray[np.bool_]:
-    """Which chords rise and pass over no required point, ``(M, M)``."""
+    """Whether each chord is forward and skips no required point, ``(M, M)``."""
     points = np.arange(count)
-    behind = np.searchsorted(required, points, side="left")  # required points before this one
-    passed = np.searchsorted(required, points, side="right")  # and with it
+    behind = np.searchsorted(required, points, side="left")  # number of required points before this one
+    passed = np.searchsorted(required, points, side="right")  # the same, including this one
     return (points[:, None] < points[None]) & (behind[None] <= passed[:, None])
 
 
 def _caps(chords: NDArray[np.float64], least: float) -> NDArray[np.float64]:
-    """Lengths that the longest chord may have: all there are where they are few."""
+    """Candidate lengths of the longest chord: all lengths where they are few."""
     lengths = np.unique(chords[np.isfinite(chords) & (chords >= least)])
     if len(lengths) <= LENGTHS:
         return np.append(lengths, least)
@@ -98,7 +98,7 @@ def _caps(chords: NDArray[np.float64], least: float) -> NDArray[np.float64]:
 
 
 def _least_cap(chords: NDArray[np.float64], steps: int) -> float:
-    """The least largest chord of any walk from the first point to the last."""
+    """Smallest possible longest chord of a walk from the first point to the last."""
     reached = np.full(len(chords), np.inf)
     reached[0] = 0.0
     for _ in range(steps - 1):
@@ -107,7 +107,7 @@ def _least_cap(chords: NDArray[np.float64], steps: int) -> float:
 
 
 def _cheapest(cost: NDArray[np.float64], steps: int) -> tuple[float, NDArray[np.intp]]:
-    """The walk of the least sum of costs ``(M, M)``, infinite where there is none."""
+    """The walk with the smallest sum of costs ``(M, M)``, infinite where there is none."""
     sums = np.full(len(cost), np.inf)
     sums[0] = 0.0
     origins = []

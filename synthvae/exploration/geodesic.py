@@ -7,12 +7,12 @@ A path x_0, ..., x_K with fixed ends has the energy
 with L the log-mel spectrogram of n numbers: K times the squared length where all steps are equal, and a minimum of the
 energy has equal steps (Cauchy-Schwarz). It is the discrete geodesic of the pullback metric J^T J / n of
 `synthvae.synths.sensitivity` (Shao, Kumar and Fletcher, "The Riemannian Geometry of Deep Generative Models", CVPR
-Workshops 2018). Its gradient by pitch is right within cents only and a step of gradient
-descent gets nowhere; Gauss-Newton with the Voice's Jacobian measures every parameter by what it does to the sound. The
-residuals are differences of neighbours, so J^T J of the whole path is block tridiagonal, and small: 63 (K - 1) squared.
-The step is `synthvae.core.gauss_newton`'s, scaled by the diagonal, with the active faces of the cube held.
+Workshops 2018). Its gradient with respect to pitch is valid within cents only, so gradient descent makes no progress;
+Gauss-Newton with the Voice's Jacobian scales every parameter by its effect on the sound. The residuals are
+differences of neighbours, so J^T J of the whole path is block tridiagonal, and small: 63 (K - 1) squared. The step is
+that of `synthvae.core.gauss_newton`, scaled by the diagonal, with parameters on active faces of the cube fixed.
 
-The energy has many minima; descent finds the one near where it starts.
+The energy has many local minima; descent finds one near its start.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from synthvae.synths.base import Synth
 __all__ = ["Geodesic", "shorten"]
 
 ITERATIONS = 10
-#: Of the diagonal, to begin with; ten times less after a step that helped, ten times more after one that did not.
+#: Damping relative to the diagonal, at first; divided by ten after a step that helped, multiplied by ten otherwise.
 DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-2, 1e-6, 1e6
-#: No parameter moves further than this in one iteration: beyond it no linear model of a sound holds.
+#: Maximum change of a parameter in one iteration: beyond it no linear model of a sound is valid.
 LONGEST_STEP = 0.1
-#: Relative gain below which it ends.
+#: Relative gain below which the iteration stops.
 ENOUGH = 1e-3
 
 
@@ -43,9 +43,9 @@ class Geodesic(NamedTuple):
     """A shortened path.
 
     Attributes:
-        nodes: ``(K + 1, P)``, both ends as given.
-        before: its energy at the start, dB².
-        after: its energy now.
+        nodes: nodes ``(K + 1, P)``, with both ends as given.
+        before: energy of the initial path, dB².
+        after: energy of the final path, dB².
     """
 
     nodes: Tensor
@@ -56,16 +56,16 @@ class Geodesic(NamedTuple):
 def shorten(
     voice: Synth, metric: LogMelDistance, nodes: Tensor, circular: Tensor, progress: Callable[[], object] = lambda: None
 ) -> Geodesic:
-    """Move the inner nodes of a path ``(K + 1, P)`` in the cube so that its energy falls; never a path of more energy.
+    """Move the inner nodes of a path ``(K + 1, P)`` in the cube to reduce its energy, which never rises.
 
-    `circular` ``(P,)`` says which parameters are angles; `progress` is called after every iteration.
+    `circular` ``(P,)`` marks the parameters that are angles; `progress` is called after every iteration.
     """
     spectra = metric.spectrograms(nodes)
     energy = before = _energy(spectra)
     damping, inner = DAMPING, len(nodes) - 2
     for _ in range(ITERATIONS if inner else 0):
         matrix, gradient = _normal_equations(voice, metric, nodes, spectra)
-        # On a face of the cube, pushed against it: that parameter is done.
+        # On a face of the cube and pushed against it: the parameter is fixed.
         held = ((nodes[1:-1] <= 0.0) & (gradient > 0.0)) | ((nodes[1:-1] >= 1.0) & (gradient < 0.0))
         free, slope = (~held | circular).flatten(), gradient.flatten().double()
         scale = matrix.diagonal() + 1e-9 * matrix.diagonal()[free].max() + 1e-12

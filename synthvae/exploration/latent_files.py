@@ -44,15 +44,15 @@ __all__ = [
 ]
 
 VERSION = 1
-#: Far outside what any encoder writes, and far inside what float32 and the decoder take.
+#: Far beyond the output of any encoder, and well within the range of float32 and the decoder.
 LARGEST = 1e6
 
 
-#: What ``generate-dataset`` writes by default.
+#: Default output of ``generate-dataset``.
 DATASET = Path("datasets/presets.json")
 #: Default directory of runs.
 RUNS = Path("experiments/runs")
-#: How deep: a run, one of several seeds of a case, that at a reduced scale.
+#: Search patterns by depth: a run, one of several seeds of a case, one at a reduced scale.
 BELOW = ("*", "*/*", "*/*/*")
 
 
@@ -60,8 +60,8 @@ class Latents(NamedTuple):
     """Latent points from a file.
 
     Attributes:
-        points: ``(N, D)`` float32.
-        names: what the file calls them; None where it holds numbers alone.
+        points: points ``(N, D)``, float32.
+        names: names in the file; None where it contains only numbers.
     """
 
     points: Tensor
@@ -69,7 +69,7 @@ class Latents(NamedTuple):
 
 
 def write_latents(path: Path, run: Run, names: Sequence[str], presets: Sequence[Preset]) -> None:
-    """Encode presets that have the run's parameters, and write their latents under their names as JSON.
+    """Encode presets that have the run's parameters, and write their latents with their names as JSON.
 
     Raises:
         UserError: if `path` cannot be written or a latent is not finite.
@@ -78,7 +78,7 @@ def write_latents(path: Path, run: Run, names: Sequence[str], presets: Sequence[
 
 
 def write_points(path: Path, run: Run, names: Sequence[str], points: Tensor) -> None:
-    """Write latents ``(N, D)`` of a run under N names as JSON.
+    """Write latents ``(N, D)`` of a run with N names as JSON.
 
     Raises:
         UserError: if `path` cannot be written or a latent is not finite.
@@ -102,7 +102,7 @@ def _made_for(run: Run) -> dict[str, str]:
 
 
 def read_latents(path: Path, run: Run) -> Latents:
-    """Read latents: what `write_latents` wrote, a plain JSON array of rows, or CSV, by its ending, without a header.
+    """Read latents: the format of `write_latents`, a plain JSON array of rows, or CSV (by extension) without a header.
 
     Raises:
         UserError: if the file cannot be read, belongs to a run with other parameters, or a row does not hold D
@@ -136,7 +136,7 @@ def read_latents(path: Path, run: Run) -> Latents:
 
 
 def _csv_rows(text: str, path: Path) -> list[list[object]]:
-    # Spreadsheets of many languages write decimal commas, and semicolons between the numbers.
+    # Spreadsheets in many locales write decimal commas, and semicolons between the numbers.
     separator = next((mark for mark in (";", "\t") if mark in text), ",")
     if separator != ",":
         text = text.replace(",", ".")
@@ -150,7 +150,7 @@ def _cell(text: str) -> object:
     try:
         return float(text)
     except ValueError:
-        return text  # refused by `_points`, which knows the row
+        return text  # rejected by `_points`, which reports the row
 
 
 def _points(rows: Any, size: int, path: Path) -> Tensor:  # noqa: ANN401
@@ -178,7 +178,7 @@ def _points(rows: Any, size: int, path: Path) -> Tensor:  # noqa: ANN401
 
 
 def decoded_presets(run: Run, latents: Tensor, origins: Sequence[Mapping[str, Any]]) -> list[Preset]:
-    """Presets of latents ``(N, D)``; `origins` say where each latent came from, which is kept in its preset."""
+    """Presets of latents ``(N, D)``; `origins` describe the source of each latent and are stored in its preset."""
     human = run.parameters.denormalise(run.decode(latents).double().numpy())
     return [
         Preset(run.parameters, row, run.settings, {"run": run.path.name, **origin, "latent": z})
@@ -197,11 +197,11 @@ def write_listening(
     """Write presets and their sounds for listening, named after descriptors, and return the WAV files.
 
     Args:
-        directory: where to.
-        names: that begin those of the files.
-        presets: as many presets.
+        directory: output directory.
+        names: prefixes of the file names.
+        presets: one preset per name.
         sample_format: ``float`` or ``int16``.
-        loudness: in LUFS; None for the synth's own level.
+        loudness: loudness in LUFS; None for the synth's own level.
         progress: called with the number of sounds done.
 
     Raises:
@@ -216,23 +216,23 @@ def write_listening(
 def find_run(
     given: Path | None = None, folder: Path = RUNS, argument: str = "run", needs: str | Collection[str] = PARAMETERS
 ) -> tuple[Path, str]:
-    """Resolve a run argument; by default the run that was trained last, or else the space that comes with synthvae.
+    """Resolve a run argument; by default the most recently trained run, or else the space shipped with synthvae.
 
     Args:
         given: the run's directory, or None.
-        folder: where runs are looked for, down to its third level.
-        argument: that names one.
-        needs: an ability that its task must have, or several of which it must have one; other runs are passed over.
+        folder: directory searched for runs, down to its third level.
+        argument: name of the run argument, for messages.
+        needs: ability that its task must have, or several of which it must have one; other runs are ignored.
 
     Returns:
-        Its directory, and one line that says how it was chosen; empty where it was given.
+        Its directory, and one line that explains the choice; empty where it was given.
 
     Raises:
-        UserError: if none was given and there is none.
+        UserError: if none was given and none was found.
     """
     if given is not None:
         return given, ""
-    # Not rglob, which passes over links to folders.
+    # Not rglob, which skips links to directories.
     found = [path.parent for below in BELOW for path in folder.glob(f"{below}/weights.safetensors")]
     runs = [path for path in found if (path / "run.json").is_file() and _has_one(path, needs)]
     shipped = find_space(DEFAULT_SPACE)
@@ -255,14 +255,14 @@ def find_dataset(given: Path | None = None, usual: Path = DATASET) -> tuple[Path
     """Resolve a dataset argument; by default the default dataset or the newest in its directory.
 
     Args:
-        given: the file, or None.
-        usual: the default file; other datasets are looked for in its folder.
+        given: path of the file, or None.
+        usual: default file; other datasets are searched for in its directory.
 
     Returns:
-        The file, and one line that says how it was chosen; empty where it was given.
+        The file, and one line that explains the choice; empty where it was given.
 
     Raises:
-        UserError: if none was given and there is none.
+        UserError: if none was given and none was found.
     """
     if given is not None:
         return given, ""
@@ -284,13 +284,13 @@ def find_dataset(given: Path | None = None, usual: Path = DATASET) -> tuple[Path
 def find_presets(
     run: Run, texts: Sequence[str], data: Path | None = None, arguments: Sequence[str] | str = "presets"
 ) -> list[Preset]:
-    """Presets by their numbers in a dataset, or by their files, in order.
+    """Find presets by their numbers in a dataset, or by their files, in order.
 
     Args:
-        run: the model they shall fit.
-        texts: numbers, or paths of presets' JSON files.
-        data: the dataset; the run's own where None.
-        arguments: that the texts were given to.
+        run: model that the presets must fit.
+        texts: numbers, or paths of JSON files of presets.
+        data: path of the dataset; the run's own where None.
+        arguments: names of the arguments that gave the texts.
 
     Raises:
         UserError: if there is no such preset, it has other parameters, or the run's dataset has been replaced.
@@ -317,10 +317,10 @@ def find_presets(
 
 
 def named_file(text: str, argument: str, what: str) -> Path:
-    """The file that names a preset or a sound where no number does.
+    """Path of the file of a preset or a sound, given in place of a number.
 
     Raises:
-        UserError: if there is none.
+        UserError: if it does not exist.
     """
     if not os.path.isfile(text):
         kind = "a preset's JSON file" if what == "preset" else "a recording"

@@ -33,30 +33,30 @@ from synthvae.training.run import Run
 __all__ = ["BAR", "LARGEST_WEIGHT", "MOST_STEPS", "WAYS", "Walk", "blend", "check_presets", "morph"]
 
 WAYS = ("latent", "metric", "parameters", "smooth")
-#: Largest over mean step of a walk that counts as even.
+#: Ratio of the longest to the mean step up to which a walk counts as even.
 BAR = 1.5
 MOST_STEPS = 128
 #: Points of a path that are rendered before its stops are chosen: a minimum, and a number per step.
 POINTS, POINTS_PER_STEP = 257, 6
-#: And where they are nodes of a geodesic to be.
+#: The same minimum for the points from which nodes of a geodesic are chosen.
 GEODESIC_POINTS = 129
-#: Rounds in which the stretches that are too coarse to choose from are rendered twice as finely.
+#: Rounds in which intervals too coarse to choose from are rendered at twice the resolution.
 REFINEMENTS = 4
-#: Points beyond which no stretch is rendered more finely: the choice takes time by their square.
+#: Number of points beyond which no interval is refined: the choice takes time quadratic in it.
 MOST_POINTS = 769
-#: Steps may be this much longer or shorter than the mean before a finer look is worth its time.
+#: Ratio of a step to the mean up to which refining is not worth its time.
 FINE = 1.25
-#: Intervals of a geodesic between two presets, and how often its nodes are spread evenly and shortened again.
+#: Number of intervals of a geodesic between two presets, and of rounds of respacing and shortening its nodes.
 INTERVALS, ROUNDS = 8, 3
-#: Most intervals of a smooth path, between all presets.
+#: Maximum number of intervals of a smooth path, over all presets.
 SMOOTH_INTERVALS = 16
-#: dB: sounds closer than that are the same.
+#: Distance in dB below which sounds count as equal.
 SAME = 0.02
 
 Progress = Callable[[float], object]
 
 
-#: Largest weight; beyond it the sum lies outside the decoder's training range.
+#: Largest weight; beyond it the sum is outside the decoder's training range.
 LARGEST_WEIGHT = 10.0
 
 
@@ -65,15 +65,15 @@ class Walk:
     """A morph: presets with their positions and audible distances.
 
     Attributes:
-        unit: the stops, ``(S, P)`` unit parameters.
-        latent: ``(S, D)``, their points of the latent path; the encoder's output for other paths.
-        position: ``(S,)`` float64, rising: 0 at the first preset, 1 at the last, the others evenly between; below 0
-            and above 1 beyond the ends.
-        distances: ``(S - 1,)`` float64, from each stop to the next in dB: root mean square difference of log-mel
-            spectrograms.
-        direct: ``(N - 1,)`` float64, from each given preset to the next in dB.
-        given: numbers of the stops that are the given presets, to the bit.
-        remark: what there is to say about the walk in one line; empty where there is nothing.
+        unit: unit parameters of the stops, ``(S, P)``.
+        latent: their points of the latent path, ``(S, D)``; the encoder's output for other paths.
+        position: positions ``(S,)`` float64, increasing: 0 at the first preset, 1 at the last, the others evenly
+            between; below 0 and above 1 beyond the ends.
+        distances: distances ``(S - 1,)`` float64 from each stop to the next in dB: root mean square difference of
+            log-mel spectrograms.
+        direct: distances ``(N - 1,)`` float64 from each given preset to the next in dB.
+        given: indices of the stops that are bit-identical to the given presets.
+        remark: one-line note on the walk; may be empty.
     """
 
     unit: Tensor
@@ -86,7 +86,7 @@ class Walk:
 
     @property
     def unevenness(self) -> float:
-        """The largest step over the mean step, 1 at best."""
+        """The longest step over the mean step, 1 at best."""
         return unevenness(self.distances)
 
     @property
@@ -116,31 +116,30 @@ def morph(
 ) -> Walk:
     """Morph through presets, in their order, in perceptually equal steps or with smooth timbre.
 
-    The given presets are stops of the walk, to the bit, although the autoencoder reproduces none of them: what it
-    leaves out is carried along in the space of parameters, blended from each preset's to the next's
-    (`synthvae.exploration.paths`). Where to stop between them is chosen from a fine sampling of the path, so that the
-    distances from stop to stop are equal (`synthvae.exploration.even`), and the path is sampled more finely where it
-    moves too fast to choose.
+    The given presets are stops of the walk, bit for bit, although the autoencoder reproduces none of them exactly: the
+    residual is interpolated in parameter space from each preset to the next (`synthvae.exploration.paths`). Stops
+    between them are chosen from a fine sampling of the path, so that the distances from stop to stop are equal
+    (`synthvae.exploration.even`), and the path is sampled more finely where it changes too fast to choose.
 
     Args:
         run: the model.
-        unit: N presets ``(N, P)``, at least two.
-        steps: S, stops in all, at least N (and two more with `extrapolate`), at most 128.
-        way: ``latent``, straight through the latent space; ``metric``, a geodesic of the log-mel distance
-            (`synthvae.exploration.geodesic`): the shortest walk, which fades sounds out and in where the others slide
-            their pitch, and some seconds of work; ``parameters``, straight through the parameters; ``smooth``, the
-            same with every parameter but those of pitch moved aside so that descriptors of timbre change along
-            straight lines (`synthvae.exploration.smooth`), a fifth of a second for each of up to 16 steps.
-        even: whether steps are perceptually equal; else in position, the given presets being stops only where that
-            falls on them. By default all ways but ``smooth`` are even: stops that are equally far apart are not those
-            at which descriptors lie on straight lines.
-        extrapolate: how far to go on beyond both ends, as a share of the way between two presets, 0 to 1.
-        progress: called with the share of the work that is done.
-        seed: of the search for a smooth path; the other ways draw nothing.
+        unit: unit parameters of N presets ``(N, P)``, at least two.
+        steps: number of stops S, at least N (and two more with `extrapolate`), at most 128.
+        way: ``latent``, a straight line through the latent space; ``metric``, a geodesic of the log-mel distance
+            (`synthvae.exploration.geodesic`): the shortest walk, which fades sounds out and in where the others glide
+            in pitch, and takes some seconds; ``parameters``, a straight line through the parameters; ``smooth``, the
+            same, with every parameter but those of pitch adjusted so that descriptors of timbre change along straight
+            lines (`synthvae.exploration.smooth`), taking a fifth of a second for each of up to 16 steps.
+        even: whether steps are perceptually equal; otherwise they are equal in position, and the given presets are
+            stops only where a position coincides. By default all ways but ``smooth`` are even: equally distant stops
+            are not those at which descriptors change linearly.
+        extrapolate: extension beyond both ends, as a fraction of the path between two presets, 0 to 1.
+        progress: called with the fraction of the work done.
+        seed: seed of the search for a smooth path; the other ways use no randomness.
 
     Raises:
-        UserError: for an unknown way, too few or too many steps, fewer than two presets, values that are no unit
-            parameters, or a seed that is none.
+        UserError: for an unknown way, too few or too many steps, fewer than two presets, values that are not unit
+            parameters, or an invalid seed.
     """
     check_presets(run, unit, 2)
     unit = unit.detach().float()
@@ -166,7 +165,7 @@ def morph(
 
 
 def check_presets(run: Run, unit: Tensor, least: int) -> None:
-    """Refuse what is not a batch of a run's presets.
+    """Reject anything other than a batch of a run's presets.
 
     Raises:
         UserError: if the shape is not ``(N, P)`` with N at least `least`, or a value is outside 0 to 1 or not finite.
@@ -221,7 +220,7 @@ def _path(run: Run, metric: LogMelDistance, unit: Tensor, way: str, steps: int, 
 
 
 def _smooth(run: Run, unit: Tensor, steps: int, seed: int, tell: Callable[[], object]) -> Curve:
-    """Straight lines through the parameters, straightened in descriptors: as many nodes as there are steps."""
+    """Straight lines through the parameters, straightened in descriptors, with as many nodes as steps."""
     legs = len(unit) - 1
     intervals = math.ceil(min(steps - 1, SMOOTH_INTERVALS) / legs)
     at = torch.linspace(0.0, 1.0, legs * intervals + 1, dtype=torch.float64)
@@ -235,10 +234,10 @@ def _smooth(run: Run, unit: Tensor, steps: int, seed: int, tell: Callable[[], ob
 
 
 def _geodesic(run: Run, metric: LogMelDistance, ends: Tensor, tell: Callable[[], object]) -> Tensor:
-    """Nodes ``(INTERVALS + 1, P)`` of the shortest walk that was found between two presets.
+    """Nodes ``(INTERVALS + 1, P)`` of the shortest walk found between two presets.
 
-    Shortening leaves nodes where they have nothing more to gain, not where steps are equal; spread evenly along the
-    path that they make, they gain again.
+    Shortening stops where the nodes gain nothing more, not where steps are equal; respaced evenly along their path,
+    they gain again.
     """
     circular = angles(run.parameters)
 
@@ -273,7 +272,7 @@ def _stops(
         required = sorted({0, *required, len(distance) - 1})
         stops = choose_stops(distance, points.position.numpy(), steps, required)
         chords = distance[stops[:-1], stops[1:]]
-        # Nothing between two neighbouring points can be chosen; refine where their distance is a large part of a step.
+        # No stop can be chosen between adjacent points; refine where their distance is a large part of a step.
         coarse = np.diagonal(distance, 1) > (FINE - 1.0) * chords.mean()
         room = capacity - len(distance)
         if unevenness(chords) <= FINE or not coarse.any() or room < coarse.sum() or refinement == REFINEMENTS:
@@ -304,7 +303,7 @@ def _remark(distance: NDArray[np.float64], stops: NDArray[np.intp], position: ND
 
 
 def _grid(given: Tensor, beyond: float, points: int) -> Tensor:
-    """About so many positions over the whole path, those of the given presets among them to the bit."""
+    """About `points` positions over the whole path, including those of the given presets exactly."""
     knots = given.tolist() if beyond == 0.0 else [-beyond, *given.tolist(), 1.0 + beyond]
     whole = knots[-1] - knots[0]
     parts = [given]
@@ -322,7 +321,7 @@ def _render_points(metric: LogMelDistance, path: Curve, unit: Tensor, given: Ten
 
 
 def _exactly(rows: Tensor, position: Tensor, unit: Tensor, given: Tensor) -> Tensor:
-    """Rows of a path with the given presets put in where they lie, free of rounding."""
+    """Rows of a path with the given presets inserted at their positions, free of rounding."""
     for preset, at in zip(unit, given, strict=True):
         rows[position == at] = preset
     return rows
@@ -338,21 +337,21 @@ def _merge(first: _PathPoints, second: _PathPoints) -> _PathPoints:
 def blend(run: Run, unit: Tensor, weights: Tensor) -> Tensor:
     """Add and subtract presets: unit parameters ``(P,)``.
 
-    With z the latents of the presets and r what the autoencoder leaves out of them,
+    With z the latents of the presets and r the autoencoder's residuals of them,
 
         x = decode(sum_i w_i z_i) + sum_i w_i r_i,
 
-    brought into the cube. One preset of weight 1, all others 0, is that preset to the bit. Weights need not add up to
-    1; where they add up to 0, the sum is a direction, and what it leads to from the middle of the prior.
+    clamped to the cube. One preset of weight 1, all others 0, is that preset, bit for bit. Weights need not add up to
+    1; where they add up to 0, the sum is a direction, applied at the mean of the prior.
 
     Args:
         run: the model.
         unit: presets ``(N, P)``.
-        weights: ``(N,)``, of any sign.
+        weights: weights ``(N,)``, of any sign.
 
     Raises:
-        UserError: if there are not as many weights as presets, one is not finite or beyond 10, all are 0, or a preset
-            is none.
+        UserError: if the number of weights differs from that of presets, one is not finite or beyond 10, all are 0, or
+            a preset is invalid.
     """
     check_presets(run, unit, 1)
     weights = torch.as_tensor(weights, dtype=torch.float32)

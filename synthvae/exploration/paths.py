@@ -1,11 +1,11 @@
 """Paths through presets: through the latent space, or straight through the parameters.
 
-Every path passes exactly through the presets it is given. What the autoencoder does not reproduce of them, the
-*residual*, is carried along: with z(t) straight between the posterior means and r(t) straight between the residuals,
+Every path passes exactly through its given presets. The *residual*, which the autoencoder does not reproduce, is
+interpolated: with z(t) straight between the posterior means and r(t) straight between the residuals,
 
     x(t) = decode(z(t)) + r(t),    r at a preset = preset - decode(encode(preset)),
 
-clamped to the cube. Parameters that are angles, whose ends are the same sound, take the shorter way around.
+clamped to the cube. Parameters that are angles, whose ends are the same sound, take the shorter arc.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Curve(Protocol):
 
 
 class LatentPath:
-    """Straight lines through the latent space; see the module."""
+    """Straight lines through the latent space; see the module docstring."""
 
     def __init__(self, run: Run, unit: Tensor) -> None:
         """Encode presets ``(N, P)``, at least two."""
@@ -50,7 +50,7 @@ class LatentPath:
         self.residuals = unwrapped(residual(run, unit, self.points), self.circular)
 
     def __call__(self, position: Tensor) -> Tensor:
-        """See `Curve`; beyond the ends the residual stays that of the end."""
+        """See `Curve`; beyond the ends the residual is constant."""
         moved = self.run.decode(self.latent(position)) + _along(self.residuals, position.clamp(0.0, 1.0))
         return within(moved, self.circular)
 
@@ -63,7 +63,7 @@ class ParameterPath:
     """Straight lines through the cube of unit parameters, between any nodes."""
 
     def __init__(self, run: Run, unit: Tensor, at: Tensor | None = None) -> None:
-        """Take nodes ``(N, P)``, at least two, and their rising positions, evenly from 0 to 1 by default."""
+        """Set nodes ``(N, P)``, at least two, and their increasing positions, by default evenly from 0 to 1."""
         self.run, self.circular, self.at = run, angles(run.parameters), at
         self.nodes = unwrapped(unit, self.circular)
 
@@ -77,10 +77,10 @@ class ParameterPath:
 
 
 class OffsetPath(ParameterPath):
-    """Straight lines through the cube between presets, and offsets from them that are 0 at the presets and beyond."""
+    """Straight lines through the cube between presets, plus offsets that are 0 at the presets and beyond the ends."""
 
     def __init__(self, run: Run, unit: Tensor, nodes: Tensor, at: Tensor) -> None:
-        """Take presets ``(N, P)``, nodes ``(M, P)`` and their rising positions, those of all presets among them.
+        """Set presets ``(N, P)``, nodes ``(M, P)`` and their increasing positions, which include those of all presets.
 
         Angles stay on the straight lines.
         """

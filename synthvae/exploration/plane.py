@@ -22,11 +22,11 @@ __all__ = ["EDGE", "LocalPlane", "local_plane"]
 
 #: Audible distance in dB from the centre to each edge, where the directions reach as far.
 EDGE = 8.0
-#: Least change that an edge is named by, in steps of `synthvae.naming.changes.CHANGES`.
+#: Minimum change that names an edge, in steps of `synthvae.naming.changes.CHANGES`.
 NAMED = 0.4
-#: Lengths of a direction that are tried, in unit parameters.
+#: Candidate lengths of a direction, in unit parameters.
 SCALES = np.geomspace(1e-4, 1.0, 24)
-#: Step of the decoder's derivatives, a small share of a standard deviation of the prior.
+#: Step of the decoder's finite differences, a small fraction of a standard deviation of the prior.
 STEP = 1e-3
 
 
@@ -34,15 +34,15 @@ STEP = 1e-3
 class LocalPlane:
     """Presets around one preset, by two coordinates from -1 to 1.
 
-    ``x(a, b) = preset + |a| * A± + |b| * B±``, brought into the cube, with a direction for each sign: exact at the
-    centre, a preset everywhere, and about as far from the centre on each edge.
+    ``x(a, b) = preset + |a| * A± + |b| * B±``, clamped to the cube, with a direction for each sign: exact at the
+    centre, a preset everywhere, and about equally far from the centre on each edge.
 
     Attributes:
-        centre: ``(P,)`` unit parameters.
-        directions: ``(2, 2, P)``: by coordinate, by sign (below 0, above 0).
-        distances: ``(2, 2)`` in dB from the centre to the middle of each edge.
-        words: for each edge what changes towards it, such as ``brighter``; by coordinate, by sign.
-        circular: ``(P,)``, which parameters are angles.
+        centre: unit parameters ``(P,)`` of the preset.
+        directions: directions ``(2, 2, P)``: by coordinate, by sign (below 0, above 0).
+        distances: distances ``(2, 2)`` in dB from the centre to the middle of each edge.
+        words: change towards each edge, such as ``brighter``; by coordinate, by sign.
+        circular: mask ``(P,)`` of the parameters that are angles.
     """
 
     centre: Tensor
@@ -52,7 +52,7 @@ class LocalPlane:
     circular: Tensor
 
     def at(self, a: float, b: float) -> Tensor:
-        """Unit parameters ``(P,)`` at coordinates, which are brought into -1 to 1."""
+        """Unit parameters ``(P,)`` at coordinates, which are clamped to -1 to 1."""
         moved = self.centre.clone()
         for axis, value in enumerate((a, b)):
             value = min(1.0, max(-1.0, value))
@@ -65,14 +65,14 @@ class LocalPlane:
 def local_plane(run: Run, unit: Tensor) -> LocalPlane:
     """The plane of the two latent directions that change the log-mel spectrogram most, at one preset ``(P,)``.
 
-    The directions are the first two singular vectors of the Jacobian of the spectrogram by the latent, decoder and
-    synth included, at the preset's latent; what the autoencoder does not reproduce of the preset stays. They are
-    mapped to parameters by the decoder's Jacobian and followed in a straight line from there, each way as far as the
-    sound is `EDGE` away. Parameters that reach the sound through the phases of oscillators alone stay as they are:
-    their derivatives are hundreds of times the others' and hold for a few cents only.
+    The directions are the first two singular vectors of the Jacobian of the spectrogram with respect to the latent,
+    decoder and synth included, at the preset's latent; the autoencoder's residual of the preset is constant. They are
+    mapped to parameters by the decoder's Jacobian and followed in a straight line, each way until the distance of the
+    sound is `EDGE`. Parameters that affect the sound only through the phases of oscillators are fixed: their
+    derivatives are hundreds of times the others' and valid for a few cents only.
 
     Raises:
-        UserError: if `unit` is no preset of the run.
+        UserError: if `unit` is not a preset of the run.
     """
     check_presets(run, unit[None], 1)
     unit = unit.detach().float()
@@ -105,7 +105,7 @@ def local_plane(run: Run, unit: Tensor) -> LocalPlane:
 def _decoder_jacobian(run: Run, unit: Tensor) -> Tensor:
     """Derivatives ``(D, P)`` of the decoded parameters by the latent, at a preset's latent, by central differences.
 
-    The decoder's last step clamps to the cube; differences look past the corner where derivatives there would be 0.
+    The decoder's last step clamps to the cube; finite differences are nonzero at a corner where derivatives would be 0.
     """
     with torch.no_grad():
         latent = run.encode(unit[None])
@@ -114,7 +114,7 @@ def _decoder_jacobian(run: Run, unit: Tensor) -> Tensor:
 
 
 def _first(distance: NDArray[np.float64]) -> int:
-    """The last of the lengths before the distance is first beyond `EDGE`; the shortest where none is."""
+    """Index of the last length before the distance first exceeds `EDGE`; of the longest if it never does."""
     beyond = np.flatnonzero(distance > EDGE)
     return int(max(0, beyond[0] - 1) if len(beyond) else len(distance) - 1)
 

@@ -35,12 +35,12 @@ __all__ = [
 ]
 __all__ += ["read_sounds", "write_decoded", "write_levelled", "write_sound_latents"]
 
-#: Endings of the files that are taken from a folder; a file that is named may have any.
+#: Extensions of the files taken from a directory; a file given by name may have any.
 AUDIO_ENDINGS = (".aif", ".aiff", ".flac", ".mp3", ".ogg", ".wav")
-#: Sounds that are decoded at a time.
+#: Number of sounds decoded at a time.
 BATCH = 16
 LATENTS = "latents.json"
-#: Seconds of a recording at most, where no run says how long sounds are.
+#: Maximum duration of a recording in seconds, where no run determines the length.
 LONGEST = 30.0
 
 
@@ -48,8 +48,8 @@ class SourceSound(NamedTuple):
     """An input sound.
 
     Attributes:
-        name: of its file without ending, or its number.
-        audio: ``(1, T)`` at the run's rate, of the run's length where the network takes one length alone.
+        name: name of its file without extension, or its number.
+        audio: audio ``(1, T)`` at the run's rate, of the run's length where the network accepts one length only.
     """
 
     name: str
@@ -57,10 +57,10 @@ class SourceSound(NamedTuple):
 
 
 def expand_folders(paths: Sequence[Path]) -> list[Path]:
-    """Files, and of folders the recordings in them, by their endings, in order of their names.
+    """Files, with directories replaced by the recordings in them, selected by extension, in order of their names.
 
     Raises:
-        UserError: for a folder without recordings.
+        UserError: for a directory without recordings.
     """
     found = []
     for path in paths:
@@ -77,13 +77,13 @@ def expand_folders(paths: Sequence[Path]) -> list[Path]:
 def find_sounds(
     model: SoundRun, texts: Sequence[str], data: Path | None = None, arguments: Sequence[str] | str = "sounds"
 ) -> list[SourceSound]:
-    """Sounds by their numbers in a library, or by their files, in order.
+    """Find sounds by their numbers in a library, or by their files, in order.
 
     Args:
         model: the run that will encode them.
         texts: numbers, or paths of recordings.
-        data: the library of the numbers; the run's own where None.
-        arguments: that the texts were given to.
+        data: path of the library of the numbers; the run's own where None.
+        arguments: names of the arguments that gave the texts.
 
     Raises:
         UserError: if there is no such sound, a file cannot be read, or the run's library has been replaced.
@@ -125,11 +125,12 @@ def read_sounds(
 
     Args:
         texts: numbers, or paths of recordings of at most `LONGEST` seconds.
-        data: the library of the numbers.
-        arguments: that the texts were given to.
+        data: path of the library of the numbers.
+        arguments: names of the arguments that gave the texts.
 
     Raises:
-        UserError: if there is no such sound, a file cannot be read or is too long, or a number comes without library.
+        UserError: if there is no such sound, a file cannot be read or is too long, or a number is given without a
+            library.
     """
     library = None if data is None else read_library(data)
 
@@ -182,7 +183,7 @@ def fitting_library(model: SoundRun, data: Path | None) -> Library:
     """A library with the run's sample rate and length; its own where `data` is None.
 
     Raises:
-        UserError: if it is another, or is gone.
+        UserError: if it differs in either, or is missing.
     """
     if data is None:
         return own_library(model.run)
@@ -212,14 +213,14 @@ def _read(model: SoundRun, path: Path) -> Tensor:
 def decode_all(
     model: SoundRun, latents: Tensor, condition: Tensor, samples: int | None = None, phase: str = "default"
 ) -> Iterator[NDArray[np.float32]]:
-    """Decode latents ``(N, D)`` to sounds ``(T,)``, some at a time, so that progress can be shown.
+    """Decode latents ``(N, D)`` to sounds ``(T,)``, in batches, so that progress can be shown.
 
     Args:
         model: the run.
-        latents: one per sound; of a network that encodes frames, those of one sound in their order.
-        condition: ``(B, K)``, of each sound.
-        samples: T; those of the library by default.
-        phase: how phases are found (`SoundRun.decode`).
+        latents: one per sound; for a network that encodes frames, those of one sound in their order.
+        condition: conditions ``(B, K)``, one per sound.
+        samples: length T in samples; that of the library by default.
+        phase: method of phase recovery (`SoundRun.decode`).
     """
     each = len(latents) // len(condition)
     for first in range(0, len(condition), BATCH):
@@ -240,13 +241,13 @@ def write_decoded(
     """Write sounds as ``NAME.wav`` and their latents as ``latents.json``; returns the sounds as written, ``(T,)`` each.
 
     Args:
-        directory: where to.
-        model: the run that made them.
-        names: of the files, without ending.
-        latents: ``(N, D)``, of the sounds.
-        sounds: as many sounds.
+        directory: output directory.
+        model: run that produced them.
+        names: names of the files, without extension.
+        latents: latents ``(N, D)`` of the sounds.
+        sounds: one sound per name.
         sample_format: ``float`` or ``int16``.
-        loudness: in LUFS; None for the level that the model gives them.
+        loudness: loudness in LUFS; None for the level of the model's output.
         progress: called with the number of sounds done.
 
     Raises:
@@ -258,7 +259,7 @@ def write_decoded(
 
 
 def write_sound_latents(directory: Path, model: SoundRun, names: Sequence[str], latents: Tensor) -> None:
-    """Write the latents ``(N, D)`` of sounds of these names as ``latents.json``.
+    """Write the latents ``(N, D)`` of named sounds as ``latents.json``.
 
     Raises:
         UserError: if it cannot be written.
@@ -276,7 +277,7 @@ def write_levelled(
     loudness: float | None = LOUDNESS,
     progress: Callable[[int], object] = lambda done: None,
 ) -> list[NDArray[np.float32]]:
-    """Write sounds as ``NAME.wav`` at one loudness; arguments and errors as of `write_decoded`."""
+    """Write sounds as ``NAME.wav`` at one loudness; arguments and errors as for `write_decoded`."""
     check_sample_format(sample_format)
     check_loudness(loudness)
     ensure_directory(directory)
@@ -284,7 +285,7 @@ def write_levelled(
     for name, sound in zip(names, sounds, strict=True):
         written.append(levelled(sound, sample_rate, loudness))
         write_wav(directory / f"{name}.wav", written[-1], sample_rate, sample_format)
-        # A preset of that name was the one of the sound that has just been replaced.
+        # An existing preset of that name belonged to the sound that has just been replaced.
         with contextlib.suppress(UserError):
             read_preset(directory / f"{name}.json")
             (directory / f"{name}.json").unlink()

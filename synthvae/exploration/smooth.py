@@ -12,16 +12,16 @@ through the parameters. Each round
 1. draws presets around every inner node and describes their sounds,
 2. fits the derivative of the descriptors at each node to all sounds described so far around it and its neighbours, by
    ridge regression,
-3. solves for a Gauss-Newton step of all nodes at once, each RMS taken as a sum of squares with the weight that gives
-   it its present slope, and describes two lengths of that step,
-4. selects for every node, among all that was described, the preset of the least F, by coordinate descent.
+3. solves for a Gauss-Newton step of all nodes at once, with each RMS replaced by a sum of squares weighted to have its
+   current slope, and describes two lengths of that step,
+4. selects for every node, among all described presets, the one with the smallest F, by coordinate descent.
 
 F is measured, not predicted, and never rises. Derivatives over a finite distance are used because descriptors (medians
 and quartiles over frames) jitter at a small scale; those by forward mode follow the jitter. Parameters of pitch,
 rates and phases stay on the line: their derivatives are hundreds of times the others', and valid for a few cents.
 
-Only the descriptors of `OPTIMISED` are in F. `HELD_OUT` are never measured here; they show whether a sound follows or
-merely the numbers that were asked for.
+Only the descriptors of `OPTIMISED` are in F. `HELD_OUT` are never measured here; they show whether the sound itself
+improves or only the optimised figures.
 """
 
 from __future__ import annotations
@@ -67,32 +67,32 @@ OPTIMISED: dict[str, tuple[float, float]] = {
     "temporal_centroid": (0.0654, 3.31),
     "modulation": (0.148, 10.8),
 }
-#: All others: those of pitch, and of descriptors that measure nearly the same the second (rolloff, kurtosis, slope,
+#: All other descriptors: those of pitch, and those that nearly duplicate an optimised one (rolloff, kurtosis, slope,
 #: zero crossings, RMS level, duration).
 HELD_OUT: tuple[str, ...] = tuple(name for name in DESCRIPTORS if name not in OPTIMISED)
 _COLUMNS = [TIMBRE.index(name) for name in OPTIMISED]
 _LINE, _BEND = np.array(list(OPTIMISED.values())).T
 
-#: Units of parameters that stay on the line.
+#: Units of parameters that are not moved off the straight line.
 PITCH_UNITS = frozenset({"MIDI", "semitones", "Hz", "rad"})
 ROUNDS = 4
-#: Presets that are drawn around each node in a round, and their standard deviation in each parameter.
+#: Number of presets drawn around each node in a round, and their standard deviation in each parameter.
 DRAWS, REACH = 9, 0.03
-#: Parts of the Gauss-Newton step that are described.
+#: Fractions of the Gauss-Newton step that are described.
 LENGTHS = (1.0, 0.5)
-#: No parameter moves further than this in one step.
+#: Maximum change of a parameter in one step.
 LONGEST_STEP = 0.15
-#: In a cost of about 40: of a step, of the distance from the line, and of roughness of that distance.
+#: Weights, in a cost of about 40, of a step, of the distance from the line, and of the roughness of that distance.
 DAMPING, PULL, ROUGHNESS = 2.4, 0.6, 3.0
-#: Of the mean diagonal of the regression.
+#: Ridge penalty relative to the mean diagonal of the regression.
 RIDGE = 0.5
-#: Weight of neighbours' sounds in the regression; distance below which no sound counts more.
+#: Weight of neighbours' sounds in the regression; distance below which a sound's weight no longer grows.
 NEIGHBOUR, CLOSE = 0.5, 0.025
-#: An RMS below this share of its usual value weighs no more.
+#: An RMS below this fraction of its usual value gets no more weight.
 LEAST = 0.1
-#: Most rounds of coordinate descent, and the gain below which it ends.
+#: Maximum number of rounds of coordinate descent, and the gain below which it stops.
 SWEEPS, ENOUGH = 4, 1e-6
-#: Sounds rendered at once.
+#: Number of sounds rendered at once.
 BATCH = 64
 
 
@@ -100,8 +100,8 @@ def free_parameters(parameters: ParameterSpace, groups: Mapping[str, Sequence[st
     """Which parameters may leave the straight line, ``(P,)`` bool: all but those of pitch, rates and phases.
 
     Args:
-        parameters: the columns.
-        groups: of the synth (`synthvae.synths.base.SynthKind`); its group ``pitch`` stays on the line, if there is one.
+        parameters: parameters of the columns.
+        groups: groups of the synth (`synthvae.synths.base.SynthKind`); its group ``pitch``, if any, stays on the line.
     """
     fixed = columns_of(parameters, groups, [name for name in ("pitch",) if name in groups])
     return ~(fixed | torch.tensor([p.unit in PITCH_UNITS for p in parameters]))
@@ -123,8 +123,8 @@ def straighten(
     Args:
         voice: the synth.
         line: nodes ``(K + 1, P)`` of the straight line between two presets.
-        free: which parameters may move, ``(P,)``; see `free_parameters`.
-        seed: of the draws.
+        free: mask ``(P,)`` of the parameters that may move; see `free_parameters`.
+        seed: seed of the draws.
         progress: called after each of `ROUNDS`.
 
     Returns:
@@ -146,7 +146,7 @@ def straighten(
 
 
 class _Nodes:
-    """Presets that were described for each of I inner nodes: C for each, and which of them is the node now."""
+    """Presets described for each of I inner nodes, C for each, and the index of the current one."""
 
     def __init__(self, voice: Synth, line: Tensor, free: Tensor) -> None:
         self.voice, self.free, self.line = voice, free, line[1:-1]
@@ -159,11 +159,11 @@ class _Nodes:
         self.second, self.coupling = second, second.T @ second
 
     def unit(self) -> Tensor:
-        """The nodes now, ``(I, P)``."""
+        """Current nodes, ``(I, P)``."""
         return self.presets[torch.arange(len(self.line)), torch.from_numpy(self.chosen)]
 
     def add(self, now: Tensor, moves: Tensor) -> None:
-        """Describe presets that lie ``(I, M, free)`` from the nodes."""
+        """Describe presets at offsets ``(I, M, free)`` from the nodes."""
         presets = now[:, None].repeat(1, moves.shape[1], 1)
         presets[:, :, self.free] = (presets[:, :, self.free] + moves).clamp(0.0, 1.0)
         described = self._describe(presets.flatten(0, 1)).reshape(*presets.shape[:2], -1)
@@ -197,7 +197,7 @@ class _Nodes:
         ).view(inner, width)
 
     def select(self, steps: int) -> None:
-        """Choose the presets of least cost, from where the nodes are and from each of the last `steps` presets."""
+        """Choose the presets of least cost, starting from the nodes and from each of the last `steps` presets."""
         last = self.presets.shape[1] - np.arange(1, steps + 1)
         starts = [self.chosen, *(np.full_like(self.chosen, number) for number in last)]
         self.chosen = min((self._descend(start) for start in starts), key=lambda found: found[0])[1]
@@ -219,7 +219,7 @@ class _Nodes:
         return cost, chosen
 
     def _derivatives(self) -> Array:
-        """Derivatives of descriptors by free parameters at each node, ``(I, free, K)``."""
+        """Derivatives of descriptors with respect to free parameters at each node, ``(I, free, K)``."""
         moves = (self.presets - self.unit()[:, None])[:, :, self.free].double().numpy()
         changes = self.descriptors - self.descriptors[np.arange(len(self.chosen)), self.chosen][:, None]
         weights = 1.0 / (np.square(moves).mean(axis=2) + CLOSE**2)

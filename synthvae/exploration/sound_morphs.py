@@ -31,9 +31,9 @@ __all__ = [
     "morph_sounds",
 ]
 
-#: The first is the default.
+#: Ways of morphing; the first is the default.
 SOUND_WAYS = ("transport", "latent", "blend")
-#: The way that the others are compared with.
+#: Null model for the other ways.
 NULL = "blend"
 
 Floats = NDArray[np.float32]
@@ -51,12 +51,12 @@ Maker = Callable[[Floats, Floats], SoundPath]
 
 @dataclass(frozen=True)
 class SoundMorph:
-    """Steps past some sounds, and figures of each part of the way.
+    """Steps through given sounds, and figures of each segment.
 
     Attributes:
-        sounds: the steps, ``(T,)`` each, at their own levels.
-        positions: of the steps: 0 at the first sound, 1 at the second, and so on.
-        figures: of the way from each sound to the next; of that way and of the null, by name.
+        sounds: sounds of the steps, ``(T,)`` each, at their own levels.
+        positions: positions of the steps: 0 at the first sound, 1 at the second, and so on.
+        figures: figures of the segment from each sound to the next; of the chosen way and of the null, by name.
     """
 
     sounds: list[Floats]
@@ -70,10 +70,10 @@ class LatentLine:
 
     Attributes:
         model: the run.
-        start: latents ``(N, D)`` of the first sound; N is 1 but for networks that encode frames.
-        end: of the second.
-        condition: ``(1, K)``.
-        samples: T; those of the library where None.
+        start: latents ``(N, D)`` of the first sound; N is 1 except for networks that encode frames.
+        end: latents of the second sound.
+        condition: condition ``(1, K)``.
+        samples: length T in samples; that of the library where None.
     """
 
     model: SoundRun
@@ -94,7 +94,7 @@ class LatentLine:
 def blend_in_decibels(first: Floats, second: Floats, sample_rate: int) -> SoundPath:
     """Magnitudes between those of two sounds, cell by cell in dB, with phases by heap integration.
 
-    This is the null model of a morph, a plain cross-fade: both sounds at once. Cells 80 dB below the loudest are
+    This is the null model of a morph, a plain cross-fade of both sounds. Cells 80 dB below the loudest are
     silent. The shorter sound is followed by silence; the ends are returned unchanged.
     """
     from synthvae.features.inversion import recover  # numba
@@ -115,10 +115,10 @@ def blend_in_decibels(first: Floats, second: Floats, sample_rate: int) -> SoundP
 
 
 def check_way(way: str) -> None:
-    """Refuse what is no way between recorded sounds.
+    """Reject an unknown way between recorded sounds.
 
     Raises:
-        UserError: naming those that there are.
+        UserError: naming the known ways.
     """
     if way not in SOUND_WAYS:
         raise UserError("way", way, f"choose one of {', '.join(SOUND_WAYS)}", why="between recorded sounds")
@@ -132,14 +132,14 @@ def morph_sounds(
     name: str,
     progress: Callable[[int], object] = lambda done: None,
 ) -> SoundMorph:
-    """Morph past sounds in their order, by steps of equal position, and measure each part of the way.
+    """Morph through sounds in their order, by steps of equal position, and measure each segment.
 
     Args:
-        sources: N sounds, at least two, at the rate.
-        steps: S, at least N and at most 128.
-        sample_rate: in Hz.
-        way: makes the path between two sounds ``(T,)``.
-        name: of it, in the figures.
+        sources: N sounds at the sample rate, at least two.
+        steps: number of steps S, at least N and at most 128.
+        sample_rate: sample rate in Hz.
+        way: function that returns the path between two sounds ``(T,)``.
+        name: name of the way, in the figures.
         progress: called with the number of steps done.
 
     Raises:

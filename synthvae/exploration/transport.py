@@ -1,17 +1,17 @@
 """Morph of two sounds by optimal transport of their spectrogram frames over log frequency, without a model.
 
 After Henderson and Solomon, "Audio Transport: A Generalized Portamento via Optimal Transport", DAFx 2019: each frame's
-spectrum is grouped into masses around the frequencies that its bins have by their phases, the masses of two frames are
-transported into each other, and between the ends every mass is on its way, its lobe copied from both ends and its phase
-integrated from frame to frame.
+spectrum is grouped into masses around frequencies estimated from the phases of its bins, the masses of two frames are
+transported into each other, and between the ends every mass is at an intermediate frequency, its lobe copied from both
+ends and its phase integrated from frame to frame.
 
 Two things differ. Masses move along log frequency, so that a tone halfway between 220 and 330 Hz is at 269 Hz (along
 frequency at 275 Hz), and all of its harmonics are multiples of that. And transport is partial (Figalli 2010, "The
 optimal partial transport problem"), up to one translation for the whole sound: the shift that makes the spectra overlap
-most is free, what moves beyond it costs the square of the interval, and what would have to move further than `REACH`
-fades with the shift instead. Where all of the mass has to arrive somewhere, as published, the second harmonic of a
-sawtooth goes to the fundamental of a square wave, which has no second, and a third of the energy lies between the
-harmonics (docs/decisions/exploration.md).
+most is free, motion beyond it costs the square of the interval, and mass that would have to move further than `REACH`
+fades with the shift instead. With balanced transport, as published, the second harmonic of a sawtooth goes to the
+fundamental of a square wave, which has no second, and a third of the energy ends up between the harmonics
+(docs/decisions/exploration.md).
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ __all__ = ["REACH", "SILENT", "Plan", "Transport", "morph_transform", "transport
 
 Floats = NDArray[np.float64]
 
-#: Semitones that energy moves at most beyond the common shift; what has no partner so near fades.
+#: Maximum motion of energy in semitones beyond the common shift; energy without a partner within it fades.
 REACH = 2.0
-#: Of the frames, in seconds at most; a power of two in samples.
+#: Maximum length of a frame in seconds; a power of two in samples.
 FRAME = 0.13
-#: Masses below this share of their frame are left out, and frames this far below the loudest one count as silent.
+#: Masses below this share of their frame are dropped; frames this far below the loudest one (in power) count as silent.
 LEAST_MASS, SILENT = 1e-6, 1e-8
-#: Shifts that are tried, and the smoothing of spectra that are compared, in semitones.
+#: Range and step of the shifts tried, and smoothing of the compared spectra, in semitones.
 LARGEST_SHIFT, SHIFT_STEP, BLUR = 48.0, 0.1, 0.5
-#: Power over that of the frame before, above which phases start anew: an attack.
+#: Ratio of power to that of the previous frame above which phases are restarted: an attack.
 ATTACK = 2.0
 
 
 def morph_transform(sample_rate: int) -> ShortTime:
-    """The transform that sounds are morphed in: Hann windows of about an eighth of a second, hop an eighth of that."""
+    """Short-time transform for morphing: Hann windows of about an eighth of a second, hop an eighth of that."""
     size = 2 ** int(math.log2(FRAME * sample_rate))
     return ShortTime(size, size // 8, "hann")
 
@@ -55,10 +55,10 @@ class _Masses:
     """A frame's spectrum in groups of bins, each around one frequency.
 
     Attributes:
-        spectrum: ``(bins,)``, complex.
-        power: of the frame.
+        spectrum: complex spectrum ``(bins,)``.
+        power: power of the frame.
         bounds: the first bin of each of the M groups, and the one after its last, ``(2, M)``.
-        share: of the frame's power, ``(M,)``.
+        share: share of the frame's power, ``(M,)``.
         semitones: log frequency, ``(M,)``, 12 to the octave of bins.
         peak: the loudest bin, ``(M,)``.
     """
@@ -73,11 +73,11 @@ class _Masses:
 
 @dataclass(frozen=True)
 class Plan:
-    """Parts of the masses of two frames, and where they go: P parts.
+    """P parts of the masses of two frames, with their sources and targets.
 
     Attributes:
-        source: number of the mass in the first frame, -1 for what fades in.
-        target: in the second frame, -1 for what fades out.
+        source: index of the mass in the first frame, -1 for parts that fade in.
+        target: index of the mass in the second frame, -1 for parts that fade out.
         mass: share of the frame's power.
     """
 
@@ -89,15 +89,15 @@ class Plan:
 def transport_plan(source: Floats, at: Floats, target: Floats, to: Floats, reach: float = REACH) -> Plan:
     """Optimal partial transport of masses on a line, at the squared distance.
 
-    The plan minimises the sum of mass times (distance² - reach²): what moves less than `reach` is moved, as cheaply as
-    possible, and the rest stays behind. Without a limit all mass moves in order, the optimal transport on a line.
+    The plan minimises the sum of mass times (distance² - reach²): mass is moved, as cheaply as possible, if it moves
+    less than `reach`, and the rest is left. Without a limit all mass moves in order, the optimal transport on a line.
 
     Args:
-        source: ``(M,)`` masses, which sum to 1.
-        at: their places, rising.
-        target: ``(N,)`` masses, which sum to 1.
-        to: their places, rising.
-        reach: longest distance; infinite for balanced transport.
+        source: masses ``(M,)``, which sum to 1.
+        at: positions of the source masses, increasing.
+        target: masses ``(N,)``, which sum to 1.
+        to: positions of the target masses, increasing.
+        reach: maximum distance; infinite for balanced transport.
     """
     if math.isinf(reach):
         return _in_order(source, target)
@@ -138,10 +138,10 @@ class Transport:
     """A path from one sound to another by transport of their spectra.
 
     Attributes:
-        first: ``(T,)``.
-        second: ``(T',)``; the shorter of the two is followed by silence.
-        sample_rate: in Hz.
-        reach: see `transport_plan`.
+        first: first sound, ``(T,)``.
+        second: second sound, ``(T',)``; the shorter of the two is padded with silence.
+        sample_rate: sample rate in Hz.
+        reach: maximum distance in semitones, see `transport_plan`.
     """
 
     first: NDArray[np.floating]
@@ -151,15 +151,15 @@ class Transport:
 
     @property
     def samples(self) -> int:
-        """Of the sounds on the path: those of the longer end."""
+        """Number of samples of the sounds on the path: that of the longer end."""
         return max(len(self.first), len(self.second))
 
     @cached_property
     def shift(self) -> float:
         """Semitones by which the first sound's spectrum is shifted to overlap most with the second's.
 
-        Spectra are mean amplitudes over time at log frequency, smoothed and brought to sum 1; their overlap is the sum
-        of the smaller of the two. Of equal overlaps the smallest shift counts.
+        Spectra are mean amplitudes over time at log frequency, smoothed and normalised to sum 1; their overlap is the
+        sum of the smaller of the two. Among equal overlaps the smallest shift is chosen.
         """
         if math.isinf(self.reach):
             return 0.0
@@ -197,7 +197,7 @@ class Transport:
         earlier, spectra, later = transform.forward(both, count).numpy().transpose(0, 2, 1)
         turns = np.angle(later * earlier.conj()) / (4.0 * np.pi)
         near = np.arange(transform.bins) / transform.size
-        frequencies = turns + 0.5 * np.round(2.0 * (near - turns))  # known up to half turns per sample
+        frequencies = turns + 0.5 * np.round(2.0 * (near - turns))  # unambiguous up to half turns per sample
         return [
             _grouped(spectrum, frequency * transform.size)
             for spectrum, frequency in zip(spectra, frequencies, strict=True)
@@ -206,7 +206,7 @@ class Transport:
     def __call__(self, position: float) -> NDArray[np.float32]:
         """The sound ``(samples,)`` at a position from 0, the first, to 1, the second.
 
-        The ends come back as they are; between them levels of frames lie between those of the ends, in dB.
+        The ends are returned unchanged; between them levels of frames are interpolated in dB.
         """
         if position in (0.0, 1.0):
             end = (self.first, self.second)[int(position)]
@@ -256,14 +256,14 @@ def _between(
     transform: ShortTime,
     attack: bool,
 ) -> tuple[NDArray[np.complex128], Floats]:
-    """A frame between two frames: its spectrum ``(bins,)``, of any power, and the phases of its bins.
+    """Interpolate two frames: spectrum ``(bins,)``, of arbitrary power, and the phases of its bins.
 
-    Phases are those of each bin's frequency at the first sample of the frame. They go on from the frame before; at an
+    Phases are those of each bin's frequency at the first sample of the frame. They continue from the previous frame; at
     attack they start as in the nearer end, in the middle of the frame.
     """
     ends = (first, second)
     numbers = (plan.source, plan.target)
-    # -1, for no partner, finds what is appended.
+    # The index -1, for no partner, selects the appended element.
     own = [np.append(end.semitones, 0.0)[number] for end, number in zip(ends, numbers, strict=True)]
     start = np.where(plan.source >= 0, own[0], own[1] - shift)
     goal = np.where(plan.target >= 0, own[1], own[0] + shift)
@@ -300,11 +300,11 @@ def _between(
     np.add.at(spectrum, target, value)
     loudest = np.argsort(np.abs(value), kind="stable")
     after = phases + 2.0 * np.pi * transform.hop / transform.size * np.arange(transform.bins)
-    after[target[loudest]] = start[loudest]  # of several, the last, which is the loudest
+    after[target[loudest]] = start[loudest]  # with several, the last assignment wins, which is the loudest
     return spectrum, after
 
 
 def _start_phase(end: _Masses, mass: NDArray[np.intp]) -> Floats:
-    """Phases at the frame's first sample: a bin's own is that of the window's middle, half a frame later."""
+    """Phases at the frame's first sample: a bin's phase refers to the window's middle, half a frame later."""
     peak = end.peak[mass]
     return np.asarray(np.angle(end.spectrum[peak]) + np.pi * (peak - 2.0 ** (end.semitones[mass] / 12.0)))

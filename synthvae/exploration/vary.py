@@ -5,11 +5,11 @@ From the preset's latent z a ray goes to a draw e of the prior,
     z(s) = sqrt(1 - s²) z + s e,    s from 0 to 1,
 
 so that every point of it is as likely as the preset itself, and its end is independent of the preset. The residual of
-the autoencoder is added (`synthvae.exploration.paths`), so that s = 0 is the preset to the bit.
+the autoencoder is added (`synthvae.exploration.paths`), so that s = 0 is the preset, bit for bit.
 
-The position on a ray is no perceptual measure: one ray changes the pitch at once and another never. So amount is a
-fraction of an audible distance, 1 being the median distance of the preset from prior samples, which is that of an
-unrelated sound; each variation is the first point of its ray at the wanted distance.
+The position on a ray is not a perceptual measure: one ray changes the pitch immediately and another never does. So
+amount is a fraction of an audible distance, 1 being the median distance of the preset from prior samples, which is
+that of an unrelated sound; each variation is the first point of its ray at the target distance.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from synthvae.training.run import Run
 __all__ = ["MOST", "Variations", "vary"]
 
 MOST = 256
-#: Prior samples whose median distance is the amount 1, and their fixed seed.
+#: Number of prior samples whose median distance defines the amount 1, and their fixed seed.
 REFERENCE_SAMPLES, REFERENCE_SEED = 64, 0
-#: Rays drawn for each neighbour, of which the one that sounds least like the others is taken.
+#: Number of rays drawn for each neighbour; the one that sounds least like the others is used.
 RAYS = 3
-#: Where each ray is rendered first: geometric, for pitch is left within a hundredth of the way.
+#: Initial scales rendered on each ray: geometric, since the pitch is lost within a hundredth of its length.
 SCALES = np.geomspace(1e-3, 1.0, 20)
 BISECTIONS = 6
 
@@ -50,10 +50,11 @@ class Variations:
     """Variations of a preset, the nearest first.
 
     Attributes:
-        unit: ``(C, P)`` unit parameters.
-        latent: ``(C, D)``, where the encoder places them.
-        distances: ``(C,)`` float64, from the preset in dB: root mean square difference of log-mel spectrograms.
-        reach: dB that the amount 1 stands for.
+        unit: unit parameters ``(C, P)``.
+        latent: latents ``(C, D)`` from the encoder.
+        distances: distances ``(C,)`` float64 from the preset in dB: root mean square difference of log-mel
+            spectrograms.
+        reach: distance in dB at the amount 1.
         remark: one-line note to the user; may be empty.
     """
 
@@ -66,7 +67,7 @@ class Variations:
 
 @dataclass(frozen=True)
 class _Rays:
-    """Rays from one preset; see the module."""
+    """Rays from one preset; see the module docstring."""
 
     run: Run
     preset: Tensor
@@ -89,20 +90,20 @@ def vary(
     """Sample variations of a preset.
 
     The distances of the neighbours are spread evenly from ``amount / count`` to ``amount``, in units of the amount 1
-    (see the module), as far as their rays go; no two lie on one ray, and of several rays the ones that sound least
-    alike are taken.
+    (see the module docstring), as far as their rays reach; no two are on one ray, and of several rays the ones that
+    sound least alike are used.
 
     Args:
         run: the model.
-        unit: the preset ``(P,)``.
-        amount: how far the furthest sounds from the preset: 0 is the preset itself, 1 as far as a random sound.
-        count: C, how many, 1 to 256.
-        keep: groups (of the synth's `SynthKind`) or parameters that keep the preset's values to the bit.
-        seed: of the draws.
+        unit: unit parameters of the preset ``(P,)``.
+        amount: audible distance of the furthest: 0 is the preset itself, 1 the distance of a random sound.
+        count: number of variations C, 1 to 256.
+        keep: groups (of the synth's `SynthKind`) or parameters whose values are fixed.
+        seed: seed of the draws.
 
     Raises:
-        UserError: for an amount or a count out of range, an unknown name to keep, a preset that is none, or where what
-            is fixed leaves no audible change.
+        UserError: for an amount or a count out of range, an unknown name to keep, an invalid preset, or if the fixed
+            parameters leave no audible change.
     """
     if not (math.isfinite(amount) and 0.0 <= amount <= 1.0):
         raise UserError("amount", amount, "give a number from 0 (the preset itself) to 1 (any sound)")
@@ -145,7 +146,7 @@ def vary(
 
 
 def _distances(metric: LogMelDistance, origin: Tensor, unit: Tensor) -> NDArray[np.float64]:
-    """From one spectrogram ``(1, F)`` to presets ``(M, P)``, whose own are not kept."""
+    """Distances from one spectrogram ``(1, F)`` to presets ``(M, P)``, whose own are not stored."""
     parts = unit.split(256)
     return np.concatenate([pairwise(metric.spectrograms(part), origin)[:, 0] for part in parts])
 
@@ -155,7 +156,7 @@ def _choose(
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """A ray for each target distance, and the first scale at which it is that far from the preset.
 
-    The furthest targets choose first, for the fewest rays go so far.
+    The furthest targets choose first, since the fewest rays reach that far.
     """
     reaches = np.maximum.accumulate(distance, axis=1)
     free = np.ones(len(distance), dtype=bool)
