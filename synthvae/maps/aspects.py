@@ -1,7 +1,7 @@
 """Aspects in which sounds are alike: overall, spectrum, timbre, pitch, amplitude over time, each with its distance.
 
-All but the pitch are taken from log-mel spectrograms of sounds at one level. An aspect's distance has a unit of its
-own; `typical` is its median between two sounds of a set drawn at random, by which aspects are made comparable.
+All but the pitch are computed from log-mel spectrograms of sounds at one level. An aspect's distance has a unit of its
+own; `typical_distances` gives its median between two randomly drawn sounds of a set, which makes aspects comparable.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ __all__ = ["ASPECTS", "Aspect", "aspect_distances", "aspect_rows", "near_duplica
 
 Floats = NDArray[np.float32]
 
-#: Cepstral coefficients of the timbre, without the first, which is the level.
+#: Number of cepstral coefficients of the timbre, without the first, which is the level.
 COEFFICIENTS = 13
-#: Decibels below the loudest frame that count in the amplitude over time.
+#: Range in decibels below the loudest frame that is used in the amplitude over time.
 DEPTH = 60.0
-#: Pairs of sounds that the typical distance is the median of.
+#: Number of pairs of sounds whose median is the typical distance.
 PAIRS = 2000
 
 
@@ -34,8 +34,8 @@ class Aspect:
 
     Attributes:
         name: name of the aspect in arguments.
-        unit: of its distance.
-        meaning: what the distance is, in a sentence.
+        unit: unit of its distance.
+        meaning: definition of the distance, in a sentence.
     """
 
     name: str
@@ -73,13 +73,13 @@ def aspect_rows(spectrograms: Floats) -> dict[str, Floats]:
 def aspect_distances(
     rows: Mapping[str, Floats], own: Mapping[str, Floats], pitches: NDArray[np.floating], pitch: float | None
 ) -> dict[str, NDArray[np.float64]]:
-    """Distances ``(N,)`` of sounds from one, by aspect; of the pitch NaN where one has none.
+    """Distances ``(N,)`` of sounds from one sound, by aspect; for pitch NaN where either has none.
 
     Args:
-        rows: ``(N, K)`` of the sounds by aspect, also of ``overall``.
-        own: ``(K,)`` of the one.
+        rows: rows ``(N, K)`` of the sounds by aspect, also for ``overall``.
+        own: rows ``(K,)`` of the one sound, by aspect.
         pitches: ``(N,)`` in Hz, NaN where a sound has none.
-        pitch: of the one.
+        pitch: pitch of the one sound in Hz.
     """
     found = {name: np.linalg.norm(rows[name] - own[name], axis=1).astype(np.float64) for name in rows}
     with np.errstate(divide="ignore", invalid="ignore"):

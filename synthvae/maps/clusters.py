@@ -41,9 +41,9 @@ __all__ = [
 
 EPS = 0.04
 MIN_SAMPLES = 4
-#: Share of the points that HDBSCAN takes for a cluster: smaller groups are nothing that a musician could browse.
+#: Minimum size of an HDBSCAN cluster as a share of the points: smaller groups are of no use for browsing.
 CLUSTER_SHARE = 0.01
-#: Points that a silhouette is computed of: it needs the distances of all pairs.
+#: Number of points that a silhouette is computed on: it needs the distances of all pairs.
 SILHOUETTE_POINTS = 3000
 
 _LEAST_MEMBERS = 5  # of a cluster of HDBSCAN, however few points there are
@@ -54,14 +54,14 @@ _MINIMUM_CLUSTER = 3  # a spanning tree of fewer points has no internal edge, so
 #: divided into regions instead: density finds clusters in pure noise too, but leaves most of it out.
 FEWEST, OUTSIDE = 3, 0.25
 REGIONS = 24
-#: Share of a group's members that its name has to be true of, and how many times more often than everywhere a word
-#: has to be borne in it.
+#: Share of a group's members for which its name must be true, and minimum ratio of a word's frequency in the group to
+#: its frequency overall.
 TRUE, LIFT = 0.6, 1.2
-#: Adjectives in front of the noun.
+#: Maximum number of adjectives before the noun.
 MOST_WORDS = 2
-#: Semitones up and down that count as around a note.
+#: Semitones up and down that count as near a note.
 AROUND = 6.0
-#: Words of a name that say something of a descriptor already, so that it is not compared as well.
+#: Words of a name that already describe a descriptor, so that it is not compared as well.
 SAID = {
     "pitch": frozenset({"around"}),
     "brightness": frozenset({"deep", "dark", "bright", "piercing"}),
@@ -87,7 +87,7 @@ class MapSettings:
     min_distance: float = MIN_DISTANCE
 
     def check(self) -> None:
-        """Refuse what DBSCAN or UMAP does not take.
+        """Reject values that DBSCAN or UMAP does not accept.
 
         Raises:
             UserError: naming the option.
@@ -107,13 +107,13 @@ class ClusterQuality:
     """Quality of a clustering.
 
     Attributes:
-        points: how many points were clustered.
-        dimension: of the space they were clustered in.
-        clusters: how many clusters.
-        noise: points in no cluster.
+        points: number of points clustered.
+        dimension: dimension of the space they were clustered in.
+        clusters: number of clusters.
+        noise: number of points in no cluster.
         noise_share: `noise / points`, between 0 and 1.
         dbcv: density-based cluster validity, -1 (bad) to 1 (well separated); None where it is not defined.
-        reason: why there is no DBCV, or what was left out of it; empty where there is nothing to say.
+        reason: why there is no DBCV, or what it excludes; empty where there is nothing to report.
     """
 
     points: int
@@ -132,7 +132,7 @@ class LatentMap:
     Attributes:
         points: shape (N, 2), positions without unit.
         labels: shape (N,), cluster of each point from 0, or -1 for noise.
-        quality: what the clustering is worth.
+        quality: quality of the clustering.
     """
 
     points: NDArray[np.float64]
@@ -164,7 +164,7 @@ def knee_eps(points: ArrayLike, min_samples: int = MIN_SAMPLES) -> float:
     """A radius for DBSCAN by the k-distance rule (Ester et al. 1996, KDD, section 4.2).
 
     The distances of all points to their k-th neighbour, k = `min_samples`, are sorted; where the curve turns from
-    the flat part (points inside clusters) to the steep one (noise) lies the radius. The paper has a user see the
+    the flat part (points inside clusters) to the steep one (noise) is the radius. The paper lets a user choose the
     turn; here it is the point farthest below the straight line between the curve's ends, both axes scaled to 1
     (the knee of Satopää et al. 2011, ICDCS workshops, without smoothing). A cloud without noise has a knee as well:
     the rule gives a radius that fits the space's scale, not a proof that there are clusters.
@@ -284,10 +284,10 @@ def silhouette(points: ArrayLike, labels: NDArray[np.integer], limit: int = SILH
     Args:
         points: shape (N, D).
         labels: shape (N,), cluster from 0 or -1 for noise.
-        limit: points at most; where there are more, it is that of a part drawn with a fixed seed.
+        limit: maximum number of points; above it, the result is for a subset drawn with a fixed seed.
 
     Returns:
-        From -1 to 1; None where fewer than two clusters, or nothing but single points, are left.
+        From -1 to 1; None where fewer than two clusters, or only single points, are left.
 
     Raises:
         UserError: if `points` is empty or not finite.
@@ -309,8 +309,8 @@ def map_latents(
 
     Args:
         latents: shape (N, D), at least 4 points.
-        seed: of the map.
-        settings: of both; the thesis's by default.
+        seed: seed of the map.
+        settings: settings of both; the thesis's by default.
         store: see `umap_map`.
 
     Returns:
@@ -328,7 +328,7 @@ def map_latents(
 def _density_validity(
     points: NDArray[np.float64], labels: NDArray[np.integer], clusters: int
 ) -> tuple[float | None, str]:
-    """DBCV or None, and why."""
+    """DBCV or None, and the reason."""
     if clusters == 0:
         return None, "no cluster was found: every point is noise"
     if clusters == 1:
@@ -396,21 +396,21 @@ def name_clusters(
     pitches: NDArray[np.floating],
     descriptors: Mapping[str, NDArray[np.floating]] | None = None,
 ) -> list[str]:
-    """Names of groups: the words that most of their sounds bear together, and the note that most of them lie around.
+    """Names of groups: words that are true of most of their sounds together, and the note near which most of them are.
 
-    Of groups whose names are equal the first one has it as it is; each other one has the descriptor behind it by which
-    it differs most from the first, such as ``dark sounds, longer``.
+    Of groups with equal names the first keeps the name; for each other one the descriptor by which it differs most from
+    the first is appended, such as ``dark sounds, longer``.
 
     Args:
         labels: ``(N,)``, from 0; -1 for none.
         names: ``(N,)``, measured; None for sounds that are not measured yet.
         pitches: ``(N,)`` in Hz, NaN where there is none.
-        descriptors: ``(N,)`` each, by the names of `synthvae.naming.changes.CHANGES`, NaN where a sound has no such
-            thing; without any, all groups but the first of a name have none.
+        descriptors: values ``(N,)``, by the names of `synthvae.naming.changes.CHANGES`, NaN where undefined for a
+            sound; without any, all groups but the first of a name have none.
 
     Returns:
         A name for each group, different from all others; empty where there is none. All words before a comma are true
-        together of at least `TRUE` of its members, and so are those behind it by themselves.
+        together of at least `TRUE` of its members, and so are those after it by themselves.
     """
     words = [frozenset() if name is None else frozenset(name.partition(",")[0].split()) for name in names]
     nouns = {name.partition(",")[0].split()[-1] for name in names if name}
@@ -450,7 +450,7 @@ class _Named(NamedTuple):
 
 
 def _order(names: Sequence[str | None]) -> dict[str, float]:
-    """Mean place of each word in the names that have it, from the end: nouns come last."""
+    """Mean position of each word in the names that contain it, from the end: nouns come last."""
     places: dict[str, list[int]] = {}
     for name in names:
         parts = (name or "").partition(",")[0].split()
@@ -486,9 +486,9 @@ def _distinct(groups: Sequence[_Named], descriptors: Mapping[str, NDArray[np.flo
 
 
 def _differences(first: _Named, group: _Named, descriptors: Mapping[str, NDArray[np.floating]]) -> list[str]:
-    """Words for what a group is in comparison with another one of its name, the largest difference first.
+    """Words for the differences of a group from another one of its name, the largest first.
 
-    Each is a difference of the medians by at least one step of `CHANGES`, and true of enough members: they lie beyond
+    Each is a difference of the medians by at least one step of `CHANGES`, and true of enough members: they are beyond
     the other group's median.
     """
     found: list[tuple[float, str]] = []

@@ -14,9 +14,9 @@ __all__ = ["LabelPlace", "guess_labels", "held_out_guesses", "label_places"]
 
 #: Number of points around a label's position that are checked for the label.
 AROUND = 15
-#: Folds of the cross-validation.
+#: Number of folds of the cross-validation.
 FOLDS = 5
-#: Iterations of the classifier, at most.
+#: Maximum number of iterations of the classifier.
 ITERATIONS = 1000
 
 
@@ -25,10 +25,10 @@ class LabelPlace:
     """A label on a map.
 
     Attributes:
-        x: of the place of its name.
-        y: likewise.
-        share: of the points around the place that have the label.
-        count: points that have it.
+        x: x of the position of its name.
+        y: y of the position of its name.
+        share: share of the points around the position that have the label.
+        count: number of points that have it.
     """
 
     x: float
@@ -43,12 +43,12 @@ class LabelPlace:
 
 
 def label_places(points: NDArray[np.floating], labels: NDArray[np.integer], count: int) -> list[LabelPlace]:
-    """The place of each label's name: the centre of its points where that is among them, else the middle of most.
+    """Position of each label's name: the centre of its points where that is among them, else where most of them are.
 
     Args:
         points: ``(N, 2)``.
         labels: ``(N,)``, numbers from 0; below 0 where a point has none.
-        count: of labels.
+        count: number of labels.
     """
     places, tree = np.asarray(points, np.float64), cKDTree(points)
     around = min(AROUND, len(places))

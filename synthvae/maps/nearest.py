@@ -25,24 +25,24 @@ from synthvae.metrics.logmel_distance import paired
 __all__ = ["Atlas", "Decode", "Render", "Spot", "build_atlas", "draw_places", "latents_between"]
 
 Floats = NDArray[np.float32]
-#: Numbers of points ``(B,)`` to the spectrograms of their sounds, ``(B, ...)`` in dB.
+#: Maps numbers of points ``(B,)`` to the spectrograms of their sounds, ``(B, ...)`` in dB.
 Render = Callable[[NDArray[np.intp]], Floats]
-#: Latents ``(B, D)`` to the spectrograms of what they decode to, ``(B, ...)`` in dB.
+#: Maps latents ``(B, D)`` to the spectrograms of their decoded sounds, ``(B, ...)`` in dB.
 Decode = Callable[[Floats], Floats]
 
-#: Nodes along the longer side of the grid.
+#: Number of nodes along the longer side of the grid.
 NODES = 160
-#: Points whose latents a node takes the mean of.
+#: Number of points whose latents are averaged at a node.
 NEIGHBOURS = 6
-#: Points that are found again to measure the round trip.
+#: Number of points that are looked up again to measure the round trip.
 SAMPLED = 1024
-#: Points from which the confidence of a node is computed.
+#: Number of points from which the confidence of a node is computed.
 TRUSTED = 8
 #: Of the neighbours among which a radius is taken, and how many of their distances the hull reaches beyond a point.
 REACH_NEIGHBOUR, REACH = 8, 2.5
-#: Points whose places a new one is put between.
+#: Number of points between whose positions a new one is placed.
 PLACED = 8
-#: Points among which a position takes the medoid.
+#: Number of points among which the medoid of a position is chosen.
 SNAPPED = 6
 #: Points around a position among which there have to be ones that it may snap to.
 ASKED = 64
@@ -57,10 +57,10 @@ class Spot(NamedTuple):
     Attributes:
         latent: ``(D,)``, interpolated between the points.
         point: number of the point that the position snaps to.
-        x: of the place it is for: the one asked for, or the nearest inside the hull.
-        y: likewise.
-        inside: whether the place asked for is inside the hull.
-        confidence: 0, no better than a random point of the map, to 1, sounds as if it was there.
+        x: x of the position used: the requested one, or the nearest inside the hull.
+        y: y of the same position.
+        inside: whether the requested position is inside the hull.
+        confidence: from 0, no better than a random point of the map, to 1, as if the sound were a point of the map.
     """
 
     latent: Floats
@@ -77,7 +77,8 @@ class Atlas:
 
     Attributes:
         points: ``(N, 2)``.
-        features: ``(N, K)``, what the points were laid out by; distances in it say how alike two sounds are.
+        features: features ``(N, K)`` that the layout is computed from; their distances measure how alike two sounds
+            are.
         bounds: lowest x and y, highest x and y that the grid spans, ``(4,)``.
         nodes: latents on the grid, ``(H, W, D)``, rows from the lowest y up.
         trust: confidence on the grid, ``(H, W)`` of 0 to 255; 0 outside the hull.
@@ -85,9 +86,9 @@ class Atlas:
         rings: outlines of the hull, each closed, ``(M, 2)``; holes are rings too.
         neighbour: median distance in dB between a point and the nearest other one on the map.
         snapped: median distance in dB between a point and the one that its position snaps to without it.
-        between: median distance in dB between a point and what is interpolated at its position without it.
+        between: median distance in dB between a point and the interpolation at its position without it.
         null: median distance in dB between a point and another drawn at random.
-        linear: ``(K, 2)``, from centred features to places where the map is linear; None elsewhere.
+        linear: ``(K, 2)``, from centred features to positions where the map is linear; None elsewhere.
         centre: ``(K,)``, mean of the features.
     """
 
@@ -121,11 +122,11 @@ class Atlas:
         return Spot(latent, int(point), x, y, inside, trust)
 
     def place(self, features: Floats) -> Floats:
-        """Places ``(B, 2)`` of sounds that may be new, by their features ``(B, K)``.
+        """Positions ``(B, 2)`` of possibly new sounds, by their features ``(B, K)``.
 
-        Exact where the map is linear. Elsewhere the mean of the places of the points most like them, closer ones
-        counting for more, of those only that lie where the nearest lies: a mean of places far apart would lie
-        among other sounds.
+        Exact where the map is linear. Elsewhere the weighted mean of the positions of the points most like them, closer
+        ones with larger weights, restricted to those near the position of the nearest: a mean of distant positions
+        would be among other sounds.
         """
         if self.linear is not None:
             return ((features - self.centre) @ self.linear).astype(np.float32)
@@ -190,7 +191,7 @@ def build_atlas(
 
     Args:
         points: ``(N, 2)``, at least one.
-        features: ``(N, K)``, what the points were laid out by.
+        features: features ``(N, K)`` that the layout is computed from.
         latents: ``(N, D)``.
         render: spectrograms of points.
         decode: spectrograms of latents.
@@ -244,13 +245,13 @@ def build_atlas(
 
 
 def latents_between(points: Floats, latents: Floats, places: Floats | None = None) -> Floats:
-    """Latents ``(B, D)`` at places ``(B, 2)`` of a map, as a click between its points gives them.
+    """Latents ``(B, D)`` at positions ``(B, 2)`` of a map, as for a click between its points.
 
     Args:
         points: ``(N, 2)``.
-        latents: theirs, ``(N, D)``.
-        places: see above; the points themselves where None, each without the help of its own latent: the round trip
-            from a latent to the map and back.
+        latents: latents of the points, ``(N, D)``.
+        places: positions; those of the points themselves where None, each excluding its own latent: the round trip from
+            a latent to the map and back.
     """
     tree = cKDTree(points)
     radius = _extent(points, tree)[0]
@@ -275,13 +276,13 @@ def _others(chosen: NDArray[np.intp], count: int) -> NDArray[np.intp]:
 
 
 def _medoids(tree: cKDTree, features: Floats, places: NDArray[np.floating], skip: int = 0) -> NDArray[np.intp]:
-    """Of the points nearest to each place ``(B, 2)`` the one that the others are most like, ``(B,)``.
+    """For each position ``(B, 2)``, the nearby point that its other neighbours are most like, ``(B,)``.
 
     Args:
-        tree: of the points.
-        features: theirs.
+        tree: tree of the points.
+        features: features of the points.
         places: see above.
-        skip: how many of the nearest to leave out: 1 where the places are points that are to be found again.
+        skip: number of nearest points to exclude: 1 where the positions are points to be looked up again.
     """
     count = min(SNAPPED + skip, len(features))
     numbers = np.reshape(tree.query(places, count)[1], (len(places), count))
@@ -309,14 +310,14 @@ def _extent(places: Floats, tree: cKDTree) -> tuple[float, float, Floats]:
 
 
 def _mean_latents(tree: cKDTree, latents: Floats, places: NDArray[np.floating], radius: float, skip: int) -> Floats:
-    """Means ``(B, D)`` of the latents nearest to places, those at smaller distances counting for more.
+    """Weighted means ``(B, D)`` of the latents nearest to positions, closer ones with larger weights.
 
     Args:
-        tree: of the points.
-        latents: theirs.
+        tree: tree of the points.
+        latents: latents of the points.
         places: ``(B, 2)``.
-        radius: of the hull; at a small share of it distances stop to matter.
-        skip: how many of the nearest to leave out: 1 where the places are points that shall not help themselves.
+        radius: radius of the hull; distances below a small share of it make no difference.
+        skip: number of nearest points to exclude: 1 where the positions are points that must not contribute themselves.
     """
     count = min(NEIGHBOURS + skip, len(latents))
     distances, numbers = tree.query(places, count)

@@ -39,16 +39,16 @@ __all__ = [
 ]
 
 NOISE, COLLAPSED = "normal noise", "collapsed encoder"
-#: Draws of noise, and collapsed encoders, each with a map of its own.
+#: Seeds of the noise draws, and of the collapsed encoders, each with a map of its own.
 NULL_SEEDS = (0, 1, 2, 3, 4)
 LEVEL = 0.95
-#: Training of a collapsed encoder: Adam at this rate, so many steps of so many presets.
+#: Training of a collapsed encoder: Adam with this learning rate, number of steps and presets per step.
 STEPS, RATE, BATCH = 1000, 1e-3, 256
 #: Name of a stored encoder; changed when one is trained in another way.
 STORED = "collapsed-encoder-1"
 #: The thesis's weights of the clamp penalty and of the KL divergence.
 ALPHA, KL_WEIGHT = 100.0, 1.0
-#: Held while the weights are drawn, which come from the generator that all threads share.
+#: Held while the weights are drawn, since they come from the generator that all threads share.
 _GLOBAL_GENERATOR = threading.Lock()
 
 
@@ -60,7 +60,7 @@ class Expected:
         mean: over maps.
         low: lower end of the 95 % prediction interval (Student's t); None with a single map.
         high: upper end of it; None with a single map.
-        maps: how many.
+        maps: number of maps.
     """
 
     mean: float
@@ -70,7 +70,7 @@ class Expected:
 
     @property
     def words(self) -> str:
-        """Mean and interval of a DBCV in words."""
+        """Mean and interval of a DBCV as a phrase."""
         span = "" if self.low is None or self.high is None else f" ({self.low:.2f} to {self.high:.2f} for one more map)"
         return f"{self.mean:.2f}{span}"
 
@@ -78,13 +78,13 @@ class Expected:
 def expected(values: Sequence[float], least: float = -math.inf, most: float = math.inf) -> Expected | None:
     """Mean and 95 % prediction interval of one more value: mean -+ t(n - 1) s sqrt(1 + 1 / n).
 
-    The interval of the mean would be narrower, and would grow ever narrower with more maps; but what is compared with
-    a null is one map, or a few, and the question is whether the null could have given it.
+    The interval of the mean would be narrower, and would shrink with more maps; but a null is compared with one map, or
+    a few, and the question is whether the null could have produced it.
 
     Args:
-        values: of the maps of a null.
-        least: what no value can be below; the interval ends there.
-        most: what no value can be above.
+        values: values of the maps of a null.
+        least: lower bound of the values; the interval ends there.
+        most: upper bound of the values.
 
     Returns:
         None where there is no value.
@@ -103,7 +103,7 @@ def expected_clusters(qualities: Sequence[ClusterQuality]) -> tuple[Expected | N
     """Clusters, share of noise, and DBCV over the maps that have one.
 
     Args:
-        qualities: of the clusters on each map.
+        qualities: quality of the clusters on each map.
     """
     return (
         expected([q.clusters for q in qualities], least=0.0),
@@ -135,21 +135,21 @@ def collapsed_encoder(
 ) -> CollapsedEncoder:
     """Train a VAE until its posterior has collapsed, and encode the presets it was trained on.
 
-    It is the thesis's network and loss without the spectral term, which is in the decoder's way of answering and
-    renders every preset: squared parameter error, 100 times the clamp penalty and the KL divergence with the weight 1,
-    minimised by Adam (rate 1e-3, 1,000 steps of 256 presets) from weights drawn anew. A latent dimension is worth less
-    to the parameter error of independent parameters than it costs in nats, so that nothing is encoded: on uniform
-    presets 4e-5 nats are left, the parameter error is the mean preset's.
+    The thesis's network and loss without the spectral term, which acts on the decoder's output and renders every
+    preset: squared parameter error, 100 times the clamp penalty and the KL divergence with the weight 1, minimised by
+    Adam (rate 1e-3, 1,000 steps of 256 presets) from newly drawn weights. A latent dimension gains less in the error of
+    independent parameters than it costs in nats, so that nothing is encoded: on uniform presets 4e-5 nats are left, and
+    the parameter error is that of the mean preset.
 
     Args:
         unit: presets ``(N, P)``.
-        widths: of the encoder after the input; the last is the latent size D.
-        seed: of weights, batches and posterior samples.
-        steps: of training.
-        store: where results are kept, by a hash of the presets and all settings; trained anew without one.
+        widths: widths of the encoder after the input; the last is the latent size D.
+        seed: seed of weights, batches and posterior samples.
+        steps: number of training steps.
+        store: cache of results, by a hash of the presets and all settings; without one, always trained.
 
     Returns:
-        The latents, and the divergence that is left.
+        The latents, and the remaining divergence.
     """
     inputs = [hashlib.sha256(unit.numpy().tobytes()).hexdigest(), len(unit), *widths, seed, steps]
     return (store or Store(None)).get(CollapsedEncoder, STORED, inputs, lambda: _collapse(unit, widths, seed, steps))

@@ -68,10 +68,10 @@ def umap_map(
 
     Args:
         latents: shape (N, D), at least 4 points.
-        seed: of the layout.
-        neighbours: points seen from each point; all the others where there are fewer.
+        seed: seed of the layout.
+        neighbours: number of neighbours of each point; all other points where there are fewer.
         min_distance: smallest distance between points on the map.
-        store: where maps are kept, by a hash of the latents and all settings; drawn anew without one.
+        store: cache of maps, by a hash of the latents and all settings; without one, always computed.
 
     Returns:
         Shape (N, 2). Where all latents are equal, the origin N times: UMAP would draw a random cloud.
@@ -112,8 +112,8 @@ def _draw(rows: NDArray[np.float64], seed: int, neighbours: int, min_distance: f
 def pca_map(latents: ArrayLike) -> PcaMap:
     """Project latents on their first two principal components (Hotelling 1933).
 
-    The only map here that is linear: distances on it are distances in the space, less what the other directions
-    hold, and `explained` says how much that is. Signs are such that the largest coefficient of each is positive.
+    The only linear map here: distances on it are distances in the space, except for the other directions, whose share
+    follows from `explained`. Signs are such that the largest coefficient of each is positive.
 
     Args:
         latents: shape (N, D), at least 4 points.
@@ -145,9 +145,9 @@ def tsne_map(latents: ArrayLike, seed: int = 0, angle: float = 0.5, iterations: 
 
     Args:
         latents: shape (N, D), at least 4 points.
-        seed: of the layout.
-        angle: of the Barnes-Hut approximation, 0 to 1; larger is faster and coarser.
-        iterations: of gradient descent, at least 250.
+        seed: seed of the layout.
+        angle: angle of the Barnes-Hut approximation, 0 to 1; larger is faster and coarser.
+        iterations: number of iterations of gradient descent, at least 250.
 
     Returns:
         Shape (N, 2). Where all latents are equal, the origin N times.

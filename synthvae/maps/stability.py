@@ -66,10 +66,10 @@ class Clustering:
     Attributes:
         space: ``UMAP map`` or ``latent space``.
         method: ``DBSCAN`` or ``HDBSCAN``.
-        seed: of the map; None in the latent space.
+        seed: seed of the map; None in the latent space.
         eps: DBSCAN's radius, in the unit of the points; None for HDBSCAN.
         labels: shape (N,), cluster of each point from 0, or -1 for noise.
-        quality: what it is worth.
+        quality: quality of the clustering.
         silhouette: mean silhouette of the points in clusters (`synthvae.maps.clusters.silhouette`), -1 to 1; None
             where there are no two clusters.
     """
@@ -88,12 +88,12 @@ class SpaceSurvey:
     """All clusterings of one set of points.
 
     Attributes:
-        points: how many there are.
-        dimension: of their space.
-        seeds: of the maps.
+        points: number of points.
+        dimension: dimension of their space.
+        seeds: seeds of the maps.
         maps: shape (N, 2) by seed.
         clusterings: both methods on each map and in the space; nulls have as many spaces as seeds.
-        settings: of the maps and of DBSCAN on them.
+        settings: settings of the maps and of DBSCAN on them.
     """
 
     points: int
@@ -118,13 +118,13 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class NullClusters:
-    """Results of one kind of clustering on the maps of a null, and whether the latents lead it.
+    """Results of one kind of clustering on the maps of a null, and whether the latents exceed it.
 
     Attributes:
-        clusters: how many.
+        clusters: number of clusters.
         noise_share: share of the points in no cluster.
-        dbcv: over the maps that have one; None where none has.
-        led: whether the DBCV of every map of the latents leads it (`leads`).
+        dbcv: DBCV over the maps that have one; None where none has.
+        led: whether the DBCV of every map of the latents exceeds it (`leads`).
     """
 
     clusters: Expected
@@ -140,11 +140,11 @@ class SurveyRow:
     Attributes:
         space: ``UMAP map`` or ``latent space``.
         method: ``DBSCAN`` or ``HDBSCAN``.
-        clusters: how many in the latents.
+        clusters: number of clusters in the latents.
         noise_share: share of the latents in no cluster.
-        dbcv: of the latents, over the seeds that have one; None where none has.
+        dbcv: DBCV of the latents, over the seeds that have one; None where none has.
         nulls: the same of each null by its name.
-        sentence: the result in plain words.
+        sentence: result in one sentence.
     """
 
     space: str
@@ -157,7 +157,7 @@ class SurveyRow:
 
     @property
     def beats_nulls(self) -> bool:
-        """Whether every seed of the latents has a DBCV that leads every null."""
+        """Whether every seed of the latents has a DBCV that exceeds every null."""
         return all(null.led for null in self.nulls.values())
 
 
@@ -176,7 +176,7 @@ class LatentSurvey:
     collapsed: SpaceSurvey | None = None
 
     def __post_init__(self) -> None:
-        """Refuse nulls of another shape or with other settings.
+        """Reject nulls of another shape or with other settings.
 
         Raises:
             ValueError: if one is.
@@ -207,9 +207,9 @@ def leads(dbcv: float | None, null: Expected | None) -> bool:
     """Whether a DBCV is above 0 and above the 95 % prediction interval of one more map of a null.
 
     Args:
-        dbcv: of latents; None leads nothing.
-        null: of `expected`. Where fewer than two maps of it have a DBCV there is no interval, and its mean, or 0 where
-            none has one, has to be led by `MARGIN`.
+        dbcv: DBCV of latents; None exceeds nothing.
+        null: result of `expected`. Where fewer than two maps of it have a DBCV there is no interval, and its mean, or 0
+            where none has one, must be exceeded by `MARGIN`.
     """
     if dbcv is None:
         return False
@@ -236,11 +236,11 @@ def survey_latents(
 
     Args:
         latents: shape (N, D), at least 4 points.
-        seeds: of the maps, all different.
-        settings: of the maps and of DBSCAN on them; the thesis's by default.
-        workers: processes at once; 1 computes here.
+        seeds: seeds of the maps, all different.
+        settings: settings of the maps and of DBSCAN on them; the thesis's by default.
+        workers: number of worker processes; 1 computes in this process.
         progress: called with the finished step.
-        store: of maps (`synthvae.maps.projection.umap_map`).
+        store: cache of maps (`synthvae.maps.projection.umap_map`).
 
     Returns:
         All clusterings.
@@ -267,7 +267,7 @@ def survey_draws(
 
     Args:
         draws: shape (N, D) each, by the seed of its map; at least one.
-        name: of the null, to tell what has been done.
+        name: name of the null, for reports of progress.
         settings: as for `survey_latents`.
         workers: as for `survey_latents`.
         progress: as for `survey_latents`.
@@ -331,9 +331,9 @@ def run_tasks(compute: Callable[[Task], Found], tasks: Sequence[Task], workers: 
     """Compute every task, in several processes where `workers` is above 1.
 
     Args:
-        compute: of a task, which can be pickled, as can its result.
+        compute: function of a task; the function's argument and result must be picklable.
         tasks: tuples that begin with a name, which is passed to `progress`.
-        workers: processes at once; 1 computes here.
+        workers: number of worker processes; 1 computes in this process.
         progress: called with the finished step.
 
     Returns:
