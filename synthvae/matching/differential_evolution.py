@@ -14,11 +14,11 @@ from synthvae.matching.objective import Objective
 
 __all__ = ["Population", "adapt_covariance", "basin_hopping", "differential_evolution"]
 
-#: Share of the population towards which differential evolution moves.
+#: Best fraction of the population; differential evolution moves towards its members.
 ELITE = 0.12
-#: Shares of the parameters that cross over.
+#: Crossover rates.
 CROSSED = (0.05, 0.1, 0.3, 0.6, 0.9)
-#: Presets per basin-hopping step, and shares of the parameters that are drawn anew in it.
+#: Number of presets per basin-hopping step, and fractions of the parameters redrawn in it.
 HOPS, REDRAWN = 96, (0.02, 0.05, 0.1)
 #: CMA-ES wants its start inside the bounds.
 INSIDE = 1e-3
@@ -36,7 +36,7 @@ class Population(NamedTuple):
     distance: Tensor
 
     def with_more(self, unit: Tensor, distance: Tensor) -> Population:
-        """These and others, ``(M, P)`` and ``(M,)``."""
+        """Combine these with others, ``(M, P)`` and ``(M,)``."""
         return Population(torch.cat([self.unit, unit]), torch.cat([self.distance, distance]))
 
     def best(self, count: int) -> Population:
@@ -45,7 +45,7 @@ class Population(NamedTuple):
         return Population(self.unit[order], self.distance[order])
 
     def apart(self, count: int, least: float) -> Tensor:
-        """At most `count` of the closest presets, whose parameters all differ by `least` of the range, in the mean."""
+        """At most `count` of the closest presets, with pairwise mean parameter differences of at least `least`."""
         chosen: list[Tensor] = []
         for row in self.unit[self.distance.argsort(stable=True)]:
             if all(float((row - other).abs().mean()) >= least for other in chosen):
@@ -58,7 +58,7 @@ class Population(NamedTuple):
 def differential_evolution(
     objective: Objective, population: Population, generator: np.random.Generator, until: int
 ) -> Population:
-    """Differential evolution, "current to one of the best" with factors drawn anew each time, until so many renders.
+    """Differential evolution, "current to one of the best" with factors redrawn each time, until a number of renders.
 
     Zhang and Sanderson, "JADE", IEEE Trans. Evolutionary Computation 13:945, 2009, without its memory. Fewer than four
     presets cannot be recombined and are returned unchanged.
@@ -75,7 +75,7 @@ def differential_evolution(
         first, second = generator.integers(0, count, count), generator.integers(0, count, count)
         factor = generator.uniform(0.3, 0.9, (count, 1))
         moved = points + factor * (points[best] - points) + factor * (points[first] - points[second])
-        # A step out of the cube ends somewhere between where it began and the face.
+        # A step out of the cube ends at a random point between its start and the face.
         share = generator.random(points.shape)
         moved = np.where(moved < 0.0, points * share, np.where(moved > 1.0, 1.0 - (1.0 - points) * share, moved))
         crossed = generator.random(points.shape) < generator.choice(CROSSED, (count, 1))
@@ -103,10 +103,10 @@ def basin_hopping(objective: Objective, unit: Tensor, generator: np.random.Gener
 
 
 def adapt_covariance(objective: Objective, start: np.ndarray, spread: float, seed: int, restart: bool) -> None:
-    """CMA-ES until it has converged, or, restarted from random places, until the objective stops it.
+    """CMA-ES until convergence, or, with restarts at random points, until the objective stops it.
 
-    Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv:1604.00772, as the package `cma` does it. `spread` is that
-    of the first generation, as a share of a parameter's range.
+    Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv:1604.00772, by the package `cma`. `spread` is the standard
+    deviation of the first generation, as a fraction of a parameter's range.
 
     Raises:
         Stopped: from the objective.

@@ -31,7 +31,7 @@ BUDGET = 32_000
 FEWEST = 200
 #: Number of closest presets stored, from which the results are chosen.
 KEPT = 64
-#: Answers are unlike each other: mean difference of their parameters, as a share of the range.
+#: Minimum mean absolute difference of parameters between results, as a fraction of the range.
 UNLIKE = 0.05
 #: Number of random presets of the null.
 NULL_PRESETS = 128
@@ -43,12 +43,12 @@ class Progress:
     """Progress of a match.
 
     Attributes:
-        renders: sounds so far.
-        budget: sounds in all; None where time is the limit.
-        seconds: so far.
-        limit: seconds in all; None where the budget is the limit.
+        renders: number of sounds rendered so far.
+        budget: maximum number of sounds; None where time is the limit.
+        seconds: time elapsed, in seconds.
+        limit: maximum time in seconds; None where the budget is the limit.
         unit: the closest preset so far, ``(P,)``.
-        distance: of it, in dB.
+        distance: its distance, in dB.
     """
 
     renders: int
@@ -60,7 +60,7 @@ class Progress:
 
     @property
     def fraction(self) -> float:
-        """Done, 0 to 1."""
+        """Fraction of the work done, 0 to 1."""
         spent = self.renders / self.budget if self.budget else self.seconds / (self.limit or 1.0)
         return min(spent, 1.0)
 
@@ -70,10 +70,10 @@ class Candidate:
     """A matched preset.
 
     Attributes:
-        preset: it, with the settings it was rendered with and where it came from.
-        unit: its parameters ``(P,)``.
-        audio: its sound ``(T,)``.
-        distance: to the target, in dB.
+        preset: the preset, with its render settings and origin.
+        unit: parameters ``(P,)``.
+        audio: sound ``(T,)``.
+        distance: distance to the target, in dB.
     """
 
     preset: Preset
@@ -87,13 +87,13 @@ class MatchResult:
     """Result of a match.
 
     Attributes:
-        target: what was to be matched.
-        candidates: answers, the closest first.
+        target: target of the match.
+        candidates: results, the closest first.
         random: median distance of random presets to the target, in dB: the null.
-        nearest_random: the smallest of them.
-        renders: sounds it took; one with its gradient counts as three.
-        seconds: it took.
-        stopped: whether it was stopped before its time.
+        nearest_random: smallest distance of the random presets.
+        renders: number of sounds rendered; one with its gradient counts as three.
+        seconds: duration in seconds.
+        stopped: whether it was stopped early.
     """
 
     target: Target
@@ -108,20 +108,20 @@ class MatchResult:
     def confidence(self) -> float:
         """One minus the ratio of the best distance to that of a random preset, 0 to 1.
 
-        1 - d / r, with d its distance and r the median distance of random presets. Targets that the Voice itself made
-        reach 0.8 to 0.95; `python -m benchmarks match` prints what other sounds reach.
+        1 - d / r, with d the best distance and r the median distance of random presets. Targets rendered by the Voice
+        itself reach 0.8 to 0.95; `python -m benchmarks match` prints the values for other sounds.
         """
         return min(1.0, max(0.0, 1.0 - self.candidates[0].distance / max(self.random, 1e-9)))
 
     @property
     def verdict(self) -> str:
-        """The confidence in words."""
+        """Verdict on the confidence as a phrase."""
         steps = ((0.85, "nearly indistinguishable"), (0.7, "close"), (0.5, "related"), (0.3, "distantly related"))
         return next((words for least, words in steps if self.confidence >= least), "not a sound of this synthesizer")
 
 
 def budget_for(seconds: float) -> int:
-    """Renders that a target of so many seconds gets: as many as take the time of `BUDGET` sounds of one second."""
+    """Number of renders for a target of this duration: as many as take the time of `BUDGET` sounds of one second."""
     return round(BUDGET / max(1.0, seconds))
 
 
@@ -142,26 +142,26 @@ def match(
 ) -> MatchResult:
     """Find presets that sound like a target.
 
-    Given the same seed and a budget the answer is the same; with `seconds` it depends on the machine. Ctrl-C ends the
-    search and keeps what was found.
+    With the same seed and a budget the result is reproducible; with `seconds` it depends on the machine. SIGINT ends
+    the search and returns the results so far.
 
     Args:
         target: the recording, see `synthvae.matching.target`.
-        parameters: of the presets.
-        run: a model with these parameters whose audio encoder, if it has one, proposes starts.
-        index: whose nearest sounds are tried first.
-        settings: how presets are rendered, but for rate and length, which are the target's; by default those of the
-            run, or else of the index.
-        budget: renders; `budget_for` the target's length unless `seconds` is given.
-        seconds: limit of time.
-        top: answers at most, unlike each other; no more than 64.
-        seed: of all draws.
+        parameters: parameters of the presets.
+        run: model with these parameters; its audio encoder, if any, proposes starting points.
+        index: index whose sounds nearest to the target are tried first.
+        settings: render settings, except for rate and length, which are the target's; by default those of the run, or
+            else of the index.
+        budget: number of renders; `budget_for` the target's length unless `seconds` is given.
+        seconds: time limit in seconds.
+        top: maximum number of results, unlike each other; no more than 64.
+        seed: seed of all draws.
         search: one of `SEARCHES`.
-        stop: asked before every batch; true ends the search.
+        stop: called before every batch; returning true ends the search.
         progress: called after every batch.
 
     Raises:
-        UserError: for a budget too small to search with, a limit of time that is not positive, no answers, or a seed
+        UserError: for a budget too small to search with, a time limit that is not positive, `top` below 1, or a seed
             outside its range; if the run has other parameters.
     """
     check_search(budget, seconds, top, seed)
@@ -239,7 +239,7 @@ def _null(objective: Objective, parameters: int) -> tuple[Tensor, Tensor]:
     """Random presets and their distances: the null of every match, and its first candidates.
 
     Raises:
-        UserError: if it was stopped before there was anything to answer with.
+        UserError: if stopped before there was any result.
     """
     unit = torch.rand(NULL_PRESETS, parameters, generator=torch.Generator().manual_seed(NULL_SEED))
     try:

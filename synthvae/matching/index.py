@@ -1,7 +1,7 @@
 """Index of rendered presets for nearest-neighbour search by sound.
 
-The presets are drawn by number, so that only their embeddings are stored: 64 numbers each, their places among
-sounds (`synthvae.metrics.embeddings.logmel.logmel_embedding`).
+The presets are drawn by number, so that only their embeddings are stored: 64 numbers each
+(`synthvae.metrics.embeddings.logmel.logmel_embedding`).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from synthvae.synths.settings import RenderSettings
 __all__ = ["PRESETS", "SoundIndex", "index_path", "open_index"]
 
 FORMAT, VERSION = "synthvae-sound-index", 1
-#: Presets of an index, half a minute of rendering on two cores.
+#: Number of presets of an index, half a minute of rendering on two cores.
 PRESETS = 30_000
-#: Seed of its draw: no dataset has it by default, and no search draws from it.
+#: Seed of the draws: no dataset has it by default, and no search uses it.
 SEED = 2**62 + 1
 BATCH = 128
-#: Numbers of an embedding.
+#: Dimension of an embedding.
 EMBEDDING = 64
 
 _log = logging.getLogger(__name__)
@@ -47,9 +47,9 @@ class SoundIndex:
     """An index of rendered sounds.
 
     Attributes:
-        parameters: of the presets.
-        settings: how they were rendered.
-        embedding: ``(N, 64)`` float32, in dB.
+        parameters: parameters of the presets.
+        settings: render settings.
+        embedding: embeddings ``(N, 64)`` float32, in dB.
     """
 
     parameters: ParameterSpace
@@ -59,7 +59,7 @@ class SoundIndex:
     def nearest(self, audio: Tensor, count: int) -> Tensor:
         """The `count` presets most similar to a recording, the closest first, ``(count, P)``.
 
-        What is longer than the index's sounds of ``(T,)``, at its sample rate, is left out.
+        The recording is truncated to the length ``(T,)`` of the index's sounds, at its sample rate.
         """
         samples = round(self.settings.seconds * self.settings.sample_rate)
         sound = F.pad(audio[:samples], (0, max(0, samples - len(audio))))
@@ -71,7 +71,7 @@ class SoundIndex:
 
 
 def index_path(parameters: ParameterSpace, settings: RenderSettings, presets: int = PRESETS) -> Path:
-    """Path of an index, in the user's cache, named by what it holds."""
+    """Path of an index in the user's cache directory, named by its contents."""
     synth = "" if settings.synth == DEFAULT else f"{slug(settings.synth)}-"
     how = f"{settings.sample_rate}-{settings.seconds:g}-{settings.control_rate}"
     return user_cache() / f"sounds-{synth}{parameters.hash}-{how}-{presets}.safetensors"
@@ -84,9 +84,9 @@ def open_index(
     path: Path | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> SoundIndex:
-    """The index of a parameter space, of so many presets; computed and stored at `path`, or `index_path`, if missing.
+    """Index of `presets` presets of a parameter space; computed and stored at `path`, or `index_path`, if missing.
 
-    One in the user's cache that cannot be written is not stored.
+    A failure to write to the user's cache directory is ignored.
 
     Raises:
         UserError: if a file at `path` cannot be written.
@@ -104,7 +104,7 @@ def open_index(
             if of_this and embedding.shape == (presets, EMBEDDING) and bool(embedding.isfinite().all()):
                 return SoundIndex(parameters, settings, embedding.numpy())
         except (UserError, KeyError):
-            pass  # damaged: made again
+            pass  # damaged: recomputed
     voice = build_synth(parameters, settings)
     parts = []
     for first in range(0, presets, BATCH):

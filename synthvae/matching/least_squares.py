@@ -1,9 +1,9 @@
 """Levenberg-Marquardt on spectrograms with finite-difference Jacobians.
 
 Sixty renders give the change of each band of each frame with each parameter, thousands of numbers where a gradient has
-one per parameter. They give the damped step (`synthvae.core.gauss_newton`), within the cube, on absolute differences
-by iterative reweighting. The differences span a fraction of a parameter's range, so that they smooth over the ripples
-that pitch makes in a spectrogram, where a derivative is only valid for a few cents.
+one per parameter. From them follows the damped step (`synthvae.core.gauss_newton`), within the cube, for absolute
+differences by iterative reweighting. The finite differences span a fraction of a parameter's range, which smooths the
+ripples that pitch causes in a spectrogram, where a derivative is only valid for a few cents.
 
 Source of the weights: Holland and Welsch 1977, Commun. Statist. A 6:813.
 """
@@ -18,32 +18,32 @@ from synthvae.matching.objective import Found, Objective
 
 __all__ = ["least_squares"]
 
-#: Dampings that are tried at once, in shares of the diagonal.
+#: Damping factors tried at once, relative to the diagonal.
 DAMPINGS = (0.01, 0.1, 1.0, 10.0, 100.0)
-#: Differences in dB below which an entry counts by its square.
+#: Difference in dB below which an entry contributes its square.
 SMALL = 1.0
-#: Longest step of one parameter, as a share of its range.
+#: Maximum step of one parameter, as a fraction of its range.
 LONGEST = 0.3
-#: A parameter without audible effect keeps its value: added to the diagonal, as a share of its mean.
+#: Added to the diagonal, as a fraction of its mean, so that a parameter without audible effect keeps its value.
 RIDGE = 1e-3
-#: A round that gains less than that, relatively, has failed; the spans are halved down to the narrowest then.
+#: Relative gain below which a round counts as failed; the spans are then halved, down to the narrowest.
 GAIN, NARROWEST = 0.002, 0.002
-#: Rounds of taking parameters out of a step that would leave the cube.
+#: Rounds of removing parameters from a step that would leave the cube.
 ROUNDS = 5
 
 
 def least_squares(
     objective: Objective, unit: Tensor, until: int, span: float = 0.02, seed: int = 0, patience: int = 4
 ) -> Found:
-    """Minimise the distance from a preset ``(P,)`` until convergence, or until so many renders have been counted.
+    """Minimise the distance from a preset ``(P,)`` until convergence, or until the number of renders reaches a limit.
 
     Args:
         objective: distance to the target.
-        unit: where to start.
-        until: the renders.
-        span: of the differences, as a share of a parameter's range.
-        seed: of their signs.
-        patience: rounds without gain before it ends.
+        unit: starting point ``(P,)``.
+        until: limit of renders, as counted by the objective.
+        span: span of the finite differences, as a fraction of a parameter's range.
+        seed: seed of their signs.
+        patience: number of rounds without gain before it ends.
 
     Raises:
         Stopped: from the objective.
@@ -74,14 +74,14 @@ def least_squares(
 
 
 def _signs(here: Tensor, span: float, generator: torch.Generator) -> Tensor:
-    """A random direction for each parameter, but into the cube."""
+    """Random direction for each parameter, but always into the cube."""
     signs = torch.where(torch.rand(len(here), generator=generator) < 0.5, -1.0, 1.0)
     ends = here + signs * span
     return torch.where(ends > 1.0, -1.0, torch.where(ends < 0.0, 1.0, signs))
 
 
 def _candidates(here: Tensor, slopes: Tensor, difference: Tensor, share: Tensor) -> Tensor:
-    """A step's end for every damping, ``(dampings, P)``.
+    """End of the step for every damping, ``(dampings, P)``.
 
     From here ``(P,)``, with the slopes ``(P, E)`` of all entries' differences ``(E,)``, which count by their share.
     """
@@ -96,7 +96,7 @@ def _candidates(here: Tensor, slopes: Tensor, difference: Tensor, share: Tensor)
 
 
 def _step_inside(here: Tensor, curvature: Tensor, slope: Tensor, damping: Tensor) -> Tensor:
-    """The step, with parameters that would leave the face they are on held there."""
+    """Step with parameters fixed where they would leave the face they are on."""
     free = torch.ones(len(here), dtype=torch.bool)
     for _ in range(ROUNDS):
         step = damped_step(curvature, slope, damping, free, LONGEST)

@@ -21,9 +21,9 @@ from synthvae.matching.objective import GRADIENT_COST, Objective, Stopped
 
 __all__ = ["SEARCHES", "adam_refine", "combined_search", "evolution_search", "random_search"]
 
-#: Steps begin so large, as a share of a parameter's range, and end at a tenth.
+#: Initial step, as a fraction of a parameter's range; the final step is a tenth of it.
 STEP, LAST = 0.03, 0.1
-#: A preset's gradient is no longer than that, in dB over the range of a parameter.
+#: Maximum norm of a preset's gradient, in dB over the range of a parameter.
 LONGEST = 30.0
 #: Adam's two decay rates, and the slope below which a step is shorter.
 MEMORY, SQUARE_MEMORY, FLAT = 0.9, 0.98, 1e-3
@@ -36,7 +36,7 @@ def adam_refine(objective: Objective, unit: Tensor, steps: int) -> Population:
     step of its own, as large for a hardly audible parameter as for the most audible one.
 
     Returns:
-        The best place of each preset, ``(B, P)``.
+        Best point on the path of each preset, ``(B, P)``.
 
     Raises:
         Stopped: from the objective.
@@ -56,27 +56,27 @@ def adam_refine(objective: Objective, unit: Tensor, steps: int) -> Population:
     return Population(best, least)
 
 
-#: Of the budget: drawn at random, used when the population has been mixed, and for the gradient at most.
+#: Fractions of the budget: drawn at random, used when the population has been mixed, and for the gradient at most.
 DRAWN, MIXED, CLIMBED = 0.08, 0.4, 0.15
 POPULATION = 48
-#: The best that follow their gradient, and how far.
+#: Number of best presets refined by gradient, and number of steps.
 CLIMBERS, CLIMBS = 4, 40
 #: The best that go down by least squares first, how unlike each other, and the share of the budget for each.
 VALLEYS, UNLIKE, DESCENT = 3, 0.05, 0.1
 #: Spans of the differences in turn, and the share of the budget that a basin-hopping step's descent may take.
 SPANS, RETRY = (0.02, 0.05, 0.1), 0.04
-#: Least renders of a descent: a few rounds.
+#: Minimum number of renders of a descent: a few rounds.
 ROUNDS = 300
-#: Spread of CMA-ES alone, which has to look everywhere, as a share of a parameter's range.
+#: Spread of CMA-ES alone, which has to search globally, as a fraction of a parameter's range.
 WIDE = 0.3
-#: Renders that an objective without a budget is taken to have.
+#: Number of renders assumed for an objective without a budget.
 USUAL = 10_000
 
 
 def random_search(objective: Objective, parameters: int, seed: int, starts: Tensor | None = None) -> None:
-    """Draw presets until the budget, which there must be, is spent: the null of every search.
+    """Draw presets until the budget, which is required, is spent: the null of every search.
 
-    Presets ``(S, P)`` to start from are tried first.
+    Starting points ``(S, P)`` are tried first.
     """
     generator = torch.Generator().manual_seed(seed)
     try:
@@ -89,9 +89,9 @@ def random_search(objective: Objective, parameters: int, seed: int, starts: Tens
 
 
 def evolution_search(objective: Objective, parameters: int, seed: int, starts: Tensor | None = None) -> None:
-    """CMA-ES as the package `cma` does it, from the middle of the cube, restarted at random where it has converged.
+    """CMA-ES by the package `cma`, from the middle of the cube, restarted at random after convergence.
 
-    Arguments as of `random_search`.
+    Arguments as for `random_search`.
     """
     try:
         if starts is not None and len(starts):
@@ -104,7 +104,7 @@ def evolution_search(objective: Objective, parameters: int, seed: int, starts: T
 def combined_search(objective: Objective, parameters: int, seed: int, starts: Tensor | None = None) -> None:
     """Run all searches of the module in turn, until the budget is spent.
 
-    Arguments as of `random_search`. The ways divide what the objective's budget leaves, or 10,000 renders.
+    Arguments as for `random_search`. The searches divide the remaining budget of the objective, or 10,000 renders.
     """
     budget = objective.left if objective.budget is not None else USUAL
     begun = objective.renders

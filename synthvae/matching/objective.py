@@ -16,7 +16,7 @@ __all__ = ["GRADIENT_COST", "Compared", "Found", "Objective", "Stopped"]
 #: Renders that a sound with its gradient counts for: one forward, and a backward of about twice the work.
 GRADIENT_COST = 3
 BATCH = 64
-#: A distance that is not finite, which no preset has been seen to give, counts as this.
+#: Value used in place of a distance that is not finite, which has not been observed.
 FAR = 1e3
 
 
@@ -64,7 +64,7 @@ class Objective:
         """Set up the objective for a target ``(T,)`` and a voice of the same length.
 
         `stop` is called before every batch, and true ends the search; a batch that would exceed the budget of renders
-        is truncated, or refused where nothing of the budget is left.
+        is truncated, or raises `Stopped` where no budget is left.
         """
         self.voice, self.stop, self.budget = voice, stop, budget
         self.spectra = MultiResolutionLogMel(voice.sample_rate, voice.samples)
@@ -79,7 +79,7 @@ class Objective:
 
     @property
     def left(self) -> int:
-        """Renders that are left."""
+        """Number of renders left."""
         return 2**62 if self.budget is None else self.budget - self.renders
 
     def __call__(self, unit: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ class Objective:
         """Distances of presets ``(B, P)`` with the differences behind them.
 
         Raises:
-            Stopped: when the budget does not reach for all of them.
+            Stopped: if the budget does not cover all of them.
         """
         if self._allow(1) < len(unit):
             raise Stopped
@@ -119,7 +119,7 @@ class Objective:
         """Distances ``(B,)`` and their gradients ``(B, P)``; arguments and errors as of `Synth.forward` and a call.
 
         Raises:
-            Stopped: when the budget does not reach.
+            Stopped: if the budget does not cover all of them.
         """
         if self._allow(GRADIENT_COST) < len(unit):
             raise Stopped
@@ -140,7 +140,7 @@ class Objective:
         return audio
 
     def _allow(self, cost: int) -> int:
-        """Number of presets that may be rendered at this cost."""
+        """Number of presets that may be rendered at this cost per preset."""
         if self.stop():
             raise Stopped
         allowed = max(0, self.left) // cost

@@ -13,7 +13,7 @@ from synthvae.training.run import Run
 
 __all__ = ["encoder_of", "starts_of_encoder", "starts_of_index"]
 
-#: Presets from an index, and draws of an encoder's answer besides its mean, as shares of the budget.
+#: Number of presets from an index, and number of draws of the encoder besides its mean, as fractions of the budget.
 OF_INDEX, OF_ENCODER = 0.02, 0.02
 MOST = 256
 
@@ -29,7 +29,7 @@ def encoder_of(run: Run) -> AudioEncoder | None:
 
 
 def starts_of_index(target: Target, index: SoundIndex, budget: int) -> Tensor:
-    """The presets of an index that lie nearest to the target, ``(S, P)``."""
+    """Presets of an index that are nearest to the target, ``(S, P)``."""
     return index.nearest(target.audio, min(MOST, max(4, round(OF_INDEX * budget))))
 
 

@@ -17,17 +17,17 @@ from synthvae.audio.resampling import resample
 
 __all__ = ["LONGEST", "Target", "prepare_target", "read_target"]
 
-#: Seconds that a note of the Voice can last, and so the most of a recording that is matched.
+#: Maximum duration of a note of the Voice in seconds, and so of the matched part of a recording.
 LONGEST = 4.0
 #: Shortest target, in seconds.
 SHORTEST = 0.25
-#: What lies so far below the peak, in dB, before the sound and after it, is cut off.
+#: Threshold in dB below the peak under which the start and end of a recording are cut off.
 SILENCE_BELOW = 60.0
 #: The peak of a target, -1 dB of full scale: the Voice's own sounds peak at 0 dB and below.
 PEAK = 10 ** (-1 / 20)
 #: Smallest constant offset that is reported: more than a step of 16 bits.
 STEP = 2.0**-15
-#: Kept before the first loud sample, for the attack's first cycle.
+#: Seconds kept before the first loud sample, for the attack's first cycle.
 LEAD_IN = 0.005
 FADE = 0.01
 
@@ -37,10 +37,10 @@ class Target:
     """A sound to be matched.
 
     Attributes:
-        name: of its file.
-        audio: ``(T,)`` float32.
-        sample_rate: in Hz.
-        notes: what was done to the recording, in words, one thing each.
+        name: name of its file.
+        audio: audio ``(T,)`` float32.
+        sample_rate: sample rate in Hz.
+        notes: messages on the processing of the recording, one each.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Target:
 
     @property
     def seconds(self) -> float:
-        """Length."""
+        """Duration in seconds."""
         return len(self.audio) / self.sample_rate
 
 
@@ -60,7 +60,7 @@ def read_target(
     """Read a recording of any rate, length and number of channels that libsndfile reads, and prepare it.
 
     Raises:
-        UserError: if the file is missing, is no audio, is longer than ten minutes or than `most` samples of all
+        UserError: if the file is missing, is not audio, is longer than ten minutes or than `most` samples of all
             channels, empty, silent, or holds samples that are not finite.
     """
     title = name or (path.name if isinstance(path, Path) else "recording")
@@ -70,12 +70,12 @@ def read_target(
 def prepare_target(samples: NDArray[np.float64], rate: int, name: str, sample_rate: int = 44100) -> Target:
     """Make a target, `SHORTEST` to `LONGEST` seconds long, of samples ``(T,)`` or ``(T, channels)``, full scale 1.
 
-    Channels are averaged, or the loudest is taken where they cancel each other; a constant offset is removed, and then
-    silence before and after is cut;
-    what is beyond `LONGEST` is faded out; the rate is changed; the peak is set to -1 dB.
+    Channels are averaged, or the loudest is used where they cancel each other; a constant offset is removed, and then
+    silence before and after is cut; anything beyond `LONGEST` is faded out; the rate is changed; the peak is set to
+    -1 dB.
 
     Raises:
-        UserError: if there is no sample, one is not finite, or all are silent.
+        UserError: if there are no samples, one is not finite, or all are silent.
     """
     return _prepare(mix_down(samples, rate, name), name, sample_rate)
 
