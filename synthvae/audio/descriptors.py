@@ -58,9 +58,9 @@ PART = 0.2
 FEWEST = 5
 #: Minimum number of peaks of a modulation, and maximum spread of their distances relative to the mean distance.
 FEWEST_PEAKS, UNEVEN = 3, 0.3
-#: Slowest and fastest vibrato in Hz: a pitch's frames lie 20 ms apart and are 67 ms long.
+#: Slowest and fastest vibrato in Hz: frames of the pitch are 20 ms apart and 67 ms long.
 VIBRATO = (2.0, 12.0)
-#: Seconds of each of the two running means behind the level: they take out periods from 30 Hz up.
+#: Duration in seconds of each of the two running means behind the level: they remove periods from 30 Hz up.
 SMOOTH = 0.025
 
 
@@ -145,13 +145,13 @@ _BATCH = 8  # sounds at a time: a spectrogram of a second is 0.7 MB
 
 
 Array = NDArray[np.float64]
-#: The envelope falls by 20 dB in its decay; so much is the shortest that ISO 3382-1 takes a reverberation from (T20).
+#: Decay of the envelope in dB: the smallest from which ISO 3382-1 derives a reverberation time (T20).
 DECAY = 20.0
 #: dB below the envelope's maximum that are audible next to it, as in `synthvae.audio.pitch.loud_frames`.
 AUDIBLE_RANGE = 40.0
-#: Depth from which there is a vibrato, in semitones, and a tremolo, in dB.
+#: Minimum depth of a vibrato, in semitones, and of a tremolo, in dB.
 SHALLOWEST_VIBRATO, SHALLOWEST_TREMOLO = 0.3, 3.0
-#: How many times lower than `LOWEST` a sound without pitch is searched for a period.
+#: Factor by which a sound without pitch is searched for periods below `LOWEST`.
 DEEPER = 4
 
 
@@ -160,10 +160,10 @@ class Descriptor:
     """A column of the table of descriptors.
 
     Attributes:
-        name: of the column.
-        unit: of its values; empty for a plain ratio.
-        meaning: one line.
-        silence: its value for a sound without any loud frame; None where it has none.
+        name: name of the column.
+        unit: unit of its values; empty for a plain ratio.
+        meaning: one-line description.
+        silence: its value for a sound without any loud frame; None where undefined.
     """
 
     name: str
@@ -235,7 +235,7 @@ def describe(
     Args:
         audio: shape (N, T), full scale is 1.
         sample_rate: in Hz.
-        pitch: of the same sounds, where it is known already.
+        pitch: pitch of the same sounds, if already computed.
         progress: called with the number of sounds done.
 
     Returns:
@@ -348,7 +348,7 @@ def _flux(magnitude: Tensor) -> Tensor:
     """Peeters et al. 2011, spectral variation, ``(B, F)``; the first frame has none before it and counts as still."""
     length = magnitude.square().sum(2).sqrt()
     product = (magnitude[:, 1:] * magnitude[:, :-1]).sum(2) / (length[:, 1:] * length[:, :-1])
-    # A sound that starts from nothing has changed altogether.
+    # A sound that starts from silence counts as fully changed.
     return F.pad(1.0 - product.nan_to_num(0.0).clamp_max(1.0), (1, 0))
 
 
@@ -499,7 +499,7 @@ class Measures:
 
 
 def measure(sounds: Tensor, sample_rate: int) -> list[Measures]:
-    """Measure a few sounds ``(N, T)``, finite, full scale 1; each one's values are a function of it alone."""
+    """Measure sounds ``(N, T)``, finite, full scale 1; each one's values are a function of it alone."""
     pitch = track_pitch(sounds, sample_rate)
     table = describe(sounds, sample_rate, pitch)
     return [_measure(sound, sample_rate, pitch, row, table[row]) for row, sound in enumerate(sounds)]
@@ -562,7 +562,7 @@ def _measure(sound: Tensor, sample_rate: int, pitch: Pitch, row: int, timbres: A
 
 
 def _loudness(still: Array, sample_rate: int) -> float | None:
-    """In LUFS; of a sound that nothing passes the gate of, as if it were raised to full scale and turned down again."""
+    """Loudness in LUFS; for a sound entirely below the gate, measured at full scale and corrected for that gain."""
     level = integrated_loudness(still, sample_rate)
     if not math.isfinite(level):
         peak = float(np.abs(still).max())

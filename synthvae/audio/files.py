@@ -49,8 +49,8 @@ class SamplerData:
     """Sampler metadata of a WAV's ``smpl`` chunk.
 
     Attributes:
-        pitch: of the sample, a MIDI number with its fraction.
-        loop: first and one-past-last sample of what is repeated; None where nothing is.
+        pitch: pitch of the sample as a fractional MIDI number.
+        loop: first and one-past-last sample of the loop; None without one.
     """
 
     pitch: float
@@ -62,8 +62,8 @@ class Stamp:
     """Metadata written into a file besides its samples.
 
     Attributes:
-        title: of the sound, for people.
-        source: 16 hexadecimal digits of all that the file was made from.
+        title: title of the sound, for display.
+        source: 16 hexadecimal digits that identify all inputs of the file.
     """
 
     title: str
@@ -101,7 +101,7 @@ def flac_bytes(samples: NDArray[np.generic], sample_rate: int, sample_format: st
     """A mono FLAC file; arguments as of `sampler_wav_bytes`, whole samples only.
 
     Raises:
-        UserError: if the encoder does not take the sample rate.
+        UserError: if the encoder does not accept the sample rate.
     """
     bits = _BITS[sample_format]
     buffer = io.BytesIO()
@@ -128,7 +128,7 @@ def has_stamp(path: Path, source: str) -> bool:
     """Whether a file was made from `source` and its samples are unchanged.
 
     Args:
-        path: a WAV or FLAC file, or whatever lies under that name.
+        path: path that may be a WAV or FLAC file, or anything else.
         source: 16 hexadecimal digits.
     """
     return read_stamp(path) == source
@@ -167,7 +167,7 @@ def _sampler_chunk(sampler: SamplerData, sample_rate: int) -> bytes:
 
 
 def check_sample_format(sample_format: str) -> None:
-    """Refuse an unknown sample format before anything is written.
+    """Reject an unknown sample format before anything is written.
 
     Raises:
         UserError: naming the legal ones.

@@ -28,9 +28,9 @@ LONGEST_GAP = 60.0
 def joined(sounds: Sequence[Floats], sample_rate: int, gap: float = 0.0) -> Floats:
     """Sounds ``(T,)`` of any lengths one after the other, ``(T',)``.
 
-    `gap` is the silence between two in seconds; below 0 they overlap by so much, by half of the shorter at most. Where
-    they overlap the one fades out linearly while the other fades in, so that no sum is louder than the louder of the
-    two. An end without overlap is faded out.
+    `gap` is the silence between two in seconds; if negative, they overlap by its magnitude, but by at most half of the
+    shorter. In an overlap the first fades out linearly while the second fades in, so that the sum is never louder than
+    the louder of the two. An end without overlap is faded out.
     """
     shortest = [min(len(one), len(other)) // 2 for one, other in itertools.pairwise(sounds)]
     overlaps = [min(round(max(0.0, -gap) * sample_rate), half) for half in shortest]
@@ -59,7 +59,7 @@ def write_joined(
 
 
 def check_gap(gap: float) -> None:
-    """Refuse a silence that is none, before anything is written.
+    """Reject an invalid duration of silence before anything is written.
 
     Raises:
         UserError: unless it is 0 to 60 seconds.

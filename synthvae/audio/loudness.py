@@ -42,7 +42,7 @@ LOWEST_RATE = 32000
 reads 0.2 dB too much at 8 kHz and 0.03 dB here."""
 
 LOUDNESS = -18.0
-"""LUFS unless told otherwise, the reference of ReplayGain 2.0: most sounds of the Voice reach it below the ceiling."""
+"""Default target in LUFS, the reference of ReplayGain 2.0: most sounds of the Voice reach it below the ceiling."""
 CEILING = 10.0 ** (-1.0 / 20.0) - 2.0**-16
 """Largest true peak: 1 dB below full scale, and half a step of 16 bits for rounding."""
 RANGE = (-60.0, 0.0)
@@ -72,8 +72,8 @@ class Level:
     """Gain of a sound, or of sounds that belong together.
 
     Attributes:
-        gain: to multiply samples by.
-        limited: whether the ceiling kept it below the target loudness.
+        gain: factor for the samples.
+        limited: whether the ceiling prevented the target loudness.
         silent: whether the sound is inaudible; the gain is then 1.
     """
 

@@ -56,7 +56,7 @@ RANGE = 1e-4
 STEP = 0.02
 """Seconds between frames."""
 
-_HALVES = 2  # d is known at this many places per sample
+_HALVES = 2  # d is evaluated at this many points per sample
 _MARGIN = 32  # samples faded at both ends of a frame, where interpolation would ring
 _LONG_ENOUGH = 128  # samples: a lag measured to a tenth of a sample, the worst, is good to 1.4 cents
 _ROUNDING = 1e-5  # of the energy of a frame: more than single precision leaves of a difference that should be zero
@@ -91,8 +91,8 @@ class Pitch:
         share: shape (N,), how many of the loud frames are periodic, 0 to 1; 0 for silence.
         aperiodicity: shape (N,), median over loud frames, 0 to 1; 1 for silence.
         track: shape (N, F), in Hz; 0 where a frame is not loud or not periodic.
-        times: shape (F,), the middle of each frame's window in seconds. What it is compared with lies a period later:
-            the pitch is that of half a period after.
+        times: shape (F,), the middle of each frame's window in seconds. The window is compared with one a period later,
+            so the pitch is that of half a period after.
     """
 
     frequency: NDArray[np.float64]
@@ -106,11 +106,11 @@ class Pitch:
 def track_pitch(audio: NDArray[np.floating] | Tensor, sample_rate: int) -> Pitch:
     """Find the fundamental frequency of sounds, from 30 Hz to a third of the sample rate.
 
-    Periodic sounds without noise come out within 0.2 cents up to a tenth of the sample rate, and within 1 up to a
-    third. Above it a sound may be taken an octave low; below 30 Hz it is not pitched.
+    For periodic sounds without noise the error is below 0.2 cents up to a tenth of the sample rate, and below 1 up to a
+    third. Above it a sound may be estimated an octave low; below 30 Hz it is not pitched.
 
-    Frames of two longest periods (67 ms) lie every 20 ms, the first at the start. A sound shorter than a frame is
-    filled up with silence.
+    Frames of two longest periods (67 ms) start every 20 ms, the first at the start. A sound shorter than a frame is
+    padded with silence.
 
     Args:
         audio: shape (N, T), full scale is 1.

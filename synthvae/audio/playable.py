@@ -17,14 +17,14 @@ from synthvae.audio.descriptors import AUDIBLE_RANGE, power_envelope
 
 __all__ = ["REASONS", "columns_of", "tails_complete", "why_unplayable"]
 
-#: LUFS at the synth's own level.
+#: Minimum loudness in LUFS at the synth's own level.
 QUIETEST = -40.0
-#: Hz of the centre of the spectrum.
+#: Range of the spectral centroid in Hz.
 LOWEST, HIGHEST = 80.0, 4000.0
 #: Longest attack and longest decay by 20 dB of a percussive sound, in seconds: a pluck, a hit, a burst of noise.
 ATTACK, DECAY = 0.1, 1.0
 
-#: Why a sound is not playable, in the order in which the reasons are tried.
+#: Reasons why a sound is not playable, in the order in which they are checked.
 REASONS = (
     f"quieter than {QUIETEST:g} LUFS",
     f"centred below {LOWEST:g} Hz",

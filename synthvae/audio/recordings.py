@@ -60,8 +60,8 @@ class Recording(NamedTuple):
     Attributes:
         audio: ``(T,)``, full scale is 1.
         sample_rate: in Hz.
-        channels: that it was mixed from.
-        loudest: whether the loudest channel was taken instead of their mean.
+        channels: number of channels it was mixed from.
+        loudest: whether the loudest channel was used instead of their mean.
     """
 
     audio: NDArray[np.floating]
@@ -75,8 +75,8 @@ def read_recording(
 ) -> Recording:
     """Read one channel (`mix_down`) of a recording from a path, or an open file that can be sought.
 
-    One of more than `longest` seconds, or of more than `most` samples of all channels together, is refused; messages
-    call it `name`, by default its path. It is read in blocks to its end, whatever its header says of that.
+    A recording of more than `longest` seconds, or of more than `most` samples of all channels together, is rejected;
+    messages call it `name`, by default its path. It is read in blocks to its end, regardless of its header.
 
     Raises:
         UserError: if the file is missing or no audio, lasts longer than `longest`, has more samples than fit a gigabyte
@@ -112,8 +112,8 @@ class Window(NamedTuple):
     Attributes:
         audio: ``(T,)`` float32, full scale is 1, padded with zeros at its end; None where it is silent.
         start: seconds from the start of the recording.
-        channels: of the recording.
-        sample_rate: of the recording, in Hz.
+        channels: number of channels of the recording.
+        sample_rate: sample rate of the recording, in Hz.
     """
 
     audio: NDArray[np.float32] | None
@@ -139,13 +139,13 @@ def read_windows(
     Args:
         file: a path, or an open file that can be sought.
         samples: T, length of a window.
-        sample_rate: of the windows, in Hz.
+        sample_rate: sample rate of the windows, in Hz.
         hop: samples from the start of a window to the next one's; None for the first window alone.
-        shortest: length in seconds below which a recording is refused.
-        name: of the recording in messages, by default its path.
+        shortest: length in seconds below which a recording is rejected.
+        name: name of the recording in messages, by default its path.
 
     Raises:
-        UserError: for what `read_recording` refuses, length and silence aside, for less than `shortest` seconds, and
+        UserError: for what `read_recording` rejects, length and silence aside, for less than `shortest` seconds, and
             for a peak above 1000.
     """
     source = name or (str(file) if isinstance(file, Path) else "recording")

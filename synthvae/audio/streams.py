@@ -37,7 +37,7 @@ class SoundStream:
     it too. All are read to the end of the file.
 
     Args:
-        file: that can be sought.
+        file: seekable file.
         source: its name, for the log.
     """
 
@@ -58,13 +58,13 @@ class SoundStream:
             self._repair_flac()
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place; one before the start, of a damaged header, is the start."""
+        """Seek to a position; one before the start, from a damaged header, becomes the start."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._length + len(self._inserted[1])}[whence]
         self._at = max(0, base + offset)
         return self._at
 
     def tell(self) -> int:
-        """The place."""
+        """Current position."""
         return self._at
 
     def readinto(self, buffer: memoryview) -> int:
@@ -182,8 +182,8 @@ def _samples_until(header: bytes, usual: int) -> int:
     """Samples from the start of a FLAC file to the end of the frame with a header; 0 where it is none.
 
     Args:
-        header: its first 16 bytes.
-        usual: samples of a frame, where all have as many but the last.
+        header: first 16 bytes of the frame.
+        usual: number of samples per frame, where all frames but the last have the same.
     """
     size, rate, ones = header[2] >> 4, header[2] & 15, 8 - (header[4] ^ 0xFF).bit_length()
     more = max(0, ones - 1)
@@ -212,7 +212,7 @@ def _crc8(data: bytes) -> int:
 
 
 def _frame_length(header: bytes) -> int:
-    """Bytes of a frame of MPEG layer III; 0 where it is none."""
+    """Length in bytes of a frame of MPEG layer III; 0 if invalid."""
     version, bitrate, rate = (header[1] >> 3) & 3, header[2] >> 4, (header[2] >> 2) & 3
     if header[0] != 0xFF or header[1] & 0xE6 != 0xE2 or version == 1 or bitrate in (0, 15) or rate == 3:
         return 0
