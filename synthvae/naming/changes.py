@@ -10,7 +10,7 @@ __all__ = ["CHANGES", "changes"]
 Descriptors = Mapping[str, float | None]
 
 #: Words for more and for less of each descriptor, whether it is compared by its logarithm to base 2, and the
-#: difference that counts as one step: what most listeners notice at once.
+#: difference that counts as one step: one that most listeners notice immediately.
 CHANGES: dict[str, tuple[str, str, bool, float]] = {
     "pitch": ("higher", "lower", True, 1 / 6),
     "brightness": ("brighter", "darker", True, 0.5),
@@ -25,20 +25,20 @@ CHANGES: dict[str, tuple[str, str, bool, float]] = {
     "loudness": ("louder", "quieter", False, 3.0),
 }
 OCTAVE = 12.0
-_APPEARS = 2.0  # steps that a descriptor counts for which only one of the two sounds has
+_APPEARS = 2.0  # steps counted for a descriptor that only one of the two sounds has
 
 
 def changes(before: Descriptors, after: Descriptors, most: int = 2, least: float = 1.0) -> list[str]:
-    """What is different about a sound, the largest change first; empty where nothing is by a step.
+    """Words for the differences of a sound, the largest first; empty if none reaches `least` steps.
 
     Example:
         >>> changes({"pitch": 220.0, "brightness": 400.0}, {"pitch": 440.0, "brightness": 410.0})
         ['an octave higher']
 
     Args:
-        before: descriptors of the first sound, by name; None where it has no such thing.
-        after: of the second one.
-        most: changes at most.
+        before: descriptors of the first sound, by name; None where undefined.
+        after: descriptors of the second sound.
+        most: maximum number of changes.
         least: smallest change that counts, in steps of `CHANGES`.
     """
     found: list[tuple[float, str]] = []

@@ -26,7 +26,7 @@ class Named(NamedTuple):
     """One sound.
 
     Attributes:
-        name: such as ``bright noisy pluck, A3``; sounds that are alike have the same.
+        name: name such as ``bright noisy pluck, A3``; similar sounds have the same.
         descriptors: a value for each of `synthvae.audio.descriptors.PRESET_DESCRIPTORS`, None where the sound has no
             such thing.
     """
@@ -54,7 +54,7 @@ def name_sounds(
     """
     sounds = check_sounds(audio, "audio")[:, : round(LONGEST * sample_rate)]
     named: list[Named] = []
-    # Frames are too few to share out: two threads take longer than one, five times as long where others work too.
+    # Frames are too few to parallelise: two threads take longer than one, five times as long on a busy machine.
     with threadpool_limits(1, "openmp"):
         for part in sounds.split(_BATCH):
             named += [Named(name_of(sound), sound.descriptors) for sound in measure(part, sample_rate)]

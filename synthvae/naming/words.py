@@ -1,8 +1,8 @@
 """Words for descriptors.
 
-Every threshold is read off 1,024 uniform presets of `VOICE_63` (`synthvae.data.sampling.uniform_unit`, seed 1, one
-second at 44.1 kHz) so that a word tells some of them from the rest; the percentile it stands at is noted beside it.
-What has a unit is rounded.
+Every threshold is a percentile of 1,024 uniform presets of `VOICE_63` (`synthvae.data.sampling.uniform_unit`, seed 1,
+one second at 44.1 kHz), so that a word distinguishes some of them from the rest; the percentile is noted beside it.
+Values with a unit are rounded.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from synthvae.audio.notes import note_name
 
 __all__ = ["LONGEST", "name_of"]
 
-#: Characters of a name.
+#: Maximum number of characters of a name.
 LONGEST = 40
 
 #: LUFS, percentiles 15 and 85.
@@ -28,7 +28,7 @@ NOISY, FLAT = 0.05, -42.0
 NOISE = -15.0
 #: Seconds of attack, percentiles 40 and 65.
 QUICK, SLOW = 0.1, 0.25
-#: Seconds that a click lasts at most, percentile 1.
+#: Maximum duration of a click in seconds, percentile 1.
 CLICK = 0.08
 #: Semitones of glide, percentiles 21 and 80 of the pitched; an octave, percentiles 10 and 90, is a sweep.
 GLIDE, SWEEP = 1.0, 12.0
@@ -38,8 +38,8 @@ OPENING = 1.0
 BENDING = 2.0
 #: dB by which the level of a steady sound may move, percentile 20, and of one that fades has to fall, percentile 60.
 STEADY, FADING = 3.0, 10.0
-#: Hz from which noise hisses and below which it rumbles, percentiles 79 and 46, and below which all does that has no
-#: pitch, percentile 30: there lie periods too slow to be one, and bent besides.
+#: Hz above which noise hisses and below which it rumbles, percentiles 79 and 46, and below which every sound without
+#: pitch rumbles or rattles, percentile 30: periods there are too slow to be a pitch, and vary.
 HISS, RUMBLE, LOW = 3000.0, 300.0, 100.0
 
 
@@ -87,7 +87,7 @@ def _texture(sound: Measures, noun: str) -> str:
 
 
 def _movement(sound: Measures, noun: str) -> str:
-    """The one thing that moves most; a sweep says which way, and a click has no time to move."""
+    """The largest movement; a sweep includes its direction, and a click is too short to move."""
     glide, sweep = _known(sound, "glide"), _known(sound, "sweep")
     if noun == "click":
         return ""
