@@ -23,14 +23,14 @@ TRIES = 20
 
 
 class FlowPrior(nn.Module):
-    """`InverseAutoregressiveFlow` the other way round: it maps latents to the standard normal distribution.
+    """`InverseAutoregressiveFlow` in the opposite direction: it maps latents to the standard normal distribution.
 
     A density then takes one pass, and a draw one for each dimension. The gates of the flow only shrink, so that its
     output is divided by a scale, which is fitted too.
 
     Args:
-        mean: of the latents, ``(D,)``.
-        deviation: of the latents, ``(D,)``, above 0.
+        mean: mean of the latents, ``(D,)``.
+        deviation: standard deviation of the latents, ``(D,)``, above 0.
     """
 
     def __init__(self, mean: Tensor, deviation: Tensor) -> None:

@@ -1,7 +1,7 @@
-"""Damaged files: whether every reader answers each of them in one line.
+"""Damaged files: whether every reader handles each of them with at most one line of error.
 
-Each reader gets files of its own format in which some bytes, numbers or words were changed. Right is an object, or a
-`UserError`; everything else that is raised is a fault, and so is an answer that takes longer than `PATIENCE`.
+Each reader gets files of its own format in which some bytes, numbers or words were changed. Correct results are an
+object or a `UserError`; any other exception is a fault, and so is a call that takes longer than `PATIENCE`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = ["PATIENCE", "Reader", "Reading", "fuzz", "fuzz_table", "mutate", "rea
 
 #: Seconds that a reader may take for one file.
 PATIENCE = 10.0
-#: What stands in place of a number or a word: limits of types, and what is none.
+#: Replacements of a number or a word: limits of types, and invalid values.
 _ODD = [b"0", b"-1", b"1e999", b"NaN", b"9223372036854775808", b"0.5", b'""', b"null", b"true", b"[]", b"{}", b"\xff"]
 _SOUNDS = {"WAV": "PCM_16", "AIFF": "PCM_24", "FLAC": "PCM_16", "OGG": "VORBIS", "MP3": None, "AU": "ULAW"}
 _WORD = re.compile(rb"-?\d+(?:\.\d+)?(?:e-?\d+)?|\"[^\"\n]{0,40}\"|[A-Za-z_]{2,}")
@@ -60,10 +60,10 @@ class Reader:
     """A reader, and a folder of which one file is changed.
 
     Attributes:
-        name: of the format.
-        folder: where whole files lie.
-        file: the one that is changed, by its name.
-        read: of the folder or of its file.
+        name: name of the format.
+        folder: directory of the undamaged files.
+        file: name of the file that is changed.
+        read: function that reads the directory or its file.
     """
 
     name: str
@@ -74,15 +74,15 @@ class Reader:
 
 @dataclass
 class Reading:
-    """How a reader answered.
+    """Results of a reader.
 
     Attributes:
-        reader: its name.
-        read: files that it took.
-        refused: with a `UserError`.
-        wrong: files with another answer, or none for `PATIENCE`.
-        slowest: answer, in seconds.
-        faults: what was raised, by its last line, with the bytes of the first file that did.
+        reader: name of the reader.
+        read: number of files that were read.
+        refused: number of files rejected with a `UserError`.
+        wrong: number of files with another result, or none within `PATIENCE`.
+        slowest: longest time of a call, in seconds.
+        faults: last line of each exception, with the bytes of the first file that caused it.
     """
 
     reader: str
@@ -174,7 +174,7 @@ def _try(target: Reader, content: bytes, place: Path, reading: Reading) -> None:
 
 
 def readers(folder: Path) -> list[Reader]:
-    """Write whole files of every format, and say what reads them.
+    """Write undamaged files of every format, and return their readers.
 
     Args:
         folder: that is made, with one folder for each format.

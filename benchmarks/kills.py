@@ -1,7 +1,7 @@
-"""Commands that are killed at any moment: what they leave, and what the same command makes of it afterwards.
+"""Commands killed at random moments: the files that they leave, and the result of repeating the command.
 
-Right is: a file that is there by its name is whole, and the same command, called again, ends with the bytes that it
-makes without a kill.
+Correct means: a file that exists under its name is complete, and the same command, repeated, ends with the same bytes
+as without a kill.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _PREPARE = (
 
 @dataclass(frozen=True)
 class Job:
-    """A command, and what it makes.
+    """A command and its output files.
 
     Attributes:
-        name: of the command.
-        command: its words.
+        name: name of the command.
+        command: command line.
         made: patterns of the files that are the same each time.
-        replaced: whether they are replaced on the way, as a run's best weights are.
+        replaced: whether they are replaced during the run, as a run's best weights are.
     """
 
     name: str
@@ -71,14 +71,14 @@ JOBS = (
 
 @dataclass
 class Killed:
-    """What became of a command that was killed.
+    """Results of a command that was killed.
 
     Attributes:
-        job: its name.
-        seconds: that it takes by itself.
-        kills: how often it was killed.
-        late: how often it had ended before.
-        wrong: what was not as it should be, in words.
+        job: name of the job.
+        seconds: duration of the command without a kill.
+        kills: number of kills.
+        late: number of times that it had ended before.
+        wrong: descriptions of the faults.
     """
 
     job: str
@@ -95,11 +95,11 @@ def kill_commands(
     jobs: Sequence[Job] = JOBS,
     progress: Callable[[int], object] = lambda done: None,
 ) -> list[Killed]:
-    """Kill each command in turn at a random moment, look at what it left, and call it again.
+    """Kill each command in turn at a random moment, check the files that it leaves, and repeat it.
 
     Args:
-        kills: in all.
-        seed: of the moments.
+        kills: total number of kills.
+        seed: seed of the moments.
         folder: an empty one.
         jobs: what is killed.
         progress: called with the number of kills.
@@ -155,7 +155,7 @@ def _words(command: str) -> list[str]:
 
 
 def _call(command: str, place: Path, check: bool = True) -> str:
-    """Call a command; the last line of what it said of a failure, or nothing."""
+    """Run a command; returns the last line of its error message, or nothing."""
     done = subprocess.run(_words(command), cwd=place, capture_output=True, text=True, check=False)
     problem = "" if not done.returncode else (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
     if problem and check:

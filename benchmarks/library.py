@@ -112,7 +112,7 @@ def _import(folder: Path, out: Path, overlap: float | None) -> dict[str, Any]:
 
 
 def _import_killed(folder: Path, out: Path, overlap: float | None, after: int) -> bool:
-    """Start an import and kill it when so many files are done; whether that was before its end."""
+    """Start an import and kill it when `after` files are done; returns whether that was before its end."""
     log = unfinished(out) / "log.jsonl"
     with subprocess.Popen(
         _command(folder, out, overlap), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -58,7 +58,7 @@ class PanningMeasurement:
     Attributes:
         points: on the map.
         renderer: of the points: ``webgl`` or ``canvas``.
-        opened: seconds until the map is there and coloured.
+        opened: seconds until the map is loaded and coloured.
         frames: milliseconds from each frame to the next.
         scripts: milliseconds of the page's own code in each frame.
         graphics: what the browser draws with.

@@ -1,4 +1,4 @@
-"""What runs on recorded sounds are worth, as Markdown tables; and the runs themselves, at any scale."""
+"""Tables of the quality of runs on recorded sounds, in Markdown; and the training of the runs, at any scale."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ += ["open_library", "parse_betas", "parse_families", "plan_settings", "p
 FLOW = "flow"
 #: Columns of draws, by the names in `DrawDistances.priors`.
 PRIORS = {"aggregate": "mixture of Gaussians", ONE_GAUSSIAN: "one Gaussian", "normal": "standard normal", FLOW: "flow"}
-#: Overlays of the published runs that are trained beside the mended one of their family.
+#: Overlays of the published runs that are trained beside the corrected one of their family.
 FAMILIES = {"r": "r-64dim", "g": "g-vae-06", "d": "d-nonharmonic"}
 #: Epochs that the steps of a run are divided into; the warm-up of the schedules of G takes eight.
 EPOCHS = 10
@@ -52,7 +52,7 @@ class Plan:
 
 
 def published_plans(families: Sequence[str]) -> list[Plan]:
-    """Of each family the run as published, and the mended one."""
+    """For each family, the run as published and the corrected one."""
     names = [name for family in families for name in (FAMILIES[family], f"{family}-mended")]
     return [Plan(name, name, {}) for name in names]
 
