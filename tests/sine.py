@@ -1,4 +1,4 @@
-"""A synth of three parameters, as a package of somebody else would bring it: a sine that decays."""
+"""A synth of three parameters, as a third-party package would provide it: a decaying sine."""
 
 from __future__ import annotations
 

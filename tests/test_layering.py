@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "synthvae"
-#: From the bottom to the top. Packages of one level do not know each other.
+#: From the bottom to the top. Packages of one level do not import each other.
 LEVELS = (
     ("core",),
     ("features",),

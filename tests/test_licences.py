@@ -27,7 +27,7 @@ def installed_requirements(name: str, seen: set[str]) -> Iterator[metadata.Distr
 
 
 def licences(package: metadata.Distribution) -> list[str]:
-    """What a package says of its licence; of a whole text the first line."""
+    """Licences in a package's metadata; of a full licence text the first line."""
     told = package.metadata
     text = (told["License"] or "").strip().splitlines()
     named = [told["License-Expression"] or "", *text[:1]]

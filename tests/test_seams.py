@@ -1,4 +1,4 @@
-"""What synthvae stands on can be added from outside: no line of the package names what is registered here."""
+"""Extension points can be used from outside: no line of the package names what is registered here."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def add_and_tag(path: Path, presets: Sequence[Preset], own: str, start: Barrier)
 
 
 def be_killed_while_writing(path: Path, presets: Sequence[Preset], after: int) -> None:
-    """Add presets; be gone when so many are written and the next is half in."""
+    """Add presets; exit when `after` are written and the next is half written."""
     written = 0
     insert = queries.insert
 

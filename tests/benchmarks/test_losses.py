@@ -11,7 +11,7 @@ from synthvae.synths.voice.voice import Voice
 
 
 class Towards(AudioLoss):
-    """A loss that knows the answer: `voice` below passes the parameters on as sound."""
+    """A loss with the ideal gradient: `voice` below passes the parameters on as sound."""
 
     def __init__(self, sign: float) -> None:
         super().__init__("")

@@ -163,7 +163,7 @@ def test_settings_of_the_map_are_refused_in_one_line(run, small_run: Path, tmp_p
 
 
 def check_waveforms(found: dict, rows: list[dict[str, str]]) -> None:
-    """What hears phase stands beside its nulls, and is the mean of what each preset has."""
+    """Phase-sensitive measures have values for each null, and the mean is that over the presets."""
     measured, nulls = found["runs"]["small"]["waveforms"], found["nulls"]["waveforms"]
     assert set(nulls) == {"mean_preset", "random_preset", "silence"}
     for name in ("complex_stft", "waveform", "decorrelation", "lag", "level_slope"):
@@ -256,14 +256,14 @@ def test_audio_that_is_not_finite_is_one_line_and_leaves_nothing(run, small_run:
 
 
 def analysed(run, folder: Path, *arguments: object) -> dict:
-    """The metrics of an analysis that ends well and says NaN or infinity nowhere."""
+    """Metrics of a successful analysis whose files contain no NaN or infinity."""
     code, _, err = run("analyze", *MAPS, *arguments, "--out", "a")
     assert code == 0, err
     return check_text(folder / "a", err)
 
 
 def check_text(directory: Path, err: str) -> dict:
-    """The metrics; no file of an analysis says NaN or infinity."""
+    """Metrics; checks that no file of the analysis contains NaN or infinity."""
     assert "Warning" not in err
     found = json.loads((directory / "metrics.json").read_text())
     assert all(math.isfinite(number) for number in numbers(found))

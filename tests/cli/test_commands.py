@@ -1,4 +1,4 @@
-"""Every command as a user types it, in one process; what is printed, what is written, and what is refused."""
+"""Every command as a user types it, in one process: printed output, written files, and rejected input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``doctor`` finds, and that it says so where something is wrong."""
+"""Findings of ``doctor``, and its messages where something is wrong."""
 
 from __future__ import annotations
 

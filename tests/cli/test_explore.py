@@ -1,4 +1,4 @@
-"""``explore`` and its benchmark: what is refused, and that the server comes up as people start it."""
+"""``explore`` and its benchmark: rejected input, and the start of the server as users start it."""
 
 from __future__ import annotations
 

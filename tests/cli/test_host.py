@@ -70,7 +70,7 @@ def test_home_is_expanded_where_shells_do_not(monkeypatch: pytest.MonkeyPatch):
 def test_what_a_command_raises(
     run: Command, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int | None, line: str
 ):
-    """An interrupt says a word; a fault inside, such as the end of a damaged file, is not taken for one."""
+    """An interrupt prints a message; an internal fault, such as the end of a damaged file, is not mistaken for one."""
 
     def fail(*_: object, **__: object) -> None:
         raise raised

@@ -33,7 +33,7 @@ class Stream(io.StringIO):
 
 @pytest.fixture
 def imported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Import a package that takes so many seconds at most, after `announce_loading`."""
+    """Import a package that takes at most `seconds` seconds to load, after `announce_loading`."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def call(terminal: bool, seconds: float, name: str):

@@ -1,4 +1,4 @@
-"""``match`` and ``train-encoder`` as they are typed, and what they refuse."""
+"""``match`` and ``train-encoder`` as typed, and their rejected input."""
 
 from __future__ import annotations
 

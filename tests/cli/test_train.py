@@ -1,4 +1,4 @@
-"""The flags of ``train`` that choose what is learned, and what they refuse."""
+"""Flags of ``train`` that choose what is learned, and their rejected values."""
 
 from __future__ import annotations
 

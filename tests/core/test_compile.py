@@ -1,4 +1,4 @@
-"""Compiling: that it is announced, as it takes long once, and caches that are damaged or cannot be written."""
+"""Compilation: the message about its first, long run, and caches that are damaged or cannot be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What bad input says: to a caller, and on the command line."""
+"""Messages about bad input: to a caller, and on the command line."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ def test_after_a_signal_a_second_call_gives_the_same_bytes(number: int, tmp_path
 
 
 def interrupted(out: Path, after: int = 20, **changes: object) -> Path:
-    """Leave unfinished work of so many entries."""
+    """Leave unfinished work of `after` entries."""
 
     def stop(done: int) -> None:
         if done == after:

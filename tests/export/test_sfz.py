@@ -20,7 +20,7 @@ OPTIONS = ExportOptions(lowest=48, highest=61, every=5, lengths=(0.1, 0.5))
 
 
 def opcodes(path: Path) -> tuple[dict[str, str], list[dict[str, str]]]:
-    """What is global, and every region with what its group says."""
+    """Global opcodes, and every region with the opcodes of its group."""
     everywhere: dict[str, str] = {}
     group: dict[str, str] = {}
     regions: list[dict[str, str]] = []

@@ -26,7 +26,7 @@ OPTIONS = ExportOptions(lowest=40, highest=84, every=7, lengths=(0.15, 1.0))
 
 
 def play(path: Path, key: int, held: float, seconds: float, velocity: int = 127, switch: int | None = None):
-    """What sfizz makes of a key, ``(T,)``: of the file as it is, with its samples read before rather than meanwhile.
+    """Sound ``(T,)`` of a key in sfizz: of the unchanged file, with its samples loaded in advance rather than streamed.
 
     Samples that are streamed arrive late now and then, and sfizz drops the voice.
     """

@@ -1,4 +1,4 @@
-"""What holds for every loss on every feature it takes."""
+"""Properties of every loss on every feature that it accepts."""
 
 from __future__ import annotations
 

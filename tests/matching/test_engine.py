@@ -1,4 +1,4 @@
-"""From a recording to answers: what comes out, in what order, and what it is worth."""
+"""Matching of a recording: the results, their order and their confidence."""
 
 from __future__ import annotations
 

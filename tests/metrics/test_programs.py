@@ -1,4 +1,4 @@
-"""The programs themselves are rarely installed: stand-ins on the path say what they were given."""
+"""The external programs are rarely installed: stand-ins on the path print their arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Launchers: each makes what one process makes, also where a node dies on the way."""
+"""Launchers: each produces the output of a single process, also where a node dies during the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packing: a space needs no other file, says what it is worth, and opens its map without making any of it."""
+"""Packing: a space needs no other file, states its quality, and opens its map without recomputing it."""
 
 from __future__ import annotations
 

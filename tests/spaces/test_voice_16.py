@@ -1,4 +1,4 @@
-"""The space that comes with synthvae: whole, light, and as good as its card says."""
+"""The space shipped with synthvae: complete, small, and as good as its model card states."""
 
 from __future__ import annotations
 

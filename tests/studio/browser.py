@@ -31,7 +31,7 @@ PATIENCE = 120.0
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port on which nothing listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -132,7 +132,7 @@ class Visit:
         return self.page.locator("#status").text_content()
 
     def check(self) -> None:
-        """Nothing went wrong, and nobody else was asked for anything."""
+        """Check that there were no problems, and no requests to other hosts."""
         noted = re.compile(r"status of (\d{3})")
         unexpected = [
             problem

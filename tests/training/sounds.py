@@ -36,7 +36,7 @@ def made(count: int, samples: int = SAMPLES) -> tuple[NDArray[np.float32], Tenso
 
 @dataclass
 class SmallLibrary:
-    """What the task asks of a library."""
+    """The attributes of a library that the task uses."""
 
     path: Path = Path("datasets/small")
     hash: str = "0123456789abcdef"

@@ -1,4 +1,4 @@
-"""Runs that earlier versions wrote, before training knew tasks: they load, and go on as they would have then."""
+"""Runs written by earlier versions, before tasks existed: they load, and resume as they would have then."""
 
 from __future__ import annotations
 

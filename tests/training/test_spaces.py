@@ -1,4 +1,4 @@
-"""Where spaces lie, and that nothing but whole ones is read."""
+"""Location of spaces, and that only complete ones are read."""
 
 from __future__ import annotations
 

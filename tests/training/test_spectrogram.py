@@ -1,4 +1,4 @@
-"""Training on recorded sounds: terms, weights, exact resumption, and what a run's directory says."""
+"""Training on recorded sounds: terms, weights, exact resumption, and the files of a run's directory."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_killed_and_resumed_equals_never_killed(kind: str, tmp_path: Path, monke
 
 
 def test_drops_of_the_learning_rate_survive_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A rate at which nothing gets better: it drops every second epoch, until it is too low to go on."""
+    """At this rate nothing improves: it drops every second epoch, until it is too low to continue."""
     monkeypatch.setattr(trainer, "SAVE_SECONDS", -1.0)
     plateau: dict[str, Any] = {"network": "dense", "widths": "8", "lr": 50.0, "lr_schedule": "plateau", "patience": 0}
     plateau |= {"lr_drop_factor": 0.2, "lr_patience": 2, "lr_least": 1.0, "epochs": 40, "epoch_steps": 2}

@@ -20,7 +20,7 @@ from synthvae.models.spectrogram import (
 from synthvae.models.spectrogram.base import parse_widths
 from tests.errors import user_error
 
-#: Every network that there is, as published and mended.
+#: Every network, as published and corrected.
 KINDS: list[tuple[str, dict[str, Any]]] = [
     ("spectrogram-conv", {"options": {}}),
     ("spectrogram-conv", {"options": {"published": True}}),

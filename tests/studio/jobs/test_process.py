@@ -1,4 +1,4 @@
-"""Processes of their own: what they make, what they say when they cannot, and that none outlives the server."""
+"""Worker processes: their results, their error messages, and that none outlives the server."""
 
 from __future__ import annotations
 

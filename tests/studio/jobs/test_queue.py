@@ -24,7 +24,7 @@ TARGET = Target("a.wav", torch.zeros(4000), 16000, ())
 
 
 class Puppet:
-    """In the place of a worker: keeps what it is told, and says what a test wants."""
+    """Replacement of a worker: records its messages, and sends those that a test wants."""
 
     made: list[Puppet]
 
