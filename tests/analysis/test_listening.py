@@ -90,7 +90,7 @@ def test_power_is_that_of_a_simulation():
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("listeners", "apart"), [(2, 1), (6, 1), (40, 1), (2, 30)])
-def test_power_that_cannot_be_told_is_none(listeners: int, apart: int):
+def test_power_that_cannot_be_computed_is_none(listeners: int, apart: int):
     """Ratings that are all but equal, and two listeners: statsmodels finds no root."""
     means = {"reference": 100, "a": 60, "b": 60}
     cells = [(f"l{i}", "s", name, "", "", mean) for i in range(listeners) for name, mean in means.items()]

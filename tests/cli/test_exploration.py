@@ -107,7 +107,7 @@ def test_blend_takes_weights_in_the_order_of_the_presets(run, small_run: Path, p
     assert values(tmp_path / "one/same.json") == values(preset)
 
 
-def test_presets_of_other_settings_are_heard_as_the_run_does_and_it_is_said(run, small_run: Path, tmp_path: Path):
+def test_presets_of_other_settings_are_rendered_as_by_the_run_and_it_is_reported(run, small_run: Path, tmp_path: Path):
     assert run("generate-dataset", "--size", 9, "--seconds", 0.5, "--out", "long.json")[0] == 0
     assert run("render", "long.json", "--index", 1, "--out", "given")[0] == 0
     (path,) = (tmp_path / "given").glob("*.json")

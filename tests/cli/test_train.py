@@ -44,7 +44,7 @@ def test_pnp_and_then_the_voice(run: Command, small_dataset: Dataset, tmp_path: 
     }  # fmt: skip
 
 
-def test_selective_finds_out_what_is_heard(run: Command, small_dataset: Dataset, tmp_path: Path):
+def test_selective_measures_which_parameters_are_audible(run: Command, small_dataset: Dataset, tmp_path: Path):
     code, out, err = run(
         "train", "--data", small_dataset.path, "--network", "selective", "--architecture", "32-8", "--latent", 5,
         "--loss", "logmel", "--synth-layer", "--hold-phases", "--frame-step", 4, "--epochs", 1, "--out", "r",

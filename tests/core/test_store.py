@@ -230,7 +230,7 @@ def test_every_step_is_computed_once_and_kept(tmp_path: Path):
     assert calls == ["first", "second"]
 
 
-def test_a_step_asks_for_what_it_needs():
+def test_a_step_runs_the_steps_that_it_needs():
     calls: list[str] = []
     agenda, _, two = make(Store(None), calls)
     assert two.result == StepNumber(3.0)

@@ -76,7 +76,7 @@ def test_claims_are_about_rows_and_columns_of_the_tables():
 
 
 @pytest.mark.parametrize("experiment", list(SOUND_CASES))
-def test_ours_stands_beside_each_published_row_and_its_nulls(experiment: str):
+def test_our_results_are_beside_each_published_row_and_its_nulls(experiment: str):
     cases = SOUND_CASES[experiment]
     published, shown = published_rows(experiment), PUBLISHED[experiment][2]
     assert set(cases.values()) <= set(published.index)

@@ -59,7 +59,7 @@ def test_what_is_kept_is_kept_to_the_bit(run, preset, keep):
     assert (found.unit[:, ~held] != preset[~held]).any(dim=0).float().mean() > 0.9
 
 
-def test_amounts_beyond_the_model_are_told(run, preset):
+def test_amounts_beyond_the_model_are_reported(run, preset):
     keep = [name for name in run.parameters.names if name != "adsr_1.alpha"]
     found = vary(run, preset, 1.0, 3, keep)
     assert "stay nearer than asked for" in found.remark

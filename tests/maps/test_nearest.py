@@ -39,7 +39,7 @@ def test_a_smooth_map_is_found_again():
         assert spot.confidence > 0.7
 
 
-def test_a_map_that_says_nothing_is_not_trusted():
+def test_an_uninformative_map_has_low_confidence():
     points, _ = plane()
     latents = np.random.default_rng(1).standard_normal((400, 16)).astype(np.float32)
     atlas = atlas_of(points, latents)
@@ -126,7 +126,7 @@ def test_a_linear_map_places_exactly():
     np.testing.assert_allclose(atlas.place(new), (new - centre) @ directions, atol=1e-4)
 
 
-def test_a_place_takes_nothing_of_the_size_of_the_map():
+def test_a_lookup_allocates_no_memory_of_the_size_of_the_map():
     points, latents = plane(10_000)
     atlas = atlas_of(points, latents)
     atlas.at(0.0, 0.0)

@@ -49,7 +49,7 @@ def test_longer_and_shorter_recordings_are_taken(index: SoundIndex, small_voice:
     assert index.nearest(audio[:500], 2).shape == (2, 63)
 
 
-def test_it_is_read_where_it_is_there(index: SoundIndex, path: Path):
+def test_an_existing_index_is_read(index: SoundIndex, path: Path):
     again = open_index(VOICE_63, SHORT, COUNT, path, lambda done: pytest.fail("rendered again"))
     assert (again.embedding == index.embedding).all()
 

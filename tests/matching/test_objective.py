@@ -57,7 +57,7 @@ def test_the_gradient_is_that_of_the_distance(small_voice: Voice, target: Tensor
     assert float(slope[0, column]) == pytest.approx(wanted, rel=0.05, abs=0.05)
 
 
-def test_the_best_is_kept_and_everyone_is_told(small_voice: Voice, target: Tensor):
+def test_the_best_is_kept_and_every_callback_is_called(small_voice: Voice, target: Tensor):
     objective = Objective(small_voice, target)
     told: list[int] = []
     kept: list[Tensor] = []

@@ -20,7 +20,7 @@ def test_halves_of_one_set_differ_by_chance_alone():
     assert np.mean(counts) == pytest.approx(2.5, abs=1.5)
 
 
-def test_a_set_that_lacks_a_mode_is_told():
+def test_a_set_that_lacks_a_mode_is_detected():
     random = np.random.default_rng(0)
     centres = 10.0 * np.eye(5)
     training = centres[np.arange(500) % 5] + random.standard_normal((500, 5))

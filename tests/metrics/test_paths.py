@@ -266,7 +266,7 @@ def test_effects_that_bend_are_less_linear() -> None:
     assert not effects.movement[2:].any()
 
 
-def test_noise_is_as_straight_as_chance_says_and_a_line_entirely() -> None:
+def test_the_linearity_of_noise_is_that_of_chance_and_of_a_line_one() -> None:
     generator = torch.Generator().manual_seed(0)
     unit = torch.rand(400, 2)
     random = parameter_effects(lambda rows: torch.randn(len(rows), 3, generator=generator), unit)

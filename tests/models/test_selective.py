@@ -24,7 +24,7 @@ def network(held: tuple[int, ...] = (), trained: bool = False) -> SelectiveVAE:
     return model
 
 
-def test_it_starts_by_keeping_what_is_heard_most_and_the_middle_of_the_rest():
+def test_it_initially_keeps_the_most_audible_parameters_and_centres_the_others():
     unit = presets()
     model = network()
     assert model.kept.tolist() == [1, 4, 3]

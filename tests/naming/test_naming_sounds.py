@@ -105,7 +105,7 @@ def test_the_analysis_and_the_names_mean_the_same_rates_by_a_tremolo(rate: float
     assert (depth > 0.8) is np.bool_(found)
 
 
-def test_no_name_stands_for_two_measures():
+def test_no_name_denotes_two_measures():
     assert timbre.DESCRIPTORS.keys().isdisjoint(PRESET_DESCRIPTORS)
 
 

@@ -46,7 +46,7 @@ _DRAWN = """() => {
 }"""
 
 
-def test_a_point_is_heard_where_it_lies(visit: Visit):
+def test_a_click_on_a_point_plays_its_sound(visit: Visit):
     visit.page.mouse.click(*visit.point(5))
     sound = visit.described()
     assert sound["spec"] == {"point": 5}

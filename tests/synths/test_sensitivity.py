@@ -161,7 +161,7 @@ def test_weighted_sums_have_the_closed_form():
     assert done == [1, 2, 3]
 
 
-def test_an_interaction_counts_for_both_and_nobody_is_its_own_partner():
+def test_an_interaction_counts_for_both_parameters_and_no_preset_is_exchanged_with_itself():
     class Product(torch.nn.Module):
         def forward(self, unit: torch.Tensor) -> torch.Tensor:
             return (unit[:, :1] * unit[:, 1:2]) * 12
@@ -174,7 +174,7 @@ def test_an_interaction_counts_for_both_and_nobody_is_its_own_partner():
     assert two[0] == 9.0
 
 
-def test_one_preset_has_nobody_to_exchange_with():
+def test_one_preset_is_too_few_for_exchanges():
     with pytest.raises(ValueError, match="two presets"):
         total_effect(Sum(), torch.nn.Identity(), torch.rand(1, 3))
 

@@ -36,7 +36,7 @@ def test_it_is_used_where_no_run_was_trained(shipped: Path, small_run: Path, tmp
         find_run(None, tmp_path / "other", needs="vectors")
 
 
-def test_what_is_made_of_it_lies_in_the_users_cache(
+def test_files_derived_from_a_space_are_in_the_users_cache(
     shipped: Path, small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -38,7 +38,7 @@ def results(own: float, null: float, names: tuple[str, ...] = ("a", "b")) -> Any
         (120.0, "not closer"),
     ],
 )
-def test_closeness_is_told_by_the_variance_that_is_explained(own: float, words: str) -> None:
+def test_closeness_is_described_by_the_explained_variance(own: float, words: str) -> None:
     found = results(own, 100.0)
     text = closeness(found.runs[0], found)
     assert words in text

@@ -188,7 +188,7 @@ def test_audio_changed_in_place_is_noticed_before_the_backward_pass():
         loss.backward()
 
 
-def test_the_path_is_told():
+def test_the_path_is_reported():
     voice = Voice(VOICE_63, 16000, 0.125, 160)
     assert voice.path_of(torch.float64, "cpu") == "reference, float64 on cpu"
     assert Voice(VOICE_63, exact=True).path == "reference, float32 on cpu"

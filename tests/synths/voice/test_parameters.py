@@ -106,7 +106,7 @@ def test_importing_leaves_pi_alone_and_the_generator_too():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_held_phases_leave_nothing_for_what_is_heard_as_pitch_and_something_for_all_else():
+def test_held_phases_zero_the_gradients_of_pitch_only_parameters_alone():
     for space in (VOICE_63, VOICE_78):
         unit = interior(64, len(space), seed=4).requires_grad_()
         Voice(space, 16000, 0.5, 160)(unit, hold_phases=True).square().sum().backward()
@@ -125,7 +125,7 @@ def test_a_fixed_route_counts_where_it_is_open():
     assert "adsr_2.attack" not in heard_as_pitch(ParameterSpace(VOICE_63.parameters, fixed))
 
 
-def test_what_is_not_heard_as_pitch_has_its_whole_derivative():
+def test_parameters_not_heard_as_pitch_keep_their_whole_derivative():
     unit = interior(32, 63, seed=6)
     voice = Voice(VOICE_63, 16000, 0.5, 160)
     gradients = []

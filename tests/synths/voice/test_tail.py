@@ -38,7 +38,7 @@ def test_a_level_that_is_off_has_no_release(make_preset):
     assert release_seconds(values(preset)) == tail_seconds(values(preset)) == 0.0
 
 
-def test_after_the_rise_the_level_stands(make_preset):
+def test_the_level_is_constant_after_the_rise(make_preset):
     preset = with_values(make_preset(adsr_1__attack=0.3), {"keyboard.duration": 1.0}, 1.0)
     assert rise_seconds(values(preset)) == 0.3
     level = np.abs(render_preset(preset)).reshape(20, -1).max(1)
