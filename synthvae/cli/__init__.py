@@ -49,7 +49,7 @@ app = typer.Typer(
 )
 
 
-#: What Typer, by its version, says of a value that is no number.
+#: Typer's messages, by version, about a value that is not a number.
 _TYPES = (
     (re.compile(r"Input should be a valid integer.*|'[^']*' is not a valid integer\."), "not a whole number"),
     (re.compile(r"Input should be a valid number.*|'[^']*' is not a valid float\."), "not a number"),
@@ -68,7 +68,8 @@ def _options(
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
     verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="Write events, such as the end of an epoch; -vv all.")
+        int,
+        typer.Option("--verbose", "-v", count=True, help="Log events, such as the end of an epoch; -vv: everything."),
     ] = 0,
     log_json: Annotated[
         bool, typer.Option("--log-json", help="Write messages and progress as lines of JSON to standard error.")
@@ -107,7 +108,7 @@ def main(application: typer.Typer = app) -> None:
     announce_loading("torch")
     try:
         code = application(standalone_mode=False)
-        if code == INTERRUPTED:  # what Typer makes of a KeyboardInterrupt
+        if code == INTERRUPTED:  # Typer's exit code for a KeyboardInterrupt
             code = _complain("stopped", INTERRUPTED)
     except UserError as error:
         code = _complain(in_flags(error, _running_command(application)), 2)
@@ -134,7 +135,7 @@ def main(application: typer.Typer = app) -> None:
 
 
 def _output_lost(error: OSError) -> int:
-    """Say that standard output cannot be written, but for a reader that has seen enough, as ``head``."""
+    """Report that standard output cannot be written, unless its reader has closed it, as ``head`` does."""
     if isinstance(error, BrokenPipeError):
         return 141
     return _complain(f"standard output: cannot write ({error.strerror}); make room or send it elsewhere", 2)
@@ -157,7 +158,7 @@ def in_flags(error: UserError, command: Any) -> str:  # noqa: ANN401 - Typer bri
 
 
 def _running_command(application: typer.Typer) -> Any:  # noqa: ANN401
-    """The command that the words of the command line lead to."""
+    """The subcommand that the command line names."""
     command: Any = typer.main.get_command(application)
     for word in sys.argv[1:]:
         command = getattr(command, "commands", {}).get(word, command)
@@ -165,7 +166,7 @@ def _running_command(application: typer.Typer) -> Any:  # noqa: ANN401
 
 
 def _in_words(error: typer.TyperException) -> str:
-    """The message of an error on the command line, for people who have read no manual."""
+    """A plain message for an error in the command line."""
     message = error.format_message()
     for parsed, meant in _TYPES:
         message = parsed.sub(meant, message)

@@ -57,7 +57,7 @@ def analyze(
     ] = None,
     eps: Annotated[
         float | None,
-        typer.Option(help=f"Radius of DBSCAN on the map; the thesis has 0.05 in experiment 3.  [default: {EPS}]"),
+        typer.Option(help=f"Radius of DBSCAN on the map; 0.05 in the thesis's experiment 3.  [default: {EPS}]"),
     ] = None,
     min_samples: Annotated[
         int | None,
@@ -82,13 +82,13 @@ def analyze(
 ) -> None:
     """Compare runs with their null models; writes metrics, figures and an HTML report with sounds.
 
-    The report begins with one screen in plain words: what the model can do, what it cannot, and what to do next.
+    The report starts with a one-page summary: what the model can do, what it cannot, and suggested next commands.
 
-    Results are cached next to the output, and maps next to the dataset: a second call with one more run measures only
-    that run, and one with another radius draws no map.
+    Results are cached next to the output, and maps next to the dataset: after adding a run, only that run is measured;
+    after changing the radius, no map is recomputed.
 
-    Runs on recorded sounds are compared with what needs no model on the sounds of their library; options of embeddings
-    and maps are for runs on presets.
+    Runs on recorded sounds are compared with model-free baselines on their library; the options for embeddings and
+    maps apply only to runs on presets.
 
     Example: `synthvae analyze experiments/runs/first --out analysis/first`
 

@@ -44,7 +44,7 @@ TagOption = Annotated[list[str] | None, typer.Option("--tag", help="Required tag
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 SortOption = Annotated[str | None, typer.Option(help="Sort by name or by a descriptor, e.g. brightness.")]
 LimitOption = Annotated[
-    int | None, typer.Option(help="Maximum number of presets to list.  [default: all; of --like, 10]")
+    int | None, typer.Option(help="Maximum number of presets to list.  [default: all; 10 with --like]")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite existing files.")]
 Range = Annotated[str | None, typer.Option(metavar="LOW:HIGH", rich_help_panel="Ranges (either bound may be omitted)")]
@@ -204,8 +204,8 @@ def show(
 def tag(
     name: Which,
     tags: Annotated[list[str] | None, typer.Argument(metavar="+TAG|-TAG...", help="+TAG adds, -TAG removes.")] = None,
-    add_tags: Annotated[list[str] | None, typer.Option("--add", help="More tags; can be repeated.")] = None,
-    remove_tags: Annotated[list[str] | None, typer.Option("--remove", help="Likewise.")] = None,
+    add_tags: Annotated[list[str] | None, typer.Option("--add", help="Tag to add; can be repeated.")] = None,
+    remove_tags: Annotated[list[str] | None, typer.Option("--remove", help="Tag to remove; can be repeated.")] = None,
     bank: BankOption = None,
 ) -> None:
     """Add and remove tags of a preset.

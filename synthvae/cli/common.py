@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they mean."""
+"""Options shared by several commands, and functions that parse them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["PRESETS_OR_SOUNDS", "FormatOption", "LoudnessOption", "RunArgument", "open_run", "parse_loudness"]
 __all__ += ["INTERRUPTED", "end_interrupted", "print_table", "refuse_given", "skipped_batches"]
 
-#: Abilities of which commands that make sounds of any model need one.
+#: Abilities of a run; commands that accept any model that makes sounds need one of them.
 PRESETS_OR_SOUNDS = ("parameters", "sounds")
 #: Exit code of a command that was stopped by SIGINT.
 INTERRUPTED = 130
@@ -32,13 +32,13 @@ LoudnessOption = Annotated[str, typer.Option(help="Loudness in LUFS, or off for 
 
 
 def end_interrupted(message: str) -> NoReturn:
-    """End a command that was stopped by SIGINT, with a line that says what is left."""
+    """End a command that was stopped by SIGINT, with a message that reports its progress."""
     tell("interrupted", message, logging.WARNING)
     sys.exit(INTERRUPTED)
 
 
 def skipped_batches(count: int) -> str:
-    """What the last line of a training says of batches that were left out; nothing where none was."""
+    """Suffix of the last line of a training that reports skipped batches; empty if there were none."""
     if not count:
         return ""
     batches, whose = ("1 batch was", "its") if count == 1 else (f"{count:,} batches were", "their")
@@ -46,7 +46,7 @@ def skipped_batches(count: int) -> str:
 
 
 def open_run(run: Path | None, needs: str | Collection[str] = "parameters") -> Run:
-    """Load a run that has an ability, or one of several; without one the newest that has, whose name is printed."""
+    """Load a run with an ability, or one of several; if no run is given, load the newest and print its name."""
     from synthvae.exploration import find_run
     from synthvae.training.run import load_run
 
@@ -57,7 +57,7 @@ def open_run(run: Path | None, needs: str | Collection[str] = "parameters") -> R
 
 
 def refuse_given(run: Run | None, **given: object) -> None:
-    """Refuse options that were given, but make no sense for the kind of run, or for sounds without one.
+    """Refuse given options that do not apply to the kind of run, or to sounds without a run.
 
     Raises:
         UserError: naming the first of them.
@@ -91,7 +91,7 @@ def parse_loudness(text: str) -> float | None:
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their heads, columns as wide as their longest cell."""
+    """Print rows under their heads; columns are as wide as their longest cell."""
     widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
     for row in (heads, *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

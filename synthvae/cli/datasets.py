@@ -28,8 +28,8 @@ def generate_dataset(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Output file: JSON, or Parquet where it ends in .parquet, as more than 1,000,000 presets have to be.  "
-            "[default: datasets/presets.json, beyond that presets.parquet]"
+            help="Output file: JSON, or Parquet if the name ends in .parquet (required above 1,000,000 presets).  "
+            "[default: datasets/presets.json, or presets.parquet above 1,000,000]"
         ),
     ] = None,
     splits: Annotated[
@@ -38,13 +38,13 @@ def generate_dataset(
     synth: Annotated[str | None, typer.Option(help="Synthesizer of the presets.  [default: torchsynth.Voice]")] = None,
     parameters: Annotated[
         int | None,
-        typer.Option(help="Number of parameters; of the Voice 63, the thesis's set, or all 78.  [default: 63]"),
+        typer.Option(help="Number of parameters; for the Voice 63 (the thesis's set) or 78 (all).  [default: 63]"),
     ] = None,
     source: Annotated[
         str,
         typer.Option(
-            help="uniform: in torchsynth's curved units. uniform-human: in seconds, Hz, ... "
-            "synth1b1: the sets of torchsynth's dataset."
+            help="Distribution of the parameters. uniform: in torchsynth's normalised, curved units. uniform-human: in "
+            "seconds, Hz, ... synth1b1: the presets of torchsynth's synth1B1 dataset."
         ),
     ] = "uniform",
     sample_rate: Annotated[int, typer.Option(help="Sample rate at which the presets are rendered, in Hz.")] = 44100,
@@ -56,7 +56,7 @@ def generate_dataset(
     shards: ShardsOption = None,
     address: AddressOption = None,
 ) -> None:
-    """Draw presets at random and write them as one file.
+    """Draw random presets and write them to one file.
 
     Example: `synthvae generate-dataset --size 140000 --seed 0 --out datasets/presets.json`
 
@@ -95,7 +95,7 @@ def generate_dataset(
 
 def render(
     dataset: Annotated[Path, typer.Argument(help="A dataset made with generate-dataset.")],
-    index: Annotated[str, typer.Option(help="Preset numbers, comma-separated; ranges as 3-7.")],
+    index: Annotated[str, typer.Option(help="Preset numbers, comma-separated; ranges like 3-7.")],
     out: Annotated[Path, typer.Option(help="Output directory.")],
     sample_format: Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")] = "float",
     shard: ShardOption = None,
@@ -103,7 +103,7 @@ def render(
     shards: ShardsOption = None,
     address: AddressOption = None,
 ) -> None:
-    """Render presets of a dataset to WAV files, each with its JSON, both named after descriptors of the sound.
+    """Render presets of a dataset to WAV files, each with its JSON; files are named after the sound's descriptors.
 
     Example: `synthvae render datasets/presets.json --index 3,17 --out sounds`
     """

@@ -18,7 +18,7 @@ from synthvae.core.errors import UserError
 
 __all__ = ["register"]
 
-#: Presets that are compared with torchsynth's modules, and rendered a call to measure the speed, so many times.
+#: Presets compared with torchsynth's modules; batch size and number of calls of the speed measurement.
 COMPARED, BATCH, CALLS = 16, 128, 5
 
 
@@ -31,22 +31,22 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for a bug report.")] = False,
     bundle: Annotated[
         Path | None,
-        typer.Option(help="Write a ZIP file for a bug report, without sounds, presets and names of files."),
+        typer.Option(help="Write a ZIP file for a bug report; it has no sounds, presets or file names."),
     ] = None,
     compiled: Annotated[
         bool,
         typer.Option(
-            "--compile", help="Only compile all kernels and keep them, for instance while a container image is built."
+            "--compile", help="Only compile and cache all kernels, for instance while building a container image."
         ),
     ] = False,
     run: Annotated[
         Path | None,
-        typer.Option(help="With --bundle, a run whose settings, events and metrics are added."),
+        typer.Option(help="With --bundle, a run; its settings, events and metrics are included."),
     ] = None,
 ) -> None:
-    """Examine the installation: versions, devices, optional parts, and whether the Voice equals torchsynth's modules.
+    """Check the installation: versions, devices, optional extras, and whether the Voice equals torchsynth's modules.
 
-    Exit code 1 if something does not work as it should.
+    Exits with code 1 if the Voice or the bundled space fails its check.
 
     Example: `synthvae doctor`
 
@@ -76,7 +76,7 @@ def doctor(
 
 
 def _compile() -> None:
-    """Compile what the first calls of other commands would compile, and say where it is kept."""
+    """Compile the kernels that the first calls of other commands would compile, and print the cache folder."""
     import librosa.sequence
     import librosa.util  # noqa: F401 - its functions are compiled as it is imported
     import numpy as np
@@ -192,12 +192,12 @@ def _print(found: Mapping[str, Any]) -> None:
         f"{voice['presets']} presets (largest difference in float64 {voice['largest_difference_float64']:.1e})"
     )
     print(
-        f"speed: {voice['sounds_per_second']:,.0f} one-second sounds a second in batches of {BATCH}; "
+        f"speed: {voice['sounds_per_second']:,.0f} one-second sounds per second in batches of {BATCH}; "
         f"first call {voice['first_call_seconds']:.1f} s"
     )
     where = kernels["kept_in"]
-    print(f"kernels: {kernels['files']} compiled, kept in {where}" if where else "kernels: compiled in every process")
-    print(f"space {space['name']}: {'whole' if space['whole'] else space['fault']}")
+    print(f"kernels: {kernels['files']} compiled, cached in {where}" if where else "kernels: compiled in every process")
+    print(f"space {space['name']}: {'complete' if space['whole'] else space['fault']}")
     for extra, part in found["extras"].items():
         state = "installed" if part["installed"] else f"not installed (pip install 'synthvae[{extra}]')"
         print(f"{extra}, for {part['for']}: {state}")

@@ -25,7 +25,7 @@ RUNS, LIBRARY = Path("experiments/runs"), Path("datasets/library")
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Repeat the thesis's fifteen cases, and our own, at any scale.")
+    group = typer.Typer(no_args_is_help=True, help="Reproduce the thesis's fifteen cases, and our own, at any scale.")
     group.command("list")(list_)
     group.command("run")(run)
     group.command("report")(report)
@@ -65,7 +65,7 @@ def run(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.  [default: the case's]")] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Library of r, g and g-ae, on recorded sounds.  [default: datasets/library]"),
+        typer.Option(help="Library for r, g and g-ae, the cases on recorded sounds.  [default: datasets/library]"),
     ] = None,
     shard: ShardOption = None,
     launcher: LauncherOption = None,
@@ -147,7 +147,7 @@ def report(
     ] = None,
     embedding: Annotated[
         str,
-        typer.Option(help="Embeddings of Fréchet distances besides logmel; the thesis has vggish,panns (docs/fad.md)."),
+        typer.Option(help="Embeddings of Fréchet distances besides logmel; in the thesis vggish,panns (docs/fad.md)."),
     ] = "logmel",
     weights_dir: Annotated[
         Path | None, typer.Option(help="Folder with the weights of pretrained embeddings; disables downloads.")
@@ -164,9 +164,9 @@ def report(
     ] = None,
     map_presets: Annotated[int, typer.Option(help="Number of presets on each latent map.")] = 10_000,
     map_nulls: Annotated[int, typer.Option(help="Number of maps per null model of the clusters.")] = 5,
-    data: Annotated[Path, typer.Option(help="Library of r, g and g-ae.")] = LIBRARY,
+    data: Annotated[Path, typer.Option(help="Library for r, g and g-ae.")] = LIBRARY,
 ) -> None:
-    """Write the published tables with our results, the nulls and the published values, and conclusions.
+    """Write the published tables with our results, null models and published values, and conclusions.
 
     Example: `synthvae experiment report --scale 0.02`
 

@@ -36,9 +36,9 @@ RunOption = Annotated[
     Path | None, typer.Option("--run", help="A directory made with train.  [default: the last in experiments/runs]")
 ]
 DataOption = Annotated[Path | None, typer.Option(help="The dataset of preset numbers.  [default: the run's]")]
-PresetHelp = "Number of a preset of the dataset, or a preset's JSON file."
+PresetHelp = "Number of a preset in the dataset, or a preset's JSON file."
 
-#: Where `InOrder` leaves what it saw.
+#: Key of the context under which `InOrder` stores the order.
 _SIGNS = "synthvae.signs"
 
 
@@ -62,7 +62,7 @@ def register(app: typer.Typer) -> None:
 def morph(
     presets: Annotated[
         list[str],
-        typer.Argument(metavar="A B [C...]", help=f"Two or more. {PresetHelp} Or recordings, and sounds of a library."),
+        typer.Argument(metavar="A B [C...]", help=f"Two or more. {PresetHelp} Or recordings or library sounds."),
     ],
     run: RunOption = None,
     steps: Annotated[int, typer.Option(help="Total number of sounds, the given ones included.")] = 9,
@@ -70,16 +70,16 @@ def morph(
         str | None,
         typer.Option(
             help="latent, metric (shortest audible path, takes some seconds), parameters, or smooth (descriptors of "
-            "timbre change along straight lines, takes two seconds). Of recordings: transport (of spectra along log "
-            "frequency, needs no run), latent, or blend (in dB, what the others are compared with).  [default: latent, "
-            "of recordings transport]"
+            "timbre change linearly, takes two seconds). For recordings: transport (optimal transport of spectra along "
+            "log frequency, needs no run), latent, or blend (in dB, the baseline).  [default: latent; transport for "
+            "recordings]"
         ),
     ] = None,
     even: Annotated[
         bool | None,
         typer.Option(
             "--even/--uneven",
-            help="Steps equal in audible distance, or equal along the path.  [default: even, but for smooth]",
+            help="Steps equal in audible distance, or equal along the path.  [default: even, except with smooth]",
         ),
     ] = None,
     extrapolate: Annotated[
@@ -96,14 +96,14 @@ def morph(
 ) -> None:
     """Morph between presets in perceptually equal steps, or with smooth timbre.
 
-    The latent path changes parameters gradually; the metric's path is the shortest in audible distance, and resembles
-    a cross-fade; the smooth one changes brightness, noisiness, envelope and level evenly, at the cost of equal steps.
+    --way latent changes parameters gradually. metric takes the shortest path in audible distance, which resembles a
+    cross-fade. smooth changes brightness, noisiness, envelope and level evenly, but its steps are not equally large.
 
-    Writes every step as a preset (JSON) and a sound (WAV), and all of them as one sound, joined.wav.
+    Writes every step as a preset (JSON) and a sound (WAV), and all steps in sequence as joined.wav.
 
-    Recordings, or numbers of sounds of a library (of --data, or of a run on recorded sounds), are morphed by equal
-    steps. Figures say how good the path is: the share of the midpoint's energy on the harmonic series between those of
-    the ends, its loudness, the largest jump in pitch and the evenness of steps, beside a blend in dB.
+    Recordings, or sounds of a library by number (of --data, or of a run on recorded sounds), are morphed in equal
+    steps. Prints measures of the path, compared with a blend in dB: the share of the midpoint's energy on the harmonic
+    series between those of the ends, its loudness, the largest pitch jump and the evenness of steps.
 
     Example: `synthvae morph low.wav high.wav --steps 9`
 

@@ -49,9 +49,9 @@ def explore(
 ) -> None:
     """Explore sounds on a map in the browser: click to play, save to a bank.
 
-    Without a run and without any in experiments/runs, the map of voice-16 opens, which comes with synthvae.
+    If no run is given and experiments/runs has none, opens the map of voice-16, which comes with synthvae.
 
-    Of a run on recorded sounds, the map shows its library, or another one.
+    For a run on recorded sounds, the map shows its library, or the one of --data.
 
     Example: `synthvae explore --open`
 

@@ -42,7 +42,7 @@ def export(
     loudness: LoudnessOption = "-18",
     whole: Annotated[
         bool,
-        typer.Option("--whole", help="wav and flac: render until the sound has decayed, whatever the preset's length."),
+        typer.Option("--whole", help="wav and flac: render until the sound has decayed, beyond the preset's length."),
     ] = False,
     lowest: Annotated[str, typer.Option(help="Lowest key.", rich_help_panel=_SFZ)] = "C2",
     highest: Annotated[str, typer.Option(help="Highest key.", rich_help_panel=_SFZ)] = "C7",

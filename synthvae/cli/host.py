@@ -1,4 +1,4 @@
-"""What a command needs of the process that it runs in: open streams, characters that can be shown, its own settings."""
+"""Set-up of the process: standard streams, unencodable characters, environment variables."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _HOME = re.compile(r"(--[a-z][a-z0-9-]*=)(~(?:/.*)?)", re.DOTALL)
 
 
 def prepare_process() -> None:
-    """Open streams that are closed, show every character somehow, and set aside what is meant for other programs.
+    """Open closed streams, escape unencodable characters and override ``MPLBACKEND``.
 
-    A stream may be closed (``2>&-``), and the next file that is opened would take its number. A terminal may have a
-    character set without the characters of a name or of the help, which are shown by their codes then. ``MPLBACKEND``
-    is that of the notebook that a command was started from, and names a module that need not be installed.
+    If a stream is closed (``2>&-``), the next opened file would take its descriptor. A terminal's character set may
+    lack characters of a name or of the help, which are then printed as escapes. ``MPLBACKEND`` may be inherited from a
+    notebook, and name a module that is not installed.
     """
     while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
@@ -36,14 +36,14 @@ def prepare_process() -> None:
 
 
 def _tell_thread(ended: threading.ExceptHookArgs) -> None:
-    """Print what ends a thread, but for a full disk under TensorBoard's events, which the run's log tells in a line."""
+    """Print uncaught exceptions of threads, except a full disk in TensorBoard's writer, which the run's log reports."""
     if not (type(ended.thread).__name__ == "_AsyncWriterThread" and isinstance(ended.exc_value, OSError)):
         threading.__excepthook__(ended)
 
 
 @contextlib.contextmanager
 def silent_beside_first() -> Iterator[None]:
-    """Print nothing, but for the first of several processes that do the same work, which prints it for all.
+    """Suppress output in all but the first of several processes that do the same work.
 
     torchrun and Lightning number their processes in ``RANK`` and ``LOCAL_RANK``, ``srun`` in ``SLURM_PROCID``.
     """
@@ -65,7 +65,7 @@ def expand_home(arguments: list[str]) -> list[str]:
 
 
 def lose_output(end: str = "") -> OSError | None:
-    """Write what is left for standard output, and `end`; where it cannot be written, drop it, and return why."""
+    """Flush standard output, after writing `end`; if that fails, discard the rest and return the error."""
     try:
         print(end=end, flush=True)
     except OSError as error:

@@ -28,9 +28,9 @@ __all__ = ["register"]
 
 OutOption = Annotated[Path, typer.Option(help="Output directory.")]
 
-#: Presets that are drawn where nothing else is asked for.
+#: Default number of random draws.
 DRAWS = 8
-#: Of the names of two files in that of a third.
+#: Largest length of a file name built from two others.
 LONGEST_STEM = 80
 
 
@@ -48,9 +48,7 @@ def decode(
         int | None, typer.Option(help=f"Number of sounds to draw from the prior.  [default: {DRAWS}, without --z]")
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Of --random: take every draw, also those that are not playable.")
-    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="With --random: keep every draw, playable or not.")] = False,
     z: Annotated[Path | None, typer.Option(help="JSON or CSV file of latents to decode, one per row.")] = None,
     loudness: LoudnessOption = "-18",
     sample_format: FormatOption = "float",
@@ -61,10 +59,10 @@ def decode(
 ) -> None:
     """Decode latent points into presets (JSON) and sounds (WAV), named after descriptors of the sound.
 
-    Each sound has its release, and all have one loudness. Drawn presets are playable: not quieter than -40 LUFS,
-    centred from 80 to 4,000 Hz, pitched or percussive; files have the numbers of their draws.
+    Sounds include their release and are normalised to one loudness. Random presets are filtered to playable ones: at
+    least -40 LUFS, spectral centroid from 80 to 4,000 Hz, pitched or percussive; files are numbered by draw.
 
-    A run on recorded sounds gives sounds alone, and the file latents.json, from which --z decodes them again.
+    A run on recorded sounds writes only sounds, and their latents to latents.json, which --z accepts.
 
     Example: `synthvae decode experiments/runs/first --random 8 --seed 1 --out sounds`
     """
@@ -168,10 +166,11 @@ def interpolate(
     start: Annotated[
         str,
         typer.Option(
-            "--from", help="Number of a preset of the dataset, or a preset's JSON file; or of a sound, or a recording."
+            "--from",
+            help="Preset: number in the dataset or JSON file. Recorded sound: number in the library or audio file.",
         ),
     ],
-    end: Annotated[str, typer.Option("--to", help="Likewise.")],
+    end: Annotated[str, typer.Option("--to", help="End point, in the same forms.")],
     run: RunArgument = None,
     steps: Annotated[int, typer.Option(help="Number of sounds, both ends included.")] = 5,
     data: Annotated[Path | None, typer.Option(help="The dataset.  [default: the run's]")] = None,
@@ -183,7 +182,7 @@ def interpolate(
 ) -> None:
     """Interpolate linearly in the latent space from one preset to another, or from one recorded sound to another.
 
-    Each sound has its release, and all have one loudness.
+    Sounds include their release and are normalised to one loudness.
 
     Example: `synthvae interpolate experiments/runs/first --from 12 --to 88 --steps 5 --out walk`
     """

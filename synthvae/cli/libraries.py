@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-SplitOption = Annotated[str, typer.Option(help="Percentages for train, validation and test; every label is split so.")]
+SplitOption = Annotated[str, typer.Option(help="Percentages for train, validation and test, within each label.")]
 SecondsOption = Annotated[float, typer.Option(help="Duration of the sounds, in seconds.")]
 RateOption = Annotated[int, typer.Option(help="Sample rate of the sounds, in Hz.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing library.")]
@@ -41,17 +41,17 @@ def register(app: typer.Typer) -> None:
 
 
 def import_library(
-    folder: Annotated[Path, typer.Argument(help="A folder of recordings, and folders of them.")],
+    folder: Annotated[Path, typer.Argument(help="A folder of recordings; subfolders are included.")],
     out: Annotated[
         Path | None, typer.Option(help="Output directory.  [default: datasets/ and the folder's name]")
     ] = None,
     seconds: SecondsOption = 2.0,
     sample_rate: RateOption = 16000,
     windows: Annotated[
-        bool, typer.Option("--windows", help="Cut recordings into windows, in place of using their start.")
+        bool, typer.Option("--windows", help="Cut recordings into windows instead of using only their start.")
     ] = False,
     overlap: Annotated[
-        float | None, typer.Option(help="With --windows: share of a window that the next one repeats.  [default: 0.5]")
+        float | None, typer.Option(help="With --windows: overlap as a fraction of a window.  [default: 0.5]")
     ] = None,
     shortest: Annotated[float, typer.Option(help="Skip recordings shorter than this, in seconds.")] = 0.005,
     split: SplitOption = "80,10,10",
@@ -69,10 +69,11 @@ def import_library(
     shards: ShardsOption = None,
     address: AddressOption = None,
 ) -> None:
-    """Import a folder of recordings as a library: one length, one sample rate, one channel, labels and splits.
+    """Import a folder of recordings as a library: mono, one length, one sample rate, with labels and splits.
 
-    Reads WAV, AIFF, FLAC, OGG, MP3 and whatever else libsndfile reads. Files that cannot be imported are listed with
-    the reason in skipped.csv. Near-duplicates are kept in one split. After an interruption, the same command continues.
+    Reads WAV, AIFF, FLAC, OGG, MP3 and any other format of libsndfile. Files that cannot be imported are listed with
+    the reason in skipped.csv. Near-duplicates stay in the same split. After an interruption, the same command
+    continues.
 
     Example: `synthvae import-library ~/samples/drums --out datasets/drums`
 
@@ -99,7 +100,7 @@ def import_library(
         header = _build(out, planned, overwrite, "importing", "files")
     _print_library(out, header)
     if planned.unused_labels:
-        print(f"{labels or 'examples.json'}: {planned.unused_labels:,} rows name files that are not there")
+        print(f"{labels or 'examples.json'}: {planned.unused_labels:,} rows name files that do not exist")
 
 
 def make_library(
@@ -115,8 +116,8 @@ def make_library(
     """Make a library of synthesized sounds with labels: drums, basses, bells, pads and plucks.
 
     Each family of sounds is drawn from ranges of the synthesizer's parameters, drums with the curves of torchsynth's
-    drum nebula, and each sound has a noise of its own. The note of each sound is kept, for train --condition pitch.
-    After an interruption, the same command continues.
+    drum nebula. Each sound has its own noise signal. Notes are stored, for train --condition pitch. After an
+    interruption, the same command continues.
 
     Example: `synthvae make-library --size 4000 --seed 0 --out datasets/library`
     """

@@ -32,8 +32,8 @@ def make(
         list[Path],
         typer.Argument(
             metavar="FOLDER...",
-            help="A folder of sounds for each system; with mushra the folder of references first. Sounds of the same "
-            "path below it belong together, and the folder that a sound lies in there is its label.",
+            help="One folder of sounds per system; with mushra, the folder of references first. Sounds are matched by "
+            "relative path; a sound's parent folder is its label.",
         ),
     ],
     kind: Annotated[
@@ -47,10 +47,10 @@ def make(
     title: Annotated[str, typer.Option(help="Title of the page.")] = "Listening test",
     loudness: LoudnessOption = "-18",
 ) -> None:
-    """Make a listening test: one page that needs no server and saves a CSV file, and webMUSHRA's YAML beside it.
+    """Make a listening test: an HTML page that needs no server and saves answers as CSV, and a webMUSHRA YAML file.
 
-    All sounds have one loudness, the highest that all of them reach. Pages come in another order for every listener,
-    after one page of practice.
+    Sounds are normalised to one loudness, at most --loudness, that all of them reach without clipping. Pages are
+    shuffled for each listener, after one practice page.
 
     Example: `synthvae listening-test make --kind mushra originals vae-8 vae-64 --out test`
     """
@@ -69,13 +69,13 @@ def make(
 
 def analyze(
     files: Annotated[
-        list[Path], typer.Argument(metavar="CSV...", help="Answers: of the page, or webMUSHRA's results.")
+        list[Path], typer.Argument(metavar="CSV...", help="CSV files of answers, from the page or from webMUSHRA.")
     ],
     out: Annotated[Path, typer.Option(help="Output directory.")] = Path("listening-results"),
 ) -> None:
     """Analyse the answers of a listening test: screening, tests between systems, confusion, intervals and power.
 
-    Writes report.html, metrics.json and CSV files. Listeners of a MUSHRA test are screened after ITU-R BS.1534-3.
+    Writes report.html, metrics.json and CSV files. MUSHRA listeners are screened according to ITU-R BS.1534-3.
 
     Example: `synthvae listening-test analyze answers/*.csv --out results`
     """

@@ -16,7 +16,7 @@ from synthvae.cli.logs import tell
 
 __all__ = ["announce_loading"]
 
-#: Seconds after which the line is printed where nobody watches a terminal.
+#: Seconds after which the line is printed if standard error is not a terminal.
 PATIENCE = 1.0
 
 
@@ -49,7 +49,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(Loader):
-    """Loads a package by its own loader, which the module then has."""
+    """Loads a package with its original loader, and restores that on the module."""
 
     def __init__(self, loader: Any, package: str, began: float) -> None:  # noqa: ANN401
         self._loader, self._package, self._began = loader, package, began

@@ -1,4 +1,4 @@
-"""What commands write to standard error: text for people, or lines of JSON with ``--log-json``."""
+"""Log output of commands on standard error: plain text, or lines of JSON with ``--log-json``."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from synthvae.core.events import JsonLines
 
 __all__ = ["LOG_OPTIONS", "options_first", "set_up_logs", "tell", "writes_json"]
 
-#: Options that may stand before or after a command's name.
+#: Options that are accepted before and after a command's name.
 LOG_OPTIONS = ("-v", "-vv", "--verbose", "--log-json")
 
 _log = logging.getLogger("synthvae")
 
 
 class _ToStandardError(logging.Handler):
-    """Writes records to what is standard error at the time: those of some level up, and those meant for the user."""
+    """Writes records to the current standard error: those at or above a level, and those marked for the user."""
 
     as_json = False
     least = logging.WARNING
@@ -37,10 +37,10 @@ _log.setLevel(logging.INFO)
 
 
 def set_up_logs(verbose: int, as_json: bool) -> None:
-    """Choose what is written, and how.
+    """Set the log level and format.
 
     Args:
-        verbose: 1 for events besides warnings and progress, 2 for all that is logged.
+        verbose: 0 for warnings and progress, 1 for events as well, 2 for everything.
         as_json: write a line of JSON for each record.
     """
     _handler.least = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
@@ -50,7 +50,7 @@ def set_up_logs(verbose: int, as_json: bool) -> None:
 
 
 def tell(name: str, message: str, level: int = logging.INFO, **fields: object) -> None:
-    """Write a line for the user, whatever the level that is written.
+    """Write a line for the user, whatever the log level.
 
     Args:
         name: kind of the event.
@@ -62,12 +62,12 @@ def tell(name: str, message: str, level: int = logging.INFO, **fields: object) -
 
 
 def writes_json() -> bool:
-    """Whether lines of JSON are written."""
+    """Whether the log is written as lines of JSON."""
     return _handler.as_json
 
 
 def options_first(arguments: list[str]) -> list[str]:
-    """The arguments with `LOG_OPTIONS` before the command, behind which people write them, too."""
+    """Move `LOG_OPTIONS` before the command, since they may be given after it."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     found = [argument for argument in arguments[:end] if argument in LOG_OPTIONS]
     return [*found, *(argument for argument in arguments[:end] if argument not in LOG_OPTIONS), *arguments[end:]]

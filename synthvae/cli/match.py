@@ -34,7 +34,7 @@ def match(
     ] = None,
     budget: Annotated[
         int | None,
-        typer.Option(help="Sounds to render; then reproducible with --seed.  [default: 32000, fewer for long targets]"),
+        typer.Option(help="Number of renders; reproducible with --seed.  [default: 32000, fewer for long targets]"),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Search time in seconds, instead of --budget.")] = None,
     top: Annotated[int, typer.Option(help="Number of dissimilar presets to return.")] = 5,
@@ -43,7 +43,7 @@ def match(
         str | None, typer.Option(help="Synthesizer of the presets, without --run.  [default: torchsynth.Voice]")
     ] = None,
     parameters: Annotated[
-        int | None, typer.Option(help="Parameter set, of the Voice 63 or 78, without --run.  [default: 63]")
+        int | None, typer.Option(help="Parameter set without --run; for the Voice 63 or 78.  [default: 63]")
     ] = None,
     index: Annotated[
         bool, typer.Option("--index/--no-index", help="Start from the nearest of 30,000 sounds, rendered once.")
@@ -142,12 +142,12 @@ def train_encoder(
     seed: Annotated[int, typer.Option(help="Seed of presets and initial weights.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted training.")] = False,
     on_nonfinite: Annotated[
-        str, typer.Option(help="A batch whose loss or gradient is not finite: stop, naming it, or skip it and count.")
+        str, typer.Option(help="If a batch's loss or gradient is not finite: stop and name it, or skip and count it.")
     ] = "stop",
 ) -> None:
     """Train an audio encoder from log-mel spectrogram to a run's latent space; written to the run's directory.
 
-    A space such as voice-16 is not changed: name another run.
+    Spaces such as voice-16 are read-only: give another run.
 
     Example: `synthvae train-encoder experiments/runs/best-16 --presets 100000`
     """

@@ -26,17 +26,15 @@ def pack(
     ] = None,
     presets: Annotated[int, typer.Option(help="Number of presets on its map.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Random seed of those presets; not that of the training.")] = 1,
-    how: Annotated[
-        str, typer.Option(help="The command that trains the run again, to be named in the model card.")
-    ] = "",
+    how: Annotated[str, typer.Option(help="Training command to state in the model card.")] = "",
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a space whose figures the new ones do not agree with.")
+        bool, typer.Option("--overwrite", help="Replace an existing space even if the log-mel errors disagree.")
     ] = False,
 ) -> None:
-    """Pack a run as a space: weights, audio encoder, finished map and model card in one folder to share.
+    """Pack a run as a space: weights, audio encoder, precomputed map and model card in one folder to share.
 
-    Other people use the folder in place of a run; nothing in it needs the dataset of the training. A space that is
-    there is replaced where the new figures lie within its intervals.
+    The folder can be used in place of a run, without the training dataset. An existing space is replaced only if the
+    new log-mel errors lie within its confidence intervals.
 
     Example: `synthvae pack experiments/runs/best-16 --out spaces/voice-16`
     """
@@ -48,6 +46,7 @@ def pack(
         packed = pack_space(model, out or Path("spaces") / model.name, presets, seed, how, overwrite, update)
     ratio = packed.figures.quality
     print(
-        f"{packed.path}: {packed.size / 1e6:.1f} MB; log-mel error {ratio.mean_preset.value:.3f} of the mean preset's, "
-        f"{ratio.mean_spectrogram.value:.3f} of the mean spectrogram's, on {packed.figures.presets:,} presets"
+        f"{packed.path}: {packed.size / 1e6:.1f} MB; log-mel error {ratio.mean_preset.value:.3f} relative to the mean "
+        f"preset, {ratio.mean_spectrogram.value:.3f} relative to the mean spectrogram, on {packed.figures.presets:,} "
+        "presets"
     )

@@ -28,7 +28,7 @@ def play(
     note: Annotated[str | None, typer.Option(help="Note to play, e.g. A4.  [default: its own]")] = None,
     bank: BankOption = None,
 ) -> None:
-    """Play a preset with its release, at the loudness of written sounds.
+    """Play a preset with its release, at the loudness of exported sounds.
 
     Needs the extra play: `pip install 'synthvae[play]'`.
 

@@ -12,12 +12,12 @@ from synthvae.cli.logs import tell, writes_json
 __all__ = ["progress_bar", "spoken"]
 
 QUIET_SECONDS = 10.0
-#: Share of a task that says nothing of the time of the rest, where the first report comes before.
+#: If the first report comes within this share of a task, the time before it does not count for the estimate.
 WARM_UP = 0.05
 
 
 def spoken(seconds: float) -> str:
-    """A duration in words, with two figures: ``0.8 s``, ``45 s``, ``12 min``, ``3.4 h``, ``2.1 days``."""
+    """A duration with two significant figures: ``0.8 s``, ``45 s``, ``12 min``, ``3.4 h``, ``2.1 days``."""
     for unit, size, most in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48)):
         value = seconds / size
         if value < most:
@@ -30,12 +30,12 @@ def progress_bar(label: str, total: int, unit: str = "") -> Iterator[Callable[[f
     """Show the progress of a task on standard error: ``training: 3/8 epochs, about 40 s left``.
 
     Args:
-        label: what is being done.
-        total: how many steps there are.
-        unit: what a step is, in the plural; without one the progress is shown in per cent.
+        label: name of the task.
+        total: number of steps.
+        unit: name of a step, in the plural; if empty, progress is shown in per cent.
 
     Yields:
-        A function that takes the number of steps done, with the part of the one under way, and a remark.
+        A function that takes the number of steps done, including the fraction of the current one, and a remark.
     """
     shown = _Shown(label, total, unit)
     if not sys.stderr.isatty() or writes_json():
@@ -51,7 +51,7 @@ def progress_bar(label: str, total: int, unit: str = "") -> Iterator[Callable[[f
 
 
 class _Shown:
-    """The state of a task in words; the time left follows from the steps since the first report."""
+    """State of a task as text; the time left is extrapolated from the steps since the first report."""
 
     def __init__(self, label: str, total: int, unit: str) -> None:
         self._label, self._total, self._unit = label, total, unit
@@ -75,7 +75,7 @@ class _Shown:
 
     def _left(self, done: float) -> str:
         now = time.monotonic()
-        # A task that continues was not at its start when this one began, and a first step may compile kernels.
+        # A resumed task does not start at 0, and a first step may compile kernels.
         if not self._reported and (done > 1 or 0 < done < WARM_UP * self._total):
             self._first = (now, done)
         self._reported = self._reported or done > 0

@@ -30,11 +30,11 @@ __all__ += ["needs_no_run"]
 #: Panel of the help for options that a run on presets does not take.
 PANEL = "Runs on recorded sounds"
 LabelOption = Annotated[
-    str | None, typer.Option(help="Label of the sounds, for a run that was trained with labels.", rich_help_panel=PANEL)
+    str | None, typer.Option(help="Label of the sounds, for a run trained with labels.", rich_help_panel=PANEL)
 ]
 PitchOption = Annotated[
     float | None,
-    typer.Option(help="MIDI note number, for a run that was trained with pitches.", rich_help_panel=PANEL),
+    typer.Option(help="MIDI note number, for a run trained with pitches.", rich_help_panel=PANEL),
 ]
 PriorOption = Annotated[
     str | None,
@@ -47,7 +47,7 @@ PriorOption = Annotated[
 NearOption = Annotated[
     str | None,
     typer.Option(
-        help="A recording, or the number of a sound of the library, to draw around: from its posterior.",
+        help="Draw from the posterior of this recording, or of the library's sound of this number.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -68,7 +68,7 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Route:
-    """Sounds to pass, the arguments that named them, the number of steps, and where numbers of sounds count."""
+    """Sounds to morph through, the arguments that named them, the number of steps, and the library of numbers."""
 
     sounds: Sequence[str]
     arguments: Sequence[str] | str
@@ -105,8 +105,8 @@ def decode(run: Run, how: Decoding, out: Path, level: float | None, sample_forma
         names = [f"random_{how.seed}_{number:04d}" for number in range(how.count)]
         latents = model.sample(how.count * each, how.seed, prior)
         print(
-            "drawn from the distribution of the training sounds' latents (--prior normal draws from the standard "
-            "normal one)"
+            "drawn from the distribution of the training sounds' latents (use --prior normal for the standard normal "
+            "distribution)"
             if prior == "aggregate"
             else "drawn from the standard normal distribution"
         )
@@ -129,7 +129,7 @@ def encode(run: Run, paths: Sequence[Path], out: Path, label: str | None, pitch:
 
 
 def needs_no_run(route: Route, way: str | None) -> bool:
-    """Whether sounds are morphed without a run: all are recordings, or numbers of a library that is named."""
+    """Whether sounds are morphed without a run: all are recordings, or numbers of a library that was given."""
     from synthvae.core.checks import is_number
     from synthvae.data.library import is_library
     from synthvae.exploration.recorded_sounds import AUDIO_ENDINGS
@@ -150,7 +150,7 @@ def morph(
     gap: float = 0.1,
     way: str | None = None,
 ) -> None:
-    """Morph past sounds by equal steps of one of the ways between sounds, by default the first.
+    """Morph through sounds in equal steps by one of the ways between sounds, by default the first.
 
     Raises:
         UserError: for an unknown way, or ``latent`` without a run.
@@ -234,7 +234,7 @@ def _print_figures(legs: Sequence[str], figures: Sequence[Mapping[str, MorphFigu
     ]
     heads = ("path", "way", "energy on middle series", "dip (LU)", "largest pitch jump (cents)", "even jump")
     print_table((*heads, "largest / mean step"), rows)
-    print("blend, the mean of both ends in dB, is the null; at equal levels of the ends no dip is 0")
+    print("blend, the mean of both ends in dB, is the null model; without a dip, ends of equal level give 0")
 
 
 def _write(

@@ -1,4 +1,4 @@
-"""``status`` and ``finalize``, and the options by which other commands work in shards."""
+"""``status`` and ``finalize``, and the sharding options of other commands."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PANEL = "Shards"
 ShardOption = Annotated[
     str | None,
     typer.Option(
-        help="Make only this shard, such as 3/16, the third of 16, in OUT.shards; 'synthvae finalize' joins them.",
+        help="Compute only this shard, e.g. 3/16 for the third of 16, in OUT.shards; join with 'synthvae finalize'.",
         rich_help_panel=PANEL,
     ),
 ]
 LauncherOption = Annotated[
     str | None,
     typer.Option(
-        help="local, ray or slurm (extra scale): make all shards so, those that are missing, and join them.",
+        help="Compute all missing shards with local, ray or slurm (extra scale), then join them.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -40,9 +40,9 @@ ShardsOption = Annotated[
 ]
 AddressOption = Annotated[
     str | None,
-    typer.Option(help="With --launcher, a Ray cluster's address or SLURM's partition.", rich_help_panel=PANEL),
+    typer.Option(help="With --launcher, address of the Ray cluster, or SLURM partition.", rich_help_panel=PANEL),
 ]
-FolderArgument = Annotated[Path, typer.Argument(help="The folder OUT.shards of a command that makes shards.")]
+FolderArgument = Annotated[Path, typer.Argument(help="Folder OUT.shards of a command that was run in shards.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -60,16 +60,16 @@ def in_shards(
     address: str | None,
     overwrite: bool = False,
 ) -> None:
-    """Make one shard of some work, or all by a launcher, which are then joined.
+    """Compute one shard of some work, or all shards with a launcher, and then join them.
 
     Args:
-        work: what is cut.
-        unit: what its items are, in the plural.
-        shard: such as ``3/16``.
-        launcher: makes all shards.
-        shards: so many.
+        work: the work that is divided.
+        unit: name of its items, in the plural.
+        shard: the only shard to compute, such as ``3/16``.
+        launcher: computes all shards.
+        shards: number of shards, with a launcher.
         address: of the cluster.
-        overwrite: whether the result may replace what is there.
+        overwrite: whether the result may replace an existing one.
     """
     from synthvae.core.engines import ENGINES
     from synthvae.core.shards import ShardFolder, parse_shard, shards_of
@@ -106,7 +106,7 @@ def in_shards(
 
 
 def status(folder: FolderArgument) -> None:
-    """Say which shards of a folder are done and which are missing.
+    """Print how many shards of a folder are done and which are missing.
 
     Example: `synthvae status datasets/large.parquet.shards`
     """
@@ -118,11 +118,11 @@ def status(folder: FolderArgument) -> None:
 def finalize(
     folder: FolderArgument,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the shards.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing result.")] = False,
 ) -> None:
-    """Join the shards of a folder to what the command makes without shards, and remove them.
+    """Join the shards of a folder into the result of an unsharded command, and remove them.
 
-    Refused while a shard is missing.
+    Fails if a shard is missing.
 
     Example: `synthvae finalize datasets/large.parquet.shards`
     """

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SOUND_PANEL", "register"]
 
-#: Validation presets that the verdict rests on, at most.
+#: Maximum number of validation presets that the final evaluation uses.
 JUDGED = 1000
 #: Panel of the settings that only a run on recorded sounds has.
 SOUND_PANEL = "Recorded sounds"
@@ -70,7 +70,7 @@ def _choices(known: Setting) -> list[str]:
 
 
 def _for_sounds(name: str, presets: Setting, sounds: Setting) -> str:
-    """What differs in a setting that both tasks have."""
+    """How a setting of both tasks differs for recorded sounds."""
     before, now = (getattr(kind(), name) for kind in (TrainConfig, SoundConfig))
     parts = [] if sounds.help == presets.help else [sounds.help]
     parts += [] if sounds.names == presets.names else _choices(sounds)
@@ -125,7 +125,7 @@ def train(
     then_epochs: Annotated[
         int | None,
         typer.Option(
-            help="Maximum epochs of the second phase.", rich_help_panel=OPTIMISATION, show_default="as the first"
+            help="Maximum epochs of the second phase.", rich_help_panel=OPTIMISATION, show_default="same as the first"
         ),
     ] = None,
     out: Annotated[
@@ -147,18 +147,18 @@ def train(
     ] = False,
     profile: Annotated[
         bool,
-        typer.Option("--profile", help="Print where the time of a step went, at the end.", rich_help_panel=RUN),
+        typer.Option("--profile", help="Print the time of each stage of a step at the end.", rich_help_panel=RUN),
     ] = False,
 ) -> None:
     """Train a variational autoencoder on the presets of a dataset, or on a library of recorded sounds.
 
-    What --data names decides which. On presets, with --synth-layer the spectral loss is computed on rendered sound and
-    back-propagated through the synthesizer; without it the loss is only measured, and is used for early stopping. On
-    recorded sounds, spectrograms are compared.
+    The kind of --data decides which. On presets, with --synth-layer the spectral loss is computed on rendered sound and
+    back-propagated through the synthesizer; without it the loss is only measured, for early stopping. On recorded
+    sounds, spectrograms are compared.
 
     Example: `synthvae train --loss sclp --synth-layer --out experiments/runs/first`
 
-    Our best model with 16 dimensions, in a quarter of an hour: `synthvae train --config experiments/best-16.toml`
+    Our best model with 16 dimensions, about 15 minutes: `synthvae train --config experiments/best-16.toml`
 
     On recordings: `synthvae train --data datasets/lib`
     """
@@ -262,7 +262,7 @@ def _train_on_sounds(
 
     def describe(row: Mapping[str, float]) -> str:
         ratio = row["validation/to_mean_spectrogram"]
-        return f"{row['active_units']:.0f} active, squared error {ratio:.3f} of the mean spectrogram's"
+        return f"{row['active_units']:.0f} active, squared error {ratio:.3f} relative to the mean spectrogram"
 
     channels, bands, frames = task.representation.shape
     size = f"{channels} x {bands} x {frames}" if channels > 1 else f"{bands} x {frames}"
@@ -288,13 +288,13 @@ def _run(
         Whether this is the first process of the training, or the only one.
 
     Args:
-        task: what is trained.
+        task: the task to train.
         directory: of the run.
-        resume: whether one that is there goes on.
-        profile: whether to print at the end where the time went.
-        items: what the task is trained on, for messages.
+        resume: whether to continue an existing run.
+        profile: whether to print the time of each stage at the end.
+        items: name of the training items, for messages.
         note: printed before training.
-        describe: words for an epoch, from its row of metrics.csv.
+        describe: summarises an epoch from its row of metrics.csv.
     """
     from synthvae.core.files import ensure_directory
     from synthvae.core.stopwatch import Stopwatch
@@ -305,7 +305,7 @@ def _run(
 
         def on_epoch(row: Mapping[str, float]) -> None:
             nonlocal latest
-            # Weights move, so totals of two epochs are not comparable: the best one's is shown with today's weights.
+            # Loss weights change, so totals of two epochs are not comparable: the best one's uses the current weights.
             latest = (
                 f"validation {row['validation/total']:.4g}, the best epoch's {row['validation/best']:.4g}, "
                 f"{describe(row)}" + (f", {trainer.position.skipped:,} skipped" if trainer.position.skipped else "")
@@ -325,7 +325,7 @@ def _run(
         except UserError:
             if trainer.fabric.is_global_zero:
                 raise
-            raise typer.Exit(2) from None  # the first process says why all have ended
+            raise typer.Exit(2) from None  # the first process prints the error
         except Interrupted as interrupted:
             _print_profile(stopwatch)
             end_interrupted(f"{interrupted}; run the same command with --resume to continue (--out {directory})")
@@ -347,12 +347,12 @@ def _print_profile(stopwatch: Stopwatch) -> None:
     steps, whole = stopwatch.laps.get(UPDATE, 0), sum(stopwatch.seconds.values())
     print(f"time of {steps:,} steps, validation and log:")
     for stage, seconds in stopwatch.seconds.items():
-        each = "" if stage == EPOCH_END or not steps else f"{1000 * seconds / steps:8.1f} ms a step"
+        each = "" if stage == EPOCH_END or not steps else f"{1000 * seconds / steps:8.1f} ms per step"
         print(f"  {stage:18} {seconds:8.1f} s {100 * seconds / whole:5.1f} % {each}".rstrip())
 
 
 def _print_verdict(directory: Path, dataset: Dataset) -> None:
-    """Print how much of the sound of validation presets the model keeps, and what to try where that is little."""
+    """Print the log-mel error on validation presets, and what to try if it is no better than without a model."""
     import torch
 
     from synthvae.training.quality import QualityMeter
@@ -364,7 +364,7 @@ def _print_verdict(directory: Path, dataset: Dataset) -> None:
     with torch.inference_mode():
         quality = QualityMeter(run.voice, unit).measure(run.decode(run.encode(unit)))
     shown = [
-        f"{ratio.value:.2f} of the {null}'s ({ratio.low:.2f} to {ratio.high:.2f})"
+        f"{ratio.value:.2f} relative to the {null} ({ratio.low:.2f} to {ratio.high:.2f})"
         for null, ratio in (("mean preset", quality.mean_preset), ("mean spectrogram", quality.mean_spectrogram))
         if ratio.value is not None and ratio.low is not None
     ]
@@ -378,13 +378,13 @@ def _print_verdict(directory: Path, dataset: Dataset) -> None:
 
 
 def _print_sound_verdict(directory: Path, library: Library) -> None:
-    """Print how much of validation sounds the model keeps beside answers that need no model."""
+    """Print the squared error on validation sounds beside model-free baselines."""
     from synthvae.training.run import load_run
     from synthvae.training.sound_quality import measure_sounds
     from synthvae.training.sounds import SoundRun
 
     run = SoundRun(load_run(directory))
-    run.training_latents()  # which draws of new sounds need, when the library may be gone
+    run.training_latents()  # needed to draw new sounds, when the library may no longer exist
     if len(library.rows("validation")) < 2:
         return
     found = measure_sounds(run, library)
@@ -401,7 +401,7 @@ def _print_sound_verdict(directory: Path, library: Library) -> None:
         return
     level = "" if found.level is None else f"; level within {found.level:.1f} dB (RMS)"
     print(
-        f"squared error on {found.sounds:,} validation sounds as a share of the mean spectrogram's: "
+        f"squared error on {found.sounds:,} validation sounds relative to the mean spectrogram: "
         f"{', '.join(shown)}{level}"
     )
     if min(found.class_mean.value or 0.0, 1.0) <= (found.model.value or 0.0):

@@ -1,4 +1,4 @@
-"""Spaces that come with synthvae, a folder each, and how a run becomes one.
+"""Spaces that come with synthvae, one folder each, and packing of runs as spaces.
 
 `synthvae.training.spaces` finds and checks them.
 """

@@ -1,4 +1,4 @@
-"""A trained run as a space: weights, audio encoder and finished map in one folder, with a model card."""
+"""A trained run as a space: weights, audio encoder and precomputed map in one folder, with a model card."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ STEPS = 5
 
 @dataclass(frozen=True)
 class Figures:
-    """What a card says of a space.
+    """Figures of a space's model card.
 
     Attributes:
         quality: of the reconstructions of presets that it was not trained on.
@@ -92,7 +92,7 @@ def pack_space(
     overwrite: bool = False,
     progress: Callable[[int, str], object] = lambda done, what: None,
 ) -> Packed:
-    """Write a run as a space; the folder appears only when it is whole.
+    """Write a run as a space; the folder appears only when it is complete.
 
     The map shows uniform presets that are drawn anew, which the run was not trained on; not they but their seed is
     written. Weights and encoder are written as float16, the figures are measured with what is written.
@@ -198,7 +198,7 @@ def _encoder(run: Run) -> EncoderReport | None:
 
 
 def _require_agreement(path: Path, found: Figures) -> None:
-    """Refuse figures outside the intervals of those of the space that is there.
+    """Refuse figures outside the confidence intervals of an existing space.
 
     Raises:
         UserError: naming the first of them.
@@ -215,8 +215,8 @@ def _require_agreement(path: Path, found: Figures) -> None:
                 "out",
                 path.parent,
                 "give `overwrite` to replace it, or pack into another folder",
-                f"its log-mel error is {low:.4f} to {high:.4f} of the {null.replace('_', ' ')}'s, that of the new one "
-                f"{value:.4f}",
+                f"its log-mel error is {low:.4f} to {high:.4f} relative to the {null.replace('_', ' ')}, that of the "
+                f"new one {value:.4f}",
             )
 
 

@@ -84,7 +84,7 @@ class TrainConfig(Settings):
     )
     metric: str = setting(
         "effect",
-        "Metric of pnp: mean over presets (full) or its diagonal, per preset, or total effects.",
+        "Metric of pnp: mean over presets (full), its diagonal, one per preset, or total effects.",
         LOSS,
         choices=METRICS,
     )
@@ -96,8 +96,8 @@ class TrainConfig(Settings):
     alpha: float = setting(100.0, "Weight of the clamp penalty.", LOSS, least=0)
     beta: float | str = setting(
         "auto",
-        "Weight of the spectral or the perceptual term. auto: adapted so that parameter error to weighted term stays 1 "
-        "to --beta-ratio; constant: set once that way from the initial weights.",
+        "Weight of the spectral or perceptual term. auto: adapted so that the weighted term stays --beta-ratio times "
+        "the parameter error; constant: the same, but set once, from the initial weights.",
         LOSS,
         choices=BETA_MODES,
         number=True,
@@ -106,19 +106,19 @@ class TrainConfig(Settings):
     beta_ratio: float = setting(3.0, "Ratio for --beta auto and constant; 3 in the thesis.", LOSS, above=0)
     kl_weight: float = setting(
         1e-3,
-        "Weight of the KL divergence; 1 in the thesis, at which the posterior over uniform parameters collapses.",
+        "Weight of the KL divergence; 1 in the thesis, which makes the posterior over uniform parameters collapse.",
         LOSS,
         least=0,
     )
     kl_schedule: str = setting("constant", "Schedule of the KL weight.", LOSS, choices=KL_SCHEDULES)
-    kl_warmup: float = setting(0.0, "Epochs of warm-up, or of a cycle.", LOSS, least=0)
+    kl_warmup: float = setting(0.0, "Epochs of warm-up, or per cycle.", LOSS, least=0)
     free_bits: float = setting(0.0, "Free bits per latent dimension, in nats.", LOSS, least=0)
     gradient_clip: float = setting(
-        1.0, "Largest norm of each preset's spectral gradient at the Voice's input; 0: no clipping.", LOSS, least=0
+        1.0, "Maximum norm of each preset's spectral gradient at the Voice's input; 0: no clipping.", LOSS, least=0
     )
     network: str = setting(
         "selective",
-        "Kind of network: mlp is the thesis's; selective begins as the most audible parameters.",
+        "Network: mlp is the thesis's; selective has latents initialised to the most audible parameters.",
         NETWORK,
         choices=_networks,
     )
@@ -135,7 +135,7 @@ class TrainConfig(Settings):
     )
     validation_limit: int = setting(2000, "Validation presets rendered per epoch.", OPTIMISATION, above=0)
     cache_targets: bool = setting(
-        False, "Render each target once and keep its sound in memory: 176 KB for a second at 44.1 kHz.", RUN
+        False, "Render each target once and cache it in memory: 176 KB per second at 44.1 kHz.", RUN
     )
     then: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -22,7 +22,7 @@ LR_END = 34 * 10**36
 STRATEGIES = ("auto", "ddp")
 #: Mixed precisions of the network; everything else stays in float32.
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-#: What to do with a batch whose loss or gradient is not finite.
+#: Handling of a batch whose loss or gradient is not finite.
 ON_NONFINITE = ("stop", "skip")
 Names = Callable[[], Iterable[str]] | tuple[str, ...]
 
@@ -57,7 +57,7 @@ class Setting:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The legal words."""
+        """The legal names."""
         return tuple(self.choices() if callable(self.choices) else self.choices)
 
 
@@ -75,47 +75,47 @@ class Settings:
     lr: float = setting(1e-4, "Adam's learning rate.", OPTIMISATION, above=0, below=LR_END)
     lr_schedule: str = setting(
         "constant",
-        "Learning-rate schedule; cosine falls to 0 over all epochs, plateau drops where the validation loss no longer "
-        "falls; drop and plateau are configured in --config.",
+        "Learning-rate schedule; cosine decays to 0 over all epochs, plateau drops when the validation loss stops "
+        "improving; drop and plateau are configured in --config.",
         OPTIMISATION,
         choices=LR_SCHEDULES,
     )
     lr_warmup: int = setting(0, "Steps of linear warm-up from 0.", OPTIMISATION, least=0, flag=False)
     lr_drop_after: int = setting(200, "With drop, epochs at the full rate.", OPTIMISATION, above=0, flag=False)
-    lr_drop_every: int = setting(100, "With drop, epochs between two drops.", OPTIMISATION, above=0, flag=False)
+    lr_drop_every: int = setting(100, "With drop, epochs between drops.", OPTIMISATION, above=0, flag=False)
     lr_drop_factor: float = setting(
-        0.5, "With drop and plateau, what the rate is multiplied by.", OPTIMISATION, above=0, flag=False
+        0.5, "With drop and plateau, factor of each drop.", OPTIMISATION, above=0, flag=False
     )
     lr_patience: int = setting(
-        5, "With plateau, epochs without a better validation loss before a drop.", OPTIMISATION, above=0, flag=False
+        5, "With plateau, epochs without a lower validation loss before a drop.", OPTIMISATION, above=0, flag=False
     )
     lr_least: float = setting(
         0.0, "With plateau, the rate below which training ends.", OPTIMISATION, least=0, flag=False
     )
     patience: int = setting(
-        20, "Epochs without a better validation loss before early stopping; 0: never.", OPTIMISATION, least=0
+        20, "Epochs without a lower validation loss before early stopping; 0: never.", OPTIMISATION, least=0
     )
-    seed: int = setting(0, "Seed of weights, order and samples.", RUN, least=0, below=2**63)
+    seed: int = setting(0, "Random seed of initial weights, data order and latent samples.", RUN, least=0, below=2**63)
     device: str = setting("auto", "Device of the network.", RUN, choices=DEVICES)
     devices: int = setting(
-        1, "GPUs of each machine, or on CPUs processes; each batch is divided between them.", RUN, above=0
+        1, "GPUs per machine, or processes on CPUs; each batch is divided between them.", RUN, above=0
     )
     nodes: int = setting(
         1, "Number of machines, each with its own devices; started by torchrun or SLURM.", RUN, above=0
     )
     strategy: str = setting(
         "auto",
-        "How several processes train: ddp, or auto (ddp where there are several, none otherwise).",
+        "Distributed training: ddp, or auto (ddp for several processes, none for one).",
         RUN,
         choices=STRATEGIES,
     )
     precision: str = setting(
-        "32-true", "Numeric precision of the network, as Lightning names it.", RUN, choices=PRECISIONS
+        "32-true", "Numeric precision of the network, in Lightning's notation.", RUN, choices=PRECISIONS
     )
 
     on_nonfinite: str = setting(
         "stop",
-        "A batch whose loss or gradient is not finite: stop, naming it, or skip it and count.",
+        "If a batch's loss or gradient is not finite: stop and name it, or skip and count it.",
         RUN,
         choices=ON_NONFINITE,
     )

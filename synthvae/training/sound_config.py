@@ -54,12 +54,10 @@ class SoundConfig(Settings):
     representation: str = setting(
         "auto", "Representation of sounds; auto: the network's.", DATA, choices=_representations
     )
-    condition: str = setting(
-        "none", "What encoder and decoder are given besides the sound.", NETWORK, choices=CONDITIONS
-    )
-    network: str = setting("spectrogram-conv", "Kind of network.", NETWORK, choices=_networks)
+    condition: str = setting("none", "Conditioning input of encoder and decoder.", NETWORK, choices=CONDITIONS)
+    network: str = setting("spectrogram-conv", "Network.", NETWORK, choices=_networks)
     latent: int = setting(0, "Number of latent dimensions; 0: the network's.", NETWORK, least=0)
-    flows: int = setting(10, "Layers of the flow of spectrogram-iaf.", NETWORK, least=0)
+    flows: int = setting(10, "Flow layers of spectrogram-iaf.", NETWORK, least=0)
     widths: str = setting(
         "auto", "Channels of spectrogram-conv or hidden widths of dense: 256-256.", NETWORK, example="256-256"
     )
@@ -67,8 +65,8 @@ class SoundConfig(Settings):
         "auto", "Hidden widths of the decoder of dense; auto: those of the encoder.", NETWORK, flag=False
     )
     frames: int = setting(0, "Frames per latent of dense; 0: the whole sound.", NETWORK, least=0)
-    dropout: float = setting(0.0, "Share of units of spectrogram-iaf that are dropped.", NETWORK, least=0, below=1)
-    autoencoder: bool = setting(False, "Train without noise and without KL divergence.", NETWORK)
+    dropout: float = setting(0.0, "Dropout probability of spectrogram-iaf.", NETWORK, least=0, below=1)
+    autoencoder: bool = setting(False, "Train a plain autoencoder, without latent noise and KL divergence.", NETWORK)
     as_published: bool = setting(
         False,
         "Network and training rules as published: no bounds, no clipping, no level, padding after the decoder.",
@@ -80,8 +78,8 @@ class SoundConfig(Settings):
     loss: str = setting("auto", "Error of spectrograms; auto: the network's.", LOSS, choices=("auto", *SOUND_LOSSES))
     sigma: float | str = setting(
         "learnt",
-        "Deviation of the Gaussian loss. learnt: the most likely one of each batch, per channel; else relative to the "
-        "deviation from the mean spectrogram, or absolute as published.",
+        "Standard deviation of the Gaussian loss. learnt: maximum likelihood per batch and channel; a number: relative "
+        "to the standard deviation about the mean spectrogram, or absolute as published.",
         LOSS,
         choices=("learnt",),
         number=True,
@@ -94,28 +92,28 @@ class SoundConfig(Settings):
     kl_schedule: str = setting(
         "constant", "Schedule of the KL weight.", LOSS, choices=(*KL_SCHEDULES, *PUBLISHED_KL_SCHEDULES)
     )
-    kl_warmup: float = setting(0.0, "Epochs of warm-up, or of a cycle.", LOSS, least=0)
-    kl_baseline: float = setting(0.0, "Share of the KL weight at the start of its schedule.", LOSS, least=0, below=1)
+    kl_warmup: float = setting(0.0, "Epochs of warm-up, or per cycle.", LOSS, least=0)
+    kl_baseline: float = setting(0.0, "Initial KL weight as a fraction of the final one.", LOSS, least=0, below=1)
     kl_per_epoch: bool = setting(
         False, "Whether the KL weight changes once per epoch, not every step.", LOSS, flag=False
     )
     free_bits: float = setting(0.0, "Free bits per latent dimension, in nats.", LOSS, least=0)
     gradient_clip: float = setting(
         1.0,
-        "Largest norm of the gradient of all weights, per value of a spectrogram; 0: no clipping.",
+        "Maximum norm of the gradient of all weights, per value of a spectrogram; 0: no clipping.",
         LOSS,
         least=0,
     )
     epochs: int = setting(100, "Maximum number of epochs.", OPTIMISATION, above=0)
     epoch_steps: int = setting(
-        0, "Steps of an epoch, after which the model is validated; 0: every training sound once.", OPTIMISATION, least=0
+        0, "Steps per epoch, each followed by validation; 0: one pass over the training sounds.", OPTIMISATION, least=0
     )
     batch_size: int = setting(32, "Batch size.", OPTIMISATION, above=0)
     lr: float = setting(1e-3, "Adam's learning rate.", OPTIMISATION, above=0)
     validation_limit: int = setting(1000, "Validation sounds per epoch.", OPTIMISATION, above=0)
     precision: str = setting(
         "auto",
-        "Numeric precision of the network, as Lightning names it; auto: bf16-mixed where the device computes in it.",
+        "Numeric precision of the network, in Lightning's notation; auto: bf16-mixed if the device supports it.",
         RUN,
         choices=("auto", *PRECISIONS),
     )

@@ -31,7 +31,7 @@ def test_a_sound_installation_is_described(run: Command, shipped: Path):
     code, out, _ = run("doctor")
     assert code == 0
     assert "equals torchsynth's modules on 16 presets" in out
-    assert "space voice-16: whole" in out
+    assert "space voice-16: complete" in out
 
 
 def test_a_fault_is_said_and_ends_with_1(run: Command, shipped: Path, monkeypatch: pytest.MonkeyPatch):

@@ -170,8 +170,8 @@ def test_it_ends_with_a_verdict_beside_what_needs_no_model(run: Command, small_d
     code, out, err = run("train", *arguments, "--network", "mlp", "--architecture", "exp1", "--out", "r")
     assert code == 0, err
     verdict = re.search(
-        r"log-mel error on 9 validation presets: (\d\.\d\d) of the mean preset's \(\d\.\d\d to \d\.\d\d\), "
-        r"(\d\.\d\d) of the mean spectrogram's \(\d\.\d\d to \d\.\d\d\); below 1 is better than no model\n",
+        r"log-mel error on 9 validation presets: (\d\.\d\d) relative to the mean preset \(\d\.\d\d to \d\.\d\d\), "
+        r"(\d\.\d\d) relative to the mean spectrogram \(\d\.\d\d to \d\.\d\d\); below 1 is better than no model\n",
         out,
     )
     assert verdict, out

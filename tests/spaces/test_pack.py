@@ -114,7 +114,7 @@ def test_a_space_is_replaced_only_by_one_with_the_same_figures(packed: Packed, s
     figures = orjson.loads((out / "figures.json").read_bytes())
     figures["log_mel_error"]["mean_preset"] |= {"low": 0.1, "high": 0.2}
     (out / "figures.json").write_bytes(orjson.dumps(figures))
-    with user_error("out", out, "is 0.1000 to 0.2000 of the mean preset's"):
+    with user_error("out", out, "is 0.1000 to 0.2000 relative to the mean preset"):
         pack_space(load_run(small_run), out, presets=40)
     assert orjson.loads((out / "figures.json").read_bytes()) == figures
     assert [path.name for path in tmp_path.iterdir()] == ["small-16"]
@@ -140,8 +140,8 @@ def test_the_command_packs_and_its_space_is_a_run(command: Command, small_run: P
     code, out, err = command("pack", small_run, "--out", "shared/s", "--presets", 40)
     assert code == 0, err
     assert re.fullmatch(
-        r"shared/s: \d+\.\d MB; log-mel error \d\.\d{3} of the mean preset's, \d\.\d{3} of the mean spectrogram's, "
-        r"on 40 presets\n",
+        r"shared/s: \d+\.\d MB; log-mel error \d\.\d{3} relative to the mean preset, "
+        r"\d\.\d{3} relative to the mean spectrogram, on 40 presets\n",
         out,
     )
     assert [path.name for path in (tmp_path / "shared").iterdir()] == ["s"]
