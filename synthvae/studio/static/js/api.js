@@ -11,7 +11,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Milliseconds between two looks at what is still being made. */
+/** Polling interval in milliseconds for results that are being computed. */
 const WAIT = 500;
 
 /** @typedef {{point: number} | {decoded: number} | {place: {view: string, x: number, y: number, between?: boolean}} | {latent: number[]} | {values: Record<string, number>} | {bank: number}} Spec */
@@ -188,7 +188,7 @@ export class Api {
     return this.json("GET", `/search?${new URLSearchParams(query)}`);
   }
 
-  /** The fast path. @param {any} spec @param {{note?: number, hold?: number}} how @param {AbortSignal} [signal] */
+  /** Renders a sound, with low latency. @param {any} spec @param {{note?: number, hold?: number}} how @param {AbortSignal} [signal] */
   async render(spec, how = {}, signal) {
     const response = await this.request("POST", "/render", { json: { spec, format: "float", ...how }, signal });
     const place = response.headers.get("X-Place");

@@ -5,7 +5,7 @@
  */
 import { readWav } from "./wav.js";
 
-/** Seconds of a crossfade: long enough not to click, short enough to be at once. */
+/** Seconds of a crossfade: long enough to avoid clicks, short enough to seem immediate. */
 const FADE = 0.025;
 /** Seconds that a crossfade between a held sound and its release takes. */
 const RELEASE_FADE = 0.015;
@@ -27,7 +27,7 @@ export class AudioEngine {
     this.listeners = [];
   }
 
-  /** The graph, made at the first need: browsers let no page make a sound before it was touched. */
+  /** The audio graph, created on first use: browsers block audio before a user gesture. */
   open() {
     if (!this.context) {
       this.context = new AudioContext({ latencyHint: "interactive" });
@@ -35,7 +35,7 @@ export class AudioEngine {
       this.master.gain.value = this.volume ** 2;
       this.analyser = this.context.createAnalyser();
       this.analyser.fftSize = 2048;
-      // Chords and overlaps add up; above -3 dB the limiter holds them.
+      // Limits the sum of chords and overlapping sounds above -3 dB.
       const limiter = new DynamicsCompressorNode(this.context, { threshold: -3, knee: 0, ratio: 20, attack: 0.002, release: 0.1 });
       this.master.connect(limiter).connect(this.analyser).connect(this.context.destination);
     }

@@ -202,7 +202,7 @@ export function colouring(values, column, parameter) {
   }
   const [low, high] = range(values);
   const across = low < 0 && high > 0 && (parameter ? parameter.minimum < 0 : column.unit !== "LUFS");
-  // What is measured in Hz or seconds is heard in ratios.
+  // Hz and seconds are perceived as ratios.
   const octaves = column.kind === "descriptor" && ["Hz", "s"].includes(column.unit) && low > 0 && high > 8 * low;
   if (!across) return { classes: false, scale: viridis, low, high, octaves };
   const reach = Math.max(-low, high);

@@ -38,7 +38,7 @@ export function icon(name) {
   return svg("svg", { class: "icon", "aria-hidden": "true", viewBox: "0 0 20 20" }, svg("use", { href: `#icon-${name}` }));
 }
 
-/** A button with a drawing, a name for people who do not see it, and a tip. */
+/** A button with an icon, an accessible name and a tooltip. */
 export function iconButton(/** @type {string} */ name, /** @type {string} */ label, /** @type {(event: Event) => void} */ onclick, /** @type {Record<string, any>} */ attributes = {}) {
   return /** @type {HTMLButtonElement} */ (
     el("button", { type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...attributes }, icon(name))

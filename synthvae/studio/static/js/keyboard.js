@@ -1,8 +1,8 @@
 /**
  * The current sound at other pitches: a piano keyboard on the page, two rows of letter keys, and MIDI input.
  *
- * A key that goes down asks for the sound with the key held for as long as the Voice can; when it goes up, for the sound
- * with the key held until then. Both are the same up to that moment, so the second takes over where the first is.
+ * Key down requests the sound with the longest hold of the Voice; key up, the sound held until then. Both are the same
+ * up to the release, so playback switches from the first to the second at its position.
  */
 import { el, fill, icon } from "./dom.js";
 import { noteName } from "./format.js";
@@ -159,10 +159,10 @@ export class Keyboard {
   /** @param {number} note @param {any} key @param {any} sound @param {number} seconds that the key was down */
   async #letGo(note, key, sound, seconds) {
     const { api, audio } = this.studio;
-    if (!key.voice) return; // let go before it could be heard
-    if (this.longest === undefined) return; // it ends of itself, however long its key is down
+    if (!key.voice) return; // released before playback started
+    if (this.longest === undefined) return; // ends by itself, however long the key is down
     const hold = Math.min(this.longest, Math.max(0.01, seconds));
-    if (hold >= this.longest) return; // it has let go of itself
+    if (hold >= this.longest) return; // already released by the synthesizer
     try {
       const answer = await api.render(sound.spec, { note, hold });
       audio.release(key.voice, await audio.decode(answer.bytes), key.velocity);

@@ -31,14 +31,14 @@ import { History, Store } from "./state.js";
 import { Status } from "./status.js";
 import { followTheme } from "./theme.js";
 
-/** The view that a map begins with, and those that stand in for it until it is computed, the best first. */
+/** The initial view, and the one shown until it is computed. */
 const FIRST = "sound";
 const MEANWHILE = "sound-pca";
 const LINEAR = "-pca";
 const HINT = "synthvae.hint";
-/** Sounds of a selection that are played or mixed: more takes longer than anyone listens. */
+/** Maximum number of sounds of a selection that are played in sequence or blended. */
 const LISTENED = 16;
-/** Played dots that keep a ring. */
+/** Maximum number of played dots that are marked with a ring. */
 const REMEMBERED = 40;
 
 class Studio {
@@ -66,11 +66,11 @@ class Studio {
     this.history = new History();
     this.sounds = new Sounds(this.api, this.audio, this.store, this.history, this.status);
     this.views = new Views(this.api);
-    /** Whether a person has chosen a view, so that none comes unasked. */
+    /** Whether the user has chosen a view; then the page does not switch views by itself. */
     this.chosen = false;
-    /** Views that were asked for; an older one that comes later is not shown. */
+    /** Number of the newest view request; answers to older ones are dropped. */
     this.showSerial = 0;
-    /** Colours that are wanted; an older answer that comes later is dropped. */
+    /** Number of the newest colour request; answers to older ones are dropped. */
     this.colourSerial = 0;
     /** @type {{values: Float32Array, column: any} | null} */
     this.coloured = null;
@@ -93,7 +93,7 @@ class Studio {
     this.closeHelp = helpPanel(byId("help-panel"), byId("help"));
   }
 
-  /** What this map offers. @returns {Record<string, boolean>} */
+  /** Features of this session. @returns {Record<string, boolean>} */
   get can() {
     return this.store.get("session").can;
   }
@@ -118,7 +118,7 @@ class Studio {
     document.documentElement.dataset.ready = "true";
   }
 
-  /** Hides what a run on recorded sounds has no use for, and decodes between its points. */
+  /** For a run on recorded sounds: hides controls that do not apply, and always decodes between points. */
   #onlyWhatThereIs() {
     for (const [id, tool] of [["closer", "plane"], ["playable-label", "playable"]]) byId(id).hidden = !this.can[tool];
     document.body.classList.toggle("no-keys", !this.can.keys);
@@ -151,7 +151,7 @@ class Studio {
     acceptDrops(byId("drop"), (file) => this.query(file), (files) => void this.importFiles(files), (error) => this.status.fail(error));
   }
 
-  /** Buttons of the frame: what folds, what undoes, what zooms. */
+  /** Connects the controls around the map: side panels, undo, volume, zoom, tools, views and colour. */
   #frame() {
     const session = this.store.get("session");
     const narrow = window.matchMedia("(max-width: 820px), (max-height: 500px) and (orientation: landscape)").matches;
@@ -178,7 +178,7 @@ class Studio {
     setVolume();
     byId("level").addEventListener("change", () => {
       this.audio.levelled = byId("level").checked;
-      this.status.say(this.audio.levelled ? "Every sound at one loudness" : "Sounds at the synthesizer's own level");
+      this.status.say(this.audio.levelled ? "All sounds at the same loudness" : "Sounds at the synthesizer's own level");
     });
     byId("playable").addEventListener("change", () => this.#hide());
     byId("zoom-in").addEventListener("click", () => this.map.zoom(1.5));
@@ -230,7 +230,7 @@ class Studio {
     window.addEventListener("hashchange", () => void this.#opened());
   }
 
-  /** The best view that is ready; better ones follow when they are, unless a person has chosen one. */
+  /** Shows the best view that is ready, then better ones once computed, unless the user has chosen a view. */
   async #firstView() {
     const { building, views } = this.store.get("session");
     const asked = new URLSearchParams(location.hash.slice(1)).get("view");
@@ -264,7 +264,7 @@ class Studio {
     if (found.view && found.view !== this.store.get("view") && session.views.includes(found.view)) await this.show(found.view, true);
     const origin = found.foreign ? "from a link of another run" : "from a link";
     if (found.foreign) this.status.say("This link was made with another run; its parameters are played");
-    // A page that was just opened may not make a sound; it is there for the first press of Play.
+    // Browsers block playback before a user gesture: the sound is loaded, and Play starts it.
     this.sounds.hear(makeSound(found.spec, { origin, values: found.spec.values ?? null }), { quiet: this.audio.context === null });
   }
 
@@ -273,7 +273,7 @@ class Studio {
     try {
       seen = localStorage.getItem(HINT);
     } catch {
-      // no storage, so the hint comes again
+      // no storage: the hint is shown again next time
     }
     byId("hint").hidden = seen !== null;
     byId("hint-close").addEventListener("click", () => this.#hintSeen());
@@ -305,7 +305,7 @@ class Studio {
       this.map.show(view);
       if (this.favourites) this.map.hide(this.leftOut);
       const { snapped, between } = view.distances;
-      byId("between-label").title = `Play what lies between the dots, too. Found again by its position alone, a dot's sound is ${plain(between, 2)} dB off then, and ${plain(snapped, 2)} dB by the dots around it.`;
+      byId("between-label").title = `Also play positions between dots. Median error at a left-out dot: ${plain(between, 2)} dB decoded from its position, ${plain(snapped, 2)} dB by the nearest other dot.`;
       this.#clustersLater(name);
       if (this.coloured) this.#legend();
       else void this.colourBy(byId("colour").value, false);
@@ -320,14 +320,14 @@ class Studio {
     }
   }
 
-  /** Which view the buttons show as chosen. @param {string} name */
+  /** Marks a view's button as selected. @param {string} name */
   #marked(name) {
     for (const button of byId("views").children) button.setAttribute("aria-checked", String(button.dataset.view === layoutOf(name)));
     byId("linear").checked = name.endsWith(LINEAR);
     rove(byId("views"));
   }
 
-  /** Learns which sounds are playable, until all are measured. */
+  /** Polls which sounds are not playable until all are measured. */
   async #playable() {
     for (;;) {
       const { left_out, reasons, complete } = await this.api.playable();
@@ -399,7 +399,7 @@ class Studio {
     this.sounds.hear(makeSound(spec, { origin: `near ${this.around.sound.name}`, places: this.around.sound.places }), { record: false, touched });
   }
 
-  /** A sound that was described before a view was ready has no place on it yet. @param {any} sound */
+  /** Describes a sound again if it has no position on a view that became ready later. @param {any} sound */
   async #replace(sound) {
     if (!sound.places[this.store.get("view")] && sound.described) {
       sound.described = false;
@@ -448,7 +448,7 @@ class Studio {
     }
   }
 
-  /** Clusters and descriptors take a while the first time; a parameter is known at once. @param {number} serial */
+  /** Colours by a parameter while clusters or descriptors are first computed. @param {number} serial */
   async #meanwhile(serial) {
     if (this.coloured) return;
     const column = this.store.get("session").columns.find((/** @type {any} */ one) => one.kind === "parameter");
@@ -470,14 +470,14 @@ class Studio {
     showLegend(byId("legend"), { column, values, how, classes, view, labels, choose: (ids, chosen) => this.select(ids.length ? ids : null, chosen) });
   }
 
-  /** @param {string} text nothing hides it @param {number} progress */
+  /** @param {string} text of the progress bar; hidden if empty @param {number} progress */
   #making(text, progress) {
     byId("making").hidden = !text;
     byId("making-text").textContent = text;
     byId("making-bar").value = progress;
   }
 
-  /** Where the current sound lies, and where it would have lain. @param {any} sound @param {boolean} played */
+  /** Shows the current sound's position, and the requested one if that is off the map. @param {any} sound @param {boolean} played */
   #place(sound, played) {
     const view = this.store.get("view");
     const place = sound.places[view] ?? (sound.spec.place?.view === view ? [sound.spec.place.x, sound.spec.place.y] : null);
@@ -530,7 +530,7 @@ class Studio {
     if (phase === "down" && (plus || minus)) void this.blend.add(sound, plus ? 1 : -1, before);
   }
 
-  /** A recording under the hand. @param {number[]} place */
+  /** The imported recording at a position, if any. @param {number[]} place */
   #import(place) {
     const view = this.store.get("view");
     const reach = 8 / this.map.camera.scale;
@@ -543,7 +543,7 @@ class Studio {
     return makeSound({ point }, { origin: `point ${point}`, places: { [this.store.get("view")]: [positions[2 * point], positions[2 * point + 1]] } });
   }
 
-  /** Any sound of the map. */
+  /** Plays a random sound of the map. */
   somewhere() {
     if (!this.map.count) return;
     this.#leavePlane();
@@ -609,7 +609,7 @@ class Studio {
     else this.sounds.replay();
   }
 
-  // -- what comes in and what stays --------------------------------------------------------------------
+  // -- bank and imports --------------------------------------------------------------------------------
 
   async refreshBank() {
     if (this.bank) this.soundPanel.knownTags(await this.bank.refresh());
@@ -701,7 +701,7 @@ function rove(group) {
 }
 
 const studio = new Studio();
-// What scripts may look at: tests, and the benchmark that measures a touch in a browser.
+// Exposed for browser tests and the latency benchmark.
 /** @type {any} */ (window).synthvae = { latencies: studio.sounds.latencies, studio };
 studio.open().catch((error) => {
   studio.status.say("The map could not be opened");

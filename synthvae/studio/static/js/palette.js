@@ -48,7 +48,7 @@ export function palette() {
   return (current ??= read());
 }
 
-/** The theme has changed: reads the colours again and tells everything that draws with them. */
+/** Reads the colours again after a change of theme, and calls all listeners. */
 export function refreshPalette() {
   current = read();
   for (const listener of listeners) listener(current);

@@ -6,9 +6,9 @@
  */
 import { settled } from "./dom.js";
 
-/** Requests for sound that are under way at once: while one travels the next is made, and more would only queue. */
+/** Concurrent render requests: one renders while the other is transferred; more would only queue. */
 const IN_FLIGHT = 2;
-/** Sounds whose samples are kept, the newest. */
+/** Number of recent sounds whose samples are cached. */
 const KEPT = 48;
 /** Milliseconds of rest after which a sound is described. */
 const REST = 90;
@@ -54,8 +54,8 @@ export class Sounds {
     /** @type {Sound[]} */
     this.kept = [];
     /**
-     * Milliseconds from a touch to the start of its sound, one entry each, for the benchmark and the curious:
-     * until the request left, until the answer was there, and in all.
+     * Latency in milliseconds from each input event, for the benchmark: until the request was sent, until the answer
+     * arrived, and until playback started.
      * @type {{request: number, answer: number, total: number}[]}
      */
     this.latencies = [];
@@ -71,8 +71,8 @@ export class Sounds {
    * Makes a sound the current one and plays it.
    * @param {Sound} sound
    * @param {{record?: boolean, touched?: number | null, quiet?: boolean}} how
-   *     record: whether undo comes back to before it; touched: when the hand moved, as `performance.now()`;
-   *     quiet: whether it is not played
+   *     record: whether to add it to the undo history; touched: time of the input event, as `performance.now()`;
+   *     quiet: whether not to play it
    */
   hear(sound, { record = true, touched = null, quiet = false } = {}) {
     if (!quiet && !sound.buffer) {
@@ -85,7 +85,7 @@ export class Sounds {
     if (!sound.described) this.describeSoon(sound);
   }
 
-  /** The last change of a gesture (a drag, a slider) was heard already; now it counts. */
+  /** Adds the sound at the end of a gesture (a drag, a slider) to the undo history. */
   record() {
     if (this.current && this.history.entries[this.history.position] !== this.current) this.history.push(this.current);
   }
@@ -107,7 +107,7 @@ export class Sounds {
     else this.status.say("Nothing to redo");
   }
 
-  /** Sends the newest request as soon as one may leave; those it replaces were never needed. */
+  /** Sends the newest waiting request when a slot is free; older waiting ones are dropped. */
   #next() {
     if (!this.waiting || this.inFlight >= IN_FLIGHT) return;
     const { sound, touched, serial } = this.waiting;
@@ -141,7 +141,7 @@ export class Sounds {
       sound.buffer = await this.audio.decode(answer.bytes);
       sound.gain = answer.gain;
       if (serial < this.heard) return; // a newer one plays already
-      if (sound.drag && sound.spec.point !== undefined && sound.spec.point === this.dragged) return; // the hand is still at that dot
+      if (sound.drag && sound.spec.point !== undefined && sound.spec.point === this.dragged) return; // the pointer is still at that dot
       this.dragged = sound.spec.point;
       this.#play(sound, serial);
       if (touched !== null) {

@@ -32,7 +32,7 @@ export function spectrogram(samples, rate, columns, rows) {
   const edges = Array.from({ length: rows + 1 }, (_, row) => (LOWEST * (rate / 2 / LOWEST) ** (row / rows) * size) / rate);
   let loudest = 1e-12;
   for (let column = 0; column < columns; column++) {
-    // Frames stay within the sound: one that reached over its end would show a click that nobody hears.
+    // Frames stay within the sound: one beyond its end would show a click that is not audible.
     const middle = Math.round(((column + 0.5) / columns) * samples.length - size / 2);
     const start = Math.max(0, Math.min(samples.length - size, middle));
     for (let i = 0; i < size; i++) frame[i] = (samples[start + i] ?? 0) * window[i];

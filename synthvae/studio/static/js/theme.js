@@ -26,7 +26,7 @@ export function followTheme(button, say) {
       // as above
     }
     apply();
-    say(`The page is ${chosen}`);
+    say(`Theme: ${chosen}`);
   });
   apply();
 }

@@ -1,6 +1,6 @@
 /**
- * Reads WAV files without the browser's decoder, which works in the background and costs milliseconds that are heard
- * between a touch and its sound.
+ * Reads WAV files without the browser's decoder, which runs asynchronously and adds milliseconds to the latency from
+ * input to sound.
  */
 
 /**

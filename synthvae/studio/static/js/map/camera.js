@@ -49,13 +49,13 @@ export class Camera {
     this.scale = scale;
   }
 
-  /** @param {number} across @param {number} down CSS pixels by which the map follows the hand */
+  /** @param {number} across @param {number} down CSS pixels by which to pan */
   pan(across, down) {
     this.x -= across / this.scale;
     this.y += down / this.scale;
   }
 
-  /** What lies under a place of the window stays there. @param {number} factor @param {number} left @param {number} top */
+  /** Zooms about a position of the window, which stays fixed. @param {number} factor @param {number} left @param {number} top */
   zoomAt(factor, left, top) {
     const [x, y] = this.toMap(left, top);
     this.scale = Math.min(this.home * 400, Math.max(this.home * 0.3, this.scale * factor));

@@ -20,7 +20,7 @@ export class Views {
     let found = this.asked.get(name);
     if (!found) {
       found = this.#read(name, making);
-      found.catch(() => this.asked.delete(name)); // so that it can be asked for again
+      found.catch(() => this.asked.delete(name)); // so that it can be requested again
       this.asked.set(name, found);
     }
     return found;

@@ -21,7 +21,7 @@ export function showLegend(root, { column, values, how, classes, view, labels, c
     parts.push(el("ul", { class: "classes" }, labels.map(({ name, count, colour }) => el("li", {}, el("button", { type: "button", disabled: true }, swatch(colour, true), el("span", {}, name || "no folder"), el("small", {}, count))))));
   }
   const { neighbour, random } = view.distances;
-  parts.push(el("p", { class: "trust" }, `The nearest dot sounds ${plain(neighbour, 2)} dB away, a random one ${plain(random, 2)} dB (medians). Brighter background: dots there sound more alike.`));
+  parts.push(el("p", { class: "trust" }, `Median distance to the nearest dot: ${plain(neighbour, 2)} dB; to a random one: ${plain(random, 2)} dB. Brighter background: dots there sound more alike.`));
   const open = root.querySelector("details")?.open ?? window.innerWidth > 1500; // where there is room beside the map
   const unit = how.classes ? ` ${new Set(values.filter((value) => value >= 0)).size}` : column.unit ? ` ${column.unit}${how.octaves ? ", by octaves" : ""}` : "";
   fill(root, el("details", { open }, el("summary", {}, el("h2", {}, how.classes && view.regions ? "region" : column.label, el("small", {}, unit))), parts));
@@ -66,7 +66,7 @@ function groups(column, values, view, classes, choose) {
   const rest = known.slice(SHOWN).reduce((sum, [, count]) => sum + count, 0) + (counts.get(-1) ?? 0);
   return [
     el("ul", { class: "classes" }, rows),
-    rest ? el("p", { class: "ends" }, el("span", {}, known.length > SHOWN ? "others and in none" : "in none"), el("span", {}, rest)) : null,
+    rest ? el("p", { class: "ends" }, el("span", {}, known.length > SHOWN ? "others and unassigned" : "unassigned"), el("span", {}, rest)) : null,
   ];
 }
 

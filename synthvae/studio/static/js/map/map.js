@@ -1,8 +1,8 @@
 /**
- * The interactive map: a click anywhere plays a sound. Holds the camera, what is drawn, and what the hand and the
- * keyboard do; what follows from that is told to whoever listens.
+ * The interactive map: a click anywhere plays a sound. Owns the camera, the scene, and pointer and keyboard input;
+ * dispatches events for their effects.
  *
- * Tools: `play` plays what is under the hand, `box` and `lasso` select, `pen` draws a path. With any of them the
+ * Tools: `play` plays the sound under the pointer, `box` and `lasso` select, `pen` draws a path. With any of them the
  * wheel, two fingers, the right button, or the space bar held move the map itself.
  *
  * @typedef {{place: number[], point: number | null, phase: "down" | "move" | "up", touched: number, plus: boolean, minus: boolean}} Touch
@@ -18,7 +18,7 @@ import { CanvasRenderer } from "./renderer-canvas.js";
 import { WebglRenderer } from "./renderer-webgl.js";
 import { inBox, inLasso, nearest, simplified } from "./selection.js";
 
-/** CSS pixels within which a touch means the point and not the place beside it. */
+/** CSS pixels from a point within which a touch selects it. */
 const REACH = 4;
 /** Zoom from which another turn of the wheel opens the local plane around the current sound. */
 const CLOSE = 40;
@@ -66,7 +66,7 @@ export class SoundMap extends EventTarget {
     }
     root.dataset.renderer = this.renderer.kind;
     const frame = perFrame(() => this.#draw());
-    /** Draws the thin layer again. The points cost most, so they are drawn only when they move or change. */
+    /** Schedules a redraw of the overlay. Points are expensive, so they are redrawn only when they move or change. */
     this.invalidate = frame;
     /** Whether the points have to be drawn, too. */
     this.stale = true;
@@ -123,7 +123,7 @@ export class SoundMap extends EventTarget {
     this.redraw();
   }
 
-  /** Points that are neither drawn nor found under the hand. @param {Iterable<number>} ids */
+  /** Points that are neither drawn nor found under the pointer. @param {Iterable<number>} ids */
   hide(ids) {
     this.hidden = new Uint8Array(this.count);
     for (const id of ids) this.hidden[id] = 1;
@@ -201,7 +201,7 @@ export class SoundMap extends EventTarget {
   /** @param {{x: number, y: number, scale: number}} to @param {number} length in ms @param {boolean} morph whether points move as well */
   #fly(to, length, morph) {
     const { x, y, scale } = this.camera;
-    if (length === 0) this.camera.set(to); // what asks before the next frame shall see where it is
+    if (length === 0) this.camera.set(to); // so that reads before the next frame get the new state
     this.animation = { start: performance.now(), from: { x, y, scale }, to, length, morph };
     this.redraw();
   }
@@ -257,7 +257,7 @@ export class SoundMap extends EventTarget {
     return Math.min(9, base * Math.max(0.7, this.camera.zoom) ** 0.45);
   }
 
-  // -- the hand ----------------------------------------------------------------------------------------
+  // -- pointer input -----------------------------------------------------------------------------------
 
   /** @param {number} left @param {number} top CSS pixels @returns {number | null} the point under it */
   pointAt(left, top) {
@@ -433,7 +433,7 @@ export class SoundMap extends EventTarget {
       else if (event.key === "-") this.zoom(1 / 1.4);
       else if (event.key === "Home") this.fit();
       else {
-        if (event.key === "Escape") this.update({ shape: [], crosshair: null }); // and the page lets go of the rest
+        if (event.key === "Escape") this.update({ shape: [], crosshair: null }); // main.js clears the selection
         return;
       }
       event.preventDefault();

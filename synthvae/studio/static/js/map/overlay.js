@@ -9,9 +9,9 @@ import { along } from "./selection.js";
 /** Colours of the theme, as of the frame that is being drawn. */
 let colours = palette();
 
-/** CSS pixels of height below which the map is that of a phone on its side. */
+/** Map height in CSS pixels below which the layout for phones in landscape is used. */
 const LOW = 360;
-/** And of the local plane, below which its words stand in one line each. */
+/** Height of the local plane below which each edge label is on one line. */
 const LOW_PLANE = 180;
 /** Font of the words at the edges of the local plane. */
 const EDGE = "600 12.5px system-ui, sans-serif";
@@ -61,7 +61,7 @@ function outline(context, camera, rings) {
   context.setLineDash([]);
 }
 
-/** Names of clusters, the largest first; a name that would cover another waits for a closer look. */
+/** Names of clusters, the largest first; a name that would overlap another is shown only after zooming in. */
 function names(/** @type {CanvasRenderingContext2D} */ context, /** @type {import("./camera.js").Camera} */ camera, /** @type {any[]} */ clusters) {
   /** @type {number[][]} */
   const taken = [];
@@ -86,7 +86,7 @@ function names(/** @type {CanvasRenderingContext2D} */ context, /** @type {impor
   }
 }
 
-/** Where the hand came along. */
+/** The trail of a drag. */
 function trail(/** @type {CanvasRenderingContext2D} */ context, /** @type {import("./camera.js").Camera} */ camera, /** @type {number[][]} */ places) {
   context.strokeStyle = colours.cursor;
   context.lineWidth = 1.5;

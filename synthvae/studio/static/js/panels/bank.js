@@ -24,7 +24,7 @@ export class BankPanel {
     this.stop = null;
     this.tags = el("div", { class: "tags", role: "group", "aria-label": "Tags" });
     fill(root, el("div", { class: "bank-head" }, el("h2", {}, "Bank ", this.count), this.all, this.filter, this.tags), this.list,
-      el("p", { class: "hidden", id: "bank-keys" }, "Up and down arrows choose a sound, Enter plays it, F2 renames it, Delete removes it. The right arrow goes on to its buttons."));
+      el("p", { class: "hidden", id: "bank-keys" }, "Up and down arrows select a sound, Enter plays it, F2 renames it, Delete removes it. The right arrow moves to its buttons."));
     this.seen = new IntersectionObserver((rows) => {
       for (const row of rows) if (row.isIntersecting) void this.#picture(/** @type {HTMLCanvasElement} */ (row.target));
     });
@@ -49,7 +49,7 @@ export class BankPanel {
     this.count.textContent = this.entries.length ? String(this.entries.length) : "";
     for (const tag of this.tags.children) tag.setAttribute("aria-pressed", String(tag.textContent === this.filter.value));
     if (!shown.length) {
-      fill(this.list, el("li", { class: "empty" }, this.entries.length ? "No sound of that name." : "Saved sounds are listed here."));
+      fill(this.list, el("li", { class: "empty" }, this.entries.length ? "No matching sounds." : "Saved sounds are listed here."));
       return;
     }
     this.seen.disconnect();
@@ -104,7 +104,7 @@ export class BankPanel {
     const values = /** @type {Record<string, number>} */ ({});
     for (const { name } of this.studio.store.get("session").parameters) values[name] = entry.values[name];
     // By its values and not its number, so that undo still finds it after it was taken out of the bank.
-    return makeSound({ values }, { name: entry.name, origin: `kept, number ${entry.id}`, values, places: entry.places, descriptors: entry.descriptors });
+    return makeSound({ values }, { name: entry.name, origin: `bank entry ${entry.id}`, values, places: entry.places, descriptors: entry.descriptors });
   }
 
   async #download() {
@@ -165,7 +165,7 @@ export class BankPanel {
     name.select();
   }
 
-  /** Taken out at once; the line that says so can put it back. @param {any} entry */
+  /** Removes an entry without confirmation, and offers to restore it. @param {any} entry */
   async #remove(entry) {
     try {
       await this.studio.api.remove(entry.id);
@@ -197,7 +197,7 @@ export class BankPanel {
       this.pictures.set(id, picture);
       drawThumbnail(canvas, picture);
     } catch {
-      // a list without this picture is still a list
+      // the list is usable without this picture
     }
   }
 

@@ -22,7 +22,7 @@ export class BlendPanel {
         el("button", { type: "button", class: "button", id: "blend-minus", onclick: () => this.add(null, -1) }, "− this sound"),
         el("button", { type: "button", class: "button", onclick: () => this.clear() }, "Clear")),
       el("p", { class: "note" }, "On the map: Shift+click adds a sound, Alt+click subtracts one; then move their weights. Bright − dark adds the difference of the two."),
-      el("label", { class: "check" }, this.onto, "Add to the sound that was current before the first"),
+      el("label", { class: "check" }, this.onto, "Add to the sound that was current before the first pick"),
       this.list, el("div", { class: "bar" }, this.make));
     this.#show();
   }
@@ -88,7 +88,7 @@ export class BlendPanel {
       const base = this.onto.checked ? this.base?.spec : null;
       const answer = await this.studio.api.blend(this.picked.map(({ sound }) => sound.spec), this.picked.map(({ weight }) => weight), base);
       if (serial !== this.serial) return;
-      if (answer.share < 1) this.studio.status.say(answer.share ? `At the full weights this is silent; ${Math.round(100 * answer.share)} % of them are used` : "Every part of this direction is silent");
+      if (answer.share < 1) this.studio.status.say(answer.share ? `Silent at full weights; scaled to ${Math.round(100 * answer.share)} %` : "Silent at any scale of these weights");
       const origin = this.picked.length > 4 ? `blend of ${this.picked.length} sounds` : this.picked.map(({ sound, weight }, i) => `${weight < 0 ? "− " : i ? "+ " : ""}${sound.name}`).join(" ");
       this.studio.sounds.hear(makeSound(specOf(answer), { origin: base ? `${this.base?.name || "sound"} + ${origin}` : origin, values: answer.values ?? null, latent: answer.latent, places: answer.place }), { record });
     } catch (error) {

@@ -34,7 +34,7 @@ export class FavouritesPanel {
   async mark(points, kind, on) {
     try {
       this.#show(await this.studio.api.mark(points, kind, on));
-      const what = kind === "hidden" ? (on ? "hidden" : "shown again") : on ? "now a favourite" : "no favourite any more";
+      const what = kind === "hidden" ? (on ? "hidden" : "shown again") : on ? "added to favourites" : "removed from favourites";
       this.studio.status.say(`${counted(points.length, "sound")} ${what}`);
     } catch (error) {
       this.studio.status.fail(error);

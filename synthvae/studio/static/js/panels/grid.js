@@ -1,4 +1,4 @@
-/** Grid panel: spectrograms of what lies at the positions of a grid over the part of the map that is in sight. */
+/** Grid panel: spectrograms decoded on a grid of positions over the visible part of the map. */
 import { el, fill } from "../dom.js";
 import { makeSound } from "../sound.js";
 import { drawLevels } from "../spectrogram.js";
@@ -16,8 +16,8 @@ export class GridPanel {
     this.size = /** @type {HTMLSelectElement} */ (el("select", { "aria-label": "Cells along each side", onchange: () => void this.make() }, SIZES.map((value) => el("option", { value, selected: value === 8 }, `${value} × ${value}`))));
     this.grid = el("div", { class: "position-grid", role: "group", "aria-label": "Spectrograms by position" });
     fill(root,
-      el("div", { class: "bar" }, el("button", { type: "button", class: "button main", id: "grid-make", onclick: () => void this.make() }, "Show what is in sight"), this.size),
-      el("p", { class: "note" }, "Each cell is what is decoded at that position of the map, low notes at the bottom; brighter frames: dots there sound more alike. Click one to play it."),
+      el("div", { class: "bar" }, el("button", { type: "button", class: "button main", id: "grid-make", onclick: () => void this.make() }, "Show the visible area"), this.size),
+      el("p", { class: "note" }, "Spectrograms decoded at positions of the map, low frequencies at the bottom. Brighter frame: dots there sound more alike. Click a cell to play it."),
       this.grid);
     studio.tabs.listeners.push((/** @type {string} */ name) => name === "grid" && studio.map.view && !this.cells.length && void this.make());
   }

@@ -9,7 +9,7 @@ export class MatchPanel {
   /** @param {HTMLElement} root @param {any} studio */
   constructor(root, studio) {
     this.studio = studio;
-    this.seconds = /** @type {HTMLSelectElement} */ (el("select", { "aria-label": "Time for the search" }, [5, 20, 60, 180].map((value) => el("option", { value, selected: value === 20 }, `${value} s`))));
+    this.seconds = /** @type {HTMLSelectElement} */ (el("select", { "aria-label": "Search time" }, [5, 20, 60, 180].map((value) => el("option", { value, selected: value === 20 }, `${value} s`))));
     const file = /** @type {HTMLInputElement} */ (el("input", { type: "file", accept: "audio/*,.wav,.flac", class: "hidden", "aria-label": "A recording to match", id: "match-file", tabindex: -1, onchange: () => { if (file.files?.[0]) studio.query(file.files[0]); file.value = ""; } }));
     const folder = /** @type {HTMLInputElement} */ (el("input", { type: "file", webkitdirectory: true, multiple: true, class: "hidden", "aria-label": "A folder of recordings", id: "match-folder", tabindex: -1, onchange: () => { void studio.importFiles([...(folder.files ?? [])].map((one) => ({ file: one, label: one.webkitRelativePath.split("/").slice(-2, -1)[0] ?? "" }))); folder.value = ""; } }));
     this.list = el("div", { class: "jobs" });
@@ -52,7 +52,7 @@ export class MatchPanel {
     return button;
   }
 
-  /** Recordings that were put on the map: a button matches them in turn, another downloads what was found. @param {File[]} files */
+  /** Buttons that match all imported recordings in turn and download the matches. @param {File[]} files */
   offer(files) {
     if (!this.studio.can.parameters) return;
     fill(this.all,

@@ -13,7 +13,7 @@ export class PathPanel {
     /** @type {{key: string, buffer: AudioBuffer, bytes: ArrayBuffer} | null} */
     this.made = null;
     this.steps = this.#slider("Steps", 2, 64, 1, 16, (value) => String(value));
-    // Below nothing, sounds overlap: a morph and not a row of sounds.
+    // Negative: sounds overlap, which makes a continuous morph.
     const seconds = studio.store.get("session").settings.seconds;
     this.gap = this.#slider("Between", -Math.min(2, seconds), 1, 0.05, -Math.min(2, seconds) * 0.8, (value) => (value < 0 ? `${plain(-value, 2)} s overlap` : `${plain(value, 2)} s silence`));
     this.even = /** @type {HTMLInputElement} */ (el("input", { type: "checkbox" }));
@@ -28,7 +28,7 @@ export class PathPanel {
     fill(root,
       el("div", { class: "bar" }, button("path-draw", "Draw on the map", () => studio.useTool("pen")), button("path-stop", "Add this sound", () => void this.addStop())),
       this.about, this.steps.root, this.gap.root,
-      el("label", { class: "check" }, this.even, `Perceptually equal steps, rather than ${studio.can.parameters ? "smooth ones" : "equal steps of the latents"}`),
+      el("label", { class: "check" }, this.even, `Perceptually equal steps, instead of ${studio.can.parameters ? "smooth ones" : "equal steps of the latents"}`),
       el("div", { class: "bar" }, this.playing));
     this.#show();
   }
@@ -48,7 +48,7 @@ export class PathPanel {
 
   /** @param {string} view @param {number[][]} places drawn on the map */
   draw(view, places) {
-    this.studio.audio.silence(); // an old path's position is none of the new line
+    this.studio.audio.silence(); // the playback position belongs to the old path
     this.drawn = places.length > 1 ? { view, places } : null;
     this.stops = [];
     this.made = null;

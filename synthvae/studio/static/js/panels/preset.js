@@ -6,7 +6,7 @@ import { makeSound } from "../sound.js";
 import { envelopePath, lfoPath, sketch } from "./envelope.js";
 import { Routing } from "./routing.js";
 
-/** Steps of a slider: finer than anyone hears, coarse enough for the arrow keys. */
+/** Steps of a slider: below audible differences, but coarse enough for the arrow keys. */
 const STEPS = 500;
 
 export class PresetPanel {
@@ -77,7 +77,7 @@ export class PresetPanel {
     const before = this.studio.sounds.current;
     if (!this.values) return;
     const values = { ...this.values, [parameter.name]: value };
-    // Measured and named again when the hand rests; until then it is where it was.
+    // Described again when the input pauses; until then it keeps its position.
     const origin = before?.origin.startsWith("edited") ? before.origin : `edited, from ${before?.name || "a sound"}`;
     const known = { origin, values, places: before?.places ?? {} };
     this.studio.sounds.hear(makeSound({ values }, known), { record: false, touched });

@@ -1,6 +1,6 @@
 /**
- * Similar panel: a ranked list of the map's sounds most like one, moved by sliders ("more like this, but brighter"), or of
- * those that were searched for or selected. Arrow keys step through it and play, K saves, S saves with the tag star.
+ * Similar panel: the map's sounds ranked by similarity to one, with offsets of descriptors by sliders ("like this, but
+ * brighter"); or ranked search results or selections. Arrow keys step and play, K saves, S saves with the tag star.
  */
 import { el, fill, icon } from "../dom.js";
 import { counted, plain } from "../format.js";
@@ -54,14 +54,14 @@ export class SimilarPanel {
     /** @type {{name: string, unit: string, meaning: string}[]} */
     const aspects = studio.store.get("session").aspects;
     this.aspects = aspects.map(({ name, unit, meaning }) => ({ name, unit, box: /** @type {HTMLInputElement} */ (el("input", { type: "checkbox", checked: name === "overall", "data-aspect": name, onchange: () => void this.make() })), meaning }));
-    this.about = el("p", { class: "note" }, "Choose a sound, then list those most like it.");
+    this.about = el("p", { class: "note" }, "Select a sound, then list the most similar ones.");
     this.list = el("ul", { class: "ranked", role: "listbox", tabindex: 0, "aria-label": "Similar sounds; arrow keys play, K saves, S saves with a star" });
     this.list.addEventListener("keydown", (event) => this.#key(event));
     fill(root,
       el("div", { class: "bar" },
         el("button", { type: "button", class: "button main", id: "similar-make", onclick: () => void this.like() }, "More like this"),
         el("button", { type: "button", class: "button", onclick: () => this.#reset() }, "Reset")),
-      aspects.length > 0 && el("fieldset", { class: "aspects" }, el("legend", {}, "Alike in"), this.aspects.map(({ name, box, meaning }) => el("label", { class: "check", title: meaning }, box, name === "amplitude" ? "amplitude over time" : name))),
+      aspects.length > 0 && el("fieldset", { class: "aspects" }, el("legend", {}, "Similar in"), this.aspects.map(({ name, box, meaning }) => el("label", { class: "check", title: meaning }, box, name === "amplitude" ? "amplitude over time" : name))),
       this.sliders.map(({ row }) => row), this.about, this.list,
       aspects.length > 0 && this.#duplicates());
   }
@@ -132,7 +132,7 @@ export class SimilarPanel {
       if (serial !== this.serial) return;
       this.rows = answer.sounds.map((/** @type {any} */ one) => ({ ...one, sound: makeSound({ point: one.point }, { origin: `point ${one.point}`, name: one.name ?? "" }) }));
       this.at = -1;
-      this.about.textContent = `${counted(this.rows.length, "sound")}${name ? ` for ${name}` : ""}, the most like ${this.of.name || "the first"} first${answer.complete ? "" : "; descriptors are still being measured"}.`;
+      this.about.textContent = `${counted(this.rows.length, "sound")}${name ? ` for ${name}` : ""}, ordered by similarity to ${this.of.name || "the first"}${answer.complete ? "" : "; descriptors are still being measured"}.`;
       fill(this.list, this.rows.map((row, i) => el("li", { class: "ranked-row", role: "option", "aria-selected": "false", onclick: (/** @type {Event} */ event) => this.play(i, event.timeStamp) },
         icon("play"), el("span", {}, row.name ?? `point ${row.point}`), el("small", {}, scores(row, chosen)))));
       this.#ahead(0);
@@ -160,7 +160,7 @@ export class SimilarPanel {
       try {
         await this.studio.sounds.fetch(row.sound);
       } catch {
-        return; // it is asked for again when it is chosen
+        return; // fetched again when played
       }
       if (serial !== this.serial) return;
     }

@@ -12,7 +12,7 @@ const ROWS = 128;
 const SHOWN = ["pitch", "brightness", "attack", "decay", "loudness", "noisiness", "vibrato", "tremolo"];
 const FORMATS = [
   ["wav", "WAV", "the sound"],
-  ["flac", "FLAC", "the sound, compressed without loss"],
+  ["flac", "FLAC", "the sound, losslessly compressed"],
   ["json", "JSON", "the preset"],
   ["sfz", "SFZ", "a multi-sampled instrument"],
   ["torchsynth", "torchsynth", "the preset for torchsynth"],
@@ -26,7 +26,7 @@ export class SoundPanel {
     this.title = el("h2", { class: "sound-name" }, "No sound yet");
     this.origin = el("p", { class: "sound-origin" }, "Click anywhere on the map");
     this.play = el("button", { type: "button", class: "play", "aria-label": "Play (space bar)", title: "Play (space bar)", disabled: true, onclick: () => this.#toggle() }, icon("play"));
-    this.spectrogram = /** @type {HTMLCanvasElement} */ (el("canvas", { class: "scope-spectrogram", role: "img", "aria-label": "Spectrogram, low notes at the bottom" }));
+    this.spectrogram = /** @type {HTMLCanvasElement} */ (el("canvas", { class: "scope-spectrogram", role: "img", "aria-label": "Spectrogram, low frequencies at the bottom" }));
     this.waveform = /** @type {HTMLCanvasElement} */ (el("canvas", { class: "scope-waveform", role: "img", "aria-label": "Waveform" }));
     this.head = el("div", { class: "scope-head", hidden: true });
     this.measured = el("dl", { class: "measured" });
@@ -39,8 +39,8 @@ export class SoundPanel {
     this.share = el("button", { type: "button", class: "button", id: "share", onclick: () => this.#share() }, icon("link"), "Link");
     this.made = this.#made();
     this.star = el("button", { type: "button", class: "button", id: "favourite", "aria-pressed": "false", hidden: true, title: "Favourite (F)", onclick: () => this.mark("favourites") }, icon("keep"), "Favourite");
-    this.hide = el("button", { type: "button", class: "button", id: "hide", "aria-pressed": "false", hidden: true, title: "Leave this file out of the map (H)", onclick: () => this.mark("hidden") }, icon("bin"), "Hide");
-    const scope = el("div", { class: "scope", title: "Drag it to a folder or a DAW: the sound as a WAV", draggable: true }, this.spectrogram, this.waveform, this.head,
+    this.hide = el("button", { type: "button", class: "button", id: "hide", "aria-pressed": "false", hidden: true, title: "Hide this file from the map (H)", onclick: () => this.mark("hidden") }, icon("bin"), "Hide");
+    const scope = el("div", { class: "scope", title: "Drag to a folder or DAW to export as WAV", draggable: true }, this.spectrogram, this.waveform, this.head,
       el("span", { class: "scope-top", "aria-hidden": "true" }, `${plain(store.get("session").settings.sample_rate / 2000)} kHz`),
       el("span", { class: "scope-low", "aria-hidden": "true" }, "40 Hz"));
     fill(root,
@@ -54,7 +54,7 @@ export class SoundPanel {
     scope.addEventListener("dragstart", (event) => {
       const { dragged } = this;
       if (dragged && dragged.spec === this.sounds.current?.spec) event.dataTransfer?.setData("DownloadURL", `audio/wav:${dragged.name}:${dragged.address}`);
-      else event.preventDefault(); // not made yet; a second drag finds it
+      else event.preventDefault(); // not rendered yet; a second drag works
     });
     store.on("current", (/** @type {any} */ sound) => this.#show(sound));
     store.on("played", (/** @type {any} */ sound) => this.#picture(sound));
@@ -70,7 +70,7 @@ export class SoundPanel {
     else this.sounds.replay();
   }
 
-  /** Of a point of recorded sounds: its recording, or what the model decodes of it. */
+  /** Switch between a point's recording and its reconstruction, for recorded sounds. */
   #made() {
     const button = (/** @type {string} */ kind, /** @type {string} */ text, /** @type {string} */ title) =>
       el("button", { type: "button", role: "radio", id: `made-${kind}`, "data-kind": kind, "aria-checked": "false", title, onclick: () => this.asMade(kind) }, text);
@@ -84,7 +84,7 @@ export class SoundPanel {
     const number = this.point;
     if (this.made.hidden || number === undefined) return;
     const wanted = kind ?? (current.spec.point === undefined ? "point" : "decoded");
-    this.sounds.hear(makeSound({ [wanted]: number }, { origin: wanted === "point" ? `point ${number}` : `point ${number}, as the model decodes it`, places: current.places }), { touched: performance.now() });
+    this.sounds.hear(makeSound({ [wanted]: number }, { origin: wanted === "point" ? `point ${number}` : `point ${number}, reconstructed by the model`, places: current.places }), { touched: performance.now() });
   }
 
   /** The point that the current sound is, as its recording or decoded. @returns {number | undefined} */
@@ -121,7 +121,7 @@ export class SoundPanel {
     this.title.textContent = sound.name || "…";
     const parts = [sound.origin];
     if (!sound.inside) parts.push("outside the map: nearest sound");
-    if (sound.confidence !== null && sound.inside) parts.push(`between dots, which predict it by ${Math.round(100 * sound.confidence)} %`);
+    if (sound.confidence !== null && sound.inside) parts.push(`between dots, confidence ${Math.round(100 * sound.confidence)} %`);
     this.origin.textContent = parts.filter(Boolean).join(" · ");
     if (!sound.descriptors) return;
     const units = new Map(this.studio.store.get("session").descriptors.map((/** @type {any} */ d) => [d.name, d]));
@@ -134,7 +134,7 @@ export class SoundPanel {
     }));
   }
 
-  /** The picture comes after the sound: it would be heard as latency otherwise. @param {any} sound */
+  /** Draws the spectrogram after playback has started, so that it adds no latency. @param {any} sound */
   #picture(sound) {
     if (!sound.buffer || sound.buffer === this.drawn) return;
     setTimeout(() => {
@@ -235,7 +235,7 @@ export class SoundPanel {
     }
   }
 
-  /** Makes the WAV as soon as the hand is down, since a drag cannot wait for it. */
+  /** Renders the WAV on pointer down, since a drag cannot wait for it. */
   async #prepareDrag() {
     const sound = this.sounds.current;
     if (!sound || this.dragged?.spec === sound.spec) return;

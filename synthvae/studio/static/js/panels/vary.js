@@ -28,10 +28,10 @@ export class VaryPanel {
       el("div", { class: "bar" },
         el("button", { type: "button", class: "button main", id: "vary-make", onclick: () => this.make(true) }, "Vary this sound"),
         el("button", { type: "button", class: "button", onclick: () => { this.seed++; void this.make(false); } }, "New draw"),
-        groups.length > 0 && el("button", { type: "button", class: "button", id: "vary-kit", title: "The sixteen on sixteen keys: an SFZ instrument with WAVs", onclick: () => void this.kit() }, "Kit (SFZ)")),
+        groups.length > 0 && el("button", { type: "button", class: "button", id: "vary-kit", title: "All variations on sixteen keys, as an SFZ instrument with WAVs", onclick: () => void this.kit() }, "Kit (SFZ)")),
       el("label", { class: "line" }, el("span", {}, "Amount"), this.amount, this.said),
       this.grid,
-      el("p", { class: "note" }, "Keys 1 to 0, with Shift for the rest. Each becomes the current sound; undo to return."),
+      el("p", { class: "note" }, "Keys 1 to 0 play the first ten, with Shift the rest. A played variation becomes the current sound; undo to return."),
       groups.length > 0 && el("details", { class: "fold" }, el("summary", {}, el("span", {}, "Keep unchanged")),
         el("div", { class: "checks" }, this.kept.map(({ box, title }) => el("label", {}, box, title)))));
     this.#amount();
@@ -47,7 +47,7 @@ export class VaryPanel {
     fill(this.grid, KEYS.map((key) => el("button", { type: "button", class: "cell", disabled: true }, el("kbd", {}, key))));
   }
 
-  /** @param {boolean} again whether around the current sound, not around that of last time */
+  /** @param {boolean} again whether to vary the current sound, rather than the last base */
   async make(again) {
     const sound = await this.studio.sounds.ready();
     if (!sound) return;
@@ -61,7 +61,7 @@ export class VaryPanel {
       if (run !== this.run) return;
       this.found = answer.sounds.map((/** @type {any} */ one, /** @type {number} */ i) => ({
         ...one,
-        said: one.changed.join(", ") || "a little different",
+        said: one.changed.join(", ") || "small changes",
         sound: makeSound(specOf(one), { name: one.name, origin: `variation ${i + 1}, ${plain(one.distance, 2)} dB away${one.changed.length ? `: ${one.changed.join(", ")}` : ""}`, values: one.values, latent: one.latent, places: one.place }),
       }));
       this.#show(run);
@@ -86,7 +86,7 @@ export class VaryPanel {
     void this.#listen(run);
   }
 
-  /** Fetches all sixteen ahead, so that each is there when its key is pressed. @param {number} run */
+  /** Prefetches all variations, so that keys play without delay. @param {number} run */
   async #listen(run) {
     for (const [i, one] of this.found.entries()) {
       try {
@@ -95,12 +95,12 @@ export class VaryPanel {
         const canvas = this.cells?.[i].canvas;
         if (canvas) drawSpectrogram(canvas, one.sound.buffer, 72, 40);
       } catch {
-        return; // it is asked for again when it is chosen, and then an error is said
+        return; // fetched again when played, which reports the error
       }
     }
   }
 
-  /** The variations on sixteen keys, as a download; they are made first where there are none. */
+  /** Downloads the variations as an SFZ kit; makes them first if there are none. */
   async kit() {
     if (!this.found.length) await this.make(true);
     if (!this.found.length || !this.base) return;
