@@ -1,4 +1,4 @@
-"""Listening tests: the page that asks, webMUSHRA's configuration beside it, and the report of the answers."""
+"""Listening tests: the page for listeners, webMUSHRA's configuration, and the report of the answers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ LONGEST = 20.0
 #: Cut-off of the anchors in Hz (BS.1534-3, 5.1), and taps of the linear-phase low-pass at 48 kHz.
 CUT_OFFS = {"anchor35": 3500.0, "anchor70": 7000.0}
 TAPS = 511
-#: What is asked, and the answers that there are; those of `classify` are the labels.
+#: Question and answers of each kind of test; the answers of `classify` are the labels.
 QUESTIONS = {
     "mushra": "How good is the quality of each sound compared with the reference? One of them is the reference itself.",
     "mos": "How good is the quality of this sound?",
@@ -73,8 +73,8 @@ class Trial:
     """A page of a test.
 
     Attributes:
-        name: of what is heard, the same for all systems.
-        label: of the sound; empty where it has none.
+        name: of the sound, the same for all systems.
+        label: of the sound; empty if it has none.
         files: condition to file: with MUSHRA the reference first, a pair for ``ab``, else one.
     """
 
@@ -241,7 +241,7 @@ def make_listening_test(
 
 
 def low_pass(audio: NDArray[np.float32], sample_rate: int, hertz: float) -> NDArray[np.float32]:
-    """A sound ``(T,)`` without what is above a frequency, not delayed: 6 dB down there, 50 dB from 200 Hz above."""
+    """A sound ``(T,)`` through a zero-delay low-pass: 6 dB down at `hertz`, 50 dB from 200 Hz above it."""
     taps = 2 * round(TAPS * sample_rate / 48000 / 2) + 1
     kernel = signal.firwin(taps, hertz, fs=sample_rate)
     return np.asarray(signal.convolve(audio, kernel, "full")[taps // 2 :][: len(audio)], np.float32)
@@ -269,15 +269,15 @@ def _at(audio: NDArray[np.float32], rate: int, level: float | None) -> NDArray[n
 METHODS = {
     "Unit": "All answers of one listener to one system are averaged first: listeners are independent, their answers "
     "are not. Intervals are 95 % bootstrap intervals over listeners.",
-    "Screening": "ITU-R BS.1534-3, 4.1.2: a listener is left out who rates the hidden reference below 90 in more than "
-    "15 % of the trials, or the 7 kHz anchor above 90.",
+    "Screening": "ITU-R BS.1534-3, 4.1.2: listeners are excluded who rate the hidden reference below 90, or the "
+    "7 kHz anchor above 90, in more than 15 % of the trials.",
     "Tests": "Between systems, without hidden reference and anchors: Kruskal-Wallis with epsilon squared, Dunn's test "
     "with Holm's correction, Levene about the medians, Shapiro-Wilk of each system. Preferences: Wilcoxon's "
     "signed-rank test of listeners' shares against a half. Classes: the same against chance, chi-squared between label "
     "and answer, and between systems.",
-    "Power": "Of the F test at the 5 % level with the spread between listeners that was seen, and the efficiency of "
-    "Kruskal-Wallis, 3 / pi. The power that a test had after the fact says nothing beyond its p value: read the "
-    "difference that it could find, and the listeners that the next test needs.",
+    "Power": "Of the F test at the 5 % level with the observed spread between listeners, and the efficiency of "
+    "Kruskal-Wallis, 3 / pi. Post-hoc power adds nothing to the p value: use the detectable difference, and the number "
+    "of listeners that the next test needs.",
 }
 _UNITS = {"mushra": "points", "mos": "grades", "smoothness": "grades"}
 
@@ -400,8 +400,8 @@ def _add_ratings(
     tables.append(Table("Normality of the means of listeners", columns, shapes, compared.levene.sentence))
     if power.detectable is not None and power.needed is not None:
         text.append(
-            f"{power.listeners} listeners find a difference of {power.detectable:.2g} {unit} in 80 of 100 tests; "
-            f"to find {power.wanted:g} {unit} it takes {power.needed} listeners."
+            f"With {power.listeners} listeners, a difference of {power.detectable:.2g} {unit} is detected with 80 % "
+            f"power; detecting {power.wanted:g} {unit} takes {power.needed} listeners."
         )
     sections.append(Section("Ratings", text, tables))
 
@@ -429,7 +429,7 @@ def _add_preferences(pairs: Sequence[Preference], sections: list[Section], findi
         Column("Wilcoxon", "p"),
         Column("chi-squared", "p", "as if all answers were independent"),
     ]
-    sections.append(Section("Preferences", (), [Table("Preferences", columns, rows, "A half is no preference.")]))
+    sections.append(Section("Preferences", (), [Table("Preferences", columns, rows, "0.5 is no preference.")]))
 
 
 def _add_classification(found: Classification, sections: list[Section], findings: list[Verdict]) -> None:
@@ -437,7 +437,7 @@ def _add_classification(found: Classification, sections: list[Section], findings
     for system, counts in found.confusion.items():
         one, p_value = found.accuracy[system], found.p_values[system]
         above = p_value is not None and p_value < 0.05
-        words = "are recognised above chance" if above else "are not recognised above chance for certain"
+        words = "are recognised above chance" if above else "are not recognised significantly above chance"
         size = "all at chance" if p_value is None else p_text(p_value)
         shares = f"{100 * one.mean:.0f} % right, chance is {100 * found.chance:.0f} % ({size})"
         findings.append(Verdict("good" if above else "neutral", f"Sounds of {system} {words}: {shares}."))

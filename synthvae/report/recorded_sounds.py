@@ -67,7 +67,7 @@ __all__ = ["SoundResults", "analyze_sounds", "build_sound_report", "plan_sounds"
 EXAMPLES, DRAWS = 12, 16
 #: Players of draws in one row.
 EACH_ROW = 4
-#: Share of the error of the mean spectrogram that is left, and how close that is in words.
+#: Largest error relative to the mean spectrogram, and its description.
 CLOSENESS = ((0.1, "very close to the originals"), (0.3, "close to the originals"), (0.7, "roughly like the originals"))
 PRIORS = {
     "aggregate": "mixture of Gaussians",
@@ -86,16 +86,16 @@ TERMS = {
 METHODS = {
     "Squared error": "Each test sound is encoded without noise and decoded. The squared error of its spectrogram, "
     "as the network sees it, is summed over sounds and divided by that of the mean spectrogram of the same "
-    "sounds: 0 is exact, 1 is no better than one answer for all. Intervals are 95 % bootstrap intervals over "
+    "sounds: 0 is exact, 1 is no better than the mean. Intervals are 95 % bootstrap intervals over "
     "sounds. Shares of runs with different representations are not comparable; log-mel errors are.",
-    "Answers without a model": "Mean of the label: the mean training spectrogram of the sound's label, which a "
-    "model without labels is not told.",
-    "Nearest training sound": "The one whose spectrogram is nearest to the test sound's. It is found with the original "
-    "at hand, so it is no answer that could be given instead of the model's, but a reference: how close the library "
-    "itself comes to a sound that it does not have.",
+    "Baselines without a model": "Mean of the label: the mean training spectrogram of the sound's label, which is not "
+    "available to a model without labels.",
+    "Nearest training sound": "The one whose spectrogram is nearest to the test sound's. Finding it requires the "
+    "original, so it is not an alternative to the model but a reference: how close the library comes to a sound that "
+    "it does not contain.",
     "Log-mel error": "Mean absolute difference of log-mel spectrograms of sounds in dB (STFT Hann 2048, hop 512, "
     "128 HTK-mel bands, 20 log10(mel + 1e-4)), over at most 60 test sounds. Recovered original: the original's "
-    "own spectrogram turned back into sound, the floor of the representation. Mean sound: the mean training "
+    "own spectrogram converted back to audio, the floor of the representation. Mean sound: the mean training "
     "spectrogram as a sound.",
     "Use of latents": "KL divergence from the prior, mean over test sounds; a dimension is active if the variance "
     f"of its latents without noise is above {ACTIVE_VARIANCE:g} (Burda et al. 2016).",
@@ -106,8 +106,8 @@ METHODS = {
     **SET_METHODS,
     "Click crest": "Largest over median energy of the second difference by position within the hop of the "
     "transform, at least 1. Griffin-Lim: the originals' magnitudes with a phase found by it.",
-    "Sources": "Networks and representations: Rebnord (2022), García López (2025); synthvae's documents "
-    "docs/representations.md and docs/libraries.md say what was changed.",
+    "Sources": "Networks and representations: Rebnord (2022), García López (2025); changes are listed in synthvae's "
+    "docs/representations.md and docs/libraries.md.",
 }
 
 
@@ -373,10 +373,10 @@ def _overview(
         picture=FigureItem(
             images["spectrograms"],
             "Log-mel spectrograms of an original, its reconstruction and a new sound",
-            "Log-mel spectrograms in dB: a test sound whose error is in the middle, its reconstruction, and a draw.",
+            "Log-mel spectrograms in dB: a test sound with the median error, its reconstruction, and a draw.",
         ),
-        note="Mean absolute error of log-mel spectrograms. Grey: the originals' own spectrograms turned back into "
-        "sound, the floor of the representation; and the mean sound for all.",
+        note="Mean absolute error of log-mel spectrograms. Grey: the originals' own spectrograms converted back to "
+        "audio, which is the floor of the representation, and the mean sound in place of every reconstruction.",
     )
 
 
@@ -386,7 +386,7 @@ def _closeness(best: SoundResults, several: bool) -> str:
     size = f"On average a band of the spectrogram is {decoded.reconstructions.mean:.1f} dB off"
     if share.value is None or of_ratio(share) != "good":
         closer = "may be no" if of_ratio(share) == "neutral" else "are not"
-        return f"{of} {closer} closer to the originals than the mean of all sounds is. {size}."
+        return f"{of} {closer} closer to the originals than the mean of all sounds. {size}."
     words = next((words for most, words in CLOSENESS if share.value <= most), "only a little closer than the mean")
     return (
         f"{of} are {words}: they explain {100 * (1 - share.value):.0f}\u00a0% of the variance of spectrograms. {size}."
@@ -400,12 +400,12 @@ def _commands(best: SoundResults, library: Library) -> list[Command]:
     label = "".join(f" {word}" for word in map(shlex.quote, given))
     found = [
         Command(f"synthvae decode {path} --random 8{label} --out sounds", "Make 8 new sounds, as WAV files."),
-        Command(f"synthvae morph A.wav B.wav --run {path}{label}", "Go from one recording to another."),
+        Command(f"synthvae morph A.wav B.wav --run {path}{label}", "Morph from one recording to another."),
     ]
     if any(finding.judgement == "bad" for finding in _reconstructed(best.measured)):
         epochs = 4 * best.model.config.epochs
         longer = f"synthvae train --data {data} --epochs {epochs}"
-        found.append(Command(longer, "Train longer: an answer that needs no model is closer to the originals now."))
+        found.append(Command(longer, "Train longer: a baseline without a model is closer to the originals."))
     return found
 
 
@@ -418,13 +418,13 @@ def _near(folder: Path) -> Path:
 
 
 def _findings(run: RunMeasurement) -> list[Verdict]:
-    """Each figure of a run against what needs no model."""
+    """Each figure of a run against baselines without a model."""
     found = [*_reconstructed(run), *_decoded(run), *_level(run), _active(run), *_drawn(run), *_clicks(run)]
     return [Verdict(one.judgement, f"{run.name}: {one.text}") for one in found]
 
 
 def _plain_findings(run: RunMeasurement) -> list[Verdict]:
-    """Those of the first screen: what is neither good nor bad, such as the number of latents in use, is left out."""
+    """Findings of the first screen, without those that are neither good nor bad, such as the number of used latents."""
     used = _active(run)
     found = [*_reconstructed(run), *_decoded(run), *_drawn(run), *_clicks(run)]
     found += [used] if used.judgement == "bad" else []
@@ -432,15 +432,15 @@ def _plain_findings(run: RunMeasurement) -> list[Verdict]:
 
 
 def _reconstructed(run: RunMeasurement) -> list[Verdict]:
-    """Reconstructions against two answers without a model, and beside what the library itself has."""
+    """Reconstructions against two baselines without a model, and the nearest training sound."""
     errors = run.errors
     nulls = {"the mean of all sounds": errors.mean, "the mean of the sound's label": errors.class_mean}
     return [*(_against(run, null, words) for words, null in nulls.items()), _beside_nearest(run)]
 
 
 def _beside_nearest(run: RunMeasurement) -> Verdict:
-    """Reconstructions beside the nearest training sound, from which a model may well be farther."""
-    found = _against(run, run.errors.nearest, "the nearest training sound, which is found with the original at hand")
+    """Reconstructions against the nearest training sound, a reference that a model need not reach."""
+    found = _against(run, run.errors.nearest, "the nearest training sound, found using the original")
     return Verdict("good" if found.judgement == "good" else "neutral", found.text)
 
 
@@ -453,7 +453,7 @@ def _against(run: RunMeasurement, null: NDArray[np.float64], words: str) -> Verd
         "bad": "reconstructions are not closer than",
         "neutral": "it is undecided whether reconstructions are closer than",
     }
-    return Verdict(judgement, f"{means[judgement]} {words}: {nearer:.0f}\u00a0% of the sounds are.")
+    return Verdict(judgement, f"{means[judgement]} {words} (closer for {nearer:.0f}\u00a0% of the sounds).")
 
 
 def _decoded(run: RunMeasurement) -> list[Verdict]:
@@ -464,19 +464,19 @@ def _decoded(run: RunMeasurement) -> list[Verdict]:
     return [
         Verdict(
             judgement,
-            f"as sounds, reconstructions are {own.mean:.1f} dB off; the mean sound is {null.mean:.1f} dB off, and the "
-            f"originals' own spectrograms turned back into sound {floor.mean:.1f} dB.",
+            f"as audio, reconstructions are {own.mean:.1f} dB off; the mean sound is {null.mean:.1f} dB off, and the "
+            f"originals' own spectrograms converted back to audio {floor.mean:.1f} dB.",
         )
     ]
 
 
 def _level(run: RunMeasurement) -> list[Verdict]:
     level = run.quality.level
-    return [] if level is None else [Verdict("neutral", f"levels are within {level:.1f} dB (root mean square).")]
+    return [] if level is None else [Verdict("neutral", f"the RMS error of levels is {level:.1f} dB.")]
 
 
 def _active(run: RunMeasurement) -> Verdict:
-    """How many dimensions are used, which says nothing of how well; none is a collapsed posterior."""
+    """Number of used dimensions: bad only if it is 0, a collapsed posterior."""
     active = run.latents.active
     text = f"{active} of {len(run.latents.variance)} latent dimensions are used."
     return Verdict("neutral" if active else "bad", text)
@@ -505,7 +505,7 @@ def _clicks(run: RunMeasurement) -> list[Verdict]:
     if crest is None:
         return []
     few = crest.reconstructions <= max(crest.originals, crest.griffin_lim)
-    # Sounds that are not like the originals say nothing of their phase.
+    # Without similar magnitudes, the click crest is no evidence about the phase.
     judgement: Judgement = "good" if few and of_ratio(run.quality.model) == "good" else "neutral"
     words = "no more clicks" if few else "more clicks"
     text = (
@@ -526,7 +526,7 @@ def _headlines(best: SoundResults, several: bool) -> list[Headline]:
         Headline(
             f"{of}squared error relative to the mean spectrogram",
             Measured(share.value, "ratio", share.low, share.high),
-            "below 1: some variance is explained" if nearest is None else f"nearest training sound has {nearest:.2f}",
+            "below 1: some variance is explained" if nearest is None else f"nearest training sound: {nearest:.2f}",
         ),
         Headline(
             f"{of}log-mel error of reconstructions",
@@ -582,7 +582,7 @@ def _figures_section(results: Sequence[SoundResults]) -> Section:
                 ]
                 for run in runs
             ],
-            "1 is one answer for all sounds. The nearest training sound is found with the original at hand: a "
+            "1 is the mean spectrogram for all sounds. The nearest training sound is found using the original: a "
             "reference. Shares of runs with different representations are not comparable.",
         ),
         Table(
@@ -642,7 +642,7 @@ def _figures_section(results: Sequence[SoundResults]) -> Section:
     if drawn:
         tables.append(
             Table(
-                "Fréchet distance of new sounds to training sounds, by what latents are drawn from",
+                "Fréchet distance of new sounds to training sounds, by distribution of the latents",
                 [
                     Column("run"),
                     *(Column(words, "dB²") for words in PRIORS.values()),
@@ -667,7 +667,7 @@ def _figures_section(results: Sequence[SoundResults]) -> Section:
                     Column("reconstructions", "ratio"),
                 ],
                 [[name, crest.originals, crest.griffin_lim, crest.reconstructions] for name, crest in clicks],
-                "1 or more. Short sounds have more even without clicks: the originals say how much.",
+                "At least 1. Short sounds have higher values even without clicks: compare with the originals.",
             )
         )
     text = []
@@ -716,7 +716,7 @@ def _listening(
             Sound(sound.label, sound.wav, detail, sound.gain) for sound, detail in zip(row.sounds, far, strict=True)
         ]
         rows.append(SoundRow(row.name, sounds, str(library.items["file"].iloc[number])))
-    text = "Test sounds of different labels, chosen by their place in the library, and what the model makes of them."
+    text = "Test sounds of different labels, selected by position in the library, and their reconstructions."
     return Section("Listen", [text], [SoundTable("Test sounds and their reconstructions", rows)])
 
 
@@ -734,8 +734,8 @@ def _draws_section(run: SoundResults) -> Section:
         for first in range(0, len(names), EACH_ROW)
     ]
     text = (
-        "Sounds that were never in the library, drawn from the mixture of Gaussians that was fitted to the latents of "
-        f"the training sounds. They are in draws_{run.name}/ as WAV files, with their latents."
+        "New sounds, decoded from draws of the mixture of Gaussians that was fitted to the latents of the training "
+        f"sounds. WAV files and latents are in draws_{run.name}/."
     )
     return Section(f"New sounds: {run.name}", [text], [SoundTable("Draws", rows)])
 

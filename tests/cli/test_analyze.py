@@ -57,7 +57,7 @@ def test_analyze_measures_once_and_compares(run, small_run: Path, tmp_path: Path
     assert both["runs"]["constant"]["test"] != both["runs"]["small"]["test"]
     assert first["across_runs"] is None
     pages = [(tmp_path / f"analysis/{name}/report.html").read_text() for name in "ab"]
-    assert ["The same test sounds by every model" in page for page in pages] == [False, True]
+    assert ["The same test sounds, reconstructed by every model" in page for page in pages] == [False, True]
     assert both["across_runs"]["unit"] == "preset"
     assert both["across_runs"]["errors"]["L1 error on logmel"]["kruskal_wallis"]["degrees"] == 1
     assert both["across_runs"]["chi_squared"]["active latent dimensions"]["n"] == 32

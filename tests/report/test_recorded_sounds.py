@@ -82,7 +82,7 @@ def test_every_number_is_on_the_page_and_documented(
 ):
     page = written(measured, model, library, tmp_path, monkeypatch)
     for text in (
-        "by what latents are drawn from",
+        "by distribution of the latents",
         "unlike the training sounds, but less so than the mean sound repeated",
         "a Fréchet distance of 2.5 times the floor, the mean sound 25.0 times",
         "more clicks at the hop of the transform than originals",
@@ -106,8 +106,8 @@ def test_every_number_is_on_the_page_and_documented(
     [
         (0.01, "Reconstructions are very close to the originals: they explain 99 % of the variance"),
         (0.5, "Reconstructions are roughly like the originals: they explain 50 % of the variance"),
-        (1.0, "Reconstructions may be no closer to the originals than the mean of all sounds is."),
-        (2.0, "Reconstructions are not closer to the originals than the mean of all sounds is."),
+        (1.0, "Reconstructions may be no closer to the originals than the mean of all sounds."),
+        (2.0, "Reconstructions are not closer to the originals than the mean of all sounds."),
     ],
 )
 def test_closeness_in_words(

@@ -25,8 +25,8 @@ def null_models(results: Results) -> Section:
     tests = results.tests
     sound = sound_row("mean preset", ["0.5 in every unit parameter"], [tests.mean_audio[0].numpy()], tests.sample_rate)
     text = [
-        "What a model has to beat: one preset, one spectrogram or silence as the answer to every sound, and another "
-        "test preset at random. The tables of the other sections compare every run with these figures."
+        "Baselines without a trained model: one preset, one spectrogram or silence in place of every reconstruction, "
+        "or another test preset at random. The tables of the other sections compare every run with these figures."
     ]
     items: list[Item] = [_errors(results), _clusters(results.runs), SoundTable("The sound of the mean preset", [sound])]
     return Section("Null models", text, items)

@@ -41,7 +41,7 @@ COMPARED = 3
 NEAR_PITCH = 50.0
 #: Share of the variance of spectrograms that reconstructions explain, and how close that is in words.
 CLOSENESS = ((0.9, "very close to the originals"), (0.6, "close to the originals"), (0.3, "roughly like the originals"))
-#: Descriptors that colour the map: column, label and the function that makes plain units of its values.
+#: Descriptors that colour the map: column, label and conversion of its values to the unit of the label.
 COLOURS = (
     ("centroid", "brightness (Hz)", np.exp2),
     ("aperiodicity", "noisiness (0 to 1)", np.asarray),
@@ -96,7 +96,7 @@ def comparison(results: Results) -> SoundTable | None:
         far = ["", *(f"{run.sounds.errors['logmel'].l1[index]:.1f} dB off" for run in results.runs)]
         judged = [replace(sound, detail=text) for sound, text in zip(row.sounds, far, strict=True)]
         rows.append(replace(row, sounds=judged))
-    return SoundTable("The same test sounds by every model", rows)
+    return SoundTable("The same test sounds, reconstructed by every model", rows)
 
 
 def closeness(run: RunResults, results: Results) -> str:
@@ -113,7 +113,7 @@ def closeness(run: RunResults, results: Results) -> str:
 
 
 def commands(run: RunResults) -> list[Command]:
-    """Command lines to go on with."""
+    """Suggested next commands."""
     folder = run.run.path
     shipped = find_space(folder.name) == folder
     near = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
@@ -168,7 +168,7 @@ def _map(run: RunResults, results: Results) -> MapItem | None:
     }
     name = "similar spectrograms lie near each other"
     return MapItem(
-        f"{len(points):,} test sounds by what they sound like",
+        f"{len(points):,} test sounds, arranged by similarity",
         [results.title(index) for index in range(len(points))],
         {name: points},
         {"sound": values},
@@ -189,7 +189,7 @@ def _similar(run: RunResults, results: Results) -> Verdict:
 
 
 def _pitch(run: RunResults, results: Results) -> Verdict | None:
-    """Share of pitches that are right, against that of the mean preset's."""
+    """Share of pitches within half a semitone, against that of the mean preset."""
     own, null = run.distances["f0_error"], results.null_distances["mean preset"]["f0_error"]
     if not own.defined.any():
         return None
@@ -240,7 +240,7 @@ def _paths(run: RunResults, similar: bool) -> list[Verdict]:
     if comparison is None:
         return []
     text = (
-        f"Morphs: smoother than by parameters in {comparison.improved} of {len(comparison.changes)} "
+        f"Morphs: smoother than in parameters in {comparison.improved} of {len(comparison.changes)} "
         f"descriptors, rougher in {comparison.worsened}"
     )
     if similar:
@@ -252,8 +252,8 @@ def _groups(run: RunResults) -> Verdict:
     row = run.survey.rows[0]
     judgement: Judgement = of_clusters(row.dbcv, [null.led for null in row.nulls.values()])
     text = {
-        "good": "Groups: islands on the map of latents are better separated than on maps without information.",
-        "bad": "Groups: islands on the map of latents mean nothing: maps without information have them too.",
-        "neutral": "Groups: whether islands on the map of latents mean something is undecided.",
+        "good": "Groups: clusters on the map of latents are better separated than on maps without information.",
+        "bad": "Groups: clusters on the map of latents are no better separated than on maps without information.",
+        "neutral": "Groups: it is undecided whether clusters on the map of latents are significant.",
     }
     return Verdict(judgement, text[judgement])

@@ -24,7 +24,7 @@ for (const button of document.querySelectorAll(".zoom")) button.addEventListener
   large.src = small.src; large.alt = small.alt; dialog.showModal();
 });
 dialog.addEventListener("click", () => dialog.close());
-// One sound plays at a time. In a row of sounds another one goes on at the same place, to compare them.
+// One sound plays at a time. Switching within a row continues at the same position, to compare sounds.
 const player = {
   context: null, master: null, playing: null, side: 0, buffers: new Map(),
   volume: document.querySelector(".volume"), same: document.querySelector(".same"), repeat: document.querySelector(".repeat"),
@@ -201,7 +201,7 @@ for (const figure of document.querySelectorAll(".map")) {
     const number = nearest(marked, event.offsetX, event.offsetY, 18);
     if (number >= 0) sound(number);
     else if (nearest(everyone, event.offsetX, event.offsetY, 12) >= 0) {
-      readout.textContent = "only ringed dots have their sound in this page";
+      readout.textContent = "only ringed dots have audio in this page";
     }
   });
   canvas.addEventListener("pointermove", event => {
@@ -217,7 +217,7 @@ for (const figure of document.querySelectorAll(".map")) {
 for (const button of document.querySelectorAll(".copy")) button.addEventListener("click", () => {
   const code = button.parentElement.querySelector("code");
   getSelection().selectAllChildren(code);
-  document.execCommand("copy"); // navigator.clipboard needs a page that was served
+  document.execCommand("copy"); // navigator.clipboard is not available to local files
   button.textContent = "Copied";
   setTimeout(() => { button.textContent = "Copy"; }, 1500);
 });
