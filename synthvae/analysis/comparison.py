@@ -28,11 +28,11 @@ class Comparisons:
     """Tests of differences.
 
     Attributes:
-        unit: ``preset`` or ``seed``: of what a group has several.
+        unit: ``preset`` or ``seed``: the independent unit of the tests.
         groups: name of each group to the names of its runs.
         errors: by measure; less is better.
-        counts: by what is counted.
-        note: what the unit means for what follows, in a sentence.
+        counts: by counted event.
+        note: consequence of the unit for the conclusions, in a sentence.
     """
 
     unit: str

@@ -139,7 +139,7 @@ def measure_neighbourhoods(
 def _standardised(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rows with mean 0 and standard deviation 1 in every column that varies.
 
-    Levels in dB are all far below 0: seen from there the cosine of any two sounds is nearly 1.
+    Levels in dB are all far below 0, so without centring the cosine of any two sounds would be nearly 1.
     """
     spread = rows.std(axis=0)
     return (rows - rows.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0)
@@ -182,9 +182,9 @@ def measure_movement(
 ) -> Movement:
     """Score latent paths between test presets, and vary each parameter alone.
 
-    All paths begin and end at the presets themselves, as morphs do: what the autoencoder does not reproduce is carried
-    along, or latent paths would be compared with the reference between other ends. The reference joins the presets by
-    straight lines through their parameters, angles the shorter way around on all paths.
+    All paths start and end at the presets themselves, as in morphs: the reconstruction residual is interpolated along
+    the path, so that latent paths and the reference have the same ends. The reference interpolates the parameters
+    linearly, angles along the shorter arc on all paths.
 
     Args:
         run: the model.

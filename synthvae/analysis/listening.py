@@ -1,4 +1,4 @@
-"""Answers of a listening test: screening of listeners, and tests between what they heard.
+"""Analysis of a listening test: screening of listeners, and tests between systems.
 
 The listener is the unit: all answers of one to one condition are averaged before anything is tested, since answers of
 one person are not independent. Files are those of `synthvae.report.listening`'s page, or of webMUSHRA (Schoeffler et
@@ -44,7 +44,7 @@ KINDS = ("mushra", "mos", "ab", "classify", "smoothness")
 #: Conditions of a MUSHRA test that are no system: the hidden reference, and low-pass filtered references.
 REFERENCE, ANCHORS = "reference", ("anchor35", "anchor70")
 NO_PREFERENCE = "none"
-#: Least and largest rating of the kinds that have ratings, and a difference that is worth finding.
+#: Lowest and highest rating of the kinds that have ratings, and the smallest relevant difference.
 SCALES = {"mushra": (0.0, 100.0, 10.0), "mos": (1.0, 5.0, 0.5), "smoothness": (1.0, 5.0, 0.5)}
 #: Of our files. `other` is the second sound of a pair; `answer` is a rating, a label, or the preferred of the pair.
 COLUMNS = ("listener", "test", "kind", "trial", "stimulus", "other", "label", "answer", "seconds")
@@ -58,14 +58,14 @@ EFFICIENCY = 3.0 / np.pi
 
 @dataclass(frozen=True)
 class Power:
-    """What a test with so many listeners can find.
+    """Statistical power of a test with a number of listeners.
 
     Attributes:
         listeners: of each condition, on average.
-        detectable: difference of one condition from equal others that is found in 80 of 100 tests at the 5 % level, by
-            the spread between listeners that was seen; None where that is 0 or not known.
-        wanted: a difference that is worth finding, in the unit of the ratings.
-        needed: listeners that find it in 80 of 100 tests; None where `detectable` is.
+        detectable: difference of one condition from equal others that is detected with 80 % power at the 5 % level, by
+            the observed spread between listeners; None if that is 0 or not known.
+        wanted: smallest relevant difference, in the unit of the ratings.
+        needed: listeners that detect it with 80 % power; None where `detectable` is.
     """
 
     listeners: int

@@ -70,13 +70,13 @@ __all__ = ["SURVEY_SEEDS", "MapPlan", "Work", "usual_workers"]
 
 Rows: TypeAlias = NDArray[np.float64]
 
-#: Raised when what is measured changes, so that nothing older is read from the store.
+#: Version of the measurements, to be incremented when they change: older results in the store are not read.
 VERSION = 10
-#: Test presets of the null models that are compared by every distance, at most.
+#: Maximum number of test presets on which null models are compared by every distance.
 NULL_LIMIT = 500
 #: Null models that every distance is measured of.
 NULLS = ("mean preset", "random preset", "silence")
-#: Maps drawn of the latents, each with a seed of its own.
+#: Number of maps of the latents, each with its own seed.
 SURVEY_SEEDS = (0, 1, 2)
 #: Latents below which one process makes all maps: another one compiles UMAP first, for ten seconds.
 FEW_LATENTS = 2000

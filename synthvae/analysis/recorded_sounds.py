@@ -1,4 +1,4 @@
-"""Measurements of a run on recorded sounds: reconstructions, latents, draws and clicks, beside what needs no model."""
+"""Measurements of a run on recorded sounds: reconstructions, latents, draws and clicks, with model-free baselines."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ Result = TypeVar("Result")
 
 #: Sounds that are drawn for the Fréchet distance, at most, and decoded for log-mel errors and click crests.
 DRAWS, COMPARED = 400, 60
-#: Sounds that are given to programs of others, which take a second for each, and these by their names: whether it is
-#: there, and its scores of sounds beside their originals.
+#: Number of sounds scored by external programs, which take a second for each; and these programs by name: whether it is
+#: installed, and its scores of sounds against their originals.
 SCORED = 20
 SCORES: Mapping[str, tuple[Callable[[], bool], Callable[[Tensor, Tensor, int], NDArray[np.float64]]]] = {
     "visqol": (visqol_installed, visqol),
@@ -72,7 +72,7 @@ MAPPED = 1000
 #: Dimensions of the embedding of the Fréchet distance: a covariance of full rank takes one sound more.
 DIMENSIONS = 64
 BATCH = 50
-#: Raised when what is measured changes, so that nothing older is read from the store.
+#: Version of the measurements, to be incremented when they change: older results in the store are not read.
 VERSION = 2
 #: Seconds on two cores, for each second of a sound that is analysed, and of one that is decoded and compared.
 SECONDS_ANALYSED, SECONDS_DECODED = 0.002, 0.015

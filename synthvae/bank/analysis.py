@@ -30,7 +30,7 @@ EMBEDDED, RATE = 64, 44100
 LEVEL = 0.1
 #: Decibels below the loudest point that count, in time and in the spectrogram: what is quieter may be the room's noise.
 DEPTH = 50.0
-#: Two steps of 16 bits, which dither can take: no part of a sound.
+#: Two steps of 16 bits, the amplitude of dither, which counts as silence.
 STEP = 2.0**-14
 #: Seconds at the start and at the end, one of which tells what a sample of silence is.
 REST = 0.01

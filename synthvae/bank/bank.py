@@ -24,11 +24,11 @@ __all__ = ["Bank"]
 
 Array = NDArray[np.float64]
 
-#: Presets that are rendered and written at a time: what is lost where adding is stopped.
+#: Presets that are rendered and written per transaction: at most these are lost if adding is stopped.
 BATCH = 16
-#: An SQLite integer that no bank has so many presets as.
+#: Limit of a query without one: more than any bank holds.
 MOST_LISTED = 2**62
-#: Samples of them all: fewer presets of longer sounds are.
+#: Maximum number of samples per transaction: it has fewer presets if their sounds are long.
 SAMPLES = 2**25
 
 
@@ -70,7 +70,7 @@ class Bank:
             tags: single words.
 
         Returns:
-            What became of it: a preset whose values are in the bank already is not added again.
+            The result: a preset whose values are already in the bank is not added again.
 
         Raises:
             UserError: for a name of more than one line, a tag of more than one word, a value outside its range, or
@@ -107,7 +107,7 @@ class Bank:
         return added
 
     def _add_batch(self, rows: list[Row]) -> list[Added]:
-        """Render and measure what is not there yet, outside the transaction, which others wait for; then write."""
+        """Render and measure new presets outside the transaction, which blocks other writers; then write them."""
         analysed: dict[str, Analysed] = {}
         while True:  # again if another process removed what was there
             with self._database.read() as connection:

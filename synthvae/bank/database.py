@@ -1,8 +1,8 @@
 """The bank's SQLite file: format check, tables, and concurrent reads and writes.
 
-SQLite in WAL mode, where the storage can: readers never wait, and writers wait for each other. A write begins with
-``BEGIN IMMEDIATE``, so that it waits before it has read anything; one that began as a reader could not wait, its
-picture being out of date. Every read and write has a connection of its own, so that threads share none.
+SQLite in WAL mode, if the storage supports it: readers never block, and writers wait for each other. A write begins
+with ``BEGIN IMMEDIATE``, so that it waits before reading; a transaction that began as a read could not wait, since its
+snapshot would be outdated. Every read and write has its own connection, so that threads share none.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Database:
             connection.execute("COMMIT")
 
     def _open(self, write: bool) -> sqlite3.Connection:
-        """A connection, by other means where the storage has not what WAL takes.
+        """A connection, with fallbacks where the storage does not support WAL.
 
         WAL takes memory that is shared through a file beside the bank. Where storage cannot share it, as some of FUSE,
         the file is held by one connection, and a writer changes the mode to a rollback journal. Where nothing may be

@@ -46,7 +46,7 @@ SOURCES = {
 NSYNTH_NOTES = 289_205
 #: The published networks are trained without clipping: a rate above ours makes them diverge.
 MOST_LR = 1e-3
-#: Seeds of a case whose overlay has seed 1 begin here: it repeats another with other seeds.
+#: First seed of a case whose overlay has seed 1: it repeats another case with other seeds.
 OWN_SEEDS = 100
 #: Validation sounds of an epoch below full scale: validating all of them would take longer than the epoch.
 VALIDATION = 50

@@ -181,7 +181,7 @@ def train_job(job: Job) -> None:
 
 
 def train_task(task: Task[Any], directory: Path, label: str) -> None:
-    """Train, or go on with what was interrupted, until it is done or a stop is requested; reports each epoch."""
+    """Train or resume a run until it is done or a stop is requested; reports each epoch."""
     announced = False
 
     def on_step(epoch: int, step: int, steps: int) -> None:

@@ -1,7 +1,7 @@
 """Presets as files for other programs: samples, instruments, and parameters.
 
-Every file is stamped with a hash of all that it was made from. What is there already and has the right stamp is left
-alone, so that an export that was stopped goes on where it was; anything else in its place is replaced only when asked.
+Every file holds a hash of its inputs. An existing file with the same hash is left unchanged, so that an interrupted
+export can continue; any other existing file is overwritten only on request.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """Sampling of a preset over keys: one tuned sample each, looped if it sustains.
 
-What sounds is not the note that is played: the Voice's oscillators are tuned away from it, modulation bends them, and
-which of them is the pitch is a matter of hearing. So the pitch that a few keys really have is measured
-(`synthvae.audio.pitch.track_pitch`), and the keyboard moved by what is missing: the Voice adds in semitones, so
-what is missing on one key is missing on all. Then every key is measured, and what is still missing, cents as a rule,
-is left to the sampler. Where a key's own pitch is more than a semitone from what the other keys make of it, the
-tracker followed another partial there, and the others are believed.
+The perceived pitch is not the played note: the Voice's oscillators are detuned, modulated, and mixed. So the pitch of a
+few keys is measured (`synthvae.audio.pitch.track_pitch`), and the keyboard transposed by the difference: the Voice adds
+in semitones, so the difference is the same on all keys. Then every key is measured, and the remaining difference,
+usually a few cents, is left to the sampler. If a key's pitch differs by more than a semitone from that of the other
+keys, the tracker followed another partial there, and the value of the others is used.
 """
 
 from __future__ import annotations

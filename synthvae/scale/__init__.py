@@ -1,1 +1,1 @@
-"""Commands cut into shards, and the launchers that make the shards."""
+"""Sharded execution of commands: work per shard, and launchers that compute the shards."""

@@ -1,4 +1,4 @@
-"""Making the shards of a folder: one, or all that are missing, by a launcher."""
+"""Compute the shards of a folder: one shard, or all missing ones with a launcher."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["ShardTask", "launch", "make_shard"]
 
 
 class ShardTask(NamedTuple):
-    """A shard to be made, in whatever process.
+    """A shard to be computed, in any process.
 
     Attributes:
         folder: of the shards, from the root.
@@ -31,7 +31,7 @@ class ShardTask(NamedTuple):
 
 
 def make_shard(task: ShardTask) -> str:
-    """Make a shard, by one thread, and return the SHA-256 of its file.
+    """Compute a shard in one thread, and return the SHA-256 of its file.
 
     Raises:
         UserError: if it cannot be made.
@@ -50,7 +50,7 @@ def launch(
     address: str | None = None,
     on_done: Callable[[int], object] = lambda done: None,
 ) -> None:
-    """Make the missing shards of a folder that all machines see.
+    """Compute the missing shards of a folder on a file system shared by all machines.
 
     Args:
         folder: of the shards.

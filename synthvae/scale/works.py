@@ -1,4 +1,4 @@
-"""What of each command a shard is, and how its shards are joined."""
+"""Sharded commands: what a shard contains, and how shards are joined."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class _OfDataset(Work):
         """The dataset.
 
         Raises:
-            UserError: if it is another than the one that the work was begun with.
+            UserError: if it is not the dataset that the work was started with.
         """
         data = read_dataset(Path(self.dataset))
         if data.hash != self.dataset_hash:
@@ -181,7 +181,7 @@ class RenderWork(_OfDataset):
 
 
 def _entry(path: Path) -> tarfile.TarInfo:
-    """A file of an archive whose bytes say nothing of when and by whom it was made."""
+    """A tar member without time and owner, so that its bytes are reproducible."""
     entry = tarfile.TarInfo(path.name)
     entry.size, entry.mode = path.stat().st_size, 0o644
     return entry
@@ -324,7 +324,7 @@ class EncodeWork(Work):
 
 @dataclass(frozen=True)
 class ImportWork(Work):
-    """``import-library``: an item is a file, a shard the sounds that were read of files, or why there is none."""
+    """``import-library``: an item is a file, a shard the sounds read from files, or the reason for skipping them."""
 
     name: ClassVar[str] = "import-library"
     out: str
@@ -373,7 +373,7 @@ class ImportWork(Work):
         check_library_target(Path(self.out), overwrite)
 
     def join(self, shards: Sequence[Path], overwrite: bool, progress: Progress) -> str:
-        """Build the library of what was read, as if it were read now."""
+        """Build the library from the shards, as without shards."""
         places = {entry.file: number for number, entry in enumerate(self.planned.plan.entries)}
         folder = ShardFolder.open(shards[0].parent)
         samples = self.planned.plan.samples
@@ -402,7 +402,7 @@ class ImportWork(Work):
 
 @dataclass(frozen=True)
 class ExperimentWork(Work):
-    """``experiment run``: an item is a run, which is made in its place; a shard says what their weights are."""
+    """``experiment run``: an item is a run, trained in its final directory; a shard holds hashes of weights."""
 
     name: ClassVar[str] = "experiment"
     out: str
@@ -444,7 +444,7 @@ class ExperimentWork(Work):
         """Runs that are finished are left as they are."""
 
     def make(self, items: range, file: BinaryIO, progress: Progress) -> None:
-        """Train them one after the other; what was interrupted goes on."""
+        """Train them one after the other; interrupted runs are resumed."""
         found = {}
         for done, job in enumerate(self.jobs[items.start : items.stop], 1):
             if not runner.is_done(job):
@@ -458,7 +458,7 @@ class ExperimentWork(Work):
         file.write(json.dumps(found).encode())
 
     def join(self, shards: Sequence[Path], overwrite: bool, progress: Progress) -> str:
-        """See that every run is there."""
+        """Check that every run exists."""
         missing = [job for job in self.jobs if not runner.is_done(job)]
         if missing:
             remedy = "remove its shard and make it again"

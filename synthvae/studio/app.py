@@ -1,4 +1,4 @@
-"""The application: routes by domain, one way to refuse, the page, and the guard around it all."""
+"""The ASGI application: routes by domain, error responses, the page, and access control."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sounds as files to take home: one as it is, several in a ZIP."""
+"""Downloads of sounds: a single file, or several in a ZIP."""
 
 from __future__ import annotations
 

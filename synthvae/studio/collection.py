@@ -31,7 +31,7 @@ VERSION = "collection-1"
 
 @dataclass(frozen=True)
 class Collection:
-    """Presets, or recorded sounds.
+    """The sounds of a map: presets, or recorded sounds.
 
     Attributes:
         key: 24 hexadecimal digits of the run's weights, of where the presets are from, and of how many they are.

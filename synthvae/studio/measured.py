@@ -28,7 +28,7 @@ Floats = NDArray[np.float32]
 PART = 256
 #: Of how sounds are measured; they are measured anew where it changes.
 VERSION = "sounds-2"
-#: How far the workers stand back: behind the layout of the map, which people wait for.
+#: Nice value of the workers: lower priority than the layout of the map.
 NICENESS = 15
 
 

@@ -60,11 +60,11 @@ class Access:
 
 
 class Guard:
-    """ASGI middleware that refuses what should not come in, and marks what goes out.
+    """ASGI middleware that refuses unauthorised or oversized requests, and adds security headers to responses.
 
     Args:
-        app: behind it.
-        access: who may ask.
+        app: the application that it wraps.
+        access: access control of requests.
     """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:

@@ -25,7 +25,7 @@ from synthvae.training.tasks.base import PARAMETERS, SOUNDS
 
 __all__ = ["MOST", "open_session", "serve"]
 
-#: Presets on a map if nobody says otherwise: so many are laid out within a minute.
+#: Default number of presets on a map, which are laid out within a minute.
 MOST = 10_000
 #: Requests that wait for a connection.
 BACKLOG = 64
@@ -41,7 +41,7 @@ def open_session(
     cache: Path | None = None,
     say: Callable[[str], object] = print,
 ) -> Session:
-    """A run with its map and its bank; close it.
+    """Open a run with its map and its bank; the caller has to close the session.
 
     Args:
         run_path: the run's directory.
@@ -52,7 +52,7 @@ def open_session(
             map or the run's own, where they have several labels.
         most: sounds on the map.
         cache: the folder for what is made of the map; beside the run by default.
-        say: what is worth knowing is said here.
+        say: called with messages for the user.
 
     Raises:
         UserError: if something cannot be read, or does not fit together.

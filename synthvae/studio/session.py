@@ -1,4 +1,4 @@
-"""One studio: a run, its map, its bank, and what a request means by a sound."""
+"""Studio session: a run, its map, its bank, and the resolution of sound specs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Sound:
     Attributes:
         row: ``(R,)``, what it is made from: unit parameters of a preset.
         latent: ``(D,)`` where it was given or found on the way; None where it would have to be encoded.
-        spot: what the map says of the place, where a place was given.
+        spot: the map's data at the place, where a place was given.
         origin: where it comes from, for a preset's file.
         original: number of the point whose recording it is, not what its row decodes to.
         recording: ``(T,)``, the samples of a recording that was put on the map.

@@ -1,4 +1,4 @@
-"""The bank: what is kept, at once and for good."""
+"""Routes of the bank; every change is written to disk before the response."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ LARGEST_LIBRARY, MOST_KEYS = 2000, 128 - LOWEST_PAD
 
 
 class ExportRequest(Strict):
-    """A sound to take home."""
+    """A sound to export."""
 
     spec: Spec
     name: Annotated[str, Field(max_length=200, description="What to call it; measured by default.")] = ""
@@ -46,7 +46,7 @@ class LibraryItem(Strict):
 
 
 class LibraryRequest(Strict):
-    """Several sounds to take home."""
+    """Several sounds to export as a ZIP."""
 
     sounds: Annotated[list[LibraryItem], Field(min_length=1, max_length=LARGEST_LIBRARY)]
     name: Annotated[str, Field(max_length=200, description="Of the archive.")] = "library"

@@ -35,7 +35,7 @@ def routes(session: Session) -> APIRouter:
 
     @router.get("/imports", summary="List the recordings on the map")
     def kept() -> list[dict[str, Any]]:
-        """All since the studio was started."""
+        """All recordings imported since the studio was started."""
         return [_described(session, one) for one in session.imports.all]
 
     @router.delete("/imports", summary="Remove all recordings from the map")

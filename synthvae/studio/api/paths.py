@@ -1,4 +1,4 @@
-"""A walk from sound to sound: as points, as one sound, as presets."""
+"""Paths between sounds: as points, as one sound, as presets."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def routes(session: Session) -> APIRouter:
 
     @router.post("/render", responses=_WAV, response_class=Response, summary="Render a sound")
     async def render(request: RenderRequest) -> Response:
-        """The fast path: a click, this, the first sample. With its release, at the synth's own level.
+        """The sound as a WAV, with its release, at the synth's own level; the low-latency route of a click.
 
         ``X-Gain`` is what brings it to the loudness of exports.
 

@@ -1,4 +1,4 @@
-"""Work that takes minutes, in processes of its own, so that a click never waits for it.
+"""Worker processes for work that takes minutes, so that it does not delay requests.
 
 A worker is ``python -P -m synthvae.studio.jobs.worker``, which imports nothing from the current folder: it is
 told what to do by its arguments, says how far it is by lines of JSON on its standard output, and leaves its results as
@@ -21,7 +21,7 @@ from typing import Any
 __all__ = ["Worker"]
 
 _LIMITS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-#: Last lines of what a worker complains about.
+#: Number of last lines of a worker's standard error that are kept.
 _KEPT = 20
 
 
@@ -31,8 +31,8 @@ class Worker:
     Args:
         arguments: for `synthvae.studio.jobs.worker`.
         on_message: called, on a thread of its own, with each message.
-        niceness: how far it stands back; the server has 0.
-        threads: that its libraries use; all there are where None.
+        niceness: nice value of the process; the server has 0.
+        threads: threads of its libraries; None for one per core.
         on_end: called once when it has ended and all messages are read.
     """
 

@@ -27,7 +27,7 @@ __all__ = ["Found", "Job", "Jobs"]
 
 #: Jobs that wait for their turn, and jobs that are remembered when they are over.
 WAITING, REMEMBERED = 16, 64
-#: How far the search stands back: somebody waits for it, but a click goes first.
+#: Nice value of search workers: requests have priority.
 NICENESS = 2
 #: Seconds after which a job that was asked to stop is stopped.
 PATIENCE = 10.0
@@ -51,7 +51,7 @@ class Job:
     """One recording to be matched.
 
     Attributes:
-        id: that nobody can guess.
+        id: random, not guessable.
         name: of the recording.
         seconds_asked: for the search.
         state: waiting, running, done, failed or stopped.
@@ -243,7 +243,7 @@ class Jobs:
 
 
 def _threads() -> int:
-    """All cores but one: a team of threads of which one has to wait for others stands still as a whole."""
+    """All cores but one: a thread team runs at the speed of its slowest thread, which would share the server's core."""
     return max(1, (os.cpu_count() or 1) - 1)
 
 
