@@ -55,7 +55,7 @@ class SoundConfig(Settings):
         "auto", "Representation of sounds; auto: the network's.", DATA, choices=_representations
     )
     condition: str = setting("none", "Conditioning input of encoder and decoder.", NETWORK, choices=CONDITIONS)
-    network: str = setting("spectrogram-conv", "Network.", NETWORK, choices=_networks)
+    network: str = setting("spectrogram-conv", "Network architecture.", NETWORK, choices=_networks)
     latent: int = setting(0, "Number of latent dimensions; 0: the network's.", NETWORK, least=0)
     flows: int = setting(10, "Flow layers of spectrogram-iaf.", NETWORK, least=0)
     widths: str = setting(
