@@ -506,7 +506,7 @@ class Studio {
         parts.push(cluster ?? `${column.label} ${withUnit(values[point], column.unit)}`);
       }
     } else if (place) parts.push(`${plain(place[0])}, ${plain(place[1])}`);
-    byId("readout").textContent = parts.join(" · ");
+    byId("readout").textContent = parts.filter(Boolean).join(" · "); // a region may have no name
   }
 
   /** @param {import("./map/map.js").Touch} touch */
