@@ -19,13 +19,13 @@ def angles(parameters: ParameterSpace) -> Tensor:
 
 
 def unwrapped(values: Tensor, circular: Tensor) -> Tensor:
-    """Unwrap angles in values ``(N, P)``: add full turns so that each takes the shorter way from the previous one."""
+    """Unwrap angles in values ``(N, P)``: add full turns so that each is nearest to the previous one."""
     change = values.diff(dim=0)
     change = torch.where(circular, change - change.round(), change)
     return torch.cat((values[:1], values[:1] + change.cumsum(dim=0)))
 
 
 def within(unit: Tensor, circular: Tensor) -> Tensor:
-    """Bring unit parameters ``(N, P)`` into the unit cube: angles are wrapped, all others clamped."""
+    """Map unit parameters ``(N, P)`` to the unit cube: angles are wrapped, all others clamped."""
     turned = torch.where((unit >= 0.0) & (unit <= 1.0), unit, unit - unit.floor())
     return torch.where(circular, turned, unit).clamp(0.0, 1.0)

@@ -34,10 +34,10 @@ class Synth(nn.Module):
 
     Attributes:
         parameter_space: the columns of the input.
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
         seconds: length of every sound.
         control_rate: rate of control signals in Hz, where the synth computes them separately.
-        samples: T.
+        samples: number of samples of every sound, T.
     """
 
     #: Whether `forward` takes ``hold_phases``, which makes oscillator phases constants in the backward pass.
@@ -50,9 +50,9 @@ class Synth(nn.Module):
 
         Args:
             parameters: the columns.
-            sample_rate: Hz.
+            sample_rate: sample rate in Hz.
             seconds: length of every sound.
-            control_rate: in Hz.
+            control_rate: rate of control signals in Hz.
 
         Raises:
             ValueError: if a rate or the length is not positive.
@@ -73,7 +73,8 @@ class Synth(nn.Module):
                 forward mode; the identity by default.
 
         Returns:
-            ``(B, P, ...)``, with the feature's own dimensions, or T, last. Parameters may lie innermost in memory.
+            Derivatives ``(B, P, ...)``, followed by the dimensions of the feature, or T. The parameter axis may be
+            innermost in memory.
         """
         self.check(unit)
         return torch.stack([self._derivatives(row, feature) for row in unit.detach()])
@@ -94,7 +95,7 @@ class Synth(nn.Module):
             raise ValueError(f"expected {len(self.parameter_space)} columns, got shape {tuple(unit.shape)}")
 
     def _derivatives(self, row: Tensor, feature: Callable[[Tensor], Tensor] | None) -> Tensor:
-        """Derivatives by the parameters of one row ``(P,)``, with PyTorch's forward-mode differentiation."""
+        """Derivatives with respect to the parameters of one row ``(P,)``, by PyTorch's forward-mode differentiation."""
         parts = []
         for directions in torch.eye(len(row), dtype=row.dtype, device=row.device).split(_DIRECTIONS):
             with forward_ad.dual_level():
@@ -104,7 +105,7 @@ class Synth(nn.Module):
 
 
 def tangent(dual: Tensor) -> Tensor:
-    """The tangent of a dual tensor; zeros where it has none."""
+    """The tangent of a dual tensor; zeros if it has none."""
     value, found = forward_ad.unpack_dual(dual)
     return torch.zeros_like(value) if found is None else found
 
@@ -122,8 +123,8 @@ class Family:
     """Sounds of one kind, such as kick drums, as ranges of a synth's parameters.
 
     Attributes:
-        space: every parameter of the synth; within a range, values are uniform under the curve of this space.
-        ranges: lowest and highest value in human units by name, of every parameter; they may be equal.
+        space: space of all parameters of the synth; within a range, values are uniform under the curves of this space.
+        ranges: minimum and maximum of every parameter by name, in human units; they may be equal.
     """
 
     space: ParameterSpace
@@ -142,24 +143,26 @@ def _no_families() -> Mapping[str, Family]:
 
 @dataclass(frozen=True)
 class SynthKind:
-    """A kind of synthesizer, under the name that files give it.
+    """A kind of synthesizer, identified by its name in files.
 
-    The functions may import what they need when they are called: a file's header is checked without any synthesizer.
+    The functions may import their dependencies when called, so that the header of a file can be checked without them.
 
     Attributes:
         name: name in files and as argument ``synth``.
-        build: a `Synth` of a parameter space and, as keyword arguments, ``sample_rate``, ``seconds``, ``control_rate``.
-        spaces: its parameter spaces, no two of one size: the default one first, one with every parameter last.
-        setup: fields that files store besides the name: everything else that changes the sound of a preset.
-        note: the parameter that is the played note, a MIDI number; None where no note is played.
-        hold: the parameter that is the time for which a key is held, in seconds; None where nothing is held.
-        tail: seconds from note-off to silence, a function of all human values by name.
-        release: the same until the sound is 20 dB down.
-        rise: seconds from note-on until the last envelope has finished its attack.
-        noise: the parameter that is the level of noise, None where there is none.
-        pitch_only: columns that affect the sound only through the phases of oscillators.
-        groups: patterns of parameter names by the name of their group.
-        families: families of sounds by name, in the parameters of `every`.
+        build: function that returns a `Synth` for a parameter space and the keyword arguments ``sample_rate``,
+            ``seconds`` and ``control_rate``.
+        spaces: function that returns the parameter spaces, all of different sizes: the default one first, the one with
+            every parameter last.
+        setup: fields stored in files besides the name: everything else that changes the sound of a preset.
+        note: name of the parameter for the played note, a MIDI number; None if the synth plays no notes.
+        hold: name of the parameter for the duration of the key press, in seconds; None if there is none.
+        tail: function from all human values by name to the seconds from note-off to silence.
+        release: function as `tail`, for the seconds from note-off until the sound has decayed by 20 dB.
+        rise: function as `tail`, for the seconds from note-on to the end of the last attack.
+        noise: name of the parameter for the noise level; None if the synth has no noise.
+        pitch_only: function that returns the columns that affect the sound only through oscillator phases.
+        groups: patterns of parameter names by group name.
+        families: function that returns families of sounds by name, in the parameters of `every`.
     """
 
     name: str
@@ -178,22 +181,22 @@ class SynthKind:
 
     @property
     def header(self) -> dict[str, Any]:
-        """The field ``synth`` of its files."""
+        """The field ``synth`` of files of this kind."""
         return {"name": self.name, **self.setup}
 
     @property
     def every(self) -> ParameterSpace:
-        """The space with every parameter as a column."""
+        """The parameter space in which every parameter is a column."""
         return self.spaces()[-1]
 
     def space(self, count: int | None = None) -> ParameterSpace:
         """A parameter space by the number of its columns.
 
         Args:
-            count: the number; None for the default space.
+            count: number of columns; None for the default space.
 
         Raises:
-            UserError: if there is none with so many.
+            UserError: if there is no space with this number of columns.
         """
         spaces = self.spaces()
         for space in spaces:
@@ -203,7 +206,7 @@ class SynthKind:
         raise UserError("parameters", count, f"choose {choices}, the parameters that {self.name} has")
 
     def require_note(self) -> str:
-        """The parameter that is the played note.
+        """Name of the parameter for the played note.
 
         Raises:
             UserError: if the synth plays no notes.
@@ -215,10 +218,10 @@ class SynthKind:
         return self.note
 
     def require_hold(self) -> str:
-        """The parameter that is the time for which a key is held.
+        """Name of the parameter for the duration of the key press.
 
         Raises:
-            UserError: if the synth holds no keys.
+            UserError: if the synth has no such parameter.
         """
         if self.hold is None:
             raise UserError(

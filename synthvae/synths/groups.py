@@ -18,12 +18,12 @@ def columns_of(parameters: ParameterSpace, groups: Mapping[str, Sequence[str]], 
     """Mask of the columns of some groups and parameters, ``(P,)`` bool.
 
     Args:
-        parameters: the columns there are.
-        groups: patterns of names by their groups, those of `synthvae.synths.base.SynthKind`.
-        names: of `groups`, or whole names of parameters.
+        parameters: all columns.
+        groups: patterns of parameter names by group name, as in `synthvae.synths.base.SynthKind`.
+        names: group names or full parameter names.
 
     Raises:
-        UserError: for a name that is neither.
+        UserError: for a name that is neither a group nor a parameter.
     """
     chosen = torch.zeros(len(parameters), dtype=torch.bool)
     for name in names:

@@ -5,11 +5,10 @@ The map is torchsynth's own (torchsynth 1.0.2, ``parameter.py``). With u in [0, 
 * plain:      human = a + (b - a) u^(1/c)
 * symmetric:  human = a + (b - a)/2 (1 + sign(d) |d|^(1/c)),  d = 2u - 1
 
-On tensors it is computed as torchsynth computes it, 2^(log2(u)/c), so that float32 values are the same bits;
-guards on both sides of the logarithm keep every gradient finite (at u = 0, and at u = 1/2 where symmetric, the
-limit of the gradient is 0 for every curve below 1). On NumPy arrays it is computed in float64 with nothing
-but multiplications and additions wherever 1/c is a whole number, because those round alike on every machine
-and files made from it shall have the same bytes everywhere.
+On tensors it is computed as in torchsynth, 2^(log2(u)/c), so that float32 values are bitwise equal; guards before and
+after the logarithm keep every gradient finite (at u = 0, and at u = 1/2 if symmetric, the limit of the gradient is 0
+for every curve below 1). On NumPy arrays it is computed in float64 with only multiplications and additions wherever 1/c
+is an integer: these round identically on every machine, so that files made with it have the same bytes everywhere.
 """
 
 from __future__ import annotations
@@ -36,16 +35,16 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Parameter:
-    """One column of the vector.
+    """One column of the parameter vector.
 
     Attributes:
-        name: ``module.parameter``, as torchsynth calls them.
+        name: ``module.parameter``, with the names of torchsynth.
         minimum: lowest value in human units.
         maximum: highest value in human units.
-        curve: exponent of the map; below 1 gives low values more room.
+        curve: exponent of the map; below 1, low values take up a larger part of [0, 1].
         symmetric: whether the curve is applied around the middle of the range.
-        unit: of the human value: ``s``, ``Hz``, ``semitones``, ``MIDI``, ``rad`` or ``""`` for a plain ratio.
-        description: one line for people.
+        unit: unit of the human value: ``s``, ``Hz``, ``semitones``, ``MIDI``, ``rad``, or ``""`` for a ratio.
+        description: one-line description.
     """
 
     name: str
@@ -58,7 +57,7 @@ class Parameter:
 
     @property
     def module(self) -> str:
-        """The part of the synthesizer it belongs to: ``adsr_1`` of ``adsr_1.attack``."""
+        """The module of the synthesizer that has the parameter: ``adsr_1`` for ``adsr_1.attack``."""
         return self.name.split(".", 1)[0]
 
 
@@ -66,7 +65,7 @@ class Parameter:
 class ParameterSpace:
     """An ordered set of parameters, and the fixed values of the synthesizer's other parameters.
 
-    Two spaces are equal when their `hash` is: same names, ranges, curves and fixed values in the same order.
+    Two spaces are equal if their hashes are: same names, ranges, curves and fixed values in the same order.
 
     Attributes:
         parameters: the columns, in order.
@@ -102,14 +101,14 @@ class ParameterSpace:
         return tuple(p.name for p in self.parameters)
 
     def index(self, name: str, source: str | None = None) -> int:
-        """The column of `name`.
+        """Index of the column `name`.
 
         Args:
             name: ``module.parameter``.
-            source: name of the file it came from, for the message.
+            source: name of the file that the name is from, for the message.
 
         Raises:
-            UserError: if there is no such column; names the nearest one.
+            UserError: if there is no such column; the message suggests the most similar name.
         """
         try:
             return self.names.index(name)
@@ -123,22 +122,22 @@ class ParameterSpace:
 
     @cached_property
     def hash(self) -> str:
-        """16 hexadecimal digits that change with any name, range, curve, order or fixed value."""
+        """Hash of 16 hexadecimal digits over names, ranges, curves, order and fixed values."""
         table = [[p.name, p.minimum, p.maximum, p.curve, p.symmetric] for p in self.parameters]
         content = json.dumps([table, sorted(self.fixed.items())], separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
-    # -- the file form -------------------------------------------------------------------------------
+    # -- serialisation -------------------------------------------------------------------------------
 
     def to_table(self) -> list[dict[str, Any]]:
-        """The columns as plain dictionaries, ready for JSON."""
+        """The columns as dictionaries of JSON types."""
         return [asdict(p) for p in self.parameters]
 
     @classmethod
     def from_table(
         cls, table: Sequence[Mapping[str, Any]], fixed: Mapping[str, float], source: str = "parameter table"
     ) -> ParameterSpace:
-        """Rebuild a space from `to_table`'s form, without any synthesizer.
+        """Rebuild a space from the output of `to_table`, without any synthesizer.
 
         Args:
             table: one mapping per column.
@@ -146,8 +145,8 @@ class ParameterSpace:
             source: file name for messages.
 
         Raises:
-            UserError: if a row lacks a field or holds a wrong type or an empty range, a fixed value is no number,
-                or two parameters have one name.
+            UserError: if a row lacks a field or has a wrong type or an empty range, a fixed value is not a number,
+                or two parameters have the same name.
         """
         if not isinstance(table, list | tuple) or not isinstance(fixed, Mapping):
             raise UserError(source, source, "write the file again", "parameters is no list or fixed is no object")
@@ -194,7 +193,7 @@ class ParameterSpace:
     @overload
     def denormalise(self, unit: Array) -> Array: ...
     def denormalise(self, unit: Tensor | Array) -> Tensor | Array:
-        """Unit values ``(..., P)`` in [0, 1] to human units, as tensors (differentiable) or float64 arrays.
+        """Convert unit values ``(..., P)`` in [0, 1] to human units, as tensors (differentiable) or float64 arrays.
 
         Example:
             >>> space = ParameterSpace((Parameter("filter.cutoff", 20.0, 20020.0, curve=0.5, unit="Hz"),))
@@ -212,9 +211,9 @@ class ParameterSpace:
     @overload
     def normalise(self, human: Array) -> Array: ...
     def normalise(self, human: Tensor | Array) -> Tensor | Array:
-        """Human units ``(..., P)`` to unit values in [0, 1], the inverse of `denormalise`.
+        """Convert human values ``(..., P)`` to unit values in [0, 1], the inverse of `denormalise`.
 
-        The gradient, infinite where the curve starts, is set to 0 there.
+        The gradient is set to 0 where the curve starts, where it is infinite.
 
         Raises:
             ValueError: if the last dimension is not P.
@@ -223,19 +222,19 @@ class ParameterSpace:
         return self._normalise_tensor(human) if isinstance(human, Tensor) else self._normalise_array(human)
 
     def check(self, human: Array, source: str = "presets", first: int = 0) -> None:
-        """Refuse human values that are not finite or outside their range.
+        """Reject human values that are not finite or outside their range.
 
         Args:
-            human: ``(N, P)``.
+            human: human values ``(N, P)``.
             source: file name for the message.
-            first: number of the first row, for the message.
+            first: preset number of the first row, for the message.
 
         Raises:
             UserError: naming the preset, the parameter, the value and the range.
         """
         low, high = self._columns["minimum"], self._columns["maximum"]
         tolerance = 1e-6 * (high - low)
-        wrong = ~((human >= low - tolerance) & (human <= high + tolerance))  # catches NaN as well
+        wrong = ~((human >= low - tolerance) & (human <= high + tolerance))  # also true for NaN
         if wrong.any():
             row, column = (int(i) for i in np.argwhere(wrong)[0])
             p = self.parameters[column]
@@ -252,20 +251,20 @@ class ParameterSpace:
         return {**dict(zip(self.names, (float(v) for v in human), strict=True)), **self.fixed}
 
     def from_dict(self, values: Mapping[str, Any], source: str = "preset") -> Array:
-        """The inverse of `to_dict`, checked: ``(P,)`` human values.
+        """Human values ``(P,)``, checked; the inverse of `to_dict`.
 
         Args:
             values: human values by name; fixed parameters may be left out.
             source: file name for messages.
 
         Raises:
-            UserError: if a name is missing, unknown, fixed at another value, or a value is no number in range.
+            UserError: if a name is missing, unknown or fixed at another value, or a value is not a number in its range.
         """
         for name, value in values.items():
             if not isinstance(value, int | float) or isinstance(value, bool):
                 raise UserError(f"{source}: {name}", value, "correct the value", why="not a number")
             if name in self.fixed:
-                if not abs(float(value) - self.fixed[name]) <= 1e-6:  # so that NaN is refused as well
+                if not abs(float(value) - self.fixed[name]) <= 1e-6:  # written so that NaN is rejected too
                     raise UserError(
                         f"{source}: {name}",
                         value,
@@ -283,7 +282,7 @@ class ParameterSpace:
         self.check(human[None], source)
         return human
 
-    # -- inside --------------------------------------------------------------------------------------
+    # -- private -------------------------------------------------------------------------------------
 
     def _check_width(self, values: Tensor | Array) -> None:
         if values.ndim == 0 or values.shape[-1] != len(self):
@@ -297,7 +296,7 @@ class ParameterSpace:
         }
 
     def _column_tensors(self, like: Tensor) -> dict[str, Tensor]:
-        """Columns as tensors of `like`'s type and device; ranges are subtracted in float64 as torchsynth does."""
+        """Columns as tensors of the type and device of `like`; ranges are computed in float64 as in torchsynth."""
         cache: dict[Any, dict[str, Tensor]] = self.__dict__.setdefault("_tensors", {})
         key = (like.dtype, like.device)
         if key not in cache:
@@ -316,7 +315,7 @@ class ParameterSpace:
         distance = 2.0 * unit - 1.0
         magnitude = torch.where(c["symmetric"], distance.abs(), unit)
         positive = magnitude > 0
-        # Guarded on both sides: where() alone passes 0 * inf = NaN back from the branch it did not take.
+        # Guarded before and after: where() alone passes 0 * inf = NaN back from the branch that was not selected.
         curved = torch.exp2(torch.log2(torch.where(positive, magnitude, 1.0)) / c["curve"])
         curved = torch.where(c["linear"], magnitude, torch.where(positive, curved, 0.0))
         return c["minimum"] + c["span"] * torch.where(c["symmetric"], curved * distance.sign() + 1.0, curved)
@@ -355,7 +354,7 @@ class ParameterSpace:
 
 
 def _power(base: Array, exponent: float) -> Array:
-    """`base` to a power, by repeated squaring where the exponent is whole (see the module's docstring)."""
+    """`base` to a power, by repeated squaring if the exponent is an integer (see the module's docstring)."""
     whole = round(exponent)
     if not math.isclose(exponent, whole, rel_tol=1e-9):
         return np.power(base, exponent)

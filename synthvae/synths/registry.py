@@ -1,7 +1,7 @@
 """Registry of synthesizer kinds by name.
 
-A package provides its own synth through an entry point of the group ``synthvae.synths``, whose name is that of the
-synth and whose object is its `SynthKind`: every process then finds it, including those that the studio starts. A
+A package can provide a synth through an entry point of the group ``synthvae.synths``, whose name is the name of the
+synth and whose object is its `SynthKind`. Every process then finds it, including those that the studio starts. A
 program that uses the library can call `register_synth` instead.
 """
 
@@ -25,10 +25,10 @@ _GROUP = "synthvae.synths"
 
 
 def register_synth(kind: SynthKind) -> None:
-    """Add a kind of synthesizer, so that commands, files and the studio know it by its name.
+    """Register a kind of synthesizer, so that commands, files and the studio can refer to it by name.
 
     Raises:
-        ValueError: if the name is taken by another one.
+        ValueError: if another kind has the same name.
     """
     if kind.name in _MODULES or _KINDS.get(kind.name, kind) is not kind:
         raise ValueError(f"there is a synth {kind.name!r} already; give this one another name")
@@ -36,7 +36,7 @@ def register_synth(kind: SynthKind) -> None:
 
 
 def synth_names() -> tuple[str, ...]:
-    """The names of all kinds, in order."""
+    """The names of all kinds, sorted."""
     return tuple(sorted({*_MODULES, *_KINDS, *entry_points(group=_GROUP).names}))
 
 
@@ -44,10 +44,10 @@ def synth_kind(name: str) -> SynthKind:
     """Look up a kind by name.
 
     Args:
-        name: of the synth.
+        name: name of the synth.
 
     Raises:
-        UserError: if there is none of that name.
+        UserError: if there is no kind of that name.
     """
     if name not in _KINDS:
         if name in _MODULES:
@@ -63,11 +63,11 @@ def known_synth(header: Any, source: str) -> SynthKind:  # noqa: ANN401
     """Look up the kind given in the field ``synth`` of a file.
 
     Args:
-        header: the field.
+        header: value of the field.
         source: file name for messages.
 
     Raises:
-        UserError: if it names none, one that is not registered, or one that was set up otherwise.
+        UserError: if it has no name, the kind is not registered, or its setup differs.
     """
     name = header.get("name") if isinstance(header, dict) else None
     if not isinstance(name, str) or not (name in _KINDS or name in synth_names()):

@@ -27,7 +27,7 @@ Floats = NDArray[np.float32]
 
 #: Maximum length of a sound rendered in one call, in seconds.
 LONGEST = 10.0
-#: Lengths are rounded up to a multiple of this, in seconds, so that few Voices have to be built.
+#: Lengths are rounded up to a multiple of this, in seconds, to limit the number of Voices to build.
 STEP = 0.25
 #: Seconds over which the end of a sound for listening is faded out.
 FADE = 0.02
@@ -39,23 +39,23 @@ _RENDERING = threading.Lock()  # one batch already uses all cores
 
 
 def build_synth(parameters: ParameterSpace, settings: RenderSettings) -> Synth:
-    """The synth that renders presets as their settings say.
+    """Build the synth that renders presets with the given settings.
 
     Raises:
-        UserError: if the settings name no synth that is known, or the parameters are not those of that synth.
+        UserError: if the synth of the settings is unknown, or the parameters are not those of that synth.
     """
     return synth_kind(settings.synth).build(parameters, **settings.to_dict())
 
 
 def whole_seconds(human: NDArray[np.float64], parameters: ParameterSpace, settings: RenderSettings) -> float:
-    """Seconds of a preset's sound with its release: hold, tail and fade, rounded up to a multiple of 0.25, at most 10.
+    """Length in seconds of a sound with its release: hold, tail and fade, rounded up to a multiple of 0.25, at most 10.
 
-    The settings' own length where the synth holds no keys, so that the time of the release is unknown.
+    For a synth without a hold parameter, whose release time is unknown, the length given in the settings.
 
     Args:
-        human: ``(P,)`` values in human units.
+        human: values ``(P,)`` in human units.
         parameters: the columns.
-        settings: how the preset is rendered.
+        settings: render settings of the preset.
     """
     kind = synth_kind(settings.synth)
     if kind.hold is None:
@@ -74,7 +74,7 @@ def fade_out(sound: Floats, sample_rate: int, seconds: float = FADE) -> Floats:
 
 
 class HasVoice(Protocol):
-    """Anything with a Voice and its settings, such as a run."""
+    """Object with a synth and its settings, such as a run."""
 
     @property
     def parameters(self) -> ParameterSpace:
@@ -82,18 +82,18 @@ class HasVoice(Protocol):
 
     @property
     def settings(self) -> RenderSettings:
-        """How presets are rendered."""
+        """Render settings."""
 
     @property
     def voice(self) -> Synth:
-        """For sounds of that length."""
+        """Synth for sounds of the length in `settings`."""
 
 
 class Renderer:
-    """The Voice of a run for sounds of any length; thread-safe.
+    """Renders sounds of any length with the synth of a run; thread-safe.
 
     Args:
-        run: whose parameters and settings.
+        run: run with the parameters and settings.
     """
 
     def __init__(self, run: HasVoice) -> None:
@@ -103,16 +103,16 @@ class Renderer:
 
     @property
     def sample_rate(self) -> int:
-        """In Hz."""
+        """Sample rate in Hz."""
         return self._run.settings.sample_rate
 
     @property
     def voice(self) -> Synth:
-        """For sounds of the run's length."""
+        """Synth for sounds of the run's length."""
         return self._run.voice
 
     def samples(self, unit: Floats, seconds: float | None = None) -> Floats:
-        """Sounds ``(B, T)`` of unit parameters ``(B, P)``, of the run's length by default."""
+        """Render unit parameters ``(B, P)`` to sounds ``(B, T)``, of the run's length by default."""
         voice = self._run.voice if seconds is None else self._voice(seconds)
         with torch.inference_mode():
             return voice(torch.from_numpy(np.ascontiguousarray(unit, np.float32))).numpy()
@@ -120,17 +120,17 @@ class Renderer:
     def played(self, unit: Floats, note: float | None = None, hold: float | None = None) -> Floats:
         """One sound ``(T,)`` for listening, with its release; optionally at another pitch or with another hold time.
 
-        Its length is `whole_seconds`, and its end is faded out, so that it ends without a click. Its level is the
-        synth's own; `synthvae.audio.loudness.levelled` brings it to the loudness of written sounds.
+        Its length is `whole_seconds`, and the end is faded out to avoid a click. The level is that of the synth;
+        `synthvae.audio.loudness.levelled` scales it to the loudness of written sounds.
 
         Args:
-            unit: ``(P,)``.
-            note: MIDI note number: 60 sounds as C4 if neither oscillator is detuned. The preset's tuning still applies,
-                as on an instrument.
-            hold: seconds for which the key is down, within the range of the keyboard's duration.
+            unit: unit parameters ``(P,)``.
+            note: MIDI note number: 60 sounds as C4 if neither oscillator is detuned. The tuning of the preset still
+                applies.
+            hold: duration of the key press in seconds, clamped to the range of its parameter.
 
         Raises:
-            UserError: if the synth plays no notes, or holds none.
+            UserError: if the synth has no parameter for a given `note` or `hold`.
         """
         space, settings = self._run.parameters, self._run.settings
         human = space.denormalise(unit.astype(np.float64))
@@ -149,9 +149,9 @@ class Renderer:
         """Log-mel spectrograms in dB of the run's sounds, ``(B, bands, frames)``.
 
         Args:
-            unit: ``(B, P)``.
-            note: MIDI number of the key that all are played at; their own by default.
-            level: root mean square that all samples are scaled to, silence excepted; their own by default.
+            unit: unit parameters ``(B, P)``.
+            note: MIDI note number at which all are played; by default that of each preset.
+            level: RMS to which all sounds except silent ones are scaled; by default that of each sound.
         """
         rows = np.array(unit, np.float32)
         if note is not None:
@@ -190,7 +190,7 @@ def render_all(voice: nn.Module, unit: Tensor, batch_size: int) -> Iterator[Tens
 def render_rows(
     human: NDArray[np.float64], parameters: ParameterSpace, settings: RenderSettings
 ) -> NDArray[np.float32]:
-    """Render presets ``(B, P)`` in human units: ``(B, T)``."""
+    """Render presets ``(B, P)`` in human units to audio ``(B, T)``."""
     unit = torch.from_numpy(parameters.normalise(human).astype(np.float32))
     with _RENDERING, torch.inference_mode():
         audio = _synth(parameters, settings)(unit)

@@ -31,14 +31,14 @@ __all__ = [
 ]
 
 BATCH = 64
-#: Presets between which values are exchanged: enough for the order of the most audible parameters, for seconds of work.
+#: Number of presets for `total_effect`: enough to rank the most audible parameters, in seconds of computation.
 EFFECT_PRESETS = 256
 
 
 FORMAT = "synthvae-metric"
 VERSION = 2
 TENSORS = ("mean", "limited", "effect", "ceiling", "presets")
-#: Presets whose Jacobian is computed at a time.
+#: Number of presets whose Jacobians are computed at once.
 METRIC_BATCH = 8
 SAVE_SECONDS = 20.0
 Progress = Callable[[int], object]
@@ -49,18 +49,18 @@ class Presets(Protocol):
 
     @property
     def path(self) -> Path:
-        """Its file."""
+        """Path of the file."""
 
     @property
     def hash(self) -> str:
-        """Of the file."""
+        """Hash of the file."""
 
     @property
     def parameters(self) -> ParameterSpace:
         """The columns."""
 
     def split(self, name: str, limit: int | None = None) -> Tensor:
-        """Unit parameters of a split, or of its first presets, ``(N, P)``."""
+        """Unit parameters ``(N, P)`` of a split, or of its first `limit` presets."""
 
 
 def total_effect(
@@ -70,18 +70,18 @@ def total_effect(
     progress: Callable[[int], object] = lambda done: None,
     columns: range | None = None,
 ) -> Tensor:
-    """Mean squared change of a feature when one parameter alone is drawn anew, ``(P,)`` float64.
+    """Mean squared change of a feature when a single parameter is resampled, ``(P,)`` float64.
 
     Jansen's estimator of the total effect (Jansen, "Analysis of variance designs for model output", Computer
     Physics Communications 117, 1999), without its division by twice the variance, so that it is in the feature's
-    unit squared and half of it is the error of leaving the parameter out of an otherwise perfect prediction.
+    unit squared and half of it is the error of an otherwise perfect prediction that ignores the parameter.
 
     Args:
-        voice: unit parameters ``(B, P)`` to audio ``(B, T)``.
-        feature: of the audio, real.
-        unit: presets ``(N, P)``, at least two; the new values of a parameter are those of the other presets.
+        voice: module from unit parameters ``(B, P)`` to audio ``(B, T)``.
+        feature: real-valued feature of the audio.
+        unit: presets ``(N, P)``, at least two; new values of a parameter are taken from other presets.
         progress: called with the number of parameters done.
-        columns: of which parameters; of all by default.
+        columns: columns of the parameters to compute; all by default.
 
     Raises:
         ValueError: if there are fewer than two presets.
@@ -117,7 +117,7 @@ def effect_on_dataset(
     progress: Callable[[int], object] = lambda done: None,
     columns: range | None = None,
 ) -> Tensor:
-    """Total effects over the first presets of a dataset's training split; same arguments and return otherwise.
+    """Total effects over the first presets of a dataset's training split; see `total_effect`.
 
     Raises:
         UserError: if the split has fewer than two presets.
@@ -131,10 +131,10 @@ def effect_on_dataset(
 
 
 class DifferentiableVoice(Protocol):
-    """What is needed of a Voice."""
+    """Synth with the derivatives that the metric needs."""
 
     def jacobian(self, unit: Tensor, feature: Feature) -> Tensor:
-        """Derivatives ``(B, P, F, N)`` of a feature by unit parameters ``(B, P)``."""
+        """Derivatives ``(B, P, F, N)`` of a feature with respect to unit parameters ``(B, P)``."""
         ...
 
 
@@ -144,14 +144,14 @@ class PerceptualMetric:
 
     Attributes:
         mean: M averaged over presets, ``(P, P)`` float64, in the feature's unit squared.
-        limited: the same of limited matrices; see the module.
+        limited: mean of the matrices limited by `limit_slopes`, ``(P, P)`` float64.
         effect: total effect of each parameter, ``(P,)`` float64, in the feature's unit squared.
-        ceiling: the largest diagonal that a limited matrix may have, ``(P,)`` float64.
+        ceiling: maximum diagonal of a limited matrix, ``(P,)`` float64.
         presets: M of each of the first K presets of the training split, ``(K, P, P)`` float32; K may be 0.
-        count: presets that the mean is over.
+        count: number of presets in the mean.
         feature: name of the feature.
-        dataset_hash: of the dataset's file.
-        parameter_hash: of the columns.
+        dataset_hash: hash of the dataset's file.
+        parameter_hash: hash of the parameter space.
     """
 
     mean: Tensor
@@ -166,20 +166,20 @@ class PerceptualMetric:
 
     @property
     def limited_presets(self) -> Tensor:
-        """`presets`, each limited, ``(K, P, P)`` float32."""
+        """`presets`, each limited by `limit_slopes`, ``(K, P, P)`` float32."""
         return limit_slopes(self.presets, self.ceiling.float())
 
     @property
     def slope(self) -> Tensor:
         """Root mean square slope of the feature along each parameter, ``(P,)``, per unit of the parameter.
 
-        A local measure: for pitch the slope is so steep that it holds for negligibly small steps only. The effect of
-        a parameter over its range is `synthvae.synths.sensitivity.total_effect`.
+        A local measure: for pitch the slope is so steep that it is valid only for negligibly small steps. The effect
+        of a parameter over its range is `synthvae.synths.sensitivity.total_effect`.
         """
         return self.mean.diagonal().clamp_min(0.0).sqrt()
 
     def require(self, dataset: Presets, source: str) -> None:
-        """Refuse a metric of another dataset.
+        """Reject a metric of another dataset.
 
         Raises:
             UserError: naming both hashes.
@@ -194,7 +194,7 @@ class PerceptualMetric:
 
 
 def metric_path(dataset: Path, feature: str = "logmel") -> Path:
-    """Where a dataset's metric lies: beside it."""
+    """Path of a dataset's metric, in the same directory."""
     return dataset.with_suffix(f".{feature}-metric.safetensors")
 
 
@@ -211,7 +211,7 @@ def limit_slopes(matrices: Tensor, ceiling: Tensor) -> Tensor:
 def metric_of_presets(
     voice: DifferentiableVoice, feature: Feature, dataset: Presets, unit: Tensor, first: int
 ) -> Tensor:
-    """M of presets ``(n, P)`` of the training split, the first of which has a number, ``(n, P, P)``.
+    """M ``(n, P, P)`` of presets ``(n, P)`` of the training split; `first` is the number of the first one.
 
     Raises:
         UserError: if a Jacobian is not finite.
@@ -239,15 +239,15 @@ def compute_metric(
     """Average the metric over presets of the training split.
 
     Args:
-        voice: has ``jacobian``; needed unless there are `matrices`.
-        feature: of the audio; complex ones count with real and imaginary parts.
+        voice: synth with ``jacobian``; needed unless `matrices` is given.
+        feature: feature of the audio; for complex ones, real and imaginary parts count separately.
         dataset: the presets.
         effect: total effect of each parameter, ``(P,)``, from `synthvae.synths.sensitivity`.
-        limit: presets of the training split at most.
-        keep: how many single matrices to keep, from the first preset on.
-        resume_from: file of an unfinished computation; written as it goes on, and read first if it is there.
+        limit: maximum number of presets of the training split.
+        keep: number of matrices of single presets to return, from the first preset on.
+        resume_from: file of an unfinished computation: read at the start if it exists, and updated regularly.
         progress: called with the number of presets done.
-        matrices: gives M of training presets from a first to before a last, where they are known.
+        matrices: function that returns known M of the training presets ``first`` to ``end - 1``.
 
     Raises:
         UserError: if a Jacobian is not finite.
@@ -257,7 +257,7 @@ def compute_metric(
     width = unit.shape[1]
     total = torch.zeros(width, width, dtype=torch.float64)
     limited = torch.zeros_like(total)
-    # A parameter that never changes has no effect, and no variance to divide it by.
+    # A constant parameter has zero effect and zero variance; the clamp avoids 0/0.
     ceiling = effect.double() / (2.0 * unit.double().var(dim=0, correction=0)).clamp_min(1e-12)
     kept = torch.zeros(keep, width, width)
     done = 0
@@ -341,7 +341,7 @@ def read_metric(path: Path) -> PerceptualMetric:
     """Read what `write_metric` wrote.
 
     Raises:
-        UserError: if the file is missing, broken or no metric.
+        UserError: if the file is missing, damaged or not a metric.
     """
     if not path.exists():
         raise UserError(path, path, "make one with 'synthvae metric DATASET'", "no metric there")

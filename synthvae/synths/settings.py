@@ -16,7 +16,7 @@ __all__ = ["RenderSettings", "check_format"]
 
 SAMPLE_RATES = (1_000, 384_000)
 LONGEST = 3600.0
-#: An envelope is interpolated between control points, so it takes two.
+#: Envelopes are interpolated between control points, so at least two are needed.
 FEWEST_CONTROL_POINTS = 2
 
 
@@ -25,10 +25,10 @@ class RenderSettings:
     """The synth that renders a preset, and its settings besides the parameters.
 
     Attributes:
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
         seconds: length of a sound.
         control_rate: rate of envelopes and LFOs in Hz.
-        synth: the name of its kind, see `synthvae.synths.registry`.
+        synth: name of the kind of synth, see `synthvae.synths.registry`.
     """
 
     sample_rate: int = 44100
@@ -37,15 +37,15 @@ class RenderSettings:
     synth: str = DEFAULT
 
     def to_dict(self) -> dict[str, Any]:
-        """As header fields; also the keyword arguments of a `Synth`. The field ``synth`` holds more than the name."""
+        """Header fields and keyword arguments of a `Synth`; without the synth, whose field also stores its setup."""
         return {name: value for name, value in asdict(self).items() if name != "synth"}
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any], source: str) -> RenderSettings:
-        """Read and check the fields of a file's header; without ``synth``, it is of the default one.
+        """Read and check the fields of a file's header; without the field ``synth``, the default synth is assumed.
 
         Raises:
-            UserError: if one is missing, no number, or refused by `check`, or if the synth is not known.
+            UserError: if a field is missing, not a number or rejected by `check`, or if the synth is unknown.
         """
         values: dict[str, Any] = {}
         for name, kind in (("sample_rate", int), ("seconds", float), ("control_rate", int)):
@@ -62,10 +62,10 @@ class RenderSettings:
         return settings
 
     def check(self, source: str | None = None) -> None:
-        """Refuse settings that no synth can render.
+        """Reject settings that no synth can render.
 
         Args:
-            source: name of the file they are from; None where they are arguments.
+            source: name of the file with the settings; None if they are arguments.
 
         Raises:
             UserError: for a sample rate outside 1,000 to 384,000 Hz, a length outside 0 to 3600 s, a control rate
@@ -79,7 +79,7 @@ class RenderSettings:
         if not 1 <= self.control_rate <= self.sample_rate:
             self._refuse("control_rate", f"give 1 to {self.sample_rate} Hz, the sample rate", source)
         samples = np.float32(round(self.seconds * self.sample_rate))
-        points = round(float(samples / np.float32(self.sample_rate) * np.float32(self.control_rate)))  # as Voice counts
+        points = round(float(samples / np.float32(self.sample_rate) * np.float32(self.control_rate)))  # as in `Voice`
         if points < FEWEST_CONTROL_POINTS:
             reason = f"because at {self.control_rate} control points a second this makes {points}"
             self._refuse("seconds", f"give at least {FEWEST_CONTROL_POINTS / self.control_rate:g} s, {reason}", source)
@@ -95,17 +95,17 @@ def check_format(
     source: str,
     synth: bool = True,
 ) -> Mapping[str, Any]:
-    """Check format and version of a parsed file, and return it as an object.
+    """Check the format and version of a parsed file, and return it as a mapping.
 
     Args:
         header: the parsed JSON document.
-        wanted: the value of its field ``format``.
-        version: the value of its field ``version``.
+        wanted: required value of the field ``format``.
+        version: required value of the field ``version``.
         source: file name for messages.
-        synth: whether the file says for which synthesizer it is.
+        synth: whether the file has a field ``synth``, which is then checked.
 
     Raises:
-        UserError: for another format, version or a synthesizer that is not known.
+        UserError: for another format or version, or an unknown synthesizer.
     """
     found = header.get("format") if isinstance(header, dict) else None
     if found != wanted:

@@ -1,1 +1,1 @@
-"""The differentiable Voice: its definition, its fast kernels, and torchsynth's own modules to compare with."""
+"""The differentiable Voice: reference implementation, compiled kernels, and torchsynth's modules for comparison."""

@@ -1,4 +1,4 @@
-"""Whether the Voice equals torchsynth's own modules on this machine."""
+"""Comparison of the Voice with torchsynth's modules on this machine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from synthvae.synths.voice.voice import Voice
 
 __all__ = ["TOLERANCE", "Difference", "Equality", "compare_with_torchsynth"]
 
-#: Largest difference of a sample in float64 that counts as equal.
+#: Maximum absolute difference of samples in float64 that counts as equal.
 TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Absolute differences of samples: the largest and the mean."""
+    """Absolute differences of samples: maximum and mean."""
 
     largest: float
     mean: float
@@ -26,13 +26,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Equality:
-    """The Voice beside torchsynth's modules wired with the same noise, one second at 44.1 kHz.
+    """Differences between the Voice and torchsynth's modules with the same noise, for one second at 44.1 kHz.
 
     Attributes:
-        double: both in float64.
-        single: both in float32.
-        ours: the Voice in float32 beside float64.
-        theirs: torchsynth's modules in float32 beside float64.
+        double: difference with both in float64.
+        single: difference with both in float32.
+        ours: difference between the Voice in float32 and in float64.
+        theirs: difference between torchsynth's modules in float32 and in float64.
     """
 
     double: Difference
@@ -42,17 +42,17 @@ class Equality:
 
     @property
     def passed(self) -> bool:
-        """Whether they are equal in float64, and the Voice in float32 is no farther from float64 than torchsynth."""
+        """Whether they are equal in float64, and the float32 error of the Voice does not exceed that of torchsynth."""
         return self.double.largest <= TOLERANCE and self.ours.mean <= self.theirs.mean
 
 
 def compare_with_torchsynth(space: ParameterSpace, count: int, seed: int) -> Equality:
-    """Compare random presets.
+    """Compare the Voice with torchsynth's modules on random presets.
 
     Args:
-        space: their parameters.
-        count: how many.
-        seed: of the draw.
+        space: parameter space of the presets.
+        count: number of presets.
+        seed: seed of the presets.
     """
     unit = torch.rand(count, len(space), generator=torch.Generator().manual_seed(seed))
     voice = Voice(space)

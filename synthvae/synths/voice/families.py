@@ -1,9 +1,9 @@
 """Families of sounds of torchsynth's Voice: drums, basses, bells, pads and plucks by ranges of its parameters.
 
-The drums have the curves of the nebula ``drum`` that torchsynth ships, the others those of its default nebula. A nebula
-has no ranges of its own: it sets for each parameter how values are distributed over torchsynth's range. The drum nebula
-has an entry for each of the 78 parameters, so that it fits the Voice as it is; drawn over the whole ranges it gives
-unlabelled sounds, and the ranges here cut the families out of it.
+The drums use the curves of the nebula ``drum`` that torchsynth ships, the others those of its default nebula. A nebula
+defines no ranges: it sets for each parameter how values are distributed over torchsynth's range. The drum nebula has an
+entry for each of the 78 parameters, so it fits the Voice unchanged; drawn over the whole ranges it gives unlabelled
+sounds, and the ranges here restrict it to the families.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LFO = {
     **{shape: float(shape == "sin") for shape in LFO_SHAPES},
 }
 
-#: Values of parameters that a family omits: nothing is routed or mixed, and the gate is longer than any drum.
+#: Values of parameters that a family omits: all routes and mixer levels are 0, and the gate is longer than any drum.
 _REST: dict[str, float] = {
     **{name: 0.0 for name in VOICE_78.names if name.startswith(("mod_matrix.", "mixer."))},
     **{f"{name}.{part}": value for name in ("adsr_1", "adsr_2") for part, value in _ENVELOPE.items()},
@@ -47,7 +47,7 @@ _REST: dict[str, float] = {
 _PHASES: Ranges = {"vco_1.initial_phase": (-3.1, 3.1), "vco_2.initial_phase": (-3.1, 3.1)}
 
 _DRUMS: dict[str, Ranges] = {
-    # A sine that falls fast to a low pitch, with a click of noise.
+    # A sine with a fast pitch drop to a low note, and a click of noise.
     "kick": {
         "keyboard.midi_f0": (26, 41),
         "vco_1.mod_depth": (12, 60),
@@ -61,7 +61,7 @@ _DRUMS: dict[str, Ranges] = {
         "mixer.vco_1": (0.5, 1),
         "mixer.noise": (0, 0.15),
     },
-    # A short tone that falls a little, and noise that lasts longer.
+    # A short tone with a small pitch drop, and noise that lasts longer.
     "snare": {
         "keyboard.midi_f0": (48, 62),
         "vco_1.mod_depth": (3, 18),
@@ -89,7 +89,7 @@ _DRUMS: dict[str, Ranges] = {
         "mixer.vco_2": (0.02, 0.25),
         "mixer.noise": (0.2, 0.9),
     },
-    # A sine that falls slowly.
+    # A sine with a slow pitch drop.
     "tom": {
         "keyboard.midi_f0": (38, 58),
         "vco_1.mod_depth": (3, 16),
@@ -103,7 +103,7 @@ _DRUMS: dict[str, Ranges] = {
         "mixer.vco_1": (0.5, 1),
         "mixer.noise": (0, 0.08),
     },
-    # Bursts of noise within a tenth of a second, by an LFO that falls in each period, and a tail.
+    # Bursts of noise within a tenth of a second, from a falling-saw LFO, and a tail.
     "clap": {
         "lfo_1.sin": 0,
         "lfo_1.rsaw": 1,
@@ -121,7 +121,7 @@ _DRUMS: dict[str, Ranges] = {
     },
 }
 _TONES: dict[str, Ranges] = {
-    # Slow attack, two detuned oscillators, slow movement.
+    # Slow attack, two detuned oscillators, slow modulation.
     "pad": {
         "keyboard.midi_f0": (43, 69),
         "keyboard.duration": (0.9, 1.6),
@@ -160,7 +160,7 @@ _TONES: dict[str, Ranges] = {
         "adsr_2.decay": (0.01, 0.05),
         "mixer.noise": (0, 0.1),
     },
-    # Low, held, square to saw over a sine.
+    # Low, sustained, square to saw plus a sine.
     "bass": {
         "keyboard.midi_f0": (24, 44),
         "keyboard.duration": (0.3, 1.4),
@@ -176,7 +176,7 @@ _TONES: dict[str, Ranges] = {
         "mixer.vco_1": (0.3, 0.8),
         "mixer.vco_2": (0.2, 0.8),
     },
-    # A high sine that decays slowly, and partials that do not fit it and decay faster.
+    # A high sine with a slow decay, and inharmonic partials with a faster decay.
     "bell": {
         "keyboard.midi_f0": (64, 88),
         "adsr_1.attack": (0, 0.003),
@@ -196,7 +196,7 @@ _TONES: dict[str, Ranges] = {
 
 @lru_cache(maxsize=1)
 def families() -> Mapping[str, Family]:
-    """The families by their names, sorted."""
+    """The families by name, sorted."""
     drums, tones = nebula_space("drum"), nebula_space(NEBULA)
     found = {name: Family(drums, _filled(ranges)) for name, ranges in _DRUMS.items()}
     found |= {name: Family(tones, _filled(ranges)) for name, ranges in _TONES.items()}

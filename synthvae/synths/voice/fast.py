@@ -1,6 +1,6 @@
-"""The Voice on a CPU in float32, by compiled kernels with a hand-derived backward pass.
+"""The Voice on a CPU in float32, with compiled kernels and a hand-derived backward pass.
 
-`synthvae.synths.voice.reference` is the definition; `synthvae.synths.voice.kernels` computes the same to float32's
+`synthvae.synths.voice.reference` is the definition; `synthvae.synths.voice.kernels` computes the same to float32
 accuracy. The kernels are compiled on first use and cached on disk. Importing this module loads numba.
 """
 
@@ -26,10 +26,10 @@ from synthvae.synths.voice.kernels.voice import Grid, Space, backward, forward
 __all__ = ["FastVoice"]
 
 Floats = NDArray[np.float32]
-#: What `FastVoice.render` gives.
+#: Result of `FastVoice.render`.
 Rendered = tuple[Floats, Floats, NDArray[np.int64]]
 
-#: Most rows that a thread takes at a time.
+#: Maximum number of rows that a thread processes per call.
 _ROWS = 16
 
 
@@ -42,7 +42,7 @@ class FastVoice:
     def __init__(
         self, parameters: ParameterSpace, noise: Tensor, control_size: int, sample_rate: float, control_rate: float
     ) -> None:
-        """Lay out a Voice for the kernels, with white noise ``(T,)`` that is the same for every preset."""
+        """Prepare the arguments of the kernels; the white noise ``(T,)`` is the same for every preset."""
         table = list(parameters)
         minimum = np.array([p.minimum for p in table])
         maximum = np.array([p.maximum for p in table])
@@ -68,7 +68,7 @@ class FastVoice:
         self._setting = (self._space, self._grid, chunks(first), rates, control_size, _padded(noise))
 
     def with_noise(self, noise: Tensor) -> FastVoice:
-        """The same Voice with other noise ``(T,)``, at the cost of a copy of the noise."""
+        """The same Voice with other noise ``(T,)``; copies only the noise."""
         other = copy.copy(self)
         other._setting = (*self._setting[:-1], _padded(noise))
         return other
@@ -76,29 +76,29 @@ class FastVoice:
     def __call__(self, unit: Tensor, hold_phases: bool = False) -> Tensor:
         """Render unit parameters ``(B, P)``, float32 on the CPU, to ``(B, T)``; differentiable once.
 
-        A row with a NaN gives a row of NaN. With `hold_phases` the oscillators' phases are constants on the way back.
+        A row with a NaN gives a row of NaN. With `hold_phases`, oscillator phases are constants in the backward pass.
         """
         return _Render.apply(unit, self, hold_phases)
 
     def render(self, unit: Floats) -> Rendered:
-        """Sounds ``(B, T)``, and for each the factor that normalised it and where its peak was, or -1."""
+        """Sounds ``(B, T)`` and, for each, its normalisation factor and the index of its peak, -1 if not normalised."""
         size = unit.shape[0]
-        # NumPy asks for huge pages for large arrays; PyTorch does not, and a fresh page every 4 KiB costs as much
-        # time as the samples on it.
+        # NumPy requests huge pages for large arrays; PyTorch does not, and allocating a page every 4 KiB takes as
+        # much time as computing the samples in it.
         out = np.empty((size, self.samples), dtype=np.float32)
         gains, wheres = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.int64)
         over_rows(size, lambda low, high: forward(unit, low, high, self._setting, out, gains, wheres), _ROWS)
         return out, gains, wheres
 
     def vjp(self, unit: Floats, found: Rendered, grad: Floats, hold_phases: bool = False) -> Floats:
-        """Derivatives by unit parameters ``(B, P)``, from those by samples ``(B, T)`` and what `render` gave."""
+        """Gradient by unit parameters ``(B, P)`` from the gradient by samples ``(B, T)`` and the result of `render`."""
         result = np.empty_like(unit)
         given = (self._setting, found, grad, result, hold_phases)
         over_rows(unit.shape[0], lambda low, high: backward(unit, low, high, *given), _ROWS)
         return result
 
     def tangents(self, unit: Tensor) -> tuple[Tensor, Tensor]:
-        """Sounds and all their derivatives by forward-mode differentiation.
+        """Sounds and their derivatives by all parameters, by forward-mode differentiation.
 
         Returns:
             Audio ``(B, T)`` and d audio / d unit ``(B, P, T)``, a view with parameters innermost in memory.
@@ -111,10 +111,10 @@ class FastVoice:
         return torch.from_numpy(found[0]), torch.from_numpy(result)[..., : rows.shape[1]].transpose(1, 2)
 
     def log_mel_jacobian(self, unit: Tensor, sample_rate: int) -> Tensor:
-        """Derivatives of `synthvae.features.mel.LogMel`, at its own sample rate, by every parameter.
+        """Derivatives of `synthvae.features.mel.LogMel`, at `sample_rate`, by every parameter.
 
         Returns:
-            In dB per unit, ``(B, P, 128, frames)``, a view with parameters innermost in memory, in which bands and
+            Derivatives in dB per unit, ``(B, P, 128, frames)``, a view with parameters innermost in memory; bands and
             frames can be flattened without a copy.
         """
         rows = unit.detach().contiguous().numpy()
@@ -122,7 +122,7 @@ class FastVoice:
         tables = kernel_tables(sample_rate)
         found, floor = self.render(rows), np.float32(FLOOR * FULL_SCALE)
         result = np.empty((size, BANDS, self.samples // HOP + 1, groups * LANES), dtype=np.float32)
-        # A few presets are not enough work for all threads: their parameters are shared out too.
+        # A few presets are too little work for all threads: their parameters are divided among threads too.
         parts = min(groups, -(-torch.get_num_threads() // max(size, 1)))
         edges = [groups * k // parts for k in range(parts + 1)]
 

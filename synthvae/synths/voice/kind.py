@@ -12,8 +12,8 @@ __all__ = ["GROUPS", "KIND"]
 
 Values = Mapping[str, float]
 
-#: Patterns of names; a parameter may be in several groups, for a route changes what it modulates. *pitch* is the note
-#: and how far it is bent; the envelope or LFO that bends it belongs to *envelope* and *modulation*.
+#: Patterns of names; a parameter may be in several groups, for example a route and its target. *pitch* is the note and
+#: its depth of modulation; the envelope or LFO that modulates it belongs to *envelope* and *modulation*.
 GROUPS: dict[str, tuple[str, ...]] = {
     "pitch": ("keyboard.midi_f0", "vco_*.tuning", "vco_*.mod_depth", "mod_matrix.*->vco_*_pitch"),
     "duration": ("keyboard.duration",),
@@ -71,7 +71,7 @@ KIND = SynthKind(
     name="torchsynth.Voice",
     build=_build,
     spaces=_spaces,
-    setup={"nebula": "default", "noise_seed": 13},  # its curves, and the one noise of all sounds
+    setup={"nebula": "default", "noise_seed": 13},  # the curves, and the seed of the noise of all sounds
     note="keyboard.midi_f0",
     hold="keyboard.duration",
     tail=_tail,

@@ -1,4 +1,4 @@
-"""torchsynth's own modules wired as its Voice, with in-graph parameters; the reference for tests and benchmarks."""
+"""torchsynth's modules connected as in its Voice, with in-graph parameters; reference for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["TorchsynthVoice"]
 
 
 class TorchsynthVoice:
-    """Renders batches of one size with torchsynth's modules; a module's only access to a parameter is replaced.
+    """Renders batches of a fixed size with torchsynth's modules, whose method of reading parameters is replaced.
 
     torchsynth keeps parameters in ``nn.Parameter`` objects whose setters cut the graph. Its modules read them
-    through one method, ``p(name)``; here that returns a tensor that is part of the caller's graph. Every row
-    gets the first of torchsynth's noise signals, as in `synthvae.synths.voice.Voice`.
+    only through the method ``p(name)``, which here returns a tensor of the caller's graph. Every row gets the first
+    of torchsynth's noise signals, as in `synthvae.synths.voice.Voice`.
 
-    Not a module of this project's own: gradients are torchsynth's, NaN where torchsynth's are.
+    Gradients are those of torchsynth, NaN where torchsynth's are.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class TorchsynthVoice:
         for module in self.modules.values():
             module.to(device)
             for name, buffer in list(module.named_buffers()):
-                setattr(module, name, buffer.to(dtype))  # "range" too: its integers would compute in float32
+                setattr(module, name, buffer.to(dtype))  # "range" too: its integers would be promoted to float32
         noise = self.modules["noise"].noise
         self.modules["noise"].noise = noise[:1].expand_as(noise)
         shape = (batch_size,)

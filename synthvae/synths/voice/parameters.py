@@ -2,7 +2,7 @@
 
 Ranges, curves and the nebula are read from the installed torchsynth. ``torchsynth.synth`` does not import on
 current Python installations (it needs ``pkg_resources`` and a module that Lightning has dropped), so the list
-of modules that its Voice is made of stands here, in its order (Turian, Shier, Tzanetakis, McNally and Henry,
+of the modules of its Voice is repeated here, in the same order (Turian, Shier, Tzanetakis, McNally and Henry,
 "One Billion Audio Sounds from GPU-enabled Modular Synthesis", DAFx 2021).
 """
 
@@ -35,7 +35,7 @@ __all__ = [
     "torchsynth_modules",
 ]
 
-#: The set of curves that torchsynth ships as its default and that synth1B1 was drawn with.
+#: The set of curves that is the default in torchsynth and that synth1B1 was drawn with.
 NEBULA = "default"
 ROUTE_SOURCES = ("adsr_1", "adsr_2", "lfo_1", "lfo_2")
 ROUTE_TARGETS = ("vco_1_pitch", "vco_1_amp", "vco_2_pitch", "vco_2_amp", "noise_amp")
@@ -52,7 +52,7 @@ UNITS = {
 }
 
 
-#: Of the oscillators: what moves their phase and nothing else, but for a little of the second one's waveform.
+#: Oscillator parameters that affect only the phase, apart from a small effect on the second oscillator's waveform.
 _OSCILLATORS = tuple(
     f"{oscillator}.{part}" for oscillator in ("vco_1", "vco_2") for part in ("tuning", "mod_depth", "initial_phase")
 )
@@ -65,11 +65,11 @@ def import_torchsynth(name: str) -> ModuleType:
     try:
         return importlib.import_module(f"torchsynth.{name}")
     finally:
-        setattr(torch, "pi", pi)  # noqa: B010 - the type stubs call it final, torchsynth does not mind
+        setattr(torch, "pi", pi)  # noqa: B010 - final in the type stubs, but torchsynth assigns it
 
 
 def torchsynth_modules(config: SynthConfig, nebula: str = NEBULA) -> dict[str, SynthModule]:
-    """Torchsynth's own modules by name, unwired, in the order and as set up by its Voice, a nebula applied."""
+    """Modules of torchsynth by name, unconnected, in the order and setup of its Voice, with a nebula applied."""
     m = import_torchsynth("module")
     kinds: list[tuple[str, Any, dict[str, Any]]] = [
         ("keyboard", m.MonophonicKeyboard, {}),
@@ -131,7 +131,7 @@ def nebula_space(nebula: str) -> ParameterSpace:
 
 _ALL = _read_parameters()
 
-#: All 78 parameters of torchsynth's Voice, in the order in which it registers them.
+#: All 78 parameters of torchsynth's Voice, in registration order.
 VOICE_78 = ParameterSpace(tuple(_ALL.values()))
 
 #: The five routes of Korkmaz (2025), table 4.1: the only entries of the modulation matrix among the 63 parameters.
@@ -143,21 +143,22 @@ def _voice_63() -> ParameterSpace:
     return ParameterSpace(tuple(free), {p.name: 0.0 for p in VOICE_78 if p not in free})
 
 
-#: The 63 parameters of Korkmaz (2025), tables 4.1, A.1 and A.2, in torchsynth's order. The thesis does not say what the
-#: other 15 routes were set to; here they are fixed at 0 (no modulation).
+#: The 63 parameters of Korkmaz (2025), tables 4.1, A.1 and A.2, in torchsynth's order. The thesis does not give the
+#: values of the other 15 routes; here they are fixed at 0 (no modulation).
 VOICE_63 = _voice_63()
 
 
 def heard_as_pitch(parameters: ParameterSpace) -> list[str]:
-    """Names of the columns, in order, that reach the sound through the oscillators' phases alone.
+    """Names of the columns, in order, that affect the sound only through the phases of the oscillators.
 
     They are the pitch of the keyboard, tuning, depth and initial phase of the oscillators, the routes to pitch, and
-    whatever belongs to a source of the modulation matrix from which no route to an amplitude is open. For them the
-    derivative with phases held (`synthvae.synths.voice.voice.Voice.forward`) is zero, or as good as: pitch also sets
-    how steep the second oscillator's waveform is.
+    all parameters of a source of the modulation matrix without an open route to an amplitude. For them the derivative
+    with phases held constant (`synthvae.synths.voice.voice.Voice.forward`) is zero or nearly zero: pitch also sets the
+    steepness of the second oscillator's waveform.
 
     Args:
-        parameters: of torchsynth's Voice. A route is open if it is a column or fixed at another value than 0.
+        parameters: parameter space of torchsynth's Voice. A route is open if it is a column or fixed at a value other
+            than 0.
     """
     open_routes = {name for name in parameters.names if name.startswith("mod_matrix.")}
     open_routes |= {name for name, value in parameters.fixed.items() if name.startswith("mod_matrix.") and value != 0}
@@ -166,7 +167,7 @@ def heard_as_pitch(parameters: ParameterSpace) -> list[str]:
         for source in SOURCES
         if not any(f"mod_matrix.{source}->{target}" in open_routes for target in TARGETS if target not in _PITCHES)
     }
-    # An LFO's own envelopes are called after it: lfo_1_amp_adsr, lfo_1_rate_adsr.
+    # The envelopes of an LFO are named after it: lfo_1_amp_adsr, lfo_1_rate_adsr.
     modules = pitch_sources | {f"{s}_{kind}_adsr" for s in pitch_sources for kind in ("amp", "rate")}
     routes = {f"mod_matrix.{source}->{target}" for source in SOURCES for target in _PITCHES}
     held = {"keyboard.midi_f0", *_OSCILLATORS, *routes}

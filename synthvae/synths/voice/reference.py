@@ -1,11 +1,11 @@
 """Reference implementation of the Voice in plain PyTorch, differentiable in every parameter.
 
-The signal flow and every formula are torchsynth 1.0.2's (``torchsynth/module.py`` and ``synth.Voice``; Turian
-et al., DAFx 2021), in the same order of operations, so that float32 audio on a CPU has the same bits as
-torchsynth's modules. What differs are guards: wherever a derivative is infinite or 0/0 although the value is
-not, the singular input is replaced before the operation *and* the result is chosen after it. One ``where`` is
-not enough, because the branch that is not taken sends 0 * inf = NaN back. No guard changes a value, with one
-exception: where all five shapes of an LFO are 0 torchsynth returns NaN, here they count as equal.
+The signal flow and every formula are those of torchsynth 1.0.2 (``torchsynth/module.py`` and ``synth.Voice``; Turian
+et al., DAFx 2021), in the same order of operations, so that float32 audio on a CPU is bitwise equal to that of
+torchsynth's modules. The only difference is guards: wherever a derivative is infinite or 0/0 although the value is
+finite, the singular input is replaced before the operation *and* the result is selected after it. One ``where`` is
+not enough, because the branch that was not selected passes 0 * inf = NaN back. No guard changes a value, with one
+exception: if all five shapes of an LFO are 0, torchsynth returns NaN; here they count as equal.
 
 All signals are ``(B, T)`` at audio rate or ``(B, C)`` at control rate; parameters are ``(B, 1)`` in human units.
 """
@@ -24,7 +24,7 @@ __all__ = ["EPSILON", "LFO_EXPONENT", "LFO_SHAPES", "SOURCES", "TARGETS", "limit
 SOURCES = ("adsr_1", "adsr_2", "lfo_1", "lfo_2")
 TARGETS = ("vco_1_pitch", "vco_1_amp", "vco_2_pitch", "vco_2_amp", "noise_amp")
 LFO_SHAPES = ("sin", "tri", "saw", "rsaw", "sqr")
-#: torchsynth's ``SynthConfig.eps``: keeps a ramp's first sample above 0.
+#: torchsynth's ``SynthConfig.eps``: makes the first sample of a ramp positive.
 EPSILON = 1e-6
 #: e as torchsynth rounds it to float32.
 LFO_EXPONENT = 2.7182817459106445
@@ -41,10 +41,10 @@ def render(
 
     Args:
         values: all 78 parameters of torchsynth's Voice by name, each ``(B, 1)``, in human units.
-        noise: ``(T,)`` white noise in [-1, 1], the same for every preset.
+        noise: white noise ``(T,)`` in [-1, 1], the same for every preset.
         control_size: number of control points, C.
-        sample_rate: Hz.
-        control_rate: Hz.
+        sample_rate: sample rate in Hz.
+        control_rate: rate of control signals in Hz.
         hold_phases: whether the phases of both oscillators are constants in the backward pass.
     """
     modulation = control_signals(values, control_size, control_rate)
@@ -76,7 +76,7 @@ def control_signals(values: Values, size: int, rate: float) -> dict[str, Tensor]
 
 
 def _adsr(values: Values, name: str, size: int, rate: float) -> Tensor:
-    """Attack, decay and release as a product of three ramps, cut short by the note's end."""
+    """Attack, decay and release as a product of three ramps; the end of the note truncates attack and decay."""
     attack, decay, sustain, release, alpha = (
         values[f"{name}.{part}"] for part in ("attack", "decay", "sustain", "release", "alpha")
     )
@@ -93,9 +93,9 @@ def _adsr(values: Values, name: str, size: int, rate: float) -> Tensor:
 def _ramp(elapsed: Tensor, duration: Tensor, alpha: Tensor, inverse: bool = False) -> Tensor:
     """min((elapsed + eps)/duration + eps, 1)^alpha, or 1 minus that if inverse; 1 where the duration is 0.
 
-    Control points ``(B, C)`` since the ramp's start, of a duration ``(B, 1)``.
+    `elapsed` ``(B, C)`` is the number of control points since the start of the ramp, `duration` ``(B, 1)`` its length.
     """
-    # Past its end a ramp is flat: its slope there is 0 even where the quotient's own is infinite.
+    # After its end a ramp is constant: its derivative is 0 there even where that of the quotient is infinite.
     running = elapsed + EPSILON < duration
     quotient = (elapsed + EPSILON) / torch.where(running, duration, 1.0) + EPSILON
     ramp = torch.where(running, limit(quotient, high=1.0), 1.0)
@@ -106,7 +106,7 @@ def _ramp(elapsed: Tensor, duration: Tensor, alpha: Tensor, inverse: bool = Fals
 
 
 def _lfo(values: Values, name: str, rate_envelope: Tensor, rate: float) -> Tensor:
-    """A mixture of five shapes over one phase, the weights sharpened by a power and normalised to sum 1."""
+    """Mixture of five shapes of one phase; the weights are raised to a power and normalised to sum 1."""
     modulation = values[f"{name}.mod_depth"] * rate_envelope
     frequency = limit(values[f"{name}.frequency"] + modulation, low=0.0)
     phase = torch.cumsum(2 * math.pi * frequency / rate, dim=1) + values[f"{name}.initial_phase"]
@@ -120,8 +120,8 @@ def _lfo(values: Values, name: str, rate_envelope: Tensor, rate: float) -> Tenso
     share = torch.cat([values[f"{name}.{shape}"] for shape in LFO_SHAPES], dim=1)
     largest = share.detach().amax(dim=1, keepdim=True)
     silent = largest < LFO_SILENT
-    # The mixture does not change when all shares are scaled alike; tiny ones are scaled up before their powers
-    # underflow, and the gradient through the constant scale is exact for the same reason.
+    # The mixture is invariant to a common scale of all shares: tiny ones are scaled up, so that their powers do not
+    # underflow, and for the same reason the gradient with the scale as a constant is exact.
     share = torch.where(silent, 1.0, share / torch.where((largest < 1e-3) & ~silent, largest, 1.0))
     mode = torch.pow(share, LFO_EXPONENT)
     mode = mode / mode.sum(dim=1, keepdim=True)
@@ -129,7 +129,7 @@ def _lfo(values: Values, name: str, rate_envelope: Tensor, rate: float) -> Tenso
 
 
 def _upsample(control: Tensor, size: int) -> Tensor:
-    """Linear interpolation from ``(B, C)`` to ``(B, size)``, first and last points aligned."""
+    """Linear interpolation from ``(B, C)`` to ``(B, size)``, with the first and last points aligned."""
     return F.interpolate(control.unsqueeze(1), size, mode="linear", align_corners=True).squeeze(1)
 
 
@@ -141,7 +141,7 @@ def _phase(values: Values, name: str, pitch_modulation: Tensor, sample_rate: flo
 
 
 def _square_saw(values: Values, phase: Tensor) -> Tensor:
-    """Square to saw by tanh waveshaping (Lazzarini and Timoney, Computer Music Journal 34(1), 2010)."""
+    """Square-to-saw waveform by tanh waveshaping (Lazzarini and Timoney, Computer Music Journal 34(1), 2010)."""
     depth = values["vco_2.mod_depth"]
     highest = values["keyboard.midi_f0"] + values["vco_2.tuning"] + limit(depth, low=0.0)
     f0 = _midi_to_hz(highest)
@@ -152,9 +152,9 @@ def _square_saw(values: Values, phase: Tensor) -> Tensor:
 
 
 def limit(signal: Tensor, low: float = -math.inf, high: float = math.inf) -> Tensor:
-    """`torch.clamp` with derivative 1 at the limits as well, as it was before PyTorch 2.15 made it 0 there.
+    """`torch.clamp` with derivative 1 at the limits too, as before PyTorch 2.15, which made it 0 there.
 
-    Presets on faces of the cube are at the limits: with MIDI note 127 an oscillator would have no derivative by pitch.
+    Presets on faces of the cube are at the limits: at MIDI note 127 the derivative by pitch would be 0.
     """
     signal = signal if low == -math.inf else torch.where(signal < low, low, signal)
     return signal if high == math.inf else torch.where(signal > high, high, signal)
@@ -173,6 +173,6 @@ def _midi_to_hz(midi: Tensor) -> Tensor:
 
 
 def _normalise_if_clipping(signal: Tensor) -> Tensor:
-    """Divide a row by its peak where that is above 1."""
+    """Divide a row by its peak if the peak is above 1."""
     peak = signal.abs().max(dim=1, keepdim=True).values
     return signal / torch.where(peak > 1.0, peak, 1.0)

@@ -13,7 +13,7 @@ Values = Mapping[str, float]
 #: The mixer level that each amplitude target of the modulation matrix modulates.
 _MIXER = {"vco_1_amp": "mixer.vco_1", "vco_2_amp": "mixer.vco_2", "noise_amp": "mixer.noise"}
 
-_AUDIBLE = 0.1  # 20 dB below the source that drives the level most
+_AUDIBLE = 0.1  # 20 dB below the source with the largest contribution to the level
 _TRACE = 1e-3
 _SEMITONES = 0.01  # a modulation that is inaudible
 
@@ -21,21 +21,21 @@ _SEMITONES = 0.01  # a modulation that is inaudible
 def release_seconds(values: Values) -> float:
     """Audible release time after note-off in seconds, from all 78 human values by name.
 
-    The longest release of the envelopes that drive a level, those of LFOs included, where their share is within 20 dB
-    of the largest; 0 where nothing drives any.
+    The longest release of the envelopes that modulate a mixer level, those of LFOs included, whose contribution is
+    within 20 dB of the largest; 0 if no level is modulated.
     """
     return _longest_release(values, _AUDIBLE)
 
 
 def tail_seconds(values: Values) -> float:
-    """Seconds from note-off to silence: as `release_seconds`, with every envelope within 60 dB of the largest."""
+    """Seconds from note-off to silence: as `release_seconds`, with all envelopes within 60 dB of the largest."""
     return _longest_release(values, _TRACE)
 
 
 def rise_seconds(values: Values) -> float:
-    """Seconds from note-on until the last audible envelope, of level or pitch, ends its attack.
+    """Seconds from note-on until the end of the last attack of an audible envelope, of level or pitch.
 
-    From all 78 human values by name; an earlier note-off cuts the attack short.
+    Computed from all 78 human values by name; an earlier note-off ends the attack.
     """
     level = _shares(values)
     most = max(level.values())

@@ -23,23 +23,23 @@ __all__ = ["NOISE_SEED", "Voice", "control_points", "noise_signal"]
 
 
 def _through(feature: Callable[[Tensor], Tensor], audio: Tensor, tangents: Tensor) -> Tensor:
-    """Derivatives of a feature of one sound ``(1, T)``, from those of its samples ``(1, P, T)``."""
+    """Derivatives of a feature of one sound ``(1, T)``, from derivatives of its samples ``(1, P, T)``."""
     with forward_ad.dual_level():
         dual = forward_ad.make_dual(audio.expand(tangents.shape[1], -1).contiguous(), tangents[0].contiguous())
         return tangent(feature(dual))
 
 
-#: The seed of torchsynth's Voice; the noise of every sound is the first of the signals it draws.
+#: Noise seed of torchsynth's Voice; the noise of every sound is the first signal drawn with it.
 NOISE_SEED = 13
 
 
 def control_points(samples: int, sample_rate: int, control_rate: int) -> int:
-    """Number of control points for a sound of so many samples, rounded as torchsynth rounds it."""
+    """Number of control points for a sound of `samples` samples, rounded as in torchsynth."""
     return int(torch.round(torch.tensor(samples) / sample_rate * control_rate))
 
 
 def noise_signal(samples: int, seed: int = NOISE_SEED) -> Tensor:
-    """White noise of a seed, ``(samples,)`` in [-1, 1]; a shorter one is a prefix of a longer one."""
+    """White noise of a seed, ``(samples,)`` in [-1, 1]; a shorter signal is a prefix of a longer one."""
     generator = torch.Generator(device="cpu").manual_seed(seed)
     return torch.empty(samples).uniform_(-1.0, 1.0, generator=generator)
 
@@ -49,11 +49,12 @@ class Voice(Synth):
 
     The same preset gives the same samples alone, in any batch, at any position and in any process, and every
     gradient is finite on the whole closed cube, faces included. Values equal those of torchsynth's modules
-    wired with the same noise; `synthvae.synths.voice.reference` is the definition.
+    with the same noise; `synthvae.synths.voice.reference` is the definition.
 
-    There are two paths. float32 on a CPU is computed by compiled kernels, many times faster and closer to float64
-    than plain PyTorch in float32, differentiable once. All else, and everything with `exact`, is computed by the
-    definition in plain PyTorch, differentiable as often as one likes. `path` tells which one is used.
+    There are two paths. float32 on a CPU is computed by compiled kernels, which are many times faster and closer to
+    float64 than plain PyTorch in float32, and differentiable once. All other inputs, and all inputs with `exact`, are
+    computed by the definition in plain PyTorch, which is differentiable any number of times. `path` describes the one
+    in use.
 
     Example:
         >>> from synthvae import VOICE_63, Voice
@@ -77,17 +78,17 @@ class Voice(Synth):
 
         Args:
             parameters: the columns of the input and the values of all other parameters; `VOICE_63` by default.
-            sample_rate: Hz.
+            sample_rate: sample rate in Hz.
             seconds: length of every sound.
             control_rate: rate of envelopes and LFOs in Hz.
-            exact: compute the definition in plain PyTorch whatever the type and the device.
+            exact: whether to compute the definition in plain PyTorch for every type and device.
 
         Raises:
             ValueError: if a rate or the length is not positive or too short for two control points.
             UserError: if the parameters are not those of torchsynth's Voice.
         """
         if parameters is None:
-            from synthvae.synths.voice import parameters as voice  # needs torchsynth; nothing else here does
+            from synthvae.synths.voice import parameters as voice  # imports torchsynth, which is needed only here
 
             parameters = voice.VOICE_63
         given = set(parameters.names) | set(parameters.fixed)
@@ -109,11 +110,11 @@ class Voice(Synth):
 
     @property
     def path(self) -> str:
-        """Which path a float32 input on this module's device takes; `path_of` answers for any input."""
+        """Description of the path for float32 input on this module's device; see `path_of` for other inputs."""
         return self.path_of(torch.float32, self.noise.device)
 
     def path_of(self, dtype: torch.dtype, device: torch.device | str) -> str:
-        """Which path an input takes, in words: the kernels or the reference, the type and the device."""
+        """Description of the path of an input: kernels or reference, type and device."""
         device = torch.device(device)
         way = "compiled kernels" if self.is_fast(dtype, device) else "reference"
         return f"{way}, {str(dtype).removeprefix('torch.')} on {device.type}"
@@ -123,7 +124,7 @@ class Voice(Synth):
         return not self.exact and dtype == torch.float32 and device.type == "cpu"
 
     def fast(self) -> FastVoice:
-        """The kernels of this Voice, whichever path it takes; the first call loads numba."""
+        """The kernels of this Voice, also if the other path is used; the first call loads numba."""
         if self._fast is None:
             from synthvae.synths.voice.fast import FastVoice  # numba takes a third of a second to load
 
@@ -132,7 +133,7 @@ class Voice(Synth):
         return self._fast
 
     def with_noise(self, seed: int) -> Voice:
-        """The same Voice with the noise of another seed."""
+        """The same Voice with noise of another seed."""
         other = Voice(self.parameter_space, self.sample_rate, self.seconds, self.control_rate, self.exact)
         other.noise = noise_signal(self.samples, seed).to(self.noise)
         if self.is_fast(torch.float32, self.noise.device):
@@ -143,7 +144,7 @@ class Voice(Synth):
         """Render presets to audio ``(B, T)`` in [-1, 1].
 
         Args:
-            unit: unit parameters ``(B, P)`` in [0, 1], float32 or float64; the audio has the same type.
+            unit: unit parameters ``(B, P)`` in [0, 1], float32 or float64; also the type of the audio.
             hold_phases: whether the phases of both oscillators are constants in the backward pass. The derivative then
                 covers the effect of levels, envelopes and waveforms and omits that of pitch, which on spectral losses
                 is thousands of times larger and correct only within a few cents.
@@ -164,8 +165,8 @@ class Voice(Synth):
     def jacobian(self, unit: Tensor, feature: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Derivatives of a feature of the audio by every parameter, in forward mode; see `Synth.jacobian`.
 
-        All P directional derivatives of one preset share what they have in common: on a CPU in float32, those of a
-        log-mel spectrogram (`synthvae.features.mel.LogMel`) take a small part of the time of P renders.
+        The P directional derivatives of one preset share their common computations: on a CPU in float32, those of a
+        log-mel spectrogram (`synthvae.features.mel.LogMel`) take a small fraction of the time of P renders.
         """
         self.check(unit)
         unit = unit.detach()

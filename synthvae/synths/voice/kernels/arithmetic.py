@@ -1,13 +1,13 @@
-"""Elementary functions that a compiler can turn into vector instructions, in float32 and float64.
+"""Elementary functions that a compiler can vectorise, in float32 and float64.
 
-A call into a mathematical library stops a loop from being vectorised; these are short polynomials instead,
-inlined where they are used. Coefficients are minimax fits (Lawson's iteration on a Chebyshev basis) of functions
-chosen so that *relative* accuracy holds at the zeros that matter: 2^x - 1 at 0, sine and cosine at each of theirs.
+A call into a mathematical library prevents the vectorisation of a loop; these are short polynomials instead,
+inlined into their callers. Coefficients are minimax fits (Lawson's iteration on a Chebyshev basis) of functions
+chosen so that *relative* accuracy holds at the zeros that matter: 2^x - 1 at 0, sine and cosine at each of their zeros.
 
-Angles are in turns: sin(2 pi t) of a phase that has been reduced to [-1/2, 1/2]. Both come from the half angle,
+Angles are in turns: sin(2 pi t) of a phase reduced to [-1/2, 1/2]. Sine and cosine are computed from the half angle,
 sin 2a = 2 sin a cos a and cos 2a = 1 - 2 sin^2 a, where a = pi t.
 
-None of these functions lets the compiler re-associate sums: adding and subtracting 1.5 * 2^23 (1.5 * 2^52 in
+The compiler must not re-associate sums in these functions: adding and subtracting 1.5 * 2^23 (1.5 * 2^52 in
 float64) rounds to an integer *and* leaves that integer in the low bits of the result.
 """
 
@@ -70,7 +70,7 @@ _C0, _C1, _C2, _C3, _C4 = (_F(c) for c in (4.0, -3.73920798, 1.27798986, -0.2287
 
 @inlined
 def nearest(x):
-    """The whole number nearest to x, |x| < 2^22."""
+    """The integer nearest to x, |x| < 2^22."""
     return (x + _MAGIC_32) - _MAGIC_32
 
 
@@ -127,7 +127,7 @@ def tanh_parts(y):
     z = magnitude * _MINUS_TWO_LOG2_E
     shifted = z + _MAGIC_32
     f = z - (shifted - _MAGIC_32)
-    # numba widens sums of int32 to int64; the cast narrows them again, here and in the instructions.
+    # numba widens sums of int32 to int64; the cast makes them int32 again, also in the machine code.
     scale = np.int32((np.float32(shifted).view(np.int32) + 127) << 23).view(np.float32)
     p = f * (_E0 + f * (_E1 + f * (_E2 + f * (_E3 + f * (_E4 + f * _E5)))))
     minus_one = scale * p + (scale - _ONE)
@@ -178,14 +178,14 @@ def log2(x):
     z = s * s
     p = 0.32060770826584684 + z * (0.2616722479732106 + z * 0.2406108925185591)
     p = 2.885390081777925 + z * (0.9617966939287953 + z * (0.5770780158964005 + z * (0.4121985596891244 + z * p)))
-    # 2^52 + n has n in its low bits: an integer becomes a float without a conversion instruction.
+    # 2^52 + n has n in its low bits: this converts an integer to float without a conversion instruction.
     exponent = np.int64(biased + 0x4330_0000_0000_0000).view(np.float64) - (4503599627370496.0 + 1023.0)
     return exponent + s * p
 
 
 @inlined
 def power(x, exponent):
-    """x^exponent and log2 x for x in [0, 1]; both are 0 at x = 0, where the caller has no use for the logarithm."""
+    """x^exponent and log2 x for x in [0, 1]; both are 0 at x = 0, where callers do not use the logarithm."""
     positive = x > 0.0
     logarithm = log2(x if positive else 1.0)
     result = exp2(exponent * logarithm)

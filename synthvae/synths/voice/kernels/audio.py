@@ -2,13 +2,13 @@
 
     mix[n] = a_1[n] cos(2 pi t_1[n]) + a_2[n] tanh(q sin(2 pi t_2[n])) (1 + h cos(2 pi t_2[n])) + a_3[n] noise[n]
 
-with phases t in turns and amplitudes a that are straight lines between control points: mixer level times
-modulation signal, times 1 - h/2 for the second oscillator, whose shape h goes from square (0) to saw (1).
+with phases t in turns and amplitudes a that are linear between control points: mixer level times modulation
+signal, times 1 - h/2 for the second oscillator, whose shape h ranges from square (0) to saw (1).
 
 A sound is computed in chunks of blocks: phases block by block, then everything independent of blocks for the
-whole chunk, then the mix block by block. A loop has few operations, so that the processor finds independent
-work in several turns of it at once. Arrays of a chunk are sections of one buffer, `lanes`, at constant offsets:
-the compiler sees that they do not overlap.
+whole chunk, then the mix block by block. Each loop has few operations, so that the processor can execute several
+iterations in parallel. Arrays of a chunk are sections of one buffer, `lanes`, at constant offsets, so that the
+compiler can tell that they do not overlap.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def steepness(human):
 
 @plain
 def trace_oscillators(human, signals, grid, sample_rate, tables, kinds):
-    """Fill both oscillators' tables."""
+    """Fill the tables of both oscillators."""
     per_turn = 1.0 / (2.0 * math.pi)
     for o in range(2):
         at, row = (VCO_1, PITCH_1) if o == 0 else (VCO_2, PITCH_2)
@@ -87,14 +87,14 @@ def trace_oscillators(human, signals, grid, sample_rate, tables, kinds):
 
 @inlined
 def amplitude(left, right, level, offset, step):
-    """Value at n = 0 and slope, as float32, of an amplitude over a block's counter n = 1, 2..."""
+    """Value at n = 0 and slope of an amplitude over a block's sample counter n = 1, 2..., as float32."""
     rise = level * (right - left)
     return np.float32(level * left + rise * (offset - step)), np.float32(rise * step)
 
 
 @plain
 def mix(human, signals, tables, kinds, grid, chunks, sample_rate, noise, lanes, row):
-    """Write one preset's mix into `row`, which like `noise` has BLOCK more places than there are samples."""
+    """Write one preset's mix into `row`, which like `noise` has BLOCK more elements than there are samples."""
     wide()
     before, first, offset, _, step = grid
     q, shape = np.float32(steepness(human)[0]), np.float32(human[VCO_2 + 3])
@@ -138,7 +138,7 @@ def mix(human, signals, tables, kinds, grid, chunks, sample_rate, noise, lanes, 
 
 @inlined
 def amplitude_backward(total, total_n, offset, step):
-    """Derivatives by `left` and `right` of `amplitude`, from a block's sums of those by it and of the same times n."""
+    """Derivatives by `left` and `right` of `amplitude`, from the sums over a block of dL/da[n] and of n dL/da[n]."""
     right = (offset - step) * total + step * total_n
     return total - right, right
 
@@ -147,7 +147,7 @@ def amplitude_backward(total, total_n, offset, step):
 def waves(low, high, tables, kinds, first, offset, step, sample_rate, q, shape, lanes):
     """Both waves and their derivatives in blocks `low` to `high`, into sections of `lanes`.
 
-    With S the second oscillator's wave, by phase
+    The derivative of the second oscillator's wave S by its phase in turns is
 
         dS/dt = 2 pi (q (1 - tanh^2) cos (1 + h cos) - h tanh sin).
     """
@@ -187,23 +187,23 @@ def waves(low, high, tables, kinds, first, offset, step, sample_rate, q, shape, 
 
 @summing
 def mix_backward(human, arrays, grid, chunks, sample_rate, noise, grad, peak, slopes, grads, grad_human, hold_phases):
-    """From d / d(mix) ``(T,)`` to d / d(modulation signals), in ``grads[TARGET:]``, and d / d(human values).
+    """Convert d / d(mix) ``(T,)`` to d / d(modulation signals), in ``grads[TARGET:]``, and d / d(human values).
 
-    Computes the waves again, with their derivatives: nothing at audio rate is kept from the forward pass.
+    Recomputes the waves, with their derivatives: nothing at audio rate is stored in the forward pass.
 
     Args:
-        human: ``(78,)``.
-        arrays: of `workspace`, with the signals and both oscillators' tables and kinds.
-        grid: the blocks.
-        chunks: the blocks' chunks.
-        sample_rate: Hz.
-        noise: ``(T + BLOCK,)``.
-        grad: ``(T,)``.
-        peak: a sample, negative for none, and what is added to its derivative.
+        human: human values ``(78,)``.
+        arrays: result of `workspace`, with the signals and the tables and kinds of both oscillators.
+        grid: blocks of samples, a `Grid`.
+        chunks: first block of each chunk and, last, the number of blocks.
+        sample_rate: sample rate in Hz.
+        noise: white noise ``(T + BLOCK,)``.
+        grad: derivatives by the mix ``(T,)``.
+        peak: index of the peak, negative for none, and the term to add to its derivative.
         slopes: workspace, ``(2, T)``.
         grads: result, ``(ROWS, C)``.
         grad_human: result, added to.
-        hold_phases: whether both oscillators' phases count as constants.
+        hold_phases: whether the phases of both oscillators are constants.
     """
     wide()
     signals, tables, kinds, lanes, _ = arrays
@@ -223,7 +223,7 @@ def mix_backward(human, arrays, grid, chunks, sample_rate, noise, grad, peak, sl
             count = first[b + 1] - first[b]
             width = np.uint64((count + LANES - 1) // LANES * LANES)
             target, at, i = np.uint64(first[b]), np.uint64(first[b] - start), before[b]
-            # Samples of the next block, computed to fill up a vector, count as 0.
+            # Samples of the next block, computed as padding of the last vector, count as 0.
             for k in range(np.uint64(LANES)):
                 lanes[width - np.uint64(LANES) + k + np.uint64(GRAD)] = np.float32(0.0)
             for k in range(np.uint64(count)):
@@ -283,7 +283,7 @@ def mix_backward(human, arrays, grid, chunks, sample_rate, noise, grad, peak, sl
                     slopes[1, first[b] + k] = g * lanes[first[b] - start + k + WAVE_TURNS]
 
     for o in range(2):
-        # What is missing of the derivative by turns: cos' = -2 pi sin for the first, 2 pi for the second.
+        # Missing factor of the derivative by turns: cos' = -2 pi sin for the first, 2 pi for the second.
         factor = -2.0 * math.pi if o == 0 else 2.0 * math.pi
         if hold_phases:
             factor = 0.0

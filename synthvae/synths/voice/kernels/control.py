@@ -1,4 +1,4 @@
-"""The control rate of one preset: from its parameters to five modulation signals, and back.
+"""The control rate of one preset: from its parameters to five modulation signals, and the backward pass.
 
 Rows of a workspace `signals` ``(ROWS, C)``: six envelopes, two oscillators before and after their envelope, their
 phases in turns, and the five outputs of the modulation matrix.
@@ -26,7 +26,7 @@ from synthvae.synths.voice.kernels.lfo import lfo, lfo_backward
 __all__ = ["ROWS", "TARGET", "control", "control_backward", "denormalise"]
 
 RAW = 6
-SOURCE = 8  # of an LFO; those of the envelopes are ADSR_1 and ADSR_1 + 1
+SOURCE = 8  # first row of the LFOs as sources; the rows of the envelopes are ADSR_1 and ADSR_1 + 1
 TURNS = 10
 TARGET = 12
 ROWS = TARGET + N_TARGETS
@@ -36,7 +36,7 @@ ROWS = TARGET + N_TARGETS
 def denormalise(unit, columns, minimum, span, power, symmetric, linear, human, slope):
     """Human values of one row of unit values, and d human / d unit; `ParameterSpace` has the formulas.
 
-    `columns` says where each unit value goes in `human`, `power` is the reciprocal of its curve.
+    `columns` is the index of each unit value in `human`, `power` the reciprocal of its curve.
     """
     wide()
     for c in range(unit.shape[0]):
@@ -59,13 +59,13 @@ def denormalise(unit, columns, minimum, span, power, symmetric, linear, human, s
 
 @plain
 def source_row(s):
-    """The row of the s-th source of the matrix."""
+    """The row of the s-th source of the modulation matrix."""
     return ADSR_1 + s if s < 2 else SOURCE + s - 2
 
 
 @plain
 def control(human, rate, points, signals):
-    """Fill `signals` from one preset's human values."""
+    """Fill `signals` from the human values of one preset."""
     wide()
     size = signals.shape[1]
     for i in range(6):

@@ -1,7 +1,7 @@
 """Envelopes at control rate: attack, decay and release ramps raised to a power, and their derivatives.
 
-The reference multiplies three ramps. No two of them move at the same control point (the note's end cuts attack
-and decay short), so an envelope falls into five stretches, each with one power of one straight line x:
+The reference multiplies three ramps. No two of them change at the same control point (the end of the note truncates
+attack and decay), so an envelope consists of five segments, each with at most one power of a linear function x:
 
     attack   [0, a)   v = x^alpha B                     x = (n + eps)/A + eps
     decay    [a, d)   v = ((1 - s) x^alpha + s) R0      x = 1 - ((n - A) + eps)/D - eps
@@ -10,8 +10,8 @@ and decay short), so an envelope falls into five stretches, each with one power 
     silence  [e, C)   v = L Rend
 
 A, D, N, R are the lengths of attack, decay, note and release in control points, s the sustain level; F0, R0 are
-the values of the decay and release ramps before they start, Fend, Rend after they ended (1 where a ramp has no
-length, else 0), B = ((1 - s) F0 + s) R0 and L = (1 - s) Fend + s.
+the values of the decay and release ramps before their start, Fend, Rend after their end (1 if a ramp has length 0,
+else 0), B = ((1 - s) F0 + s) R0 and L = (1 - s) Fend + s.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ LN2 = math.log(2.0)
 
 @plain
 def _edge(position, size):
-    """The first control point at or after a position, at most `size`; 0 where the position is NaN."""
+    """The first control point at or after a position, at most `size`; 0 if the position is NaN."""
     return math.ceil(min(position, float(size))) if position > 0.0 else 0
 
 
 @plain
 def _before(length, alpha):
-    """A falling ramp before its start: its value, d/dlength and d/dalpha."""
+    """Value, d/dlength and d/dalpha of a falling ramp before its start."""
     if length <= EPSILON:
         return (0.0 if length > 0.0 else 1.0), 0.0, 0.0
     quotient = EPSILON / length + EPSILON
@@ -48,7 +48,7 @@ def _before(length, alpha):
 
 @plain
 def _stretches(human, at, rate, size):
-    """Lengths in control points, A, D, N, R, and the ends of the first four stretches, a, d, r, e."""
+    """Lengths in control points, A, D, N, R, and the ends of the first four segments, a, d, r, e."""
     attack, decay, release, note = human[at], human[at + 1], human[at + 3], human[DURATION]
     held_attack = min(attack, note) * rate
     held_decay = min(max(note - attack, 0.0), decay) * rate
@@ -62,7 +62,7 @@ def _stretches(human, at, rate, size):
 
 @plain
 def envelope(human, at, rate, points, out):
-    """Write the envelope whose parameters start at `at` into `out`; `points` counts 0, 1, 2..."""
+    """Write the envelope whose parameters start at `at` into `out`; `points` is 0, 1, 2..."""
     wide()
     size = out.shape[0]
     sustain, alpha = human[at + 2], human[at + 4]
@@ -94,8 +94,8 @@ def envelope(human, at, rate, points, out):
 def envelope_backward(human, at, rate, points, grad, grad_human):
     """Add the derivatives of sum(grad * envelope) to `grad_human`.
 
-    Every stretch needs a few of the sums over its points of grad times 1, p = x^alpha, p ln x and p/x, and the
-    latter times the numerator of x's quotient.
+    Each segment uses some of these sums over its points: grad times 1, p = x^alpha, p ln x and p/x, and p/x times
+    the numerator of the quotient in x.
     """
     wide()
     size = grad.shape[0]
@@ -195,9 +195,9 @@ def envelope_backward(human, at, rate, points, grad, grad_human):
 
 @plain
 def _own_shares(attack, decay, note):
-    """What of a held length follows its own parameter, not the note: min(attack, note) and min(room, decay).
+    """Derivatives of min(attack, note) by attack and of min(decay, room) by decay.
 
-    Ties are shared as PyTorch shares them. `room` is max(note - attack, 0); the third number is its derivative.
+    Ties are split as in PyTorch. `room` is max(note - attack, 0); the third number is its derivative by the note.
     """
     room = max(note - attack, 0.0)
     own_attack = 1.0 if attack < note else (0.5 if attack == note else 0.0)
@@ -207,7 +207,7 @@ def _own_shares(attack, decay, note):
 
 @plain
 def _cut_short(human, at, d_held_attack, d_held_decay, d_note, grad_human):
-    """From derivatives by held lengths to derivatives by attack, decay and the note's duration."""
+    """Convert derivatives by truncated lengths to derivatives by attack, decay and the duration of the note."""
     own_attack, own_decay, room = _own_shares(human[at], human[at + 1], human[DURATION])
     by_room = room * (1.0 - own_decay) * d_held_decay
     grad_human[at] += own_attack * d_held_attack - by_room

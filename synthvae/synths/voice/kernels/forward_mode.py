@@ -30,7 +30,7 @@ __all__ = ["mel_jacobian", "tangents"]
 
 @plain
 def _weights(control_size, blocks, width):
-    """Arrays for what the basis is weighted with: by signal and control point, by block's phase, and directly."""
+    """Arrays for the weights of the basis: by signal and control point, by phase of each block, and direct ones."""
     controls = aligned(N_TARGETS * control_size * width).reshape((N_TARGETS, control_size, width))
     phases = aligned(2 * blocks * width).reshape((2, blocks, width))
     return controls, phases, aligned(DIRECT * width).reshape((DIRECT, width))
@@ -38,7 +38,7 @@ def _weights(control_size, blocks, width):
 
 @plain
 def _prepare(unit, space, grid, rates, arrays, human, slope, controls, phases, direct):
-    """All of one preset at control rate, with its derivatives."""
+    """Compute the control rate of one preset, with its derivatives."""
     columns, minimum, span, power, symmetric, linear, _ = space
     signals, tables, kinds, _, points = arrays
     control_rate, sample_rate = rates
@@ -54,9 +54,10 @@ def _prepare(unit, space, grid, rates, arrays, human, slope, controls, phases, d
 def _write(b, i, at, count, groups, sizes, weights, lanes, out, out_group, row, rows, out_step):
     """`block_tangents` for several groups of parameters, into a ring of rows.
 
-    Block b lies after control point i and has `count` samples, from `at` on in the sections of `lanes`. `groups` are
-    the first and the last but one, `out_group` apart in the flat `out`; `weights` the flat arrays from `_weights`.
-    The first sample goes to `row`; `rows` wraps around to 0, and rows are `out_step` apart.
+    Block b follows control point i and has `count` samples, from `at` on in the sections of `lanes`. `groups` are the
+    first and one-past-last group, at a distance of `out_group` in the flat `out`; `weights` are the flat arrays from
+    `_weights`. The first sample is written to `row`; the index of rows wraps around at `rows`, and rows are at a
+    distance of `out_step`.
     """
     controls, phases, direct = weights
     head = min(count, rows - row)
@@ -71,7 +72,7 @@ def _write(b, i, at, count, groups, sizes, weights, lanes, out, out_group, row, 
 
 @plain
 def _at_peak(human, arrays, grid, chunks, sample_rate, noise, where, groups, sizes, weights, peak):
-    """Derivatives of the mix at its peak, `where`, by the parameters of `groups`."""
+    """Derivatives of the mix at its peak, sample `where`, by the parameters of `groups`."""
     signals, tables, kinds, lanes, _ = arrays
     before, first = grid[0], grid[1]
     b = np.searchsorted(first, where, side="right") - 1
@@ -83,7 +84,7 @@ def _at_peak(human, arrays, grid, chunks, sample_rate, noise, where, groups, siz
 
 @plain
 def _normalise(out, gain, where, result):
-    """With y = x g and g = 1 / |x_k|: dy = g (dx - y sign(y_k) dx_k)."""
+    """Derivatives of the normalised sound: with y = x g and g = 1 / |x_k|, dy = g (dx - y sign(y_k) dx_k)."""
     wide()
     width = result.shape[1]
     peak = np.zeros(width, np.float32)
@@ -186,11 +187,11 @@ def _kernels(sources: str) -> tuple[Any, Any]:
     return cached(tangents), cached(mel_jacobian)
 
 
-#: Arguments start as those of `synthvae.synths.voice.kernels.voice.backward`.
+#: The first arguments are those of `synthvae.synths.voice.kernels.voice.backward`.
 #:
 #: ``tangents(..., result)`` writes all derivatives of every sample, `result` ``(B, T, lanes)``, with parameters
-#: filled up to a multiple of 16 lanes.
+#: padded to a multiple of 16 lanes.
 #:
 #: ``mel_jacobian(..., mel_tables, floor, groups, result)`` writes the derivatives of `20 log10(mel + floor)` by the
-#: groups of sixteen parameters from the first of `groups` up to the second, `result` ``(B, bands, frames, lanes)``.
+#: groups of sixteen parameters from ``groups[0]`` to ``groups[1] - 1``, `result` ``(B, bands, frames, lanes)``.
 tangents, mel_jacobian = _kernels(sources())

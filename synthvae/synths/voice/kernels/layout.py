@@ -1,4 +1,4 @@
-"""Where things stand in the kernels' arrays: parameters, control signals, blocks of samples."""
+"""Layout of the kernels' arrays: parameters, control signals, blocks of samples."""
 
 from __future__ import annotations
 
@@ -42,30 +42,30 @@ VCO_2 = NAMES.index("vco_2.tuning")
 MIXER = NAMES.index("mixer.vco_1")
 PER_ENVELOPE, PER_LFO = len(_ADSR), len(_LFO)
 
-# Envelopes in the order of `_MODULES`; sources and targets of the matrix in the reference's.
+# Envelopes in the order of `_MODULES`; sources and targets of the matrix in the order of the reference.
 ADSR_1, ADSR_2, LFO_1_AMP, LFO_2_AMP, LFO_1_RATE, LFO_2_RATE = range(6)
 N_SOURCES, N_TARGETS = len(SOURCES), len(TARGETS)
 PITCH_1, AMP_1, PITCH_2, AMP_2, AMP_NOISE = range(N_TARGETS)
 
-#: Most samples of a block; vectors of LANES samples are filled up, and what is too much overwritten or masked.
+#: Maximum number of samples of a block; its last vector of LANES samples is padded, the padding overwritten or masked.
 BLOCK, LANES = 128, 16
-#: Samples that are computed in one go, as whole blocks: few enough for every array of them to stay in the L1 cache.
+#: Maximum number of samples computed at once, in whole blocks: few enough for all their arrays to fit the L1 cache.
 CHUNK = 512
 
 
 def blocks(samples: int, control_size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Cut T samples into runs that lie between the same two of C control points, at least 2.
+    """Split T samples into blocks that are each between two successive ones of C control points, C at least 2.
 
     Sample n is at control position n (C - 1) / (T - 1): first and last points aligned.
 
     Returns:
-        For each block: the control point before it, ``(N,)``; its first sample and, last, T, ``(N + 1,)``; and
-        the position of its first sample between the two points, in [0, 1], ``(N,)``.
+        The control point before each block, ``(N,)``; the first sample of each block and, last, T, ``(N + 1,)``;
+        and the position of the first sample between the two points, in [0, 1], ``(N,)``.
     """
     last = max(samples - 1, 1)
     edges = -(-np.arange(control_size, dtype=np.int64) * last // (control_size - 1))  # ceil: first sample at or after
     edges = np.minimum(edges, samples)
-    edges[-1] = samples  # the last sample is at the last point, and part of the segment before it
+    edges[-1] = samples  # the last sample is at the last point and belongs to the segment before it
     starts = [(i, first) for i in range(control_size - 1) for first in range(int(edges[i]), int(edges[i + 1]), BLOCK)]
     before, first = np.array(starts, dtype=np.int64).T
     offset = (first * (control_size - 1) - before * last) / last
@@ -73,9 +73,13 @@ def blocks(samples: int, control_size: int) -> tuple[NDArray[np.int64], NDArray[
 
 
 def chunks(first: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Gather blocks into chunks of at most CHUNK samples.
+    """Group blocks into chunks of at most CHUNK samples.
 
-    The first samples of all blocks and, last, T, to the first block of every chunk and, last, the number of blocks.
+    Args:
+        first: first samples of all blocks and, last, T.
+
+    Returns:
+        The first block of every chunk and, last, the number of blocks.
     """
     found = [0]
     for b in range(1, len(first)):

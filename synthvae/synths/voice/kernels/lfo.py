@@ -24,10 +24,10 @@ SHARES = 3
 
 @plain
 def _weights(human, at):
-    """The five weights, and what turns derivatives by weights into derivatives by shares.
+    """The five weights, and the factors from derivatives by weights to derivatives by shares.
 
     Returns:
-        Weights, and d(share_k^e)/d(share_k) / sum of share^e; all 0 where every share counts as 0 (the weights
+        Weights, and d(share_k^e)/d(share_k) / sum of share^e; all 0 if every share counts as 0 (the weights
         are then equal).
     """
     largest = 0.0
@@ -59,7 +59,7 @@ def _sharpen(share):
 
 @plain
 def lfo(human, at, envelope, rate, turns, out):
-    """Write the phase into `turns` and the oscillator into `out`, from its rate's envelope."""
+    """Write the phase into `turns` and the oscillator into `out`, from the envelope of its rate."""
     wide()
     frequency, depth = human[at], human[at + 1]
     size = out.shape[0]
@@ -105,7 +105,7 @@ def lfo_backward(human, at, envelope, rate, turns, grad, grad_envelope, grad_hum
     grad_human[at + SHARES + 3] += v3 * (g3 - mean)
     grad_human[at + SHARES + 4] += v4 * (g4 - mean)
 
-    # A frequency acts on the phase of its own point and of all later ones.
+    # A frequency affects the phase of its own point and of all later ones.
     later = 0.0
     for n in range(size - 1, -1, -1):
         later += grad[n]
@@ -128,7 +128,7 @@ def lfo_tangent(human, at, part, envelope, envelope_tangent, rate, turns, raw, o
     """Write d lfo / d parameter ``(C,)`` into `out`.
 
     `part` is 0 to 7 for frequency, depth, initial phase and the five shares, which start at `at`; -1 for a parameter of
-    the envelope of its rate, by `envelope_tangent`. `turns` is the phase and `raw` the oscillator itself.
+    the envelope of its rate, from `envelope_tangent`. `turns` is the phase and `raw` the oscillator itself.
     """
     wide()
     size = out.shape[0]

@@ -1,12 +1,12 @@
 """An oscillator's phase at audio rate, block by block, without a cumulative sum over samples.
 
-The reference's phase is a running sum of f[n] / sample_rate. Within a block pitch is a straight line, so that
+The reference's phase is a running sum of f[n] / sample_rate. Within a block pitch is linear, so that the
 frequency is a geometric sequence f r^k with r = 2^c, and the sum of its first n terms is
 
     u(n) = f (2^(c n) - 1) / (2^c - 1) = A n G(c n),   G(x) = (2^x - 1) / x,   A = f / G(c),
 
-in turns, with f in turns per sample. A block starts at P, the sum of all earlier blocks' u(count), kept in
-float64. Blocks in which the pitch crosses an end of the MIDI range, or moves by more than an octave, are summed
+in turns, with f in turns per sample. A block starts at P, the sum of u(count) of all earlier blocks, in
+float64. Blocks in which the pitch crosses an end of the MIDI range, or changes by more than an octave, are summed
 sample by sample.
 
 Derivatives, with H(x) = d/dx ln G(x):
@@ -59,12 +59,12 @@ __all__ = [
 #: three sums over the block's samples, of d times 1, u(n) and n H(c n) u(n), where d is the derivative by phase.
 RATE, BEND, ADVANCE, ORIGIN, LEFT, RIGHT, SUM, SUM_TRAVEL, SUM_BEND = range(9)
 COLUMNS = 9
-#: Kinds of block: a straight line inside the MIDI range; wholly outside it; summed sample by sample.
+#: Kinds of block: pitch linear inside the MIDI range; pitch completely outside it; summed sample by sample.
 REGULAR, CONSTANT, IRREGULAR = range(3)
 HIGHEST = 127.0
 OCTAVES = 1.0 / 12.0
 LN2_12 = math.log(2.0) / 12.0
-#: Octaves that a block's pitch moves by, at most, where a short polynomial will do.
+#: Maximum change of a block's pitch, in octaves, for which the short polynomial is accurate.
 NEARLY_STRAIGHT = np.float32(1.0 / 16.0)
 
 
@@ -75,7 +75,7 @@ def _clamped(pitch):
 
 @inlined
 def turns_per_sample(pitch, sample_rate):
-    """Frequency of a MIDI pitch."""
+    """Frequency of a MIDI pitch, in turns per sample."""
     return 440.0 * exp2((pitch - 69.0) * OCTAVES) / sample_rate
 
 
@@ -83,7 +83,7 @@ def turns_per_sample(pitch, sample_rate):
 def trace(base, depth, modulation, phase, grid, sample_rate, table, kind):
     """Fill an oscillator's table ``(COLUMNS, N)`` and kinds ``(N,)`` for all blocks.
 
-    Its pitch is `base` plus `depth` semitones per unit of `modulation` ``(C,)``; `phase` is the initial one in turns.
+    The pitch is `base` plus `depth` semitones per unit of `modulation` ``(C,)``; `phase` is the initial phase in turns.
     """
     wide()
     before, first, offset, count, step = grid
@@ -94,7 +94,7 @@ def trace(base, depth, modulation, phase, grid, sample_rate, table, kind):
         i = before[b]
         left[b] = base + depth * modulation[i]
         right[b] = base + depth * modulation[i + 1]
-    # Several short loops: a compiler checks at run time that arrays do not overlap, and gives up on many at once.
+    # Several short loops: the compiler checks at run time that arrays do not overlap, but not for many arrays at once.
     for b in range(size):
         rise = right[b] - left[b]
         start = left[b] + rise * offset[b]
@@ -104,13 +104,13 @@ def trace(base, depth, modulation, phase, grid, sample_rate, table, kind):
         regular = (low >= 0.0) & (high <= HIGHEST) & (abs(rise * step) * count[b] <= 12.0)
         kind[b] = CONSTANT if constant else (REGULAR if regular else IRREGULAR)
     for b in range(size):
-        # The bend of a block of one sample is of no consequence, but may be large.
+        # The bend of a block of one sample has no effect, but may be large.
         bend[b] = (right[b] - left[b]) * step * OCTAVES if (kind[b] == REGULAR) & (count[b] > 1.0) else 0.0
     for b in range(size):
         start = left[b] + (right[b] - left[b]) * offset[b]
         rate[b] = turns_per_sample(_clamped(start), sample_rate)
     for b in range(size):
-        # As c goes to 0, c / (2^c - 1) goes to 1 / ln 2 and (2^(c n) - 1) / (2^c - 1) to n: 1e-100 is near enough.
+        # As c goes to 0, c / (2^c - 1) goes to 1 / ln 2 and (2^(c n) - 1) / (2^c - 1) to n: 1e-100 is close enough.
         c = bend[b] if abs(bend[b]) > 1e-100 else 1e-100
         scale = rate[b] / exp2m1(c)
         rate[b] = scale * c
@@ -138,17 +138,17 @@ def irregular_phases(table, b, first, offset, step, sample_rate, lanes, at, widt
     for k in range(count):
         total += turns_per_sample(_clamped(start + slope * k), sample_rate)
         lanes[at + k] = np.float32(total - np.rint(total))
-    # What fills up the last vector counts as 0 later, but 0 times infinity would not.
+    # The padding of the last vector is multiplied by 0 later, so it must be finite.
     for k in range(count, width):
         lanes[at + k] = np.float32(0.0)
 
 
 @inlined
 def regular_phases(rate, bend, origin, lanes, ramp, at, travel_at, width, keeps):
-    """Write any other block's phases to ``lanes[at:at + width]`` and, where `keeps`, its u(n) to ``lanes[travel_at:]``.
+    """Write any other block's phases to ``lanes[at:at + width]`` and, if `keeps`, its u(n) to ``lanes[travel_at:]``.
 
-    ``lanes[ramp:]`` counts 1, 2, 3... Numbers are passed, not the table: inside a loop over blocks, taking an array
-    from another one counts a reference, which takes as long as a vector of samples.
+    ``lanes[ramp:]`` is 1, 2, 3... Numbers are passed instead of the table: inside a loop over blocks, slicing an array
+    updates a reference count, which takes as long as a vector of samples.
     """
     rate, bend, origin = np.float32(rate), np.float32(bend), np.float32(origin - np.rint(origin))
     if abs(bend) * width <= NEARLY_STRAIGHT:  # most blocks by far
@@ -173,11 +173,11 @@ def _phase(travel, origin, lanes, at, travel_at, keeps):
 def pitch_backward(table, kind, grid, sample_rate, slopes, grad_pitch):
     """Add d / d(pitch at the control points) to `grad_pitch` ``(C,)``, from the derivatives by phase.
 
-    A block's pitch acts on the phase of its own samples, through the sums in the table, and on all later ones
-    through its advance. `slopes`, derivatives by phase of all samples, are needed where a block is irregular.
+    The pitch of a block affects the phase of its own samples, through the sums in the table, and of all later ones
+    through its advance. `slopes`, the derivatives by the phase of every sample, are used for irregular blocks.
 
     Returns:
-        The derivative by the initial phase: the sum of all.
+        The derivative by the initial phase: the sum of the derivatives by all phases.
     """
     before, first, offset, count, step = grid
     later = 0.0

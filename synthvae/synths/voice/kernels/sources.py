@@ -10,7 +10,7 @@ __all__ = ["sources"]
 
 
 def sources() -> str:
-    """Closed over by every kernel; see `synthvae.core.compile.cached`."""
+    """The hash; every kernel closes over it, see `synthvae.core.compile.cached`."""
     here = Path(__file__).parent
     package = here.parents[2]
     others = ("core/compile.py", "features/fourier.py", "synths/voice/reference.py")

@@ -1,8 +1,8 @@
 """Derivatives of log-mel spectrograms by sixteen parameters at a time.
 
 The derivative of a magnitude is d|S| = Re(u* dS) with u = S / |S|, a weighted sum of the real and imaginary parts of
-the two dZ (see `synthvae.features.kernels.fourier`) whose four weights depend on the preset alone. So no spectrum of a
-derivative is ever put together: its Z goes into the mel bands directly.
+the two dZ (see `synthvae.features.kernels.fourier`) whose four weights depend only on the preset. The spectrum of a
+derivative is therefore never assembled: its Z is added to the mel bands directly.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from synthvae.features.kernels.vector import LANES, load, splat, store
 
 __all__ = ["RING", "decibels", "magnitudes", "mel_tangents", "mel_weights"]
 
-#: Rows of derivatives that are kept: a frame, and as much again for what is computed ahead. A power of two.
+#: Number of rows of derivatives in the ring: one frame, and the same again for rows computed ahead. A power of two.
 RING = 2 * N_FFT
 _ZERO, _HALF = np.float32(0.0), np.float32(0.5)
 _DECIBELS = np.float32(20.0 / math.log(10.0))
@@ -27,16 +27,16 @@ _DECIBELS = np.float32(20.0 / math.log(10.0))
 
 @plain
 def magnitudes(audio, count, constants, filters, work, direction, mel):
-    """Spectrum of one sound ``(T,)``, sixteen frames side by side.
+    """Spectrum of one sound ``(T,)``, sixteen frames per vector.
 
     Args:
-        audio: ``(T,)``.
+        audio: sound ``(T,)``.
         count: number of frames.
-        constants: a `Transform`.
-        filters: a `Bands`.
+        constants: constants of the transform, a `Transform`.
+        filters: mel filters, a `Bands`.
         work: workspace.
-        direction: result, as of `frame_bands`, ``(groups, 2 * 1025 * 16)``.
-        mel: result, likewise, ``(groups, number * 16)``.
+        direction: result, as in `frame_bands`, ``(groups, 2 * 1025 * 16)``.
+        mel: result, as in `frame_bands`, ``(groups, number * 16)``.
     """
     window, cosine, sine = constants[0], constants[1], constants[2]
     place, taper = np.empty(N_FFT, np.int64), np.empty(N_FFT, np.float32)
@@ -66,20 +66,20 @@ def mel_weights(direction, lane, constants, weights):
 
 @plain
 def decibels(tangents, lane, mel, floor, gain, peak, peak_at, out, out_at, out_step):
-    """From derivatives of the bands of the mix to derivatives of the decibels of the normalised sound.
+    """Convert derivatives of the bands of the mix to derivatives of the decibels of the normalised sound.
 
     With y = g x and g = 1 / |x_k|, dy = g (dx - y sign(y_k) dx_k): the bands of y itself are those of its `mel`.
 
     Args:
         tangents: derivatives of the bands, from `mel_tangents`.
-        lane: the frame's.
-        mel: bands of the sound, sixteen frames side by side.
-        floor: added to a band under the logarithm.
-        gain: g.
+        lane: lane of the frame in `mel`.
+        mel: bands of the sound, sixteen frames per vector.
+        floor: constant added to a band before the logarithm.
+        gain: normalisation factor g.
         peak: sign(y_k) dx_k by all parameters; 0 if the sound was not normalised.
-        peak_at: where those of the sixteen parameters are.
+        peak_at: index in `peak` of the sixteen parameters.
         out: result, flat.
-        out_at: where the first band's sixteen derivatives go.
+        out_at: index in `out` of the sixteen derivatives of the first band.
         out_step: distance from one band to the next.
     """
     at_peak = load(peak, peak_at)
@@ -91,10 +91,10 @@ def decibels(tangents, lane, mel, floor, gain, peak, peak_at, out, out_at, out_s
 
 @plain
 def mel_tangents(ring, ring_at, place, taper, weights, constants, filters, work, out):
-    """The mel bands' derivatives of one frame by sixteen parameters, ``(number * 16,)``.
+    """Derivatives ``(number * 16,)`` of the mel bands of one frame by sixteen parameters.
 
-    From derivatives of samples in a flat ring, where row 0 of these parameters stands at `ring_at`, with the frame's
-    rows and window from `places` and weights from `mel_weights`.
+    Computed from derivatives of samples in a flat ring, in which row 0 of these parameters is at `ring_at`, with the
+    rows and window of the frame from `places` and weights from `mel_weights`.
     """
     _, cosine, sine, _, _, spot = constants
     lower, first, low, high, number = filters

@@ -1,14 +1,14 @@
-"""Forward-mode derivatives: of one preset's samples by all its parameters at once.
+"""Forward-mode derivatives of one preset's samples by all its parameters at once.
 
-Whatever a parameter does to the mix passes through few signals at audio rate. Within a block,
+Every effect of a parameter on the mix passes through a few signals at audio rate. Within a block,
 
     d mix[n] / d parameter = sum over 14 rows k of weight_k(parameter, block) basis_k[n],
 
-where the basis is that of the preset and holds, for each oscillator, the derivatives by the phase at the block's
-start and by pitch and amplitude at the two control points around it; for the noise, those by its amplitude at both
+where the basis is that of the preset and contains, for each oscillator, the derivatives by the phase at the start of
+the block and by pitch and amplitude at the two control points around it; for the noise, those by its amplitude at both
 points; and those by the second oscillator's shape and steepness. The weights are derivatives at control rate.
 
-Parameters lie side by side, sixteen to a vector: sample n of parameter p stands at ``[n, p]``.
+Parameters are adjacent in memory, sixteen to a vector: sample n of parameter p is at ``[n, p]``.
 """
 
 from __future__ import annotations
@@ -75,20 +75,20 @@ from synthvae.synths.voice.kernels.oscillator import (
 
 __all__ = ["DIRECT", "TANGENT_SECTIONS", "basis", "block_tangents", "control_tangents", "phase_tangents"]
 
-#: Sections of `lanes` behind those of the backward pass.
+#: Sections of `lanes` after those of the backward pass.
 BASIS = 10 * SECTION
 #: Rows of the basis: five of the first oscillator (by phase, by pitch left and right, by amplitude left and right),
 #: five of the second, two of the noise, shape and steepness.
 ROWS_PER_BLOCK = 14
 TANGENT_SECTIONS = 10 + ROWS_PER_BLOCK
 OSC_1, OSC_2, NOISE, SHAPE, STEEPNESS = 0, 5, 10, 12, 13
-#: Derivatives by a parameter that are not signals: of both initial phases in turns, of shape and of steepness.
+#: Number of derivatives by a parameter that are not signals: of both initial phases in turns, shape and steepness.
 DIRECT = 4
 
 
 @plain
 def _factor(human, target):
-    """What a modulation signal is multiplied by: an oscillator's depth or a level of the mixer."""
+    """Factor of a modulation signal: an oscillator's modulation depth or a mixer level."""
     if target == PITCH_1:
         return human[VCO_1 + 1]
     if target == PITCH_2:
@@ -102,7 +102,7 @@ def _factor(human, target):
 
 @plain
 def _spread(row, factor, target, lane, tangents):
-    """Add factor * row to one parameter's column of one target's derivatives."""
+    """Add factor * row to the column of one parameter in the derivatives of one target."""
     if factor != 0.0:
         for i in range(row.shape[0]):
             tangents[target, i, lane] += np.float32(factor * row[i])
@@ -110,7 +110,7 @@ def _spread(row, factor, target, lane, tangents):
 
 @plain
 def _through_matrix(human, source, row, slope, lane, tangents):
-    """The derivative of a source, `row`, on to all targets that it is routed to."""
+    """Add the derivative of a source, `row`, to all targets that it is routed to."""
     for target in range(N_TARGETS):
         route = human[ROUTES + N_SOURCES * target + source]
         _spread(row, slope * route * _factor(human, target), target, lane, tangents)
@@ -118,7 +118,7 @@ def _through_matrix(human, source, row, slope, lane, tangents):
 
 @plain
 def _through_envelope(human, e, part, slope, lane, rate, points, signals, row, other, tangents):
-    """The derivative by a parameter of the e-th envelope, on to all targets."""
+    """Add the derivative by a parameter of the e-th envelope to all targets."""
     envelope_tangent(human, ENVELOPES + PER_ENVELOPE * e, part, rate, points, row)
     if e < 2:
         _through_matrix(human, e, row, slope, lane, tangents)
@@ -135,7 +135,7 @@ def _through_envelope(human, e, part, slope, lane, rate, points, signals, row, o
 
 @plain
 def _through_lfo(human, i, part, slope, lane, rate, signals, envelope_row, row, tangents):
-    """The derivative by a parameter of the i-th oscillator, or by its rate's envelope, on to all targets."""
+    """Add the derivative by a parameter of the i-th LFO, or of the envelope of its rate, to all targets."""
     envelope, turns, raw, amp = signals[LFO_1_RATE + i], signals[TURNS + i], signals[RAW + i], signals[LFO_1_AMP + i]
     lfo_tangent(human, LFOS + PER_LFO * i, part, envelope, envelope_row, rate, turns, raw, row)
     for n in range(row.shape[0]):
@@ -145,10 +145,10 @@ def _through_lfo(human, i, part, slope, lane, rate, signals, envelope_row, row, 
 
 @plain
 def control_tangents(human, slope, columns, rate, points, signals, tangents, direct):
-    """Derivatives at control rate by every column, whose places among the human values are `columns`.
+    """Derivatives at control rate by every column; `columns` are their indices among the human values.
 
-    To `tangents` ``(5, C, lanes)`` go those of both pitches and of the three amplitudes, to `direct` ``(DIRECT,
-    lanes)`` the others; `slope` ``(P,)`` is d human / d unit.
+    Those of both pitches and of the three amplitudes are written to `tangents` ``(5, C, lanes)``, the others to
+    `direct` ``(DIRECT, lanes)``; `slope` ``(P,)`` is d human / d unit.
     """
     size = points.shape[0]
     row, other, ones = np.empty(size), np.zeros(size), np.ones(size)
@@ -197,7 +197,7 @@ def control_tangents(human, slope, columns, rate, points, signals, tangents, dir
 
 @plain
 def _by_pitch(table, b, k, offset, step, sample_rate):
-    """D turns per sample / d (pitch at the left and right control points) in the k-th sample of an irregular block."""
+    """Derivatives of turns per sample by the pitch at both control points, in the k-th sample of an irregular block."""
     position = offset[b] + step * k
     pitch = table[LEFT, b] + (table[RIGHT, b] - table[LEFT, b]) * position
     slope = LN2_12 * turns_per_sample(pitch, sample_rate) if (pitch >= 0.0) & (pitch <= HIGHEST) else 0.0
@@ -206,7 +206,7 @@ def _by_pitch(table, b, k, offset, step, sample_rate):
 
 @plain
 def _irregular_basis(table, b, first, offset, step, sample_rate, lanes, out):
-    """The basis by pitch, from that by phase, summed sample by sample."""
+    """Compute the basis by pitch from that by phase, summed sample by sample."""
     left = right = 0.0
     for k in range(first[b + 1] - first[b]):
         by_left, by_right = _by_pitch(table, b, k, offset, step, sample_rate)
@@ -218,9 +218,9 @@ def _irregular_basis(table, b, first, offset, step, sample_rate, lanes, out):
 
 @plain
 def phase_tangents(table, kind, grid, sample_rate, pitch_tangents, start, out):
-    """Derivatives ``(N, lanes)`` of an oscillator's phase at the start of every block, to `out`.
+    """Write the derivatives ``(N, lanes)`` of an oscillator's phase at the start of every block to `out`.
 
-    From those of its pitch ``(C, lanes)`` and of the initial phase, `start` ``(lanes,)``.
+    Computed from those of its pitch ``(C, lanes)`` and of the initial phase, `start` ``(lanes,)``.
     """
     wide()
     before, _, offset, count, step = grid
@@ -250,7 +250,7 @@ def phase_tangents(table, kind, grid, sample_rate, pitch_tangents, start, out):
 
 @plain
 def basis(human, signals, tables, kinds, grid, low, high, sample_rate, noise, lanes):
-    """Write the basis of blocks `low` to `high` into ``lanes[BASIS:]``, a section for each row."""
+    """Write the basis of blocks `low` to `high` into ``lanes[BASIS:]``, one section per row."""
     wide()
     before, first, offset, _, step = grid
     steep, shape = steepness(human)[0], human[VCO_2 + 3]
@@ -304,23 +304,23 @@ def basis(human, signals, tables, kinds, grid, low, high, sample_rate, noise, la
 
 @plain
 def block_tangents(b, i, at, count, group, sizes, tangents, phases, direct, lanes, out, out_at, out_step):
-    """Write one block's derivatives by the sixteen parameters from `group` on.
+    """Write the derivatives of one block by the sixteen parameters from `group` on.
 
     All arrays are flat.
 
     Args:
-        b: the block.
-        i: the control point before it.
-        at: its first sample's place in the sections of `lanes`.
-        count: its number of samples.
-        group: the first of sixteen lanes.
+        b: index of the block.
+        i: control point before the block.
+        at: index of the block's first sample in the sections of `lanes`.
+        count: number of samples of the block.
+        group: first of sixteen lanes.
         sizes: numbers of control points, of blocks and of lanes.
-        tangents: from `control_tangents`.
-        phases: from `phase_tangents` for both oscillators.
-        direct: from `control_tangents`.
-        lanes: holds the basis.
+        tangents: result of `control_tangents`.
+        phases: results of `phase_tangents` for both oscillators.
+        direct: result of `control_tangents`.
+        lanes: buffer with the basis.
         out: result.
-        out_at: where the first sample's sixteen derivatives go.
+        out_at: index in `out` of the sixteen derivatives of the first sample.
         out_step: distance from one sample to the next.
     """
     size, blocks, width = sizes

@@ -1,7 +1,7 @@
-"""The Voice's kernels: rows of unit parameters to sounds, and derivatives by sounds to derivatives by parameters.
+"""The Voice's kernels: rows of unit parameters to sounds, and gradients by sounds to gradients by parameters.
 
-Both compute a run of rows, one after the other and each on its own, without the interpreter's lock: callers split
-a batch over threads as they like, and a row's samples and gradient are the same bits wherever it is computed.
+Both compute a range of rows, one after the other and independently of each other, without the GIL: callers can split a
+batch over threads in any way, and a row's samples and gradient are always the same bits.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _RUN = 1024
 
 
 class Space(NamedTuple):
-    """A parameter space: for each column its place among the kernels' human values, and its map.
+    """A parameter space: for each column its index among the kernels' human values, and its map.
 
     Attributes:
-        columns: places, ``(P,)``.
-        minimum: of the range.
-        span: width of the range, half of it where symmetric.
+        columns: indices among the human values, ``(P,)``.
+        minimum: minimum of the range.
+        span: width of the range, half the width if symmetric.
         power: reciprocal of the curve.
-        symmetric: whether the curve starts in the middle.
-        linear: whether there is no curve.
+        symmetric: whether the curve starts in the middle of the range.
+        linear: whether the map is linear.
         fixed: human values of all 78 parameters; those of columns are overwritten.
     """
 
@@ -58,8 +58,8 @@ class Grid(NamedTuple):
     """Blocks of samples between control points; see `synthvae.synths.voice.kernels.layout`.
 
     Attributes:
-        before: the control point before each block, ``(N,)``.
-        first: each block's first sample and, last, T, ``(N + 1,)``.
+        before: control point before each block, ``(N,)``.
+        first: first sample of each block and, last, T, ``(N + 1,)``.
         offset: position of the first sample between two control points, ``(N,)``.
         size: number of samples, ``(N,)``.
         step: control points per sample.
@@ -74,7 +74,7 @@ class Grid(NamedTuple):
 
 @plain
 def not_finite(values):
-    """Whether a number is NaN or infinite."""
+    """Whether any of the values is NaN or infinite."""
     total = 0.0
     for value in values:
         total += value - value
@@ -83,10 +83,10 @@ def not_finite(values):
 
 @plain
 def _normalise(row, bits, out):
-    """Divide by the peak where that is above 1; the factor, and where the peak is (-1 if it is not above 1).
+    """Divide by the peak if it is above 1; returns the factor and the index of the peak (-1 if it is not above 1).
 
-    `bits` are the integers that share memory with `row`: magnitudes sort like their bits, and a compiler knows
-    the maximum of integers by lanes.
+    `bits` are integers that share memory with `row`: magnitudes have the same order as their bits, and a compiler can
+    vectorise the maximum of integers.
     """
     wide()
     largest = np.int32(0)
@@ -109,7 +109,7 @@ def _normalise(row, bits, out):
 
 @summing
 def _dot(a, b):
-    """Sum of a * b, in float64 over runs of float32 sums."""
+    """Sum of a * b: float32 sums over short ranges, added in float64."""
     wide()
     total, size = 0.0, a.shape[0]
     for start in range(0, size - _RUN + 1, _RUN):
@@ -124,7 +124,7 @@ def _dot(a, b):
 
 @plain
 def workspace(control_size, blocks, sections):
-    """Arrays for one preset at a time: signals, tables, kinds, lanes with their ramp, and control points."""
+    """Arrays for the computation of one preset: signals, tables, kinds, lanes with their ramp, and control points."""
     signals = np.empty((ROWS, control_size))
     tables = np.empty((2, COLUMNS, blocks))
     kinds = np.empty((2, blocks), np.int64)
@@ -197,10 +197,10 @@ def _kernels(sources: str) -> tuple[Any, Any]:
 
 
 #: ``forward(unit, low, high, setting, out, gains, wheres)`` renders rows low to high of `unit` ``(B, P)`` into `out`
-#: ``(B, T)``, and notes the factor that normalised each and where its peak was. `setting` is a `Space`, a `Grid`, its
-#: chunks, control and sample rate, the number of control points, and noise with BLOCK more places than samples.
+#: ``(B, T)``, and writes their normalisation factors and the indices of their peaks. `setting` is a `Space`, a `Grid`,
+#: its chunks, control and sample rate, the number of control points, and noise with BLOCK more elements than samples.
 #:
 #: ``backward(unit, low, high, setting, found, grad, grad_unit, hold_phases)``, with `found` the three results of
-#: `forward`, turns derivatives by samples, `grad` ``(B, T)``, into derivatives by unit parameters, `grad_unit`
-#: ``(B, P)``; with `hold_phases` the phases of the oscillators count as constants.
+#: `forward`, converts derivatives by samples, `grad` ``(B, T)``, to derivatives by unit parameters, `grad_unit`
+#: ``(B, P)``; with `hold_phases` the phases of the oscillators are constants.
 forward, backward = _kernels(sources())
