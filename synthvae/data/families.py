@@ -29,25 +29,25 @@ MOST_SOUNDS = 10_000_000
 
 
 class PlannedFamilies(NamedTuple):
-    """The plan of a library of families, and how its sounds are made.
+    """The plan of a library of families, with the settings to render its sounds.
 
     Attributes:
-        plan: of the library.
-        settings: of the synth.
+        plan: specification of the library.
+        settings: render settings of the synth.
     """
 
     plan: Plan
     settings: RenderSettings
 
     def read(self, entry: Entry) -> Iterator[Sound]:
-        """The sound of an entry with the note it is played at; a function of its number and the seed alone."""
+        """The sound of an entry with its played note; a function of the entry's number and the seed only."""
         number, kind = entry.state[0], synth_kind(self.settings.synth)
         human = self.preset(entry.label, number)
         pitch = None if kind.note is None else float(human[kind.every.names.index(kind.note)])
         yield Sound(self.render(entry.label, human, number), 0.0, 1, self.settings.sample_rate, pitch)
 
     def preset(self, label: str, number: int) -> NDArray[np.float64]:
-        """The values ``(P,)`` of sound `number`, in human units."""
+        """Parameter values ``(P,)`` of sound `number`, in human units."""
         family = _families(self.settings.synth)[label]
         return family.draw(uniform_unit(self.plan.seed, number, 1, len(family.space)))[0]
 
@@ -81,11 +81,11 @@ def plan_families(
 
     Args:
         size: number of sounds.
-        seed: sound i depends on the seed and i alone; the split on the seed as well.
+        seed: seed of the sounds and of the split; sound i depends only on the seed and i.
         seconds: length of a sound.
-        sample_rate: in Hz.
+        sample_rate: sample rate in Hz.
         split: percentages of train, validation and test.
-        synth: name of its kind.
+        synth: name of the kind of synth.
 
     Raises:
         UserError: for an argument outside its range, or a synth without families.

@@ -20,14 +20,14 @@ from synthvae.synths.settings import RenderSettings
 
 __all__ = ["SOURCES", "dataset_path", "draw_presets", "generate_dataset", "parse_splits", "plan_dataset"]
 
-#: Presets drawn at a time.
+#: Number of presets drawn at a time.
 CHUNK = 8192
 Progress = Callable[[int], object]
 
 #: Distributions of presets: uniform in torchsynth's unit cube, uniform in human units (seconds, hertz, ...), or the
 #: parameter sets of synth1B1.
 SOURCES = ("uniform", "uniform-human", "synth1b1")
-#: The thesis's 100,000 / 20,000 / 20,000.
+#: Default proportions of the splits: 100,000 / 20,000 / 20,000 in the thesis.
 SHARES = (5, 1, 1)
 
 
@@ -77,19 +77,19 @@ def generate_dataset(
     """Draw presets, write them as a dataset, and return its header.
 
     Args:
-        path: the file: Parquet where its name ends in ``.parquet``, as more than `MOST_JSON` presets have to be.
+        path: output file: Parquet if its name ends in ``.parquet``, as is required for more than `MOST_JSON` presets.
         parameters: the columns.
         size: number of presets.
-        seed: of the draw; synth1B1 has none.
+        seed: seed of the draw; not used by synth1B1.
         source: one of `SOURCES`.
         splits: see `parse_splits`.
-        settings: how the presets are meant to be rendered.
+        settings: render settings stored with the presets.
         progress: called with the number of presets done.
-        overwrite: whether to replace a file that exists by the end, for instance from another process.
+        overwrite: whether to replace a file that exists when writing ends, for instance from another process.
 
     Raises:
-        UserError: for a size below 3, a seed outside its range, an unknown source, splits that do not fit, settings
-            that cannot be rendered, or an unwritable path.
+        UserError: for a size below 3, a seed outside its range, an unknown source, invalid splits, settings that
+            cannot be rendered, or an unwritable path.
     """
     header = plan_dataset(path, parameters, size, seed, source, splits, settings)
 
@@ -112,7 +112,7 @@ def plan_dataset(
     splits: str | None = None,
     settings: RenderSettings | None = None,
 ) -> DatasetHeader:
-    """The header of a dataset to be drawn; arguments and errors as of `generate_dataset`, which draws it."""
+    """The header of a dataset that `generate_dataset` would draw; same arguments and errors."""
     if size < len(SPLITS):
         raise UserError("size", size, f"give at least {len(SPLITS)}, one preset for each split")
     check_seed(seed)
@@ -142,14 +142,14 @@ def dataset_path(out: Path | None, size: int) -> Path:
 
 
 def draw_presets(parameters: ParameterSpace, source: str, seed: int, first: int, count: int) -> NDArray[np.float64]:
-    """Presets ``first`` to ``first + count - 1`` of a source, ``(count, P)`` in human units, as a dataset holds them.
+    """Presets ``first`` to ``first + count - 1`` of a source, ``(count, P)`` in human units, as stored in a dataset.
 
     Args:
         parameters: the columns.
         source: one of `SOURCES`.
-        seed: of the draw; synth1B1 has none.
+        seed: seed of the draw; not used by synth1B1.
         first: number of the first preset.
-        count: how many.
+        count: number of presets.
     """
     low, high = (np.array([getattr(p, bound) for p in parameters]) for bound in ("minimum", "maximum"))
     if source == "synth1b1":

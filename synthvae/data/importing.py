@@ -39,24 +39,24 @@ __all__ = [
 
 Progress = Callable[[int, int], object]
 
-#: Label of files that lie in no folder below the imported one.
+#: Label of files directly in the imported folder.
 UNLABELLED = "unlabelled"
-#: Seconds below which a recording is skipped unless told otherwise; the shortest of Rebnord (2022) has 8 ms.
+#: Default length in seconds below which a recording is skipped; the shortest of Rebnord (2022) has 8 ms.
 SHORTEST = 0.005
-#: Samples of the longest item: a window of the reader's, and a few of them at once, have to fit into memory.
+#: Maximum number of samples of an item: a few windows of the reader must fit into memory at once.
 MOST_SAMPLES = 2**22
-#: NSynth's layout: a table of notes beside a folder of WAV files (Engel et al., "Neural audio synthesis of musical
+#: Layout of NSynth: a table of notes beside a folder of WAV files (Engel et al., "Neural audio synthesis of musical
 #: notes with WaveNet autoencoders", ICML 2017).
 NSYNTH, NSYNTH_AUDIO, NSYNTH_LABEL, NSYNTH_PITCH = "examples.json", "audio", "instrument_family_str", "pitch"
 
 
 class Found(NamedTuple):
-    """A file.
+    """A file found in a folder.
 
     Attributes:
-        name: its path below the folder.
-        path: on disk.
-        state: its size in bytes and the time of its last change, which tell whether it is still the same.
+        name: path relative to the folder.
+        path: path on disk.
+        state: size in bytes and modification time in ns, to detect changes.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Found(NamedTuple):
 
 
 class _Link(NamedTuple):
-    """A symbolic link to a folder, and the device and number of that folder."""
+    """A symbolic link to a folder, and the device and inode number of that folder."""
 
     name: str
     path: Path
@@ -91,8 +91,8 @@ def scan_folder(folder: Path, exclude: Sequence[Path] = ()) -> Scan:
     A symbolic link to a folder is followed once, unless that folder is scanned by its own path or contains the link.
 
     Args:
-        folder: where to look.
-        exclude: folders that are left out, such as the output.
+        folder: folder to scan.
+        exclude: folders to skip, such as the output.
 
     Raises:
         UserError: if the folder is missing, or cannot be read.
@@ -173,12 +173,12 @@ def _identity(found: os.stat_result) -> tuple[int, int]:
 
 
 def _holds(folder: Path, path: Path) -> bool:
-    """Whether a path lies in a folder, links resolved."""
+    """Whether a path is inside a folder, with links resolved."""
     return path.resolve().is_relative_to(folder.resolve())
 
 
 def _shown(name: str) -> str:
-    """A file's name as text that can be written as UTF-8."""
+    """A file name as text that can be encoded as UTF-8."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
@@ -194,9 +194,9 @@ class Labels:
 
     Attributes:
         kind: ``folders``, ``NSynth``, or the name of a table.
-        table: labels by the path of a file below the folder; None where folders name them.
-        path: of the table.
-        unused: rows of the table whose files are not there.
+        table: labels by file path relative to the folder; None if labels are folder names.
+        path: path of the table.
+        unused: number of rows of the table whose files do not exist.
     """
 
     kind: str
@@ -205,7 +205,7 @@ class Labels:
     unused: int = 0
 
     def of(self, name: str) -> _Label | None:
-        """The label of a file, None where the table has none."""
+        """The label of a file; None if it is not in the table."""
         if self.table is None:
             first, *rest = name.split("/")
             return _Label(first if rest else UNLABELLED)
@@ -213,18 +213,18 @@ class Labels:
 
 
 def read_labels(folder: Path, path: Path | None, names: set[str]) -> Labels:
-    """The labels of the files of a folder: of a table, of NSynth's ``examples.json``, or the first folders' names.
+    """Labels of the files of a folder: from a table, NSynth's ``examples.json``, or the first folder's name.
 
     Args:
-        folder: that is imported.
-        path: of a table with the columns ``file`` (below the folder), ``label`` and, where files belong together,
-            ``group``, and ``pitch``, a MIDI note number or empty; None for NSynth's table where there is one, and for
-            folders otherwise.
-        names: of the files that were found.
+        folder: imported folder.
+        path: path of a table with the columns ``file`` (relative to the folder) and ``label`` and the optional columns
+            ``group``, for files that belong together, and ``pitch``, a MIDI note number or empty; None for NSynth's
+            table if it exists, and for folder names otherwise.
+        names: names of the files that were found.
 
     Raises:
-        UserError: if the table cannot be read, lacks a column, names a file with two labels, or none that is there, or
-            has a pitch that is no note.
+        UserError: if the table cannot be read, lacks a column, gives a file two labels, lists none of the files, or has
+            a pitch that is not a note.
     """
     if path is not None:
         table = _read_csv(path, folder)
@@ -273,7 +273,7 @@ def _read_csv(path: Path, folder: Path) -> dict[str, _Label]:
 
 
 def _pitch(value: Any, where: str) -> float | None:  # noqa: ANN401
-    """A MIDI note number from a table; None where a cell is empty or missing."""
+    """A MIDI note number from a table; None if a cell is empty or missing."""
     try:
         pitch = None if value is None else float(value)
     except (TypeError, ValueError):
@@ -284,7 +284,7 @@ def _pitch(value: Any, where: str) -> float | None:  # noqa: ANN401
 
 
 def _below(file: str, folder: Path) -> str:
-    """A file's path below the folder, from one below it or a whole one."""
+    """A file's path relative to the folder, from a relative or absolute path."""
     path = Path(file)
     if path.is_absolute() and path.is_relative_to(folder.absolute()):
         file = str(path.relative_to(folder.absolute()))
@@ -309,11 +309,11 @@ def check_shape(seconds: float, sample_rate: int) -> int:
     """Number of samples of an item, after checking length and sample rate.
 
     Args:
-        seconds: its length.
-        sample_rate: in Hz.
+        seconds: length of the item.
+        sample_rate: sample rate in Hz.
 
     Raises:
-        UserError: for a rate outside 1 to 384 kHz, or a length of no samples or of more than 4,194,304.
+        UserError: for a rate outside 1 to 384 kHz, or a length of 0 or more than 4,194,304 samples.
     """
     low, high = SAMPLE_RATES
     if not low <= sample_rate <= high:
@@ -325,14 +325,14 @@ def check_shape(seconds: float, sample_rate: int) -> int:
 
 
 class PlannedImport(NamedTuple):
-    """The plan of an import, and how its files are read.
+    """The plan of an import, with the settings to read its files.
 
     Attributes:
-        plan: of the library.
-        paths: of its entries by their names.
-        hop: samples from window to window; None where each recording gives one.
+        plan: specification of the library.
+        paths: paths of the entries by name.
+        hop: number of samples from window to window; None for one window per recording.
         shortest: length in seconds below which a recording is skipped.
-        unused_labels: rows of a table of labels whose files are not there.
+        unused_labels: number of rows of a table of labels whose files do not exist.
     """
 
     plan: Plan
@@ -342,7 +342,7 @@ class PlannedImport(NamedTuple):
     unused_labels: int
 
     def read(self, entry: Entry) -> Iterator[Sound | None]:
-        """The sounds of a file, None where one is silent."""
+        """The sounds of a file; None in place of a silent one."""
         path = self.paths[entry.file]
         for window in read_windows(path, self.plan.samples, self.plan.sample_rate, self.hop, self.shortest):
             sound = window.audio
@@ -411,29 +411,29 @@ def import_library(
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> LibraryHeader:
-    """Make a library of the recordings in a folder, and return its header.
+    """Build a library from the recordings in a folder, and return its header.
 
     Every file is imported, or skipped with a reason (`synthvae.data.library.Library.skipped`). An interrupted import
     resumes when it is called again (`synthvae.data.library_writing.build_library`).
 
     Args:
-        folder: with recordings in any format that libsndfile reads, and folders of them.
+        folder: folder with recordings in any format that libsndfile reads, also in subfolders.
         out: directory of the library.
         seconds: length of an item. Shorter sounds are padded with zeros, longer ones cut.
-        sample_rate: of the items, in Hz.
+        sample_rate: sample rate of the items in Hz.
         overlap: None for one item per file, from its start; otherwise files are cut into windows, each of which
-            overlaps the one before by this share.
-        shortest: seconds below which a recording is skipped.
-        split: percentages of train, validation and test; each label is shared out so.
-        labels: a table with the columns ``file,label``, see `read_labels`; by default the first folder's name below
-            `folder`, or the family of instruments where it has NSynth's layout.
-        seed: of the split.
-        overwrite: whether a library that is there may be replaced.
-        progress: called with the number of files done, and of all.
+            overlaps the previous one by this fraction.
+        shortest: length in seconds below which a recording is skipped.
+        split: percentages of train, validation and test, applied to each label.
+        labels: table with the columns ``file,label``, see `read_labels`; by default the name of the first folder below
+            `folder`, or the instrument family if `folder` has the layout of NSynth.
+        seed: seed of the split.
+        overwrite: whether to replace an existing library.
+        progress: called with the number of files done and the total number.
 
     Raises:
         UserError: for an argument outside its range, a folder or a table that cannot be read, a folder without
-            recordings, or an `out` that is there or cannot be written.
+            recordings, or an `out` that exists or cannot be written.
     """
     check_library_target(out, overwrite)
     planned = plan_import(folder, out, seconds, sample_rate, overlap, shortest, split, labels, seed)

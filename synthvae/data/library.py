@@ -3,8 +3,8 @@
 ===============  ====================================================================================================
 ``library.json``  header: format, version, rates, options, seed, labels, items per split, hash
 ``audio.npy``     float32 ``(N, T)``, full scale 1, ordered by split: train, validation, test
-``items.csv``     one row per item: where it is from, and the hash of its samples
-``skipped.csv``   one row per file that gave no item: why
+``items.csv``     one row per item: its origin, and the hash of its samples
+``skipped.csv``   one row per file without items: the reason
 ===============  ====================================================================================================
 """
 
@@ -50,8 +50,8 @@ FORMAT = "synthvae-library"
 VERSION = 1
 HEADER, AUDIO, ITEMS, SKIPPED = "library.json", "audio.npy", "items.csv", "skipped.csv"
 
-#: Columns of items.csv with their types: ``start`` is in seconds, ``sample_rate`` that of the file in Hz; items of one
-#: ``group`` are from one recording or near-duplicates, and in one split.
+#: Columns of items.csv with their types: ``start`` is in seconds, ``sample_rate`` that of the file in Hz; items of the
+#: same ``group`` are from one recording or near-duplicates, and in the same split.
 ITEM_COLUMNS: dict[str, type] = {
     "number": int,
     "split": str,
@@ -68,9 +68,9 @@ ITEM_COLUMNS: dict[str, type] = {
 PITCH = "pitch"
 SKIPPED_COLUMNS: dict[str, type] = {"file": str, "reason": str}
 
-#: Bytes of audio up to which all of it is verified against its hashes on opening, which takes about a second.
+#: Maximum size in bytes of audio that is fully verified against its hashes on opening, which takes about a second.
 CHECKED_WHOLE = 2**30
-#: Number of items verified on opening where there is more audio.
+#: Number of items verified on opening if the audio is larger.
 CHECKED_ITEMS = 2048
 #: Remedy for an incomplete library.
 REMEDY = "make it again, or copy it from where it is whole"
@@ -78,19 +78,19 @@ REMEDY = "make it again, or copy it from where it is whole"
 
 @dataclass(frozen=True)
 class LibraryHeader:
-    """Everything but the items.
+    """Metadata of a library: everything except the items.
 
     Attributes:
-        sample_rate: of all items, in Hz.
-        samples: of each item, T.
-        counts: items per split.
-        labels: the different ones, sorted.
-        source: what the items are from: a folder, or how they were made.
-        seed: of the split, and of the sounds where they were made.
-        options: all others that made the library.
-        files: numbers of those ``found``, ``imported`` and ``skipped``.
+        sample_rate: sample rate of all items in Hz.
+        samples: number of samples of each item, T.
+        counts: number of items per split.
+        labels: unique labels, sorted.
+        source: origin of the items: a folder, or a description of how they were synthesized.
+        seed: seed of the split, and of the sounds if they were synthesized.
+        options: all other options with which the library was built.
+        files: numbers of files ``found``, ``imported`` and ``skipped``.
         left_out: numbers of windows of imported files that were dropped as ``silent`` or a ``duplicate``.
-        versions: of the packages that made it.
+        versions: versions of the packages with which the library was built.
     """
 
     sample_rate: int
@@ -113,11 +113,11 @@ class Library:
     """An open library; its audio stays on disk.
 
     Attributes:
-        path: its directory.
-        header: everything but the items.
-        hash: 16 hexadecimal digits that change with any sample, label, split or origin of an item.
-        items: one row per item, with the columns `ITEM_COLUMNS`, and `PITCH` where there are any.
-        audio: ``(N, T)`` float32, memory-mapped, read only.
+        path: directory of the library.
+        header: everything except the items.
+        hash: hash of 16 hexadecimal digits over the samples, labels, splits and origins of the items.
+        items: table with one row per item, with the columns `ITEM_COLUMNS`, and `PITCH` if any note is known.
+        audio: samples ``(N, T)`` float32, memory-mapped, read-only.
     """
 
     path: Path
@@ -131,27 +131,27 @@ class Library:
 
     @property
     def sample_rate(self) -> int:
-        """In Hz."""
+        """Sample rate in Hz."""
         return self.header.sample_rate
 
     @property
     def samples(self) -> int:
-        """Of each item, T."""
+        """Number of samples of each item, T."""
         return self.header.samples
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The different labels, sorted."""
+        """Unique labels, sorted."""
         return self.header.labels
 
     def rows(self, split: str) -> range:
-        """Numbers of the items of ``train``, ``validation`` or ``test``: a range of rows of `audio` and `items`."""
+        """Item numbers of ``train``, ``validation`` or ``test``: a range of rows of `audio` and `items`."""
         first = sum(self.header.counts[name] for name in SPLITS[: SPLITS.index(split)])
         return range(first, first + self.header.counts[split])
 
     @cached_property
     def skipped(self) -> pd.DataFrame:
-        """One row per file that gave no item: ``file`` and ``reason``.
+        """Table with one row per file without items: ``file`` and ``reason``.
 
         Raises:
             UserError: if the table cannot be read.
@@ -162,10 +162,10 @@ class Library:
         """Compare samples with the hashes of the items.
 
         Args:
-            numbers: of the items; all by default.
+            numbers: item numbers; all by default.
 
         Raises:
-            UserError: naming the first that differs.
+            UserError: naming the first item that differs.
         """
         path, size = self.path / AUDIO, 4 * self.samples
         start = path.stat().st_size - len(self) * size
@@ -181,7 +181,7 @@ class Library:
 
 
 def content_hash(samples: bytes | NDArray[np.float32]) -> str:
-    """16 hexadecimal digits of the SHA-256 of an item's samples, as they stand in ``audio.npy``."""
+    """First 16 hexadecimal digits of the SHA-256 of an item's samples as stored in ``audio.npy``."""
     return hashlib.sha256(
         np.ascontiguousarray(samples).data if isinstance(samples, np.ndarray) else samples
     ).hexdigest()[:16]
@@ -204,10 +204,10 @@ def write_library(
     """Write the four files of a library.
 
     Args:
-        directory: that they are in; it is a library when the last one, the header, is written.
-        header: everything but the items.
-        rows: N items ``(T,)``, by split.
-        items: N rows of items.csv, whose numbers are their order; `PITCH` may be None in all or some.
+        directory: directory of the files; it is a library when the last one, the header, is written.
+        header: everything except the items.
+        rows: N items ``(T,)``, ordered by split.
+        items: N rows of items.csv, in the same order; `PITCH` may be None in all or some.
         skipped: rows of skipped.csv.
 
     Raises:
@@ -254,7 +254,7 @@ def _cell(value: Any, kind: type) -> Any:  # noqa: ANN401
 
 
 def is_library(path: Path) -> bool:
-    """Whether a directory holds the header of a library; nothing else of it is read."""
+    """Whether a directory contains the header of a library; no other file is read."""
     try:
         with (path / HEADER).open("rb") as file:
             return FORMAT.encode() in file.read(HEAD)
@@ -265,11 +265,11 @@ def is_library(path: Path) -> bool:
 def read_library(path: Path) -> Library:
     """Open a library, and check that it is complete.
 
-    The table is compared with the hash of the header, and the audio with the table: all of it up to 1 GiB, 2,048 items
-    spread over it where there is more (`Library.verify` compares all). Nothing is unpickled.
+    The table is compared with the hash of the header, and the audio with the table: all of it up to 1 GiB, otherwise
+    2,048 evenly spread items (`Library.verify` compares all). Nothing is unpickled.
 
     Raises:
-        UserError: if the directory is no library, is of another version, or was cut short or changed; names the file
+        UserError: if the directory is not a library, has another version, or was truncated or changed; names the file
             and the field.
     """
     source = str(path / HEADER)
@@ -342,7 +342,7 @@ def _read_header(document: Mapping[str, Any], source: str) -> LibraryHeader:
 
 
 def _read_table(path: Path, content: bytes, columns: Mapping[str, type]) -> pd.DataFrame:
-    """A table with these columns; what looks like a missing value is text, such as a label ``NA``."""
+    """A table with these columns; apparent missing values, such as a label ``NA``, are text."""
     try:
         table = pd.read_csv(
             io.BytesIO(content), dtype=dict(columns), keep_default_na=False, na_values={PITCH: [""]}, encoding="utf-8"

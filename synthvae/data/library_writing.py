@@ -30,9 +30,9 @@ __all__ = ["Entry", "Plan", "Sound", "build_library", "check_library_target", "u
 Progress = Callable[[int], object]
 
 PLAN, LOG, SOUNDS = "plan.json", "log.jsonl", "sounds.f32"
-#: Inside the folder of unfinished work: the library as it is written, and the one that it replaces.
+#: Names inside the folder of unfinished work: the library being written, and the one that it replaces.
 NEW, OLD = "library", "replaced"
-#: Bytes of one entry's sounds that are held in memory; more are passed on through a temporary file.
+#: Maximum size in bytes of one entry's sounds in memory; larger ones are stored in a temporary file.
 _IN_MEMORY = 2**22
 
 
@@ -40,11 +40,11 @@ class Entry(NamedTuple):
     """A source of items: a file, or a sound to be synthesized.
 
     Attributes:
-        file: its name in the tables.
-        label: of its items.
-        group: entries with the same one are kept in one split; empty for none.
+        file: name of the entry in the tables.
+        label: label of its items.
+        group: group; entries of the same group are kept in one split; empty for none.
         state: value that changes when its sounds do, such as the size and time of a file.
-        pitch: MIDI note number of its sounds, where that is known beforehand.
+        pitch: MIDI note number of its sounds, if known in advance.
     """
 
     file: str
@@ -58,11 +58,11 @@ class Sound(NamedTuple):
     """A sound of an entry.
 
     Attributes:
-        audio: ``(T,)`` float32.
-        start: where it begins in the entry, in seconds.
-        channels: of the entry.
-        sample_rate: of the entry, in Hz.
-        pitch: MIDI note number; None where it is not known.
+        audio: samples ``(T,)`` float32.
+        start: start of the sound in the entry, in seconds.
+        channels: number of channels of the entry.
+        sample_rate: sample rate of the entry in Hz.
+        pitch: MIDI note number; None if unknown.
     """
 
     audio: NDArray[np.float32]
@@ -77,14 +77,14 @@ class Plan:
     """The specification of a library.
 
     Attributes:
-        source: a folder, or how the sounds are made.
-        sample_rate: of the items, in Hz.
-        samples: of each item, T.
+        source: folder, or a description of how the sounds are synthesized.
+        sample_rate: sample rate of the items in Hz.
+        samples: number of samples of each item, T.
         split: percentages of train, validation and test, see `synthvae.data.splitting.parse_shares`.
-        seed: of the split.
-        options: all others.
-        entries: in the order of the items within a split.
-        skipped: files that give no item, with the reason.
+        seed: seed of the split.
+        options: all other options.
+        entries: entries, in the order of the items within a split.
+        skipped: files without items, with the reason.
     """
 
     source: str
@@ -98,7 +98,7 @@ class Plan:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything that the library's content depends on."""
+        """Hash of everything on which the content of the library depends."""
         head = [self.source, self.sample_rate, self.samples, self.split, self.seed, dict(self.options)]
         digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         for row in (*self.entries, *self.skipped):
@@ -107,7 +107,7 @@ class Plan:
 
 
 def check_library_target(out: Path, overwrite: bool) -> None:
-    """Refuse to overwrite an existing library unless allowed, or anything else but an empty directory.
+    """Reject a target that exists, except an empty directory or, if `overwrite`, a library.
 
     Raises:
         UserError: if `out` exists and must not be replaced.
@@ -140,20 +140,20 @@ def build_library(
 
     Entries are read on several threads and written in their order, so that the library has the same bytes on any number
     of threads and after any interruption: finished entries are stored in the directory `unfinished`, from which
-    a call with the same plan resumes. Sounds with the same samples as an earlier one are left out, near-duplicates
-    and the sounds of one entry are kept in one split. Memory does not grow with the audio.
+    a call with the same plan resumes. Sounds with the same samples as an earlier one are dropped; near-duplicates
+    and the sounds of one entry are kept in one split. Memory use does not grow with the amount of audio.
 
     Args:
-        out: the directory, which appears when the library is whole.
-        plan: what it is to be made of.
-        read: the sounds of an entry, None where one is silent; called on other threads. What it raises as a `UserError`
-            is the reason why the entry is skipped.
-        overwrite: whether a library that is there may be replaced.
+        out: directory of the library, which is created when the library is complete.
+        plan: specification of the library.
+        read: function that returns the sounds of an entry, None in place of a silent one; called on other threads. If
+            it raises a `UserError`, the entry is skipped for that reason.
+        overwrite: whether to replace an existing library.
         progress: called with the number of entries done.
 
     Raises:
-        UserError: if `out` exists or cannot be written, the split is wrong, another process works on the same library,
-            or there are too few sounds for a split.
+        UserError: if `out` exists or cannot be written, the split is invalid, another process works on this library,
+            or there are too few sounds to split.
         KeyboardInterrupt: on SIGINT, after the entries in progress are finished or dropped; at once on a second one.
     """
     shares = parse_shares(plan.split)
@@ -256,7 +256,7 @@ def _take(
 ) -> tuple[dict[str, Any], IO[bytes] | None]:
     """The log line of an entry, and its sounds concatenated."""
     items, silent = [], 0
-    sounds = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(folder))  # noqa: SIM115 - closed by whoever gets it
+    sounds = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(folder))  # noqa: SIM115 - closed by the caller
     try:
         for sound in read(entry):
             if sound is None:
@@ -324,7 +324,7 @@ def _choose(work: _Work) -> _Chosen:
 
 
 def _finish(work: _Work, directory: Path, shares: Sequence[float]) -> LibraryHeader:
-    """Group, split and order what was read, and write it as a library."""
+    """Group, split and order the selected sounds, and write them as a library."""
     plan, chosen = work.plan, _choose(work)
     items = chosen.items
     if not items:

@@ -17,10 +17,10 @@ LONGEST_SLUG = 80
 
 
 def slug(name: str) -> str:
-    """A name as a file name without ending, of 1 to 80 characters.
+    """A name as a file name without extension, of 1 to 80 characters.
 
-    Only letters and digits of ASCII and single ``-`` and ``_`` remain, so that it is one word in any shell and a file
-    in any file system; a comma becomes ``_``, a sharp ``s``. Different names can have the same slug.
+    Only ASCII letters and digits and single ``-`` and ``_`` remain, so that it is one word in any shell and valid in
+    any file system; a comma becomes ``_``, a sharp ``s``. Different names can have the same slug.
 
     Example:
         >>> slug("bright noisy pluck, C#3")
@@ -32,7 +32,7 @@ def slug(name: str) -> str:
 
 
 def numbered(stem: str, count: int, digits: int = 3) -> list[str]:
-    """File names of at least so many digits, whose alphabetical order is that of their numbers.
+    """File names with at least `digits` digits, whose alphabetical order is that of their numbers.
 
     Example:
         >>> numbered("step", 2)
@@ -43,10 +43,10 @@ def numbered(stem: str, count: int, digits: int = 3) -> list[str]:
 
 
 def earlier_files(directory: Path, stems: Iterable[str]) -> dict[str, list[Path]]:
-    """JSON files of presets by the stem under which they were written to a directory, and under another name or none.
+    """JSON files of presets in a directory by the stem under which they were written, with any name or none.
 
-    A file counts only if it is a preset and its name is what was given to it: ``STEM.json``, or ``STEM_SLUG.json`` with
-    the slug of the preset's own name. A renamed file does not.
+    Only presets with their original file name count: ``STEM.json``, or ``STEM_SLUG.json`` with the slug of the preset's
+    name. Renamed files do not.
     """
     wanted, found = set(stems), dict[str, list[Path]]()
     for path in sorted(directory.glob("*.json")):
@@ -59,7 +59,7 @@ def earlier_files(directory: Path, stems: Iterable[str]) -> dict[str, list[Path]
 
 
 def _name_in(path: Path) -> str | None:
-    """The name in a preset's file, empty where it has none; None if the file is no preset."""
+    """The name in a preset's file, empty if it has none; None if the file is not a preset."""
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

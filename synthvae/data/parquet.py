@@ -1,7 +1,8 @@
-"""Datasets as Parquet: a column for each parameter, and the header in the metadata of the schema.
+"""Datasets as Parquet: one column per parameter, and the header in the metadata of the schema.
 
-A file has row groups of `GROUP` presets, each with the SHA-256 of its values in the metadata at the end, so that the
-hash of a dataset is known without reading it and every group is verified when it is read. pyarrow is an extra.
+A file has row groups of `GROUP` presets. The SHA-256 of the values of each group is in the metadata at the end, so that
+the hash of a dataset is known without reading the values and every group is verified on reading. pyarrow is an optional
+dependency.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from synthvae.synths.parameters import ParameterSpace
 
 __all__ = ["GROUP", "MAGIC", "ParquetRows", "open_parquet", "require_pyarrow", "write_parquet"]
 
-#: Presets of a row group, which is what is read at a time: 33 MB of 63 parameters.
+#: Number of presets of a row group, the unit of reading: 33 MB with 63 parameters.
 GROUP = 65_536
 #: First bytes of a Parquet file.
 MAGIC = b"PAR1"
@@ -33,10 +34,10 @@ _AGAIN = "generate the file again"
 
 
 def require_pyarrow(path: Path) -> None:
-    """Refuse a Parquet file where pyarrow is missing.
+    """Check that pyarrow, which Parquet files require, is installed.
 
     Raises:
-        UserError: saying what installs it.
+        UserError: if it is missing; names the package to install.
     """
     try:
         import pyarrow.parquet  # noqa: F401
@@ -52,12 +53,12 @@ def write_parquet(
     chunks: Iterable[NDArray[np.float64]],
     overwrite: bool = True,
 ) -> None:
-    """Write presets; arguments as of `synthvae.data.presets.write_dataset`, the header as its document.
+    """Write presets; arguments as in `synthvae.data.presets.write_dataset`, with the header as a JSON document.
 
-    The same presets give the same bytes, however they are cut into chunks.
+    The same presets give the same bytes, regardless of the chunks.
 
     Raises:
-        UserError: as `write_dataset`, and where pyarrow is missing.
+        UserError: as `write_dataset`, and if pyarrow is missing.
     """
     require_pyarrow(path)
     import pyarrow as pa
@@ -69,7 +70,7 @@ def write_parquet(
     names = list(document["splits"])
     ends = np.array([document["splits"][name] for name in names])
     digests: list[str] = []
-    # The values have nine digits, which no dictionary shortens; bytes of one significance side by side compress.
+    # Values of nine digits do not benefit from a dictionary; grouping bytes by significance makes them compressible.
     how: dict[str, Any] = {"compression": "zstd", "compression_level": 1, "write_statistics": False}
     how |= {"use_dictionary": [SPLIT], "column_encoding": dict.fromkeys(parameters.names, "BYTE_STREAM_SPLIT")}
     with atomic_open(path, overwrite) as file, pq.ParquetWriter(file, schema, **how) as writer:
@@ -87,7 +88,7 @@ def write_parquet(
 def _grouped(
     chunks: Iterable[NDArray[np.float64]], parameters: ParameterSpace, path: Path
 ) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Chunks as whole row groups, each with the number of its first preset; the last may be smaller."""
+    """Regroup chunks into whole row groups, each with the number of its first preset; the last may be smaller."""
     group, filled, first = np.empty((GROUP, len(parameters))), 0, 0
     for chunk in chunks:
         parameters.check(chunk, str(path), first + filled)
@@ -104,7 +105,7 @@ def _grouped(
 
 
 class ParquetRows(StoredRows):
-    """Values of a Parquet dataset, verified and checked by row groups; the one that was read last is kept."""
+    """Values of a Parquet dataset, verified and checked per row group; the last group read is cached."""
 
     def __init__(self, path: Path, parameters: ParameterSpace, count: int, digests: list[str]) -> None:
         super().__init__(count, len(parameters))
@@ -114,7 +115,7 @@ class ParquetRows(StoredRows):
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but what another process opens itself."""
+        """The state without the file, the lock and the cached group, which each process has separately."""
         return {**self.__dict__, "_kept": None, "_file": None, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -154,10 +155,10 @@ class ParquetRows(StoredRows):
 
 
 def open_parquet(path: Path) -> tuple[dict[str, Any], list[str], int]:
-    """The header's document, the digests of the row groups and the number of presets of a file.
+    """The header document, the digests of the row groups and the number of presets of a file.
 
     Raises:
-        UserError: if it is no Parquet file, no dataset, or cut short, or where pyarrow is missing.
+        UserError: if it is not a Parquet file, not a dataset or truncated, or if pyarrow is missing.
     """
     require_pyarrow(path)
     import pyarrow as pa

@@ -46,10 +46,10 @@ _SCALES = np.array([float(f"1e{k}") for k in range(0, 301)])
 
 
 def round_significant(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Round to nine significant digits, alike on every machine; magnitudes below 1e-290 are returned as they are.
+    """Round to nine significant digits, identically on every machine; magnitudes below 1e-290 are unchanged.
 
-    The decade is found by comparing with a table and the rounding is one multiplication and one division, all
-    of which IEEE 754 fixes to the bit; a logarithm would depend on the mathematics library.
+    The decade is found by comparison with a table, and the rounding is one multiplication and one division, whose
+    results IEEE 754 fixes exactly; a logarithm would depend on the mathematics library.
     """
     decade = np.searchsorted(_POWERS, np.abs(values), side="right") - 324
     shift = DIGITS - 1 - decade
@@ -60,9 +60,9 @@ def round_significant(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 FORMAT = "synthvae-preset"
 VERSION = 1
-#: The format of files of latents, which `encode` may have left beside the presets it read.
+#: Format of files of latents, which `encode` may have written beside the presets.
 LATENTS_FORMAT = "synthvae-latents"
-#: The format of presets for torchsynth, which `export` may have left there.
+#: Format of presets for torchsynth, which `export` may have written there.
 TORCHSYNTH_FORMAT = "synthvae-torchsynth"
 LONGEST_NAME = 200
 
@@ -73,11 +73,11 @@ class Preset:
 
     Attributes:
         parameters: the columns.
-        human: ``(P,)`` values in human units.
-        settings: how it is meant to be rendered.
-        origin: where it came from, in words and numbers.
-        name: one line for people; empty where it has none.
-        descriptors: what was measured of its sound, None where it has no such thing; see `synthvae.naming`.
+        human: values ``(P,)`` in human units.
+        settings: render settings.
+        origin: origin of the preset, as strings and numbers.
+        name: human-readable name in one line; empty for none.
+        descriptors: measured descriptors of its sound, None for an undefined one; see `synthvae.naming`.
     """
 
     parameters: ParameterSpace
@@ -89,7 +89,7 @@ class Preset:
 
     @property
     def unit(self) -> NDArray[np.float64]:
-        """``(P,)`` values in [0, 1]."""
+        """Unit parameters ``(P,)`` in [0, 1]."""
         return self.parameters.normalise(self.human)
 
 
@@ -102,16 +102,16 @@ def write_preset(path: Path, preset: Preset) -> None:
     """Write `preset_json` to a file.
 
     Raises:
-        UserError: if `path` cannot be written, a value is not finite, or the name is not one line.
+        UserError: if `path` cannot be written, a value is not finite, or the name is not a single line.
     """
     atomic_write(path, preset_json(preset, path))
 
 
 def preset_json(preset: Preset, path: Path) -> str:
-    """A preset as JSON for the file `path`, the fixed parameters included, so that any tool can use it alone.
+    """A preset as JSON for the file `path`, self-contained: it includes the fixed parameters.
 
     Raises:
-        UserError: if a value is not finite, or the name is not one line.
+        UserError: if a value is not finite, or the name is not a single line.
     """
     for name, value in zip(preset.parameters.names, preset.human.tolist(), strict=True):
         if not math.isfinite(value):
@@ -133,12 +133,12 @@ def preset_json(preset: Preset, path: Path) -> str:
 
 
 def read_preset(path: Path, parameters: ParameterSpace | None = None) -> Preset:
-    """Read a preset into a given set of parameters, by default all that its synth has, and check every value.
+    """Read a preset into a given set of parameters, by default all of its synth, and check every value.
 
-    A preset with other routes open than `parameters` has is refused by name.
+    A preset in which a parameter that `parameters` fixes has another value is rejected.
 
     Raises:
-        UserError: if the file is missing, cut short, not a preset, or a value is missing, unknown or wrong.
+        UserError: if the file is missing, truncated or not a preset, or a value is missing, unknown or invalid.
     """
     return _preset(_load(path), path, parameters)
 
@@ -171,14 +171,14 @@ def _preset(document: Any, path: Path, parameters: ParameterSpace | None) -> Pre
 
 
 def check_name(name: object, argument: str = "name") -> str:
-    """Check that a preset's name is one printable line, and return it.
+    """Check that a preset's name is a single printable line, and return it.
 
     Args:
-        name: from a file or from whoever gives it.
-        argument: what it is, or the file and field that it is from.
+        name: name from a file or an argument.
+        argument: name of the argument, or the file and field, for the message.
 
     Raises:
-        UserError: if it is no text, has a line break or another control character, or more than 200 characters.
+        UserError: if it is not text, has a line break or another control character, or more than 200 characters.
     """
     if not isinstance(name, str) or not (name.isprintable() and len(name) <= LONGEST_NAME):
         raise UserError(argument, name, "correct it", why=f"not one line of at most {LONGEST_NAME} characters")
@@ -189,11 +189,11 @@ def check_descriptors(descriptors: object, source: str) -> dict[str, float | Non
     """Check the measured descriptors of a preset's sound: finite numbers by name, or None.
 
     Args:
-        descriptors: from a file or from whoever gives them.
-        source: what they are from, for the message.
+        descriptors: descriptors from a file or an argument.
+        source: origin of the descriptors, for the message.
 
     Raises:
-        UserError: if they are no object, or one is neither a finite number nor null.
+        UserError: if they are not an object, or one is neither a finite number nor null.
     """
     if not isinstance(descriptors, Mapping):
         raise UserError(f"{source}: descriptors", descriptors, "remove it", why="not an object of numbers by name")
@@ -209,11 +209,11 @@ def check_descriptors(descriptors: object, source: str) -> dict[str, float | Non
 def read_presets(path: Path, parameters: ParameterSpace | None = None) -> list[tuple[Path, Preset]]:
     """Read one preset, or every ``*.json`` of a directory in the order of their names.
 
-    Files of latents in the directory and presets for torchsynth are passed over, so that `encode` and `export` can
-    write beside the presets and run again.
+    Files of latents and presets for torchsynth in the directory are skipped, so that `encode` and `export` can write
+    beside the presets and run repeatedly.
 
     Raises:
-        UserError: as `read_preset`, or if the directory holds none.
+        UserError: as `read_preset`, or if the directory contains no preset.
     """
     if not path.is_dir():
         return [(path, read_preset(path, parameters))]
@@ -228,22 +228,22 @@ def read_presets(path: Path, parameters: ParameterSpace | None = None) -> list[t
 
 
 def json_files(directory: Path) -> list[Path]:
-    """The ``*.json`` of a directory, in capitals too, without hidden files, such as macOS's ``._NAME.json``."""
+    """The ``*.json`` files of a directory, in any case, without hidden files such as ``._NAME.json`` of macOS."""
     return sorted(file for file in directory.iterdir() if file.suffix.lower() == ".json" and file.name[0] != ".")
 
 
 def render_preset(preset: Preset) -> NDArray[np.float32]:
-    """The preset's own sound, ``(T,)``."""
+    """Render a preset with its settings: ``(T,)``."""
     return render_rows(preset.human[None], preset.parameters, preset.settings)[0]
 
 
 def with_release(preset: Preset) -> Preset:
-    """The preset with the length of its sound with its release (`synthvae.synths.rendering.whole_seconds`)."""
+    """The preset with the length of its sound including the release (`synthvae.synths.rendering.whole_seconds`)."""
     return with_values(preset, seconds=whole_seconds(preset.human, preset.parameters, preset.settings))
 
 
 def with_values(preset: Preset, values: Mapping[str, float] | None = None, seconds: float | None = None) -> Preset:
-    """The preset with other human values by name, and another length, at least that of two control points."""
+    """The preset with other human values by name and another length, which is at least two control points."""
     human = preset.human.copy()
     for name, value in (values or {}).items():
         human[preset.parameters.index(name)] = value

@@ -1,6 +1,6 @@
-"""The dataset file: a self-describing header and then the numbers of each preset, as JSON or as Parquet.
+"""The dataset file: a self-describing header followed by the values of each preset, as JSON or Parquet.
 
-A JSON document has an array of numbers per preset, each on a line of its own, so that large files are read by lines.
+A JSON document has one array of numbers per preset, each on a separate line, so that large files can be read by lines.
 Parquet is described in `synthvae.data.parquet`. The format is detected from the content, not the file name.
 """
 
@@ -34,15 +34,15 @@ __all__ += ["dataset_hash", "is_dataset", "read_dataset", "write_dataset"]
 
 FORMAT = "synthvae-dataset"
 VERSION = 1
-#: Bytes at the start of a file, within which the writer puts the format's name.
+#: Number of bytes at the start of a file that contain the name of the format.
 HEAD = 256
-#: Presets up to which a dataset is JSON by default, and its order in training is one permutation.
+#: Maximum number of presets of a dataset that is JSON by default and whose order in training is one permutation.
 MOST_JSON = 1_000_000
-#: Presets up to which values are read into memory, and so checked at once.
+#: Maximum number of presets whose values are read into memory, and therefore checked at once.
 IN_MEMORY = 250_000
-#: Bytes of a JSON file up to which it is parsed as a whole.
+#: Maximum size in bytes of a JSON file that is parsed as a whole.
 SMALL = 1 << 24
-#: Bytes of a JSON file in which its header ends.
+#: Maximum size in bytes of the header of a JSON file.
 HEADER_MOST = 1 << 22
 BLOCK = 1 << 24
 VALUES = b',\n "values": [\n'
@@ -51,13 +51,13 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class DatasetHeader:
-    """Everything but the values.
+    """Metadata of a dataset: everything except the values.
 
     Attributes:
         parameters: the columns.
-        settings: how the presets are meant to be rendered.
-        source: the distribution the presets were drawn from, such as ``uniform`` (`synthvae.data.generation.SOURCES`).
-        seed: of the draw.
+        settings: render settings of the presets.
+        source: distribution of the presets, such as ``uniform`` (`synthvae.data.generation.SOURCES`).
+        seed: seed of the draw.
         size: number of presets.
         splits: first and one-past-last preset of each split.
     """
@@ -75,10 +75,10 @@ class Dataset:
     """A dataset, in memory or on disk.
 
     Attributes:
-        header: everything but the values.
-        values: ``(N, P)`` float64, in human units; of a large file read when they are asked for.
-        path: where it was read from.
-        hash: 16 hexadecimal digits of a SHA-256, of the file or, of Parquet, of its header and its groups' digests.
+        header: everything except the values.
+        values: values ``(N, P)`` float64, in human units; those of a large file are read on access.
+        path: path of the file.
+        hash: 16 hexadecimal digits of a SHA-256 of the file or, for Parquet, of its header and the groups' digests.
     """
 
     header: DatasetHeader
@@ -96,7 +96,7 @@ class Dataset:
 
     @cached_property
     def unit(self) -> Tensor:
-        """All presets normalised, ``(N, P)`` float32 in [0, 1]: of a large dataset, gigabytes."""
+        """All presets normalised, ``(N, P)`` float32 in [0, 1]; gigabytes for a large dataset."""
         return self._normalised(range(len(self)))
 
     def _normalised(self, numbers: range) -> Tensor:
@@ -107,7 +107,7 @@ class Dataset:
         return torch.from_numpy(unit)
 
     def indices(self, split: str) -> range:
-        """The numbers of a split's presets."""
+        """The preset numbers of a split."""
         return range(*self.header.splits[split])
 
     def units(self, numbers: range) -> Tensor:
@@ -115,25 +115,25 @@ class Dataset:
         return self.unit[numbers.start : numbers.stop] if self.in_memory else self._normalised(numbers)
 
     def split(self, name: str, limit: int | None = None) -> Tensor:
-        """A split's presets normalised, or the first of them, ``(n, P)`` float32."""
+        """Presets of a split, or its first `limit` presets, normalised, ``(n, P)`` float32."""
         return self.units(self.indices(name)[:limit])
 
     @property
     def in_memory(self) -> bool:
-        """Whether `values` are an array."""
+        """Whether `values` is an array."""
         return isinstance(self.values, np.ndarray)
 
 
 def write_dataset(
     path: Path, header: DatasetHeader, chunks: Iterable[NDArray[np.float64]], overwrite: bool = True
 ) -> None:
-    """Write a dataset, streaming chunks ``(n, P)`` in human units; the file appears only when it is whole.
+    """Write a dataset, streaming chunks ``(n, P)`` in human units; the file appears only when it is complete.
 
-    It is Parquet where the name of `path` ends in ``.parquet``, else JSON.
+    The format is Parquet if the name of `path` ends in ``.parquet``, otherwise JSON.
 
     Raises:
-        UserError: if `path` cannot be written, or is there by then and `overwrite` is False, or a value is not finite
-            or outside its range.
+        UserError: if `path` cannot be written, or exists when writing ends and `overwrite` is False, or a value is not
+            finite or outside its range.
     """
     document = {
         "format": FORMAT,
@@ -166,7 +166,7 @@ def write_dataset(
 
 
 def is_dataset(path: Path) -> bool:
-    """Whether a file starts as a dataset does; the rest of it is not read."""
+    """Whether a file starts like a dataset; the rest of it is not read."""
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
@@ -178,11 +178,11 @@ def is_dataset(path: Path) -> bool:
 def read_dataset(path: Path) -> Dataset:
     """Read a dataset and check that every value is a number within its parameter's range.
 
-    The values of more than `IN_MEMORY` presets stay in the file, and are checked when they are asked for.
+    If there are more than `IN_MEMORY` presets, the values stay in the file and are checked on access.
 
     Raises:
-        UserError: if the file is missing, cut short, of another format, version or synthesizer, or if a field
-            or a value is wrong; names it.
+        UserError: if the file is missing, truncated or of another format, version or synthesizer, or if a field or a
+            value is invalid; names it.
     """
     source = str(path)
     try:
@@ -206,11 +206,11 @@ def read_dataset(path: Path) -> Dataset:
 
 
 def dataset_hash(path: Path) -> str:
-    """`Dataset.hash` of a file, which need be no dataset where it is not Parquet.
+    """`Dataset.hash` of a file; a file that is not Parquet need not be a dataset.
 
     Raises:
         OSError: if the file cannot be read.
-        UserError: if it is Parquet, but no dataset.
+        UserError: if it is Parquet but not a dataset.
     """
     with path.open("rb") as file:
         if file.read(len(MAGIC)) == MAGIC:
@@ -234,7 +234,7 @@ def _read_parquet(path: Path) -> Dataset:
 
 
 def _dataset(header: DatasetHeader, rows: StoredRows, path: Path, digest: str) -> Dataset:
-    """A dataset whose values are read at once where they are few."""
+    """A dataset; at most `IN_MEMORY` presets are read into memory."""
     if len(rows) > IN_MEMORY:
         return Dataset(header, rows, path, digest)
     values = np.empty(rows.shape)
@@ -245,12 +245,12 @@ def _dataset(header: DatasetHeader, rows: StoredRows, path: Path, digest: str) -
 
 @dataclass(frozen=True)
 class _JsonLines:
-    """A large JSON dataset as it is written here, with a preset in each line.
+    """A large JSON dataset as written by `write_dataset`, with one preset per line.
 
     Attributes:
-        path: the file.
-        document: its header.
-        starts: where the line of each preset begins, and the last ends.
+        path: path of the file.
+        document: header of the file.
+        starts: byte offsets of the start of each preset's line and, last, of the end of the last one.
         digest: SHA-256 of the file.
     """
 
@@ -261,7 +261,7 @@ class _JsonLines:
 
     @classmethod
     def find(cls, path: Path) -> _JsonLines | None:
-        """The lines of a file; None where it is small, or not written so."""
+        """The lines of a file; None if it is small or has another layout."""
         with path.open("rb") as file:
             head = file.read(HEADER_MOST)
             place = head.find(VALUES)
@@ -298,7 +298,7 @@ class _JsonLines:
 
 
 class _JsonRows(StoredRows):
-    """Values of a JSON dataset, parsed and checked when they are asked for."""
+    """Values of a JSON dataset, parsed and checked on access."""
 
     def __init__(self, path: Path, header: DatasetHeader, starts: NDArray[np.int64]) -> None:
         super().__init__(header.size, len(header.parameters))
@@ -371,7 +371,7 @@ def _read_values(
     source: str,
     numbers: range | None = None,
 ) -> NDArray[np.float64]:
-    """Values of the presets of these numbers, by default of all."""
+    """Values of the presets with these numbers, all by default."""
     width = len(header.parameters)
     numbers = range(header.size) if numbers is None else numbers
     if not isinstance(rows, list) or len(rows) != len(numbers):
@@ -388,7 +388,7 @@ def _read_values(
                 f"preset {number} has {len(row) if isinstance(row, list) else shown(row)} values, the table "
                 f"{width} parameters",
             )
-    if not set(map(type, itertools.chain.from_iterable(rows))) <= {int, float}:  # no text, truth or null
+    if not set(map(type, itertools.chain.from_iterable(rows))) <= {int, float}:  # no text, boolean or null
         for number, row in zip(numbers, rows, strict=True):
             for name, value in zip(header.parameters.names, row, strict=True):
                 if type(value) not in (int, float):

@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 
 __all__ = ["CHUNK", "Rows", "StoredRows", "chunks"]
 
-#: Rows handled at a time.
+#: Number of rows processed at a time.
 CHUNK = 8192
 
 
 class Rows(Protocol):
-    """``(N, P)`` float64, in memory (an array is one) or on disk."""
+    """Rows ``(N, P)`` float64, in memory (such as an array) or on disk."""
 
     def __len__(self) -> int:
-        """N."""
+        """Number of rows, N."""
 
-    def __getitem__(self, key: Any) -> Any:  # noqa: ANN401 - as of an array
-        """A row ``(P,)`` for a number; rows ``(n, P)`` for a slice."""
+    def __getitem__(self, key: Any) -> Any:  # noqa: ANN401 - as for an array
+        """One row ``(P,)`` for an index; rows ``(n, P)`` for a slice."""
 
 
 class StoredRows(ABC):
-    """Rows that are read, and checked, when they are asked for."""
+    """Rows that are read and checked on access."""
 
     def __init__(self, count: int, width: int) -> None:
         self.shape = count, width
@@ -39,7 +39,7 @@ class StoredRows(ABC):
         """Rows `first` to `end` - 1."""
 
     def __getitem__(self, key: int | slice) -> NDArray[np.float64]:
-        """A row ``(P,)`` for a number, a copy of rows ``(n, P)`` for a slice without a step."""
+        """One row ``(P,)`` for an index; a copy of rows ``(n, P)`` for a slice without a step."""
         if isinstance(key, slice):
             first, end, step = key.indices(len(self))
             if step != 1:
@@ -51,6 +51,6 @@ class StoredRows(ABC):
 
 
 def chunks(rows: Rows, first: int, end: int, size: int = CHUNK) -> Iterator[NDArray[np.float64]]:
-    """Rows `first` to `end` - 1, so many at a time."""
+    """Rows `first` to `end` - 1, in chunks of `size` rows."""
     for start in range(first, end, size):
         yield rows[start : min(start + size, end)]

@@ -1,4 +1,4 @@
-"""Drawing presets so that preset i depends on (seed, i) and on nothing else."""
+"""Drawing of presets such that preset i depends only on (seed, i)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["SYNTH1B1_WIDTH", "synth1b1_unit", "uniform_unit"]
 
 #: Parameters of torchsynth's Voice, all of which synth1B1 draws.
 SYNTH1B1_WIDTH = 78
-#: Philox makes four 64-bit words per step of its counter.
+#: Number of 64-bit words that Philox generates per step of its counter.
 WORDS_PER_STEP = 4
 
 
@@ -18,15 +18,15 @@ def uniform_unit(seed: int, first: int, count: int, width: int) -> NDArray[np.fl
     """Draw presets ``first`` to ``first + count - 1`` of a seed uniformly from the unit cube of `width` parameters.
 
     The counter of a Philox generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) is
-    set to where preset `first` begins, so any shard can be made alone and every size is a prefix of a larger
-    one. NumPy guarantees the stream of raw words, and the arithmetic on them is exact.
+    set to the start of preset `first`, so any shard can be generated independently and every size is a prefix of a
+    larger one. NumPy guarantees the stream of raw words, and the arithmetic on them is exact.
 
     Example:
         >>> bool((uniform_unit(7, 0, 10, 63)[4:6] == uniform_unit(7, 4, 2, 63)).all())
         True
 
     Returns:
-        ``(count, width)`` multiples of 2^-24 in [0, 1), which float32 holds exactly.
+        Multiples of 2^-24 in [0, 1), ``(count, width)``, which float32 represents exactly.
     """
     steps = -(-width // WORDS_PER_STEP)
     words = np.random.Philox(key=seed, counter=first * steps).random_raw(count * steps * WORDS_PER_STEP)
@@ -41,10 +41,10 @@ def synth1b1_unit(first: int, count: int, names: tuple[str, ...]) -> NDArray[np.
     the alphabetical order of their registered names (``AbstractSynth.randomize``; Turian et al., DAFx 2021).
 
     Returns:
-        ``(count, 78)`` values in [0, 1), in the order of `names`.
+        Values ``(count, 78)`` in [0, 1), in the order of `names`.
 
     Raises:
-        ValueError: if `names` are not 78.
+        ValueError: if there are not 78 `names`.
     """
     if len(names) != SYNTH1B1_WIDTH:
         raise ValueError(f"synth1B1 has {SYNTH1B1_WIDTH} parameters, got {len(names)} names")

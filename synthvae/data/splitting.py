@@ -16,18 +16,17 @@ from synthvae.data.presets import SPLITS
 
 __all__ = ["ALIKE", "SKETCH", "Groups", "parse_shares", "sketch", "split_groups", "unite_alike"]
 
-#: Correlation from which two sounds are near-duplicates. Copies at another level, word length or polarity have more
-#: than 0.99. Noise up to the Nyquist frequency that was resampled twice, or went through a lossy format, has little
-#: more than this.
+#: Minimum correlation of near-duplicates. Copies at another level, word length or polarity have more than 0.99. Noise
+#: up to the Nyquist frequency that was resampled twice, or lossily compressed, has little more than this.
 ALIKE = 0.95
-#: Numbers of a sketch.
+#: Number of values of a sketch.
 SKETCH = 32
-#: Correlation of sketches from which sounds are compared: that of two sounds correlated by 0.95 is 0.95 with a standard
-#: deviation of 0.017, and that of unrelated sounds 0 with one of 0.18.
+#: Minimum correlation of sketches for sounds to be compared: for two sounds with correlation 0.95 it is 0.95 with a
+#: standard deviation of 0.017, and for unrelated sounds 0 with a standard deviation of 0.18.
 _CANDIDATES = 0.88
-#: Sketches that are compared with all others at once.
+#: Number of sketches compared with all others at once.
 _BLOCK = 256
-#: The key of the signs and places of a sketch.
+#: Random key of the signs and positions of a sketch.
 _KEY = 18
 
 
@@ -38,26 +37,26 @@ class Groups:
         self._parent = list(range(size))
 
     def find(self, number: int) -> int:
-        """The smallest number of the set that a number is in."""
+        """The smallest number of the set that contains a number."""
         while self._parent[number] != number:
             self._parent[number] = self._parent[self._parent[number]]
             number = self._parent[number]
         return number
 
     def unite(self, first: int, second: int) -> None:
-        """Make one set of the sets of two numbers."""
+        """Merge the sets of two numbers."""
         low, high = sorted((self.find(first), self.find(second)))
         self._parent[high] = low
 
     def unite_equal(self, keys: Sequence[Hashable]) -> None:
-        """Unite all numbers with equal keys; None and empty ones are equal to nothing."""
+        """Unite all numbers with equal keys; None and empty keys are not equal to any other."""
         seen: dict[Hashable, int] = {}
         for number, key in enumerate(keys):
             if key:
                 self.unite(seen.setdefault(key, number), number)
 
     def numbers(self) -> list[int]:
-        """The number of each one's set; sets are numbered by their first members."""
+        """The set index of each number; sets are numbered in the order of their first members."""
         order: dict[int, int] = {}
         return [order.setdefault(self.find(number), len(order)) for number in range(len(self._parent))]
 
@@ -69,16 +68,16 @@ def _places(samples: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
 
 
 def sketch(audio: NDArray[np.float32]) -> list[float]:
-    """A few numbers whose scalar products estimate the correlation of sounds: a count sketch of norm 1.
+    """Count sketch of norm 1: a short vector whose scalar products estimate the correlation of sounds.
 
     Each sample is added to one of `SKETCH` sums, with a random sign (Charikar, Chen and Farach-Colton, "Finding
-    frequent items in data streams", 2002). The sum of the samples is removed before, and the level after.
+    frequent items in data streams", 2002). The mean of the samples is removed before, and the level after.
 
     Args:
-        audio: ``(T,)``, not constant.
+        audio: sound ``(T,)``, not constant.
 
     Returns:
-        Numbers of six decimals.
+        `SKETCH` values, rounded to six decimals.
     """
     places, signs = _places(len(audio))
     values = audio.astype(np.float64)
@@ -91,9 +90,9 @@ def unite_alike(sketches: NDArray[np.float32], sound: Callable[[int], NDArray[np
     """Unite near-duplicates: sounds whose correlation at lag 0 has a magnitude of `ALIKE` or more.
 
     Args:
-        sketches: ``(N, SKETCH)``; sounds whose sketches are nearly alike are compared themselves.
-        sound: an item ``(T,)`` by its number.
-        groups: of the N items.
+        sketches: sketches ``(N, SKETCH)``; sounds with similar sketches are then compared sample by sample.
+        sound: function that returns an item ``(T,)`` by number.
+        groups: groups of the N items, updated in place.
     """
     for first, second in _candidates(sketches):
         if groups.find(first) != groups.find(second) and _correlation(sound(first), sound(second)) >= ALIKE:
@@ -114,7 +113,7 @@ def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> flo
 
 
 def parse_shares(text: str) -> tuple[float, ...]:
-    """Turn the text of ``split`` into three shares that add up to 1.
+    """Parse the text of ``split`` into three shares that add up to 1.
 
     Args:
         text: percentages for train, validation and test, comma-separated.
@@ -137,19 +136,19 @@ def split_groups(
 ) -> list[str]:
     """Assign whole groups of items to splits, matching the shares within each label as closely as groups allow.
 
-    Label by label, the largest groups come first and groups of one size in random order, and each goes to the split
-    that lacks most items. What a label's numbers lack or exceed by rounding is passed on to the next, larger label, so
-    that the splits have the wished sizes as well.
+    For each label, groups are processed from the largest to the smallest, those of equal size in random order, and each
+    is assigned to the split that lacks most items. Rounding errors of a label are carried over to the next, larger
+    label, so that the splits have the requested sizes as well.
 
     Args:
-        groups: of each item, from 0 up.
-        labels: of each item.
-        shares: of train, validation and test.
-        seed: of the order.
-        source: of the items, for the message.
+        groups: group index of each item, from 0.
+        labels: label of each item.
+        shares: shares of train, validation and test.
+        seed: seed of the random order.
+        source: source of the items, for the message.
 
     Returns:
-        The split of each item. None is empty.
+        The split of each item. No split is empty.
 
     Raises:
         UserError: if there are fewer groups than splits.
@@ -179,7 +178,7 @@ def split_groups(
 
 
 def _fill_empty(chosen: dict[int, int], members: dict[int, Any]) -> None:
-    """Move the smallest group of the split with the most groups to each split that has none."""
+    """Move the smallest group of the split with the most groups to each empty split."""
     for split in range(len(SPLITS)):
         count = Counter(chosen.values())
         if not count[split]:

@@ -1,4 +1,4 @@
-"""Shuffled streaming of presets with only a part of them in memory."""
+"""Shuffled streaming of presets, with only some of them in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from synthvae.data.presets import Dataset
 
 __all__ = ["Shuffled", "ShuffledPresets"]
 
-#: Blocks of presets that are mixed with each other: half a million presets, 130 MB of 63 parameters.
+#: Number of blocks of presets that are shuffled together: half a million presets, 130 MB with 63 parameters.
 WINDOW = 8
 
 
@@ -21,8 +21,8 @@ class Shuffled(NamedTuple):
     """A batch of presets of an epoch.
 
     Attributes:
-        rows: their numbers in the split, ``(B,)``.
-        unit: normalised, ``(B, P)``.
+        rows: numbers of the presets in the split, ``(B,)``.
+        unit: normalised presets, ``(B, P)``.
     """
 
     rows: Tensor
@@ -32,8 +32,8 @@ class Shuffled(NamedTuple):
 class ShuffledPresets:
     """A split in a shuffled order that is a function of seed and epoch.
 
-    Blocks of successive presets, which are read as a whole, come in a random order; presets are shuffled within windows
-    of `WINDOW` blocks. An epoch can be read from any position without reading what comes before.
+    Blocks of successive presets, which are read as a whole, are in random order; presets are shuffled within windows of
+    `WINDOW` blocks. An epoch can be read from any position without reading what precedes it.
     """
 
     def __init__(self, dataset: Dataset, split: str, block: int = GROUP) -> None:
@@ -44,7 +44,7 @@ class ShuffledPresets:
         return len(self.numbers)
 
     def rows(self, seed: int, epoch: int, first: int, end: int) -> Tensor:
-        """Numbers in the split of the presets from place `first` of an epoch to before `end`."""
+        """Numbers in the split of the presets at positions `first` to `end` - 1 of an epoch."""
         return torch.cat([self._order(seed, epoch, w)[a:b] for w, a, b in self._parts(seed, epoch, first, end)])
 
     def read(self, seed: int, epoch: int, first: int, end: int) -> Shuffled:
@@ -62,7 +62,7 @@ class ShuffledPresets:
         return [range(len(self))[number * self.block : (number + 1) * self.block] for number in order]
 
     def _parts(self, seed: int, epoch: int, first: int, end: int) -> list[tuple[int, int, int]]:
-        """Windows of an epoch that hold some places, each with the part of it that does."""
+        """Windows of an epoch that overlap a range of positions, each with the range inside the window."""
         blocks, begin, parts = self._blocks(seed, epoch), 0, []
         for window in range(-(-len(blocks) // WINDOW)):
             size = sum(map(len, blocks[window * WINDOW : (window + 1) * WINDOW]))

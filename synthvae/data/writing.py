@@ -28,22 +28,22 @@ __all__ = ["Rendered", "Written", "numbered_presets", "parse_indices", "render_w
 
 _log = logging.getLogger(__name__)
 
-#: Sounds ``(N, T)`` and their sample rate to name and descriptors of each; `synthvae.naming.name_sounds` is one.
+#: Function from sounds ``(N, T)`` and their sample rate to names and descriptors, as `synthvae.naming.name_sounds`.
 Naming = Callable[[Tensor, int], Sequence[tuple[str, Mapping[str, float | None]]]]
 Progress = Callable[[int], object]
 Floats = NDArray[np.float32]
 
 
 def parse_indices(text: str, size: int, source: str) -> list[int]:
-    """Turn ``3,17,20-25`` into numbers, in the order given, each once.
+    """Parse a text such as ``3,17,20-25`` into numbers, in the given order and without repetitions.
 
     Args:
         text: numbers and ranges, comma-separated.
-        size: number of presets there are.
+        size: total number of presets.
         source: file name for messages.
 
     Raises:
-        UserError: if a part is no number or range, a range is backwards, or there is no such preset.
+        UserError: if a part is not a number or range, a range is reversed, or a preset does not exist.
     """
     numbers: dict[int, None] = {}
     for part in text.split(","):
@@ -67,12 +67,12 @@ def parse_indices(text: str, size: int, source: str) -> list[int]:
 
 
 def numbered_presets(dataset: Dataset, numbers: Sequence[int], largest: int) -> tuple[list[str], list[Preset]]:
-    """Presets of a dataset, each with its origin, and names of files for them.
+    """Presets of a dataset, each with its origin, and file names for them.
 
     Args:
-        dataset: that they are in.
-        numbers: of the presets.
-        largest: number that a name has room for, with zeros before smaller ones.
+        dataset: dataset of the presets.
+        numbers: numbers of the presets.
+        largest: largest number for which the names have enough digits; smaller ones are zero-padded.
     """
     width, settings = max(6, len(str(largest))), dataset.header.settings
     origin = {"dataset": dataset.path.name, "dataset_hash": dataset.hash}
@@ -84,8 +84,8 @@ class Rendered(NamedTuple):
     """A preset and its sound.
 
     Attributes:
-        preset: with name and descriptors where the sound was measured.
-        audio: ``(T,)``, as long as the preset's settings say, at the synth's own level.
+        preset: preset, with name and descriptors if the sound was measured.
+        audio: sound ``(T,)``, of the length in the preset's settings, at the level of the synth.
     """
 
     preset: Preset
@@ -93,11 +93,11 @@ class Rendered(NamedTuple):
 
 
 def render_whole(presets: Iterable[Preset], naming: Naming | None = None) -> Iterator[Rendered]:
-    """Render presets for listening: each with its release, its end faded out.
+    """Render presets for listening, with their release and a fade-out at the end.
 
     Args:
-        presets: whose settings get the length of the sound.
-        naming: names and describes sounds, of presets that have no name or no descriptors; None for none.
+        presets: presets, whose settings are returned with the length of the sound.
+        naming: function that names and describes the sounds of presets without name or descriptors; None for no naming.
     """
     for preset in presets:
         whole = with_release(preset)
@@ -135,21 +135,20 @@ def write_sounds(
 ) -> list[Path]:
     """Write each preset as ``NAME.json`` and its sound as ``NAME.wav``; returns the latter.
 
-    With `naming` the presets get what it measures as their names and descriptors, and the files are called
-    ``NAME_bright-pluck_A3``; they then replace those that an earlier call left under another measured
-    name, and a warning says how many.
+    With `naming` the presets get measured names and descriptors, and the files are named ``NAME_bright-pluck_A3``; they
+    then replace those that an earlier call wrote with another measured name, and a warning gives their number.
 
     Args:
-        directory: where to.
-        names: file names without ending.
-        presets: as many presets.
-        voice: renders unit parameters to sounds of one length, which are written at their own level: the sounds that
-            figures are measured on. None for sounds for listening: each has its release and ends faded out, and its
-            length is the ``seconds`` in its preset's file.
+        directory: output directory.
+        names: file names without extension.
+        presets: presets, one per name.
+        voice: synth that renders unit parameters to sounds of a fixed length, which are written without changing their
+            level: the sounds on which metrics are computed. None for sounds for listening: each has its release and a
+            fade-out, and its length is the ``seconds`` in its preset's file.
         sample_format: ``float`` or ``int16``.
         progress: called with the number of sounds done.
-        naming: names sounds; without it presets keep the names and descriptors they have.
-        loudness: of sounds for listening, in LUFS; None for their own level. Descriptors are measured before.
+        naming: function that names sounds; without it presets keep their names and descriptors.
+        loudness: loudness of sounds for listening in LUFS; None for no change. Descriptors are measured before.
 
     Raises:
         UserError: if the directory cannot be written to.
@@ -175,20 +174,20 @@ def write_sounds(
 
 
 class HasPath(HasVoice, Protocol):
-    """A Voice, and where presets come from; a run is one."""
+    """Object with a synth and a path for the origin of presets, such as a run."""
 
     @property
     def path(self) -> Path:
-        """Its directory."""
+        """Directory of the run."""
 
 
 class Written(NamedTuple):
-    """What was written.
+    """The written files and sounds.
 
     Attributes:
-        paths: the WAV files.
-        names: what was measured of each sound, in words.
-        audio: the sounds as they were written, ``(T,)`` each.
+        paths: paths of the WAV files.
+        names: measured name of each sound.
+        audio: sounds as written, each ``(T,)``.
     """
 
     paths: list[Path]
@@ -209,24 +208,24 @@ def write_presets(
 ) -> Written:
     """Write presets for listening as ``NAME.json`` and ``NAME.wav``, each with a measured name in its JSON.
 
-    Sounds are as `write_sounds` writes them for listening. A value that is bitwise equal to that of a source preset is
-    written exactly as in the source's file, in human units, so that unchanged parameters stay unchanged there too.
+    Sounds are rendered as in `write_sounds` for listening. A value whose unit value equals that of a source preset
+    bitwise is written exactly as in the source's file, in human units, so that unchanged parameters stay unchanged.
 
     Args:
-        directory: where to.
-        run: the model they are from; its settings are theirs, but for the length.
-        unit: ``(N, P)``.
-        names: N file names without ending.
-        origins: N times where a preset came from.
-        sources: presets that the values may be taken from.
+        directory: output directory.
+        run: run whose model decoded the presets; its render settings are used, except for the length.
+        unit: unit parameters ``(N, P)``.
+        names: N file names without extension.
+        origins: origins of the N presets.
+        sources: presets from which equal values are copied.
         sample_format: ``float`` or ``int16``.
         progress: called with the number of sounds done.
-        loudness: in LUFS; None for their own level.
+        loudness: loudness in LUFS; None for no change.
 
     Raises:
         UserError: for an unknown format, an impossible loudness, or an unwritable directory.
     """
-    from synthvae.naming import name_sounds  # measuring takes libraries that decoding does not need
+    from synthvae.naming import name_sounds  # measuring requires libraries that decoding does not need
 
     check_sample_format(sample_format)
     check_loudness(loudness)
