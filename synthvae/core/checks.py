@@ -76,10 +76,10 @@ def check_seed(seed: int) -> None:
     """Reject a seed that the generators do not accept.
 
     Args:
-        seed: 0 to 2^63 - 1.
+        seed: integer from 0 to 2^63 - 1.
 
     Raises:
-        UserError: naming it.
+        UserError: naming the seed.
     """
     if not 0 <= seed <= LARGEST_SEED:
         raise UserError("seed", seed, f"give a whole number from 0 to {LARGEST_SEED}")

@@ -82,7 +82,7 @@ class _Announcer(event.Listener):
             )
 
     def on_end(self, event: Any) -> None:
-        """Nothing to log."""
+        """Do nothing."""
 
 
 _announcer = _Announcer()
@@ -157,7 +157,7 @@ def keep_compiled(function: Any) -> None:
     The compiled code is the same; later processes start faster. Not for functions that take functions as arguments.
 
     Args:
-        function: as ``numba.njit`` returns it.
+        function: function as returned by ``numba.njit``.
     """
     tolerate_caches()
     if hasattr(function, "enable_caching"):  # not where NUMBA_DISABLE_JIT is set

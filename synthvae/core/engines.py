@@ -41,7 +41,7 @@ def run_on(
 
     Args:
         engine: one of `ENGINES`: local processes, a Ray cluster, or SLURM through submitit.
-        function: defined at module level, so that another process can import it; returns a digest.
+        function: module-level function, so that another process can import it; returns a digest.
         tasks: arguments of the function.
         jobs: number of concurrent local processes or SLURM array tasks.
         logs: directory for submitit's output.
@@ -76,7 +76,7 @@ def _run_here(
     while True:
         try:
             return [error for _, error in run_tasks(function, list(left), jobs, lambda name, count: None, done)]
-        except UserError:  # a process was killed, and with it the pool
+        except UserError:  # a process was killed, which ends the pool
             deaths += 1
             if deaths > RETRIES:
                 raise

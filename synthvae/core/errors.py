@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 __all__ = ["UserError", "printable", "reason", "shown"]
 
-#: Characters of a wrong value that a message repeats.
+#: Maximum number of characters of an invalid value in a message.
 SHOWN = 60
 
 
@@ -21,7 +21,7 @@ def shown(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Text made safe for a terminal: control characters and lone surrogates are escaped.
+    """Text that is safe for a terminal: control characters and lone surrogates are escaped.
 
     Names come from files, and a terminal would execute escape sequences in them.
     """
@@ -29,7 +29,7 @@ def printable(text: str) -> str:
 
 
 def reason(error: Exception) -> str:
-    """The message of an exception in one line; for an OSError without its number and path."""
+    """The message of an exception in one line; for an OSError, without its number and path."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error).strip()
     return text.partition("\n")[0] or type(error).__name__
 
@@ -41,31 +41,31 @@ class UserError(ValueError):
     studio returns it with the name of the field.
 
     Attributes:
-        argument: name of the parameter, setting or field at fault; of a file, its path and the field.
-        value: what was given.
+        argument: name of the invalid parameter, setting or field; for a file, its path and the field.
+        value: the given value.
         remedy: what to do about it.
     """
 
     def __init__(self, argument: object, value: object, remedy: str, problem: str = "", why: str = "") -> None:
-        """Store the parts; names of other arguments in them are in backticks.
+        """Store the parts of the message, in which names of other arguments are in backticks.
 
         Args:
-            argument: name of the parameter, setting or field at fault, such as ``budget`` or ``run.json: seed``, or the
-                path of a file that is wrong as a whole.
-            value: what was given; of a file that is wrong as a whole, its path.
+            argument: name of the invalid parameter, setting or field, such as ``budget`` or ``run.json: seed``, or the
+                path of a file that is invalid as a whole.
+            value: the given value; for a file that is invalid as a whole, its path.
             remedy: what to do about it, in the imperative.
-            problem: what is wrong, where "is `value`" does not say it.
-            why: what is wrong with the value, where the remedy does not say it: "not a number".
+            problem: description of the problem, if not "is `value`".
+            why: what is wrong with the value, if not clear from the remedy, such as "not a number".
         """
-        super().__init__(argument, value, remedy, problem, why)  # all of them, since pickle passes them back
+        super().__init__(argument, value, remedy, problem, why)  # all of them, since unpickling passes them
         self.argument, self.value, self.remedy = str(argument), value, remedy
         self._problem = f": {problem}" if problem else f" is {shown(value)}" + (f", {why}" if why else "")
 
     @property
     def problem(self) -> str:
-        """What is wrong, without the argument and the remedy."""
+        """Description of the problem, without the argument and the remedy."""
         return " ".join(self._problem.removeprefix(": ").split())
 
     def __str__(self) -> str:
-        """The one line."""
+        """The message in one line."""
         return " ".join(f"{self.argument}{self._problem}; {self.remedy}".split())

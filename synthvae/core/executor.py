@@ -55,7 +55,7 @@ def on_threads(function: Callable[[Part], Result], parts: Iterable[Part]) -> Gen
     Nested calls run on one thread.
 
     Raises:
-        BaseException: what the function raises for the first part that fails; parts that have not started are dropped.
+        BaseException: exception of the first part that fails; parts that have not started are dropped.
     """
     threads = torch.get_num_threads()
     if threads == 1:
@@ -98,7 +98,7 @@ def stop_on_sigint() -> Iterator[Callable[[], bool]]:
 
 @contextlib.contextmanager
 def isolated_spawn() -> Iterator[SpawnContext]:
-    """A context for processes that import nothing from the current folder while they start.
+    """A context for processes that import nothing from the current directory during their start.
 
     A spawned process is ``python -c ...``, which searches the current directory first for the modules that it imports
     at startup, such as ``pickle``. Processes must be started within the block. Fork is not used, because a forked
@@ -156,14 +156,14 @@ def run_tasks(
     """Call a function for each task, in worker processes.
 
     Args:
-        function: defined at module level, so that a worker can import it; may call `report` and `stop_requested`.
+        function: module-level function, so that a worker can import it; may call `report` and `stop_requested`.
         tasks: arguments of the function, started in this order.
         jobs: number of concurrent processes, at least 1.
         on_message: called in this process with what a worker reports.
         on_done: called in this process with each finished task.
 
     Returns:
-        The tasks that ended with a `UserError`, with it. Others raise.
+        Tasks that ended with a `UserError`, each with its error. Other exceptions are raised.
 
     Raises:
         Stopped: on SIGINT, after all workers have ended.

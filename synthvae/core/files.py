@@ -117,11 +117,11 @@ def ensure_directory(path: Path, argument: str = "out") -> Path:
     """Create `path` as a writable directory if missing, and return it.
 
     Args:
-        path: the directory; parents are made too.
+        path: the directory; its parents are created too.
         argument: name of the argument that gave it, for the message.
 
     Raises:
-        UserError: if it cannot be made or written to.
+        UserError: if it cannot be created or written to.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -139,18 +139,18 @@ def alone_in(directory: Path, doing: str) -> Iterator[None]:
     Where the file system has no locks, this is logged and the work continues without one.
 
     Args:
-        directory: that exists.
-        doing: what another process does that holds the lock, for the message.
+        directory: existing directory.
+        doing: activity of a process that holds the lock, for the message.
 
     Raises:
-        UserError: if another process holds it, or the lock is no plain file.
+        UserError: if another process holds the lock, or it is not a regular file.
     """
     if sys.platform == "win32":
         yield
         return
     path = directory / LOCK
     try:
-        # Neither truncated nor followed: the target of a link is not this program's file.
+        # Not truncated, and links are not followed: the target of a link may be another program's file.
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
     except OSError as error:
         if path.is_symlink() or path.exists():
@@ -261,8 +261,8 @@ def atomic_open(path: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
     left in the directory by killed writers are removed.
 
     Raises:
-        UserError: if the directory cannot be written to, `path` is a directory or a device, or it is there at the end,
-            from another process for instance, and `overwrite` is False.
+        UserError: if the directory cannot be written to, `path` is a directory or a device, or it exists at the end,
+            for instance from another process, and `overwrite` is False.
     """
     try:
         target = Path(os.path.realpath(path)) if path.is_symlink() else path
@@ -305,7 +305,7 @@ def is_leftover(path: Path) -> bool:
 
 
 def atomic_write(path: Path, content: bytes | str) -> None:
-    """Write bytes, or text as UTF-8, to `path` whole or not at all; its directory is made where missing.
+    """Write bytes, or text as UTF-8, to `path` completely or not at all; its directory is created if missing.
 
     Lone surrogates, which occur in file names that are not UTF-8, are written as JSON escapes.
 
@@ -330,7 +330,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_tensors` wrote.
 
     Raises:
-        UserError: if the file is missing, cut short or not safetensors.
+        UserError: if the file is missing, truncated or not safetensors.
     """
     try:
         with safe_open(path, framework="pt") as file:

@@ -26,7 +26,7 @@ def load_json(content: bytes | str, source: str, remedy: str) -> Any:  # noqa: A
     skipped.
 
     Args:
-        content: of the file.
+        content: content of the file.
         source: file name for the message.
         remedy: what to do if the document is incomplete or invalid.
 
@@ -67,11 +67,11 @@ def dump_json(document: Mapping[str, Any], path: Path) -> str:
 
 
 def check_target(path: Path, overwrite: bool, argument: str = "out") -> None:
-    """Refuse to overwrite an existing file unless allowed, and anything that is not a regular file.
+    """Reject a target that exists, except a regular file if `overwrite`.
 
     Args:
         path: the file to be written.
-        overwrite: whether a regular file may be replaced.
+        overwrite: whether to replace a regular file.
         argument: name of the argument that gave `path`.
 
     Raises:

@@ -13,7 +13,7 @@ __all__ = ["epoch_order", "frame_offset", "generator", "posterior_noise", "seede
 
 
 def generator(*key: int) -> torch.Generator:
-    """A generator whose draws depend on the key alone."""
+    """A generator whose draws depend only on the key."""
     return torch.Generator().manual_seed(_state(key))
 
 

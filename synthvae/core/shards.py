@@ -44,15 +44,15 @@ class Work(ABC):
     @property
     @abstractmethod
     def items(self) -> int:
-        """N."""
+        """Number of items, N."""
 
     @abstractmethod
     def make(self, items: range, file: BinaryIO, progress: Progress) -> None:
-        """Write the output of the items, which depends on the work and the items alone.
+        """Write the output of the items, which depends only on the work and the items.
 
         Args:
-            items: their numbers.
-            file: to write to.
+            items: numbers of the items.
+            file: output file.
             progress: called with the number of items done.
         """
 
@@ -61,7 +61,7 @@ class Work(ABC):
         """Join all shards in order into `out`, and return a one-line description of it."""
 
     def check_out(self, overwrite: bool) -> None:
-        """Refuse to overwrite an existing `out`.
+        """Reject an existing `out` unless it may be overwritten.
 
         Raises:
             UserError: naming `out`.
@@ -69,7 +69,7 @@ class Work(ABC):
         check_target(Path(self.out), overwrite)
 
     def describe(self) -> dict[str, Any]:
-        """The fields."""
+        """The fields by name."""
         return {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}  # type: ignore[arg-type]
 
 
@@ -92,13 +92,13 @@ def shards_of(out: Path) -> Path:
 
 @dataclass(frozen=True)
 class ShardFolder:
-    """A folder of shards.
+    """A directory of shards.
 
     Attributes:
         path: the directory.
         command: name of the command that does the work.
         fields: fields of the work.
-        items: N.
+        items: number of items, N.
         count: number of shards.
         origin: base directory of relative paths among the fields.
     """
@@ -136,7 +136,7 @@ class ShardFolder:
 
     @classmethod
     def open(cls, path: Path) -> ShardFolder:
-        """The folder that `begin` made.
+        """Open a directory created by `begin`.
 
         Raises:
             UserError: if it is not a directory of shards.

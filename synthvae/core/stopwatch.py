@@ -17,14 +17,14 @@ class Stopwatch:
     """Accumulates the time between calls by the name of the stage that ended; does nothing when off.
 
     Attributes:
-        on: whether it counts.
-        seconds: by stage, in the order in which they first ended.
-        laps: number of times each ended.
-        wait: called before the time is read; waits for an accelerator.
+        on: whether times are accumulated.
+        seconds: seconds by stage, in the order in which the stages first ended.
+        laps: number of times each stage ended.
+        wait: function that waits for an accelerator, called before the time is read.
     """
 
     def __init__(self, on: bool = False) -> None:
-        """Make one, off by default."""
+        """Create a stopwatch, off by default."""
         self.on = on
         self.wait: Callable[[], object] = lambda: None
         self.start()

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 ENDING = ".safetensors"
-#: Types that JSON has; they are read unchanged.
+#: JSON types, which are read unchanged.
 PLAIN = (bool, int, float, str, type(None))
 
 
@@ -53,7 +53,7 @@ class Store:
         """A result from its file; None if there is no file, it is damaged, or it has other fields than `kind`.
 
         Raises:
-            TypeError: if a field of the dataclass has a type that no file can be read as.
+            TypeError: if a field of the dataclass has a type that cannot be read from a file.
         """
         if self.directory is None or not self.has(name, inputs):
             return None
@@ -67,10 +67,10 @@ class Store:
         """A result, read from its file or else computed, and stored if the directory is writable.
 
         Args:
-            kind: its dataclass.
+            kind: dataclass of the result.
             name: name of the result, with the version of its computation.
             inputs: everything the result depends on, as strings and numbers: hashes of weights and data, seeds, limits.
-            compute: computes it.
+            compute: function that computes the result.
 
         Raises:
             TypeError: if the result could not be read back.
@@ -84,7 +84,7 @@ class Store:
             _unpack(kind, tree, arrays, "result")  # fails in the run that writes the file, not in the one that reads it
             try:
                 save_tensors(self._path(self.directory, name, inputs), arrays, {"result": tree})
-            except UserError as error:  # the result is returned all the same
+            except UserError as error:  # the result is returned anyway
                 _log.warning("%s: not kept, and computed again next time", error)
         return result
 
@@ -104,7 +104,7 @@ def _pack(value: Any, place: str, arrays: dict[str, Tensor]) -> Any:  # noqa: AN
     if isinstance(value, (list, tuple)):
         return [_pack(part, f"{place}.{number}", arrays) for number, part in enumerate(value)]
     if isinstance(value, Tensor):
-        arrays[place] = value.clone()  # safetensors refuses tensors that share memory
+        arrays[place] = value.clone()  # safetensors rejects tensors that share memory
         return place
     if isinstance(value, np.ndarray):
         arrays[place] = torch.tensor(value)
@@ -156,7 +156,7 @@ def _unpack(kind: Any, tree: Any, arrays: dict[str, Tensor], place: str) -> Any:
 
 
 def _without_aliases(kind: Any) -> Any:  # noqa: ANN401
-    """The type that an alias stands for: since NumPy 2.5 NDArray is ``type NDArray[T] = ndarray[..., dtype[T]]``."""
+    """The type that an alias refers to: since NumPy 2.5 NDArray is ``type NDArray[T] = ndarray[..., dtype[T]]``."""
     alias = typing.get_origin(kind) or kind
     if not (hasattr(alias, "__value__") and hasattr(alias, "__type_params__")):
         return kind
@@ -176,7 +176,7 @@ class Step(Generic[Result]):
         label: human-readable description.
         inputs: everything the result depends on (`Store.get`).
         seconds: approximate duration on two cores.
-        compute: computes the result; takes a function that reports what is being done.
+        compute: function that computes the result; its argument is a function that reports what is being done.
     """
 
     agenda: Agenda
@@ -231,7 +231,7 @@ class Agenda:
         seconds: float,
         compute: Callable[[Callable[[str], object]], Result],
     ) -> Step[Result]:
-        """Add a step; arguments as of `Step`."""
+        """Add a step; arguments as in `Step`."""
         step = Step(self, kind, name, label, inputs, seconds, compute)
         self.steps.append(step)
         return step

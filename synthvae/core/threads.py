@@ -30,7 +30,7 @@ def over_rows(size: int, work: Callable[[int, int], None], at_once: int) -> None
     `work` should release the GIL; with several threads each call gets at most `at_once` rows.
 
     Raises:
-        BaseException: what `work` raised first on any thread.
+        BaseException: the first exception that `work` raised on any thread.
     """
     threads = min(torch.get_num_threads(), size)
     if threads <= 1:
