@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from synthvae.core.errors import UserError
 from synthvae.features import log_mel
-from synthvae.maps.labels import guess_labels
+from synthvae.maps.labels import predict_labels
 from synthvae.maps.nearest import draw_places, latents_between
 from synthvae.metrics.bins import BINS, Bins, DifferentBins
 from synthvae.metrics.embeddings.logmel import logmel_embedding
@@ -201,7 +201,7 @@ def compare_sets(
     classes = None
     if len(np.unique(training_labels)) > 1:
         order = ("test", "reconstructions", "aggregate")
-        guesses = guess_labels(
+        guesses = predict_labels(
             training.picture, training_labels, np.concatenate([sets[name].picture for name in order])
         )
         first, second, drawn = np.split(guesses, np.cumsum([len(sets[name].picture) for name in order])[:-1])

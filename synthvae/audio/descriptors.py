@@ -47,9 +47,9 @@ __all__ = [
     "describe_timbre",
     "level_track",
     "measure",
+    "modulation_depth",
     "pitch_track",
     "power_envelope",
-    "wavering",
 ]
 
 #: Fraction at either end whose median is the start or end value of a change.
@@ -72,7 +72,7 @@ def change(values: Array) -> float:
     return float(np.median(values[-part:]) - np.median(values[:part]))
 
 
-def wavering(values: Array, seconds: float, shallowest: float, band: tuple[float, float]) -> float | None:
+def modulation_depth(values: Array, seconds: float, shallowest: float, band: tuple[float, float]) -> float | None:
     """Depth of a periodic modulation of values ``(F,)``: median peak-to-trough prominence, or None if there is none.
 
     The peaks that stand out by at least `shallowest` (their prominence, as `scipy.signal.find_peaks` has it) have to
@@ -535,11 +535,11 @@ def _measure(sound: Tensor, sample_rate: int, pitch: Pitch, row: int, timbres: A
             "note": float(round(number)),
             "cents": 100.0 * (number - round(number)),
             "glide": change(semitones),
-            "vibrato": wavering(semitones, step, SHALLOWEST_VIBRATO, VIBRATO),
+            "vibrato": modulation_depth(semitones, step, SHALLOWEST_VIBRATO, VIBRATO),
         }
     if not subsonic:  # its level follows its periods one by one
         level = level_track(power, seconds, AUDIBLE_RANGE)
-        values["tremolo"] = wavering(level, seconds, SHALLOWEST_TREMOLO, TREMOLO)
+        values["tremolo"] = modulation_depth(level, seconds, SHALLOWEST_TREMOLO, TREMOLO)
     values |= {
         "brightness": 2.0 ** column["centroid"],
         "noisiness": noisiness,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from synthvae.audio.descriptors import AUDIBLE_RANGE, power_envelope
 
-__all__ = ["REASONS", "columns_of", "tails_complete", "why_unplayable"]
+__all__ = ["REASONS", "columns_of", "tails_complete", "unplayable_reason"]
 
 #: Minimum loudness in LUFS at the synth's own level.
 QUIETEST = -40.0
@@ -34,7 +34,7 @@ REASONS = (
 )
 
 
-def why_unplayable(
+def unplayable_reason(
     columns: Mapping[str, NDArray[np.floating]], complete: NDArray[np.bool_] | None = None
 ) -> NDArray[np.str_]:
     """Why each of N sounds is not playable, one of `REASONS`; empty where it is playable.

@@ -112,12 +112,12 @@ class _TemporaryLocator(_UserWide):
     @classmethod
     def from_function(cls, function: Any, file: str) -> Any:
         """The locator for a function; logs a warning."""
-        _tell_once("compiled functions cannot be kept, as no folder can be written; set NUMBA_CACHE_DIR")
+        _warn_once("compiled functions cannot be kept, as no folder can be written; set NUMBA_CACHE_DIR")
         return super().from_function(function, file)
 
 
 @functools.cache
-def _tell_once(message: str) -> None:
+def _warn_once(message: str) -> None:
     _log.warning(message)
 
 
@@ -137,7 +137,7 @@ def tolerate_caches() -> None:
         try:
             return load(cache, signature, context)
         except Exception as error:  # whatever unpickling a damaged file raises
-            _tell_once(f"a function is compiled anew: {cache.cache_path} is damaged ({error or type(error).__name__})")
+            _warn_once(f"a function is compiled anew: {cache.cache_path} is damaged ({error or type(error).__name__})")
             with contextlib.suppress(Exception):
                 cache.flush()
             return None
@@ -146,7 +146,7 @@ def tolerate_caches() -> None:
         try:
             save(cache, signature, data)
         except Exception as error:
-            _tell_once(f"compiled functions cannot be kept in {cache.cache_path} ({error or type(error).__name__})")
+            _warn_once(f"compiled functions cannot be kept in {cache.cache_path} ({error or type(error).__name__})")
 
     caching.Cache.load_overload, caching.Cache.save_overload = load_overload, save_overload  # type: ignore[method-assign]
 

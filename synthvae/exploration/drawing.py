@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from synthvae.audio.playable import columns_of, tails_complete, why_unplayable
+from synthvae.audio.playable import columns_of, tails_complete, unplayable_reason
 from synthvae.core.checks import check_seed
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset
@@ -99,4 +99,4 @@ def why_left_out(left_out: Mapping[str, int]) -> str:
 def _reason(rendered: Rendered) -> str:
     columns = columns_of([rendered.preset.descriptors])
     complete = tails_complete(rendered.audio[None], rendered.preset.settings.sample_rate)
-    return str(why_unplayable(columns, complete)[0])
+    return str(unplayable_reason(columns, complete)[0])

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from synthvae.maps.clusters import TRUE
 
-__all__ = ["LabelPlace", "guess_labels", "held_out_guesses", "label_places"]
+__all__ = ["LabelPlace", "held_out_guesses", "label_places", "predict_labels"]
 
 #: Number of points around a label's position that are checked for the label.
 AROUND = 15
@@ -72,7 +72,7 @@ def label_places(points: NDArray[np.floating], labels: NDArray[np.integer], coun
     return found
 
 
-def guess_labels(
+def predict_labels(
     features: NDArray[np.floating], labels: NDArray[np.integer], others: NDArray[np.floating]
 ) -> NDArray[np.intp]:
     """Labels ``(M,)`` of features ``(M, K)`` by logistic regression on features ``(N, K)`` with labels ``(N,)``."""
@@ -91,7 +91,7 @@ def guess_labels(
 def held_out_guesses(
     features: NDArray[np.floating], labels: NDArray[np.integer], groups: NDArray[np.integer]
 ) -> NDArray[np.intp]:
-    """Labels ``(N,)`` of features ``(N, K)``, each by `guess_labels` on the other parts of the sounds.
+    """Labels ``(N,)`` of features ``(N, K)``, each by `predict_labels` on the other parts of the sounds.
 
     Args:
         features: see above.
@@ -108,5 +108,5 @@ def held_out_guesses(
         test = fold == number
         if test.all():
             return labels.astype(np.intp)
-        found[test] = guess_labels(features[~test], labels[~test], features[test])
+        found[test] = predict_labels(features[~test], labels[~test], features[test])
     return found

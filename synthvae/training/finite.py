@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-__all__ = ["all_finite", "bad_alone", "bad_terms", "listed"]
+__all__ = ["all_finite", "listed", "nonfinite_items", "nonfinite_terms"]
 
 #: Maximum number of item numbers in a message.
 NAMED = 10
@@ -18,13 +18,13 @@ def all_finite(tensors: Iterable[Tensor]) -> Tensor:
     return torch.stack([tensor.detach().isfinite().all() for tensor in tensors]).all()
 
 
-def bad_terms(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def nonfinite_terms(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Boolean rows ``(B,)`` in which a term is not finite, by term; finite terms are left out."""
     bad = {name: ~value.detach().isfinite() for name, value in terms.items()}
     return {name: rows for name, rows in bad.items() if rows.any()}
 
 
-def bad_alone(
+def nonfinite_items(
     terms: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]],
     batch: Mapping[str, Tensor],
     network: nn.Module,

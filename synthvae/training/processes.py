@@ -13,7 +13,7 @@ from synthvae.training.settings import Settings
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["is_lost_connection", "launch", "over_all_processes"]
+__all__ = ["is_lost_connection", "launch", "sync_batch_norm"]
 
 
 def launch(settings: Settings, on_gpu: bool) -> Fabric:
@@ -55,7 +55,7 @@ def launch(settings: Settings, on_gpu: bool) -> Fabric:
     return fabric
 
 
-def over_all_processes(network: nn.Module, on_gpu: bool) -> nn.Module:
+def sync_batch_norm(network: nn.Module, on_gpu: bool) -> nn.Module:
     """The network with batch normalisations that average over the items of all processes.
 
     Raises:

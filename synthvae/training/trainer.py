@@ -25,10 +25,10 @@ from synthvae.core.files import ensure_directory, load_tensors, save_tensors
 from synthvae.core.provenance import hardware, versions
 from synthvae.core.stopwatch import Stopwatch
 from synthvae.training.checkpoint import Position, read_position, restore_checkpoint, save_checkpoint
-from synthvae.training.finite import all_finite, bad_alone, bad_terms
+from synthvae.training.finite import all_finite, nonfinite_items, nonfinite_terms
 from synthvae.training.lock import alone_in, check_out
 from synthvae.training.log import MetricsLog
-from synthvae.training.processes import is_lost_connection, launch, over_all_processes
+from synthvae.training.processes import is_lost_connection, launch, sync_batch_norm
 from synthvae.training.run import WEIGHTS, write_description
 from synthvae.training.tasks.base import Place, Task, Validation
 
@@ -119,7 +119,7 @@ class Trainer:
         task.prepare()
         task.adopt(self.network)
         if self.fabric.world_size > 1:
-            self.network = over_all_processes(self.network, on_gpu)
+            self.network = sync_batch_norm(self.network, on_gpu)
         self.optimiser: torch.optim.Optimizer = torch.optim.Adam(
             self.network.parameters(), lr=settings.lr, eps=task.adam_epsilon
         )
@@ -393,12 +393,12 @@ class Trainer:
     def _fault(self, place: Place, batch: _Batch, terms: Mapping[str, Tensor], loss: Tensor) -> str:
         """Describe which term, or gradient of a term, is not finite in a step, and for which items."""
         task, kind = self.task, "term"
-        names, rows = _named(bad_terms(terms))
+        names, rows = _named(nonfinite_terms(terms))
         if names or all_finite([loss]):
             kind = "term" if names else "gradient of the term"
             self.network.eval()
             with self.fabric.autocast(), torch.set_grad_enabled(not names):
-                bad = bad_alone(
+                bad = nonfinite_items(
                     lambda part: task.terms(self.network, part, place), batch.tensors, self.network, not names
                 )
             self.network.train()
@@ -448,7 +448,9 @@ class Trainer:
         self.forward.eval()
         measured = self.task.validate(self.forward, limit)
         if bad := [name for name, value in measured.terms.items() if not value.isfinite()]:
-            rows = torch.cat([rows.nonzero()[:, 0] for rows in bad_terms(measured.each).values()] or [torch.arange(0)])
+            rows = torch.cat(
+                [rows.nonzero()[:, 0] for rows in nonfinite_terms(measured.each).values()] or [torch.arange(0)]
+            )
             where = f", {self.task.locate(rows.cpu().unique(), None)}" if len(rows) else ""
             fault = f"the validation {' and '.join(bad)} of epoch {self.position.epoch + 1} not finite{where}"
             raise UserError(self.out, self.out, self.task.remedy, fault)
@@ -528,6 +530,6 @@ class Trainer:
 
 
 def _named(bad: Mapping[str, Tensor]) -> tuple[list[str], Tensor]:
-    """Names of bad terms, and the rows of the batch in which one is bad, from `bad_terms`."""
+    """Names of bad terms, and the rows of the batch in which one is bad, from `nonfinite_terms`."""
     rows = torch.stack(list(bad.values())).any(0).nonzero()[:, 0].cpu() if bad else torch.arange(0)
     return sorted(bad), rows

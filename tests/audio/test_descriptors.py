@@ -15,8 +15,8 @@ from synthvae.audio.descriptors import (
     describe,
     describe_timbre,
     level_track,
+    modulation_depth,
     pitch_track,
-    wavering,
 )
 from synthvae.audio.pitch import track_pitch
 from synthvae.core.errors import UserError
@@ -293,14 +293,14 @@ def test_change_is_between_the_outer_fifths():
 
 
 def test_only_regular_modulation_wavers():
-    assert wavering(WAVE + 0.2 * STEPS, 0.01, 1.0, (2.0, 20.0)) == pytest.approx(8.0, abs=2.0)
-    assert wavering(STEPS, 0.01, 1.0, (2.0, 20.0)) is None
-    assert wavering(WAVE, 0.01, 11.0, (2.0, 20.0)) is None, "not deep enough"
-    assert wavering(WAVE, 0.001, 1.0, (2.0, 20.0)) is None, "50 a second are none"
-    assert wavering(WAVE[:35], 0.01, 1.0, (2.0, 20.0)) is None, "two peaks are none"
+    assert modulation_depth(WAVE + 0.2 * STEPS, 0.01, 1.0, (2.0, 20.0)) == pytest.approx(8.0, abs=2.0)
+    assert modulation_depth(STEPS, 0.01, 1.0, (2.0, 20.0)) is None
+    assert modulation_depth(WAVE, 0.01, 11.0, (2.0, 20.0)) is None, "not deep enough"
+    assert modulation_depth(WAVE, 0.001, 1.0, (2.0, 20.0)) is None, "50 a second are none"
+    assert modulation_depth(WAVE[:35], 0.01, 1.0, (2.0, 20.0)) is None, "two peaks are none"
     uneven = np.zeros(100)
     uneven[[10, 15, 60]] = 5.0
-    assert wavering(uneven, 0.01, 1.0, (2.0, 20.0)) is None
+    assert modulation_depth(uneven, 0.01, 1.0, (2.0, 20.0)) is None
 
 
 def test_gaps_of_a_pitch_are_filled():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from synthvae.audio.descriptors import measure
-from synthvae.audio.playable import REASONS, columns_of, tails_complete, why_unplayable
+from synthvae.audio.playable import REASONS, columns_of, tails_complete, unplayable_reason
 
 RATE = 16000
 QUIET, LOW, HIGH, CUT, VAGUE = REASONS
@@ -45,16 +45,18 @@ def noise(seconds: float, decay: float) -> np.ndarray:
 )
 def test_a_sound_is_playable_or_says_why_not(sound: np.ndarray, reason: str):
     (measured,) = measure(torch.from_numpy(sound[None]), RATE)
-    assert why_unplayable(columns_of([measured.descriptors]), tails_complete(sound[None], RATE)).tolist() == [reason]
+    assert unplayable_reason(columns_of([measured.descriptors]), tails_complete(sound[None], RATE)).tolist() == [reason]
 
 
 def test_a_batch_is_judged_as_its_sounds_alone():
     sounds = np.stack([tone(440.0), tone(55.0), noise(1.0, 0.05), tone(440.0, decay=np.inf), np.zeros(RATE)])
     sounds = sounds.astype(np.float32)
     columns = columns_of([one.descriptors for one in measure(torch.from_numpy(sounds), RATE)])
-    together = why_unplayable(columns, tails_complete(sounds, RATE))
+    together = unplayable_reason(columns, tails_complete(sounds, RATE))
     alone = [
-        why_unplayable({name: values[[row]] for name, values in columns.items()}, tails_complete(sounds[[row]], RATE))
+        unplayable_reason(
+            {name: values[[row]] for name, values in columns.items()}, tails_complete(sounds[[row]], RATE)
+        )
         for row in range(len(sounds))
     ]
     assert together.tolist() == np.concatenate(alone).tolist() == ["", LOW, "", CUT, QUIET]

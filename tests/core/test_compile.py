@@ -52,7 +52,7 @@ def test_what_another_package_compiles_is_kept_on_disk(tmp_path: Path, monkeypat
 def counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
     """Compiles one function of a file with a cache beside it, as after a new start."""
     compiling.tolerate_caches()
-    compiling._tell_once.cache_clear()
+    compiling._warn_once.cache_clear()
     source = tmp_path / "package" / "counting.py"
     source.parent.mkdir()
     source.write_text("def count(number):\n    return number + 1\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from synthvae.maps.labels import guess_labels, held_out_guesses, label_places
+from synthvae.maps.labels import held_out_guesses, label_places, predict_labels
 
 
 def clouds(*centres: tuple[float, ...], count: int = 40) -> np.ndarray:
@@ -36,8 +36,8 @@ def test_a_name_that_is_true_nowhere_is_none():
 
 def test_labels_are_guessed_by_what_was_learnt():
     features, labels = clouds((0.0, 0.0, 1.0), (2.0, 0.0, 0.0), (0.0, 3.0, 0.0)), np.repeat([0, 2, 5], 40)
-    assert (guess_labels(features[::2], labels[::2], features[1::2]) == labels[1::2]).all()
-    assert (guess_labels(features[:10], labels[:10], features[50:52]) == 0).all(), "one label alone"
+    assert (predict_labels(features[::2], labels[::2], features[1::2]) == labels[1::2]).all()
+    assert (predict_labels(features[:10], labels[:10], features[50:52]) == 0).all(), "one label alone"
 
 
 def test_held_out_guesses_know_nothing_of_their_own_label():

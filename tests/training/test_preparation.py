@@ -12,7 +12,7 @@ from synthvae.core.errors import UserError
 from synthvae.data.presets import Dataset, read_dataset
 from synthvae.features import build_feature
 from synthvae.synths.sensitivity import compute_metric, effect_on_dataset, metric_path, write_metric
-from synthvae.synths.voice.parameters import VOICE_63, heard_as_pitch
+from synthvae.synths.voice.parameters import VOICE_63, pitch_only_parameters
 from synthvae.synths.voice.voice import Voice
 from synthvae.training.config import TrainConfig, resolve_config
 from synthvae.training.tasks.presets import Preparation, PresetTask, perceptual_loss
@@ -67,7 +67,7 @@ def test_effects_are_the_same_with_a_metric_file_and_without(dataset: Dataset, s
     assert PresetTask(config, dataset, None).preparation_parts == 0
     after = prepared(config, dataset, None)
     assert torch.equal(before.effect.double(), after.effect)
-    assert before.held == after.held == tuple(VOICE_63.index(name) for name in heard_as_pitch(VOICE_63))
+    assert before.held == after.held == tuple(VOICE_63.index(name) for name in pitch_only_parameters(VOICE_63))
 
 
 def test_pnp_needs_the_datasets_own_metric(measured: Dataset):

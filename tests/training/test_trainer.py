@@ -22,7 +22,7 @@ from synthvae.synths.sensitivity import PerceptualMetric
 from synthvae.synths.voice.voice import Voice
 from synthvae.training import targets, trainer
 from synthvae.training.config import TrainConfig, resolve_config
-from synthvae.training.processes import over_all_processes
+from synthvae.training.processes import sync_batch_norm
 from synthvae.training.run import load_run
 from synthvae.training.tasks import presets
 from synthvae.training.tasks.presets import ACTIVE_NATS, Preparation, PresetTask
@@ -368,10 +368,10 @@ def test_impossible_machines_are_refused(name: str, value: object, small_dataset
 
 def test_processes_on_cpus_cannot_share_a_batch_normalisation():
     plain, normalised = nn.Sequential(nn.Linear(2, 2)), nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    assert over_all_processes(plain, on_gpu=False) is plain
+    assert sync_batch_norm(plain, on_gpu=False) is plain
     with user_error("devices", "several"):
-        over_all_processes(normalised, on_gpu=False)
-    assert isinstance(over_all_processes(normalised, on_gpu=True)[1], nn.SyncBatchNorm)
+        sync_batch_norm(normalised, on_gpu=False)
+    assert isinstance(sync_batch_norm(normalised, on_gpu=True)[1], nn.SyncBatchNorm)
 
 
 def test_settings_that_a_program_made_are_checked_too(small_dataset: Dataset):

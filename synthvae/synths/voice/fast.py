@@ -86,9 +86,9 @@ class FastVoice:
         # NumPy requests huge pages for large arrays; PyTorch does not, and allocating a page every 4 KiB takes as
         # much time as computing the samples in it.
         out = np.empty((size, self.samples), dtype=np.float32)
-        gains, wheres = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.int64)
-        over_rows(size, lambda low, high: forward(unit, low, high, self._setting, out, gains, wheres), _ROWS)
-        return out, gains, wheres
+        peak_gains, peak_indices = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.int64)
+        over_rows(size, lambda low, high: forward(unit, low, high, self._setting, out, peak_gains, peak_indices), _ROWS)
+        return out, peak_gains, peak_indices
 
     def vjp(self, unit: Floats, found: Rendered, grad: Floats, hold_phases: bool = False) -> Floats:
         """Gradient by unit parameters ``(B, P)`` from the gradient by samples ``(B, T)`` and the result of `render`."""
@@ -146,9 +146,9 @@ class _Render(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, unit: Tensor, voice: FastVoice, hold_phases: bool) -> Tensor:  # noqa: ANN401
         rows = unit.detach().contiguous()
-        samples, gains, wheres = voice.render(rows.numpy())
+        samples, peak_gains, peak_indices = voice.render(rows.numpy())
         audio = torch.from_numpy(samples)
-        ctx.voice, ctx.gains, ctx.wheres, ctx.hold_phases = voice, gains, wheres, hold_phases
+        ctx.voice, ctx.peak_gains, ctx.peak_indices, ctx.hold_phases = voice, peak_gains, peak_indices, hold_phases
         ctx.save_for_backward(rows, audio)
         return audio
 
@@ -156,6 +156,6 @@ class _Render(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
         unit, audio = ctx.saved_tensors
-        found = audio.detach().numpy(), ctx.gains, ctx.wheres
+        found = audio.detach().numpy(), ctx.peak_gains, ctx.peak_indices
         samples = grad.detach().contiguous().numpy()
         return torch.from_numpy(ctx.voice.vjp(unit.numpy(), found, samples, ctx.hold_phases)), None, None

@@ -56,9 +56,9 @@ def _rise(values: Values) -> float:
 
 
 def _pitch_only(parameters: ParameterSpace) -> Sequence[str]:
-    from synthvae.synths.voice.parameters import heard_as_pitch
+    from synthvae.synths.voice.parameters import pitch_only_parameters
 
-    return heard_as_pitch(parameters)
+    return pitch_only_parameters(parameters)
 
 
 def _families() -> Mapping[str, Family]:

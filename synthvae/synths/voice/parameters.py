@@ -30,8 +30,8 @@ __all__ = [
     "ROUTE_TARGETS",
     "VOICE_63",
     "VOICE_78",
-    "heard_as_pitch",
     "nebula_space",
+    "pitch_only_parameters",
     "torchsynth_modules",
 ]
 
@@ -148,7 +148,7 @@ def _voice_63() -> ParameterSpace:
 VOICE_63 = _voice_63()
 
 
-def heard_as_pitch(parameters: ParameterSpace) -> list[str]:
+def pitch_only_parameters(parameters: ParameterSpace) -> list[str]:
     """Names of the columns, in order, that affect the sound only through the phases of the oscillators.
 
     They are the pitch of the keyboard, tuning, depth and initial phase of the oscillators, the routes to pitch, and

@@ -24,7 +24,7 @@ SETTINGS = [
 ]
 
 
-def pull_back(render, unit: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def vjp(render, unit: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Audio, and the gradient of sum(weight * audio)."""
     unit = unit.clone().requires_grad_()
     audio = render(unit)
@@ -46,11 +46,11 @@ def test_closer_to_float64_than_torchsynth_in_float32(space: ParameterSpace):
     unit, weight = interior(48, len(space), seed=11), weights(48, 44100)
     voice = Voice(space)
     assert voice.path == "compiled kernels, float32 on cpu"
-    audio, gradient = pull_back(Voice(space, exact=True), unit.double(), weight)
-    ours, our_gradient = pull_back(voice, unit, weight)
+    audio, gradient = vjp(Voice(space, exact=True), unit.double(), weight)
+    ours, our_gradient = vjp(voice, unit, weight)
     theirs = TorchsynthVoice(space, 48)(unit)
     # torchsynth's own gradients hold NaN in about half of all presets; the definition in float32 has the same audio.
-    _, their_gradient = pull_back(Voice(space, exact=True), unit, weight)
+    _, their_gradient = vjp(Voice(space, exact=True), unit, weight)
     our_error, their_error = (ours - audio).abs(), (theirs - audio).abs()
     assert our_error.mean() < 0.05 * their_error.mean()
     assert our_error.max() < 0.2 * their_error.max()
@@ -68,8 +68,8 @@ def test_equals_the_definition_at_any_rate_and_length(setting: tuple[int, float,
     unit = torch.cat([interior(24, 78, seed=5), faces(78)[::6]])
     voice = Voice(VOICE_78, *setting)
     weight = weights(len(unit), voice.samples)
-    audio, gradient = pull_back(Voice(VOICE_78, *setting, exact=True), unit.double(), weight)
-    ours, our_gradient = pull_back(voice, unit, weight)
+    audio, gradient = vjp(Voice(VOICE_78, *setting, exact=True), unit.double(), weight)
+    ours, our_gradient = vjp(voice, unit, weight)
     assert (ours - audio).abs().mean() < 1e-6
     assert (ours - audio).abs().amax(dim=1).median() < 2e-5
     error = relative_error(our_gradient, gradient)
@@ -82,8 +82,8 @@ def test_every_derivative_equals_float64s_on_faces():
     setting = (16000, 1.0, 160)
     unit = torch.cat([interior(78, 78, seed=6), faces(78)])
     weight = weights(len(unit), 16000)
-    _, reference = pull_back(Voice(VOICE_78, *setting, exact=True), unit.double(), weight)
-    _, ours = pull_back(Voice(VOICE_78, *setting), unit, weight)
+    _, reference = vjp(Voice(VOICE_78, *setting, exact=True), unit.double(), weight)
+    _, ours = vjp(Voice(VOICE_78, *setting), unit, weight)
     scale = reference.abs().mean(dim=0)
     error = (ours - reference).abs() / (reference.abs() + 1e-2 * scale)
     assert (error.quantile(0.9, dim=0) < 1e-3).all()
@@ -94,8 +94,8 @@ def test_corners():
     unit = corners(78, 60)
     setting = (16000, 1.0, 441)
     weight = weights(len(unit), 16000)
-    audio, reference = pull_back(Voice(VOICE_78, *setting, exact=True), unit.double(), weight)
-    ours, gradient = pull_back(Voice(VOICE_78, *setting), unit, weight)
+    audio, reference = vjp(Voice(VOICE_78, *setting, exact=True), unit.double(), weight)
+    ours, gradient = vjp(Voice(VOICE_78, *setting), unit, weight)
     assert gradient.isfinite().all()
     # At a corner a saw or a square LFO may jump exactly at a control point, on either side of it: a few rows differ.
     assert ((ours - audio).abs().amax(dim=1) < 2e-3).float().mean() > 0.95
@@ -107,7 +107,7 @@ def test_corners():
 def test_finite_on_10_000_presets_faces_and_corners():
     voice = Voice(VOICE_78, 44100, 0.25)
     for part in torch.cat([interior(10_000, 78), faces(78), corners(78)]).split(1024):
-        audio, gradient = pull_back(voice, part, torch.ones(len(part), voice.samples))
+        audio, gradient = vjp(voice, part, torch.ones(len(part), voice.samples))
         assert audio.isfinite().all()
         assert audio.abs().max() <= 1.0
         bad = [VOICE_78.names[c] for c in (~gradient.isfinite()).any(dim=0).nonzero().flatten().tolist()]
@@ -118,19 +118,19 @@ def test_a_row_is_the_same_bits_anywhere():
     voice = Voice(VOICE_78, 44100, 0.5)
     unit = torch.cat([interior(30, 78, seed=8), corners(78, 10)])
     weight = weights(len(unit), voice.samples)
-    audio, gradient = pull_back(voice, unit, weight)
+    audio, gradient = vjp(voice, unit, weight)
     order = torch.randperm(len(unit), generator=torch.Generator().manual_seed(0))
     threads = torch.get_num_threads()
     try:
         for count in (1, 2, 5):
             torch.set_num_threads(count)
-            shuffled_audio, shuffled_gradient = pull_back(voice, unit[order], weight[order])
+            shuffled_audio, shuffled_gradient = vjp(voice, unit[order], weight[order])
             assert torch.equal(shuffled_audio, audio[order])
             assert torch.equal(shuffled_gradient, gradient[order])
     finally:
         torch.set_num_threads(threads)
     for row in (0, 17, 45):
-        alone, alone_gradient = pull_back(voice, unit[row : row + 1], weight[row : row + 1])
+        alone, alone_gradient = vjp(voice, unit[row : row + 1], weight[row : row + 1])
         assert torch.equal(alone[0], audio[row])
         assert torch.equal(alone_gradient[0], gradient[row])
 
@@ -143,8 +143,8 @@ def test_clipped_sounds_are_normalised_and_their_peak_is_differentiated():
     assert clipped.float().mean() > 0.5
     unit = unit[clipped]
     weight = weights(len(unit), voice.samples)
-    _, gradient = pull_back(voice, unit, weight)
-    _, reference = pull_back(exact, unit.double(), weight)
+    _, gradient = vjp(voice, unit, weight)
+    _, reference = vjp(exact, unit.double(), weight)
     # A louder mix changes nothing but the peak it is divided by.
     mixer = slice(len(VOICE_78) - 3, None)
     torch.testing.assert_close(gradient[:, mixer].double(), reference[:, mixer], rtol=1e-3, atol=1e-3)
@@ -161,7 +161,7 @@ def test_shapes_strides_and_modes():
         assert torch.equal(voice(unit), audio)
     summed = unit.clone().requires_grad_()
     voice(summed).sum().backward()  # an expanded gradient, of stride 0
-    _, gradient = pull_back(voice, unit, torch.ones_like(audio))
+    _, gradient = vjp(voice, unit, torch.ones_like(audio))
     assert torch.equal(summed.grad, gradient)
     with pytest.raises(ValueError, match="63 columns"):
         voice(interior(2, 78))
@@ -171,7 +171,7 @@ def test_not_a_number_in_a_row_stays_in_that_row():
     voice = Voice(VOICE_63, 16000, 0.125, 160)
     unit = interior(4, 63)
     unit[1, 20] = float("nan")
-    audio, gradient = pull_back(voice, unit, weights(4, voice.samples))
+    audio, gradient = vjp(voice, unit, weights(4, voice.samples))
     assert audio[1].isnan().all()
     assert gradient[1].isnan().all()
     assert audio[[0, 2, 3]].isfinite().all()
@@ -217,8 +217,8 @@ def test_held_phases_give_the_definitions_derivative(space: ParameterSpace):
     unit = torch.cat([interior(24, len(space), seed=21), faces(len(space))[::5]])
     voice, exact = Voice(space, 16000, 0.5, 160), Voice(space, 16000, 0.5, 160, exact=True)
     weight = weights(len(unit), voice.samples)
-    audio, gradient = pull_back(lambda u: exact(u, hold_phases=True), unit.double(), weight)
-    ours, our_gradient = pull_back(lambda u: voice(u, hold_phases=True), unit, weight)
+    audio, gradient = vjp(lambda u: exact(u, hold_phases=True), unit.double(), weight)
+    ours, our_gradient = vjp(lambda u: voice(u, hold_phases=True), unit, weight)
     assert torch.equal(ours, voice(unit))
     assert torch.equal(audio, exact(unit.double()))
     error = relative_error(our_gradient, gradient)

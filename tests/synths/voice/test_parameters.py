@@ -9,7 +9,13 @@ import pytest
 import torch
 
 from synthvae.synths.parameters import ParameterSpace
-from synthvae.synths.voice.parameters import VOICE_63, VOICE_78, heard_as_pitch, import_torchsynth, torchsynth_modules
+from synthvae.synths.voice.parameters import (
+    VOICE_63,
+    VOICE_78,
+    import_torchsynth,
+    pitch_only_parameters,
+    torchsynth_modules,
+)
 from synthvae.synths.voice.voice import Voice
 from tests.synths.voice.cube import interior
 
@@ -111,18 +117,18 @@ def test_held_phases_zero_the_gradients_of_pitch_only_parameters_alone():
         unit = interior(64, len(space), seed=4).requires_grad_()
         Voice(space, 16000, 0.5, 160)(unit, hold_phases=True).square().sum().backward()
         dead = {name for name, gradient in zip(space.names, unit.grad.T, strict=True) if not gradient.any()}
-        assert dead == set(heard_as_pitch(space)) - STEEPENING
+        assert dead == set(pitch_only_parameters(space)) - STEEPENING
 
 
 def test_every_source_of_the_full_matrix_reaches_an_amplitude():
-    modules = {name.split(".")[0] for name in heard_as_pitch(VOICE_78)}
+    modules = {name.split(".")[0] for name in pitch_only_parameters(VOICE_78)}
     assert modules == {"keyboard", "mod_matrix", "vco_1", "vco_2"}
 
 
 def test_a_fixed_route_counts_where_it_is_open():
-    assert "adsr_2.attack" in heard_as_pitch(VOICE_63)
+    assert "adsr_2.attack" in pitch_only_parameters(VOICE_63)
     fixed = {**VOICE_63.fixed, "mod_matrix.adsr_2->noise_amp": 0.5}
-    assert "adsr_2.attack" not in heard_as_pitch(ParameterSpace(VOICE_63.parameters, fixed))
+    assert "adsr_2.attack" not in pitch_only_parameters(ParameterSpace(VOICE_63.parameters, fixed))
 
 
 def test_parameters_not_heard_as_pitch_keep_their_whole_derivative():
@@ -133,7 +139,7 @@ def test_parameters_not_heard_as_pitch_keep_their_whole_derivative():
         given = unit.clone().requires_grad_()
         voice(given, hold_phases=hold).square().sum().backward()
         gradients.append(given.grad)
-    pitch = set(heard_as_pitch(VOICE_63))
+    pitch = set(pitch_only_parameters(VOICE_63))
     # The first envelope modulates pitch as well as noise, and the note's length ends every envelope.
     mixed = {name for name in VOICE_63.names if name.startswith(("adsr_1.", "keyboard.", "mod_matrix.adsr_1"))}
     whole = [column for column, name in enumerate(VOICE_63.names) if name not in pitch | mixed]

@@ -104,7 +104,7 @@ def _kernels(sources: str) -> tuple[Any, Any]:
         sources  # noqa: B018
         denormals = flush_denormals()
         space, grid, chunks, rates, control_size, noise = setting
-        out, gains, wheres = found
+        out, peak_gains, peak_indices = found
         before, first, width = grid[0], grid[1], result.shape[2]
         arrays = workspace(control_size, before.shape[0], TANGENT_SECTIONS)
         signals, tables, kinds, lanes, _ = arrays
@@ -126,14 +126,14 @@ def _kernels(sources: str) -> tuple[Any, Any]:
                     _write(
                         b, before[b], at, count, groups, sizes, weights, lanes, flat, LANES, first[b], samples, width
                     )
-            _normalise(out[r], gains[r], wheres[r], result[r])
+            _normalise(out[r], peak_gains[r], peak_indices[r], result[r])
         restore_denormals(denormals)
 
     def mel_jacobian(unit, low, high, setting, found, mel_tables, floor, groups, result):
         sources  # noqa: B018
         denormals = flush_denormals()
         space, grid, chunks, rates, control_size, noise = setting
-        out, gains, wheres = found
+        out, peak_gains, peak_indices = found
         constants, filters = mel_tables
         group_low, group_high = groups
         before, first = grid[0], grid[1]
@@ -159,9 +159,9 @@ def _kernels(sources: str) -> tuple[Any, Any]:
             _prepare(unit[r], space, grid, rates, arrays, human, slope, controls, phases, direct)
             magnitudes(out[r], frames, constants, filters, work, direction, mel)
             peak[:] = 0.0
-            if wheres[r] >= 0:
-                _at_peak(human, arrays, grid, chunks, rates[1], noise, wheres[r], groups, sizes, weights, peak)
-                peak *= np.sign(out[r, wheres[r]])
+            if peak_indices[r] >= 0:
+                _at_peak(human, arrays, grid, chunks, rates[1], noise, peak_indices[r], groups, sizes, weights, peak)
+                peak *= np.sign(out[r, peak_indices[r]])
             flat = result[r].reshape(-1)
             chunk = done = 0
             for frame in range(frames):
@@ -181,7 +181,7 @@ def _kernels(sources: str) -> tuple[Any, Any]:
                     start, p = (group - group_low) * RING * LANES, group * LANES
                     to, step = frame * lanes_of_result + p, frames * lanes_of_result
                     mel_tangents(ring, start, place, taper, bin_weights, constants, filters, work, band_tangents)
-                    decibels(band_tangents, lane, levels, floor, gains[r], peak, p, flat, to, step)
+                    decibels(band_tangents, lane, levels, floor, peak_gains[r], peak, p, flat, to, step)
         restore_denormals(denormals)
 
     return cached(tangents), cached(mel_jacobian)

@@ -140,7 +140,7 @@ def workspace(control_size, blocks, sections):
 def _kernels(sources: str) -> tuple[Any, Any]:
     # See `cached` about `sources`.
 
-    def forward(unit, low, high, setting, out, gains, wheres):
+    def forward(unit, low, high, setting, out, peak_gains, peak_indices):
         sources  # noqa: B018
         denormals = flush_denormals()
         space, grid, chunks, rates, control_size, noise = setting
@@ -152,20 +152,20 @@ def _kernels(sources: str) -> tuple[Any, Any]:
         bits = row.view(np.int32)
         for r in range(low, high):
             if not_finite(unit[r]):
-                out[r], gains[r], wheres[r] = np.nan, np.nan, -1
+                out[r], peak_gains[r], peak_indices[r] = np.nan, np.nan, -1
                 continue
             denormalise(unit[r], columns, minimum, span, power, symmetric, linear, human, slope)
             control(human, control_rate, points, signals)
             trace_oscillators(human, signals, grid, sample_rate, tables, kinds)
             mix(human, signals, tables, kinds, grid, chunks, sample_rate, noise, lanes, row)
-            gains[r], wheres[r] = _normalise(row, bits, out[r])
+            peak_gains[r], peak_indices[r] = _normalise(row, bits, out[r])
         restore_denormals(denormals)
 
     def backward(unit, low, high, setting, found, grad, grad_unit, hold_phases):
         sources  # noqa: B018
         denormals = flush_denormals()
         space, grid, chunks, rates, control_size, noise = setting
-        out, gains, wheres = found
+        out, peak_gains, peak_indices = found
         columns, minimum, span, power, symmetric, linear, fixed = space
         control_rate, sample_rate = rates
         arrays = workspace(control_size, grid[0].shape[0], BACKWARD_SECTIONS)
@@ -181,7 +181,7 @@ def _kernels(sources: str) -> tuple[Any, Any]:
             trace_oscillators(human, signals, grid, sample_rate, tables, kinds)
             grad_human[:] = 0.0
             # With y = x g and g = 1 / |x_k|: dL/dx = g (dL/dy - [n = k] sign(x_k) sum of dL/dy y).
-            where, share = wheres[r], np.float32(0.0)
+            where, share = peak_indices[r], np.float32(0.0)
             if where >= 0:
                 share = np.float32(-_dot(grad[r], out[r]) * np.sign(out[r, where]))
             peak = where, share
@@ -190,15 +190,16 @@ def _kernels(sources: str) -> tuple[Any, Any]:
             )
             control_backward(human, control_rate, points, signals, grads, grad_human)
             for c in range(columns.shape[0]):
-                grad_unit[r, c] = grad_human[columns[c]] * slope[c] * gains[r]
+                grad_unit[r, c] = grad_human[columns[c]] * slope[c] * peak_gains[r]
         restore_denormals(denormals)
 
     return cached(forward), cached(backward)
 
 
-#: ``forward(unit, low, high, setting, out, gains, wheres)`` renders rows low to high of `unit` ``(B, P)`` into `out`
-#: ``(B, T)``, and writes their normalisation factors and the indices of their peaks. `setting` is a `Space`, a `Grid`,
-#: its chunks, control and sample rate, the number of control points, and noise with BLOCK more elements than samples.
+#: ``forward(unit, low, high, setting, out, peak_gains, peak_indices)`` renders rows low to high of `unit` ``(B, P)``
+#: into `out` ``(B, T)``, and writes their normalisation factors and the indices of their peaks. `setting` is a `Space`,
+#: a `Grid`, its chunks, control and sample rate, the number of control points, and noise with BLOCK more elements than
+#: samples.
 #:
 #: ``backward(unit, low, high, setting, found, grad, grad_unit, hold_phases)``, with `found` the three results of
 #: `forward`, converts derivatives by samples, `grad` ``(B, T)``, to derivatives by unit parameters, `grad_unit`
