@@ -121,8 +121,9 @@ NOTES = {
         "floor "
         "was 43.5. Ours is of the log-mel embedding, in dB²: another scale, with its own floor in the row of the test "
         "sounds.",
-        "[3] PEAQ's grade has its end near -3.9: all models lie between -3.65 and -3.84, over different sounds each, "
-        "without an interval; and Griffin-Lim alone has -1.97 on other sounds. No figure of ours is comparable.",
+        "[3] PEAQ's grade is limited to about -3.9: all models have grades between -3.65 and -3.84, each over "
+        "different sounds, without an interval; and Griffin-Lim alone has -1.97 on other sounds. No figure of ours is "
+        "comparable.",
     ),
     "g": (
         "Left: published, on other data (NSynth, 289,205 notes of 4 s); right: ours. Squared error is a share of "
@@ -179,11 +180,11 @@ CLAIMS = (
     Claim("r", "Flows help: 20 are better than none.", "r-20flow", "r-0flow", ERROR, "lower"),
     Claim("r", "A KL weight of 128 makes reconstructions worse.", "r-beta", "r-64dim", ERROR, "higher"),
     Claim(
-        "r", "With it kinds of sounds are missing.", "r-beta", "r-64dim", "different bins, reconstructions", "higher"
+        "r", "With it, kinds of sounds are missing.", "r-beta", "r-64dim", "different bins, reconstructions", "higher"
     ),
     Claim("r", "Half of the steps without dropout are worse.", "r-nodropout", "r-64dim", ERROR, "higher"),
     Claim("r", "The schedule that was tried first ends too early.", "r-underfit", "r-64dim", ERROR, "higher"),
-    Claim("r", "To go on training is best.", "r-overfit", "r-64dim", ERROR, "lower"),
+    Claim("r", "Continued training is best.", "r-overfit", "r-64dim", ERROR, "lower"),
     Claim("g", "Logistic annealing has fewer clicks than cosine.", "g-vae-06", "g-vae-02", "click crest", "lower"),
     Claim("g", "It has fewer clicks than linear annealing.", "g-vae-06", "g-vae-04", "click crest", "lower"),
     Claim("g", "A cyclical restart brings clicks back.", "g-vae-08", "g-vae-06", "click crest", "higher"),
@@ -321,7 +322,7 @@ def _page(
         "",
         "Differences of the two rows over seeds, paired; the seed is the unit. A claim is confirmed or reversed "
         "where the "
-        "whole interval lies on one side of 0, and else cannot be told from these runs.",
+        "whole interval is on one side of 0; otherwise these runs cannot tell.",
         "",
         "| claim | judged by | difference | seeds | verdict |",
         "|---|---|---|---|---|",

@@ -19,7 +19,7 @@ from synthvae.exploration.even import choose_stops
 from synthvae.exploration.recorded_sounds import decode_all
 from synthvae.features.mel import at_level, log_mel
 from synthvae.maps.aspects import aspect_rows
-from synthvae.maps.labels import guess_labels, held_out_guesses
+from synthvae.maps.labels import held_out_guesses, predict_labels
 from synthvae.maps.spectra import SpectralFeatures
 from synthvae.metrics.logmel_distance import consecutive, paired, pairwise
 from synthvae.studio.collection import Collection
@@ -289,7 +289,7 @@ def guess_all(source: Source, collection: Collection, features: SpectralFeatures
         if reference.sample_rate != source.sample_rate:
             sounds = np.stack([resample(sound, reference.sample_rate, source.sample_rate) for sound in sounds])
         known.append(features.project(source.compared(sounds.astype(np.float32))))
-    return Guesses(guess_labels(np.concatenate(known), labels, features.rows).astype(np.int64))
+    return Guesses(predict_labels(np.concatenate(known), labels, features.rows).astype(np.int64))
 
 
 def _parts(rows: NDArray) -> list[NDArray]:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthvae.audio.descriptors import PRESET_DESCRIPTORS
-from synthvae.audio.playable import why_unplayable
+from synthvae.audio.playable import unplayable_reason
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
 from synthvae.naming import name_sounds
@@ -93,7 +93,7 @@ class Measured:
     def unplayable(self) -> NDArray[np.str_]:
         """Why each sound is not playable ``(N,)``, empty where it is, and where it is not measured yet."""
         if self._unplayable is None:
-            reasons = why_unplayable({name: self.values(name) for name in PRESET_DESCRIPTORS})
+            reasons = unplayable_reason({name: self.values(name) for name in PRESET_DESCRIPTORS})
             reasons = np.where(np.array([name is None for name in self.names]), "", reasons)
             if self._missing:
                 return reasons

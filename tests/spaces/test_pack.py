@@ -95,9 +95,9 @@ def test_its_card_and_figures_say_what_is_measured_with_its_own_files(packed: Pa
         "# small-16",
         f"| log-mel error of reconstructions / mean preset | {quality.mean_preset.value:.3f} (",
         "    loss = sclp\n",
-        "`make small` makes the space again",
+        "`make small` reproduces the space",
         "another that encodes a recording",
-        f"to the given sound | {packed.figures.encoder.distance:.2f} dB |",
+        f"and the input sound | {packed.figures.encoder.distance:.2f} dB |",
         f"(nulls) | {packed.figures.encoder.of_mean_preset:.2f} dB, {packed.figures.encoder.of_random:.2f} dB |",
         "40 uniform presets of seed 1",
     ):

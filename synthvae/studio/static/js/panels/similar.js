@@ -11,7 +11,7 @@ const SHIFTS = /** @type {[string, string, string][]} */ ([
   ["pitch", "lower", "higher"], ["brightness", "darker", "brighter"], ["attack", "faster attack", "slower attack"],
   ["decay", "shorter", "longer"], ["noisiness", "purer", "noisier"], ["loudness", "quieter", "louder"],
 ]);
-/** Steps of a slider to each side; of pitch, whose steps are two semitones, octaves. */
+/** Steps of a slider to each side; a step of pitch is `PITCH_STEP` semitones. */
 const REACH = 4;
 const PITCH_STEP = 3;
 const COUNT = 60;
