@@ -1,4 +1,4 @@
-# Everything lands in this folder: .venv/ for Python, datasets/, experiments/runs/ and analysis/ for results.
+# Everything lands in this folder: .venv/ for Python, datasets/, experiments/runs/, build/ and analysis/ for results.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -21,11 +21,12 @@ NEWEST_VENV ?= .venv-newest
 NPM := $(shell command -v npm 2>/dev/null)
 
 DATASET := datasets/demo.json
-RUN := experiments/runs/demo
+# Not in experiments/runs, where commands look for the newest run: after a demo they still use voice-16.
+RUN := build/demo/demo
 REPORT := analysis/demo
 
 LIBRARY := datasets/library
-LIBRARY_RUN := experiments/runs/library
+LIBRARY_RUN := build/demo/library
 LIBRARY_REPORT := analysis/library
 
 .PHONY: demo drumkits demo-library spaces lock audit sbom fuzz test test-slow test-chaos test-scale test-browser test-fad test-lowest test-newest lint kernels style mypy types clean help
@@ -74,7 +75,8 @@ demo: $(VENV)/installed
 	$(BIN)/synthvae train --data $(DATASET) --config experiments/demo-parameters.toml --out $(RUN)-parameters --resume
 	@test -f $(REPORT)/report.html -a $(REPORT)/report.html -nt $(RUN)/weights.safetensors \
 	  || $(BIN)/synthvae analyze $(RUN)-parameters $(RUN) voice-16 --data $(DATASET) --limit 60 --map-presets 600 --map-nulls 2 --out $(REPORT)
-	$(BIN)/synthvae decode $(RUN) --random 8 --seed 1 --out $(REPORT)/sounds
+	@test $(REPORT)/sounds -nt $(RUN)/weights.safetensors \
+	  || $(BIN)/synthvae decode $(RUN) --random 8 --seed 1 --out $(REPORT)/sounds
 	@echo
 	@echo "report: $(abspath $(REPORT)/report.html)"
 	@echo "sounds: $(abspath $(REPORT)/sounds)"
@@ -85,7 +87,8 @@ demo-library: $(VENV)/installed
 	$(BIN)/synthvae train --data $(LIBRARY) --epochs 12 --lr-schedule cosine --out $(LIBRARY_RUN) --resume
 	@test -f $(LIBRARY_REPORT)/report.html -a $(LIBRARY_REPORT)/report.html -nt $(LIBRARY_RUN)/weights.safetensors \
 	  || $(BIN)/synthvae analyze $(LIBRARY_RUN) --out $(LIBRARY_REPORT)
-	$(BIN)/synthvae decode $(LIBRARY_RUN) --random 16 --seed 1 --out $(LIBRARY_REPORT)/sounds
+	@test $(LIBRARY_REPORT)/sounds -nt $(LIBRARY_RUN)/weights.safetensors \
+	  || $(BIN)/synthvae decode $(LIBRARY_RUN) --random 16 --seed 1 --out $(LIBRARY_REPORT)/sounds
 	@echo
 	@echo "report: $(abspath $(LIBRARY_REPORT)/report.html)"
 	@echo "sounds: $(abspath $(LIBRARY_REPORT)/sounds)"
@@ -224,4 +227,4 @@ sbom: $(VENV)/installed $(AUDIT_VENV)/installed
 	$(AUDIT_VENV)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-file build/sbom.json $(BIN)/python
 
 clean:
-	rm -rf $(DATASET) $(RUN) $(REPORT) $(LIBRARY) $(LIBRARY_RUN) $(LIBRARY_REPORT)
+	rm -rf $(DATASET) $(RUN) $(RUN)-parameters $(REPORT) $(LIBRARY) $(LIBRARY_RUN) $(LIBRARY_REPORT)
