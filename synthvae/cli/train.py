@@ -320,6 +320,7 @@ def _run(
             print(line)
         ensure_directory(directory)
         _print_estimate(trainer, items)
+        before = "nothing left to train; " if trainer.complete else ""
         try:
             position = trainer.run()
         except UserError:
@@ -331,7 +332,7 @@ def _run(
             end_interrupted(f"{interrupted}; run the same command with --resume to continue (--out {directory})")
     epochs = "1 epoch" if position.epoch == 1 else f"{position.epoch:,} epochs"
     print(
-        f"{directory}: {epochs} in {position.seconds:.0f} s ({position.finished}); "
+        f"{directory}: {before}{epochs} in {position.seconds:.0f} s ({position.finished}); "
         f"best in epoch {position.best_epoch + 1}{skipped_batches(position.skipped)}"
     )
     _print_profile(stopwatch)
@@ -413,7 +414,7 @@ def _print_estimate(trainer: Trainer, items: str) -> None:
     """Print the estimated duration of an epoch and of the training."""
     from synthvae.cli.progress import spoken
 
-    if trainer.position.finished:
+    if trainer.complete:
         return
     phase = trainer.phase
     seconds = trainer.measure_epoch()

@@ -161,7 +161,7 @@ class Trainer:
             Interrupted: on SIGINT, after a checkpoint has been written.
         """
         position = self.position
-        if position.finished and not self._may_continue():
+        if self.complete:
             self._describe()  # settings that do not affect completed training, such as a larger patience
             return position
         position.finished = ""
@@ -262,9 +262,10 @@ class Trainer:
             return f"learning rate below {phase.lr_least:g}"
         return ""
 
-    def _may_continue(self) -> bool:
-        """Whether a finished run continues under increased limits."""
-        return self._epoch < self.phase.epochs and not self._ended
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to train: the run has finished, and no limit has been increased since."""
+        return bool(self.position.finished) and not (self._epoch < self.phase.epochs and not self._ended)
 
     def _train_epoch(self, stopped: Callable[[], bool]) -> None:
         phase, position = self.phase, self.position
