@@ -127,7 +127,9 @@ def main(application: typer.Typer = app) -> None:
         message = _in_words(error)
         # Without a message it was the help of a command that was called without arguments.
         code = (
-            _complain(f"{message}{_offending_value(error)} (see {application.info.name} --help)", 2) if message else 2
+            _complain(f"{message}{_offending_value(error)} (see {_help_command(error, application)})", 2)
+            if message
+            else 2
         )
     if lost := lose_output():
         code = _output_lost(lost)
@@ -174,6 +176,15 @@ def _in_words(error: typer.TyperException) -> str:
     if getattr(error, "option_name", "") == "--run" and any(parameter.name == "run" for parameter in command.params):
         message = f"No such option: --run; give the run as the first argument: {command.name} RUN"
     return message
+
+
+def _help_command(error: typer.TyperException, application: typer.Typer) -> str:
+    """The command line that prints the help of the command at fault."""
+    names, context = list[str](), getattr(error, "ctx", None)
+    while context is not None and context.parent is not None:
+        names.insert(0, context.info_name)
+        context = context.parent
+    return " ".join([str(application.info.name), *names, "--help"])
 
 
 def _offending_value(error: Exception) -> str:

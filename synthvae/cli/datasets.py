@@ -69,7 +69,8 @@ def generate_dataset(
 
     out = generation.dataset_path(out, size)
     kind = synth_kind(synth or DEFAULT)
-    space = kind.space(parameters)
+    space, settings = kind.space(parameters), RenderSettings(sample_rate, seconds, control_rate, kind.name)
+    generation.plan_dataset(out, space, size, seed, source, splits, settings)
     check_target(out, overwrite)
     if any((shard, launcher, shards, address)):
         from synthvae.scale.works import GenerateWork
@@ -85,7 +86,7 @@ def generate_dataset(
             seed,
             source,
             splits,
-            RenderSettings(sample_rate, seconds, control_rate, kind.name),
+            settings,
             lambda done: update(done, ""),
             overwrite,
         )

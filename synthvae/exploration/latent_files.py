@@ -95,17 +95,16 @@ def write_points(path: Path, run: Run, names: Sequence[str], points: Tensor) -> 
 
 
 def _made_for(run: Run) -> dict[str, str]:
-    """Hash that a file of latents and a run must share: of the preset parameters, or else of the weights."""
-    if PARAMETERS in run.task.abilities:
-        return {"parameter_hash": run.parameters.hash}
-    return {"weights_hash": run.weights_hash}
+    """Hashes that a file of latents and a run must share: of the weights, and of preset parameters if it has any."""
+    parameters = {"parameter_hash": run.parameters.hash} if PARAMETERS in run.task.abilities else {}
+    return {**parameters, "weights_hash": run.weights_hash}
 
 
 def read_latents(path: Path, run: Run) -> Latents:
     """Read latents: the format of `write_latents`, a plain JSON array of rows, or CSV (by extension) without a header.
 
     Raises:
-        UserError: if the file cannot be read, belongs to a run with other parameters, or a row does not hold D
+        UserError: if the file cannot be read, belongs to another run, or a row does not hold D
             finite numbers of ordinary size.
     """
     try:
@@ -121,14 +120,17 @@ def read_latents(path: Path, run: Run) -> Latents:
         flat = isinstance(document, list) and document and not isinstance(document[0], list)
         return Latents(_points([document] if flat else document, run.latent_size, path), None)
     header = check_format(document, LATENTS_FORMAT, VERSION, str(path), synth=False)
-    ((key, wanted),) = _made_for(run).items()
-    if header.get(key) != wanted:
-        raise UserError(
-            f"{path}: {key}",
-            header.get(key),
-            "decode with the run that encoded them, or encode again",
-            why=f"that of {run.path} is {wanted!r}",
-        )
+    wanted = _made_for(run)
+    if "parameter_hash" in wanted and "weights_hash" not in header:
+        del wanted["weights_hash"]  # latents of presets did not have it in earlier versions
+    for key, value in wanted.items():
+        if header.get(key) != value:
+            raise UserError(
+                f"{path}: {key}",
+                header.get(key),
+                "decode with the run that encoded them, or encode again",
+                why=f"that of {run.path} is {value!r}",
+            )
     points, names = _points(header.get("latents"), run.latent_size, path), header.get("names")
     if not isinstance(names, list) or len(names) != len(points) or not all(isinstance(name, str) for name in names):
         raise UserError(path, path, "encode again", f"names must be {len(points)} texts, one for each latent")

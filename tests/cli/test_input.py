@@ -61,11 +61,12 @@ def test_latents_keep_their_names(run: Command, small_run: Path, latents: dict[s
 
 
 def test_latents_of_another_run_or_version_are_refused(
-    refused: Callable[..., None], small_run: Path, latents: dict[str, object], tmp_path: Path
+    run: Command, refused: Callable[..., None], small_run: Path, latents: dict[str, object], tmp_path: Path
 ):
     own = load_run(small_run).parameters.hash
     changes: list[tuple[dict[str, object], tuple[str, ...]]] = [
         ({"parameter_hash": "0" * 16}, ("parameter_hash", "'0000000000000000'", f"'{own}'")),
+        ({"weights_hash": "0" * 16}, ("weights_hash", "'0000000000000000'")),
         ({"parameter_hash": None}, ("parameter_hash is null", own)),
         ({"format": "synthvae-preset"}, ("format is 'synthvae-preset'", "'synthvae-latents'")),
         ({"version": 2}, ("version is 2",)),
@@ -78,6 +79,9 @@ def test_latents_of_another_run_or_version_are_refused(
         (tmp_path / "x.json").write_text(json.dumps(latents | change))
         refused(("decode", small_run, "--z", "x.json", "--out", "b"), "x.json", *parts)
     assert not (tmp_path / "b").exists()
+    earlier = {key: value for key, value in latents.items() if key != "weights_hash"}  # of the first versions
+    (tmp_path / "x.json").write_text(json.dumps(earlier))
+    assert run("decode", small_run, "--z", "x.json", "--out", "b")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -194,6 +198,8 @@ def test_a_preset_with_a_wrong_name_is_refused_with_its_file(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("generate-dataset", "--size", -5), "--size is -5; give at least 3"),
+        (("experiment", "run", "exp1", "--scale", "big"), "got 'big' (see synthvae experiment run --help)"),
         (("decode", "--run", "first"), "No such option: --run; give the run as the first argument: decode RUN"),
         (("decode", "--random", "few"), "Invalid value for '--random': not a whole number; got 'few'"),
         (("train", "--lr", "fast"), "Invalid value for '--lr': not a number; got 'fast'"),
