@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -84,4 +85,6 @@ def explore(
             webbrowser.open(address)
 
     torch.set_num_threads(1)  # one sound is too little work to share, and other requests want the other cores
-    serve(session, host, port, token, ready)
+    with suppress(KeyboardInterrupt):  # the way to stop it
+        serve(session, host, port, token, ready)
+    print("stopped")

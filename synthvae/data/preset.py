@@ -148,7 +148,9 @@ def _load(path: Path) -> Any:  # noqa: ANN401
         content = path.read_bytes()
     except OSError as error:
         raise UserError(path, path, "give a preset's JSON file", f"cannot read ({error.strerror})") from None
-    return load_json(content, str(path), "give a preset's JSON file, or write it again")
+    beside = path.with_suffix(".json")
+    remedy = f"give {beside}, beside it" if beside != path and beside.is_file() else "give a preset's JSON file"
+    return load_json(content, str(path), f"{remedy}, or write it again" if beside == path else remedy)
 
 
 def _preset(document: Any, path: Path, parameters: ParameterSpace | None) -> Preset:  # noqa: ANN401

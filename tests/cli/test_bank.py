@@ -122,6 +122,8 @@ def test_adding_refuses_before_anything_is_added(run: Command, bank: Bank, folde
     refused(run("bank", "add", "empty"), "no preset's *.json in it")
     refused(run("bank", "add", "none.json"), "none.json", "cannot read")
     refused(run("bank", "add", "sound.wav"), "sound.wav", "not JSON, which is text in UTF-8")
+    (tmp_path / "sound.json").write_text("{}")
+    refused(run("bank", "add", "sound.wav"), "sound.wav", "give sound.json, beside it")
     refused(run("bank", "add", folder, "--tag", "two words"), "--tag", "'two words'", "not one word")
     refused(run("bank", "add", folder, "--name", "x"), "--name is 'x'", "4 presets")
     refused(run("bank", "add", folder / "preset_12.json", "--name", " "), "--name", "empty")
