@@ -64,7 +64,7 @@ def test_explore_takes_the_newest_run(run: Command, runs: Path, monkeypatch: pyt
     code, out, err = run("explore")
     assert code == 0, err
     assert opened == [Path("experiments/runs/new")]
-    assert out.splitlines() == [NEWEST, "new: 3 sounds on the map at http://here/ (stop with Ctrl-C)"]
+    assert out.splitlines() == [NEWEST, "new: 3 sounds on the map at http://here/ (stop with Ctrl-C)", "stopped"]
 
 
 @pytest.mark.parametrize(
