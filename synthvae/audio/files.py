@@ -14,7 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from synthvae.audio.wav import chunk, riff_wave
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.core.files import atomic_write
 
 __all__ = [
@@ -173,7 +173,7 @@ def check_sample_format(sample_format: str) -> None:
         UserError: naming the legal ones.
     """
     if sample_format not in SAMPLE_FORMATS:
-        raise UserError("sample_format", sample_format, f"choose one of {', '.join(SAMPLE_FORMATS)}")
+        raise UserError("sample_format", sample_format, choose_one(sample_format, SAMPLE_FORMATS))
 
 
 def wav_bytes(audio: NDArray[np.floating], sample_rate: int, sample_format: str = "float") -> bytes:

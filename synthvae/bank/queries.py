@@ -16,7 +16,7 @@ from synthvae.audio.descriptors import PRESET_DESCRIPTORS
 from synthvae.bank.analysis import EMBEDDED, Analysed
 from synthvae.bank.entries import COLUMNS, Entry
 from synthvae.core.checks import is_number
-from synthvae.core.errors import UserError, printable, shown
+from synthvae.core.errors import UserError, choose_one, printable, shown
 from synthvae.data.preset import Preset
 
 __all__ = [
@@ -204,9 +204,7 @@ def order(sort: str | None) -> str:
 def _descriptor(name: str, argument: str) -> str:
     """SQL for a descriptor's value; only names that are known become SQL."""
     if name not in PRESET_DESCRIPTORS:
-        raise UserError(
-            argument, name, f"choose one of {', '.join(PRESET_DESCRIPTORS)}", f"no descriptor {shown(name)}"
-        )
+        raise UserError(argument, name, choose_one(name, PRESET_DESCRIPTORS), f"no descriptor {shown(name)}")
     return f"json_extract(descriptors, '$.{name}')"
 
 

@@ -10,7 +10,7 @@ import typer
 
 from synthvae.cli.common import end_interrupted
 from synthvae.cli.progress import progress_bar
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 
 if TYPE_CHECKING:
     from synthvae.core.shards import ShardFolder, Work
@@ -75,7 +75,7 @@ def in_shards(
     from synthvae.core.shards import ShardFolder, parse_shard, shards_of
 
     if launcher is not None and launcher not in ENGINES:
-        raise UserError("launcher", launcher, f"choose one of {', '.join(ENGINES)}")
+        raise UserError("launcher", launcher, choose_one(launcher, ENGINES))
     for argument, value in (("shards", shards), ("address", address)):
         if value is not None and launcher is None:
             raise UserError(argument, value, "add `launcher`, or leave it out", why="but no launcher is named")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import PurePath
 
-__all__ = ["UserError", "printable", "reason", "shown"]
+__all__ = ["UserError", "choose_one", "printable", "reason", "shown"]
 
 #: Maximum number of characters of an invalid value in a message.
 SHOWN = 60
@@ -32,6 +34,19 @@ def reason(error: Exception) -> str:
     """The message of an exception in one line; for an OSError, without its number and path."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error).strip()
     return text.partition("\n")[0] or type(error).__name__
+
+
+def choose_one(value: object, choices: Iterable[str]) -> str:
+    """The remedy for a value that is none of the choices: all of them, and first those that it may be a typing error of.
+
+    Args:
+        value: the given value.
+        choices: the valid values.
+    """
+    names = list(choices)
+    close = get_close_matches(str(value), names, 2, cutoff=0.7)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    return f"{hint}choose one of {', '.join(names)}"
 
 
 class UserError(ValueError):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthvae.core.checks import check_seed
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.exploration.even import choose_stops, unevenness
 from synthvae.exploration.geodesic import ITERATIONS, shorten
 from synthvae.exploration.paths import (
@@ -184,7 +184,7 @@ def check_presets(run: Run, unit: Tensor, least: int) -> None:
 
 def _check(count: int, steps: int, way: str, extrapolate: float) -> None:
     if way not in WAYS:
-        raise UserError("way", way, f"choose one of {', '.join(WAYS)}")
+        raise UserError("way", way, choose_one(way, WAYS))
     if not (math.isfinite(extrapolate) and 0.0 <= extrapolate <= 1.0):
         raise UserError("extrapolate", extrapolate, "give a number from 0 to 1, the way between two presets")
     least = count + (2 if extrapolate > 0.0 else 0)

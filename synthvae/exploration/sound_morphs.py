@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.exploration.morph import MOST_STEPS
 from synthvae.exploration.recorded_sounds import SourceSound
 from synthvae.exploration.transport import SILENT, morph_transform
@@ -121,7 +121,7 @@ def check_way(way: str) -> None:
         UserError: naming the known ways.
     """
     if way not in SOUND_WAYS:
-        raise UserError("way", way, f"choose one of {', '.join(SOUND_WAYS)}", why="between recorded sounds")
+        raise UserError("way", way, choose_one(way, SOUND_WAYS), why="between recorded sounds")
 
 
 def morph_sounds(

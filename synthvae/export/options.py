@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from synthvae.audio.files import SAMPLER_FORMATS
 from synthvae.audio.loudness import LOUDNESS, check_loudness
 from synthvae.audio.notes import HIGHEST_NOTE
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.export.sampling import sampled_keys, switch_keys
 from synthvae.synths.registry import DEFAULT, synth_kind
 
@@ -52,9 +52,9 @@ class ExportOptions:
             UserError: naming the argument, its value and what to give.
         """
         if to not in TARGETS:
-            raise UserError("to", to, f"choose one of {', '.join(TARGETS)}")
+            raise UserError("to", to, choose_one(to, TARGETS))
         if self.sample_format not in SAMPLER_FORMATS:
-            raise UserError("sample_format", self.sample_format, f"choose one of {', '.join(SAMPLER_FORMATS)}")
+            raise UserError("sample_format", self.sample_format, choose_one(self.sample_format, SAMPLER_FORMATS))
         if to == "flac" and self.sample_format == "float":
             raise UserError(
                 "sample_format", "float", "choose int16 or int24, or `to` wav", why="and FLAC holds whole numbers"
@@ -63,7 +63,7 @@ class ExportOptions:
         if to == "sfz":
             self._check_keys(synth)
         if to == "torchsynth" and synth != DEFAULT:
-            raise UserError("to", to, f"choose one of {', '.join(TARGETS[:-1])}", why=f"and the preset is of {synth}")
+            raise UserError("to", to, choose_one(to, TARGETS[:-1]), why=f"and the preset is of {synth}")
 
     def _check_keys(self, synth: str) -> None:
         kind = synth_kind(synth)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.features.base import Feature
 from synthvae.features.cqt import Cqt
 from synthvae.features.mel import LogMel
@@ -25,5 +25,5 @@ def build_feature(name: str, sample_rate: int) -> Feature:
         ValueError: if the feature is not defined at that sample rate.
     """
     if name not in _CLASSES:
-        raise UserError("feature", name, f"choose one of {', '.join(_CLASSES)}")
+        raise UserError("feature", name, choose_one(name, _CLASSES))
     return _CLASSES[name](sample_rate)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.features import FEATURES, Feature, build_feature
 from synthvae.losses import spectral
 from synthvae.losses.base import AudioLoss
@@ -62,7 +62,7 @@ def build_loss(name: str, sample_rate: int, feature: str = "auto") -> AudioLoss:
         UserError: if there is no such loss or feature, or they cannot be combined.
     """
     if name not in LOSSES:
-        raise UserError("loss", name, f"choose one of {', '.join(LOSSES)}")
+        raise UserError("loss", name, choose_one(name, LOSSES))
     spec = LOSSES[name]
     if spec.compares == "parameters":
         raise UserError("loss", name, "choose one that compares sounds", why="which compares parameters")

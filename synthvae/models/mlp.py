@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.models.base import LatentModel, bounded
 
 __all__ = ["OUTPUTS", "VAE"]
@@ -39,7 +39,7 @@ class VAE(LatentModel):
         """
         super().__init__()
         if output not in OUTPUTS:
-            raise UserError("output", output, f"choose one of {', '.join(OUTPUTS)}")
+            raise UserError("output", output, choose_one(output, OUTPUTS))
         *hidden, latent = widths
         self.parameters_in, self.latent_size = parameters, latent
         last = hidden[-1] if hidden else parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.models.base import LatentModel
 from synthvae.models.mlp import VAE
 from synthvae.models.selective import SelectiveVAE
@@ -43,7 +43,7 @@ def build_model(
         return VAE(parameters, widths, output, initialisation == "centred")
     if network == "selective":
         return SelectiveVAE(parameters, widths)
-    raise UserError("network", network, f"choose one of {', '.join(NETWORKS)}")
+    raise UserError("network", network, choose_one(network, NETWORKS))
 
 
 def parse_architecture(text: str, parameters: int, latent: int = 0) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from synthvae.audio.files import Stamp, flac_bytes, quantise, sampler_wav_bytes
 from synthvae.audio.loudness import levelled
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.core.files import temporary_folder
 from synthvae.data.names import slug
 from synthvae.data.preset import Preset, with_release
@@ -105,7 +105,7 @@ def export_recordings(
         UserError: if they cannot be written so.
     """
     if to not in AUDIO_FORMATS:
-        raise UserError("to", to, f"choose one of {', '.join(AUDIO_FORMATS)}", why="and recorded sounds are no presets")
+        raise UserError("to", to, choose_one(to, AUDIO_FORMATS), why="and recorded sounds are no presets")
     files = []
     for stem, sound in zip(file_stems(names), sounds, strict=True):
         samples, source = quantise(levelled(sound, sample_rate), "int24"), hashlib.sha256(sound.tobytes()).hexdigest()

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthvae.bank import Bank, Entry, UnknownPresetError
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.data.preset import Preset
 from synthvae.maps.aspects import aspect_rows
 from synthvae.maps.clusters import Clusters, name_clusters
@@ -279,7 +279,7 @@ class Session:
             NotFoundError: if it does not.
         """
         if name not in self.source.views:
-            raise NotFoundError("view", name, f"choose one of {', '.join(self.source.views)}")
+            raise NotFoundError("view", name, choose_one(name, self.source.views))
         return name
 
     def latent(self, numbers: list[float]) -> Floats:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.training.schedules import KL_SCHEDULES
 from synthvae.training.settings import (
     DATA,
@@ -296,7 +296,7 @@ def read_overlay(path: Path, seen: tuple[Path, ...] = ()) -> Overlay:
     base = values.pop("base", [])
     task = values.pop("task", None)
     if task is not None and task not in CONFIGS:
-        raise UserError(f"{path}: task", task, f"choose one of {', '.join(CONFIGS)}")
+        raise UserError(f"{path}: task", task, choose_one(task, CONFIGS))
     known = {name: [f.name for f in dataclasses.fields(kind)] for name, kind in CONFIGS.items()}
     refuse_unknown(values, {n for name in known if task in (None, name) for n in known[name]}, str(path))
     tables = {name: values.get(name, {}) for name in TABLES}

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Self, TypeVar
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.training.schedules import LR_SCHEDULES, learning_rate_factor
 
 __all__ = ["DATA", "LOSS", "NETWORK", "OPTIMISATION", "RUN", "Setting", "Settings"]
@@ -186,7 +186,7 @@ def _checked(known: Setting, default: Any, value: Any, argument: str) -> Any:  #
     if known.choices and isinstance(value, str) and value in known.names:
         return value
     if known.choices and not known.number:
-        raise UserError(argument, value, f"choose one of {', '.join(known.names)}")
+        raise UserError(argument, value, choose_one(value, known.names))
     kind: type = float if known.number else type(default)
     number: Any = value
     if known.number and isinstance(value, str):  # the value of a flag

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from synthvae.audio.notes import HIGHEST_NOTE
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.core.files import load_tensors, save_tensors
 from synthvae.core.randomness import generator
 from synthvae.data.library import Library, read_library
@@ -116,7 +116,7 @@ class SoundRun:
         found = torch.zeros(count, int(self.run.description["condition_size"]))
         if label is not None:
             if label not in self.labels:
-                raise UserError("label", label, f"choose one of {', '.join(self.labels)}")
+                raise UserError("label", label, choose_one(label, self.labels))
             found[:, self.labels.index(label)] = 1.0
         return found
 
@@ -224,7 +224,7 @@ class SoundRun:
             UserError: for any other prior.
         """
         if prior not in PRIORS:
-            raise UserError("prior", prior, f"choose one of {', '.join(PRIORS)}")
+            raise UserError("prior", prior, choose_one(prior, PRIORS))
         random = generator(seed)
         noise = torch.randn(count, self.model.latent_size, generator=random)
         if prior == "normal":

@@ -15,13 +15,21 @@ import typer
 
 import synthvae
 from synthvae.cli import in_flags
-from synthvae.core.errors import UserError, shown
+from synthvae.core.errors import UserError, choose_one, shown
 
 
 def test_it_has_the_argument_the_value_and_the_remedy() -> None:
     error = UserError("budget", 3, "give at least 5 renders")
     assert (error.argument, error.value, error.remedy) == ("budget", 3, "give at least 5 renders")
     assert str(error) == "budget is 3; give at least 5 renders"
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [("scpl", "did you mean scl or sclp? choose one of scl, sclp, mse"), ("loud", "choose one of scl, sclp, mse")],
+)
+def test_a_typing_error_is_answered_with_the_nearest_choice(value: str, remedy: str) -> None:
+    assert choose_one(value, ("scl", "sclp", "mse")) == remedy
 
 
 def test_a_problem_replaces_the_value_and_a_reason_follows_it() -> None:

@@ -24,7 +24,7 @@ from scipy import fft
 from torch import Tensor
 
 from synthvae.core.compile import tolerate_caches
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.core.threads import over_rows
 from synthvae.features.inversion import kernels
 from synthvae.features.invertible_stft import ShortTime, window_of
@@ -72,7 +72,7 @@ def read_phase(name: str) -> Method:
     found = re.fullmatch(r"(griffin-lim)(?:-([0-9]{1,4}))?", name)
     if found is not None:
         return Method(found[1], int(found[2] or ITERATIONS))
-    raise UserError("phase", name, f"choose one of {', '.join(PHASES)}")
+    raise UserError("phase", name, choose_one(name, PHASES))
 
 
 def recover(

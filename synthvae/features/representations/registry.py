@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.features.representations.base import Representation
 from synthvae.features.representations.frames import DenseFrames
 from synthvae.features.representations.mel import Mel, PublishedMel
@@ -33,7 +33,7 @@ def build_representation(name: str, sample_rate: int, samples: int, **options: A
         UserError: if there is no such representation, or it rejects an argument.
     """
     if name not in _CLASSES:
-        raise UserError("representation", name, f"choose one of {', '.join(_CLASSES)}")
+        raise UserError("representation", name, choose_one(name, _CLASSES))
     try:
         return _CLASSES[name](sample_rate, samples, **options)
     except TypeError as error:

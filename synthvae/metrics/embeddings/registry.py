@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.features import build_feature
 from synthvae.metrics.embeddings import package, panns, vggish
 from synthvae.metrics.embeddings.base import Embedding, Model
@@ -118,7 +118,7 @@ def build_embedding(name: str, sample_rate: int, weights_dir: Path | None = None
     if name == "logmel":
         return Embedding(name, 64, sample_rate, _logmel(sample_rate), light=True)
     if name not in _KINDS:
-        raise UserError("embedding", name, f"choose one of {', '.join(EMBEDDINGS)}")
+        raise UserError("embedding", name, choose_one(name, EMBEDDINGS))
     kind = _KINDS[name]
     if isinstance(kind.weights, PackageModel):
         network = package.load_model(name, kind.weights, weights_dir).model

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.models.spectrogram.base import SpectrogramModel, parse_widths
 from synthvae.models.spectrogram.convolutional import CHANNELS, PublishedConvolutional, StridedConvolutional
 from synthvae.models.spectrogram.dense import WIDTHS, DenseSpectrogram
@@ -65,4 +65,4 @@ def build_spectrogram_model(
         hidden = parse_widths(widths, "widths", WIDTHS)
         back = parse_widths(decoder_widths, "decoder_widths", tuple(reversed(hidden)))
         return DenseSpectrogram(shape, latent_size, hidden, back, frames, **more)
-    raise UserError("network", network, f"choose one of {', '.join(SPECTROGRAM_NETWORKS)}")
+    raise UserError("network", network, choose_one(network, SPECTROGRAM_NETWORKS))
