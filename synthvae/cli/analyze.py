@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from synthvae.cli.common import PRESETS_OR_SOUNDS, end_interrupted, refuse_given
+from synthvae.cli.common import DEFAULT_RUN, PRESETS_OR_SOUNDS, end_interrupted, refuse_given
 from synthvae.cli.progress import progress_bar
 from synthvae.core.errors import UserError
 
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 def analyze(
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(help="Run directories made with train; several are compared.  [default: the newest run]"),
+        typer.Argument(help=f"Run directories made with train; several are compared.  [default: {DEFAULT_RUN}]"),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="The dataset or library.  [default: the first run's]")] = None,
     out: Annotated[Path | None, typer.Option(help="The directory to write to.  [default: analysis/RUN]")] = None,

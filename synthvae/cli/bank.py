@@ -106,7 +106,7 @@ def list_presets(
 
     Example: `synthvae bank list --tag keeper --sort brightness`
     """
-    print_entries(_open(bank).search(tags=tag or (), sort=sort, limit=limit), as_json)
+    print_entries(_open(bank).search(tags=tag or (), sort=sort, limit=limit), as_json, searched=bool(tag))
 
 
 @bank_app.command("search")

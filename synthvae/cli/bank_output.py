@@ -46,13 +46,13 @@ def print_added(added: Iterable[Added], sources: Sequence[str]) -> None:
     print(f"{counted(len(new))} added, {len(old)} already in the bank")
 
 
-def print_entries(entries: Sequence[Entry], as_json: bool) -> None:
-    """Print presets as a table, or as JSON for scripts."""
+def print_entries(entries: Sequence[Entry], as_json: bool, searched: bool = True) -> None:
+    """Print presets as a table, or as JSON for scripts; if there are none and nothing was searched, say what to do."""
     if as_json:
         print(json.dumps([entry.to_dict() for entry in entries], indent=1))
         return
     if not entries:
-        print("no preset matches")
+        print("no preset matches" if searched else "the bank is empty; add presets with 'synthvae bank add'")
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console

@@ -16,17 +16,24 @@ from synthvae.core.errors import UserError
 if TYPE_CHECKING:
     from synthvae.training.run import Run
 
-__all__ = ["PRESETS_OR_SOUNDS", "FormatOption", "LoudnessOption", "RunArgument", "open_run", "parse_loudness"]
+__all__ = [
+    "DEFAULT_RUN",
+    "PRESETS_OR_SOUNDS",
+    "FormatOption",
+    "LoudnessOption",
+    "RunArgument",
+    "open_run",
+    "parse_loudness",
+]
 __all__ += ["INTERRUPTED", "end_interrupted", "print_table", "refuse_given", "skipped_batches"]
 
 #: Abilities of a run; commands that accept any model that makes sounds need one of them.
 PRESETS_OR_SOUNDS = ("parameters", "sounds")
 #: Exit code of a command that was stopped by SIGINT.
 INTERRUPTED = 130
-RunArgument = Annotated[
-    Path | None,
-    typer.Argument(help="A directory made with train.  [default: the newest in experiments/runs, else voice-16]"),
-]
+#: The run that a command takes where none is named (`synthvae.exploration.find_run`), for its help.
+DEFAULT_RUN = "the newest in experiments/runs, else voice-16"
+RunArgument = Annotated[Path | None, typer.Argument(help=f"A directory made with train.  [default: {DEFAULT_RUN}]")]
 FormatOption = Annotated[str, typer.Option("--format", help="float (32 bit) or int16.")]
 LoudnessOption = Annotated[str, typer.Option(help="Loudness in LUFS, or off for the sounds' own level.")]
 

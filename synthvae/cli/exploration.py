@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 
 from synthvae.cli import recorded_sounds
 from synthvae.cli.common import (
+    DEFAULT_RUN,
     PRESETS_OR_SOUNDS,
     FormatOption,
     LoudnessOption,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 RunOption = Annotated[
-    Path | None, typer.Option("--run", help="A directory made with train.  [default: the last in experiments/runs]")
+    Path | None, typer.Option("--run", help=f"A directory made with train.  [default: {DEFAULT_RUN}]")
 ]
 DataOption = Annotated[Path | None, typer.Option(help="The dataset of preset numbers.  [default: the run's]")]
 PresetHelp = "Number of a preset in the dataset, or a preset's JSON file."

@@ -11,6 +11,7 @@ import typer
 from synthvae.cli import recorded_sounds
 from synthvae.cli.bank_output import print_files
 from synthvae.cli.common import (
+    DEFAULT_RUN,
     PRESETS_OR_SOUNDS,
     FormatOption,
     LoudnessOption,
@@ -115,7 +116,7 @@ def encode(
         list[Path],
         typer.Argument(
             metavar="[RUN] PRESETS",
-            help="A directory made with train (default: the newest in experiments/runs), and a preset's JSON file or a "
+            help=f"A directory made with train (default: {DEFAULT_RUN}), and a preset's JSON file or a "
             "directory of them; with a run on recorded sounds, recordings or directories of them.",
         ),
     ],

@@ -46,6 +46,7 @@ def make(
     out: Annotated[Path, typer.Option(help="Output directory.")] = Path("listening-test"),
     title: Annotated[str, typer.Option(help="Title of the page.")] = "Listening test",
     loudness: LoudnessOption = "-18",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing test.")] = False,
 ) -> None:
     """Make a listening test: an HTML page that needs no server and saves answers as CSV, and a webMUSHRA YAML file.
 
@@ -54,8 +55,10 @@ def make(
 
     Example: `synthvae listening-test make --kind mushra originals vae-8 vae-64 --out test`
     """
-    from synthvae.report.listening import make_listening_test
+    from synthvae.core.json import check_target
+    from synthvae.report.listening import PAGE, make_listening_test
 
+    check_target(out / PAGE, overwrite)
     level = parse_loudness(loudness)
     with progress_bar("reading", 100) as update:
         made = make_listening_test(

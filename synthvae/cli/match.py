@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from synthvae.cli.common import RunArgument, end_interrupted, open_run, skipped_batches
+from synthvae.cli.common import DEFAULT_RUN, RunArgument, end_interrupted, open_run, skipped_batches
 from synthvae.cli.progress import progress_bar
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 
 __all__ = ["register"]
 
@@ -29,7 +29,7 @@ def match(
         Path | None,
         typer.Option(
             help="A run directory made with train, whose audio encoder, if it has one, proposes starting points.  "
-            "[default: the newest in experiments/runs, else voice-16; none with --synth or --parameters]"
+            f"[default: {DEFAULT_RUN}; none with --synth or --parameters]"
         ),
     ] = None,
     budget: Annotated[
@@ -69,7 +69,7 @@ def match(
     from synthvae.matching.local import SEARCHES
 
     if search not in SEARCHES:
-        raise UserError("search", search, f"choose one of {', '.join(SEARCHES)}")
+        raise UserError("search", search, choose_one(search, SEARCHES))
     from synthvae.audio.files import check_sample_format
     from synthvae.exploration import find_run
     from synthvae.matching import engine
@@ -102,7 +102,8 @@ def match(
         if made and index_path(space, settings).exists():
             print(f"{index_path(space, settings)}: {PRESETS:,} sounds from which every match starts")
     directory = out or Path("matches") / target.stem
-    with progress_bar("searching", 1000) as update:
+    limit = f"{budget or engine.budget_for(sound.seconds):,} sounds" if seconds is None else f"for {seconds:g} s"
+    with progress_bar(f"searching {limit}", 1000) as update:
 
         def show(state: engine.Progress) -> None:
             update(round(1000 * state.fraction), f"{state.distance:.2f} dB after {state.renders:,} sounds")
@@ -144,6 +145,7 @@ def train_encoder(
     on_nonfinite: Annotated[
         str, typer.Option(help="If a batch's loss or gradient is not finite: stop and name it, or skip and count it.")
     ] = "stop",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing encoder of the run.")] = False,
 ) -> None:
     """Train an audio encoder from log-mel spectrogram to a run's latent space; written to the run's directory.
 
@@ -154,18 +156,24 @@ def train_encoder(
     from synthvae.core.checks import check_seed
 
     check_seed(seed)
+    if resume and overwrite:
+        raise UserError("overwrite", overwrite, "leave one of them out", why="and `resume` goes on with it")
     from synthvae.training.tasks.audio_encoder import train_encoder as learn
     from synthvae.training.trainer import Interrupted
 
     model = open_run(run)
     try:
         with progress_bar("training", presets, "presets") as update:
-            report = learn(model, presets, seed, resume, update, on_nonfinite)
+            report = learn(model, presets, seed, resume, update, on_nonfinite, overwrite)
     except Interrupted as interrupted:
         end_interrupted(f"{interrupted}; run the same command with --resume to continue")
     print(
         f"{report.path}: {report.presets:,} presets; decoded predictions are {report.distance:.2f} dB from the "
         f"input sounds, decoded true latents {report.of_latents:.2f}, the mean preset {report.of_mean_preset:.2f}, "
         f"another preset {report.of_random:.2f} dB (medians); explained variance of the latents "
-        f"{float(report.explained.mean()):.2f}{skipped_batches(report.skipped)}"
+        f"{round(float(report.explained.mean()), 2) + 0.0:.2f}{skipped_batches(report.skipped)}"
     )
+    if report.distance >= report.of_mean_preset:
+        print(
+            "match gains nothing from this encoder, which is no nearer than the mean preset: train it on more --presets"
+        )

@@ -42,9 +42,10 @@ def progress_bar(label: str, total: int, unit: str = "") -> Iterator[Callable[[f
         yield shown.print_line
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[remark]}"))
+    # The time passed goes on while a long step reports nothing.
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[remark]}"))
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(label, total=total, remark=shown.text(0, ""))
         yield lambda done, remark: bars.update(task, completed=done, remark=shown.text(done, remark))

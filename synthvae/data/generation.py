@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.core.checks import check_seed
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.data.parquet import require_pyarrow
 from synthvae.data.preset import round_significant
 from synthvae.data.presets import MOST_JSON, SPLITS, DatasetHeader, write_dataset
@@ -119,11 +119,13 @@ def plan_dataset(
     settings = settings or RenderSettings()
     settings.check()
     if source not in SOURCES:
-        raise UserError("source", source, f"choose one of {', '.join(SOURCES)}")
+        raise UserError("source", source, choose_one(source, SOURCES))
     if source == "synth1b1" and settings.synth != DEFAULT:
         raise UserError("source", source, f"choose {' or '.join(SOURCES[:-1])}", why=f"and `synth` {settings.synth}")
     if source == "synth1b1" and len(parameters) != SYNTH1B1_WIDTH:
         raise UserError("parameters", len(parameters), f"synth1b1 draws all {SYNTH1B1_WIDTH}: use `parameters` 78")
+    if path.suffix.lower() not in ("", ".json", ".parquet"):
+        raise UserError("out", path, "name a file that ends in .json or .parquet")
     if size > MOST_JSON and path.suffix.lower() != ".parquet":
         remedy = f"name a file that ends in .parquet with `out`, or give `size` {MOST_JSON} or less"
         raise UserError("size", size, remedy, why=f"too large for JSON ({path.name})")

@@ -23,13 +23,12 @@ from synthvae.data.presets import Dataset, is_dataset, read_dataset
 from synthvae.data.writing import write_sounds
 from synthvae.naming import name_sounds
 from synthvae.synths.settings import check_format
-from synthvae.training.run import Run, has_ability
+from synthvae.training.run import RUNS, Run, has_ability
 from synthvae.training.spaces import DEFAULT_SPACE, find_space
 from synthvae.training.tasks.base import PARAMETERS
 
 __all__ = [
     "DATASET",
-    "RUNS",
     "Latents",
     "decoded_presets",
     "find_dataset",
@@ -50,8 +49,6 @@ LARGEST = 1e6
 
 #: Default output of ``generate-dataset``.
 DATASET = Path("datasets/presets.json")
-#: Default directory of runs.
-RUNS = Path("experiments/runs")
 #: Search patterns by depth: a run, one of several seeds of a case, one at a reduced scale.
 BELOW = ("*", "*/*", "*/*/*")
 
@@ -327,7 +324,8 @@ def named_file(text: str, argument: str, what: str) -> Path:
     if not os.path.isfile(text):
         kind = "a preset's JSON file" if what == "preset" else "a recording"
         remedy = f"give a whole number from 0 up or the path of {kind}"
-        raise UserError(argument, text, remedy, why=f"neither a {what}'s number nor its file")
+        why = "a pattern that no file matches" if {"*", "?"} & set(text) else f"neither a {what}'s number nor its file"
+        raise UserError(argument, text, remedy, why=why)
     return Path(text)
 
 

@@ -26,7 +26,7 @@ from synthvae.analysis.listening import (
 from synthvae.audio.files import wav_bytes
 from synthvae.audio.loudness import CEILING, LOUDNESS, integrated_loudness, true_peak
 from synthvae.audio.recordings import read_recording
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, choose_one
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.provenance import hardware, versions
 from synthvae.data.names import slug
@@ -47,8 +47,10 @@ from synthvae.report.document import (
 )
 from synthvae.report.html import data_uri, render_template, write_report
 
-__all__ = ["Made", "Trial", "make_listening_test", "plan_trials", "write_listening_report"]
+__all__ = ["PAGE", "Made", "Trial", "make_listening_test", "plan_trials", "write_listening_report"]
 
+#: Name of the page for listeners.
+PAGE = "test.html"
 #: Seconds of a stimulus at most.
 LONGEST = 20.0
 #: Cut-off of the anchors in Hz (BS.1534-3, 5.1), and taps of the linear-phase low-pass at 48 kHz.
@@ -111,7 +113,7 @@ def plan_trials(kind: str, folders: Sequence[Path]) -> list[Trial]:
         UserError: for an unknown kind, too few folders, two of one name, a folder without sounds, or none in common.
     """
     if kind not in KINDS:
-        raise UserError("kind", kind, f"choose one of {', '.join(KINDS)}")
+        raise UserError("kind", kind, choose_one(kind, KINDS))
     least = 2 if kind in ("mushra", "ab") else 1
     if len(folders) < least:
         what = "the folder of references, then one for each system" if kind == "mushra" else "a folder for each system"
@@ -227,7 +229,7 @@ def make_listening_test(
         "pages": pages,
     }
     atomic_write(out / "webmushra.yaml", render_template("synthvae.report", "webmushra.yaml", {}, **values))
-    page = out / "test.html"
+    page = out / PAGE
     data = {
         "kind": kind,
         "test": test,

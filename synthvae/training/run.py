@@ -41,9 +41,11 @@ from synthvae.training.spaces import check_manifest, find_space, is_space, space
 from synthvae.training.tasks.base import PARAMETERS, Task
 from synthvae.training.tasks.registry import PRESETS, find_task
 
-__all__ = ["WEIGHTS", "Run", "has_ability", "load_run", "read_description", "read_parameters", "task_name"]
+__all__ = ["RUNS", "WEIGHTS", "Run", "has_ability", "load_run", "read_description", "read_parameters", "task_name"]
 __all__ += ["write_description"]
 
+#: Default directory of runs.
+RUNS = Path("experiments/runs")
 FORMAT = "synthvae-run"
 VERSION = 1
 WEIGHTS = "weights.safetensors"
@@ -286,9 +288,9 @@ def read_description(directory: Path) -> dict[str, Any]:
     try:
         content = path.read_bytes()
     except OSError:
-        raise UserError(
-            directory, directory, "give one that 'train' made", "not a run directory (no readable run.json)"
-        ) from None
+        below = RUNS / directory.name
+        remedy = f"give {below}" if (below / "run.json").is_file() else "give one that 'train' made"
+        raise UserError(directory, directory, remedy, "not a run directory (no readable run.json)") from None
     document = load_json(content, str(path), "train again")
     document = dict(check_format(document, FORMAT, VERSION, str(path), synth=False))
     if PARAMETERS in find_task(task_name(document), str(path)).abilities:

@@ -150,6 +150,8 @@ def test_list(run: Command, bank: Bank):
     ]
     assert run("bank", "list", "--tag", "never")[1] == "no preset matches\n"
     assert run("bank", "list", "--tag", "never", "--json")[1] == "[]\n"
+    assert run("bank", "remove", *(entry.id for entry in bank.list()))[0] == 0
+    assert run("bank", "list")[1].startswith("the bank is empty")
 
 
 def test_search_by_words_and_ranges(run: Command, bank: Bank):

@@ -55,6 +55,11 @@ def test_commands_take_the_newest_run_and_say_so(run: Command, runs: Path, tmp_p
     assert json.loads((tmp_path / "latents.json").read_text())["run"] == "old"
 
 
+@pytest.mark.usefixtures("runs")
+def test_a_run_named_without_its_directory_is_pointed_to(run: Command):
+    refused(run("decode", "old"), "not a run directory", "give experiments/runs/old")
+
+
 def test_explore_takes_the_newest_run(run: Command, runs: Path, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("fastapi", reason="the studio is an extra")
     session = types.SimpleNamespace(run=types.SimpleNamespace(name="new"), collection=range(3))

@@ -161,6 +161,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(run, small_run: Path, pres
     refused(run("blend", "--plus", "nan.json", *at), "nan.json")
     refused(run("vary", "cut.json", *at), "cut.json")
     refused(run("morph", 1, "none.json", *at), "none.json", "neither a preset's number nor its file")
+    refused(run("morph", 1, "none_*.json", *at), "none_*.json", "a pattern that no file matches")
     refused(run("blend", "--plus", 1, "--minus", "none.json", *at), "--minus is 'none.json'")
     refused(run("morph", 1, *at), "morph: one preset to morph; give two or more")
     refused(run("morph", 1, 64, *at), "no preset 64", "0 to 63")

@@ -26,5 +26,10 @@ def test_a_test_is_made_and_answers_are_analysed(run: Command, tmp_path: Path):
     assert "left out: l0, who rated the hidden reference below 90 in 100 % of the trials" in out
     assert "The 3 systems differ in points below 100" in out
     assert (tmp_path / "r/report.html").exists()
+    again = ("listening-test", "make", "--kind", "mushra", "original", "a", "--out", "t", "--title", "Pianos")
+    refused(run(*again), "test.html: exists already", "--overwrite")
+    assert "<title>Drums</title>" in (tmp_path / "t/test.html").read_text()
+    assert run(*again, "--overwrite")[0] == 0
+    assert "<title>Pianos</title>" in (tmp_path / "t/test.html").read_text()
     refused(run("listening-test", "make", "--kind", "rank", "a"), "--kind is 'rank'; choose one of mushra")
     refused(run("listening-test", "analyze", "no.csv"), "no.csv: cannot be read")

@@ -130,9 +130,16 @@ def test_an_encoder_is_trained_and_used(run: Command, bell: Path, small_run: Pat
     assert code == 0
     assert "128 presets" in out
     assert "another preset" in out
+    assert "match gains nothing from this encoder" in out  # two steps of training
     code, _, _ = run("match", bell.name, "--run", model, "--budget", 300, "--no-index")
     assert code == 0
     refused(run("train-encoder", model, "--presets", 3), "--presets is 3")
+    encoder = (model / "audio-encoder.safetensors").read_bytes()
+    refused(run("train-encoder", model, "--presets", 64, "--seed", 1), "is there already", "--resume", "--overwrite")
+    refused(run("train-encoder", model, "--presets", 64, "--resume", "--overwrite"), "leave one of them out")
+    assert (model / "audio-encoder.safetensors").read_bytes() == encoder
+    assert run("train-encoder", model, "--presets", 64, "--seed", 1, "--overwrite")[0] == 0
+    assert (model / "audio-encoder.safetensors").read_bytes() != encoder
 
 
 def test_without_the_package_cma_the_search_by_it_says_what_to_install(

@@ -203,6 +203,13 @@ def test_bad_requests_write_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_ending_of_another_format_is_refused(tmp_path: Path):
+    path = tmp_path / "out.csv"
+    with user_error("out", path, "ends in .json or .parquet"):
+        generate_dataset(path, VOICE_63, 10)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_numbers_that_are_not_finite_are_never_written(file: Path, tmp_path: Path):
     dataset = read_dataset(file)
     values = dataset.values.copy()

@@ -111,8 +111,8 @@ def test_a_stopped_training_goes_on_to_the_same_weights(killed: bool, run: Run, 
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(ZeroDivisionError if killed else trainer.Interrupted):
-        train_encoder(run, presets=320, seed=4, progress=stop)
-    with user_error("presets", 640, "trained with 320; .* leave out `resume` to start anew"):
+        train_encoder(run, presets=320, seed=4, progress=stop, overwrite=True)
+    with user_error("presets", 640, "trained with 320; .* replace `resume` by `overwrite` to start anew"):
         train_encoder(run, presets=640, seed=4, resume=True)
     done: list[int] = []
     again = read_encoder(

@@ -63,7 +63,7 @@ class AudioEncoderTask(Task[AudioEncoderSettings]):
     name = "audio-encoder"
     settings_type = AudioEncoderSettings
     abilities = frozenset({AUDIO})
-    otherwise = "leave out `resume` to start anew"
+    otherwise = "replace `resume` by `overwrite` to start anew"
     gradient_norm = 1.0
 
     def __init__(self, settings: AudioEncoderSettings, run: Run) -> None:
@@ -175,6 +175,7 @@ def train_encoder(
     resume: bool = False,
     progress: Callable[[int, str], object] = lambda done, what: None,
     on_nonfinite: str = "stop",
+    overwrite: bool = False,
 ) -> EncoderReport:
     """Train an encoder and write it into the run's directory.
 
@@ -185,12 +186,14 @@ def train_encoder(
         run: the run whose latents are predicted.
         presets: number of presets to train on.
         seed: seed of the presets and the weights.
-        resume: continue a stopped training; if false, an existing one is replaced.
+        resume: continue a stopped training.
         progress: called with the number of presets done and a short message.
         on_nonfinite: what to do with a batch whose loss or gradient is not finite, ``stop`` or ``skip``.
+        overwrite: replace an existing training and its encoder.
 
     Raises:
-        UserError: for fewer presets than a batch, an unwritable directory, or a training with other settings.
+        UserError: for fewer presets than a batch, an unwritable directory, an existing training that is neither
+            continued nor replaced, or one with other settings.
         Interrupted: on SIGINT, after the checkpoint has been written.
     """
     if presets < BATCH:
@@ -199,6 +202,9 @@ def train_encoder(
         raise UserError("run", run.path.name, "name the run that it was packed from", "a space is not changed")
     task, out = AudioEncoderTask(AudioEncoderSettings.of(presets, seed, on_nonfinite), run), encoder_run(run)
     if not resume and (out / "run.json").is_file() and has_ability(out, AUDIO):
+        if not overwrite:
+            remedy = "add `resume` to go on with it, or `overwrite` to replace it"
+            raise UserError(out, out, remedy, "an encoder of this run is there already")
         with alone_in(out):
             shutil.rmtree(out)
     remark = ""
