@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pyloudnorm import Meter
 
 from synthvae.audio.resampling import resample
 from synthvae.core.errors import UserError
@@ -57,6 +56,8 @@ def integrated_loudness(sound: NDArray[np.floating], sample_rate: int) -> float:
         >>> round(integrated_loudness(sine, 48000), 2)  # the recommendation's own check: -3.01 LUFS
         -3.01
     """
+    from pyloudnorm import Meter  # takes half a second to import, which the page of `explore` need not wait for
+
     samples = np.asarray(sound, dtype=np.float64)
     if sample_rate < LOWEST_RATE:
         higher = math.ceil(LOWEST_RATE / sample_rate) * sample_rate

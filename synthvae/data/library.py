@@ -19,10 +19,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from synthvae.core.errors import UserError
@@ -31,6 +30,9 @@ from synthvae.core.json import dump_json, load_json
 from synthvae.core.provenance import versions
 from synthvae.data.presets import HEAD, SPLITS
 from synthvae.synths.settings import check_format
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "FORMAT",
@@ -343,6 +345,8 @@ def _read_header(document: Mapping[str, Any], source: str) -> LibraryHeader:
 
 def _read_table(path: Path, content: bytes, columns: Mapping[str, type]) -> pd.DataFrame:
     """A table with these columns; apparent missing values, such as a label ``NA``, are text."""
+    import pandas as pd  # takes a quarter of a second to import: most commands do without
+
     try:
         table = pd.read_csv(
             io.BytesIO(content), dtype=dict(columns), keep_default_na=False, na_values={PITCH: [""]}, encoding="utf-8"

@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch.utils.tensorboard import SummaryWriter
 
 __all__ = ["MetricsLog", "read_metrics"]
@@ -29,6 +28,8 @@ def read_metrics(path: Path) -> pd.DataFrame:
     Raises:
         UserError: if the file is not a table of numbers.
     """
+    import pandas as pd  # takes a quarter of a second to import: most commands do without
+
     try:
         content = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -72,6 +73,8 @@ class MetricsLog:
         Raises:
             UserError: if ``metrics.csv`` cannot be written. A failure to write the redundant events is not an error.
         """
+        import pandas as pd
+
         known = set(row) <= set(self.rows.columns) and len(self.rows) > 0
         added = pd.DataFrame([row], dtype=float)
         # Phases have different terms: one column for every term so far, in order of appearance.

@@ -19,10 +19,9 @@ import json
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -40,6 +39,9 @@ from synthvae.training.log import read_metrics
 from synthvae.training.spaces import check_manifest, find_space, is_space, space_cache
 from synthvae.training.tasks.base import PARAMETERS, Task
 from synthvae.training.tasks.registry import PRESETS, find_task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["RUNS", "WEIGHTS", "Run", "has_ability", "load_run", "read_description", "read_parameters", "task_name"]
 __all__ += ["write_description"]
