@@ -12,6 +12,8 @@ const IN_FLIGHT = 2;
 const KEPT = 48;
 /** Milliseconds of rest after which a sound is described. */
 const REST = 90;
+/** Milliseconds that drawing waits for the samples: both at once would double the time until the sound starts. */
+const PATIENCE = 100;
 
 /**
  * @typedef {{
@@ -75,11 +77,15 @@ export class Sounds {
    *     quiet: whether not to play it
    */
   hear(sound, { record = true, touched = null, quiet = false } = {}) {
-    if (!quiet && !sound.buffer) {
+    const pending = !quiet && !sound.buffer;
+    if (pending) {
       this.waiting = { sound, touched, serial: ++this.serial };
-      this.#next(); // before anything is drawn
+      this.#next();
     }
-    this.store.set("current", sound);
+    if (pending && !sound.drag) {
+      this.store.put("current", sound);
+      setTimeout(() => this.current === sound && !sound.buffer && this.store.set("current", sound), PATIENCE);
+    } else this.store.set("current", sound);
     if (record) this.history.push(sound);
     if (!quiet && sound.buffer) this.#play(sound, ++this.serial);
     if (!sound.described) this.describeSoon(sound);

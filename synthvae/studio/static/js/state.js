@@ -2,7 +2,7 @@
  * Shared state of the page: panels write to it and subscribe to it, never to each other.
  */
 
-/** A store of named values. Listeners are called after every change of the names they gave. */
+/** A store of named values. Listeners are called after every `set` of the names they gave. */
 export class Store {
   /** @param {Record<string, any>} values */
   constructor(values) {
@@ -16,9 +16,14 @@ export class Store {
     return this.values[name];
   }
 
+  /** Changes a value for whoever asks; listeners are told by a later `set`. @param {string} name @param {any} value */
+  put(name, value) {
+    this.values[name] = value;
+  }
+
   /** @param {string} name @param {any} value */
   set(name, value) {
-    this.values[name] = value;
+    this.put(name, value);
     for (const listener of this.listeners.get(name) ?? []) listener(value);
   }
 

@@ -397,7 +397,8 @@ export class SoundMap extends EventTarget {
   #touch(touch) {
     if (touch.phase !== "up") this.scene.trail = [...this.scene.trail, touch.place].slice(-TRAIL);
     this.dispatchEvent(new CustomEvent("touch", { detail: touch }));
-    this.invalidate();
+    if (touch.phase === "down") this.scene.played = -Infinity; // ends the ripple
+    else this.invalidate();
   }
 
   /** A shape is finished. @param {string} kind @param {number[][]} line */

@@ -166,7 +166,8 @@ export class SoundPanel {
     this.moving = position !== null;
     if (position === null) return;
     const share = position / (audio.auditioned?.buffer.duration ?? 1);
-    this.head.style.setProperty("left", `${Math.min(100, 100 * share)}%`);
+    // Not while samples are on their way: drawing would delay them.
+    if (!this.sounds.inFlight) this.head.style.setProperty("left", `${Math.min(100, 100 * share)}%`);
     requestAnimationFrame(() => this.#move());
   }
 
