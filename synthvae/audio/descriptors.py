@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy  # which loads its parts on first use: the page of `explore` does not wait for them
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -79,9 +80,7 @@ def modulation_depth(values: Array, seconds: float, shallowest: float, band: tup
     be three or more and evenly spaced, at a rate within `band`, in Hz. A decay or a glide, however steep, has no such
     peaks, which a spectrum of the values could not tell.
     """
-    from scipy.signal import find_peaks  # takes half a second to import, and maps do not need it
-
-    peaks, found = find_peaks(values, prominence=shallowest)
+    peaks, found = scipy.signal.find_peaks(values, prominence=shallowest)
     if len(peaks) < FEWEST_PEAKS:
         return None
     gaps = np.diff(peaks) * seconds

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy  # which loads its parts on first use: the page of `explore` does not wait for them
 import torch
 from numpy.typing import NDArray
-from scipy.fft import next_fast_len
 from torch import Tensor
 
 from synthvae.core.checks import require_finite
@@ -217,7 +217,7 @@ def _difference(frames: Tensor, longest: int) -> Tensor:
     """
     length = frames.shape[1]
     window = slice(_MARGIN, _MARGIN + longest)
-    size = next_fast_len(length + length % 2, real=True)
+    size = scipy.fft.next_fast_len(length + length % 2, real=True)
     size += size % 2
     later = torch.fft.rfft(frames * _fades(length), size)
     first = torch.fft.rfft(frames[:, window], size)

@@ -10,6 +10,7 @@ import typer
 
 from synthvae.cli.common import RunArgument
 from synthvae.cli.extras import require_extra
+from synthvae.cli.loading import uncollected
 from synthvae.core.errors import UserError
 
 __all__ = ["register"]
@@ -58,10 +59,11 @@ def explore(
 
     Example: `synthvae explore experiments/runs/drums --data datasets/drums`
     """
-    require_extra("explore", "studio")
-    import torch
+    with uncollected():
+        require_extra("explore", "studio")
+        import torch
 
-    from synthvae.studio.serve import open_session, serve
+        from synthvae.studio.serve import open_session, serve
 
     if of_bank and data is not None:
         raise UserError("data", data, "leave one of them out", why="and `of_bank` is given")

@@ -19,6 +19,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # which loads its parts on first use: the page of `explore` does not wait for them
 from numpy.typing import NDArray
 
 __all__ = ["GUARD", "Loop", "find_loop", "make_seamless", "play_loop"]
@@ -133,9 +134,7 @@ def _seam_errors(tone: Array, first: int, count: int, end: int, half: int) -> Ar
     region = tone[first - half : first + count - 1 + half].astype(np.float64)
     energy = np.concatenate([[0.0], np.cumsum(region**2)])
     own = float(wanted @ wanted)
-    from scipy.signal import fftconvolve  # takes half a second to import, which `explore` need not wait for
-
-    products = fftconvolve(region, wanted[::-1], mode="valid")
+    products = scipy.signal.fftconvolve(region, wanted[::-1], mode="valid")
     errors: Array = np.maximum(energy[2 * half :] - energy[: -2 * half] + own - 2.0 * products, 0.0)
     return errors / max(own, 1e-30)
 

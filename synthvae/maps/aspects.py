@@ -10,11 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
+import scipy  # which loads its parts on first use: the page of `explore` does not wait for them
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 __all__ = ["ASPECTS", "Aspect", "aspect_distances", "aspect_rows", "near_duplicates", "typical_distances"]
 
@@ -103,9 +100,11 @@ def typical_distances(rows: Mapping[str, Floats], pitches: NDArray[np.floating])
 
 def near_duplicates(rows: Floats, distance: float) -> list[NDArray[np.intp]]:
     """Groups of sounds that are chained by distances of rows ``(N, K)`` of at most `distance`, the largest first."""
-    pairs = cKDTree(rows).query_pairs(distance, output_type="ndarray")
-    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(rows), len(rows)))
-    group = connected_components(graph, directed=False)[1]
+    pairs = scipy.spatial.cKDTree(rows).query_pairs(distance, output_type="ndarray")
+    graph = scipy.sparse.coo_array(
+        (np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(rows), len(rows))
+    )
+    group = scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
     order = np.argsort(group, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
     return sorted((part for part in parts if len(part) > 1), key=lambda part: (-len(part), int(part[0])))

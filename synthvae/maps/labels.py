@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # which loads its parts on first use: the page of `explore` does not wait for them
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from synthvae.maps.clusters import TRUE
 
@@ -50,7 +50,7 @@ def label_places(points: NDArray[np.floating], labels: NDArray[np.integer], coun
         labels: ``(N,)``, numbers from 0; below 0 where a point has none.
         count: number of labels.
     """
-    places, tree = np.asarray(points, np.float64), cKDTree(points)
+    places, tree = np.asarray(points, np.float64), scipy.spatial.cKDTree(points)
     around = min(AROUND, len(places))
     near = np.reshape(tree.query(places, around)[1], (len(places), -1))
     found = []

@@ -16,9 +16,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # which loads its parts on first use: the page of `explore` does not wait for them
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from synthvae.metrics.logmel_distance import paired
 
@@ -155,8 +155,8 @@ class Atlas:
         return np.square(self.features).sum(axis=1)
 
     @cached_property
-    def _tree(self) -> cKDTree:
-        return cKDTree(self.points)
+    def _tree(self) -> scipy.spatial.cKDTree:
+        return scipy.spatial.cKDTree(self.points)
 
     def _sane(self, x: float, y: float) -> tuple[float, float]:
         """A position clipped to a finite range around the map; the middle of the map for NaN."""
@@ -201,7 +201,7 @@ def build_atlas(
         The map.
     """
     places = np.asarray(points, np.float32)
-    tree = cKDTree(places)
+    tree = scipy.spatial.cKDTree(places)
     radius, step, bounds = _extent(places, tree)
     x0, y0, x1, y1 = bounds.tolist()
     columns, rows = (max(4, math.ceil((high - low) / step) + 1) for low, high in ((x0, x1), (y0, y1)))
@@ -220,7 +220,9 @@ def build_atlas(
     between = distances(decode(_mean_latents(tree, latents, places[chosen], radius, skip=1)))
     null = float(np.median(distances(render(_others(chosen, len(places))))))
     certain = np.clip(1.0 - snapped / null, 0.0, 1.0) if null > 0 else np.ones(len(chosen))
-    trusted = np.reshape(cKDTree(places[chosen]).query(grid, min(TRUSTED, len(chosen)))[1], (len(grid), -1))
+    trusted = np.reshape(
+        scipy.spatial.cKDTree(places[chosen]).query(grid, min(TRUSTED, len(chosen)))[1], (len(grid), -1)
+    )
     trust = np.rint(_CERTAIN * certain[trusted].mean(axis=1)).reshape(rows, columns)
     centre = features.mean(axis=0)
     directions = None
@@ -253,14 +255,14 @@ def latents_between(points: Floats, latents: Floats, places: Floats | None = Non
         places: positions; those of the points themselves where None, each excluding its own latent: the round trip from
             a latent to the map and back.
     """
-    tree = cKDTree(points)
+    tree = scipy.spatial.cKDTree(points)
     radius = _extent(points, tree)[0]
     return _mean_latents(tree, latents, points if places is None else places, radius, skip=1 if places is None else 0)
 
 
 def draw_places(points: Floats, count: int, seed: int) -> Floats:
     """Places ``(count, 2)`` drawn evenly over the part of the map that the hull of points ``(N, 2)`` covers."""
-    tree = cKDTree(points)
+    tree = scipy.spatial.cKDTree(points)
     radius, _, bounds = _extent(points, tree)
     random, found = np.random.default_rng(seed), np.empty((0, 2), np.float32)
     while len(found) < count:
@@ -275,7 +277,9 @@ def _others(chosen: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     return (chosen + drawn) % count
 
 
-def _medoids(tree: cKDTree, features: Floats, places: NDArray[np.floating], skip: int = 0) -> NDArray[np.intp]:
+def _medoids(
+    tree: scipy.spatial.cKDTree, features: Floats, places: NDArray[np.floating], skip: int = 0
+) -> NDArray[np.intp]:
     """For each position ``(B, 2)``, the nearby point that its other neighbours are most like, ``(B,)``.
 
     Args:
@@ -296,7 +300,7 @@ def _medoid(features: Floats, numbers: NDArray[np.integer]) -> NDArray[np.intp]:
     return np.take_along_axis(numbers, apart.argmin(axis=1)[:, None], axis=1)[:, 0].astype(np.intp)
 
 
-def _extent(places: Floats, tree: cKDTree) -> tuple[float, float, Floats]:
+def _extent(places: Floats, tree: scipy.spatial.cKDTree) -> tuple[float, float, Floats]:
     """Radius of the hull around a point, the step of the grid, and the bounds, which contain the hull."""
     low, high = places.min(axis=0), places.max(axis=0)
     span = float((high - low).max()) or 1.0
@@ -309,7 +313,9 @@ def _extent(places: Floats, tree: cKDTree) -> tuple[float, float, Floats]:
     return radius, step, np.concatenate([low - margin, high + margin]).astype(np.float32)
 
 
-def _mean_latents(tree: cKDTree, latents: Floats, places: NDArray[np.floating], radius: float, skip: int) -> Floats:
+def _mean_latents(
+    tree: scipy.spatial.cKDTree, latents: Floats, places: NDArray[np.floating], radius: float, skip: int
+) -> Floats:
     """Weighted means ``(B, D)`` of the latents nearest to positions, closer ones with larger weights.
 
     Args:
