@@ -43,8 +43,9 @@ MAKING = {"usable": 10.0, "first": 60.0, "again": 3.0}
 IN_FLIGHT, ROUNDS = 10, 20
 #: Seconds that a server may take to answer, and a map to be made.
 PATIENCE, BUILD_PATIENCE = 120.0, 1800.0
-#: Clicks before the first that counts, and seconds between two.
-WARM, PAUSE = 5, 0.5
+#: Clicks before the first that counts; seconds between two, and from one to the question whether it was answered, which
+#: would take time of its own on two cores.
+WARM, PAUSE, ANSWERED = 5, 0.5, 0.25
 FLAGS = (
     "--headless", "--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--autoplay-policy=no-user-gesture-required", "--enable-unsafe-swiftshader",
@@ -351,6 +352,7 @@ def _click(address: str, chromium: str, count: int, seed: int) -> list[float]:
             heard += 1
             page.mouse.move(x, y)
             page.mouse.down()
+            time.sleep(ANSWERED)
             _until_heard(page, heard)
             page.mouse.up()
             time.sleep(PAUSE)

@@ -17,7 +17,7 @@ const LOW_PLANE = 180;
 const EDGE = "600 12.5px system-ui, sans-serif";
 
 /** Milliseconds for which a ring widens around what was just played. */
-export const RIPPLE = 900;
+export const RIPPLE = 450;
 
 /**
  * @param {CanvasRenderingContext2D} context @param {import("./camera.js").Camera} camera
