@@ -64,11 +64,14 @@ def rename(visit: Visit) -> None:
     visit.page.locator("#bank input[type=search]").fill("")
     _edit(visit, "Name", "glass")
     visit.until("() => document.querySelector('.entry-name')?.textContent === 'glass'")
+    visit.until("() => document.querySelector('.sound-name').textContent === 'glass'")
+    visit.until("() => document.querySelector('#status').textContent === 'Renamed to glass'")
 
 
 def tag(visit: Visit) -> None:
     _edit(visit, "Tags", "keeper warm")
     visit.until("() => document.querySelector('.entry-tags')?.textContent === '#keeper #warm'")
+    visit.until("() => document.querySelector('#status').textContent === 'Tags of glass saved'")
 
 
 def tweak(visit: Visit) -> None:

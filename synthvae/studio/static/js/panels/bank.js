@@ -155,7 +155,12 @@ export class BankPanel {
         try {
           await this.studio.api.change(entry.id, change);
           await this.studio.refreshBank();
-          this.studio.status.say(`Renamed to ${change.name}`);
+          this.studio.status.say(change.name === entry.name ? `Tags of ${change.name} saved` : `Renamed to ${change.name}`);
+          const { current } = this.studio.sounds;
+          if (current?.origin === this.sound(entry).origin) {
+            current.name = change.name;
+            this.studio.store.set("current", current);
+          }
         } catch (error) {
           this.studio.status.fail(error);
         }
