@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synthvae.cli import main
+from synthvae.cli.common import DEFAULT_RUN
 from synthvae.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -334,9 +335,7 @@ def match(
 
 @app.command()
 def morph(
-    run: Annotated[
-        Path | None, typer.Option(help="A directory made with train.  [default: the last in experiments/runs]")
-    ] = None,
+    run: Annotated[Path | None, typer.Option(help=f"A directory made with train.  [default: {DEFAULT_RUN}]")] = None,
     pairs: Annotated[int, typer.Option(help="Pairs of test presets to morph between.")] = 100,
     steps: Annotated[int, typer.Option(help="Sounds per morph, both ends included.")] = 9,
     ways: Annotated[

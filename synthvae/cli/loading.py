@@ -24,10 +24,10 @@ PATIENCE = 1.0
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Import without garbage collection, which takes a fifth of the time and finds next to nothing.
+    """Import with garbage collection off, which would take a fifth of the time and free almost nothing.
 
-    What has been imported is not examined later either: a collection of all objects stops every thread for 0.1 s, and
-    with it the sounds of `explore`.
+    Later collections skip the imported objects: a full collection would stop every thread for 0.1 s, which delays the
+    sounds of `explore`.
     """
     enabled = gc.isenabled()
     gc.disable()

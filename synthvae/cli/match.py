@@ -174,6 +174,4 @@ def train_encoder(
         f"{round(float(report.explained.mean()), 2) + 0.0:.2f}{skipped_batches(report.skipped)}"
     )
     if report.distance >= report.of_mean_preset:
-        print(
-            "match gains nothing from this encoder, which is no nearer than the mean preset: train it on more --presets"
-        )
+        print("this encoder is no closer than the mean preset and does not help match; train it on more --presets")

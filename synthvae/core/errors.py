@@ -37,7 +37,7 @@ def reason(error: Exception) -> str:
 
 
 def choose_one(value: object, choices: Iterable[str]) -> str:
-    """The remedy for a value that is none of the choices: all of them, those it may be a misspelling of first.
+    """The remedy for an invalid choice: lists the valid ones, and suggests those that are spelled similarly.
 
     Args:
         value: the given value.

@@ -148,9 +148,10 @@ def _load(path: Path) -> Any:  # noqa: ANN401
         content = path.read_bytes()
     except OSError as error:
         raise UserError(path, path, "give a preset's JSON file", f"cannot read ({error.strerror})") from None
-    beside = path.with_suffix(".json")
-    remedy = f"give {beside}, beside it" if beside != path and beside.is_file() else "give a preset's JSON file"
-    return load_json(content, str(path), f"{remedy}, or write it again" if beside == path else remedy)
+    beside, remedy = path.with_suffix(".json"), "give a preset's JSON file, or write it again"
+    if beside != path and beside.is_file():
+        remedy = f"give {beside}, beside it"
+    return load_json(content, str(path), remedy)
 
 
 def _preset(document: Any, path: Path, parameters: ParameterSpace | None) -> Preset:  # noqa: ANN401

@@ -265,7 +265,7 @@ class Trainer:
     @property
     def complete(self) -> bool:
         """Whether nothing is left to train: the run has finished, and no limit has been increased since."""
-        return bool(self.position.finished) and not (self._epoch < self.phase.epochs and not self._ended)
+        return bool(self.position.finished) and (self._epoch >= self.phase.epochs or bool(self._ended))
 
     def _train_epoch(self, stopped: Callable[[], bool]) -> None:
         phase, position = self.phase, self.position

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,18 @@ def test_what_is_imported_already_is_not_announced():
     before = list(sys.meta_path)
     loading.announce_loading("pytest")
     assert sys.meta_path == before
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_imports_are_not_collected_and_the_setting_comes_back(enabled: bool):
+    was, before = gc.isenabled(), gc.get_freeze_count()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with suppress(ImportError), loading.uncollected():
+            assert not gc.isenabled()
+            raise ImportError
+        assert gc.isenabled() == enabled
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()
+        (gc.enable if was else gc.disable)()

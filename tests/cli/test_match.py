@@ -130,7 +130,7 @@ def test_an_encoder_is_trained_and_used(run: Command, bell: Path, small_run: Pat
     assert code == 0
     assert "128 presets" in out
     assert "another preset" in out
-    assert "match gains nothing from this encoder" in out  # two steps of training
+    assert "no closer than the mean preset and does not help match" in out  # two steps of training
     code, _, _ = run("match", bell.name, "--run", model, "--budget", 300, "--no-index")
     assert code == 0
     refused(run("train-encoder", model, "--presets", 3), "--presets is 3")

@@ -4,6 +4,9 @@ import { counted } from "../format.js";
 import { makeSound } from "../sound.js";
 import { drawThumbnail } from "../spectrogram.js";
 
+/** Where an entry's sound says that it comes from. @param {any} entry */
+const originOf = (entry) => `bank entry ${entry.id}`;
+
 export class BankPanel {
   /** @param {HTMLElement} root @param {any} studio */
   constructor(root, studio) {
@@ -104,7 +107,7 @@ export class BankPanel {
     const values = /** @type {Record<string, number>} */ ({});
     for (const { name } of this.studio.store.get("session").parameters) values[name] = entry.values[name];
     // By its values and not its number, so that undo still finds it after it was taken out of the bank.
-    return makeSound({ values }, { name: entry.name, origin: `bank entry ${entry.id}`, values, places: entry.places, descriptors: entry.descriptors });
+    return makeSound({ values }, { name: entry.name, origin: originOf(entry), values, places: entry.places, descriptors: entry.descriptors });
   }
 
   async #download() {
@@ -157,7 +160,7 @@ export class BankPanel {
           await this.studio.refreshBank();
           this.studio.status.say(change.name === entry.name ? `Tags of ${change.name} saved` : `Renamed to ${change.name}`);
           const { current } = this.studio.sounds;
-          if (current?.origin === this.sound(entry).origin) {
+          if (current?.origin === originOf(entry)) {
             current.name = change.name;
             this.studio.store.set("current", current);
           }
