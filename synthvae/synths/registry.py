@@ -11,7 +11,7 @@ import importlib
 from importlib.metadata import entry_points
 from typing import Any
 
-from synthvae.core.errors import UserError, choose_one, shown
+from synthvae.core.errors import UserError, shown
 from synthvae.synths.base import SynthKind
 
 __all__ = ["DEFAULT", "known_synth", "register_synth", "synth_kind", "synth_names"]
@@ -55,7 +55,7 @@ def synth_kind(name: str) -> SynthKind:
         elif name in (found := entry_points(group=_GROUP)).names:
             _KINDS[name] = found[name].load()
         else:
-            raise UserError("synth", name, f"{choose_one(name, synth_names())}, or install what brings it")
+            raise UserError("synth", name, f"choose one of {', '.join(synth_names())}, or install what brings it")
     return _KINDS[name]
 
 
