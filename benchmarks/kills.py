@@ -75,7 +75,7 @@ class Killed:
 
     Attributes:
         job: name of the job.
-        seconds: duration of the command without a kill.
+        seconds: duration of the command without a kill, the shortest that was seen: a first call may compile kernels.
         kills: number of kills.
         late: number of times that it had ended before.
         wrong: descriptions of the faults.
@@ -132,9 +132,11 @@ def _kill(job: Job, place: Path, after: float, whole: dict[str, str], found: Kil
     process = subprocess.Popen(
         _words(job.command), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
+    begun = time.monotonic()
     try:
         process.wait(after)
         found.late += 1
+        found.seconds = min(found.seconds, time.monotonic() - begun)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

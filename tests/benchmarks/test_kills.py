@@ -14,12 +14,13 @@ def test_commands_are_killed_and_called_again(tmp_path: Path):
     found = kill_commands(4, 0, tmp_path, chosen, done.append)
     assert done == [1, 2, 3, 4]
     assert [(one.job, one.wrong) for one in found] == [(job.name, []) for job in chosen]
-    assert sum(one.kills for one in found) >= 2
-    # What differs from call to call is told apart: the log of a run has times.
-    (other,) = kill_commands(
-        1, 0, tmp_path / "other", [Job("train", chosen[1].command, ("new/metrics.csv",))], done.append
-    )
-    assert other.wrong
+    # How many moments come after the end of a command is a matter of the machine's load.
+    assert sum(one.kills for one in found) >= 1
+    assert [one.kills + one.late for one in found] == [2, 2]
+    # Without --resume the same command refuses the run that it left, killed or not.
+    command = chosen[1].command.replace(" --resume", "")
+    (other,) = kill_commands(1, 0, tmp_path / "other", [Job("train", command, chosen[1].made, True)], done.append)
+    assert [line for line in other.wrong if "called again: error" in line and "holds a run" in line], other
 
 
 def test_the_table_names_what_is_wrong():
