@@ -7,7 +7,7 @@ viridis, whose lightness is linear.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -15,6 +15,8 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
@@ -537,10 +539,8 @@ def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
     Returns:
         The file's content.
     """
-    buffer = io.BytesIO()
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
+    figure.set_dpi(dpi)
+    return _print(FigureCanvasAgg(figure).print_png, {"Software": None})
 
 
 def svg_bytes(figure: Figure) -> bytes:
@@ -552,10 +552,8 @@ def svg_bytes(figure: Figure) -> bytes:
     Returns:
         The file's content.
     """
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": "synthvae"}):
-        figure.savefig(buffer, format="svg", dpi=DPI, metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+    figure.set_dpi(DPI)
+    return _print(FigureCanvasSVG(figure).print_svg, {"Date": None, "Creator": None})
 
 
 def both_bytes(figure: Figure) -> tuple[bytes, bytes]:
@@ -570,6 +568,14 @@ def both_bytes(figure: Figure) -> tuple[bytes, bytes]:
     png = png_bytes(figure)
     figure.set_layout_engine("none")  # everything is in its place: finding it is a third of the work of drawing
     return png, svg_bytes(figure)
+
+
+def _print(write: Callable[..., object], metadata: dict[str, None]) -> bytes:
+    """What a canvas writes; `Figure.savefig` draws all twice, once to lay it out, which drawing itself does as well."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": "synthvae"}):
+        write(buffer, metadata=metadata)
+    return buffer.getvalue()
 
 
 def _colour_bar(figure: Figure | SubFigure, drawn: ScalarMappable, axes: Any, label: str, **place: Any) -> None:  # noqa: ANN401
