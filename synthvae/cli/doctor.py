@@ -92,16 +92,18 @@ def _compile() -> None:
     voice, generator = Voice(VOICE_63, seconds=0.25), torch.Generator().manual_seed(0)
     unit = torch.rand(2, len(VOICE_63), generator=generator, requires_grad=True)
     noise = torch.rand(2, voice.samples, generator=generator) - 0.5
-    # What train needs first comes last: beside it, in another process, there is no use in compiling it as well.
-    with progress_bar("compiling", 3, "parts") as update:
+    # Beside a first train, in another process, little is then compiled twice: what train does not need comes first,
+    # and what only match and the metric need comes last.
+    with progress_bar("compiling", 4, "parts") as update:
+        survey_latents(np.random.default_rng(0).random((60, 16)), (0,))
+        update(1, "losses")
         for name, feature in (("sclp", "stft"), ("scl", "stft"), ("logmel", "logmel"), ("sclp", "mfcc")):
             build_loss(name, 44100, feature)(noise.clone().requires_grad_(), noise.flip(0)).mean().backward()
-        update(1, "maps")
-        survey_latents(np.random.default_rng(0).random((60, 16)), (0,))
         update(2, "the Voice")
         voice(unit).mean().backward()
+        update(3, "the Voice's Jacobian")
         voice.jacobian(unit.detach(), build_feature("logmel", 44100))
-        update(3, "")
+        update(4, "")
     where = _kernels()["kept_in"]
     print(f"compiled in {time.monotonic() - begun:.0f} s" + (f", kept in {where} and beside it" if where else ""))
 

@@ -77,7 +77,7 @@ class _Announcer(event.Listener):
         if not self._done and event.data["dispatcher"].py_func in _KERNELS:
             self._done = True
             _log.info(
-                "compiling kernels for this command, once for this installation: about ten seconds ...",
+                "compiling kernels for this command, once for this installation: ten seconds to a minute ...",
                 extra={"event": "compiling", "shown": True},
             )
 
