@@ -318,6 +318,8 @@ _BANDS = (
     (0.01, "negligible"), (0.04, "weak"), (0.16, "moderate"), (0.36, "relatively strong"), (0.64, "strong"),
     (np.inf, "very strong"),
 )  # fmt: skip
+#: Instead of a band, where the statistic is not above its degrees of freedom, which is its mean without any difference.
+NO_EFFECT = "none above chance"
 
 
 @dataclass(frozen=True)
@@ -329,7 +331,7 @@ class GroupTest:
         degrees: degrees of freedom, groups - 1.
         p_value: p value of the chi-squared approximation.
         epsilon_squared: H / (N - 1), from 0 (no difference) to 1.
-        effect: the band of epsilon squared as a word.
+        effect: the band of epsilon squared as a word, or that chance alone gives as much.
         n: number N of values in all groups together.
         medians: median of each group, in the unit of the values.
         sentence: the result in plain words.
@@ -377,7 +379,7 @@ class CountTest:
         degrees: degrees of freedom, (groups - 1) (categories - 1).
         p_value: p value of the chi-squared approximation.
         cramers_v: Cramér's V, from 0 (equal distributions) to 1 (each category belongs to one group).
-        effect: the band of Cramér's V as a word.
+        effect: the band of Cramér's V as a word, or that chance alone gives as much.
         n: total count.
         low_cells: number of cells of the table with an expected count below 5, for which p is only approximate.
         cells: number of cells of the table, without empty categories.
@@ -460,7 +462,7 @@ def kruskal_wallis(groups: Mapping[str, ArrayLike], measure: str = "error") -> G
         statistic = float(12.0 / (n * (n + 1.0)) * between / correction)
         p_value = float(stats.chi2.sf(statistic, degrees))
     epsilon = min(statistic / (n - 1), 1.0)
-    effect = effect_size(epsilon)
+    effect = effect_size(epsilon) if statistic > degrees else NO_EFFECT
     sentence = _sentence(measure, medians, p_value, epsilon, effect)
     return GroupTest(statistic, degrees, p_value, epsilon, effect, n, medians, sentence)
 
@@ -546,8 +548,9 @@ def compare_counts(table: Mapping[str, Mapping[str, int]], measure: str) -> Coun
     low = int((result.expected_freq < LEAST_EXPECTED).sum())
     smaller = min(observed.shape) - 1
     v = float(np.sqrt(min(statistic / (n * smaller), 1.0))) if smaller else 0.0
-    effect = effect_size(v**2)  # the bands of Rea and Parker are those of V, squared
-    size = f"{effect} effect, Cramér's V {v:.2g}, {p_text(p_value)}"
+    # The bands of Rea and Parker are those of V, squared; by chance chi-squared is its degrees of freedom.
+    effect = effect_size(v**2) if statistic > result.dof else NO_EFFECT
+    size = f"{_effect_text(effect)}, Cramér's V {v:.2g}, {p_text(p_value)}"
     if p_value >= 0.05:
         sentence = f"The {len(table)} groups do not differ significantly by {measure} ({size})."
     elif effect == "negligible":
@@ -636,6 +639,10 @@ def _smallest_p(sizes: list[int], permuted: bool) -> float:
     return float(stats.chi2.sf(largest, count - 1))
 
 
+def _effect_text(effect: str) -> str:
+    return "no effect above chance" if effect == NO_EFFECT else f"{effect} effect"
+
+
 def _sentence(
     measure: str,
     medians: dict[str, float],
@@ -646,7 +653,7 @@ def _sentence(
     noun: str = "runs",
 ) -> str:
     best = min(medians, key=lambda name: medians[name])
-    size = f"{effect} effect, epsilon squared {epsilon:.2g}"
+    size = f"{_effect_text(effect)}, epsilon squared {epsilon:.2g}"
     if by_chance is not None:
         size += f" where chance gives {by_chance:.2g}"
     size += f", {p_text(p_value)}"

@@ -141,6 +141,17 @@ def test_the_ponds_of_zar_from_the_whole_to_the_pairs() -> None:
     assert all("pH" in test.sentence for test in tests)
 
 
+def test_no_strength_is_named_that_chance_alone_gives() -> None:
+    # Two groups of two: epsilon squared is 0.2 where chance gives 0.33, "relatively strong" by its band.
+    compared = compare_groups({"a": [1.0, 3.0], "b": [2.0, 4.0]})
+    assert compared.kruskal_wallis.epsilon_squared == pytest.approx(0.2)
+    assert compared.kruskal_wallis.effect == "none above chance"
+    assert "no effect above chance, epsilon squared 0.2 where chance gives 0.33" in compared.kruskal_wallis.sentence
+    counted = compare_counts({"a": {"x": 6, "y": 5}, "b": {"x": 5, "y": 6}}, "shape")
+    assert counted.cramers_v == pytest.approx(1 / 11)
+    assert (counted.effect, effect_size(counted.cramers_v**2)) == ("none above chance", "negligible")
+
+
 def test_the_mean_epsilon_squared_of_no_difference_is_what_chance_gives() -> None:
     generator = np.random.default_rng(0)
     drawn = [compare_groups_epsilon(generator.standard_normal((3, 8))) for _ in range(500)]
