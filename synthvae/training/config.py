@@ -75,7 +75,14 @@ class TrainConfig(Settings):
         shown="datasets/presets.json, or the newest",
         example="datasets/presets.json",
     )
-    loss: str = setting("sclp", "The loss between sounds or between parameters.", LOSS, choices=_losses)
+    loss: str = setting(
+        "sclp",
+        "The loss: spectral convergence (scl), log and linear magnitudes (logsl, lmsl), the three on complex spectra "
+        "(sclp, logslp, lslp), log-mel spectrograms (logmel), three resolutions (mrstft), optimal transport (sot), "
+        "amplitude envelopes (envelope), the perceptual metric of parameters (pnp), or parameters alone (none).",
+        LOSS,
+        choices=_losses,
+    )
     synth_layer: bool = setting(False, "Back-propagate the spectral term through the Voice into the network.", LOSS)
     hold_phases: bool = setting(False, "Treat oscillator phases as constants in that gradient.", LOSS)
     feature: str = setting("auto", "Feature that the loss compares; auto: the loss's default.", LOSS, choices=_features)
