@@ -69,7 +69,7 @@ class ExploreMeasurement:
 
     Attributes:
         way: ``browser`` or ``http``.
-        points: on the map.
+        points: number of points on the map.
         clicks: milliseconds from mouse down, or from the request, to the samples.
         in_flight: milliseconds of requests of which ten are under way at any time.
         first: seconds from starting the server to a complete map, the first time; None where it was there already.
@@ -133,9 +133,9 @@ def measure_explore(
     Args:
         run: a run's directory.
         data: the dataset on the map; the run's own by default.
-        points: on the map.
-        clicks: that are timed.
-        seed: of the places that are clicked on.
+        points: number of points on the map.
+        clicks: number of clicks that are timed.
+        seed: seed of the places that are clicked on.
         browser: whether to click in a browser, where there is one.
         fresh: whether to make the map anew, in a folder of its own, and time it.
         progress: called with what is being done.

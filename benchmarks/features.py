@@ -42,7 +42,7 @@ def measure_features(repetitions: int, seed: int, device: str = "cpu", batch: in
 
     Args:
         repetitions: timed rounds.
-        seed: of the noise that is transformed.
+        seed: seed of the noise.
         device: where to compute.
         batch: sounds per call.
 

@@ -130,8 +130,8 @@ def fuzz(seconds: float, seed: int, folder: Path, progress: Callable[[float], ob
     """Give every reader damaged files, one after the other, for so long.
 
     Args:
-        seconds: in all.
-        seed: of the changes.
+        seconds: total seconds.
+        seed: seed of the changes.
         folder: an empty one, for the files.
         progress: called with the seconds that have passed.
     """
@@ -177,7 +177,7 @@ def readers(folder: Path) -> list[Reader]:
     """Write undamaged files of every format, and return their readers.
 
     Args:
-        folder: that is made, with one folder for each format.
+        folder: folder that is made, with one folder for each format.
     """
     found: list[Reader] = []
 

@@ -62,7 +62,7 @@ class Rung:
         convergence: spectral convergence, mean over sounds.
         crest: click crest at the representation's hop, median over sounds.
         opinion: ViSQOL's score, mean over sounds; None where it was not measured.
-        milliseconds: for a sound, from values to samples, on all threads.
+        milliseconds: time in milliseconds for a sound, from values to samples, on all threads.
     """
 
     representation: str
@@ -82,12 +82,12 @@ class Claim:
 
     Attributes:
         magnitudes: which are inverted.
-        phase: that is compared.
+        phase: phase that is compared.
         distance: its log-spectral distance over that of the baseline.
-        most_distance: that is claimed; None where there is only a figure.
+        most_distance: largest distance that is claimed; None where there is only a figure.
         seconds: its time over that of the baseline on one thread, median over repetitions.
         seconds_threads: the same on all threads, of which librosa uses one.
-        most_seconds: that is claimed on one thread.
+        most_seconds: largest time that is claimed on one thread.
     """
 
     magnitudes: str
@@ -112,7 +112,7 @@ def measure_ladder(
 
     Args:
         audio: as many sounds of each kind, in order.
-        sample_rate: in Hz.
+        sample_rate: sample rate in Hz.
         opinions: whether to measure ViSQOL.
         progress: called with the number of representations done, and the name of the next.
     """
@@ -145,7 +145,7 @@ def measure_claims(audio: Tensor, sample_rate: int, repetitions: int) -> list[Cl
 
     Args:
         audio: as for `measure_ladder`.
-        sample_rate: in Hz.
+        sample_rate: sample rate in Hz.
         repetitions: timed rounds.
     """
     representation = build_representation("mel", sample_rate, audio.shape[1])

@@ -38,10 +38,10 @@ def sounds_to_invert(sample_rate: int = 16000, seconds: float = 2.0, each: int =
     """The sounds ``(4 * each, T)``, in the order of `KINDS`, every one at a peak of 0.9.
 
     Args:
-        sample_rate: in Hz.
-        seconds: of a sound.
+        sample_rate: sample rate in Hz.
+        seconds: duration of a sound in seconds.
         each: sounds of each kind.
-        seed: of what is drawn.
+        seed: seed of the draws.
     """
     generator = np.random.default_rng(seed)
     samples = round(sample_rate * seconds)

@@ -47,10 +47,10 @@ class LibraryMeasurement:
     Attributes:
         way: how files become items.
         found: files in the folder.
-        imported: of them.
-        skipped: of them.
-        items: of the library.
-        seconds: of an import without interruption.
+        imported: number of files that were imported.
+        skipped: number of files that were skipped.
+        items: number of items of the library.
+        seconds: seconds of an import without interruption.
         memory: its peak in GiB.
         same_bytes: whether an import that was killed and called again has the same bytes.
         wrong: what is not as it should be, in words.
@@ -76,8 +76,8 @@ def measure_library(files: int, seed: int, directory: Path) -> list[LibraryMeasu
     """Write a mixed folder, import it whole, and import it again with a kill in the middle.
 
     Args:
-        files: in the folder.
-        seed: of the files.
+        files: number of files in the folder.
+        seed: seed of the files.
         directory: empty, for the folder and the libraries.
 
     Returns:

@@ -34,9 +34,9 @@ class LossMeasurement:
     Attributes:
         loss: its name.
         feature: what it compares; empty for a loss with transforms of its own.
-        right: by distance in cents, the share of gradients that point the right way.
+        right: share of gradients that point the right way, by distance in cents.
         trials: gradients behind each share.
-        milliseconds: for one sound and its target, forward and backward, the Voice included.
+        milliseconds: milliseconds for one sound and its target, forward and backward, the Voice included.
     """
 
     loss: str
@@ -56,7 +56,7 @@ def measure_losses(
 
     Args:
         count: presets of one second at 44.1 kHz; each is moved up and down.
-        seed: of the presets.
+        seed: seed of the presets.
         names: losses; all by default.
         progress: called with the number of combinations done and the one that is next.
 
@@ -93,7 +93,7 @@ def pitch_direction(loss: AudioLoss, voice: nn.Module, unit: Tensor, cents: floa
 
     Args:
         loss: compares two batches of audio.
-        voice: of `VOICE_63`.
+        voice: Voice with the parameters `VOICE_63`.
         unit: presets ``(N, 63)``; their pitch is moved into the range in which both moves end.
         cents: how far the reconstruction's pitch lies from the target's.
 

@@ -34,9 +34,9 @@ class MapMeasurement:
 
     Attributes:
         view: name of the view.
-        neighbour: from a dot to the nearest other one.
-        snapped: from a dot to what its position snaps to without it.
-        between: from a dot to what is interpolated at its position without it.
+        neighbour: distance from a dot to the nearest other one.
+        snapped: distance from a dot to what its position snaps to without it.
+        between: distance from a dot to what is interpolated at its position without it.
         random: between two dots drawn at random.
         drag: between the sounds of two positions 5 px apart.
         far_drag: between the sounds of two positions 25 px apart.
@@ -71,7 +71,7 @@ def measure_map(session: Session, view: str = "sound", seed: int = 0, count: int
     Args:
         session: the studio's; all of its sounds have to be measured for the names.
         view: which view.
-        seed: of the positions.
+        seed: seed of the positions.
         count: positions that are dragged from.
     """
     atlas, generator = session.view(view), np.random.default_rng(seed)

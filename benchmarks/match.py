@@ -32,7 +32,7 @@ class Way:
     """A way to search.
 
     Attributes:
-        name: for the table.
+        name: name in the table.
         search: one of `synthvae.matching.local.SEARCHES`.
         index: sounds it begins with, if any.
         run: whose audio encoder proposes starts, if any.
@@ -50,7 +50,7 @@ class Matched:
 
     Attributes:
         way: its name.
-        distance: of the best answer to each target, in dB.
+        distance: distance of the best answer to each target, in dB.
         confidence: likewise, 0 to 1.
         seconds: likewise.
         renders: likewise.
@@ -93,11 +93,11 @@ def measure_match(
     """Run every search on every target.
 
     Args:
-        targets: to be matched.
-        parameters: of the presets.
-        ways: to search; the first is the null.
+        targets: targets to be matched.
+        parameters: parameters of the presets.
+        ways: ways to search; the first is the null.
         budget: renders of each search, a sound with its gradient counting as three.
-        seed: of the first target's searches; the others count up from it.
+        seed: seed of the first target's searches; the others count up from it.
         progress: called with the number of searches done and what is next.
 
     Returns:
@@ -120,7 +120,7 @@ def match_table(results: Sequence[Matched], seed: int = 0) -> str:
 
     Args:
         results: the first is the null.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
     """
     lines = [
         "| search | distance (dB), median | / random | better than random | confidence | renders | s |",

@@ -191,7 +191,7 @@ class Mixed:
     """What was written.
 
     Attributes:
-        reasons: by path below the folder, how the reason for which it is skipped begins, or `IMPORTED`.
+        reasons: expected result by path below the folder: the start of the reason for skipping, or `IMPORTED`.
         copies: the files of equal content, by the first of them that was written.
     """
 
@@ -206,9 +206,9 @@ def write_mixed_folder(folder: Path, count: int, seed: int = 0) -> Mixed:
     what cannot be imported, or not easily.
 
     Args:
-        folder: that is made.
+        folder: folder that is made.
         count: how many; 150 have each kind once or more.
-        seed: of the sounds.
+        seed: seed of the sounds.
     """
     draw = np.random.default_rng(seed)
     mixed = Mixed()

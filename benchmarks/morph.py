@@ -84,12 +84,12 @@ class WayMeasurement:
     Attributes:
         label: see `CANDIDATES`.
         under: share of the walks whose largest step is at most 1.5 times the mean.
-        median: of the largest step over the mean.
-        worst: of that.
+        median: median of the ratio of the largest step to the mean.
+        worst: largest of these ratios.
         length: median of a walk's length over the distance of its ends.
         pairs: how many.
         seconds: mean CPU time of a morph.
-        changes: of SPINVAE's scores against plain parameters, empty where not asked for.
+        changes: changes of SPINVAE's scores against plain parameters, empty where not asked for.
     """
 
     label: str
@@ -123,7 +123,7 @@ def measure_morphs(
         run: the model.
         pairs: ends of the walks ``(N, 2, P)``.
         steps: stops of each, the ends included.
-        labels: of `CANDIDATES`.
+        labels: labels of `CANDIDATES`.
         descriptors: whether to compute SPINVAE's scores too, which takes 20 ms a sound. All paths have the presets
             themselves as ends, and all but the latent ones take the short way round for angles.
         progress: called with the number of walks done and the way.

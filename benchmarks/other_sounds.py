@@ -179,8 +179,8 @@ def other_sound(name: str, sample_rate: int = 44100) -> Array:
     """One of `OTHER_SOUNDS`, its peak at -1 dB.
 
     Args:
-        name: which.
-        sample_rate: in Hz.
+        name: name of the sound.
+        sample_rate: sample rate in Hz.
 
     Returns:
         ``(T,)``, 0.6 to 3 seconds.

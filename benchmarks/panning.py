@@ -56,8 +56,8 @@ class PanningMeasurement:
     """What was measured.
 
     Attributes:
-        points: on the map.
-        renderer: of the points: ``webgl`` or ``canvas``.
+        points: number of points on the map.
+        renderer: renderer of the points: ``webgl`` or ``canvas``.
         opened: seconds until the map is loaded and coloured.
         frames: milliseconds from each frame to the next.
         scripts: milliseconds of the page's own code in each frame.
@@ -86,10 +86,10 @@ def measure_panning(points: int, seconds: float = 5.0, canvas: bool = False, see
     """Open a map of random points and pan it.
 
     Args:
-        points: on the map.
-        seconds: of panning.
+        points: number of points on the map.
+        seconds: duration of panning in seconds.
         canvas: whether to draw without WebGL.
-        seed: of the points.
+        seed: seed of the points.
 
     Raises:
         UserError: if there is no Chromium, or the page does not open.
@@ -150,8 +150,8 @@ class _Api:
     """Answers of a studio with a map of random points, and the page's own files.
 
     Args:
-        points: on the map.
-        seed: of the points.
+        points: number of points on the map.
+        seed: seed of the points.
     """
 
     def __init__(self, points: int, seed: int) -> None:

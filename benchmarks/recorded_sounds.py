@@ -41,7 +41,7 @@ class Plan:
     """A run to train.
 
     Attributes:
-        name: of its directory.
+        name: name of its directory.
         overlay: file in ``experiments/`` that it follows; none for the defaults.
         changes: settings on top of that.
     """
@@ -103,10 +103,10 @@ def train_run(plan: Plan, library: Library, out: Path, steps: int, seed: int = 0
 
     Args:
         plan: what is trained.
-        library: on what.
+        library: library to train on.
         out: directory of the runs.
-        steps: of training.
-        seed: of the training.
+        steps: number of training steps.
+        seed: seed of the training.
     """
     train(SpectrogramTask(plan_settings(plan, library, steps, seed), library), out / plan.name, resume=True)
     return out / plan.name
@@ -124,7 +124,7 @@ def measure_run(path: Path, seed: int = 0, tell: Callable[[str], object] = lambd
 
     Args:
         path: its directory.
-        seed: of draws and halves.
+        seed: seed of draws and halves.
         tell: called with what is being done.
 
     Raises:

@@ -20,7 +20,7 @@ class Candidate:
     """One way of doing it.
 
     Attributes:
-        name: of the way.
+        name: name of the way.
         call: does it once.
         sounds: how many one-second sounds a call handles.
     """
@@ -36,9 +36,9 @@ class Measurement:
 
     Attributes:
         group: the task.
-        name: of the candidate.
+        name: name of the candidate.
         sounds: per call.
-        seconds: of every timed call.
+        seconds: seconds of every timed call.
         ratios: how many times faster than the baseline, repetition by repetition.
     """
 

@@ -51,7 +51,7 @@ def measure_train_step(
 
     Args:
         repetitions: timed rounds.
-        seed: of presets and weights.
+        seed: seed of presets and weights.
         device: where to compute.
         batch: presets per step.
         others: further losses and their features, timed on our side alone.

@@ -57,7 +57,7 @@ def measure_voice(repetitions: int, seed: int, device: str = "cpu") -> list[Meas
 
     Args:
         repetitions: timed rounds.
-        seed: of the presets.
+        seed: seed of the presets.
         device: where to render.
 
     Returns:
@@ -125,7 +125,7 @@ def check_equality(count: int, seed: int) -> tuple[list[str], bool]:
 
     Args:
         count: how many random presets.
-        seed: of the presets.
+        seed: seed of the presets.
 
     Returns:
         Lines for people (for each parameter set and type, the largest and the mean absolute difference of samples,

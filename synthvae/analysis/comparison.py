@@ -30,8 +30,8 @@ class Comparisons:
     Attributes:
         unit: ``preset`` or ``seed``: the independent unit of the tests.
         groups: name of each group to the names of its runs.
-        errors: by measure; less is better.
-        counts: by counted event.
+        errors: errors by measure; less is better.
+        counts: numbers of events, by event.
         note: consequence of the unit for the conclusions, in a sentence.
     """
 

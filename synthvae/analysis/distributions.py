@@ -76,7 +76,7 @@ class AudioDistanceNulls:
     Attributes:
         frechet_audio_distance_of_halves: FAD between two halves of the test sounds.
         kernel_audio_distance_of_halves: KAD between such halves.
-        mean_preset: of the mean preset, to the test sounds.
+        mean_preset: distance of the mean preset to the test sounds.
         reason: why a distance of halves is missing; empty where none is.
     """
 
@@ -108,8 +108,8 @@ class EmbeddedTests:
     Attributes:
         embedding: its name.
         per_sound: whether a sound is one row.
-        rows: of the test sounds ``(N, D)``.
-        train_rows: of the training sounds ``(M, D)``.
+        rows: rows of the test sounds ``(N, D)``.
+        train_rows: rows of the training sounds ``(M, D)``.
         nulls: what needs no model.
     """
 
@@ -132,9 +132,9 @@ def embed_sounds(
     """Rows ``(N, D)`` of sounds that come in parts ``(B, T)``.
 
     Args:
-        embedding: which.
+        embedding: name of the embedding.
         audio: the sounds.
-        sample_rate: of these, in Hz.
+        sample_rate: sample rate of these, in Hz.
         on_progress: called with the number of sounds that are embedded.
     """
     rows = []
@@ -151,8 +151,8 @@ def measure_set(
 
     Args:
         test: embedding of the test sounds ``(N, D)``.
-        other: of the other set ``(M, D)``.
-        seed: of subsamples.
+        other: rows of the other set ``(M, D)``.
+        seed: seed of subsamples.
         per_sound: whether a sound is one row; FAD alone is measured where it is not.
 
     Returns:
@@ -180,8 +180,8 @@ def measure_nulls(
 
     Args:
         test: embedding of the test sounds ``(N, D)``.
-        mean_preset: of the sound of the mean preset ``(R, D)``, one row where a sound is one.
-        seed: of the halves.
+        mean_preset: rows of the sound of the mean preset ``(R, D)``, one row where a sound is one.
+        seed: seed of the halves.
         per_sound: as of `measure_set`.
     """
     reasons: list[str] = [] if per_sound else [DEPENDENT]

@@ -62,7 +62,7 @@ class Neighbourhoods:
     Attributes:
         latents_and_sounds: whether near latents have similar sounds; null if there are too few.
         umap: trustworthiness and continuity of the first map; null where there are too few points.
-        cosine_similarity: of latents within and across DBSCAN's clusters on that map.
+        cosine_similarity: cosine similarity of latents within and across DBSCAN's clusters on that map.
         cosine_similarity_of_sounds: the same of their sounds, in the standardised log-mel embedding.
         reason: why something is missing; empty where nothing is.
     """
@@ -93,7 +93,7 @@ class Movement:
 
     Attributes:
         paths: scores of latent paths against plain interpolation of the parameters.
-        effects: of each parameter on the latent.
+        effects: effects of each parameter on the latent.
         pairs: test presets that the paths join ``(paths, 2)``.
     """
 
@@ -113,12 +113,12 @@ def measure_neighbourhoods(
     """Compare neighbourhoods of latents with those of sounds, and of the map.
 
     Args:
-        latents: of the test presets ``(N, D)``.
-        embedding: of their sounds ``(N, F)``.
+        latents: latents of the test presets ``(N, D)``.
+        embedding: embedding of their sounds ``(N, F)``.
         mapped: the latents that are mapped ``(M, D)``.
-        mapped_embedding: of the sounds of these ``(M, F)``.
-        survey: of those.
-        seed: of pairs and resamples.
+        mapped_embedding: embedding of the sounds of these ``(M, F)``.
+        survey: survey of those.
+        seed: seed of pairs and resamples.
     """
     reasons: list[str] = []
     first = survey.seeds[0]
@@ -150,7 +150,7 @@ def path_pairs(presets: int, seed: int) -> NDArray[np.intp]:
 
     Args:
         presets: how many there are.
-        seed: of the draw.
+        seed: seed of the draw.
     """
     order = np.random.default_rng(seed).permutation(presets)
     count = min(PATHS, presets // 2)
@@ -163,7 +163,7 @@ def parameter_paths(synth: Synth, unit: Tensor, descriptors: NDArray[np.float64]
     Args:
         synth: plays the presets.
         unit: test presets ``(N, P)``.
-        descriptors: of their sounds ``(N, K)``.
+        descriptors: descriptors of their sounds ``(N, K)``.
         seed: draws the pairs.
     """
     pairs = path_pairs(len(unit), seed)
@@ -189,8 +189,8 @@ def measure_movement(
     Args:
         run: the model.
         unit: test presets ``(N, P)``.
-        descriptors: of their sounds ``(N, K)``.
-        reference: of the sounds along `parameter_paths` of the same presets and seed.
+        descriptors: descriptors of their sounds ``(N, K)``.
+        reference: descriptors of the sounds along `parameter_paths` of the same presets and seed.
         seed: draws the pairs.
         tell: called with the current step.
     """

@@ -61,7 +61,7 @@ class Power:
     """Statistical power of a test with a number of listeners.
 
     Attributes:
-        listeners: of each condition, on average.
+        listeners: listeners of each condition, on average.
         detectable: difference of one condition from equal others that is detected with 80 % power at the 5 % level, by
             the observed spread between listeners; None if that is 0 or not known.
         wanted: smallest relevant difference, in the unit of the ratings.
@@ -98,7 +98,7 @@ class Preference:
         first: one system.
         second: the other.
         counts: answers for the first, for the second, and for neither.
-        share: of the first, over listeners, neither counting half.
+        share: share of the first, over listeners; neither counts as half.
         p_value: Wilcoxon's signed-rank test of listeners' shares against a half, two-sided; None where all are a half.
         counts_p_value: chi-squared of the answers with a preference against equal counts, as if answers of one
             listener were independent; None without any.
@@ -117,7 +117,7 @@ class Classification:
     """Which labels were recognised.
 
     Attributes:
-        labels: in the order of rows and columns.
+        labels: labels in the order of rows and columns.
         confusion: system to counts ``(L, L)``: the sound's label by row, the answer by column.
         accuracy: system to the summary of listeners' shares of right answers.
         chance: one over the number of labels.
@@ -143,9 +143,9 @@ class ListeningResults:
         kind: one of `KINDS`.
         listeners: all of them.
         left_out: listener to the reason.
-        answers: of those who were not left out.
+        answers: answers of those who were not left out.
         ratings: None for kinds without ratings.
-        preferences: of pairs of systems; empty for other kinds than ``ab``.
+        preferences: preferences of pairs of systems; empty for other kinds than ``ab``.
         classification: None for other kinds than ``classify``.
     """
 

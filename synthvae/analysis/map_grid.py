@@ -30,7 +30,7 @@ class GridCell:
     """The clusters at one cell of the grid.
 
     Attributes:
-        settings: of maps and clusters there.
+        settings: settings of map and clusters.
         qualities: cluster quality, map by map.
     """
 
@@ -57,11 +57,11 @@ def measure_grid(
 
     Args:
         draws: latents ``(N, D)`` by the seed of their map.
-        name: of them, to tell what has been done.
-        settings: in whose middle the grid lies.
+        name: name of the points, for messages on progress.
+        settings: settings at the centre of the grid.
         workers: processes at once.
         progress: called with the finished step.
-        store: of maps (`synthvae.maps.projection.umap_map`).
+        store: store of maps (`synthvae.maps.projection.umap_map`).
 
     Raises:
         UserError: as `synthvae.maps.stability.survey_latents`.

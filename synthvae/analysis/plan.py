@@ -108,7 +108,7 @@ class MapPlan:
     """Settings of the latent maps and of their nulls.
 
     Attributes:
-        settings: of maps and clusters.
+        settings: settings of maps and clusters.
         presets: how many are mapped.
         nulls: seeds of the nulls.
         grid: whether clusters are found over a grid of settings as well.
@@ -142,14 +142,14 @@ class Work:
         """Plan the work; nothing is computed.
 
         Args:
-            runs: with the parameters of the dataset.
+            runs: runs with the parameters of the dataset.
             dataset: the presets.
             limit: test presets at most.
-            seed: of everything random.
+            seed: seed of everything random.
             store: where results are kept, but maps and collapsed encoders (`synthvae.maps.projection.map_store`).
             workers: processes for what takes long.
-            embeddings: in which sets of sounds are compared.
-            maps: of the latents; the thesis's settings by default.
+            embeddings: embeddings in which sets of sounds are compared.
+            maps: settings of the maps of the latents; the thesis's by default.
         """
         self.embeddings, self.maps = embeddings, maps or MapPlan()
         self.runs, self.dataset, self.limit, self.seed, self.workers = runs, dataset, limit, seed, workers

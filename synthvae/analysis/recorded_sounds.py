@@ -92,9 +92,9 @@ class DecodedSounds:
 
     Attributes:
         sounds: how many test sounds were compared.
-        reconstructions: of what the run decodes.
-        recovered: of the originals' own spectrograms turned back into sound: the floor of the representation.
-        mean_sound: of the mean training spectrogram as a sound, for every original.
+        reconstructions: error of what the run decodes.
+        recovered: error of the originals' own spectrograms turned back into sound, the floor of the representation.
+        mean_sound: error of the mean training spectrogram as a sound, for every original.
     """
 
     sounds: int
@@ -109,7 +109,7 @@ class LatentUse:
 
     Attributes:
         active: dimensions whose latents have a variance above 0.01 over the sounds (Burda et al. 2016).
-        variance: of the latents without noise over the sounds, of each dimension.
+        variance: variance of the latents without noise over the sounds, of each dimension.
         kl_divergence: mean over sounds, in nats, of each dimension; empty for an autoencoder without one.
     """
 
@@ -141,10 +141,10 @@ class ClickCrests:
     """Median click crest of sounds, at least 1; short sounds have more even without clicks at the transform's hop.
 
     Attributes:
-        sounds: for which it is defined.
-        originals: of the test sounds.
-        griffin_lim: of their spectrograms with a phase by Griffin-Lim.
-        reconstructions: of what the run decodes.
+        sounds: number of sounds for which it is defined.
+        originals: crest of the test sounds.
+        griffin_lim: crest of their spectrograms with a phase by Griffin-Lim.
+        reconstructions: crest of what the run decodes.
     """
 
     sounds: int
@@ -158,9 +158,9 @@ class ChannelAccuracy:
     """Accuracy after García López (2025), in percent: max(0, 1 - |x - y|² / |x|²) of each sound, mean over sounds.
 
     Attributes:
-        both: of magnitude and phase together, as published.
-        magnitude: of the magnitude alone.
-        phase: of the phase in radians alone.
+        both: accuracy of magnitude and phase together, as published.
+        magnitude: accuracy of the magnitude alone.
+        phase: accuracy of the phase in radians alone.
     """
 
     both: float
@@ -173,9 +173,10 @@ class ChannelAccuracies:
     """Accuracies of spectrograms of magnitude and phase, of some of the test sounds.
 
     Attributes:
-        model: of what the run decodes.
-        zero_phase: of the exact magnitude with a phase of zero, which rises with the size of the transform by itself.
-        mean: of the mean spectrogram of these sounds.
+        model: accuracy of what the run decodes.
+        zero_phase: accuracy of the exact magnitude with a phase of zero, which rises with the size of the transform by
+            itself.
+        mean: accuracy of the mean spectrogram of these sounds.
     """
 
     model: ChannelAccuracy
@@ -192,7 +193,7 @@ class SoundComparison:
         linear: the same over linear frequency.
         accuracy: None where the representation is not magnitude and phase as García López (2025) has them.
         rows: numbers of the sounds that these are of.
-        errors: of the reconstruction of each of them, in dB.
+        errors: errors of the reconstruction of each of them, in dB.
         crest: None where no sound is long enough.
     """
 
@@ -209,7 +210,7 @@ class DrawnSounds:
     """What is measured of sets of sounds; None where there are too few training sounds.
 
     Attributes:
-        distances: of draws by what latents are drawn from.
+        distances: distances of draws by what latents are drawn from.
         sets: sets of sounds beside the training sounds.
         trips: round trips over maps; None also for networks that encode frames, a sound of which is no point of a map.
     """
@@ -228,7 +229,8 @@ class ProgramScore:
         scored: those that have a score, reconstructed and recovered.
         missing: share of the reconstructions without a score.
         reconstructions: mean of what the run decodes; null where nothing was scored.
-        recovered: of the originals' own spectrograms turned back into sound: what the representation itself costs.
+        recovered: score of the originals' own spectrograms turned back into sound, the cost of the representation
+            itself.
     """
 
     sounds: int
@@ -243,7 +245,7 @@ class ProgramScores:
     """Scores of reconstructions by what is installed of ViSQOL, PEAQ and Chromaprint.
 
     Attributes:
-        scores: by name: `visqol`, an opinion from 1 to about 4.7; `odg`, PEAQ's grade from 0 to about -4;
+        scores: scores by name: `visqol`, an opinion from 1 to about 4.7; `odg`, PEAQ's grade from 0 to about -4;
             `fingerprint`, the share of equal bits, 0.5 by chance.
     """
 
@@ -255,10 +257,10 @@ class RunMeasurement:
     """Figures of a run.
 
     Attributes:
-        name: of the run.
-        steps: of training, up to the best epoch.
-        seconds: of training.
-        errors: of the spectrogram of each test sound.
+        name: name of the run.
+        steps: number of training steps up to the best epoch.
+        seconds: duration of the training in seconds.
+        errors: errors of the spectrogram of each test sound.
         compared: log-mel errors and click crests.
         latents: use of the latent space.
         drawn: sets of sounds: draws, reconstructions and sounds at positions of the map.
@@ -320,8 +322,8 @@ class SoundWork:
 
     Attributes:
         models: the runs.
-        library: that they were trained on.
-        seed: of draws and halves.
+        library: library that the runs were trained on.
+        seed: seed of draws and halves.
         agenda: the steps.
     """
 
@@ -338,9 +340,9 @@ class SoundWork:
 
         Args:
             models: the runs.
-            library: that they were trained on.
-            seed: of draws and halves.
-            limit: of the number of test sounds.
+            library: library that the runs were trained on.
+            seed: seed of draws and halves.
+            limit: largest number of test sounds.
             store: keeps results; none by default.
             priors: further distributions of latents by their names: functions of a number of latents to draw,
                 ``(N, D)``. Nothing says what they are, so they go with no store that keeps anything.

@@ -45,8 +45,8 @@ class ExplainedVariance:
     """Share of the variance on a map of the two first principal components; null where there is no map.
 
     Attributes:
-        latents: of the test presets.
-        normal_noise: of standard normal noise of the same shape.
+        latents: share of the test presets.
+        normal_noise: share of standard normal noise of the same shape.
     """
 
     latents: float | None
@@ -74,8 +74,8 @@ class RunResults:
         run: the run.
         sounds: errors of its reconstructions and Fréchet distances.
         train_sounds: errors of the reconstructions of training presets.
-        distances: of the reconstructions of test presets.
-        train_distances: of those of training presets.
+        distances: distances of the reconstructions of test presets.
+        train_distances: distances of the reconstructions of training presets.
         latents: where presets lie.
         survey: clusters of the mapped latents, beside noise.
         neighbourhoods: whether near latents sound near.
@@ -114,13 +114,13 @@ class Results:
         tests: the test sounds.
         nulls: what needs no model.
         train_nulls: errors of the null models on training presets, by feature.
-        null_distances: of the mean preset, of a random preset and of silence, by name.
+        null_distances: distances of the mean preset, of a random preset and of silence, by name.
         embedded: the test sounds in each embedding, by its name.
-        descriptors: of the test sounds ``(N, K)``, columns as of `synthvae.audio.descriptors.DESCRIPTORS`.
-        names: of the test sounds (`synthvae.naming`), N.
+        descriptors: descriptors of the test sounds ``(N, K)``, columns as of `synthvae.audio.descriptors.DESCRIPTORS`.
+        names: names of the test sounds (`synthvae.naming`), N.
         sound_map: places of the first test sounds by their spectrograms (`synthvae.analysis.sound_map`), ``(K, 2)``.
         mapped: presets whose latents are mapped ``(M, P)``, the same for every run.
-        runs: of each run.
+        runs: measurements of each run.
     """
 
     tests: TestSounds

@@ -163,11 +163,11 @@ def compare_sets(
 
     Args:
         training: the training sounds.
-        sets: by name, `test`, `reconstructions` and `aggregate` among them.
+        sets: sets by name, `test`, `reconstructions` and `aggregate` among them.
         training_labels: number of the label of each training sound.
-        test_labels: of each of the test sounds, and of the reconstructions.
-        names: of the labels.
-        seed: of bins and divisions.
+        test_labels: labels of the test sounds, and of the reconstructions.
+        names: names of the labels.
+        seed: seed of bins and divisions.
     """
     real = training.embedding
     statistics = GaussianStatistics.of(real)
@@ -240,7 +240,7 @@ def measure_round_trips(
         places: theirs on the map, ``(N, 2)``.
         chosen: numbers of those that are decoded, ``(B,)``.
         decode: latents ``(B, D)`` to sounds ``(B, T)``.
-        sample_rate: of these, in Hz.
+        sample_rate: sample rate of these, in Hz.
     """
     values = latents.double().numpy()
     mean = values.mean(0)

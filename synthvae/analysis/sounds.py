@@ -105,7 +105,7 @@ class ErrorTable:
     """Errors of the reconstructions of some presets.
 
     Attributes:
-        errors: of their sounds, by feature.
+        errors: errors of their sounds, by feature.
         parameter_error: squared L2 distance over all unit parameters, ``(N,)``.
     """
 
@@ -164,7 +164,7 @@ def example_index(numbers: range, example: int | None) -> int:
     """Index of the test preset that is shown for all runs.
 
     Args:
-        numbers: of the test presets in the dataset.
+        numbers: numbers of the test presets in the dataset.
         example: number of one of them; the first by default, which no run has chosen.
 
     Returns:
@@ -186,8 +186,8 @@ def measure_tests(sounds: TestSounds, seed: int, progress: Progress) -> TestMeas
     """Measure the null models.
 
     Args:
-        sounds: from `render_tests`.
-        seed: of the null models.
+        sounds: what `render_tests` returned.
+        seed: seed of the null models.
         progress: called with the current step.
 
     Returns:
@@ -203,7 +203,7 @@ def measure_run(run: Run, sounds: TestSounds, progress: Progress) -> RunMeasures
 
     Args:
         run: the run.
-        sounds: from `render_tests`.
+        sounds: what `render_tests` returned.
         progress: called with the current step.
 
     Returns:
@@ -225,8 +225,8 @@ def measure_train_nulls(sounds: TestSounds, seed: int, progress: Progress) -> di
     """Errors of the null models on the first `TRAIN_LIMIT` training presets, by feature.
 
     Args:
-        sounds: from `render_tests`.
-        seed: of the null models.
+        sounds: what `render_tests` returned.
+        seed: seed of the null models.
         progress: called with the current step.
     """
     return _nulls(sounds, sounds.train_audio[:TRAIN_LIMIT], seed, progress)
@@ -237,7 +237,7 @@ def measure_train(run: Run, sounds: TestSounds, progress: Progress) -> ErrorTabl
 
     Args:
         run: the run.
-        sounds: from `render_tests`.
+        sounds: what `render_tests` returned.
         progress: called with the current step.
     """
     target = sounds.train_unit[:TRAIN_LIMIT]

@@ -36,9 +36,9 @@ def thesis_clusters(settings: MapSettings, points: int, dimension: int, nulls: M
     """Sentence on whether the thesis's DBCVs lead nulls measured with its settings.
 
     Args:
-        settings: of the nulls' maps.
-        points: of a map.
-        dimension: of the latent space.
+        settings: settings of the nulls' maps.
+        points: points of a map.
+        dimension: dimension of the latent space.
         nulls: DBCV of each null by its name.
 
     Returns:
@@ -55,7 +55,7 @@ def lead_in_words(dbcvs: Mapping[str, float | None], nulls: Mapping[str, Expecte
     """Sentence on how many DBCVs lead each null, which do not, and the null's DBCV.
 
     Args:
-        dbcvs: by name.
+        dbcvs: DBCVs by name.
         nulls: DBCV of each null by its name.
     """
     parts = []

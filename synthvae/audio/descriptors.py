@@ -233,7 +233,7 @@ def describe(
 
     Args:
         audio: shape (N, T), full scale is 1.
-        sample_rate: in Hz.
+        sample_rate: sample rate in Hz.
         pitch: pitch of the same sounds, if already computed.
         progress: called with the number of sounds done.
 
@@ -262,7 +262,7 @@ def describe_timbre(audio: NDArray[np.floating] | Tensor, sample_rate: int) -> N
 
     Args:
         audio: shape (N, T), full scale is 1.
-        sample_rate: in Hz.
+        sample_rate: sample rate in Hz.
 
     Returns:
         Shape (N, K), a column for each of `TIMBRE`: those of `describe` but for rounding. Each row is a function of
@@ -479,10 +479,10 @@ class Measures:
     Attributes:
         descriptors: a value for each of `PRESET_DESCRIPTORS`.
         audible: whether it is not silent.
-        flatness: of the spectrum, in dB, near 0 for noise.
-        spread: of the power around its centre, in octaves.
+        flatness: flatness of the spectrum, in dB, near 0 for noise.
+        spread: spread of the power around its centre, in octaves.
         unsteadiness: interquartile range of the level over the audible part, in dB.
-        fall: from the envelope's maximum to the last fifth of the audible part, in dB.
+        fall: fall from the envelope's maximum to the last fifth of the audible part, in dB.
         span: range of the pitch, 5th to 95th percentile, in semitones; 0 where not pitched.
         subsonic: whether it is periodic at a frequency too low to be a pitch.
     """

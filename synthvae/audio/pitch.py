@@ -114,7 +114,7 @@ def track_pitch(audio: NDArray[np.floating] | Tensor, sample_rate: int) -> Pitch
 
     Args:
         audio: shape (N, T), full scale is 1.
-        sample_rate: in Hz.
+        sample_rate: sample rate in Hz.
 
     Returns:
         See `Pitch`. Each sound's is a function of that sound alone.

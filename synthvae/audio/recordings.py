@@ -59,7 +59,7 @@ class Recording(NamedTuple):
 
     Attributes:
         audio: ``(T,)``, full scale is 1.
-        sample_rate: in Hz.
+        sample_rate: sample rate in Hz.
         channels: number of channels it was mixed from.
         loudest: whether the loudest channel was used instead of their mean.
     """
@@ -295,8 +295,8 @@ def mix_down(samples: NDArray[np.floating], sample_rate: int, source: str) -> Re
 
     Args:
         samples: ``(T,)`` or ``(T, channels)``, full scale is 1.
-        sample_rate: in Hz.
-        source: for messages.
+        sample_rate: sample rate in Hz.
+        source: name of the source, for messages.
 
     Raises:
         UserError: if there is no sample, one is not finite, or all are silent.

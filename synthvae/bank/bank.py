@@ -152,7 +152,7 @@ class Bank:
             ranges: lowest and highest value by descriptor, both included, None for no bound; a preset whose sound
                 has no such thing does not fit.
             like: a recording (`synthvae.audio.recordings`), a preset, or an embedding that the nearest come first of.
-            tags: that all have to be there.
+            tags: tags that an entry must have, all of them.
             limit: most presets.
             sort: ``name`` or a descriptor to order by; those without it come last. Not with `like`.
 

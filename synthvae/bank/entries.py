@@ -34,7 +34,7 @@ class Entry:
 
     Attributes:
         id: its number; a number is never given twice.
-        hash: of its values.
+        hash: hash of its values.
         name: one line; several presets can have one name.
         tags: in order.
         descriptors: what was measured of its sound, see `synthvae.audio.descriptors.PRESET_DESCRIPTORS`.
@@ -42,7 +42,7 @@ class Entry:
         origin: where it came from.
         added: when, UTC, in ISO 8601.
         values: human values of all 78 parameters by name.
-        distance: in dB from what a search asked for; None where it did not ask for a sound.
+        distance: distance in dB from the sound that a search asked for; None where it asked for none.
     """
 
     id: int

@@ -50,7 +50,7 @@ class Row(NamedTuple):
     Attributes:
         preset: its name may be empty.
         values: all 78, by name.
-        hash: of them.
+        hash: hash of the values.
         tags: in order.
     """
 

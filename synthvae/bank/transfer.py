@@ -30,7 +30,7 @@ class Imported(NamedTuple):
     """A preset of a document.
 
     Attributes:
-        preset: with its name.
+        preset: preset with its name.
         tags: in order.
     """
 

@@ -148,7 +148,7 @@ def in_flags(error: UserError, command: Any) -> str:  # noqa: ANN401 - Typer bri
 
     Args:
         error: its argument, and names in backticks, are looked up; those that the command does not have stay.
-        command: of Typer.
+        command: Typer's command.
     """
     flags: dict[str, str] = {}
     for parameter in command.params:

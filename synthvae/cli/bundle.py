@@ -32,7 +32,7 @@ def write_bundle(path: Path, found: Mapping[str, Any], run: Path | None) -> list
     """Write the file.
 
     Args:
-        path: of the ZIP file; replaced if it is there.
+        path: path of the ZIP file; replaced if it is there.
         found: what ``doctor`` found.
         run: directory of a run, if one is concerned.
 

@@ -55,8 +55,8 @@ def tell(name: str, message: str, level: int = logging.INFO, **fields: object) -
     Args:
         name: kind of the event.
         message: the line; with ``--log-json`` a field of it.
-        level: of the record.
-        fields: for ``--log-json``.
+        level: level of the record.
+        fields: fields for ``--log-json``.
     """
     _log.log(level, message, extra={"event": name, "fields": fields, "shown": True})
 

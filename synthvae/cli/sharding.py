@@ -68,7 +68,7 @@ def in_shards(
         shard: the only shard to compute, such as ``3/16``.
         launcher: computes all shards.
         shards: number of shards, with a launcher.
-        address: of the cluster.
+        address: address of the cluster.
         overwrite: whether the result may replace an existing one.
     """
     from synthvae.core.engines import ENGINES

@@ -289,7 +289,7 @@ def _run(
 
     Args:
         task: the task to train.
-        directory: of the run.
+        directory: directory of the run.
         resume: whether to continue an existing run.
         profile: whether to print the time of each stage at the end.
         items: name of the training items, for messages.

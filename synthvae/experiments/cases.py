@@ -51,7 +51,7 @@ class Case:
     """One case.
 
     Attributes:
-        name: of its file, such as ``exp2-scl``.
+        name: name of its file, such as ``exp2-scl``.
         overlay: the file and those below it, read.
         about: description in a line.
         thesis: its row in the tables of the thesis, or empty where it has none.
@@ -111,7 +111,7 @@ def select_cases(names: Sequence[str]) -> list[Case]:
     """The cases of some names.
 
     Args:
-        names: of cases (``exp2-scl``), of experiments (``exp2``), or TOML files of one's own (``mine.toml``).
+        names: names of cases (``exp2-scl``) or of experiments (``exp2``), or paths of TOML files (``mine.toml``).
 
     Returns:
         Each once, in the order given.

@@ -61,7 +61,7 @@ class Answer:
     """A question of the thesis and its answer.
 
     Attributes:
-        name: in a word, for files.
+        name: name in one word, for files.
         question: the question as a sentence.
         sentences: the answer, one sentence per feature or measure.
         comparisons: the comparisons behind it.

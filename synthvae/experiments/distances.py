@@ -40,7 +40,7 @@ class SetComparison:
     """Which sets of sounds are compared, and in which embeddings.
 
     Attributes:
-        fingerprints: of the weights of each embedding, by its name.
+        fingerprints: fingerprints of the weights of each embedding, by its name.
         weights_dir: folder with the weights.
         limit: sounds of each set at most; None for all test presets and 20 % of the training presets, as in the thesis.
     """
@@ -78,8 +78,8 @@ class RunDistances:
     """Fréchet distances of one run in one embedding.
 
     Attributes:
-        test: of the reconstructions of the test presets, to the test sounds.
-        train: of the reconstructions of the training presets of `Reference.train`, to their sounds.
+        test: distance of the reconstructions of the test presets to the test sounds.
+        train: distance of the reconstructions of the training presets of `Reference.train` to their sounds.
     """
 
     test: float
@@ -92,8 +92,8 @@ class EmbeddingDistances:
 
     Attributes:
         reference: the sounds of the dataset.
-        runs: by case name and seed.
-        fingerprint: of the weights.
+        runs: distances by case name and seed.
+        fingerprint: fingerprint of the weights.
     """
 
     reference: Reference

@@ -32,8 +32,8 @@ class MapNull:
     """Clusters of the maps of one null.
 
     Attributes:
-        name: of the null.
-        widths: of the collapsed encoder; of noise only the last counts, the latent size.
+        name: name of the null.
+        widths: widths of the collapsed encoder; for noise only the last, the latent size, is used.
         eps: DBSCAN's radius.
         qualities: quality of the clusters of each map, by seed.
     """

@@ -45,11 +45,11 @@ class CaseMeasures:
     """All measures of one run that the tables use.
 
     Attributes:
-        key: of the weights, the presets and the version of the measures; another key is measured again.
+        key: key of the weights, the presets and the version of the measures; another key is measured again.
         epochs: epochs of its last phase, as the thesis counts those of experiment 3.
         best_epoch: the one of these whose weights were kept, from 1; 0 where those of the phase before were.
         finished: why training ended.
-        seconds: of training.
+        seconds: duration of the training in seconds.
         mse: mean squared error of each test preset by feature, in the feature's unit squared.
         l1: mean absolute error of each test preset by feature.
         waveforms: phase-sensitive measures of each test preset, and of its level
@@ -57,7 +57,7 @@ class CaseMeasures:
         parameter: squared parameter error of each test preset.
         fad_test: Fréchet distance of reconstructions of test presets, log-mel embedding; None where there are too few.
         fad_train: the same of training presets.
-        fad_prior: of draws of the prior, to the test sounds.
+        fad_prior: distance of draws of the prior to the test sounds.
         kl: mean KL divergence of each latent dimension over the test presets, in nats.
         map: clusters of the latent map (`synthvae.maps.clusters.ClusterQuality`).
     """
@@ -83,13 +83,13 @@ class NullMeasures:
     """Measures of the null models on the same test presets.
 
     Attributes:
-        key: of the presets and the version of the measures.
+        key: key of the presets and the version of the measures.
         presets: test presets.
         mse: mean squared error of each preset by feature, of each null model.
         l1: mean absolute error, likewise.
         waveforms: phase-sensitive measures, and of the level, of each preset by measure and null model.
         fad_floor: Fréchet distance between two halves of the test sounds; None where there are too few.
-        fad_mean_preset: of the mean preset for every target.
+        fad_mean_preset: distance of the mean preset for every target.
         parameter: squared parameter error of each preset for the constant answer 0.5.
     """
 

@@ -57,11 +57,11 @@ class SoundJob:
     """A run to make.
 
     Attributes:
-        name: of the case.
-        seed: of weights, order and posterior samples.
+        name: name of the case.
+        seed: seed of weights, order and posterior samples.
         scale: fraction of the published training steps.
         config: the settings at the scale.
-        directory: of the run.
+        directory: directory of the run.
     """
 
     name: str
@@ -106,7 +106,7 @@ def plan_sounds(
     """The runs of some cases on a library.
 
     Args:
-        names: of the cases.
+        names: names of the cases.
         seeds: how many of each, counted from 0.
         scale: fraction of the published training steps (`scaled_sounds`).
         data: the library.

@@ -41,7 +41,7 @@ def ratio_chart(
 
     Args:
         groups: name of each series to its rows, the same rows in each.
-        label: of the axis.
+        label: label of the axis.
         lines: values to mark by name, such as a null model's.
         logarithmic: whether the axis is, as suits ratios.
 
@@ -123,7 +123,7 @@ class Example:
     """One test sound and its reconstruction by every case.
 
     Attributes:
-        number: of the test preset in the dataset.
+        number: number of the test preset in the dataset.
         seeds: the first finished seed of each case, which is the one that is shown, by the case's name.
         png: the figure.
     """
@@ -175,7 +175,7 @@ def write_report(
     Args:
         jobs: finished and measured runs of one scale.
         out: the report is written to ``out/thesis/scale-S``.
-        command: that made it, for the report.
+        command: command that made the report.
         comparison: Fréchet distances in pretrained embeddings that were measured; none by default.
         example: a test sound and its reconstructions; none by default.
         mapped: presets on each map.

@@ -42,11 +42,12 @@ class Job:
     """A run to make.
 
     Attributes:
-        case: of which case.
+        case: case of the job.
         scale: fraction of the thesis's presets.
-        seed: of weights, order and posterior samples; the same one gives all cases of one network the same weights.
+        seed: seed of weights, order and posterior samples; the same one gives all cases of one network the same
+            weights.
         config: the settings at the scale.
-        directory: of the run.
+        directory: directory of the run.
     """
 
     case: Case
@@ -132,7 +133,7 @@ def prepare_data(jobs: Sequence[Job], progress: Callable[[str, int, int], object
     """Generate the dataset of the runs if missing, and its metric if a run needs one.
 
     Args:
-        jobs: of one scale.
+        jobs: jobs of one scale.
         progress: called with the task, the amount done and the total.
 
     Returns:

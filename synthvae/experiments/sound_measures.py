@@ -49,8 +49,8 @@ class SoundCaseMeasures:
     """All measures of one run that the tables use.
 
     Attributes:
-        key: of what was measured.
-        steps: of training, up to the best epoch.
+        key: key of what was measured.
+        steps: number of training steps up to the best epoch.
         share: squared error of test spectrograms as a share of that of their mean.
         class_mean: the same of the mean of the label.
         nearest: the same of the nearest training sound.

@@ -161,7 +161,7 @@ class Claim:
         text: the claim.
         case: the case it is about.
         other: the case it is compared with.
-        column: of the table, by which it is judged here.
+        column: column of the table by which it is judged here.
         side: `lower` or `higher`, where the claim says the case lies.
     """
 
@@ -277,9 +277,9 @@ def write_sound_report(jobs: Sequence[SoundJob], library: Library, out: Path, co
 
     Args:
         jobs: finished and measured runs of one experiment and scale.
-        library: that they were trained on.
+        library: library that the runs were trained on.
         out: the report is written to ``out/libraries/scale-S``.
-        command: that made it.
+        command: command that made the report.
 
     Returns:
         The Markdown file; the table is beside it as CSV.

@@ -41,8 +41,8 @@ class Table:
     """A table.
 
     Attributes:
-        name: of its CSV file.
-        title: with number and unit.
+        name: name of its CSV file.
+        title: title with number and unit.
         columns: headings.
         rows: a cell per column.
         note: remarks on its interpretation.
@@ -84,10 +84,10 @@ class Results:
     """All measures of one scale.
 
     Attributes:
-        cases: in the order of the tables.
+        cases: cases in the order of the tables.
         seeds: finished seeds of each case by its name.
-        measures: by case name and seed.
-        nulls: of the test presets.
+        measures: measures by case name and seed.
+        nulls: measures of the null models on the test presets.
         distances: Fréchet distances in pretrained embeddings, by the embedding's name.
         null_maps: clusters of nulls, by case name and then by that of the null (`synthvae.experiments.maps`).
     """

@@ -150,7 +150,7 @@ class Exported:
     """Result of exporting one preset.
 
     Attributes:
-        path: of its file, or of the SFZ file of its folder.
+        path: path of its file, or of the SFZ file of its folder.
         new: whether it was written; False where the same was there.
         remark: what the user should know, or nothing.
     """

@@ -80,7 +80,7 @@ def find_loop(tone: Array, sound: Array, first: int, last: int, sample_rate: int
         sound: ``(T,)``, the whole sound.
         first: sample at which the sound has risen.
         last: sample at which it is let go.
-        sample_rate: in Hz.
+        sample_rate: sample rate in Hz.
     """
     half, margin = round(MATCH * sample_rate / 2), round(max(MATCH, LEVEL) * sample_rate / 2)
     shortest = round(SHORTEST * sample_rate)

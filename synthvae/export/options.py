@@ -22,13 +22,15 @@ class ExportOptions:
     """Options of an export.
 
     Attributes:
-        sample_format: of WAV and FLAC: ``float`` (WAV alone), ``int16`` or ``int24``.
-        loudness: in LUFS, or None for the Voice's own samples, neither scaled nor faded.
-        whole: of WAV and FLAC, until the sound has rung out, rather than as long as the preset's own settings say.
-        lowest: of SFZ, the first key that plays, a MIDI number.
-        highest: of SFZ, the last one.
-        every: of SFZ, semitones from one sample to the next.
-        lengths: of SFZ, seconds for which a key is held, each in its own samples; None for the preset's own.
+        sample_format: format of the samples of WAV and FLAC: ``float`` (WAV only), ``int16`` or ``int24``.
+        loudness: loudness in LUFS, or None for the Voice's own samples, neither scaled nor faded.
+        whole: whether WAV and FLAC last until the sound has rung out, rather than as long as the preset's own settings
+            say.
+        lowest: lowest key of an SFZ instrument, a MIDI number.
+        highest: highest key of an SFZ instrument.
+        every: semitones from one sample of an SFZ instrument to the next.
+        lengths: seconds for which a key of an SFZ instrument is held, each in its own samples; None for the preset's
+            own.
         overwrite: whether files that hold something else may be replaced.
     """
 
@@ -46,7 +48,7 @@ class ExportOptions:
 
         Args:
             to: one of `TARGETS`.
-            synth: of the presets.
+            synth: synth of the presets.
 
         Raises:
             UserError: naming the argument, its value and what to give.

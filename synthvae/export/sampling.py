@@ -45,7 +45,7 @@ def parse_key(text: str, argument: str) -> int:
 
     Args:
         text: a letter, a sharp or a flat, an octave, as ``A4``, ``F#3`` or ``Bb-1``; or the key's number, 0 to 127.
-        argument: that `text` was given to.
+        argument: argument that `text` was given to.
 
     Raises:
         UserError: if it is neither, or no key has that note.
@@ -139,7 +139,7 @@ class Sample:
     """One key's sound.
 
     Attributes:
-        key: that it was made for.
+        key: key that the sample was made for.
         sound: ``(T,)``; with a loop it ends a few samples after the loop's end.
         pitch: the MIDI number that it sounds at, with its fraction; `key` where it has no pitch.
         loop: what repeats while the key is down.
@@ -156,8 +156,8 @@ class Articulation:
     """A preset held for one length, on all keys.
 
     Attributes:
-        seconds: for which the key was down.
-        samples: from the lowest key up.
+        seconds: seconds for which the key was held.
+        samples: samples from the lowest key up.
         pitched: whether it has a pitch at all.
         follows: share of the power that moves with the key, 0 to 1; 1 where pitched.
     """

@@ -28,7 +28,7 @@ class LossSpec:
         reference: publication of this form.
         implementation: origin of the code, and the reason.
         features: features it can compare, the default first; empty for a loss with its own transforms.
-        function: from reconstruction and target, `(B, F, N)` each (spectra if `phase`, else magnitudes), to
+        function: function from reconstruction and target, `(B, F, N)` each (spectra if `phase`, else magnitudes), to
             `(B,)`; None for a loss with its own transforms.
         phase: whether it compares spectra rather than their magnitudes.
         heavy_tailed: whether a few presets dominate its mean, for instance quiet targets whose norm it divides by.

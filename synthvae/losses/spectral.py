@@ -56,7 +56,7 @@ class SpectralLoss(AudioLoss):
 
     Args:
         formula: the definition.
-        function: from reconstruction and target, `(B, F, N)` each, to `(B,)`.
+        function: function from reconstruction and target, `(B, F, N)` each, to `(B,)`.
         feature: the transform.
         phase: whether spectra are compared, phase or sign included, or their magnitudes.
     """

@@ -60,7 +60,8 @@ class Spot(NamedTuple):
         x: x of the position used: the requested one, or the nearest inside the hull.
         y: y of the same position.
         inside: whether the requested position is inside the hull.
-        confidence: from 0, no better than a random point of the map, to 1, as if the sound were a point of the map.
+        confidence: confidence from 0, no better than a random point of the map, to 1, as if the sound were a point of
+            the map.
     """
 
     latent: Floats

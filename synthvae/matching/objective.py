@@ -29,7 +29,7 @@ class Found(NamedTuple):
 
     Attributes:
         unit: ``(P,)`` in [0, 1].
-        distance: to the target, in dB.
+        distance: distance to the target, in dB.
     """
 
     unit: Tensor

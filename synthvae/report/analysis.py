@@ -45,15 +45,15 @@ def plan_analysis(
     """Plan an analysis; nothing is computed.
 
     Args:
-        runs: with the parameters of the dataset and different names.
+        runs: runs with the parameters of the dataset and different names.
         dataset: the presets.
         out: the directory to write to; results are cached in ``.cache`` next to it.
         limit: maximum number of test presets.
-        seed: of everything random.
+        seed: seed of everything random.
         workers: parallel processes; one per core, up to 2, by default.
         embeddings: names of `EMBEDDINGS` in which sets of sounds are compared; ``logmel`` is always among them.
         weights_dir: folder with the weights of pretrained ones.
-        maps: of the latents, and their nulls; the thesis's settings by default.
+        maps: settings of the maps of the latents and of their nulls; the thesis's by default.
 
     Raises:
         UserError: for runs that do not fit the dataset or each other, or an embedding that cannot be made.
@@ -87,9 +87,9 @@ def analyze_runs(work: Work, out: Path, command: str, example: int = 0) -> Path:
     """Run an analysis and write its results.
 
     Args:
-        work: from `plan_analysis`.
+        work: what `plan_analysis` returned.
         out: the directory to write to.
-        command: that reproduces the analysis, for the page.
+        command: command that reproduces the analysis, for the page.
         example: index of the test preset that is shown for all runs.
 
     Returns:

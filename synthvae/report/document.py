@@ -57,7 +57,7 @@ class Measured:
 
     Attributes:
         value: the number; None prints as a dash.
-        unit: of the number ("dB²", "presets", "ratio"); never empty.
+        unit: unit of the number ("dB²", "presets", "ratio"); never empty.
         low: lower end of its interval.
         high: upper end.
     """
@@ -90,7 +90,7 @@ class Column:
 
     Attributes:
         name: its heading.
-        unit: of its plain numbers, shown under the heading; needed wherever a cell is a plain number.
+        unit: unit of its plain numbers, shown under the heading; needed wherever a cell is a plain number.
         note: an explanation shown on hover.
     """
 
@@ -153,8 +153,8 @@ class SoundRow:
     """Sounds that belong together: an original and its reconstruction, or the steps of a path.
 
     Attributes:
-        name: of the row ("preset 1204").
-        sounds: from left to right.
+        name: name of the row ("preset 1204").
+        sounds: sounds from left to right.
         detail: a few words under the name.
         figure: shown under the sounds.
     """
@@ -184,7 +184,7 @@ class MapItem:
 
     Attributes:
         caption: what they are, in a sentence.
-        names: of the points, N.
+        names: names of the points, N.
         maps: shape (N, 2), by name.
         values: shape (N,), by group and label with unit; NaN where a point has none.
         density: shape (N,), density of each map at its points, by name of the map.
@@ -225,7 +225,7 @@ class Headline:
 
     Attributes:
         label: what it is.
-        number: with its unit.
+        number: number with its unit.
         detail: the null for comparison, in a few words.
     """
 
@@ -276,7 +276,7 @@ class Overview:
         commands: what to do next.
         map: the sounds on a map; None where there are too few.
         comparison: some test sounds, a row, and what each run makes of them, a row each; None where one run is shown.
-        picture: in place of the map, where there is none.
+        picture: picture instead of the map, where there is none.
         note: what the bars are, in a few words.
     """
 
@@ -296,8 +296,8 @@ class Provenance:
     """Provenance of the numbers.
 
     Attributes:
-        command: that reproduces the report.
-        seed: of everything random in the analysis.
+        command: command that reproduces the report.
+        seed: seed of everything random in the analysis.
         versions: package to version.
         hardware: part to description.
         inputs: what was read, to its hash or path.
@@ -315,7 +315,7 @@ class Report:
     """A whole report.
 
     Attributes:
-        title: of the page.
+        title: title of the page.
         lead: one or two sentences on what was analysed.
         headlines: about four numbers.
         findings: the summary, one sentence each.
@@ -378,10 +378,10 @@ def sound_row(
     """Sounds that belong together.
 
     Args:
-        name: of the row.
-        labels: of the sounds.
+        name: name of the row.
+        labels: labels of the sounds.
         audio: as many sounds, shape (T,) each.
-        sample_rate: in Hz.
+        sample_rate: sample rate in Hz.
         detail: a few words under the name.
         figure: shown under the sounds.
 
@@ -425,7 +425,7 @@ def write_csv(table: pd.DataFrame, path: Path, float_format: str | None = None) 
     Args:
         table: its columns; the index is not written.
         path: the file.
-        float_format: of numbers, such as ``%.6g``; full precision by default.
+        float_format: format of numbers, such as ``%.6g``; full precision by default.
 
     Raises:
         UserError: naming the column that holds an infinite number, or if the file cannot be written.

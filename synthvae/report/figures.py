@@ -131,7 +131,7 @@ def waveform_overlays(target: ArrayLike, reconstructions: Mapping[str, ArrayLike
     Args:
         target: shape (T,), full scale 1.
         reconstructions: name of each model to its reconstruction, shape (T,).
-        sample_rate: in Hz.
+        sample_rate: sample rate in Hz.
 
     Returns:
         The figure; all rows have one scale.
@@ -173,10 +173,10 @@ def path_grid(
 
     Args:
         sounds: shape (T,) each, full scale 1.
-        spectrograms: of each, shape (F, frames), in dB.
-        names: of each.
+        spectrograms: one for each, shape (F, frames), in dB.
+        names: one for each.
         frequencies: shape (F,), centre of each band in Hz, rising.
-        sample_rate: in Hz.
+        sample_rate: sample rate in Hz.
 
     Returns:
         The figure; all waveforms have one scale, and all spectrograms, of 80 dB below the loudest peak.
@@ -223,7 +223,7 @@ def sound_comparison(
         target_spectrogram: shape (F, frames), in dB.
         reconstructed_spectrogram: shape (F, frames), in dB.
         frequencies: shape (F,), centre of each band in Hz, rising.
-        sample_rate: in Hz.
+        sample_rate: sample rate in Hz.
 
     Returns:
         The figure.
@@ -465,7 +465,7 @@ def loss_curves(rows: pd.DataFrame, panels: Mapping[str, Sequence[str]]) -> Figu
     """Learning curves, one panel per term.
 
     Args:
-        rows: of ``metrics.csv`` (`synthvae.training.log.read_metrics`), a row per epoch; NaN is a gap.
+        rows: rows of ``metrics.csv`` (`synthvae.training.log.read_metrics`), a row per epoch; NaN is a gap.
         panels: label of each panel, with unit, to the columns it shows.
 
     Returns:
@@ -533,7 +533,7 @@ def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
     """The figure as a PNG, the same bytes for the same figure.
 
     Args:
-        figure: to draw.
+        figure: figure to draw.
         dpi: dots per inch.
 
     Returns:
@@ -547,7 +547,7 @@ def svg_bytes(figure: Figure) -> bytes:
     """The figure as an SVG, the same bytes for the same figure; the points of maps are an image in it.
 
     Args:
-        figure: to draw.
+        figure: figure to draw.
 
     Returns:
         The file's content.
@@ -560,7 +560,7 @@ def both_bytes(figure: Figure) -> tuple[bytes, bytes]:
     """The figure as `png_bytes` and as `svg_bytes`, laid out once; it keeps that layout.
 
     Args:
-        figure: to draw.
+        figure: figure to draw.
 
     Returns:
         Content of the PNG and of the SVG.
@@ -734,7 +734,7 @@ def value_map(points: ArrayLike, values: ArrayLike, label: str, axes_name: str =
         points: shape (N, 2).
         values: shape (N,).
         label: what the values are, with their unit.
-        axes_name: of the map: ``UMAP``, ``PCA`` or ``t-SNE``.
+        axes_name: name of the map's axes: ``UMAP``, ``PCA`` or ``t-SNE``.
 
     Returns:
         The figure.
@@ -826,7 +826,7 @@ def interpolation_chart(comparisons: Mapping[str, PathComparison]) -> Figure:
     is significant, faint where it is not. Left of 0 is better. Bars beyond 100 % are cut and their change is written.
 
     Args:
-        comparisons: of `synthvae.metrics.paths.compare_paths`.
+        comparisons: comparisons of `synthvae.metrics.paths.compare_paths`.
 
     Returns:
         The figure; descriptors are sorted by the first score, the most improved first.

@@ -33,9 +33,9 @@ def render_template(package: str, name: str, filters: dict[str, Callable[..., ob
 
     Args:
         package: whose folder ``templates`` holds the template.
-        name: of the template.
-        filters: by name, beside Jinja's own and `data_uri`.
-        values: by name.
+        name: name of the template.
+        filters: filters by name, beside Jinja's own and `data_uri`.
+        values: values by name.
 
     Returns:
         The document.

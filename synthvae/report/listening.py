@@ -75,8 +75,8 @@ class Trial:
     """A page of a test.
 
     Attributes:
-        name: of the sound, the same for all systems.
-        label: of the sound; empty if it has none.
+        name: name of the sound, the same for all systems.
+        label: label of the sound; empty if it has none.
         files: condition to file: with MUSHRA the reference first, a pair for ``ab``, else one.
     """
 
@@ -92,7 +92,7 @@ class Made:
     Attributes:
         page: the page for listeners.
         trials: how many.
-        loudness: of all stimuli, in LUFS; None for their own levels.
+        loudness: loudness of all stimuli, in LUFS; None for their own levels.
         notes: remarks, one per line.
     """
 
@@ -177,8 +177,8 @@ def make_listening_test(
         kind: one of `KINDS`.
         folders: as `plan_trials` takes them.
         out: the directory.
-        title: of the page.
-        loudness: that all stimuli have, in LUFS, or less where a peak would be above -1 dB; None for their own.
+        title: title of the page.
+        loudness: loudness of all stimuli in LUFS, less where a peak would be above -1 dB; None for their own.
         progress: called with the number of trials done, and of all.
 
     Raises:
@@ -288,10 +288,10 @@ def write_listening_report(results: ListeningResults, answers: pd.DataFrame, out
     """Write ``report.html``, ``metrics.json`` and CSV files of a test.
 
     Args:
-        results: of the answers.
+        results: results of the answers.
         answers: all of them, for ``answers.csv``.
         out: the directory.
-        command: that reproduces it.
+        command: command that reproduces the page.
 
     Raises:
         UserError: for an unwritable directory.

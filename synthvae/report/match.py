@@ -38,9 +38,9 @@ def render_page(
 
     Args:
         result: what was found.
-        names: of the answers.
-        command: that reproduces it.
-        sounds: of the answers, for listening; by default as long as the target. Pictures are of what was compared.
+        names: names of the answers.
+        command: command that reproduces the page.
+        sounds: sounds of the answers, for listening; by default as long as the target. Pictures show what was compared.
 
     Returns:
         A whole document; all text is escaped.
@@ -81,8 +81,8 @@ def write_match(directory: Path, result: MatchResult, command: str, sample_forma
     Args:
         directory: where to.
         result: what was found.
-        command: that reproduces it, for the page.
-        sample_format: of the sounds, ``float`` or ``int16``.
+        command: command that reproduces the page.
+        sample_format: format of the samples, ``float`` or ``int16``.
 
     Returns:
         The names of the answers' files without endings, the closest first.

@@ -77,7 +77,7 @@ class FeatureErrors:
     """Errors of reconstructions on one feature of their sounds.
 
     Attributes:
-        unit: of the feature.
+        unit: unit of the feature.
         mse: mean squared error of each preset, in the unit squared.
         l1: mean absolute error of each preset, in the unit.
         mse_relative_to_mean_preset: mean of `mse` over that of the mean preset, 0.5 in every unit parameter.
@@ -96,7 +96,7 @@ class DistanceSummary:
     """A distance of sounds to their targets, over presets.
 
     Attributes:
-        unit: of the distance; empty for a plain ratio.
+        unit: unit of the distance; empty for a plain ratio.
         defined: presets for which it is defined.
         summary: over these; null where there are none.
     """
@@ -111,7 +111,7 @@ class WaveformSummary:
     """A measure of waveforms against their targets, phase included, over presets.
 
     Attributes:
-        unit: of the measure.
+        unit: unit of the measure.
         summary: over presets.
     """
 
@@ -192,7 +192,7 @@ class ClusteringMetrics(ClusterQuality):
         data: `latents`, or the name of the null.
         space: `UMAP map` or `latent space`.
         method: `DBSCAN` or `HDBSCAN`.
-        seed: of the map; null in the latent space.
+        seed: seed of the map; null in the latent space.
         eps: DBSCAN's radius, in the unit of the points; null for HDBSCAN.
         silhouette: mean silhouette of the points in clusters (of 3,000 drawn where there are more), -1 to 1; null where
             there are no two clusters.
@@ -225,7 +225,7 @@ class EffectMetrics:
         presets: number of presets.
         r_squared: share of the movement that straight lines explain, weighted by squared movement; null where nothing
             moves.
-        r_squared_by_chance: of `r_squared`, where latents do not depend on the parameter.
+        r_squared_by_chance: mean `r_squared` where latents do not depend on the parameter.
     """
 
     presets: int
@@ -242,17 +242,17 @@ class RunMetrics:
         training: reconstructions of presets that were trained on.
         waveforms: the test presets' waveforms, by measure (`complex_stft`, `waveform`, `decorrelation`, `lag`,
             `level_slope`).
-        audio_distances: of sets of sounds, by embedding; `logmel` is always among them.
+        audio_distances: distances of sets of sounds, by embedding; `logmel` is always among them.
         kl_divergence: mean over test presets, in nats, of each latent dimension.
         map: how the latents are mapped and clustered.
         clusters: all clusterings of the latents and of each null.
         clusters_against_nulls: one entry per space and method, over all seeds.
         clusters_by_settings: over a grid of settings, of the latents and of each null; empty unless asked for.
         collapsed_encoder_kl_divergence: remaining KL divergence of each collapsed encoder, a null model, in nats.
-        explained_variance_ratio: of PCA.
-        neighbourhoods: of latents, of their sounds and on the map.
+        explained_variance_ratio: share of the variance that PCA explains.
+        neighbourhoods: neighbourhoods of latents, of their sounds and on the map.
         interpolation: smoothness of descriptors along paths.
-        parameter_effects: of single parameters on the latent.
+        parameter_effects: effects of single parameters on the latent.
     """
 
     test: ReconstructionMetrics
@@ -278,9 +278,9 @@ class NullMetrics:
     Attributes:
         test: errors on the test presets, by feature.
         training: errors on training presets, by feature.
-        distances: of each null model (`mean preset`, `random preset`, `silence`) to the test sounds.
-        waveforms: of each null model against the test sounds.
-        audio_distances: of sets of sounds, by embedding.
+        distances: distances of each null model (`mean preset`, `random preset`, `silence`) to the test sounds.
+        waveforms: errors of the samples of each null model against the test sounds.
+        audio_distances: distances of sets of sounds, by embedding.
     """
 
     test: Mapping[FeatureName, Mapping[NullName, MeanErrors]]
@@ -297,7 +297,7 @@ class AcrossRuns:
     Attributes:
         unit: `preset` or `seed`: the unit of observation in a group.
         groups: names of each group's runs.
-        errors: by measure (`L1 error on logmel` and others); less is better.
+        errors: comparison of errors by measure (`L1 error on logmel` and others); less is better.
         chi_squared: test of independence, by what is counted.
     """
 
@@ -313,15 +313,15 @@ class MetricsDocument:
 
     Attributes:
         format: `synthvae-analysis`.
-        version: of the format; a file of another version is recomputed, not read.
-        dataset_hash: of the dataset.
-        parameter_hash: of its parameter space.
+        version: version of the format; a file of another version is recomputed, not read.
+        dataset_hash: hash of the dataset.
+        parameter_hash: hash of its parameter space.
         test_presets: number of the first test preset in the dataset, and one more than that of the last.
-        seed: of everything random.
-        versions: of Python and of packages that numbers depend on.
+        seed: seed of everything random.
+        versions: versions of Python and of packages that numbers depend on.
         hardware: the machine, in words.
         nulls: null models, and other figures that need no model.
-        runs: of each run.
+        runs: measurements of each run.
         across_runs: tests of differences between runs; null where there is one run.
     """
 
@@ -464,17 +464,17 @@ class SoundRunMetrics:
     """Measurements of one run on recorded sounds.
 
     Attributes:
-        steps: of training, up to the best epoch.
-        seconds: of training.
+        steps: number of training steps up to the best epoch.
+        seconds: duration of the training in seconds.
         quality: error of the spectrograms of all test sounds.
         labels: the same of the test sounds of each label; shares are of the error of the mean of all sounds.
         decoded: log-mel errors of some of the test sounds, evenly spaced over them.
         linear: log-spectral distances of the same sounds, over linear frequency: phase shows in it.
-        accuracy: of magnitude and phase as García López (2025) has them; null for other representations.
+        accuracy: accuracy of magnitude and phase as defined by García López (2025); null for other representations.
         latents: use of the latent space by the test sounds.
         draws: new sounds as a set; null where there are too few training sounds.
         sets: test sounds, reconstructions, draws and sounds of the map beside the training sounds; null likewise.
-        round_trips: from latents to maps and back; null likewise, and for networks that encode frames.
+        round_trips: round trips from latents to maps and back; null likewise, and for networks that encode frames.
         crest: clicks; null where no sound is long enough.
         programs: scores of what is installed of ViSQOL (`visqol`), PEAQ (`odg`) and Chromaprint (`fingerprint`).
     """
@@ -500,14 +500,14 @@ class SoundMetricsDocument:
 
     Attributes:
         format: `synthvae-sound-analysis`.
-        version: of the format.
-        library_hash: of the library.
-        sample_rate: of its sounds, in Hz.
-        samples: of each of its sounds.
-        seed: of everything random.
-        versions: of Python and of packages that numbers depend on.
+        version: version of the format.
+        library_hash: hash of the library.
+        sample_rate: sample rate of its sounds, in Hz.
+        samples: number of samples of each of its sounds.
+        seed: seed of everything random.
+        versions: versions of Python and of packages that numbers depend on.
         hardware: the machine, in words.
-        runs: of each run.
+        runs: measurements of each run.
     """
 
     format: str

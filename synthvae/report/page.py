@@ -101,11 +101,11 @@ def build_report(
 
     Args:
         results: everything that was measured.
-        comparisons: of the runs; None for a single one.
+        comparisons: comparisons of the runs; None for a single one.
         images: PNG content by figure name.
         dataset: the presets.
-        command: that reproduces the page.
-        seed: of the analysis.
+        command: command that reproduces the page.
+        seed: seed of the analysis.
         example: index of the test preset that is shown for all runs.
 
     Returns:

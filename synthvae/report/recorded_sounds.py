@@ -120,7 +120,7 @@ class SoundResults:
         measured: its figures.
         answers: reconstructions of the examples, ``(N, T)``.
         errors: their log-mel errors in dB, ``(N,)``.
-        latents: of the draws, ``(K, D)``.
+        latents: latents of the draws, ``(K, D)``.
         draws: ``(K, T)``.
         draw_labels: labels of the draws; empty for a run without labels.
     """
@@ -148,8 +148,8 @@ def plan_sounds(
         models: the runs.
         out: the directory that will be written to; results are cached in ``.cache`` next to it.
         library: a copy of the library that they were trained on; that one itself where None.
-        seed: of draws.
-        limit: of the number of test sounds.
+        seed: seed of draws.
+        limit: largest number of test sounds.
 
     Raises:
         UserError: if two have one name, they were trained on different libraries, or theirs is gone or another one.
@@ -172,7 +172,7 @@ def analyze_sounds(
     Args:
         work: the measurements, from `plan_sounds`.
         out: the directory to write to.
-        command: that reproduces the analysis, for the page.
+        command: command that reproduces the analysis, for the page.
 
     Returns:
         The page, ``report.html``. ``metrics.json``, ``figures/``, tables (``reconstruction_RUN.csv``, a row per test
@@ -249,13 +249,13 @@ def build_sound_report(
     """Build the report: text, tables, figures and sounds.
 
     Args:
-        results: of the runs.
-        library: that they were trained on.
+        results: results of the runs.
+        library: library that the runs were trained on.
         examples: numbers of the test sounds that are played.
         originals: these, ``(N, T)``.
         images: PNG content by figure name.
-        command: that reproduces the page.
-        seed: of the analysis.
+        command: command that reproduces the page.
+        seed: seed of the analysis.
     """
     names = ", ".join(run.name for run in results)
     count = "1 model" if len(results) == 1 else f"{len(results)} models"

@@ -22,8 +22,8 @@ class ShardTask(NamedTuple):
     """A shard to be computed, in any process.
 
     Attributes:
-        folder: of the shards, from the root.
-        number: of the shard, from 1.
+        folder: folder of the shards, from the root.
+        number: number of the shard, from 1.
     """
 
     folder: str
@@ -53,10 +53,10 @@ def launch(
     """Compute the missing shards of a folder on a file system shared by all machines.
 
     Args:
-        folder: of the shards.
+        folder: folder of the shards.
         launcher: ``local``, ``ray`` or ``slurm``.
         jobs: shards at once; by default one per core of this machine.
-        address: of a Ray cluster, or a partition of SLURM.
+        address: address of a Ray cluster, or a partition of SLURM.
         on_done: called with the number of shards that are done.
 
     Raises:

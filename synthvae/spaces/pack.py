@@ -50,9 +50,9 @@ class Figures:
     """Figures of a space's model card.
 
     Attributes:
-        quality: of the reconstructions of presets that it was not trained on.
+        quality: quality of the reconstructions of presets that it was not trained on.
         presets: how many of them.
-        encoder: of the audio encoder, beside what it could reach and its nulls; None where there is none.
+        encoder: quality of the audio encoder, beside what it could reach and its nulls; None where there is none.
         atlas: the map of the sound layout, with its audible distances.
         regions: regions of that map.
         named: those with a name that is true of most of their members.
@@ -74,8 +74,8 @@ class Packed:
 
     Attributes:
         path: its folder.
-        figures: of its card.
-        size: of all files, in bytes.
+        figures: figures of its model card.
+        size: size of all files in bytes.
     """
 
     path: Path
@@ -98,10 +98,10 @@ def pack_space(
     written. Weights and encoder are written as float16, the figures are measured with what is written.
 
     Args:
-        run: to be packed.
+        run: run to be packed.
         out: the folder, which is not there yet or is a space, that is replaced.
-        presets: on the map.
-        seed: of their draw; not the one of the run's dataset.
+        presets: number of presets on the map.
+        seed: seed of their draw; not the one of the run's dataset.
         how: the command that makes the space again, for its card.
         overwrite: replace a space also where the new figures do not agree with its own.
         progress: called with steps done, of `STEPS`, and what is being done.

@@ -44,7 +44,7 @@ class Download(NamedTuple):
 
     Attributes:
         content: its bytes.
-        name: with its ending; letters, digits, ``-``, ``_`` and ``.`` alone.
+        name: name with its extension; letters, digits, ``-``, ``_`` and ``.`` only.
         kind: media type.
     """
 
@@ -83,8 +83,8 @@ def export_all(presets: Sequence[Preset], names: Sequence[str], name: str, kit: 
 
     Args:
         presets: at least one.
-        names: of their files, without endings.
-        name: of the archive.
+        names: names of their files, without extensions.
+        name: name of the archive.
         kit: whether to add an SFZ instrument that has one sound on each key.
     """
 

@@ -39,7 +39,7 @@ class Collection:
             of recorded sounds.
         latents: ``(N, D)``.
         bank_ids: ``(N,)``, their numbers in the bank they are from; empty where they are not from one.
-        library: that they are recordings of; None for presets.
+        library: library of the recordings; None for presets.
         named_by: the labelled library whose labels name regions of the map; None where there is none.
         numbers: ``(N,)``, of its items; empty for presets.
     """
@@ -143,7 +143,7 @@ def from_library(
 
     Args:
         run: the model.
-        library: of its sample rate and length.
+        library: library of the same sample rate and length.
         most: sounds.
         cache: see above.
         encode: latents with conditions ``(N, R)`` of items ``(N,)``.

@@ -46,8 +46,8 @@ class Imported:
 
     Attributes:
         id: its number, from 0.
-        name: of its file.
-        label: of its folder.
+        name: name of its file.
+        label: label of its folder.
         features: ``(1, K)``, on the sound layout.
         latent: ``(1, D)``, as it is estimated; None where it cannot be.
         nearest: numbers of the points most like it.
@@ -69,7 +69,7 @@ class Imports:
     """Recordings on the map, placed by their spectrograms, and by their latents where they can be encoded.
 
     Args:
-        source: of the sounds of the map.
+        source: source of the sounds of the map.
         maps: the views.
     """
 

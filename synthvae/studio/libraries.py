@@ -269,9 +269,9 @@ def guess_all(source: Source, collection: Collection, features: SpectralFeatures
     Where that is the library on the map, each point by one that was trained on others.
 
     Args:
-        source: of the sounds.
+        source: source of the sounds.
         collection: the points.
-        features: of the layout by sound, which the classifier compares.
+        features: features of the layout by sound, which the classifier compares.
     """
     reference = collection.named_by
     assert isinstance(source, LibrarySource)

@@ -48,7 +48,7 @@ class LayoutWorker:
     It can be started before the presets are known, and loads its libraries until it is told which they are.
 
     Args:
-        run_path: of the run.
+        run_path: path of the run.
         cache: the folder that keeps what is computed.
         layout: one of the layouts of `synthvae.studio.sources`.
 
@@ -91,7 +91,7 @@ class Maps:
     """The views of one collection.
 
     Args:
-        source: of the sounds.
+        source: source of the sounds.
         collection: the points.
         cache: the folder that keeps what is computed.
         ahead: a worker for the layout by sound, where one was started already; it ends with the maps.
@@ -244,7 +244,7 @@ def make_views(
     """Compute both views of a layout, principal components first, and the clusters of the sound layout.
 
     Args:
-        source: of the sounds.
+        source: source of the sounds.
         collection: the points.
         layout: one of the source's.
         store: keeps what is computed.

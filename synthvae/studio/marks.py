@@ -26,8 +26,8 @@ class Marks:
     """Marks of the points of a map; every change is on disk before it is answered.
 
     Args:
-        collection: of the map, whose points are recordings or else have no marks.
-        folder: of the file; one for each library.
+        collection: collection of the map, whose points are recordings or else have no marks.
+        folder: folder of the file; one for each library.
 
     Raises:
         UserError: if the file is none of this version.

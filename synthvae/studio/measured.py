@@ -36,7 +36,7 @@ class Measured:
     """Measurements of a collection's sounds so far.
 
     Args:
-        run_path: of the run.
+        run_path: path of the run.
         collection: the sounds.
         cache: the folder that keeps the parts.
     """

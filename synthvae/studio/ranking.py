@@ -63,7 +63,7 @@ def rank(
         among: numbers of points to choose from; all by default.
         count: points at most.
         playable: whether to leave out what is not playable, as far as that is measured.
-        aspects: of recorded sounds (`synthvae.maps.aspects.ASPECTS`), in which they are compared; by the whole
+        aspects: aspects of recorded sounds (`synthvae.maps.aspects.ASPECTS`), in which they are compared; by the whole
             spectrogram where none is given. Each counts as much, in shares of its typical distance.
 
     Raises:

@@ -51,7 +51,7 @@ class Access:
     """Access control of requests.
 
     Attributes:
-        token: that every request to the API has to bring; None for no token.
+        token: token that every request to the API must contain; None for no token.
         local: whether only names of this machine are hosts.
     """
 

@@ -118,9 +118,9 @@ def serve(
 
     Args:
         session: what to serve; closed at the end.
-        host: to listen on. Anything but this machine alone takes a token, which is made where none is given.
-        port: to listen on; 0 for any that is free.
-        token: that requests have to bring.
+        host: address to listen on. Anything but this machine alone takes a token, which is made where none is given.
+        port: port to listen on; 0 for any that is free.
+        token: token that requests must contain.
         ready: called with the page's address once it answers.
 
     Raises:

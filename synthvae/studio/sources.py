@@ -50,7 +50,7 @@ class Layout:
     """What sounds are laid out by.
 
     Attributes:
-        name: of the view where neighbours lie together; the one by principal components is called ``NAME-pca``.
+        name: name of the view where neighbours lie together; the one by principal components is called ``NAME-pca``.
         label: as a person reads it.
         meaning: what lies together, in a sentence.
     """
@@ -75,7 +75,7 @@ class Moved:
     Attributes:
         rows: ``(N, R)``.
         latents: ``(N, D)``.
-        distances: in dB: of variations from the sound ``(N,)``, of a path from each to the next ``(N - 1,)``.
+        distances: distances in dB: of variations from the sound ``(N,)``, of a path from each to the next ``(N - 1,)``.
         remark: what there is to say about them in one line; empty where there is nothing.
     """
 
@@ -93,8 +93,8 @@ class Source(ABC):
 
     Attributes:
         run: the model.
-        layouts: that there are, by name.
-        latent_layout: of these the one by latents, which takes no sounds.
+        layouts: available layouts, by name.
+        latent_layout: the layout by latents, which takes no sounds.
         tools: what the page can offer besides the map.
     """
 
@@ -172,7 +172,7 @@ class Source(ABC):
         """A weighted sum of sounds; with weights of either sign, arithmetic on sounds.
 
         Args:
-            collection: of the map.
+            collection: collection of the map.
             rows: ``(N, R)``.
             weights: ``(N,)``.
             base: ``(R,)``, to which each sound adds its difference from it, times its weight.
@@ -191,12 +191,12 @@ class Source(ABC):
         """Variations of a sound, the nearest first.
 
         Args:
-            collection: of the map.
+            collection: collection of the map.
             row: ``(R,)``.
             amount: how far they may go, 0 to 1.
             count: how many.
             keep: parameters, or groups of them, that stay as they are.
-            seed: of the draws.
+            seed: seed of the draws.
             far: whether half of them go up to three times as far.
 
         Raises:

@@ -125,8 +125,8 @@ class Path:
 
     Attributes:
         name: which presets it joins.
-        detail: by what it goes.
-        labels: of the sounds.
+        detail: further property of the path.
+        labels: labels of the sounds.
         audio: the sounds ``(STEPS, T)``.
         figure: name of the figure that shows it; empty where none does.
     """

@@ -29,7 +29,7 @@ class Worker:
     """A process that works in the background.
 
     Args:
-        arguments: for `synthvae.studio.jobs.worker`.
+        arguments: arguments of `synthvae.studio.jobs.worker`.
         on_message: called, on a thread of its own, with each message.
         niceness: nice value of the process; the server has 0.
         threads: threads of its libraries; None for one per core.

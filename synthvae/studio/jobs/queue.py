@@ -38,7 +38,7 @@ class Found:
     """A preset that sounds like the recording.
 
     Attributes:
-        distance: from it, as the engine measures it.
+        distance: distance from the target, as the engine measures it.
         unit: ``(P,)`` in [0, 1].
     """
 
@@ -52,15 +52,15 @@ class Job:
 
     Attributes:
         id: random, not guessable.
-        name: of the recording.
-        seconds_asked: for the search.
+        name: name of the recording.
+        seconds_asked: duration of the search in seconds, as asked for.
         state: waiting, running, done, failed or stopped.
         progress: 0 to 1.
-        seconds: that the search has taken.
+        seconds: seconds that the search has taken.
         renders: sounds it has tried.
         best: so far.
-        results: at the end, the best first.
-        confidence: of the best, 0 to 1, at the end.
+        results: results, the best first; empty until the end.
+        confidence: confidence of the best, 0 to 1; set at the end.
         error: why it failed.
         version: changes with every change of the others.
     """
@@ -88,9 +88,9 @@ class Jobs:
     """A queue of jobs, and the worker that does them.
 
     Args:
-        run_path: of the run.
+        run_path: path of the run.
         cache: the folder of what is kept of the map.
-        key: of the map's collection.
+        key: key of the map's collection.
     """
 
     def __init__(self, run_path: Path, cache: Path, key: str) -> None:
