@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from tests.studio.browser import Visit, visited
 
@@ -226,6 +228,58 @@ def test_wheel_zooms_where_the_hand_is_and_the_buttons_go_back(visit: Visit):
     assert visit.page.evaluate(under, [at[0] + 60, at[1] + 30]) == pytest.approx(before, abs=1e-3)
     visit.page.locator("#zoom-fit").click()
     visit.until("() => Math.abs(synthvae.studio.map.camera.zoom - 1) < 1e-6")
+
+
+def test_panning_moves_the_picture_where_drawing_is_slow(visit: Visit):
+    visit.until("() => !Number.isFinite(synthvae.studio.map.animation.start)")
+    visit.page.evaluate(
+        """() => {
+            const { map } = synthvae.studio, { picture } = map, draw = picture.draw.bind(picture);
+            Object.assign(picture, { slow: true, atRest: () => {}, times: 0 });
+            picture.draw = (...given) => { picture.times++; draw(...given); };
+            map.redraw();
+        }"""
+    )
+    visit.until("() => synthvae.studio.map.picture.times === 1")
+    _pan(visit, 60, 30)
+    visit.until("() => document.getElementById('map-points').style.translate === '60px 30px'")
+    assert visit.page.evaluate("() => synthvae.studio.map.picture.times") == 1
+    moved = _map_pixels(visit)
+    visit.page.evaluate("() => synthvae.studio.map.redraw()")
+    visit.until("() => synthvae.studio.map.picture.times === 2")
+    drawn = _map_pixels(visit)
+    assert np.abs(moved - drawn).mean() < 1
+    # The other way past the edge: drawn once, ahead of the camera, so that it goes on without.
+    _pan(visit, -260, 0)
+    visit.until("() => synthvae.studio.map.picture.times === 3")
+    assert visit.page.evaluate("() => document.getElementById('map-points').style.translate") == "240px"
+    far = _map_pixels(visit)
+    assert np.abs(far - drawn).mean() > 1
+    _pan(visit, -400, 0)
+    _pan(visit, 400, 0)
+    assert visit.page.evaluate("() => synthvae.studio.map.picture.times") == 3
+    assert np.abs(far - _map_pixels(visit)).mean() < 1
+    # The same without a larger picture.
+    visit.page.evaluate("() => { synthvae.studio.map.picture.slow = false; synthvae.studio.map.redraw(); }")
+    visit.until("() => synthvae.studio.map.picture.times === 4")
+    assert np.abs(far - _map_pixels(visit)).mean() < 1
+
+
+def _pan(visit: Visit, right: int, down: int) -> None:
+    """Move the map with the right button of the mouse."""
+    left, top = visit.place(0.5, 0.5)
+    visit.page.mouse.move(left, top)
+    visit.page.mouse.down(button="right")
+    visit.page.mouse.move(left + right, top + down)
+    visit.page.mouse.up(button="right")
+    visit.page.mouse.move(5, 5)
+    visit.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def _map_pixels(visit: Visit) -> np.ndarray:
+    """The map as it is seen, (height, width, 3)."""
+    image = imread(io.BytesIO(visit.page.locator("#map").screenshot()))
+    return 255.0 * image[..., :3]
 
 
 def test_a_slider_changes_the_sound_and_its_place(visit: Visit):

@@ -14,6 +14,7 @@ import { perFrame, sharpContext } from "../dom.js";
 import { onPalette, palette } from "../palette.js";
 import { Camera } from "./camera.js";
 import { drawOverlay, planeBounds, RIPPLE } from "./overlay.js";
+import { Picture } from "./picture.js";
 import { CanvasRenderer } from "./renderer-canvas.js";
 import { WebglRenderer } from "./renderer-webgl.js";
 import { inBox, inLasso, nearest, simplified } from "./selection.js";
@@ -66,14 +67,15 @@ export class SoundMap extends EventTarget {
     }
     root.dataset.renderer = this.renderer.kind;
     const frame = perFrame(() => this.#draw());
-    /** Schedules a redraw of the overlay. Points are expensive, so they are redrawn only when they move or change. */
+    /** Schedules a redraw of the overlay. Points are expensive, so they are redrawn only when the camera or they change. */
     this.invalidate = frame;
-    /** Whether the points have to be drawn, too. */
+    /** Whether the points have to be drawn, too, or have only moved with the camera. */
     this.stale = true;
     this.redraw = () => {
       this.stale = true;
       frame();
     };
+    this.picture = new Picture(canvas, this.renderer, this.redraw);
     onPalette((colours) => {
       this.renderer.setPalette(colours);
       if (this.count && !this.colours) this.#uncoloured();
@@ -241,9 +243,9 @@ export class SoundMap extends EventTarget {
     const moving = morph && share < 1;
     this.scene.fade = moving ? Math.max(0, (t - 0.6) / 0.4) : 1;
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    if (this.stale || share < 1) {
+    if (this.stale || share < 1 || !this.picture.follow(this.camera)) {
       this.stale = share < 1; // the last frame of a flight is drawn where it ends
-      this.renderer.draw(this.camera, { blend: moving ? t : 1, radius: this.#radius(), fade: this.scene.fade, ratio });
+      this.picture.draw(this.camera, { blend: moving ? t : 1, radius: this.#radius(), fade: this.scene.fade, ratio }, share < 1);
     }
     const { context } = sharpContext(this.overlay);
     drawOverlay(context, this.camera, this.scene, now);
@@ -333,10 +335,10 @@ export class SoundMap extends EventTarget {
         const is = Math.hypot(here[0] - other[0], here[1] - other[1]);
         this.camera.pan((here[0] - before[0]) / 2, (here[1] - before[1]) / 2);
         if (was > 0) this.camera.zoomAt(is / was, (here[0] + other[0]) / 2, (here[1] + other[1]) / 2);
-        this.redraw();
+        this.invalidate();
       } else if (mode === "pan") {
         this.camera.pan(here[0] - before[0], here[1] - before[1]);
-        this.redraw();
+        this.invalidate();
       } else if (mode === "plane") {
         this.#touchPlane(this.#onPlane(here), "move", event.timeStamp);
       } else if (mode === "play") {
@@ -379,7 +381,7 @@ export class SoundMap extends EventTarget {
         const lines = event.deltaMode === 1 ? 18 : 1;
         this.camera.zoomAt(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0016)), left, top);
         if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) this.camera.pan(-event.deltaX * lines, 0);
-        this.redraw();
+        this.invalidate();
       },
       { passive: false },
     );
@@ -451,7 +453,6 @@ export class SoundMap extends EventTarget {
     const { width, height } = this.camera;
     if (here[0] < 20 || here[0] > width - 20) this.camera.pan(-direction[0] * pixels, 0);
     if (here[1] < 20 || here[1] > height - 20) this.camera.pan(0, -direction[1] * pixels);
-    this.stale = true;
     this.scene.crosshair = [start[0] + (direction[0] * pixels) / this.camera.scale, start[1] - (direction[1] * pixels) / this.camera.scale];
     if (this.scene.shape.length && this.scene.shapeKind === "box") this.scene.shape = [this.scene.shape[0], this.scene.crosshair];
     this.invalidate();
