@@ -23,6 +23,8 @@ LONGEST = 4.0
 SHORTEST = 0.25
 #: Threshold in dB below the peak under which the start and end of a recording are cut off.
 SILENCE_BELOW = 60.0
+#: The same for what is kept around the rest: it may be quiet, not digital silence whose length says nothing.
+INAUDIBLE = 100.0
 #: The peak of a target, -1 dB of full scale: the Voice's own sounds peak at 0 dB and below.
 PEAK = 10 ** (-1 / 20)
 #: Smallest constant offset that is reported: more than a step of 16 bits.
@@ -94,7 +96,8 @@ def _prepare(recording: Recording, name: str, sample_rate: int) -> Target:
     mono = mono - offset
     peak = float(np.abs(mono).max())
     loud = np.flatnonzero(np.abs(mono) > peak * 10 ** (-SILENCE_BELOW / 20))
-    first, last = max(0, loud[0] - round(LEAD_IN * rate)), min(len(mono), loud[-1] + 1 + round(FADE * rate))
+    audible = np.flatnonzero(np.abs(mono) > peak * 10 ** (-INAUDIBLE / 20))
+    first, last = max(audible[0], loud[0] - round(LEAD_IN * rate)), min(audible[-1], loud[-1] + round(FADE * rate)) + 1
     if first > round(LEAD_IN * rate) or len(mono) - last > round(0.05 * rate):
         notes.append(f"silence cut off: {first / rate:.2f} s before and {(len(mono) - last) / rate:.2f} s after")
     mono = mono[first:last]

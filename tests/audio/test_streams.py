@@ -165,6 +165,13 @@ def test_an_offset_is_removed_before_silence_is_cut():
     assert any("offset of 0.02 removed" in note for note in offset.notes)
 
 
+def test_silence_around_a_sound_changes_nothing():
+    sound = np.hanning(RATE) * TONE[:RATE]
+    bare = prepare_target(sound, RATE, "a", RATE)
+    led = prepare_target(np.pad(sound, (RATE, RATE // 2)) + 0.2, RATE, "a", RATE)
+    np.testing.assert_allclose(led.audio, bare.audio, atol=1e-5)
+
+
 def test_a_sound_that_rests_nowhere_has_no_offset():
     assert resting_level(TONE, RATE) == 0.0
     assert resting_level(np.zeros(0), RATE) == 0.0
