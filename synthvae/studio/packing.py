@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from synthvae.core.errors import UserError, reason
 from synthvae.core.files import load_tensors, save_tensors
 
 __all__ = ["MAP", "pack_map", "unpack_map"]
@@ -55,16 +56,21 @@ def unpack_map(path: Path, cache: Path) -> None:
     """Write the files that a map was packed from to a cache folder, those that are not there.
 
     Raises:
-        UserError: if `path` cannot be read, or the folder not be written to.
+        UserError: if `path` cannot be read or is no packed map, or the folder cannot be written to.
     """
     arrays, state = load_tensors(path)
-    for name, file in state["files"].items():
-        target = cache / Path(name).name
-        if not target.exists():
-            tensors = {
-                own: arrays[place].to(getattr(torch, file["types"][own])) for own, place in file["arrays"].items()
-            }
-            save_tensors(target, tensors, file["state"])
+    try:
+        for name, file in state["files"].items():
+            target = cache / Path(name).name
+            if not target.exists():
+                tensors = {
+                    own: arrays[place].to(getattr(torch, file["types"][own])) for own, place in file["arrays"].items()
+                }
+                save_tensors(target, tensors, file["state"])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UserError(
+            path, path, "copy it again from where it is whole", f"not a packed map ({reason(error)})"
+        ) from None
 
 
 def _narrowed(tensor: Tensor) -> Tensor:

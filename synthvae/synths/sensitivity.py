@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -346,14 +346,14 @@ def read_metric(path: Path) -> PerceptualMetric:
     if not path.exists():
         raise UserError(path, path, "make one with 'synthvae metric DATASET'", "no metric there")
     tensors, state = load_tensors(path)
-    if state.get("format") != FORMAT or state.get("version") != VERSION or not set(TENSORS) <= set(tensors):
+    fields = {"count": int, "feature": str, "dataset_hash": str, "parameter_hash": str}
+    if (
+        (state.get("format"), state.get("version")) != (FORMAT, VERSION)
+        or not set(TENSORS) <= set(tensors)
+        or any(type(state.get(name)) is not kind for name, kind in fields.items())
+    ):
         raise UserError(
             path, path, "make it with 'synthvae metric DATASET --overwrite'", "not a metric of this version"
         )
-    return PerceptualMetric(
-        **{name: tensors[name] for name in TENSORS},
-        count=int(state["count"]),
-        feature=str(state["feature"]),
-        dataset_hash=str(state["dataset_hash"]),
-        parameter_hash=str(state["parameter_hash"]),
-    )
+    values: dict[str, Any] = {**tensors, **state}
+    return PerceptualMetric(**{name: values[name] for name in (*TENSORS, *fields)})

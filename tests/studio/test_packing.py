@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 
-from synthvae.core.files import load_tensors
+from synthvae.core.errors import UserError
+from synthvae.core.files import load_tensors, save_tensors
 from synthvae.studio.packing import MAP, pack_map, unpack_map
 
 
@@ -30,3 +33,20 @@ def test_a_map_is_unpacked_as_it_was_and_equal_arrays_are_held_once(studio_cache
     kept.write_bytes(b"own")
     unpack_map(tmp_path / MAP, tmp_path / "out")
     assert kept.read_bytes() == b"own", "what is there is left alone"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        {"files": 3},
+        {"files": {"a": None}},
+        {"files": {"a": {}}},
+        {"files": {"a": {"state": {}, "arrays": {"x": "none"}, "types": {"x": "float32"}}}},
+        {"files": {"a": {"state": {}, "arrays": {"x": "x"}, "types": {"x": "no_type"}}}},
+    ],
+)
+def test_what_is_no_packed_map_is_refused(state: dict[str, Any], tmp_path: Path):
+    save_tensors(tmp_path / MAP, {"x": torch.zeros(1)}, state)
+    with pytest.raises(UserError, match="not a packed map"):
+        unpack_map(tmp_path / MAP, tmp_path / "out")

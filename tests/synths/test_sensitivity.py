@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from synthvae.core.errors import UserError
-from synthvae.core.files import save_tensors
+from synthvae.core.files import load_tensors, save_tensors
 from synthvae.data.presets import Dataset
 from synthvae.features import build_feature
 from synthvae.synths.sensitivity import (
@@ -131,6 +131,11 @@ def test_round_trip_and_refusals(small_dataset: Dataset, tmp_path: Path):
     save_tensors(tmp_path / "other.safetensors", {"a": torch.zeros(1)})
     with pytest.raises(UserError, match="not a metric"):
         read_metric(tmp_path / "other.safetensors")
+    tensors, state = load_tensors(path)
+    for name, value in {"feature": None, "count": "4", "dataset_hash": 3}.items():
+        save_tensors(path, tensors, {**state, name: value})
+        with pytest.raises(UserError, match="not a metric"):
+            read_metric(path)
 
 
 def test_a_jacobian_that_is_not_finite_is_named(small_dataset: Dataset):
