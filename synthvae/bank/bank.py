@@ -262,14 +262,14 @@ class Bank:
 
     # -- exchange ------------------------------------------------------------------------------------
 
-    def export_json(self, path: Path, which: Iterable[int | str] | None = None) -> int:
+    def export_json(self, path: Path, which: Iterable[int | str] | None = None, overwrite: bool = True) -> int:
         """Write presets, all by default, with their names, tags and descriptors to a JSON file; returns how many.
 
         Raises:
-            UserError: as `get`, or if `path` cannot be written.
+            UserError: as `get`, or if `path` cannot be written, or exists and `overwrite` is False.
         """
         entries = self.list() if which is None else tuple(self.get(one) for one in which)
-        write_bank_json(path, entries)
+        write_bank_json(path, entries, overwrite)
         return len(entries)
 
     def import_json(self, path: Path, progress: Callable[[int, int], object] = lambda done, of: None) -> list[Added]:

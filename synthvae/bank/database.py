@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from synthvae.core.errors import UserError, shown
+from synthvae.core.errors import UserError, reason, shown
 from synthvae.core.files import user_home, why_no_locks
 
 __all__ = ["VERSION", "Database", "default_path"]
@@ -246,7 +246,7 @@ class Database:
                 self.path, self.path, "write it again", f"{shown(error.object)} is not text in UTF-8"
             ) from None
         except OSError as error:
-            raise UserError(self.path, self.path, "choose another `bank`", f"cannot open ({error.strerror})") from None
+            raise UserError(self.path, self.path, "choose another `bank`", f"cannot open ({reason(error)})") from None
 
 
 def _is_of_storage(error: sqlite3.Error) -> bool:

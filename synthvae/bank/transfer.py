@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from synthvae.bank.entries import Entry, bank_name, bank_space, checked_tags
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, reason
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import check_target, dump_json, load_json
 from synthvae.data.names import slug
@@ -38,18 +38,18 @@ class Imported(NamedTuple):
     tags: tuple[str, ...]
 
 
-def write_bank_json(path: Path, entries: Sequence[Entry]) -> None:
+def write_bank_json(path: Path, entries: Sequence[Entry], overwrite: bool = True) -> None:
     """Write presets with their names, tags and descriptors as one document, whole or not at all.
 
     Raises:
-        UserError: if `path` cannot be written.
+        UserError: if `path` cannot be written, or exists and `overwrite` is False.
     """
     presets = []
     for entry in entries:
         document = entry.to_dict()
         presets.append({key: document[key] for key in document if key not in ("id", "distance")})
     document = {"format": FORMAT, "version": VERSION, "synth": synth_kind(DEFAULT).header, "presets": presets}
-    atomic_write(path, dump_json(document, path) + "\n")
+    atomic_write(path, dump_json(document, path) + "\n", overwrite)
 
 
 def file_names(entries: Sequence[Entry]) -> list[str]:
@@ -99,7 +99,7 @@ def read_bank_json(path: Path) -> list[Imported]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(path, path, "give a file made with bank export", f"cannot read ({error.strerror})") from None
+        raise UserError(path, path, "give a file made with bank export", f"cannot read ({reason(error)})") from None
     document = check_format(load_json(content, str(path), "export the bank again"), FORMAT, VERSION, str(path))
     presets = document.get("presets")
     if not isinstance(presets, list):

@@ -193,7 +193,7 @@ def show(
     entry = opened.get(name)
     if picture is not None:
         check_target(picture, overwrite, "picture")
-        atomic_write(picture, opened.thumbnail(entry.id))
+        atomic_write(picture, opened.thumbnail(entry.id), overwrite)
     if as_json:
         print(json.dumps(entry.to_dict(), indent=1))
         return
@@ -291,7 +291,7 @@ def export(
         raise UserError(opened.path, opened.path, "'synthvae bank list' prints all presets", "no preset to export")
     if out.suffix.lower() == ".json":
         check_target(out, overwrite)
-        opened.export_json(out, [entry.id for entry in entries])
+        opened.export_json(out, [entry.id for entry in entries], overwrite)
         print(f"{out}: {counted(len(entries))}")
         return
     with progress_bar("rendering", len(entries), "sounds") as update:

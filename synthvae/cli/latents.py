@@ -156,10 +156,11 @@ def encode(
         in_shards(work, "presets" if of_presets else "sounds", shard, launcher, shards, address, overwrite)
         return
     if not of_presets:
-        recorded_sounds.encode(model, given, out, label, pitch)
+        recorded_sounds.encode(model, given, out, label, pitch, overwrite)
         return
     found = read_presets(given[0], model.parameters)
-    exploration.write_latents(out, model, [path.stem for path, _ in found], [preset for _, preset in found])
+    names, presets = [path.stem for path, _ in found], [preset for _, preset in found]
+    exploration.write_latents(out, model, names, presets, overwrite)
     print(f"{out}: latents of {len(found)} presets, {model.latent_size} dimensions each")
 
 

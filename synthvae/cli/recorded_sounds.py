@@ -114,7 +114,7 @@ def decode(run: Run, how: Decoding, out: Path, level: float | None, sample_forma
     print_files(out, [out / f"{name}.wav" for name in names], "sounds, and their latents in latents.json")
 
 
-def encode(run: Run, paths: Sequence[Path], out: Path, label: str | None, pitch: float | None) -> None:
+def encode(run: Run, paths: Sequence[Path], out: Path, label: str | None, pitch: float | None, overwrite: bool) -> None:
     """Encode recordings into latent points."""
     from synthvae.exploration.latent_files import write_points
     from synthvae.exploration.recorded_sounds import encode_files, expand_folders
@@ -124,7 +124,7 @@ def encode(run: Run, paths: Sequence[Path], out: Path, label: str | None, pitch:
     condition = model.condition(1, label, pitch)
     with progress_bar("encoding", len(files), "sounds") as update:
         names, latents = encode_files(model, files, condition, lambda done: update(done, ""))
-    write_points(out, run, names, latents)
+    write_points(out, run, names, latents, overwrite)
     print(f"{out}: latents of {len(files)} recordings, {run.latent_size} dimensions each")
 
 

@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from synthvae.core.errors import UserError, reason
@@ -34,6 +34,7 @@ __all__ = [
     "alone_in",
     "atomic_open",
     "atomic_write",
+    "copy_rights",
     "ensure_directory",
     "is_leftover",
     "load_tensors",
@@ -128,7 +129,7 @@ def ensure_directory(path: Path, argument: str = "out") -> Path:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise UserError(path, path, f"choose another `{argument}`", f"cannot write there ({error.strerror})") from None
+        raise UserError(path, path, f"choose another `{argument}`", f"cannot write there ({reason(error)})") from None
     return path
 
 
@@ -154,8 +155,8 @@ def alone_in(directory: Path, doing: str) -> Iterator[None]:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
     except OSError as error:
         if path.is_symlink() or path.exists():
-            raise UserError(path, path, "remove it", f"cannot be opened as a lock ({error.strerror})") from None
-        raise UserError(path, path, "choose another `out`", f"cannot write there ({error.strerror})") from None
+            raise UserError(path, path, "remove it", f"cannot be opened as a lock ({reason(error)})") from None
+        raise UserError(path, path, "choose another `out`", f"cannot write there ({reason(error)})") from None
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise UserError(path, path, "remove it", "cannot be opened as a lock (not a plain file)")
@@ -242,15 +243,16 @@ def _sync(file: int) -> None:
             raise
 
 
-def _take_rights(file: int, replaced: os.stat_result) -> None:
-    """Copy mode and group from the file that will be replaced, where the file system supports it."""
+def copy_rights(replaced: Path, new: Path) -> None:
+    """Copy mode and group of a file or directory to the one that will replace it, where the file system supports it."""
     if sys.platform == "win32":
         return
+    before = replaced.stat()
     with contextlib.suppress(OSError):
-        if os.fstat(file).st_gid != replaced.st_gid:
-            os.fchown(file, -1, replaced.st_gid)
+        if new.stat().st_gid != before.st_gid:
+            os.chown(new, -1, before.st_gid)
     with contextlib.suppress(OSError):
-        os.fchmod(file, stat.S_IMODE(replaced.st_mode))
+        os.chmod(new, stat.S_IMODE(before.st_mode))
 
 
 @contextlib.contextmanager
@@ -268,7 +270,7 @@ def atomic_open(path: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
         target = Path(os.path.realpath(path)) if path.is_symlink() else path
         replaced = target.stat() if target.exists() else None
     except OSError as error:
-        raise UserError(path, path, "choose another name", f"cannot write there ({error.strerror})") from None
+        raise UserError(path, path, "choose another name", f"cannot write there ({reason(error)})") from None
     ensure_directory(target.parent)
     if replaced is not None and not stat.S_ISREG(replaced.st_mode):
         raise UserError(path, path, "choose a file name", "is a directory or a device, not a plain file")
@@ -282,7 +284,7 @@ def atomic_open(path: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
                 with contextlib.suppress(OSError):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # marks the writer as alive
             if replaced is not None:
-                _take_rights(file.fileno(), replaced)
+                copy_rights(target, temporary)
             yield file
             file.flush()
             _sync(file.fileno())
@@ -295,7 +297,7 @@ def atomic_open(path: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
             temporary.unlink()
         if isinstance(error, OSError):
             remedy = "make room or choose another place" if error.errno in _FULL else "choose another place"
-            raise UserError(path, path, remedy, f"cannot write ({error.strerror or error})") from None
+            raise UserError(path, path, remedy, f"cannot write ({reason(error)})") from None
         raise
 
 
@@ -304,15 +306,15 @@ def is_leftover(path: Path) -> bool:
     return path.name == LOCK or (path.name.startswith(".") and path.name.endswith(".part"))
 
 
-def atomic_write(path: Path, content: bytes | str) -> None:
+def atomic_write(path: Path, content: bytes | str, overwrite: bool = True) -> None:
     """Write bytes, or text as UTF-8, to `path` completely or not at all; its directory is created if missing.
 
     Lone surrogates, which occur in file names that are not UTF-8, are written as JSON escapes.
 
     Raises:
-        UserError: if the directory cannot be written to.
+        UserError: as `atomic_open`.
     """
-    with atomic_open(path) as file:
+    with atomic_open(path, overwrite) as file:
         file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
 
 
@@ -333,11 +335,13 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         UserError: if the file is missing, truncated or not safetensors.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            state = json.loads((file.metadata() or {}).get("state", "{}"))
-            if not isinstance(state, dict):
-                raise ValueError("its state is not an object")
-            return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 - not a mapping
+        content = path.read_bytes()  # safetensors opens no paths that are not UTF-8
+        tensors = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        state = json.loads(header.get("__metadata__", {}).get("state", "{}"))
+        if not isinstance(state, dict):
+            raise ValueError("its state is not an object")
+        return tensors, state
     except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise UserError(
             path, path, "train again, or copy the file from where it is whole", f"cannot read ({reason(error)})"

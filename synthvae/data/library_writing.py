@@ -17,9 +17,9 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, reason
 from synthvae.core.executor import on_threads, stop_on_sigint
-from synthvae.core.files import alone_in, atomic_write, ensure_directory, is_leftover
+from synthvae.core.files import alone_in, atomic_write, copy_rights, ensure_directory, is_leftover
 from synthvae.core.json import dump_json
 from synthvae.data.library import ITEM_COLUMNS, PITCH, LibraryHeader, content_hash, is_library, write_library
 from synthvae.data.presets import SPLITS
@@ -247,7 +247,7 @@ def _read_all(work: _Work, read: Callable[[Entry], Iterable[Sound | None]], prog
                 if stopped():
                     raise KeyboardInterrupt
     except OSError as error:
-        folder, problem = work.folder, f"cannot write ({error.strerror})"
+        folder, problem = work.folder, f"cannot write ({reason(error)})"
         raise UserError(folder, folder, "make room and run the same command again", problem) from None
 
 
@@ -380,8 +380,13 @@ def _finish(work: _Work, directory: Path, shares: Sequence[float]) -> LibraryHea
 
 
 def _put_in_place(folder: Path, out: Path) -> None:
-    """Rename the finished library into place; the one that it replaces is removed with the unfinished work."""
+    """Rename the finished library into place; the one that it replaces is removed with the unfinished work.
+
+    The mode and group of a replaced directory are preserved, as those of files are by `atomic_open`.
+    """
     shutil.rmtree(folder / OLD, ignore_errors=True)
+    if out.is_dir():
+        copy_rights(out, folder / NEW)
     if is_library(out):
         out.rename(folder / OLD)
     elif out.is_dir():

@@ -15,7 +15,7 @@ from torch import Tensor
 from synthvae.audio.files import check_sample_format
 from synthvae.audio.loudness import LOUDNESS, check_loudness
 from synthvae.core.checks import is_number
-from synthvae.core.errors import UserError, shown
+from synthvae.core.errors import UserError, reason, shown
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import dump_json, load_json
 from synthvae.data.preset import LATENTS_FORMAT, Preset, read_preset, units
@@ -65,20 +65,22 @@ class Latents(NamedTuple):
     names: list[str] | None
 
 
-def write_latents(path: Path, run: Run, names: Sequence[str], presets: Sequence[Preset]) -> None:
+def write_latents(
+    path: Path, run: Run, names: Sequence[str], presets: Sequence[Preset], overwrite: bool = True
+) -> None:
     """Encode presets that have the run's parameters, and write their latents with their names as JSON.
 
     Raises:
-        UserError: if `path` cannot be written or a latent is not finite.
+        UserError: if `path` cannot be written, or exists and `overwrite` is False, or a latent is not finite.
     """
-    write_points(path, run, names, run.encode(units(presets)))
+    write_points(path, run, names, run.encode(units(presets)), overwrite)
 
 
-def write_points(path: Path, run: Run, names: Sequence[str], points: Tensor) -> None:
+def write_points(path: Path, run: Run, names: Sequence[str], points: Tensor, overwrite: bool = True) -> None:
     """Write latents ``(N, D)`` of a run with N names as JSON.
 
     Raises:
-        UserError: if `path` cannot be written or a latent is not finite.
+        UserError: if `path` cannot be written, or exists and `overwrite` is False, or a latent is not finite.
     """
     document = {
         "format": LATENTS_FORMAT,
@@ -88,7 +90,7 @@ def write_points(path: Path, run: Run, names: Sequence[str], points: Tensor) -> 
         "names": list(names),
         "latents": points.tolist(),
     }
-    atomic_write(path, dump_json(document, path) + "\n")
+    atomic_write(path, dump_json(document, path) + "\n", overwrite)
 
 
 def _made_for(run: Run) -> dict[str, str]:
@@ -107,7 +109,7 @@ def read_latents(path: Path, run: Run) -> Latents:
     try:
         text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin a file with a byte order mark
     except OSError as error:
-        raise UserError(path, path, "give `z` a JSON or CSV file", f"cannot read ({error.strerror})") from None
+        raise UserError(path, path, "give `z` a JSON or CSV file", f"cannot read ({reason(error)})") from None
     except UnicodeDecodeError:
         raise UserError(path, path, f"write rows of {run.latent_size} numbers", "not text in UTF-8") from None
     if path.suffix.lower() == ".csv":

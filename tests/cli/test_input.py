@@ -149,6 +149,17 @@ def test_a_target_whose_name_is_too_long(tmp_path: Path):
         check_target(tmp_path / ("x" * 300), overwrite=False)
 
 
+def test_of_two_encodes_to_one_file_the_second_is_refused(
+    run: Command, small_run: Path, latents: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out = tmp_path / "new.json"
+    monkeypatch.setattr("synthvae.core.json.check_target", lambda *_: out.write_text("of the first"))
+    code, _, err = run("encode", small_run, "a", "--out", out)
+    assert code == 2
+    assert err.startswith(f"error: {out}: exists already, from another process")
+    assert out.read_text() == "of the first"
+
+
 def test_encode_passes_over_what_it_wrote_beside_the_presets(
     run: Command, small_run: Path, latents: dict[str, object], tmp_path: Path
 ):

@@ -108,7 +108,7 @@ def test_what_a_file_system_cannot_do_is_left_out(tmp_path: Path, monkeypatch: p
     def refuse(*_: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    for name in ("fsync", "fchmod", "fchown"):
+    for name in ("fsync", "chmod", "chown"):
         monkeypatch.setattr(os, name, refuse)
     monkeypatch.setattr(files.fcntl, "flock", refuse)
     atomic_write(tmp_path / "a", "new")

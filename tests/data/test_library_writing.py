@@ -217,8 +217,10 @@ def test_what_is_there_stays_unless_it_is_a_library_to_be_replaced(tmp_path: Pat
     with user_error(out, match="exists already"):
         build_library(out, plan(seed=1), read)
     assert contents(out) == before
+    out.chmod(0o700)
     build_library(out, plan(seed=1), read, overwrite=True)
     assert read_library(out).header.seed == 1
+    assert out.stat().st_mode & 0o777 == 0o700
     assert sorted(os.listdir(tmp_path)) == ["lib"]
     (tmp_path / "file").write_text("x")
     (tmp_path / "full").mkdir()
