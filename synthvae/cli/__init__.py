@@ -33,7 +33,7 @@ from synthvae.cli.common import INTERRUPTED
 from synthvae.cli.host import expand_home, lose_output, prepare_process
 from synthvae.cli.loading import announce_loading
 from synthvae.cli.logs import options_first, set_up_logs, tell
-from synthvae.core.errors import UserError, printable
+from synthvae.core.errors import UserError, printable, reason
 from synthvae.core.memory import keep_freed_memory
 
 __all__ = ["app", "in_flags", "main"]
@@ -49,6 +49,8 @@ app = typer.Typer(
 )
 
 
+#: How PyTorch says, in a RuntimeError, that memory is exhausted, for CPU and for CUDA.
+_NO_MEMORY = re.compile("can't allocate memory|out of memory")
 #: Typer's messages, by version, about a value that is not a number.
 _TYPES = (
     (re.compile(r"Input should be a valid integer.*|'[^']*' is not a valid integer\."), "not a whole number"),
@@ -118,6 +120,10 @@ def main(application: typer.Typer = app) -> None:
         if isinstance(error.__cause__, EOFError):  # nothing is read from a terminal: a fault, not Ctrl-D
             raise error.__cause__ from None
         code = _complain("stopped", INTERRUPTED)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _NO_MEMORY.search(str(error)):
+            raise
+        code = _complain("out of memory; free some, or use less: a smaller --batch-size, --size or --limit", 2)
     except OSError as error:
         lost = lose_output("\n")  # what has failed may have been printing: then this fails as well
         if lost is None and not isinstance(error, BrokenPipeError):
@@ -140,7 +146,7 @@ def _output_lost(error: OSError) -> int:
     """Report that standard output cannot be written, unless its reader has closed it, as ``head`` does."""
     if isinstance(error, BrokenPipeError):
         return 141
-    return _complain(f"standard output: cannot write ({error.strerror}); make room or send it elsewhere", 2)
+    return _complain(f"standard output: cannot write ({reason(error)}); make room or send it elsewhere", 2)
 
 
 def in_flags(error: UserError, command: Any) -> str:  # noqa: ANN401 - Typer brings its own click

@@ -16,11 +16,11 @@ _HOME = re.compile(r"(--[a-z][a-z0-9-]*=)(~(?:/.*)?)", re.DOTALL)
 
 
 def prepare_process() -> None:
-    """Open closed streams, escape unencodable characters and override ``MPLBACKEND``.
+    """Open closed streams, escape unencodable characters, override ``MPLBACKEND`` and ignore ``NUMBA_DISABLE_JIT``.
 
     If a stream is closed (``2>&-``), the next opened file would take its descriptor. A terminal's character set may
     lack characters of a name or of the help, which are then printed as escapes. ``MPLBACKEND`` may be inherited from a
-    notebook, and name a module that is not installed.
+    notebook, and name a module that is not installed. ``NUMBA_DISABLE_JIT`` is meant for debugging other programs.
     """
     while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
@@ -32,6 +32,7 @@ def prepare_process() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     os.environ["MPLBACKEND"] = "agg"
+    os.environ.pop("NUMBA_DISABLE_JIT", None)
     threading.excepthook = _tell_thread
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, reason
 from synthvae.core.files import atomic_write
 
 if TYPE_CHECKING:
@@ -107,6 +107,6 @@ class MetricsLog:
             return
         try:
             write(*arguments)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # TensorBoard writes to no paths that are not UTF-8
             self._writes = False
-            _log.warning("%s: no more events are written (%s)", self._events, error.strerror or error)
+            _log.warning("%s: no more events are written (%s)", self._events, reason(error))

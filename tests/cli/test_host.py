@@ -14,6 +14,7 @@ import pytest
 from synthvae import cli
 from synthvae.cli.host import expand_home
 from synthvae.core.errors import UserError, printable
+from synthvae.data.presets import Dataset
 
 Command = Callable[..., tuple[int, str, str]]
 START = [sys.executable, "-m", "synthvae"]
@@ -58,12 +59,19 @@ def test_home_is_expanded_where_shells_do_not(monkeypatch: pytest.MonkeyPatch):
     ]
 
 
+OUT_OF_MEMORY = "error: out of memory; free some, or use less: a smaller --batch-size, --size or --limit\n"
+
+
 @pytest.mark.parametrize(
     ("raised", "code", "line"),
     [
         (KeyboardInterrupt(), 130, "error: stopped\n"),
         (UserError("\x1b]0;owned\x07", 3, "give \udcff"), 2, "error: \\x1b]0;owned\\x07 is 3; give \\udcff\n"),
         (OSError(errno.ENOSPC, "No space left on device"), None, ""),
+        (MemoryError(), 2, OUT_OF_MEMORY),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), 2, OUT_OF_MEMORY),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), 2, OUT_OF_MEMORY),
+        (RuntimeError("shapes differ"), None, ""),
         (EOFError("Ran out of input"), None, ""),
     ],
 )
@@ -95,3 +103,29 @@ def test_an_interrupt_while_modules_are_imported_is_one_line(tmp_path: Path):
 
 def test_control_characters_are_shown_by_their_codes():
     assert printable("a\x1b[31mb\n\x9b\u202e\u00e9\u2713") == "a\\x1b[31mb\\n\\x9b\\u202e\u00e9\u2713"
+
+
+@pytest.mark.parametrize(
+    ("folder", "variables"),
+    [
+        (b"w\xff", {}),
+        ("r\u00e9".encode(), {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
+        (b"debugged", {"NUMBA_DISABLE_JIT": "1"}),
+    ],
+)
+def test_a_run_in_a_folder_of_any_name_and_where_other_programs_are_debugged(
+    small_dataset: Dataset, tmp_path: Path, folder: bytes, variables: dict[str, str]
+):
+    run = os.path.join(os.fsencode(tmp_path), folder)
+    options = ["--loss", "sclp", "--synth-layer", "--epochs", "1", "--network", "selective"]
+    for words in (
+        ["train", "--data", str(small_dataset.path), *options, "--out", run],
+        ["decode", run, "--random", "2"],
+    ):
+        command = [sys.executable, "-P", "-m", "synthvae", *words]
+        path = str(Path(cli.__file__).parents[2])
+        ended = subprocess.run(
+            command, env={**os.environ, **variables, "PYTHONPATH": path}, cwd=tmp_path, capture_output=True
+        )
+        assert ended.returncode == 0, ended.stderr
+    assert os.path.exists(os.path.join(run, b"weights.safetensors"))
