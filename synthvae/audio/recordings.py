@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from synthvae.audio.resampling import resample
 from synthvae.audio.streams import SoundStream, seekable
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, reason
 from synthvae.synths.settings import SAMPLE_RATES
 
 __all__ = ["READ_AT_MOST", "Recording", "Window", "is_silent", "mix_down", "read_recording", "read_windows"]
@@ -374,7 +374,7 @@ def _opened(file: Path | BinaryIO, source: str) -> Iterator[BinaryIO]:
     try:
         stream = seekable(file.open("rb"), source)
     except OSError as error:
-        raise UserError(source, source, f"give a recording ({FORMATS})", f"cannot read ({error.strerror})") from None
+        raise UserError(source, source, f"give a recording ({FORMATS})", f"cannot read ({reason(error)})") from None
     with stream:
         yield stream
 

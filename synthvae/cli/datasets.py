@@ -157,6 +157,7 @@ def metric(
         raise UserError("limit", limit, "give at least 2 presets")
     if keep < 0:
         raise UserError("keep", keep, "give 0 or more")
+    from synthvae.core.json import check_target
     from synthvae.data.presets import read_dataset
     from synthvae.features import build_feature
     from synthvae.report.sensitivity import write_sensitivity
@@ -173,6 +174,7 @@ def metric(
         work = MetricWork(str(path), str(dataset), data.hash, feature, limit, keep)
         in_shards(work, "parameters and batches", shard, launcher, shards, address, overwrite)
         return
+    check_target(path, overwrite=True, argument="dataset")  # its name may be too long
     if path.exists() and not overwrite:
         if path.with_suffix(".csv").exists() and path.with_suffix(".png").exists():
             raise UserError(path, path, "add `overwrite` to compute it again", "exists")

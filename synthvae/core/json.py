@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, reason
 
 __all__ = ["check_target", "dump_json", "load_json"]
 
@@ -80,7 +80,7 @@ def check_target(path: Path, overwrite: bool, argument: str = "out") -> None:
     try:
         there, plain = path.exists(), path.is_file()
     except OSError as error:
-        raise UserError(path, path, f"choose another `{argument}`", f"cannot write there ({error.strerror})") from None
+        raise UserError(path, path, f"choose another `{argument}`", f"cannot write there ({reason(error)})") from None
     if there and not plain:
         raise UserError(path, path, f"choose another `{argument}`", "is a directory or a device, not a plain file")
     if there and not overwrite:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
 from synthvae.core.checks import is_number
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, reason
 from synthvae.core.files import atomic_open, atomic_write
 from synthvae.core.json import check_target, dump_json, load_json
 
@@ -146,7 +146,7 @@ class ShardFolder:
         try:
             document = load_json(file.read_bytes(), str(file), "remove the folder and begin again")
         except OSError as error:
-            raise UserError(path, path, remedy, f"no folder of shards ({error.strerror})") from None
+            raise UserError(path, path, remedy, f"no folder of shards ({reason(error)})") from None
         if not isinstance(document, dict) or (document.get("format"), document.get("version")) != (FORMAT, VERSION):
             raise UserError(file, file, remedy, "no plan of shards of this version")
         command, fields, items, count = (document.get(name, 0) for name in ("command", "work", "items", "shards"))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from synthvae.audio.notes import HIGHEST_NOTE
 from synthvae.audio.recordings import read_windows
 from synthvae.core.checks import check_seed
-from synthvae.core.errors import UserError, printable
+from synthvae.core.errors import UserError, printable, reason
 from synthvae.core.json import load_json
 from synthvae.data.library import PITCH, LibraryHeader
 from synthvae.data.library_writing import Entry, Plan, Sound, build_library, check_library_target, unfinished
@@ -101,7 +101,7 @@ def scan_folder(folder: Path, exclude: Sequence[Path] = ()) -> Scan:
         own = folder.stat()
         os.scandir(folder).close()
     except OSError as error:
-        raise UserError(folder, folder, "give a folder with recordings", f"cannot read ({error.strerror})") from None
+        raise UserError(folder, folder, "give a folder with recordings", f"cannot read ({reason(error)})") from None
     scan = Scan()
     visited = {_identity(own)}
     outside = {_identity(path.stat()) for path in folder.resolve().parents}
@@ -135,7 +135,7 @@ def _scan(
             with os.scandir(path) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
-            scan.skipped.append((above, f"cannot read ({error.strerror})"))
+            scan.skipped.append((above, f"cannot read ({reason(error)})"))
             continue
         for entry in entries:
             below = _shown(f"{above}/{entry.name}" if above else entry.name)
@@ -155,8 +155,8 @@ def _add_file(scan: Scan, name: str, path: Path, links: list[_Link]) -> None:
         found = path.stat()
     except OSError as error:
         missing = {errno.ENOENT: "broken symbolic link", errno.ELOOP: "symbolic link loop"}
-        reason = missing.get(error.errno or 0) if path.is_symlink() else None
-        scan.skipped.append((name, reason or f"cannot read ({error.strerror})"))
+        why = missing.get(error.errno or 0) if path.is_symlink() else None
+        scan.skipped.append((name, why or f"cannot read ({reason(error)})"))
         return
     if stat.S_ISDIR(found.st_mode):
         links.append(_Link(name, path, _identity(found)))
@@ -245,7 +245,7 @@ def _read_csv(path: Path, folder: Path) -> dict[str, _Label]:
     try:
         text = path.read_bytes().decode("utf-8-sig")  # spreadsheets write a byte order mark
     except OSError as error:
-        raise UserError("labels", path, "give a CSV file", f"cannot read {path} ({error.strerror})") from None
+        raise UserError("labels", path, "give a CSV file", f"cannot read {path} ({reason(error)})") from None
     except UnicodeDecodeError:
         raise UserError(path, path, "save it as UTF-8", "not UTF-8") from None
     head = text.split("\n", 1)[0]

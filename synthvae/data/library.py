@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, reason
 from synthvae.core.files import atomic_open, atomic_write
 from synthvae.core.json import dump_json, load_json
 from synthvae.core.provenance import versions
@@ -301,7 +301,7 @@ def _read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         remedy = "give a directory made with 'synthvae import-library' or 'synthvae make-library'"
-        raise UserError(path, path, remedy, f"cannot read ({error.strerror})") from None
+        raise UserError(path, path, remedy, f"cannot read ({reason(error)})") from None
 
 
 def _read_header(document: Mapping[str, Any], source: str) -> LibraryHeader:

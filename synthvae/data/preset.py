@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.core.errors import UserError, shown
+from synthvae.core.errors import UserError, reason, shown
 from synthvae.core.files import atomic_write
 from synthvae.core.json import dump_json, load_json
 from synthvae.synths.parameters import ParameterSpace
@@ -147,7 +147,7 @@ def _load(path: Path) -> Any:  # noqa: ANN401
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(path, path, "give a preset's JSON file", f"cannot read ({error.strerror})") from None
+        raise UserError(path, path, "give a preset's JSON file", f"cannot read ({reason(error)})") from None
     beside, remedy = path.with_suffix(".json"), "give a preset's JSON file, or write it again"
     if beside != path and beside.is_file():
         remedy = f"give {beside}, beside it"

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.core.errors import UserError, shown
+from synthvae.core.errors import UserError, reason, shown
 from synthvae.core.files import atomic_open
 from synthvae.core.json import dump_json, load_json
 from synthvae.data.parquet import MAGIC, ParquetRows, open_parquet, write_parquet
@@ -193,7 +193,7 @@ def read_dataset(path: Path) -> Dataset:
             content = b"" if lines else path.read_bytes()
     except OSError as error:
         raise UserError(
-            path, path, "make one with 'synthvae generate-dataset'", f"cannot read ({error.strerror})"
+            path, path, "make one with 'synthvae generate-dataset'", f"cannot read ({reason(error)})"
         ) from None
     if lines:
         return lines.read()

@@ -31,7 +31,7 @@ from synthvae.audio.files import (
 )
 from synthvae.audio.loudness import Level, common_level
 from synthvae.audio.notes import midi_number
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, reason
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import dump_json
 from synthvae.data.names import slug
@@ -115,7 +115,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes], is_ours: Callable[[Pa
             os.rename(stage, folder)
     except OSError as error:
         raise UserError(
-            folder, folder, "make room or choose another `out`", f"cannot write ({error.strerror})"
+            folder, folder, "make room or choose another `out`", f"cannot write ({reason(error)})"
         ) from None
     finally:
         shutil.rmtree(stage, ignore_errors=True)

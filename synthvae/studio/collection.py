@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from synthvae.bank import Bank
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, reason
 from synthvae.core.files import load_tensors, save_tensors
 from synthvae.data.library import Library, read_library
 from synthvae.data.presets import dataset_hash, read_dataset
@@ -90,7 +90,7 @@ def from_dataset(run: Run, path: Path, own: bool, most: int, cache: Path) -> Col
         digest = dataset_hash(path)
     except OSError as error:
         remedy = "name the dataset with `data`" if own else "make one with 'synthvae generate-dataset'"
-        raise UserError(path, path, remedy, f"cannot read ({error.strerror})") from None
+        raise UserError(path, path, remedy, f"cannot read ({reason(error)})") from None
     key = _key("dataset", digest, run.weights_hash, run.parameters.hash, most)
     if kept := read_collection(cache, key):
         return kept

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, reason
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import dump_json, load_json
 from synthvae.studio.collection import Collection
@@ -47,7 +47,7 @@ class Marks:
         try:
             document = load_json(self.path.read_bytes(), str(self.path), REMEDY)
         except OSError as error:
-            raise UserError(self.path, self.path, REMEDY, f"cannot read ({error.strerror})") from None
+            raise UserError(self.path, self.path, REMEDY, f"cannot read ({reason(error)})") from None
         if not isinstance(document, dict) or (document.get("format"), document.get("version")) != (FORMAT, VERSION):
             raise UserError(self.path, self.path, REMEDY, f"not a file of {FORMAT} {VERSION}")
         for kind in KINDS:

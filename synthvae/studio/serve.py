@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from synthvae.bank import Bank, default_path
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, reason
 from synthvae.core.files import ensure_directory, temporary_folder
 from synthvae.data.library import Library, is_library, read_library
 from synthvae.studio.collection import Collection, from_bank, from_dataset, from_library
@@ -178,7 +178,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.listen(BACKLOG)
     except OSError as error:
         raise UserError(
-            "port", port, "choose others", why=f"and `host` {host}: cannot listen there ({error.strerror})"
+            "port", port, "choose others", why=f"and `host` {host}: cannot listen there ({reason(error)})"
         ) from None
     listening.setblocking(False)
     return listening

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from synthvae.core.errors import UserError, choose_one
+from synthvae.core.errors import UserError, choose_one, reason
 from synthvae.training.schedules import KL_SCHEDULES
 from synthvae.training.settings import (
     DATA,
@@ -296,9 +296,9 @@ def read_overlay(path: Path, seen: tuple[Path, ...] = ()) -> Overlay:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise UserError(path, path, "name a TOML file", f"cannot read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(path, path, "correct that line", f"not TOML ({error})") from None
+        raise UserError(path, path, "name a TOML file", f"cannot read ({reason(error)})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(path, path, "correct that line", f"not TOML ({reason(error)})") from None
     own_case = values.pop("case", None)
     base = values.pop("base", [])
     task = values.pop("task", None)

@@ -39,6 +39,7 @@ def test_flags_win_over_the_file_and_the_file_over_its_base(tmp_path: Path):
         ("beta = -1", "beta is -1"),
         ('device = "tpu"', "choose one of auto, cpu, cuda"),
         ("epochs = = 1", "not TOML"),
+        ("epochs = " + "[" * 100_000, "not TOML .maximum recursion depth"),
         ('base = "x.toml"', "x.toml: cannot read"),
         ('base = "c.toml"', "leads back to the file itself"),
     ],
