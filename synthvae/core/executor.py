@@ -10,8 +10,11 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import queue
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections import deque
@@ -20,16 +23,19 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.context import SpawnContext
+from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
 import torch
 
 from synthvae.core.errors import UserError
+from synthvae.core.files import temporary_folder
 from synthvae.core.memory import keep_freed_memory
 
 __all__ = [
     "Stopped",
+    "compute_in_processes",
     "isolated_spawn",
     "on_threads",
     "report",
@@ -121,7 +127,13 @@ class Stopped(Exception):  # noqa: N818 - a request, not an error
 
 @dataclass
 class _Channel:
-    """A worker's connection to its parent process."""
+    """A worker's connections to its parent process.
+
+    Attributes:
+        messages: queue of what it reports.
+        stop: pipe that the parent closes to stop the work; an event would block the parent if a worker that waits for
+            it had been killed.
+    """
 
     messages: Any = None
     stop: Any = None
@@ -143,7 +155,7 @@ def report(name: str, done: int) -> None:
 
 def stop_requested() -> bool:
     """In a worker: whether the user has interrupted the work."""
-    return _channel.stop is not None and _channel.stop.is_set()
+    return _channel.stop is not None and bool(_channel.stop.poll())
 
 
 def run_tasks(
@@ -152,6 +164,7 @@ def run_tasks(
     jobs: int,
     on_message: Callable[[str, int], object],
     on_done: Callable[[Task], object] = lambda task: None,
+    at_once: bool = False,
 ) -> list[tuple[Task, UserError]]:
     """Call a function for each task, in worker processes.
 
@@ -161,6 +174,7 @@ def run_tasks(
         jobs: number of concurrent processes, at least 1.
         on_message: called in this process with what a worker reports.
         on_done: called in this process with each finished task.
+        at_once: whether workers are ended on SIGINT in the middle of a task; otherwise they end with `stop_requested`.
 
     Returns:
         Tasks that ended with a `UserError`, each with its error. Other exceptions are raised.
@@ -173,9 +187,10 @@ def run_tasks(
     workers = min(jobs, len(tasks)) or 1
     failed: list[tuple[Task, UserError]] = []
     with isolated_spawn() as context, contextlib.ExitStack() as stack:
-        messages, stop = context.Queue(), context.Event()
-        pool = stack.enter_context(ProcessPoolExecutor(workers, context, _begin, (threads, messages, stop)))
-        waiting: dict[Future[object], Task] = {pool.submit(function, task): task for task in tasks}
+        messages, (stop, working) = context.Queue(), context.Pipe(duplex=False)
+        pool = stack.enter_context(ProcessPoolExecutor(workers, context, _begin, (threads, messages, stop, at_once)))
+        with _sigint_blocked():  # in the workers as well, from their start on
+            waiting: dict[Future[object], Task] = {pool.submit(function, task): task for task in tasks}
         try:
             while waiting:
                 _drain(messages, on_message)
@@ -195,12 +210,77 @@ def run_tasks(
                     on_done(task)
                 time.sleep(POLL_SECONDS)
         except BaseException as error:
-            stop.set()
+            working.close()
             pool.shutdown(wait=True, cancel_futures=True)
             if isinstance(error, KeyboardInterrupt):
                 raise Stopped("stopped") from None
             raise
     return failed
+
+
+def compute_in_processes(
+    function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int, on_done: Callable[[Task], object]
+) -> list[Result]:
+    """Results of a function for each task, from worker processes that SIGINT ends at once.
+
+    Tasks and results are passed in files: a pipe that is full of them blocks the parent for good if the workers have
+    died (https://github.com/python/cpython/issues/94777).
+
+    Args:
+        function: module-level function, so that a worker can import it.
+        tasks: arguments of the function.
+        jobs: number of concurrent processes, at least 1.
+        on_done: called in this process with each finished task.
+
+    Raises:
+        KeyboardInterrupt: on SIGINT.
+        UserError: that of the function, or if a worker was killed.
+    """
+    folder = Path(tempfile.mkdtemp(dir=temporary_folder()))
+    try:
+        calls = [_Call(number, folder / f"{number}") for number in range(len(tasks))]
+        for call, task in zip(calls, tasks, strict=True):
+            call.file.write_bytes(pickle.dumps((function, task)))
+        failed = run_tasks(
+            _Call.run, calls, jobs, lambda name, done: None, lambda call: on_done(tasks[call.number]), at_once=True
+        )
+        if failed:
+            raise failed[0][1]
+        return [pickle.loads(call.file.read_bytes()) for call in calls]
+    except Stopped:
+        raise KeyboardInterrupt from None
+    except UserError as error:
+        if error.argument != "jobs":
+            raise
+        why = "a process was killed, most likely out of memory"
+        raise UserError("workers", jobs, "use one worker", why=why) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call in a worker process: its file holds function and task and, at the end, the result."""
+
+    number: int
+    file: Path
+
+    def run(self) -> None:
+        function, task = pickle.loads(self.file.read_bytes())
+        self.file.write_bytes(pickle.dumps(function(task)))
+
+
+@contextlib.contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """Delay SIGINT until the end of the block."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _drain(messages: Any, on_message: Callable[[str, int], object]) -> None:  # noqa: ANN401
@@ -209,7 +289,7 @@ def _drain(messages: Any, on_message: Callable[[str, int], object]) -> None:  # 
             on_message(*messages.get_nowait())
 
 
-def _begin(threads: int, messages: Any, stop: Any) -> None:  # noqa: ANN401
+def _begin(threads: int, messages: Any, stop: Any, at_once: bool) -> None:  # noqa: ANN401
     """Initialise a worker: its share of the cores, and SIGINT ignored in favour of `stop_requested`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setsid"):
@@ -218,6 +298,8 @@ def _begin(threads: int, messages: Any, stop: Any) -> None:  # noqa: ANN401
     torch.set_num_threads(threads)
     _channel.messages, _channel.stop = messages, stop
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    if at_once:
+        threading.Thread(target=_end_when_stopped, daemon=True).start()
 
 
 def _end_with_parent() -> None:
@@ -228,4 +310,10 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
+    os._exit(3)
+
+
+def _end_when_stopped() -> None:
+    """End this process when the user has interrupted the work, in the middle of its task."""
+    _channel.stop.poll(None)
     os._exit(3)

@@ -9,8 +9,6 @@ latents of collapsed encoders.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from synthvae.core.checks import finite_matrix
 from synthvae.core.errors import UserError
-from synthvae.core.executor import isolated_spawn
+from synthvae.core.executor import compute_in_processes
 from synthvae.core.store import Store
 from synthvae.maps.clusters import (
     ClusterQuality,
@@ -345,32 +343,20 @@ def run_tasks(compute: Callable[[Task], Found], tasks: Sequence[Task], workers: 
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}, at least 1 is needed")
-    found: dict[int, Found] = {}
+    finished = 0
 
-    def done(index: int, result: Found) -> None:
-        found[index] = result
-        progress(f"{tasks[index][0]} ({len(found)} of {len(tasks)})")
+    def done(task: Task) -> None:
+        nonlocal finished
+        finished += 1
+        progress(f"{task[0]} ({finished} of {len(tasks)})")
 
-    if workers == 1:
-        for index, task in enumerate(tasks):
-            done(index, compute(task))
-    else:
-        with isolated_spawn() as context, ProcessPoolExecutor(min(workers, len(tasks)), context) as pool:
-            futures = {pool.submit(compute, task): index for index, task in enumerate(tasks)}
-            try:
-                for future in as_completed(futures):
-                    done(futures[future], future.result())
-            except BrokenProcessPool:
-                raise UserError(
-                    "workers",
-                    workers,
-                    "use one worker or fewer latents",
-                    "a process was killed, most likely for want of memory",
-                ) from None
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    return [found[index] for index in range(len(tasks))]
+    if workers > 1:
+        return compute_in_processes(compute, tasks, workers, done)
+    found = []
+    for task in tasks:
+        found.append(compute(task))
+        done(task)
+    return found
 
 
 def _row(latents: Sequence[Clustering], nulls: Mapping[str, Sequence[Clustering]]) -> SurveyRow:

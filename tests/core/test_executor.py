@@ -14,7 +14,15 @@ import pytest
 import torch
 
 from synthvae.core.errors import UserError
-from synthvae.core.executor import Stopped, isolated_spawn, on_threads, report, run_tasks, stop_requested
+from synthvae.core.executor import (
+    Stopped,
+    compute_in_processes,
+    isolated_spawn,
+    on_threads,
+    report,
+    run_tasks,
+    stop_requested,
+)
 
 PARENT = """
 from synthvae.core.executor import run_tasks
@@ -90,6 +98,27 @@ def outlive(task: int) -> None:
     os._exit(0)
 
 
+COMPUTING = """
+import sys, time
+import numpy as np
+from synthvae.core.executor import compute_in_processes
+
+def compute(task):
+    print("began", flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    try:
+        compute_in_processes(compute, [np.zeros(1_000_000)] * 6, 1, print)
+    except KeyboardInterrupt:
+        print("stopped")
+"""
+
+
+def double(task: int) -> int:
+    return 2 * task
+
+
 def die(task: int) -> None:
     os._exit(9)
 
@@ -129,6 +158,33 @@ def test_workers_end_with_a_parent_that_is_terminated(tmp_path: Path):
         parent.terminate()
         assert parent.wait() == -signal.SIGTERM
         assert parent.stdout.read() == b"", "at its end when all have ended who could write to it"
+
+
+def test_computations_in_processes_end_at_once_on_ctrl_c(tmp_path: Path):
+    """Their arguments do not fit into a pipe, which blocked the parent for good when the workers had ended."""
+    script = tmp_path / "computing.py"
+    script.write_text(COMPUTING)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout.readline() == b"began\n"
+        os.killpg(parent.pid, signal.SIGINT)
+        out, err = parent.communicate(timeout=60)
+    assert (parent.returncode, out, err) == (0, b"stopped\n", b"")
+    assert not list(tmp_path.glob("synthvae-*"))
+
+
+def test_results_of_computations_in_processes_come_in_order():
+    told: list[int] = []
+    assert compute_in_processes(double, [3, 1, 2], 2, told.append) == [6, 2, 4]
+    assert sorted(told) == [1, 2, 3]
+    with pytest.raises(UserError, match="workers is 2, a process was killed.*use one worker"):
+        compute_in_processes(die, [1, 2], 2, told.append)
 
 
 def test_a_killed_worker_is_said():
