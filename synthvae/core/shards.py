@@ -142,7 +142,7 @@ class ShardFolder:
             UserError: if it is not a directory of shards.
         """
         file = path / PLAN
-        remedy = "name a folder OUT.shards, of a command that makes shards"
+        remedy = "name a folder OUT.shards that a command with `shard` made"
         try:
             document = load_json(file.read_bytes(), str(file), "remove the folder and begin again")
         except OSError as error:

@@ -53,7 +53,7 @@ def parse_indices(text: str, size: int, source: str) -> list[int]:
                 "index",
                 text,
                 "write e.g. 3,17 or 3-7",
-                why=f"and {shown(part.strip())} is no number or range of numbers from 0 to {size - 1}",
+                why=f"and {shown(part.strip())} is neither a number nor a range of numbers from 0 to {size - 1}",
             )
         wanted = range(int(first), int(last or first) + 1)
         if not wanted:

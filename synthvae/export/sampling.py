@@ -53,7 +53,7 @@ def parse_key(text: str, argument: str) -> int:
     key = parse_note(text)
     if key is None:
         if not re.fullmatch(r"[0-9]{1,3}", text.strip()):
-            raise UserError(argument, text, "write one as A4, F#3 or Bb2, or a MIDI number", why="no note")
+            raise UserError(argument, text, "write one as A4, F#3 or Bb2, or a MIDI number", why="not a note")
         key = int(text)
     if not 0 <= key <= HIGHEST_NOTE:
         raise UserError(argument, text, f"give a note from C-1 to G9, 0 to {HIGHEST_NOTE}", why=f"MIDI number {key}")

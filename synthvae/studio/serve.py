@@ -168,7 +168,7 @@ def serve(
 
 def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65535:
-        raise UserError("port", port, "give a number from 0, for any, to 65535")
+        raise UserError("port", port, "give a number from 0 (any free port) to 65535")
     try:
         kind, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listening = socket.socket(kind, socket.SOCK_STREAM)

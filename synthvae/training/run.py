@@ -17,6 +17,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.rendering import build_synth
 from synthvae.synths.settings import RenderSettings, check_format
 from synthvae.training.log import read_metrics
-from synthvae.training.spaces import check_manifest, find_space, is_space, space_cache
+from synthvae.training.spaces import check_manifest, find_space, is_space, space_cache, space_names
 from synthvae.training.tasks.base import PARAMETERS, Task
 from synthvae.training.tasks.registry import PRESETS, find_task
 
@@ -291,7 +292,14 @@ def read_description(directory: Path) -> dict[str, Any]:
         content = path.read_bytes()
     except OSError:
         below = RUNS / directory.name
-        remedy = f"give {below}" if (below / "run.json").is_file() else "give one that 'train' made"
+        known = space_names() + [path.parent.as_posix() for path in RUNS.glob("*/run.json")]
+        similar = get_close_matches(directory.name, [Path(name).name for name in known], 3)
+        if (below / "run.json").is_file():
+            remedy = f"give {below}"
+        elif similar:
+            remedy = f"did you mean {' or '.join(name for name in known if Path(name).name in similar)}?"
+        else:
+            remedy = "give one that 'train' made"
         raise UserError(directory, directory, remedy, "not a run directory (no readable run.json)") from None
     document = load_json(content, str(path), "train again")
     document = dict(check_format(document, FORMAT, VERSION, str(path), synth=False))

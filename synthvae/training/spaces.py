@@ -21,7 +21,8 @@ import orjson
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, user_cache
 
-__all__ = ["DEFAULT_SPACE", "MANIFEST", "check_manifest", "find_space", "is_space", "space_cache", "write_manifest"]
+__all__ = ["DEFAULT_SPACE", "MANIFEST", "check_manifest", "find_space", "is_space", "space_cache"]
+__all__ += ["space_names", "write_manifest"]
 
 #: Directory of the spaces shipped with synthvae, one subdirectory each.
 SHIPPED = Path(__file__).parents[1] / "spaces"
@@ -35,6 +36,11 @@ def find_space(name: str) -> Path | None:
     """Directory of a space shipped with synthvae, by its name; None if there is none."""
     folder = SHIPPED / name
     return folder if "/" not in name and (folder / MANIFEST).is_file() else None
+
+
+def space_names() -> list[str]:
+    """Names of the spaces shipped with synthvae."""
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{MANIFEST}"))
 
 
 def is_space(directory: Path) -> bool:

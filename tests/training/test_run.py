@@ -130,3 +130,17 @@ def test_one_of_several_seeds_is_named_after_its_case(small_run: Path, tmp_path:
     assert load_run(small_run).name == "small"
     shutil.copytree(small_run, tmp_path / "exp1-scl" / "seed-2")
     assert load_run(tmp_path / "exp1-scl" / "seed-2").name == "exp1-scl-seed-2"
+
+
+def test_a_run_whose_name_is_misspelled_is_suggested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments" / "runs" / "drums").mkdir(parents=True)
+    (tmp_path / "experiments" / "runs" / "drums" / "run.json").write_text("{}")
+    for name, remedy in {
+        "vioce-16": r"did you mean voice-16\?",
+        "drum": r"did you mean experiments/runs/drums\?",
+        "drums": "give experiments/runs/drums",
+        "other": "give one that 'train' made",
+    }.items():
+        with pytest.raises(UserError, match=f"not a run directory.*{remedy}"):
+            load_run(name)
