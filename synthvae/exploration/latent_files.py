@@ -23,7 +23,7 @@ from synthvae.data.presets import Dataset, is_dataset, read_dataset
 from synthvae.data.writing import write_sounds
 from synthvae.naming import name_sounds
 from synthvae.synths.settings import check_format
-from synthvae.training.run import RUNS, Run, has_ability
+from synthvae.training.run import RUNS, Run, has_ability, is_unfinished
 from synthvae.training.spaces import DEFAULT_SPACE, find_space
 from synthvae.training.tasks.base import PARAMETERS
 
@@ -245,6 +245,8 @@ def find_run(
         )
     latest = max(runs, key=lambda path: ((path / "weights.safetensors").stat().st_mtime, str(path)))
     which = "the only run there" if len(runs) == 1 else f"trained last of {len(runs)} runs; name one to use another"
+    if is_unfinished(latest):
+        which += "; its training has not ended"
     return latest, f"run {latest}: {which}"
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["RUNS", "WEIGHTS", "Run", "has_ability", "load_run", "read_description", "read_parameters", "task_name"]
-__all__ += ["write_description"]
+__all__ += ["is_unfinished", "write_description"]
 
 #: Default directory of runs.
 RUNS = Path("experiments/runs")
@@ -320,6 +320,15 @@ def has_ability(directory: Path, ability: str) -> bool:
     except (OSError, orjson.JSONDecodeError, AttributeError):
         return ability in find_task(PRESETS, "").abilities
     except UserError:
+        return False
+
+
+def is_unfinished(directory: Path) -> bool:
+    """Whether a directory's run can be read and its training has not ended."""
+    try:
+        state = orjson.loads((directory / "run.json").read_bytes())["state"]
+        return bool(state["finished"] == "")
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
         return False
 
 

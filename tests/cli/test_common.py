@@ -55,6 +55,15 @@ def test_commands_take_the_newest_run_and_say_so(run: Command, runs: Path, tmp_p
     assert json.loads((tmp_path / "latents.json").read_text())["run"] == "old"
 
 
+def test_a_run_whose_training_has_not_ended_is_told(run: Command, runs: Path):
+    document = json.loads((runs / "new/run.json").read_text())
+    document["state"]["finished"] = ""
+    (runs / "new/run.json").write_text(json.dumps(document))
+    code, out, err = run("decode")
+    assert code == 0, err
+    assert out.splitlines()[0] == f"{NEWEST}; its training has not ended"
+
+
 @pytest.mark.usefixtures("runs")
 def test_a_run_named_without_its_directory_is_pointed_to(run: Command):
     refused(run("decode", "old"), "not a run directory", "give experiments/runs/old")
