@@ -270,7 +270,7 @@ def find_dataset(given: Path | None = None, usual: Path = DATASET) -> tuple[Path
     if given is not None:
         return given, ""
     if usual.is_file():
-        return usual, f"dataset {usual}: the one that 'generate-dataset' writes by default; give --data to use another"
+        return usual, f"dataset {usual}: the one that 'generate-dataset' writes by default; name one to use another"
     found = [p for ending in ("json", "parquet") for p in usual.parent.glob(f"*.{ending}") if is_dataset(p)]
     if not found:
         raise UserError(

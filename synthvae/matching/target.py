@@ -97,14 +97,15 @@ def _prepare(recording: Recording, name: str, sample_rate: int) -> Target:
     peak = float(np.abs(mono).max())
     loud = np.flatnonzero(np.abs(mono) > peak * 10 ** (-SILENCE_BELOW / 20))
     audible = np.flatnonzero(np.abs(mono) > peak * 10 ** (-INAUDIBLE / 20))
-    first, last = max(audible[0], loud[0] - round(LEAD_IN * rate)), min(audible[-1], loud[-1] + round(FADE * rate)) + 1
-    if first > round(LEAD_IN * rate) or len(mono) - last > round(0.05 * rate):
+    lead, fade = round(LEAD_IN * rate), round(FADE * rate)
+    first = 0 if loud[0] <= lead else max(audible[0], loud[0] - lead)
+    last = len(mono) if loud[-1] >= len(mono) - 1 - fade else min(audible[-1], loud[-1] + fade) + 1
+    if first > lead or len(mono) - last > round(0.05 * rate):
         notes.append(f"silence cut off: {first / rate:.2f} s before and {(len(mono) - last) / rate:.2f} s after")
     mono = mono[first:last]
     if len(mono) > LONGEST * rate:
         notes.append(f"the first {LONGEST:g} of {len(mono) / rate:.2f} s, as long as a note of the Voice can be")
         mono = mono[: round(LONGEST * rate)].copy()
-        fade = round(FADE * rate)
         mono[-fade:] *= np.linspace(1.0, 0.0, fade)
     if rate != sample_rate:
         mono = resample(mono, rate, sample_rate)

@@ -184,7 +184,7 @@ def test_presets_that_are_no_numbers(refused: Callable[..., None], small_run: Pa
             arguments = ("interpolate", small_run, first, text, second, 2, "--out", "w")
             refused(arguments, first, text[:50], "whole number from 0 up", "JSON file")
     for text in ("²", "3-", "7" * 5000):
-        refused(("render", small_dataset.path, "--index", text, "--out", "s"), "--index", text[:50], "no number")
+        refused(("render", small_dataset.path, "--index", text, "--out", "s"), "--index", text[:50], "neither a number")
     refused(("render", small_dataset.path, "--index", "5-3", "--out", "s"), "5-3 is backwards", "3-5")
 
 
