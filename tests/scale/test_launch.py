@@ -6,8 +6,6 @@ import os
 import shutil
 import signal
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -127,16 +125,16 @@ def test_a_task_whose_process_died_is_begun_again(launcher: str, tmp_path: Path)
 
 @needs_cluster
 def test_ctrl_c_ends_it_and_what_was_made_is_kept(whole: Path, tmp_path: Path):
-    work, folder = begin(tmp_path / "out.json", 40_000, 8)
+    # Many shards, since some are made before the first is seen to be done, and two more wait in the worker's queue.
+    work, folder = begin(tmp_path / "out.json", 40_000, 40)
 
     def on_done(done: int) -> None:
         if done == 1:
-            threading.Timer(0.0, os.kill, (os.getpid(), signal.SIGINT)).start()
-            time.sleep(0.5)
+            signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(executor.Stopped):
         launch(folder, "local", 1, on_done=on_done)
-    assert 0 < len(folder.missing) < 8
+    assert 0 < len(folder.missing) < 40
     launch(folder, "local", 1)
     finish(work, folder, whole)
     assert len(read_dataset(whole)) == 40_000
