@@ -336,7 +336,7 @@ def _click(address: str, chromium: str, count: int, seed: int) -> list[float]:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.add_init_script(_WATCH)
         page.goto(address)
-        canvas = page.locator("canvas").first
+        canvas = page.locator("#map")
         canvas.wait_for()
         page.wait_for_load_state("networkidle")
         time.sleep(2.0)
@@ -347,7 +347,7 @@ def _click(address: str, chromium: str, count: int, seed: int) -> list[float]:
         while heard < WARM + count:
             across, up = generator.uniform(0.1, 0.9, 2).tolist()
             x, y = box["x"] + across * box["width"], box["y"] + up * box["height"]
-            if not page.evaluate("([x, y]) => document.elementFromPoint(x, y)?.matches('canvas')", [x, y]):
+            if not page.evaluate("([x, y]) => document.elementFromPoint(x, y)?.matches('#map canvas')", [x, y]):
                 continue  # a legend or a button lies over the map there
             heard += 1
             page.mouse.move(x, y)
