@@ -336,11 +336,11 @@ def _click(address: str, chromium: str, count: int, seed: int) -> list[float]:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.add_init_script(_WATCH)
         page.goto(address)
-        canvas = page.locator("#map")
-        canvas.wait_for()
+        area = page.locator("#map")
+        area.wait_for()
         page.wait_for_load_state("networkidle")
         time.sleep(2.0)
-        box = canvas.bounding_box()
+        box = area.bounding_box()
         if box is None:
             raise UserError("page", None, "open it in a browser and look", "the page shows no map")
         heard = 0

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import PurePath
 
-__all__ = ["UserError", "choose_one", "printable", "reason", "shown"]
+__all__ = ["UserError", "choose_one", "printable", "reason", "shown", "similar"]
 
 #: Maximum number of characters of an invalid value in a message.
 SHOWN = 60
@@ -36,6 +36,11 @@ def reason(error: Exception) -> str:
     return text.partition("\n")[0] or type(error).__name__
 
 
+def similar(value: object, names: Iterable[str]) -> list[str]:
+    """The one or two names that are spelled most like a value; none if none is close."""
+    return get_close_matches(str(value), names, 2, cutoff=0.7)
+
+
 def choose_one(value: object, choices: Iterable[str]) -> str:
     """The remedy for an invalid choice: lists the valid ones, and suggests those that are spelled similarly.
 
@@ -44,7 +49,7 @@ def choose_one(value: object, choices: Iterable[str]) -> str:
         choices: the valid values.
     """
     names = list(choices)
-    close = get_close_matches(str(value), names, 2, cutoff=0.7)
+    close = similar(value, names)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     return f"{hint}choose one of {', '.join(names)}"
 

@@ -187,7 +187,8 @@ def run_tasks(
     workers = min(jobs, len(tasks)) or 1
     failed: list[tuple[Task, UserError]] = []
     with isolated_spawn() as context, contextlib.ExitStack() as stack:
-        messages, (stop, working) = context.Queue(), context.Pipe(duplex=False)
+        messages = context.Queue()
+        stop, working = (stack.enter_context(end) for end in context.Pipe(duplex=False))
         pool = stack.enter_context(ProcessPoolExecutor(workers, context, _begin, (threads, messages, stop, at_once)))
         with _sigint_blocked():  # in the workers as well, from their start on
             waiting: dict[Future[object], Task] = {pool.submit(function, task): task for task in tasks}

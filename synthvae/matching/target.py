@@ -23,7 +23,7 @@ LONGEST = 4.0
 SHORTEST = 0.25
 #: Threshold in dB below the peak under which the start and end of a recording are cut off.
 SILENCE_BELOW = 60.0
-#: The same for what is kept around the rest: it may be quiet, not digital silence whose length says nothing.
+#: The same for the milliseconds that are kept before and after: what is quieter still is silence, and cut as well.
 INAUDIBLE = 100.0
 #: The peak of a target, -1 dB of full scale: the Voice's own sounds peak at 0 dB and below.
 PEAK = 10 ** (-1 / 20)

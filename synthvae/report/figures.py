@@ -571,7 +571,7 @@ def both_bytes(figure: Figure) -> tuple[bytes, bytes]:
 
 
 def _print(write: Callable[..., object], metadata: dict[str, None]) -> bytes:
-    """What a canvas writes; `Figure.savefig` draws all twice, once to lay it out, which drawing itself does as well."""
+    """The file that a canvas writes. `Figure.savefig` would draw twice, the first time only to compute the layout."""
     buffer = io.BytesIO()
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": "synthvae"}):
         write(buffer, metadata=metadata)

@@ -17,7 +17,6 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ import orjson
 import torch
 from torch import Tensor
 
-from synthvae.core.errors import UserError
+from synthvae.core.errors import UserError, similar
 from synthvae.core.files import atomic_write, load_tensors
 from synthvae.core.json import load_json
 from synthvae.core.provenance import hardware, versions
@@ -293,11 +292,11 @@ def read_description(directory: Path) -> dict[str, Any]:
     except OSError:
         below = RUNS / directory.name
         known = space_names() + [path.parent.as_posix() for path in RUNS.glob("*/run.json")]
-        similar = get_close_matches(directory.name, [Path(name).name for name in known], 3)
+        close = similar(directory.name, [Path(name).name for name in known])
         if (below / "run.json").is_file():
             remedy = f"give {below}"
-        elif similar:
-            remedy = f"did you mean {' or '.join(name for name in known if Path(name).name in similar)}?"
+        elif close:
+            remedy = f"did you mean {' or '.join(name for name in known if Path(name).name in close)}?"
         else:
             remedy = "give one that 'train' made"
         raise UserError(directory, directory, remedy, "not a run directory (no readable run.json)") from None

@@ -69,7 +69,7 @@ export class SoundMap extends EventTarget {
     const frame = perFrame(() => this.#draw());
     /** Schedules a redraw of the overlay. Points are expensive, so they are redrawn only when the camera or they change. */
     this.invalidate = frame;
-    /** Whether the points have to be drawn, too, or have only moved with the camera. */
+    /** Whether the points or their colours have changed and must be drawn again. */
     this.stale = true;
     this.redraw = () => {
       this.stale = true;

@@ -24,7 +24,7 @@ export class Picture {
     this.canvas = canvas;
     this.renderer = renderer;
     this.slow = false;
-    /** Slow frames, one after the other. */
+    /** Number of consecutive slow drawings. */
     this.late = 0;
     this.drawn = { x: 0, y: 0, scale: 0, margin: 0 };
     /** CSS pixels by which the next picture is ahead of the camera, in the direction of panning. */
