@@ -540,7 +540,7 @@ def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
         The file's content.
     """
     figure.set_dpi(dpi)
-    return _print(FigureCanvasAgg(figure).print_png, {"Software": None})
+    return _print(figure, FigureCanvasAgg(figure).print_png, {"Software": None})
 
 
 def svg_bytes(figure: Figure) -> bytes:
@@ -553,7 +553,7 @@ def svg_bytes(figure: Figure) -> bytes:
         The file's content.
     """
     figure.set_dpi(DPI)
-    return _print(FigureCanvasSVG(figure).print_svg, {"Date": None, "Creator": None})
+    return _print(figure, FigureCanvasSVG(figure).print_svg, {"Date": None, "Creator": None})
 
 
 def both_bytes(figure: Figure) -> tuple[bytes, bytes]:
@@ -565,17 +565,29 @@ def both_bytes(figure: Figure) -> tuple[bytes, bytes]:
     Returns:
         Content of the PNG and of the SVG.
     """
-    png = png_bytes(figure)
-    figure.set_layout_engine("none")  # everything is in its place: finding it is a third of the work of drawing
-    return png, svg_bytes(figure)
+    return png_bytes(figure), svg_bytes(figure)
 
 
-def _print(write: Callable[..., object], metadata: dict[str, None]) -> bytes:
+def _print(figure: Figure, write: Callable[..., object], metadata: dict[str, None]) -> bytes:
     """The file that a canvas writes. `Figure.savefig` would draw twice, the first time only to compute the layout."""
     buffer = io.BytesIO()
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": "synthvae"}):
+        _lay_out(figure)
         write(buffer, metadata=metadata)
     return buffer.getvalue()
+
+
+def _lay_out(figure: Figure) -> None:
+    """Lay a figure out once: that is a third of the work of drawing.
+
+    Positions are rounded. Their last bits differ between processes, and matplotlib names clip paths by a hash of them.
+    """
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(tuple(np.round(axes.get_position(original=True).bounds, 6)))
 
 
 def _colour_bar(figure: Figure | SubFigure, drawn: ScalarMappable, axes: Any, label: str, **place: Any) -> None:  # noqa: ANN401

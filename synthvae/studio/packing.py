@@ -41,7 +41,7 @@ def pack_map(cache: Path, path: Path) -> int:
             continue
         tensors, state = load_tensors(source)
         places, kinds = {}, {}
-        for name, tensor in tensors.items():
+        for name, tensor in sorted(tensors.items()):  # safetensors has no order of its own
             packed = _narrowed(tensor)
             digest = hashlib.sha256(f"{packed.dtype} {tuple(packed.shape)}".encode() + packed.numpy().tobytes())
             place = known.setdefault(digest.hexdigest(), f"{source.name}/{name}")

@@ -35,6 +35,15 @@ def test_a_map_is_unpacked_as_it_was_and_equal_arrays_are_held_once(studio_cache
     assert kept.read_bytes() == b"own", "what is there is left alone"
 
 
+def test_a_map_is_packed_to_the_same_bytes_each_time(tmp_path: Path):
+    tensors = {f"result.{name}": torch.full((3,), float(number)) for number, name in enumerate("abcdefgh")}
+    for folder in ("one", "other"):
+        save_tensors(tmp_path / folder / "atlas.safetensors", tensors, {"result": 1})
+        pack_map(tmp_path / folder, tmp_path / f"{folder}-{MAP}")
+    # safetensors hands arrays out in another order each time it opens a file.
+    assert (tmp_path / f"one-{MAP}").read_bytes() == (tmp_path / f"other-{MAP}").read_bytes()
+
+
 @pytest.mark.parametrize(
     "state",
     [
