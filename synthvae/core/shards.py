@@ -1,7 +1,7 @@
 """Sharding of work on numbered items: each shard is a file that can be computed independently and idempotently.
 
-A directory holds a description of the work and one file per finished shard. It is the only state: work resumes from
-the contents of the directory.
+A directory holds a description of the work and, per finished shard, a file and its SHA-256, as ``sha256sum`` writes it.
+It is the only state: work resumes from the contents of the directory.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar, NoReturn
 
 from synthvae.core.checks import is_number
 from synthvae.core.errors import UserError, reason
@@ -163,26 +163,40 @@ class ShardFolder:
         """Items of a shard."""
         return range(self.items * (number - 1) // self.count, self.items * number // self.count)
 
+    def _checksum(self, number: int) -> Path:
+        return self.file(number).with_suffix(".sha256")
+
     @property
     def missing(self) -> list[int]:
-        """Numbers of the shards that are not done."""
-        there = {path.name for path in self.path.glob("*.shard")}
-        return [number for number in range(1, self.count + 1) if self.file(number).name not in there]
+        """Numbers of the shards that are not done; a shard is done once its checksum is written."""
+        there = {path.name for path in self.path.glob("*.sha256")}
+        return [number for number in range(1, self.count + 1) if self._checksum(number).name not in there]
 
     def make(self, work: Work, number: int, progress: Progress = lambda done: None) -> str:
-        """Compute a shard unless its file exists, and return the SHA-256 of the file.
+        """Compute a shard unless it is done, and return the SHA-256 of its file.
 
         Raises:
             UserError: if there is no such shard, or it cannot be computed.
         """
         if not 1 <= number <= self.count:
             raise UserError("shard", number, f"the numbers run from 1 to {self.count}")
-        if not self.file(number).exists():
+        if not (self.file(number).exists() and self._checksum(number).exists()):
             self._require_same(work)
             with atomic_open(self.file(number)) as file:
                 work.make(self.part(number), file, progress)
-        with self.file(number).open("rb") as written:
-            return hashlib.file_digest(written, "sha256").hexdigest()
+            atomic_write(self._checksum(number), f"{_sha256(self.file(number))}  {self.file(number).name}\n")
+        return self._recorded(number)
+
+    def _recorded(self, number: int) -> str:
+        """The SHA-256 that a shard's file had when it was written."""
+        try:
+            return self._checksum(number).read_text(encoding="ascii").split(" ")[0]
+        except (OSError, UnicodeDecodeError) as error:
+            self._refuse(number, reason(error) if isinstance(error, OSError) else "its checksum is no text")
+
+    def _refuse(self, number: int, why: str) -> NoReturn:
+        file = self.file(number)
+        raise UserError(file, file, "remove it and its .sha256, and make the shard again", f"a damaged shard ({why})")
 
     def _require_same(self, work: Work) -> None:
         if work.items != self.items:
@@ -199,12 +213,19 @@ class ShardFolder:
         """Join the shards, remove them unless they are to be kept, and return a one-line description of the result.
 
         Raises:
-            UserError: if shards are missing, or the result exists or cannot be written.
+            UserError: if shards are missing or damaged, or the result exists or cannot be written.
         """
         if missing := self.missing:
             raise UserError(self.path, self.path, "make them and try again", f"{self.named(missing)} missing")
         self._require_same(work)
         work.check_out(overwrite)
+        for number in range(1, self.count + 1):
+            try:
+                found = _sha256(self.file(number))
+            except OSError as error:
+                self._refuse(number, reason(error))
+            if found != self._recorded(number):
+                self._refuse(number, "not the bytes that were written")
         line = work.join([self.file(number) for number in range(1, self.count + 1)], overwrite, progress)
         if not keep:
             shutil.rmtree(self.path)
@@ -221,3 +242,8 @@ class ShardFolder:
         words = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
         shown = ", ".join(words[:10]) + (f" and {len(words) - 10} more runs" if len(words) > 10 else "")
         return f"shard{'s' if len(numbers) > 1 else ''} {shown} of {self.count} {'are' if len(numbers) > 1 else 'is'}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,3 +105,40 @@ def test_numbers_in_words(work: Lines):
     folder = ShardFolder.begin(shards_of(Path(work.out)), work, 9)
     assert folder.named([2]) == "shard 2 of 9 is"
     assert folder.named([1, 2, 3, 5, 8, 9]) == "shards 1-3, 5, 8-9 of 9 are"
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "lost", "unrecorded"])
+def test_a_damaged_shard_is_refused_and_can_be_made_again(work: Lines, damage: str):
+    folder = ShardFolder.begin(shards_of(Path(work.out)), work, 2)
+    for number in (1, 2):
+        folder.make(work, number)
+    shard = folder.path / "00002-of-00002.shard"
+    checksum = shard.with_suffix(".sha256")
+    whole = shard.read_bytes()
+    assert checksum.read_text() == f"{hashlib.sha256(whole).hexdigest()}  {shard.name}\n"
+    if damage == "cut":
+        shard.write_bytes(whole[:-3])
+    elif damage == "changed":
+        shard.write_bytes(whole.replace(b"line 7", b"line 8"))
+    elif damage == "lost":
+        shard.unlink()
+    else:
+        checksum.write_bytes(b"\xff")
+    with user_error(shard, match="remove it and its .sha256, and make the shard again"):
+        folder.finalize(work)
+    assert not Path(work.out).exists()
+    shard.unlink(missing_ok=True)
+    checksum.unlink()
+    assert ShardFolder.open(folder.path).missing == [2]
+    folder.make(work, 2)
+    folder.finalize(work)
+    assert Path(work.out).read_text() == "".join(f"line {item}\n" for item in range(10))
+
+
+def test_a_shard_whose_checksum_was_not_written_is_made_again(work: Lines):
+    folder = ShardFolder.begin(shards_of(Path(work.out)), work, 2)
+    digest = folder.make(work, 1)
+    (folder.path / "00001-of-00002.sha256").unlink()  # the process was killed before
+    (folder.path / "00001-of-00002.shard").write_bytes(b"")
+    assert folder.missing == [1, 2]
+    assert folder.make(work, 1) == digest
