@@ -164,3 +164,10 @@ def _check_moments(found: Mapping[str, Tensor], parameter: Tensor, source: str) 
         if found[name].shape != shapes[name] or not found[name].is_floating_point():
             problem = f"of shape {list(found[name].shape)}, not numbers of shape {list(shapes[name])}"
             raise UserError(f"{source}.{name}", name, _DAMAGED, problem)
+        if not bool(found[name].isfinite().all()):
+            raise UserError(f"{source}.{name}", name, _DAMAGED, "not finite")
+    if bool((found["exp_avg_sq"] < 0).any()):
+        raise UserError(f"{source}.exp_avg_sq", "exp_avg_sq", _DAMAGED, "negative, where it is a mean of squares")
+    step = float(found["step"])
+    if not (step.is_integer() and 0 <= step < MOST):
+        raise UserError(f"{source}.step", step, _DAMAGED, why="not a number of steps")

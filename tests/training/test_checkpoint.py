@@ -77,6 +77,19 @@ DAMAGE: dict[str, tuple[Change, str]] = {
         lambda tensors, _: tensors.update({"optimiser.0.exp_avg": torch.zeros(2, 3, dtype=torch.int64)}),
         "exp_avg: of shape",
     ),
+    "an infinite moment": (
+        lambda tensors, _: tensors["optimiser.0.exp_avg"].fill_(float("inf")),
+        r"optimiser\.0\.exp_avg: not finite",
+    ),
+    "a negative mean of squares": (
+        lambda tensors, _: tensors["optimiser.0.exp_avg_sq"].fill_(-1.0),
+        r"optimiser\.0\.exp_avg_sq: negative",
+    ),
+    "a huge number of steps": (
+        lambda tensors, _: tensors["optimiser.1.step"].fill_(1e30),
+        r"optimiser\.1\.step is 1.*, not a number of steps",
+    ),
+    "half a step": (lambda tensors, _: tensors["optimiser.1.step"].fill_(1.5), "step is 1.5, not a number of steps"),
     "a sum of several": (lambda tensors, _: tensors.update({"sums.loss": torch.zeros(3)}), "sums.loss: not a single"),
     "another network": (lambda tensors, _: tensors.pop("model.bias"), "is not a checkpoint of this run"),
 }
