@@ -439,26 +439,30 @@ def library(
 
 @app.command()
 def fuzz(
-    seconds: Annotated[int, typer.Option(help="Seconds in all; every format gets as many files.")] = 600,
+    seconds: Annotated[int, typer.Option(help="Seconds for each format.")] = 600,
+    formats: Annotated[
+        str | None, typer.Option(help="Formats, separated by commas, such as dataset,bank.  [default: all]")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Number of concurrent processes.")] = 1,
     seed: SeedOption = 0,
-    out: Annotated[Path, typer.Option(help="Directory for files that were answered wrongly.")] = Path("fuzzed"),
+    out: Annotated[Path, typer.Option(help="Directory for files that were handled wrongly.")] = Path("fuzzed"),
 ) -> None:
     """Give every reader damaged files, and check that each is read or refused in one line.
 
-    Example: `python -m benchmarks fuzz --seconds 60`
+    Example: `python -m benchmarks fuzz --seconds 10 --jobs 2`
     """
-    if seconds < 1:
-        raise UserError("seconds", seconds, "give at least 1")
+    for name, value in (("seconds", seconds), ("jobs", jobs)):
+        if value < 1:
+            raise UserError(name, value, "give at least 1")
     _check(1, "cpu", seed)
-    import tempfile
-
     from benchmarks import fuzz as measures
-    from synthvae.cli.libraries import quiet_decoders
+    from benchmarks.fuzz_readers import readers
     from synthvae.cli.progress import progress_bar
 
-    with tempfile.TemporaryDirectory() as folder, quiet_decoders(), progress_bar("reading", seconds, "s") as update:
-        results = measures.fuzz(seconds, seed, Path(folder), lambda passed: update(int(passed), ""))
-    _print_scale({"seconds": seconds, "seed": seed})
+    chosen = formats.split(",") if formats else []
+    with progress_bar("reading damaged files", len(chosen) or len(readers()), "formats") as update:
+        results = measures.fuzz(seconds, seed, chosen, jobs, update)
+    _print_scale({"seconds for each format": seconds, "seed": seed})
     print(measures.fuzz_table(results, out))
     if any(result.wrong for result in results):
         raise typer.Exit(1)
@@ -482,7 +486,7 @@ def kills(
     from synthvae.cli.progress import progress_bar
 
     with tempfile.TemporaryDirectory() as folder, progress_bar("killing", kills, "kills") as update:
-        results = measures.kill_commands(kills, seed, Path(folder), measures.JOBS, lambda done: update(done, ""))
+        results = measures.kill_commands(kills, seed, Path(folder), measures.JOBS, update)
     _print_scale({"kills": kills, "seed": seed})
     print(measures.kill_table(results))
     if any(result.wrong for result in results):

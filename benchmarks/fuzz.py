@@ -6,70 +6,33 @@ object or a `UserError`; any other exception is a fault, and so is a call that t
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import importlib.util
-import io
 import itertools
 import re
 import shutil
+import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import soundfile
-import torch
 
-from synthvae.analysis.listening import COLUMNS, REFERENCE, analyse_answers, read_answers
-from synthvae.audio.files import read_stamp
-from synthvae.audio.recordings import read_recording, read_windows
-from synthvae.bank import Bank
-from synthvae.bank.transfer import read_bank_json
+from benchmarks.fuzz_readers import Reader, readers
+from synthvae.cli.libraries import quiet_decoders
 from synthvae.core.errors import UserError
-from synthvae.data.generation import generate_dataset
-from synthvae.data.importing import import_library
-from synthvae.data.library import read_library
-from synthvae.data.preset import Preset, read_preset, write_preset
-from synthvae.data.presets import read_dataset
-from synthvae.exploration.latent_files import read_latents
-from synthvae.models.audio_encoder import read_encoder
-from synthvae.synths.settings import RenderSettings
-from synthvae.synths.voice.parameters import VOICE_63
-from synthvae.training.config import read_overlay
-from synthvae.training.run import Run, load_run
+from synthvae.core.executor import compute_in_processes
+from synthvae.core.files import temporary_folder
 
-__all__ = ["PATIENCE", "Reader", "Reading", "fuzz", "fuzz_table", "mutate", "readers"]
+__all__ = ["PATIENCE", "Reading", "fuzz", "fuzz_table", "mutate"]
 
 #: Seconds that a reader may take for one file.
 PATIENCE = 10.0
 #: Replacements of a number or a word: limits of types, and invalid values.
 _ODD = [b"0", b"-1", b"1e999", b"NaN", b"9223372036854775808", b"0.5", b'""', b"null", b"true", b"[]", b"{}", b"\xff"]
-_SOUNDS = {"WAV": "PCM_16", "AIFF": "PCM_24", "FLAC": "PCM_16", "OGG": "VORBIS", "MP3": None, "AU": "ULAW"}
 _WORD = re.compile(rb"-?\d+(?:\.\d+)?(?:e-?\d+)?|\"[^\"\n]{0,40}\"|[A-Za-z_]{2,}")
-SHORT = RenderSettings(sample_rate=16000, seconds=0.25, control_rate=160)
-
-
-@dataclass(frozen=True)
-class Reader:
-    """A reader, and a folder of which one file is changed.
-
-    Attributes:
-        name: name of the format.
-        folder: directory of the undamaged files.
-        file: name of the file that is changed.
-        read: function that reads the directory or its file.
-    """
-
-    name: str
-    folder: Path
-    file: str
-    read: Callable[[Path], object]
 
 
 @dataclass
@@ -126,35 +89,69 @@ def mutate(content: bytes, draw: np.random.Generator) -> bytes:
     return bytes(data)
 
 
-def fuzz(seconds: float, seed: int, folder: Path, progress: Callable[[float], object]) -> list[Reading]:
-    """Give every reader damaged files, one after the other, for so long.
+def fuzz(
+    seconds: float,
+    seed: int,
+    formats: Sequence[str] = (),
+    jobs: int = 1,
+    progress: Callable[[int, str], object] = lambda done, name: None,
+) -> list[Reading]:
+    """Give every reader damaged files for so long.
 
     Args:
-        seconds: total seconds.
+        seconds: seconds for each format.
         seed: seed of the changes.
-        folder: an empty one, for the files.
-        progress: called with the seconds that have passed.
+        formats: names of the formats; by default all.
+        jobs: number of concurrent processes.
+        progress: called with the number of finished formats and the name of the last.
+
+    Raises:
+        UserError: for an unknown format.
     """
-    targets = readers(folder / "whole")
-    for target in targets:
-        target.read(target.folder)
-    found = {target.name: Reading(target.name) for target in targets}
-    whole = {target.name: (target.folder / target.file).read_bytes() for target in targets}
-    started = time.monotonic()
-    for number, target in enumerate(itertools.cycle(targets)):
-        passed = time.monotonic() - started
-        if passed > seconds:
-            break
-        progress(passed)
-        content = mutate(whole[target.name], np.random.default_rng([seed, number]))
-        _try(target, content, folder / "damaged", found[target.name])
-    return list(found.values())
+    known = {reader.name for reader in readers()}
+    for name in formats:
+        if name not in known:
+            raise UserError("formats", name, f"choose some of {', '.join(sorted(known))}")
+    done: list[str] = []
+
+    def finished(task: tuple[str, float, int]) -> None:
+        done.append(task[0])
+        progress(len(done), task[0])
+
+    tasks = [(reader.name, seconds, seed) for reader in readers() if not formats or reader.name in formats]
+    if jobs > 1:
+        return compute_in_processes(_fuzz_format, tasks, jobs, finished)
+    found = []
+    for task in tasks:
+        found.append(_fuzz_format(task))
+        finished(task)
+    return found
 
 
-def _try(target: Reader, content: bytes, place: Path, reading: Reading) -> None:
+def _fuzz_format(task: tuple[str, float, int]) -> Reading:
+    name, seconds, seed = task
+    (target,) = (reader for reader in readers() if reader.name == name)
+    reading = Reading(name)
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder, quiet_decoders():
+        whole = Path(folder) / "whole"
+        whole.mkdir()
+        target.write(whole)
+        _read(target, whole, Path(folder) / "damaged", (whole / target.file).read_bytes(), Reading(name), strict=True)
+        content = (whole / target.file).read_bytes()
+        started = time.monotonic()
+        for number in itertools.count():
+            if time.monotonic() - started > seconds:
+                break
+            changed = mutate(content, np.random.default_rng([seed, number]))
+            _read(target, whole, Path(folder) / "damaged", changed, reading)
+    return reading
+
+
+def _read(target: Reader, whole: Path, place: Path, content: bytes, reading: Reading, strict: bool = False) -> None:
+    """Read a copy of the files in which one has this content; whatever is raised is raised if `strict`."""
     if place.exists():
         shutil.rmtree(place)
-    shutil.copytree(target.folder, place)
+    shutil.copytree(whole, place)
     (place / target.file).write_bytes(content)
     begun = time.monotonic()
     try:
@@ -162,149 +159,26 @@ def _try(target: Reader, content: bytes, place: Path, reading: Reading) -> None:
             warnings.simplefilter("ignore")
             target.read(place)
         reading.read += 1
-    except UserError:
-        reading.refused += 1
     except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        reading.note(f"{type(error).__name__} in {last.name}, line {last.lineno} of {last.filename}", content)
+        if strict:
+            raise
+        if isinstance(error, UserError):
+            reading.refused += 1
+        else:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            reading.note(f"{type(error).__name__} in {last.name}, line {last.lineno} of {last.filename}", content)
     taken = time.monotonic() - begun
     reading.slowest = max(reading.slowest, taken)
     if taken > PATIENCE:
         reading.note(f"no answer for {PATIENCE:g} s", content)
 
 
-def readers(folder: Path) -> list[Reader]:
-    """Write undamaged files of every format, and return their readers.
-
-    Args:
-        folder: folder that is made, with one folder for each format.
-    """
-    found: list[Reader] = []
-
-    def add(name: str, file: str, read: Callable[[Path], object], write: Callable[[Path], object]) -> None:
-        own = folder / name.replace(" ", "-")
-        own.mkdir(parents=True)
-        write(own)
-        found.append(Reader(name, own, file, read))
-
-    def add_file(name: str, file: str, read: Callable[[Path], object], write: Callable[[Path], object]) -> None:
-        add(name, file, lambda place: read(place / file), lambda own: write(own / file))
-
-    for name, file in (("dataset", "d.json"), ("Parquet", "d.parquet")):
-        if name != "Parquet" or importlib.util.find_spec("pyarrow"):
-            add_file(name, file, _whole_dataset, lambda path: generate_dataset(path, VOICE_63, 8, settings=SHORT))
-    preset = Preset(VOICE_63, VOICE_63.denormalise(np.full(63, 0.5)), SHORT, name="middle")
-    add_file("preset", "p.json", read_preset, lambda path: write_preset(path, preset))
-    space = Path(str(resources.files("synthvae") / "spaces" / "voice-16"))
-    for file in ("run.json", "weights.safetensors"):
-        add(file, file, _whole_run, lambda own: _copy_run(space, own))
-    encoder = "audio-encoder.safetensors"
-    add_file("audio encoder", encoder, read_encoder, lambda path: shutil.copy(space / encoder, path))
-    add_file("overlay", "o.toml", read_overlay, lambda path: path.write_text(_OVERLAY))
-    run = load_run(space)
-    add_file("latents JSON", "z.json", lambda path: read_latents(path, run), lambda path: _write_latents(path, run))
-    add_file("latents CSV", "z.csv", lambda path: read_latents(path, run), lambda path: _write_latents(path, run))
-    add_file("bank", "b.sqlite", _whole_bank, lambda path: Bank(path).add(preset, tags=["keeper"]))
-    add_file("bank JSON", "b.json", read_bank_json, lambda path: _export_bank(path, preset))
-    add("library header", "library.json", _whole_library, _write_library)
-    add("library items", "items.csv", _whole_library, _write_library)
-    add_file("answers", "a.csv", lambda path: analyse_answers(read_answers([path])), _write_answers)
-    for kind, subtype in _SOUNDS.items():
-        name = f"{kind} {subtype}" if subtype else kind
-        add_file(name, f"s.{kind.lower()}", _whole_recording, _sound_writer(kind, subtype))
-    return found
-
-
-_OVERLAY = """
-loss = "sclp"
-synth_layer = true
-feature = "logmel"
-epochs = 10
-lr = 1e-3
-kl_weight = 1e-4
-architecture = "512-512-16"
-"""
-
-
-def _whole_dataset(path: Path) -> object:
-    dataset = read_dataset(path)
-    return [dataset.split(name) for name in dataset.header.splits]
-
-
-def _whole_run(place: Path) -> object:
-    return load_run(place).decode(torch.zeros(1, 16))
-
-
-def _copy_run(space: Path, own: Path) -> None:
-    for name in ("run.json", "weights.safetensors"):
-        shutil.copy(space / name, own)
-
-
-def _write_latents(path: Path, run: Run) -> None:
-    rows = torch.randn(4, 16, generator=torch.Generator().manual_seed(0)).tolist()
-    if path.suffix == ".csv":
-        path.write_text("\n".join(",".join(map(str, row)) for row in rows))
-    else:
-        path.write_text(str(rows))
-
-
-def _whole_bank(path: Path) -> object:
-    bank = Bank(path, create=False)
-    return [bank.search("middle"), bank.tags(), bank.list(), *(bank.embedding(entry.id) for entry in bank.list())]
-
-
-def _export_bank(path: Path, preset: Preset) -> None:
-    bank = Bank(path.with_suffix(".sqlite"))
-    bank.add(preset, tags=["keeper"])
-    bank.export_json(path)
-    for left in path.parent.glob("b.sqlite*"):
-        left.unlink()
-
-
-def _whole_library(place: Path) -> object:
-    library = read_library(place)
-    library.verify()
-    return library.skipped
-
-
-def _write_library(own: Path) -> None:
-    sounds = own.parent / "sounds"
-    for number in range(4):
-        label = sounds / ("kick" if number % 2 else "snare")
-        label.mkdir(parents=True, exist_ok=True)
-        soundfile.write(label / f"{number}.wav", _noise(number), 8000)
-    own.rmdir()
-    import_library(sounds, own, seconds=0.1, sample_rate=8000)
-    shutil.rmtree(sounds)
-
-
-def _write_answers(path: Path) -> None:
-    with path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(COLUMNS)
-        for listener, trial, system in itertools.product("abcdef", range(3), ("ours", "theirs", REFERENCE)):
-            answer = 100 if system == REFERENCE else 60 + trial
-            rows.writerow([listener, "t", "mushra", f"sound {trial}", system, "", "", answer, 3])
-
-
-def _whole_recording(path: Path) -> object:
-    read_stamp(path)
-    content = path.read_bytes()
-    return read_recording(io.BytesIO(content), name="s"), list(read_windows(path, 4000, 16000, 4000))
-
-
-def _sound_writer(kind: str, subtype: str | None) -> Callable[[Path], object]:
-    return lambda path: soundfile.write(path, _noise(0), 8000, format=kind, subtype=subtype)
-
-
-def _noise(seed: int) -> Any:  # noqa: ANN401
-    return 0.3 * np.random.default_rng(seed).uniform(-1.0, 1.0, 4000)
-
-
 def fuzz_table(readings: list[Reading], kept: Path | None) -> str:
     """The answers as a table, with the faults below; files that caused them are written to `kept`."""
     lines = ["| format | read | refused | wrong | slowest (s) |", "|---|---|---|---|---|"]
     lines += [f"| {r.reader} | {r.read:,} | {r.refused:,} | {r.wrong} | {r.slowest:.2f} |" for r in readings]
+    read, refused, wrong = (sum(getattr(r, name) for r in readings) for name in ("read", "refused", "wrong"))
+    lines.append(f"| all | {read:,} | {refused:,} | {wrong} | {max(r.slowest for r in readings):.2f} |")
     for reading in readings:
         for what, content in reading.faults.items():
             name = f"{reading.reader.replace(' ', '-')}-{hashlib.sha256(content).hexdigest()[:8]}"
