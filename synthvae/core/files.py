@@ -31,6 +31,7 @@ if sys.platform != "win32":
 
 __all__ = [
     "LOCK",
+    "PREVIOUS",
     "alone_in",
     "atomic_open",
     "atomic_write",
@@ -39,6 +40,7 @@ __all__ = [
     "is_leftover",
     "load_tensors",
     "save_tensors",
+    "staging_folder",
     "temporary_folder",
     "user_cache",
     "user_home",
@@ -63,6 +65,8 @@ _STEM = 40
 _TEMPORARY = "synthvae-"
 #: Name of the lock file in a directory that one process at a time works in.
 LOCK = ".lock"
+#: Name, in a `staging_folder`, of the directory that is being replaced.
+PREVIOUS = "previous"
 
 
 def user_cache() -> Path:
@@ -88,30 +92,68 @@ def user_home() -> Path | None:
 @functools.cache
 def temporary_folder() -> Path:
     """Temporary directory of this process, removed at exit; those of killed processes are removed first."""
-    _remove_abandoned_folders(tempfile.gettempdir())
-    folder = tempfile.mkdtemp(prefix=_TEMPORARY)
+    for abandoned in _abandoned_folders(Path(tempfile.gettempdir()), _TEMPORARY):
+        shutil.rmtree(abandoned, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    if sys.platform != "win32":
-        lock = os.path.join(folder, LOCK)
-        # Open until the process ends, however it ends. It is locked before it is renamed, or it would look abandoned.
-        file = os.open(f"{lock}.new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    _lock_folder(folder)  # until the process ends, however it ends
+    return folder
+
+
+@contextlib.contextmanager
+def staging_folder(target: Path) -> Iterator[Path]:
+    """A new directory beside a directory, for files that are renamed into place; it is removed at the end.
+
+    What killed processes left is removed first. If one was killed while it replaced the target, the earlier directory,
+    which it had moved to `PREVIOUS` in its own, is put back.
+
+    Args:
+        target: the directory that is written or replaced.
+    """
+    stem = f".{target.name[:_STEM]}."
+    for abandoned in _abandoned_folders(target.parent, stem):
         with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.rename(f"{lock}.new", lock)
-    return Path(folder)
+            if not target.exists():
+                os.rename(abandoned / PREVIOUS, target)
+        shutil.rmtree(abandoned, ignore_errors=True)
+    # Not mkdtemp, whose directories are accessible to their owner only.
+    folder = target.parent / f"{stem}{secrets.token_hex(4)}.part"
+    folder.mkdir()
+    lock = _lock_folder(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
 
 
-def _remove_abandoned_folders(directory: str) -> None:
-    """Remove the temporary folders that killed processes of this user left."""
+def _lock_folder(folder: Path) -> int | None:
+    """Lock a directory for as long as the returned file is open, by default until the process ends."""
     if sys.platform == "win32":
-        return
+        return None
+    lock = folder / LOCK
+    # It is locked before it is renamed, or it would look abandoned.
+    file = os.open(f"{lock}.new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.rename(f"{lock}.new", lock)
+    return file
+
+
+def _abandoned_folders(directory: Path, prefix: str) -> list[Path]:
+    """Directories of this user whose names begin so, and whose lock no process holds any more."""
+    found: list[Path] = []
+    if sys.platform == "win32":
+        return found
     with contextlib.suppress(OSError):
         for entry in list(os.scandir(directory)):
-            if not entry.name.startswith(_TEMPORARY) or not entry.is_dir(follow_symlinks=False):
+            if not entry.name.startswith(prefix) or not entry.is_dir(follow_symlinks=False):
                 continue
             with contextlib.suppress(OSError):
                 if entry.stat().st_uid == os.getuid() and _is_abandoned(os.path.join(entry.path, LOCK)):
-                    shutil.rmtree(entry.path, ignore_errors=True)
+                    found.append(Path(entry.path))
+    return found
 
 
 def ensure_directory(path: Path, argument: str = "out") -> Path:

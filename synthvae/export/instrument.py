@@ -11,8 +11,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +30,7 @@ from synthvae.audio.files import (
 from synthvae.audio.loudness import Level, common_level
 from synthvae.audio.notes import midi_number
 from synthvae.core.errors import UserError, reason
-from synthvae.core.files import atomic_write, ensure_directory
+from synthvae.core.files import atomic_write, ensure_directory, staging_folder
 from synthvae.core.json import dump_json
 from synthvae.data.names import slug
 from synthvae.data.preset import Preset, check_name, preset_json, render_preset, round_significant
@@ -101,24 +99,21 @@ def write_folder(folder: Path, files: Mapping[str, bytes], is_ours: Callable[[Pa
         UserError: if it cannot be written.
     """
     ensure_directory(folder.parent)
-    stage = (
-        folder.parent / f".{folder.name}.{secrets.token_hex(4)}.part"
-    )  # not mkdtemp's, which only the owner can read
     try:
-        stage.mkdir()
-        for name, content in files.items():
-            atomic_write(stage / name, content)
-        if folder.exists():
-            _move_in(stage, folder, list(files))
-            _remove_old(folder, files, is_ours)
-        else:
-            os.rename(stage, folder)
+        with staging_folder(folder) as stage:
+            new = stage / "new"
+            new.mkdir()
+            for name, content in files.items():
+                atomic_write(new / name, content)
+            if folder.exists():
+                _move_in(new, folder, list(files))
+                _remove_old(folder, files, is_ours)
+            else:
+                os.rename(new, folder)
     except OSError as error:
         raise UserError(
             folder, folder, "make room or choose another `out`", f"cannot write ({reason(error)})"
         ) from None
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
 
 
 def _move_in(stage: Path, folder: Path, names: list[str]) -> None:

@@ -24,6 +24,7 @@ from synthvae.audio.files import write_wav
 from synthvae.audio.pitch import check_sounds
 from synthvae.audio.resampling import resample
 from synthvae.core.errors import UserError
+from synthvae.core.files import temporary_folder
 from synthvae.metrics.distances import Audio
 
 __all__ = ["CHANCE", "bit_agreement", "difference_grade", "fingerprint_agreement", "installed"]
@@ -99,7 +100,7 @@ def _score(
     if not installed(program):
         raise UserError(program, program, "install it", "the program is not installed")
     scores = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
         files = Path(folder) / "target.wav", Path(folder) / "reconstruction.wav"
         for sounds in zip(*pairs, strict=True):
             for sound, file in zip(sounds, files, strict=True):

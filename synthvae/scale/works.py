@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 
 from synthvae.core.errors import UserError
-from synthvae.core.files import atomic_write, ensure_directory
+from synthvae.core.files import atomic_write, ensure_directory, temporary_folder
 from synthvae.core.shards import Progress, ShardFolder, Work
 from synthvae.data import generation, writing
 from synthvae.data.importing import PlannedImport, plan_import
@@ -157,7 +157,7 @@ class RenderWork(_OfDataset):
         """Render them, some at a time."""
         with tarfile.open(fileobj=file, mode="w") as archive:
             for start in range(0, len(items), 64):
-                with tempfile.TemporaryDirectory() as folder:
+                with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
                     part = items[start : start + 64]
                     for sound in self.write(Path(folder), part):
                         for path in (sound, sound.with_suffix(".json")):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import torch
 from synthvae import __version__
 from synthvae.core.checks import check_seed
 from synthvae.core.errors import UserError
-from synthvae.core.files import atomic_write, ensure_directory, load_tensors, save_tensors
+from synthvae.core.files import PREVIOUS, atomic_write, ensure_directory, load_tensors, save_tensors, staging_folder
 from synthvae.core.provenance import versions
 from synthvae.core.store import Store
 from synthvae.data.generation import generate_dataset
@@ -118,8 +117,8 @@ def pack_space(
     if out.exists() and not is_space(out):
         raise UserError("out", out, "choose a folder that is not there yet, or a space", "is no space")
     ensure_directory(out.parent)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
-        folder, cache = Path(temporary) / out.name, Path(temporary) / "cache"
+    with staging_folder(out) as stage:
+        folder, cache = stage / out.name, stage / "cache"
         folder.mkdir()
         progress(0, "weights")
         dataset = _draw(run, cache, presets, seed)
@@ -132,7 +131,7 @@ def pack_space(
         atomic_write(folder / CARD, _card(packed, dataset, figures, how, sizes))
         write_manifest(folder)
         if out.exists():
-            out.rename(Path(temporary) / "before")  # deleted with the folder, when the new one is in its place
+            out.rename(stage / PREVIOUS)  # deleted with the folder, when the new one is in its place
         folder.rename(out)
     return Packed(out, figures, sum(path.stat().st_size for path in out.iterdir()))
 

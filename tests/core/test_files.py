@@ -13,7 +13,15 @@ import pytest
 
 from synthvae.core import files
 from synthvae.core.errors import UserError
-from synthvae.core.files import LOCK, alone_in, atomic_open, atomic_write, ensure_directory, temporary_folder
+from synthvae.core.files import (
+    LOCK,
+    alone_in,
+    atomic_open,
+    atomic_write,
+    ensure_directory,
+    staging_folder,
+    temporary_folder,
+)
 
 
 def test_writes_text_and_bytes_and_makes_the_directory(tmp_path: Path):
@@ -131,6 +139,38 @@ def test_the_folder_of_a_killed_process_is_removed_and_that_of_a_live_one_stays(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     first, second = temporary_folder.__wrapped__(), temporary_folder.__wrapped__()
     assert {path.name for path in tmp_path.iterdir()} == {"synthvae-other", first.name, second.name}
+
+
+def killed_while_replacing(target: Path) -> Path:
+    """Kill a process that has moved a directory away to replace it, and return its own directory."""
+    code = f"""
+import os
+from pathlib import Path
+from synthvae.core.files import PREVIOUS, staging_folder
+target = Path({str(target)!r})
+with staging_folder(target) as stage:
+    (stage / "new").mkdir()
+    target.rename(stage / PREVIOUS)
+    os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    (left,) = (path for path in target.parent.iterdir() if path.name.startswith(".") and path.suffix == ".part")
+    return left
+
+
+def test_a_directory_that_a_killed_process_was_replacing_is_put_back(tmp_path: Path):
+    target = tmp_path / "space"
+    target.mkdir()
+    (target / "a").write_text("earlier")
+    left = killed_while_replacing(target)
+    assert not target.exists()
+    with staging_folder(tmp_path / "another") as other:
+        assert left.exists(), "that of another target is left alone"
+    with staging_folder(target) as stage, staging_folder(target) as second:
+        assert (target / "a").read_text() == "earlier"
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([stage.name, second.name, "space"])
+    assert not other.exists()
+    assert os.listdir(tmp_path) == ["space"]
 
 
 def test_files_of_killed_writers_are_removed_and_those_of_others_stay(tmp_path: Path):
