@@ -46,7 +46,7 @@ help:
 	@echo "make test-lowest  the main job on Python 3.11 with the lowest versions allowed, in $(LOWEST_VENV)"
 	@echo "make test-newest  the main job on Python 3.13 with the newest versions there are, in $(NEWEST_VENV)"
 	@echo "make fuzz   damaged files for 32 readers, ten minutes each: three hours on two cores; FUZZ_SECONDS=60 for less"
-	@echo "make test-chaos  every command that writes, killed 200 times in all at random moments, half an hour"
+	@echo "make test-chaos  every command that writes: killed at 200 random moments, and on a full disk, one core, ...; an hour"
 	@echo "make lock   constraints.txt: the versions that make LOCKED=1 test installs"
 	@echo "make audit  known vulnerabilities of these versions; needs internet access"
 	@echo "make sbom   a software bill of materials, build/sbom.json"
@@ -204,6 +204,7 @@ fuzz: $(VENV)/installed-dev
 
 test-chaos: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks kills --kills 200
+	$(BIN)/python -m benchmarks conditions
 
 # In an environment of their own: what is examined is not to be changed by what examines it.
 $(AUDIT_VENV)/installed: pyproject.toml

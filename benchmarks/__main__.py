@@ -486,9 +486,35 @@ def kills(
     from synthvae.cli.progress import progress_bar
 
     with tempfile.TemporaryDirectory() as folder, progress_bar("killing", kills, "kills") as update:
-        results = measures.kill_commands(kills, seed, Path(folder), measures.JOBS, update)
+        results = measures.kill_commands(kills, seed, Path(folder), progress=update)
     _print_scale({"kills": kills, "seed": seed})
     print(measures.kill_table(results))
+    if any(result.wrong for result in results):
+        raise typer.Exit(1)
+
+
+@app.command()
+def conditions(
+    only: Annotated[str | None, typer.Option(help="Name of one condition.  [default: all]")] = None,
+) -> None:
+    """Run commands on one core, a full disk, with a clock that jumps and the like, and check files and messages.
+
+    Example: `python -m benchmarks conditions`
+    """
+    import tempfile
+
+    from benchmarks import conditions as measures
+    from synthvae.cli.progress import progress_bar
+
+    known = {condition.name: condition for condition in measures.CONDITIONS}
+    if only is not None and only not in known:
+        raise UserError("only", only, f"choose one of {', '.join(known)}")
+    chosen = list(known.values()) if only is None else [known[only]]
+    count = len(chosen) * len(measures.TRIED)
+    with tempfile.TemporaryDirectory() as folder, progress_bar("running commands", count, "commands") as update:
+        results = measures.try_conditions(Path(folder), chosen, progress=update)
+    _print_scale({"commands": ", ".join(measures.TRIED)})
+    print(measures.condition_table(results))
     if any(result.wrong for result in results):
         raise typer.Exit(1)
 

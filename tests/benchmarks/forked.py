@@ -19,7 +19,7 @@ _context = multiprocessing.get_context("forkserver")
 
 
 class _Forked:
-    """A forked process as `benchmarks.kills.Started`."""
+    """A forked process as `benchmarks.jobs.Started`."""
 
     def __init__(self, process: multiprocessing.process.BaseProcess) -> None:
         self._process = process

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from benchmarks.kills import JOBS, NOT_KILLED, Job, Killed, kill_commands, kill_table
+from benchmarks.jobs import JOBS, NOT_JOBS, Job
+from benchmarks.kills import Killed, kill_commands, kill_table
 from synthvae.cli import app
 from tests.benchmarks.forked import start_forked
 
@@ -23,8 +24,8 @@ def commands(group: Any, before: str = "") -> Iterator[str]:
 
 def test_every_command_is_killed_or_named_as_one_that_writes_nothing():
     killed = {job.name.split(",")[0] for job in JOBS}
-    assert killed | set(NOT_KILLED) == set(commands(get_command(app)))
-    assert not killed & set(NOT_KILLED)
+    assert killed | set(NOT_JOBS) == set(commands(get_command(app)))
+    assert not killed & set(NOT_JOBS)
 
 
 #: Commands that are through in a second once everything is imported.
