@@ -230,7 +230,8 @@ def test_wheel_zooms_where_the_hand_is_and_the_buttons_go_back(visit: Visit):
     visit.until("() => Math.abs(synthvae.studio.map.camera.zoom - 1) < 1e-6")
 
 
-def test_panning_moves_the_picture_where_drawing_is_slow(visit: Visit):
+def _count_pictures(visit: Visit) -> None:
+    """Draw as where drawing is slow, and count how often; nothing is drawn anew for being at rest."""
     visit.until("() => !Number.isFinite(synthvae.studio.map.animation.start)")
     visit.page.evaluate(
         """() => {
@@ -241,6 +242,22 @@ def test_panning_moves_the_picture_where_drawing_is_slow(visit: Visit):
         }"""
     )
     visit.until("() => synthvae.studio.map.picture.times === 1")
+
+
+def test_a_picture_of_all_points_is_never_drawn_anew_for_panning(visit: Visit):
+    _count_pictures(visit)
+    for across, down in ((500, 300), (-900, -200), (300, -150)):
+        _pan(visit, across, down)
+    assert visit.page.evaluate("() => synthvae.studio.map.picture.times") == 1
+    moved = _map_pixels(visit)
+    visit.page.evaluate("() => { synthvae.studio.map.picture.slow = false; synthvae.studio.map.redraw(); }")
+    visit.until("() => synthvae.studio.map.picture.times === 2")
+    assert np.abs(moved - _map_pixels(visit)).mean() < 1
+
+
+def test_panning_moves_the_picture_where_drawing_is_slow(visit: Visit):
+    visit.page.evaluate("() => synthvae.studio.map.zoom(3)")
+    _count_pictures(visit)
     _pan(visit, 60, 30)
     visit.until("() => document.getElementById('map-points').style.translate === '60px 30px'")
     assert visit.page.evaluate("() => synthvae.studio.map.picture.times") == 1

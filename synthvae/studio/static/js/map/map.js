@@ -101,6 +101,7 @@ export class SoundMap extends EventTarget {
     }
     this.renderer.setPoints(morph ? before.positions : view.positions, view.positions);
     this.renderer.setGrid(view.grid);
+    this.picture.bounds = view.bounds;
     this.scene.hull = view.hull;
     this.scene.clusters = view.clusters;
     this.scene.trail = [];

@@ -1,6 +1,7 @@
 /**
  * The drawn points of the map. Where drawing takes longer than a frame, as it does without a GPU, a picture larger than
- * the map is drawn and panning moves it; it is drawn anew at rest, and when its edge comes into sight.
+ * the map is drawn and panning moves it. Where all points fit, they are all in it; otherwise it is drawn anew at rest, and
+ * when its edge comes into sight.
  */
 import { settled } from "../dom.js";
 import { Camera } from "./camera.js";
@@ -9,6 +10,10 @@ import { Camera } from "./camera.js";
 const MARGIN = 256;
 /** Of these, how many lie ahead of the camera at most, when panning has come to the edge. */
 const LEAD = MARGIN - 16;
+/** Share of the bounds of all points beyond which nothing is drawn: there the background has faded out. */
+const FADED = 0.07;
+/** CSS pixels beyond the bounds that a point takes at most. */
+const DOT = 16;
 /** Milliseconds of two frames above which drawing is slow. */
 const SLOW = 50;
 /** Milliseconds without panning after which the picture is drawn anew. */
@@ -26,7 +31,10 @@ export class Picture {
     this.slow = false;
     /** Number of consecutive slow drawings. */
     this.late = 0;
+    /** What is drawn: the centre, the scale, and by how many CSS pixels it can be moved. */
     this.drawn = { x: 0, y: 0, scale: 0, margin: 0 };
+    /** Bounds of all points. @type {number[] | null} */
+    this.bounds = null;
     /** CSS pixels by which the next picture is ahead of the camera, in the direction of panning. */
     this.ahead = [0, 0];
     this.camera = new Camera();
@@ -47,27 +55,43 @@ export class Picture {
       return false;
     }
     this.canvas.style.translate = `${left}px ${top}px`;
-    if (left || top) this.atRest();
+    if ((left || top) && margin !== Infinity) this.atRest();
     return true;
   }
 
   /** @param {Camera} camera @param {{blend: number, radius: number, fade: number, ratio: number}} how @param {boolean} moving whether the next frame is drawn as well */
   draw(camera, how, moving) {
     const { scale } = camera;
-    const margin = this.slow && !moving && scale === this.drawn.scale ? MARGIN : 0;
-    const [right, up] = margin ? this.ahead : [0, 0];
-    this.drawn = { x: camera.x + right / scale, y: camera.y + up / scale, scale, margin };
+    const larger = this.slow && !moving && scale === this.drawn.scale;
+    this.drawn = (larger && this.#whole(camera)) || this.#around(camera, larger ? MARGIN : 0);
     this.ahead = [0, 0];
     this.camera.set(this.drawn);
-    this.camera.resize(camera.width + 2 * margin, camera.height + 2 * margin);
     this.renderer.draw(this.camera, how);
-    const side = `calc(100% + ${2 * margin}px)`;
-    Object.assign(this.canvas.style, { inset: `${-margin}px`, width: side, height: side });
+    const { width, height } = this.camera;
+    const inset = `${(camera.height - height) / 2}px auto auto ${(camera.width - width) / 2}px`;
+    Object.assign(this.canvas.style, { inset, width: `${width}px`, height: `${height}px` });
     this.follow(camera);
     const begun = performance.now();
     requestAnimationFrame(() => requestAnimationFrame(() => {
       this.late = performance.now() - begun > SLOW ? this.late + 1 : 0;
       this.slow ||= this.late >= 3;
     }));
+  }
+
+  /** A picture of what a camera sees and of a margin around it. @param {Camera} camera @param {number} margin CSS pixels */
+  #around({ x, y, scale, width, height }, margin) {
+    const [right, up] = margin ? this.ahead : [0, 0];
+    this.camera.resize(width + 2 * margin, height + 2 * margin);
+    return { x: x + right / scale, y: y + up / scale, scale, margin };
+  }
+
+  /** A picture of all points, unless it would be larger than one with a margin. @param {Camera} camera */
+  #whole({ scale, width, height }) {
+    if (!this.bounds) return null;
+    const [x0, y0, x1, y1] = this.bounds;
+    const [across, up] = [x1 - x0, y1 - y0].map((side) => Math.ceil(side * (1 + 2 * FADED) * scale) + 2 * DOT);
+    if (across * up > (width + 2 * MARGIN) * (height + 2 * MARGIN)) return null;
+    this.camera.resize(across, up);
+    return { x: (x0 + x1) / 2, y: (y0 + y1) / 2, scale, margin: Infinity };
   }
 }
