@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.jobs import JOBS, Job, Start, Target, prepare, start_command
+from benchmarks.forked import start_forked
+from benchmarks.jobs import JOBS, Job, Start, Target, prepare
 
 __all__ = ["Killed", "kill_commands", "kill_table"]
 
@@ -46,7 +47,7 @@ def kill_commands(
     folder: Path,
     jobs: Sequence[Job] = JOBS,
     progress: Callable[[int, str], object] = lambda done, job: None,
-    start: Start = start_command,
+    start: Start = start_forked,
 ) -> list[Killed]:
     """Kill each command in turn at a random moment, check the files that it leaves, and repeat it.
 

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from benchmarks.jobs import JOBS, NOT_JOBS, Job
+from benchmarks.jobs import JOBS, NOT_JOBS, Job, start_command
 from benchmarks.kills import Killed, kill_commands, kill_table
 from synthvae.cli import app
-from tests.benchmarks.forked import start_forked
 
 
 def commands(group: Any, before: str = "") -> Iterator[str]:
@@ -34,7 +33,7 @@ QUICK = ("generate-dataset", "finalize", "import-library", "make-library", "bank
 
 def test_twenty_kills_lose_nothing(tmp_path: Path):
     chosen = [job for job in JOBS if job.name in QUICK]
-    found = kill_commands(20, 0, tmp_path, chosen, start=start_forked)
+    found = kill_commands(20, 0, tmp_path, chosen)
     assert [(one.job, one.wrong) for one in found] == [(job.name, []) for job in chosen]
     assert sum(one.kills for one in found) == 20
 
@@ -43,12 +42,13 @@ def test_twenty_kills_lose_nothing(tmp_path: Path):
 def test_commands_are_killed_and_called_again(tmp_path: Path):
     chosen = [job for job in JOBS if job.name in ("generate-dataset", "train")]
     done: list[int] = []
-    found = kill_commands(4, 0, tmp_path, chosen, lambda count, job: done.append(count))
+    found = kill_commands(4, 0, tmp_path, chosen, lambda count, job: done.append(count), start_command)
     assert [(one.job, one.wrong) for one in found] == [(job.name, []) for job in chosen]
     assert done[-1] == sum(one.kills for one in found) == 4
     # Without --resume the same command refuses the run that it left, killed or not.
     command = chosen[1].command.replace(" --resume", "")
-    (other,) = kill_commands(1, 0, tmp_path / "other", [Job("train", command, chosen[1].made, True)])
+    again = Job("train", command, chosen[1].made, True)
+    (other,) = kill_commands(1, 0, tmp_path / "other", [again], start=start_command)
     assert [line for line in other.wrong if "called again: error" in line and "holds a run" in line], other
 
 

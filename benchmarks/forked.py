@@ -13,7 +13,17 @@ from pathlib import Path
 __all__ = ["start_forked"]
 
 #: What commands import while they run.
-_IMPORTED = ("torch", "numba", "pandas", "scipy.stats", "soundfile", "torch.utils.tensorboard", "lightning_fabric")
+_IMPORTED: tuple[str, ...] = (
+    "torch",
+    "numba",
+    "pandas",
+    "scipy.stats",
+    "soundfile",
+    "torch.utils.tensorboard",
+    "lightning_fabric",
+)
+_IMPORTED += ("librosa", "umap", "hdbscan", "matplotlib.backends.backend_agg", "synthvae.report.analysis")
+_IMPORTED += ("synthvae.experiments.report", "synthvae.matching.engine", "synthvae.scale.works", "synthvae.bank")
 
 _context = multiprocessing.get_context("forkserver")
 
@@ -27,6 +37,7 @@ class _Forked:
         self.pid: int = process.pid
 
     def wait(self, timeout: float | None = None) -> int:
+        """As `subprocess.Popen.wait`."""
         self._process.join(timeout)
         if self._process.exitcode is None:
             raise subprocess.TimeoutExpired("synthvae", timeout or 0.0)
@@ -34,8 +45,14 @@ class _Forked:
 
 
 def start_forked(arguments: Sequence[str], place: Path, errors: Path) -> _Forked:
-    """Start ``synthvae ARGUMENTS`` in a directory, as the leader of a process group; see `start_command`."""
-    _context.set_forkserver_preload(["synthvae.cli", "synthvae.bank", *_IMPORTED])
+    """Start ``synthvae ARGUMENTS`` in a directory, as the leader of a process group.
+
+    Args:
+        arguments: arguments of the command line.
+        place: directory to start in.
+        errors: file for its error messages.
+    """
+    _context.set_forkserver_preload(["synthvae.cli", *_IMPORTED])
     leads, told = _context.Pipe(duplex=False)
     process = _context.Process(target=_run, args=(list(arguments), place, errors, told))
     process.start()
