@@ -39,6 +39,7 @@ __all__ = [
     "ensure_directory",
     "is_leftover",
     "load_tensors",
+    "move_into_place",
     "save_tensors",
     "staging_folder",
     "temporary_folder",
@@ -295,6 +296,22 @@ def copy_rights(replaced: Path, new: Path) -> None:
             os.chown(new, -1, before.st_gid)
     with contextlib.suppress(OSError):
         os.chmod(new, stat.S_IMODE(before.st_mode))
+
+
+def move_into_place(new: Path, target: Path) -> None:
+    """Rename a file to that of an earlier one, or a new name; as in `atomic_open`, mode, group and links are kept.
+
+    Args:
+        new: the file, beside or below the directory of `target`.
+        target: its name.
+    """
+    if target.is_symlink():
+        atomic_write(target, new.read_bytes())  # what it points to may be on another disk
+        new.unlink()
+        return
+    if target.exists():
+        copy_rights(target, new)
+    os.replace(new, target)
 
 
 @contextlib.contextmanager

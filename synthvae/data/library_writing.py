@@ -157,6 +157,8 @@ def build_library(
         KeyboardInterrupt: on SIGINT, after the entries in progress are finished or dropped; at once on a second one.
     """
     shares = parse_shares(plan.split)
+    if out.is_symlink():
+        out = out.resolve()  # what it points to is replaced, not the link
     check_library_target(out, overwrite)
     folder = unfinished(out)
     if folder.exists() and not (folder / PLAN).exists() and not all(map(is_leftover, folder.iterdir())):

@@ -30,7 +30,7 @@ from synthvae.audio.files import (
 from synthvae.audio.loudness import Level, common_level
 from synthvae.audio.notes import midi_number
 from synthvae.core.errors import UserError, reason
-from synthvae.core.files import atomic_write, ensure_directory, staging_folder
+from synthvae.core.files import atomic_write, copy_rights, ensure_directory, move_into_place, staging_folder
 from synthvae.core.json import dump_json
 from synthvae.data.names import slug
 from synthvae.data.preset import Preset, check_name, preset_json, render_preset, round_significant
@@ -88,7 +88,8 @@ def write_folder(folder: Path, files: Mapping[str, bytes], is_ours: Callable[[Pa
     """Write files into a folder that takes its name only when all of them are in it.
 
     Where the folder is there already, the files are written beside it first and then moved in, so that a full disk or
-    a key stroke leaves the old ones; what else is in it stays, but for files of ours that are no longer among them.
+    a key stroke leaves the old ones, whose modes and links stay; what else is in it stays as well, but for files of
+    ours that are no longer among them.
 
     Args:
         folder: where to.
@@ -117,10 +118,13 @@ def write_folder(folder: Path, files: Mapping[str, bytes], is_ours: Callable[[Pa
 
 
 def _move_in(stage: Path, folder: Path, names: list[str]) -> None:
-    (folder / names[-1]).unlink(missing_ok=True)
+    last = folder / names[-1]
+    if last.exists() and not last.is_symlink():
+        copy_rights(last, stage / names[-1])
+        last.unlink()
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(stage / name, folder / name)
+        move_into_place(stage / name, folder / name)
 
 
 def _remove_old(folder: Path, files: Mapping[str, bytes], is_ours: Callable[[Path], bool]) -> None:

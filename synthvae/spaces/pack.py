@@ -15,7 +15,15 @@ import torch
 from synthvae import __version__
 from synthvae.core.checks import check_seed
 from synthvae.core.errors import UserError
-from synthvae.core.files import PREVIOUS, atomic_write, ensure_directory, load_tensors, save_tensors, staging_folder
+from synthvae.core.files import (
+    PREVIOUS,
+    atomic_write,
+    copy_rights,
+    ensure_directory,
+    load_tensors,
+    save_tensors,
+    staging_folder,
+)
 from synthvae.core.provenance import versions
 from synthvae.core.store import Store
 from synthvae.data.generation import generate_dataset
@@ -116,6 +124,8 @@ def pack_space(
         raise UserError("seed", seed, "choose another", f"the presets that {run.path} was trained on have this one")
     if out.exists() and not is_space(out):
         raise UserError("out", out, "choose a folder that is not there yet, or a space", "is no space")
+    if out.is_symlink():
+        out = out.resolve()  # what it points to is replaced, not the link
     ensure_directory(out.parent)
     with staging_folder(out) as stage:
         folder, cache = stage / out.name, stage / "cache"
@@ -131,6 +141,7 @@ def pack_space(
         atomic_write(folder / CARD, _card(packed, dataset, figures, how, sizes))
         write_manifest(folder)
         if out.exists():
+            copy_rights(out, folder)
             out.rename(stage / PREVIOUS)  # deleted with the folder, when the new one is in its place
         folder.rename(out)
     return Packed(out, figures, sum(path.stat().st_size for path in out.iterdir()))

@@ -221,6 +221,11 @@ def test_what_is_there_stays_unless_it_is_a_library_to_be_replaced(tmp_path: Pat
     build_library(out, plan(seed=1), read, overwrite=True)
     assert read_library(out).header.seed == 1
     assert out.stat().st_mode & 0o777 == 0o700
+    (tmp_path / "link").symlink_to(out)
+    build_library(tmp_path / "link", plan(seed=2), read, overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert read_library(out).header.seed == 2
+    (tmp_path / "link").unlink()
     assert sorted(os.listdir(tmp_path)) == ["lib"]
     (tmp_path / "file").write_text("x")
     (tmp_path / "full").mkdir()

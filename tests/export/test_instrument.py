@@ -265,6 +265,19 @@ def test_replacing_removes_what_is_ours_and_leaves_what_is_not(tmp_path: Path):
     }
 
 
+def test_replaced_files_keep_their_modes_and_links(tmp_path: Path):
+    write_folder(tmp_path / "x", OLD, is_wav)
+    name, linked = "x.sfz", "samples/a.wav"
+    (tmp_path / "x" / name).chmod(0o600)
+    (tmp_path / "x" / linked).rename(tmp_path / "elsewhere")
+    (tmp_path / "x" / linked).symlink_to(tmp_path / "elsewhere")
+    write_folder(tmp_path / "x", NEW, is_wav)
+    assert (tmp_path / "x" / name).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "x" / linked).is_symlink()
+    assert (tmp_path / "elsewhere").read_bytes() == NEW[linked]
+    assert content(tmp_path / "x") == NEW
+
+
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError(28, "No space left on device")])
 @pytest.mark.parametrize("there", [False, True])
 def test_a_stop_while_writing_leaves_everything_as_it_was(tmp_path: Path, monkeypatch, stop, there: bool):

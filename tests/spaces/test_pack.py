@@ -118,8 +118,12 @@ def test_a_space_is_replaced_only_by_one_with_the_same_figures(packed: Packed, s
         pack_space(load_run(small_run), out, presets=40)
     assert orjson.loads((out / "figures.json").read_bytes()) == figures
     assert [path.name for path in tmp_path.iterdir()] == ["small-16"]
-    pack_space(load_run(small_run), out, presets=40, overwrite=True)
+    out.chmod(0o700)
+    (tmp_path / "link").symlink_to(out)
+    pack_space(load_run(small_run), tmp_path / "link", presets=40, overwrite=True)
     assert orjson.loads((out / "figures.json").read_bytes()) != figures
+    assert (tmp_path / "link").is_symlink()
+    assert out.stat().st_mode & 0o777 == 0o700
 
 
 def test_what_cannot_be_packed_is_refused(packed: Packed, small_run: Path, tmp_path: Path):
