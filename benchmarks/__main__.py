@@ -487,9 +487,10 @@ def kills(
 
     with tempfile.TemporaryDirectory() as folder, progress_bar("killing", kills, "kills") as update:
         results = measures.kill_commands(kills, seed, Path(folder), progress=update)
-    _print_scale({"kills": kills, "seed": seed})
+    done = sum(result.kills for result in results)
+    _print_scale({"kills": done, "seed": seed})
     print(measures.kill_table(results))
-    if any(result.wrong for result in results):
+    if done < kills or any(result.wrong for result in results):
         raise typer.Exit(1)
 
 

@@ -62,6 +62,8 @@ class Condition:
 
 _INSTALLED = (sysconfig.get_path("purelib"), str(Path(synthvae.__file__).parent))
 _NO_HOME: dict[str, str | None] = {"HOME": None, "XDG_CACHE_HOME": None, "XDG_DATA_HOME": None}
+#: matplotlib's settings of somebody who writes with TeX, which is not installed.
+_SETTINGS = Path(__file__).with_name("usetex.matplotlibrc")
 _POSIX: dict[str, str | None] = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 CONDITIONS = (
     Condition("one core", ("taskset", "--cpu-list", "0")),
@@ -70,8 +72,11 @@ CONDITIONS = (
     Condition("no home, no user", _mounted("mount --bind /dev/null /etc/passwd"), _NO_HOME),
     Condition("read-only installation", _read_only(*_INSTALLED)),
     Condition("read-only installation and home", _read_only(*_INSTALLED, os.path.expanduser("~"))),
+    Condition("read-only installation, no home", _read_only(*_INSTALLED), _NO_HOME),
     Condition("locale of ASCII", environment=_POSIX),
     Condition("clock that jumps", code=_JUMPING),
+    Condition("backend of a notebook", environment={"MPLBACKEND": "module://nothing.there"}),
+    Condition("settings of matplotlib", environment={"MATPLOTLIBRC": str(_SETTINGS)}),
     Condition("read-only folder", _read_only("."), refused=True),
     Condition("full disk", full=True, refused=True),
 )
@@ -150,8 +155,10 @@ def _try(condition: Condition, target: Target, tried: Tried) -> None:
             _fill(filler)
         code, said = target.call(partial(_start, condition))
         filler.unlink(missing_ok=True)
-        left = target.state()
+        left, others = target.state(), target.files() - target.names
     problem = _problem(condition, target, code, said, left)
+    if not problem and not code and others:
+        problem = f"{', '.join(sorted(others))} left"
     if problem:
         tried.wrong.append(f"{target.job.name}: {problem}")
     elif code:

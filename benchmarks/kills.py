@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +52,8 @@ def kill_commands(
 ) -> list[Killed]:
     """Kill each command in turn at a random moment, check the files that it leaves, and repeat it.
 
+    Ctrl-C ends it with the results so far.
+
     Args:
         kills: number of kills. Commands that had ended before do not count; at most twice as many are started.
         seed: seed of the moments.
@@ -62,14 +65,15 @@ def kill_commands(
     draw = np.random.default_rng(seed)
     targets = prepare(folder, jobs, lambda name: progress(0, name), start)
     found = [Killed(target.job.name, target.seconds) for target in targets]
-    for number in range(2 * kills):
-        target, killed = targets[number % len(targets)], found[number % len(targets)]
-        with target.copied():
-            _kill(target, killed, draw.uniform(0.2, 1.0), start)
-        done = sum(one.kills for one in found)
-        progress(done, killed.job)
-        if done == kills:
-            break
+    with suppress(KeyboardInterrupt):
+        for number in range(2 * kills):
+            target, killed = targets[number % len(targets)], found[number % len(targets)]
+            with target.copied():
+                _kill(target, killed, draw.uniform(0.2, 1.0), start)
+            done = sum(one.kills for one in found)
+            progress(done, killed.job)
+            if done == kills:
+                break
     return found
 
 

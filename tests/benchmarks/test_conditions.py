@@ -29,6 +29,7 @@ def test_conditions_are_told_apart_from_faults(tmp_path: Path):
         Condition("cut", script('echo > new.json; echo "error: no" >&2; exit 2'), refused=True),
         Condition("traceback", script('echo Traceback >&2; echo "error: no" >&2; exit 2'), refused=True),
         Condition("refused", script('echo "error: no" >&2; exit 2')),
+        Condition("left", script("\"$@\" && touch '~'")),
         Condition("impossible", ("sh", "-c", "exit 3")),
     ]
     found = {one.condition: one for one in try_conditions(tmp_path, conditions, [GENERATE])}
@@ -39,6 +40,7 @@ def test_conditions_are_told_apart_from_faults(tmp_path: Path):
     assert "half-written or lost" in found["cut"].wrong[0]
     assert found["traceback"].wrong == ["generate-dataset: a traceback: error: no"]
     assert found["refused"].wrong == ["generate-dataset: exit code 2: error: no"]
+    assert found["left"].wrong == ["generate-dataset: ~ left"]
     assert found["impossible"].impossible == "sh: 3"
 
 
