@@ -60,6 +60,8 @@ def test_it_goes_on_to_the_weights_and_the_log_of_then(run: Path, dataset: Datas
     )
     assert found.keys() == expected.keys()
     for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=TENTH_OF_A_STEP, msg=name)
+        # Gradients, of which the moments of Adam are means, are larger than weights and differ more between processors.
+        allowed = 5e-3 * float(value.abs().max()) if "exp_avg" in name else TENTH_OF_A_STEP
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=allowed, msg=name)
     log, before = read_metrics(run / "metrics.csv"), read_metrics(DATA / "finished.csv")
     pd.testing.assert_frame_equal(log[before.columns], before, rtol=1e-3)
