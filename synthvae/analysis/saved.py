@@ -92,4 +92,6 @@ def load_analysis(path: str | Path) -> SavedAnalysis:
     if metrics.get("version") != VERSION:
         found = metrics.get("version")
         raise UserError(file, found, "run the analysis again", f"version {found!r}, this is for {VERSION}")
+    if not isinstance(metrics.get("runs"), dict):
+        raise UserError(f"{file}: runs", metrics.get("runs"), "run the analysis again", why="not a table of runs")
     return SavedAnalysis(Path(path), metrics)

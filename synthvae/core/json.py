@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import codecs
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from synthvae.core.errors import UserError, reason
 
-__all__ = ["check_target", "dump_json", "load_json"]
+__all__ = ["check_target", "dump_json", "load_json", "read_record"]
+
+Record = TypeVar("Record")
 
 #: Number of characters from which an integer may not fit 64 bits; orjson reads those as floats.
 LONG_INTEGER = 19
@@ -46,6 +49,27 @@ def load_json(content: bytes | str, source: str, remedy: str) -> Any:  # noqa: A
             raise UserError(
                 source, source, remedy, f"not a whole JSON document ({error.msg} at line {error.lineno})"
             ) from None
+
+
+def read_record(kind: type[Record], path: Path, remedy: str) -> Record:
+    """Read a dataclass of plain values from a JSON object of its fields.
+
+    Args:
+        kind: the dataclass.
+        path: the file.
+        remedy: what to do if the file is damaged.
+
+    Raises:
+        UserError: if the file cannot be read, or has other fields.
+    """
+    try:
+        document = load_json(path.read_bytes(), str(path), remedy)
+    except OSError as error:
+        raise UserError(path, path, remedy, f"cannot be read ({reason(error)})") from None
+    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if not isinstance(document, dict) or document.keys() != names:
+        raise UserError(path, path, remedy, f"not the fields of {kind.__name__}")
+    return kind(**document)
 
 
 def _integer(digits: str) -> int | float:

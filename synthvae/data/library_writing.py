@@ -204,7 +204,8 @@ class _Work:
                 entry = json.loads(line)
             except ValueError:
                 break
-            if not line.endswith(b"\n") or (rows + len(entry["items"])) * self.size > there:
+            whole = line.endswith(b"\n") and isinstance(entry, dict) and isinstance(entry.get("items"), list)
+            if not whole or (rows + len(entry["items"])) * self.size > there:
                 break
             rows += len(entry["items"])
             end += len(line)
@@ -227,6 +228,12 @@ class _Work:
         """Close the files."""
         self._sounds.close()
         self._log.close()
+
+    def damaged(self) -> UserError:
+        """The error of unfinished work that cannot be resumed, which is removed."""
+        self.discard()
+        problem = "the unfinished work was damaged, and is removed"
+        return UserError(self.folder, self.folder, "run the same command again", problem)
 
     def discard(self) -> None:
         """Remove the directory, from which no library can be built."""
@@ -327,7 +334,11 @@ def _choose(work: _Work) -> _Chosen:
 
 def _finish(work: _Work, directory: Path, shares: Sequence[float]) -> LibraryHeader:
     """Group, split and order the selected sounds, and write them as a library."""
-    plan, chosen = work.plan, _choose(work)
+    plan = work.plan
+    try:
+        chosen = _choose(work)
+    except (KeyError, TypeError):
+        raise work.damaged() from None
     items = chosen.items
     if not items:
         common = Counter(row["reason"].split(" (")[0] for row in chosen.skipped).most_common(1)
@@ -340,15 +351,17 @@ def _finish(work: _Work, directory: Path, shares: Sequence[float]) -> LibraryHea
             file.seek(items[number]["place"] * work.size)
             row = np.frombuffer(file.read(work.size), "<f4")
             if content_hash(row) != items[number]["content_hash"]:
-                work.discard()
-                problem = "the unfinished work was damaged, and is removed"
-                raise UserError(work.folder, work.folder, "run the same command again", problem)
+                raise work.damaged()
             return row
 
         groups = Groups(len(items))
         groups.unite_equal([f"entry {item['entry']}" for item in items])
         groups.unite_equal([plan.entries[item["entry"]].group for item in items])
-        unite_alike(np.array([item["sketch"] for item in items], np.float32), sound, groups)
+        try:
+            sketches = np.array([item["sketch"] for item in items], np.float32)
+        except (KeyError, TypeError, ValueError):
+            raise work.damaged() from None
+        unite_alike(sketches, sound, groups)
         numbers = groups.numbers()
         try:
             splits = split_groups(numbers, [item["label"] for item in items], shares, plan.seed, plan.source)

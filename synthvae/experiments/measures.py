@@ -21,6 +21,7 @@ from synthvae.analysis.sounds import BATCH, TestSounds, measure_run, measure_tes
 from synthvae.core.errors import UserError
 from synthvae.core.executor import report, stop_requested
 from synthvae.core.files import atomic_write
+from synthvae.core.json import read_record
 from synthvae.data.presets import Dataset
 from synthvae.experiments.maps import case_clusters
 from synthvae.experiments.runner import Job, dataset_and_voice
@@ -31,12 +32,14 @@ from synthvae.metrics.waveforms import WAVEFORM_UNITS
 from synthvae.synths.rendering import render_all
 from synthvae.training.run import Run, load_run
 
-__all__ = ["CaseMeasures", "NullMeasures", "measure_job", "read_case", "read_nulls", "write_json"]
+__all__ = ["REMEDY", "CaseMeasures", "NullMeasures", "is_current", "measure_job", "read_case", "read_nulls"]
+__all__ += ["write_json"]
 
 #: Raised when what is measured changes; older files are measured again.
 VERSION = 2
 SEED = 0
 MEASURES, NULLS = "measures.json", "nulls.json"
+REMEDY = "remove it to have it measured again"
 PerPreset = dict[str, list[float]]
 
 
@@ -122,9 +125,9 @@ def measure_job(task: tuple[Job, int, int]) -> None:
     run.require_own_dataset(dataset)
     key = _key(dataset, limit, (job.directory / "weights.safetensors").read_bytes(), job.case.eps, mapped)
     nulls_key = _key(dataset, limit)
-    if not _is_current(nulls_path, nulls_key):
+    if not is_current(NullMeasures, nulls_path, nulls_key):
         write_json(nulls_path, dataclasses.asdict(_nulls(nulls_key, _tests(data, limit))))
-    if not _is_current(job.directory / MEASURES, key):
+    if not is_current(CaseMeasures, job.directory / MEASURES, key):
         case = _case(key, run, _tests(data, limit), case_clusters(job, run, mapped))
         write_json(job.directory / MEASURES, dataclasses.asdict(case))
     report(job.label, 1)
@@ -132,12 +135,20 @@ def measure_job(task: tuple[Job, int, int]) -> None:
 
 def read_case(job: Job) -> CaseMeasures:
     """The measures of a run, from its directory."""
-    return CaseMeasures(**orjson.loads((job.directory / MEASURES).read_bytes()))
+    return read_record(CaseMeasures, job.directory / MEASURES, REMEDY)
 
 
 def read_nulls(job: Job) -> NullMeasures:
     """The nulls of a run's dataset."""
-    return NullMeasures(**orjson.loads(Path(job.config.data).with_name(NULLS).read_bytes()))
+    return read_record(NullMeasures, Path(job.config.data).with_name(NULLS), REMEDY)
+
+
+def is_current(kind: type[Any], path: Path, key: str) -> bool:
+    """Whether a file holds measures with this key; damaged ones are measured again."""
+    try:
+        return bool(read_record(kind, path, REMEDY).key == key)
+    except UserError:
+        return False
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
@@ -156,13 +167,6 @@ def _rounded(value: Any) -> Any:  # noqa: ANN401
 def _key(dataset: Dataset, limit: int, weights: bytes = b"", eps: float = 0.0, mapped: int = 0) -> str:
     text = f"{VERSION} {dataset.hash} {limit} {SEED} {eps} {mapped}"
     return hashlib.sha256(text.encode() + weights).hexdigest()[:32]
-
-
-def _is_current(path: Path, key: str) -> bool:
-    try:
-        return bool(orjson.loads(path.read_bytes()).get("key") == key)
-    except (OSError, orjson.JSONDecodeError):
-        return False
 
 
 class _Tests(NamedTuple):

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import orjson
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -24,8 +23,9 @@ from synthvae.analysis.recorded_sounds import (
 )
 from synthvae.analysis.sound_sets import PICTURE
 from synthvae.core.executor import report
+from synthvae.core.json import read_record
 from synthvae.data.library import Library, read_library
-from synthvae.experiments.measures import write_json
+from synthvae.experiments.measures import REMEDY, is_current, write_json
 from synthvae.experiments.recorded_sounds import SoundJob
 from synthvae.metrics.bins import BINS, Bins
 from synthvae.metrics.embeddings.logmel import logmel_embedding
@@ -84,7 +84,7 @@ def measure_sounds_job(job: SoundJob) -> None:
     library = read_library(Path(job.config.data))
     model = SoundRun(load_run(job.directory, needs="sounds"))
     key = f"{VERSION}-{model.run.weights_hash}-{library.hash}"
-    if not (job.directory / MEASURES).exists() or read_sounds_case(job).key != key:
+    if not is_current(SoundCaseMeasures, job.directory / MEASURES, key):
         with torch.inference_mode():
             write_json(job.directory / MEASURES, dataclasses.asdict(_measure(model, library, key)))
     report(job.label, 1)
@@ -92,7 +92,7 @@ def measure_sounds_job(job: SoundJob) -> None:
 
 def read_sounds_case(job: SoundJob) -> SoundCaseMeasures:
     """The stored measures of a run."""
-    return SoundCaseMeasures(**orjson.loads((job.directory / MEASURES).read_bytes()))
+    return read_record(SoundCaseMeasures, job.directory / MEASURES, REMEDY)
 
 
 def _measure(model: SoundRun, library: Library, key: str) -> SoundCaseMeasures:

@@ -43,3 +43,9 @@ def test_another_version_is_refused(tmp_path: Path, version: int | None) -> None
     write(tmp_path, version=version)
     with pytest.raises(UserError, match=rf"metrics\.json: version {version}, this is for 7; run the analysis again"):
         load_analysis(tmp_path)
+
+
+def test_an_analysis_without_runs_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, runs=None)
+    with pytest.raises(UserError, match=r"metrics\.json: runs is null, not a table of runs; run the analysis again"):
+        load_analysis(tmp_path)
