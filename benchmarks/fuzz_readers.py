@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import dataclasses
 import functools
 import importlib.util
 import io
@@ -23,6 +25,7 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
+from synthvae.analysis import saved
 from synthvae.analysis.listening import COLUMNS, REFERENCE, analyse_answers, read_answers
 from synthvae.audio.files import read_stamp
 from synthvae.audio.recordings import read_recording, read_windows
@@ -30,13 +33,16 @@ from synthvae.bank import Bank
 from synthvae.bank.transfer import read_bank_json
 from synthvae.core.errors import UserError
 from synthvae.core.files import temporary_folder
+from synthvae.core.json import read_record
 from synthvae.core.shards import ShardFolder
 from synthvae.core.store import Store
 from synthvae.data.generation import generate_dataset
 from synthvae.data.importing import import_library, plan_import
 from synthvae.data.library import read_library
+from synthvae.data.library_writing import Entry, Plan, Sound, build_library
 from synthvae.data.preset import Preset, read_preset, write_preset
 from synthvae.data.presets import read_dataset
+from synthvae.experiments.measures import NullMeasures
 from synthvae.exploration.latent_files import read_latents
 from synthvae.maps.clusters import Clusters
 from synthvae.matching.index import open_index
@@ -100,6 +106,9 @@ def readers() -> list[Reader]:
         _one("bank JSON", "b.json", _export_bank, read_bank_json),
         Reader("library header", "library.json", _write_library, _read_library),
         Reader("library items", "items.csv", _write_library, _read_library),
+        Reader("unfinished library", "lib.part/log.jsonl", _write_unfinished, _resume_library),
+        _one("analysis", "metrics.json", _write_analysis, _read_analysis),
+        _one("measures", "measures.json", _write_measures, lambda path: read_record(NullMeasures, path, "remove it")),
         Reader("labels CSV", "labels.csv", _write_labels, lambda place: _plan(place, place / "labels.csv")),
         Reader("labels of NSynth", "examples.json", _write_nsynth, lambda place: _plan(place, None)),
         Reader("plan of shards", "plan.json", _write_shards, _finalize),
@@ -268,6 +277,46 @@ def _read_library(place: Path) -> object:
     library = read_library(place)
     library.verify()
     return library.skipped
+
+
+_PLAN = Plan("sounds", 8000, 800, "50,25,25", 0, {}, [Entry(f"{number}.wav", "ab"[number % 2]) for number in range(4)])
+
+
+def _read_entry(entry: Entry) -> list[Sound]:
+    return [Sound(_noise(int(entry.file[0])).astype(np.float32)[:800], 0.0, 1, 8000)]
+
+
+def _write_unfinished(own: Path) -> None:
+    """A library of which three sounds were read."""
+
+    def stop(done: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        build_library(own / "lib", _PLAN, _read_entry, progress=stop)
+
+
+def _resume_library(place: Path) -> object:
+    build_library(place / "lib", _PLAN, _read_entry)
+    return _read_library(place / "lib")
+
+
+def _write_analysis(path: Path) -> None:
+    document = {"format": "synthvae-analysis", "version": saved.VERSION, "runs": {"a": {"epochs": 3}}}
+    path.write_text(json.dumps(document))
+    (path.parent / "reconstruction_a.csv").write_text("preset,logmel_mse\n4,0.5\n")
+
+
+def _read_analysis(path: Path) -> object:
+    analysis = saved.load_analysis(path.parent)
+    return analysis.runs, analysis.reconstruction
+
+
+def _write_measures(path: Path) -> None:
+    errors = {"logmel": [1.5, 2.5]}
+    nulls = NullMeasures("key", 2, {"mean": errors}, {"mean": errors}, {"rms": errors}, 0.5, 1.5, [0.1, 0.2])
+    path.write_text(json.dumps(dataclasses.asdict(nulls)))
 
 
 def _write_notes(own: Path) -> list[str]:
