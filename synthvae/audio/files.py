@@ -18,6 +18,7 @@ from synthvae.core.errors import UserError, choose_one
 from synthvae.core.files import atomic_write
 
 __all__ = [
+    "AUDIO_ENDINGS",
     "SAMPLER_FORMATS",
     "SAMPLE_FORMATS",
     "SamplerData",
@@ -32,6 +33,8 @@ __all__ = [
     "write_wav",
 ]
 
+#: Extensions of the files taken from a directory; a file given by name may have any.
+AUDIO_ENDINGS = (".aif", ".aiff", ".flac", ".mp3", ".ogg", ".wav")
 SAMPLER_FORMATS = ("float", "int16", "int24")
 _BITS = {"int16": 16, "int24": 24}
 

@@ -49,8 +49,6 @@ LimitOption = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite existing files.")]
 Range = Annotated[str | None, typer.Option(metavar="LOW:HIGH", rich_help_panel="Ranges (either bound may be omitted)")]
 
-#: Endings of names that can only be recordings'.
-RECORDINGS = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 #: Presets that are listed of those like another.
 NEAREST = 10
 
@@ -367,6 +365,7 @@ def _bound(name: str, text: str, whole: str) -> float | None:
 
 def _like(bank: Bank, text: str) -> tuple[Recording | Preset | NDArray[np.float64], int | None]:
     """The sound that ``--like`` names, and its number if it is a preset of the bank."""
+    from synthvae.audio.files import AUDIO_ENDINGS
     from synthvae.audio.recordings import read_recording
     from synthvae.bank.analysis import LONGEST
     from synthvae.data.preset import read_preset
@@ -374,7 +373,7 @@ def _like(bank: Bank, text: str) -> tuple[Recording | Preset | NDArray[np.float6
     path = Path(text)
     if path.suffix.lower() == ".json":
         return read_preset(path), None
-    if path.suffix.lower() in RECORDINGS or path.exists():
+    if path.suffix.lower() in AUDIO_ENDINGS or path.exists():
         return read_recording(path, LONGEST), None
     entry = bank.get(text)
     return bank.embedding(entry.id), entry.id

@@ -129,16 +129,23 @@ def encode(run: Run, paths: Sequence[Path], out: Path, label: str | None, pitch:
 
 
 def needs_no_run(route: Route, way: str | None) -> bool:
-    """Whether sounds are morphed without a run: all are recordings, or numbers of a library that was given."""
+    """Whether sounds are morphed without a run: all are recordings, or numbers of a library that was given.
+
+    Raises:
+        UserError: if they are, and there is no such way between recorded sounds.
+    """
+    from synthvae.audio.files import AUDIO_ENDINGS
     from synthvae.core.checks import is_number
     from synthvae.data.library import is_library
-    from synthvae.exploration.recorded_sounds import AUDIO_ENDINGS
-    from synthvae.exploration.sound_morphs import SOUND_WAYS
+    from synthvae.exploration.sound_morphs import check_way
 
-    if way == "latent" or (way is not None and way not in SOUND_WAYS):
-        return False
     numbered = route.data is not None and is_library(route.data)
-    return all((numbered and is_number(text)) or Path(text).suffix.lower() in AUDIO_ENDINGS for text in route.sounds)
+    endings = [Path(text).suffix.lower() for text in route.sounds if not (numbered and is_number(text))]
+    if not all(ending in AUDIO_ENDINGS for ending in endings):
+        return False
+    if way is not None:
+        check_way(way)
+    return way != "latent"
 
 
 def morph(

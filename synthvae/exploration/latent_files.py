@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthvae.audio.files import check_sample_format
+from synthvae.audio.files import AUDIO_ENDINGS, check_sample_format
 from synthvae.audio.loudness import LOUDNESS, check_loudness
 from synthvae.core.checks import is_number
 from synthvae.core.errors import UserError, reason, shown
@@ -300,10 +300,12 @@ def find_presets(
     """
     dataset: Dataset | None = None
     presets = []
-    for number, text in enumerate(texts):
-        if not is_number(text):
-            file = named_file(text, arguments if isinstance(arguments, str) else arguments[number], "preset")
-            presets.append(read_preset(file, run.parameters))
+    names = [arguments] * len(texts) if isinstance(arguments, str) else arguments
+    # Before a dataset is opened: numbers may have been meant for a library of sounds.
+    files = {t: named_file(t, name, "preset") for t, name in zip(texts, names, strict=True) if not is_number(t)}
+    for text in texts:
+        if text in files:
+            presets.append(read_preset(files[text], run.parameters))
             continue
         if dataset is None:
             dataset = read_dataset(data or run.dataset_path)
@@ -323,11 +325,15 @@ def named_file(text: str, argument: str, what: str) -> Path:
     """Path of the file of a preset or a sound, given in place of a number.
 
     Raises:
-        UserError: if it does not exist.
+        UserError: if it does not exist, or is a recording in place of a preset or the reverse.
     """
+    kind = "a preset's JSON file" if what == "preset" else "a recording"
+    remedy = f"give a whole number from 0 up or the path of {kind}"
+    ending = os.path.splitext(text)[1].lower()
+    if ending in (AUDIO_ENDINGS if what == "preset" else (".json",)):
+        mix = "presets go with presets, recordings with recordings or sounds of a library"
+        raise UserError(argument, text, f"{remedy}: {mix}", why="a recording" if what == "preset" else "a JSON file")
     if not os.path.isfile(text):
-        kind = "a preset's JSON file" if what == "preset" else "a recording"
-        remedy = f"give a whole number from 0 up or the path of {kind}"
         why = "a pattern that no file matches" if {"*", "?"} & set(text) else f"neither a {what}'s number nor its file"
         raise UserError(argument, text, remedy, why=why)
     return Path(text)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synthvae.audio.files import check_sample_format, write_wav
+from synthvae.audio.files import AUDIO_ENDINGS, check_sample_format, write_wav
 from synthvae.audio.loudness import LOUDNESS, check_loudness, levelled
 from synthvae.audio.recordings import read_recording, read_windows
 from synthvae.audio.resampling import resample
@@ -25,7 +25,6 @@ from synthvae.exploration.latent_files import named_file, write_points
 from synthvae.training.sounds import SoundRun, own_library
 
 __all__ = [
-    "AUDIO_ENDINGS",
     "SourceSound",
     "decode_all",
     "encode_files",
@@ -35,8 +34,6 @@ __all__ = [
 ]
 __all__ += ["read_sounds", "write_decoded", "write_levelled", "write_sound_latents"]
 
-#: Extensions of the files taken from a directory; a file given by name may have any.
-AUDIO_ENDINGS = (".aif", ".aiff", ".flac", ".mp3", ".ogg", ".wav")
 #: Number of sounds decoded at a time.
 BATCH = 16
 LATENTS = "latents.json"

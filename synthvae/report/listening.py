@@ -23,14 +23,13 @@ from synthvae.analysis.listening import (
     Preference,
     Ratings,
 )
-from synthvae.audio.files import wav_bytes
+from synthvae.audio.files import AUDIO_ENDINGS, wav_bytes
 from synthvae.audio.loudness import CEILING, LOUDNESS, integrated_loudness, true_peak
 from synthvae.audio.recordings import read_recording
 from synthvae.core.errors import UserError, choose_one
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.provenance import hardware, versions
 from synthvae.data.names import slug
-from synthvae.exploration.recorded_sounds import AUDIO_ENDINGS
 from synthvae.metrics.statistics import p_text
 from synthvae.report.document import (
     Cell,

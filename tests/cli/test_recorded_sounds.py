@@ -198,6 +198,9 @@ def test_recordings_are_morphed_without_a_run(run: Command, trained: Path, tmp_p
     refused(run("morph", "low.wav", "high.wav", "--even"), "--even is true, and these are recordings; leave it out")
     refused(run("morph", "low.wav", "high.wav", "--label", "tone"), "--label is 'tone', and transport takes no label")
     refused(run("morph", "low.wav", "gone.wav"), "neither a sound's number nor its file")
+    refused(run("morph", "low.wav", "high.wav", "--way", "metric"), "--way is 'metric', between recorded sounds")
+    mixed = run("morph", "low.wav", "a.json", "--run", trained / "plain", "--way", "latent")
+    refused(mixed, "'a.json', a JSON file; give", "presets go with presets, recordings with recordings or sounds")
     refused(run("morph", "low.wav", "high.wav", "--steps", "1"), "--steps is 1; give at least 2")
 
 

@@ -70,6 +70,11 @@ def test_the_option_that_is_wrong_is_named(run):
         find_presets(run, ["64"])
 
 
+def test_a_recording_among_presets_is_named_before_a_dataset_is_opened(run):
+    with user_error("presets", "kick.wav", match=r"a recording; .* recordings with recordings or sounds of a library$"):
+        find_presets(run, ["64", "kick.wav"], Path("no-such-dataset.json"))
+
+
 @pytest.mark.parametrize(
     "row",
     ["{0}.5,-{0}.25", "\ufeff{0}.5,-{0}.25", "{0},5;-{0},25", "{0}.5;-{0}.25", "{0},5\t-{0},25", "{0}.5, -{0}.25"],
