@@ -52,6 +52,7 @@ COLUMNS = ("listener", "test", "kind", "trial", "stimulus", "other", "label", "a
 #: more than 15 % of the trials.
 LEAST_REFERENCE, MOST_ANCHOR, TOLERATED = 90.0, 90.0, 0.15
 LEVEL, POWER = 0.05, 0.8
+_REMEDY = "give a CSV file that the page of the test saved, or webMUSHRA's mushra, paired_comparison or lss"
 #: Asymptotic efficiency of Kruskal-Wallis relative to the F test where values are normal, 3 / pi.
 EFFICIENCY = 3.0 / np.pi
 
@@ -172,8 +173,11 @@ def read_answers(paths: Sequence[Path]) -> pd.DataFrame:
     for path in paths:
         try:
             table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        except (OSError, ValueError) as error:
-            raise UserError(path, path, "give a CSV file of answers", f"cannot be read ({reason(error)})") from None
+        except OSError as error:
+            raise UserError(path, path, _REMEDY, f"cannot be read ({reason(error)})") from None
+        except ValueError:  # whose text is pandas' and says nothing of answers
+            problem = "not a table in CSV" if path.stat().st_size else "empty"
+            raise UserError(path, path, _REMEDY, problem) from None
         table = table if set(COLUMNS) <= set(table.columns) else _from_webmushra(table, path)
         _check(table, path)
         for name, rows in table[list(COLUMNS)].groupby("listener", sort=False):
@@ -216,8 +220,9 @@ _NO_PARTICIPANT = {"session_test_id", "rating_comment", "choice_comment"}
 def _from_webmushra(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     kind = next((k for k, names in _WEBMUSHRA.items() if {n for n in names if n} <= set(table.columns)), None)
     if kind is None:
-        remedy = f"give one with the columns {', '.join(COLUMNS)}, or webMUSHRA's mushra, paired_comparison or lss"
-        raise UserError(path, path, remedy, f"its columns are {', '.join(map(str, table.columns[:8]))}")
+        missing = [name for name in COLUMNS if name not in table.columns]
+        which = f"the column{'' if len(missing) == 1 else 's'} {', '.join(missing)}"
+        raise UserError(path, path, _REMEDY, f"no answers of a listening test, which have {which}")
     names = _WEBMUSHRA[kind]
     found = pd.DataFrame(
         {ours: table[name].str.strip() if name else "" for ours, name in zip(_OURS, names, strict=True)}

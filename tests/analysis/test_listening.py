@@ -201,10 +201,18 @@ def test_files_of_several_listeners(tmp_path: Path):
     for files, message in (
         (["a.csv", "d.csv"], "answers of mos and ab"),
         (["none.csv"], "cannot be read"),
-        (["e.csv"], "its columns are"),
+        (["e.csv"], r"e.csv: no .* have the columns listener, .*, seconds; give a CSV file that the page of the test"),
+        (["g.csv"], "g.csv: not a table in CSV; give a CSV file"),
+        (["h.csv"], "h.csv: not a table in CSV; give a CSV file"),
+        (["i.csv"], "i.csv: empty; give a CSV file"),
+        (["j.csv"], "j.csv: no answers of a listening test, which have the column answer; give"),
         (["f.csv"], "row 2, answer is '7'; give a number from 1 to 5"),
     ):
         (tmp_path / "e.csv").write_text("x,y\n1,2\n")
+        (tmp_path / "g.csv").write_bytes(b"\xf7\x00\x01")
+        (tmp_path / "h.csv").write_text("x,y\n1,2\n1,2,3,4\n")
+        (tmp_path / "i.csv").write_text("")
+        one.drop(columns="answer").to_csv(tmp_path / "j.csv", index=False)
         rows("mos", [("ann", "k", "net", "", "", 7)]).to_csv(tmp_path / "f.csv", index=False)
         with pytest.raises(UserError, match=message):
             read_answers([tmp_path / name for name in files])
