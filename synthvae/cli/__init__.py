@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import re
 import sys
 from typing import Annotated, Any
@@ -51,11 +52,9 @@ app = typer.Typer(
 
 #: How PyTorch says, in a RuntimeError, that memory is exhausted, for CPU and for CUDA.
 _NO_MEMORY = re.compile("can't allocate memory|out of memory")
-#: Typer's messages, by version, about a value that is not a number.
-_TYPES = (
-    (re.compile(r"Input should be a valid integer.*|'[^']*' is not a valid integer\."), "not a whole number"),
-    (re.compile(r"Input should be a valid number.*|'[^']*' is not a valid float\."), "not a number"),
-)
+#: Typer's messages, by version, about a value that is not a whole number, or no number at all.
+_NO_NUMBER = re.compile(r"Input should be a valid (integer|number)|is not a valid (integer|float)\.")
+_THOUSANDS = {"k": 10**3, "K": 10**3, "M": 10**6}
 
 
 def _print_version(wanted: bool) -> None:
@@ -132,11 +131,7 @@ def main(application: typer.Typer = app) -> None:
     except typer.TyperException as error:
         message = _in_words(error)
         # Without a message it was the help of a command that was called without arguments.
-        code = (
-            _complain(f"{message}{_offending_value(error)} (see {_help_command(error, application)})", 2)
-            if message
-            else 2
-        )
+        code = _complain(f"{message} (see {_help_command(error, application)})", 2) if message else 2
     if lost := lose_output():
         code = _output_lost(lost)
     sys.exit(code if isinstance(code, int) else 0)
@@ -175,9 +170,10 @@ def _running_command(application: typer.Typer) -> Any:  # noqa: ANN401
 
 def _in_words(error: typer.TyperException) -> str:
     """A plain message for an error in the command line."""
-    message = error.format_message()
-    for parsed, meant in _TYPES:
-        message = parsed.sub(meant, message)
+    message, given = error.format_message(), _offending_value(error)
+    if given is not None and (found := _NO_NUMBER.search(message)):
+        return _no_number(given, error.param, "integer" in found.groups())  # type: ignore[attr-defined]
+    message += "" if given is None else f"; got {given!r}"
     command: Any = getattr(getattr(error, "ctx", None), "command", None)
     if getattr(error, "option_name", "") == "--run" and any(parameter.name == "run" for parameter in command.params):
         message = f"No such option: --run; give the run as the first argument: {command.name} RUN"
@@ -193,15 +189,30 @@ def _help_command(error: typer.TyperException, application: typer.Typer) -> str:
     return " ".join([str(application.info.name), *names, "--help"])
 
 
-def _offending_value(error: Exception) -> str:
+def _no_number(given: str, parameter: Any, whole: bool) -> str:  # noqa: ANN401
+    """The message about text for an option that takes a number, with an example: what is meant, or the default."""
+    digits, unit = re.sub(r",(?=\d{3}\b)", "", given).replace(",", ".").strip(), 1
+    if digits[-1:] in _THOUSANDS:
+        digits, unit = digits[:-1], _THOUSANDS[digits[-1]]
+    try:
+        example = float(digits) * unit
+    except ValueError:
+        example = math.nan
+    if not math.isfinite(example) or (whole and not example.is_integer()):
+        example = parameter.default if isinstance(parameter.default, int | float) else 8 if whole else 0.5
+    kind, shown = ("whole number", f"{int(example)}") if whole else ("number", f"{example:.12g}")
+    return str(UserError(max(parameter.opts, key=len), given, f"give one such as {shown}", why=f"not a {kind}"))
+
+
+def _offending_value(error: Exception) -> str | None:
     """The rejected value of an option, which Typer's messages leave out."""
     for option in getattr(getattr(error, "param", None), "opts", ()):
         for word, following in itertools.pairwise([*sys.argv, ""]):
             if word == option and following:
-                return f"; got {following!r}"
+                return following
             if word.startswith(f"{option}="):
-                return f"; got {word.removeprefix(f'{option}=')!r}"
-    return ""
+                return word.removeprefix(f"{option}=")
+    return None
 
 
 def _complain(message: str, code: int) -> int:

@@ -210,10 +210,20 @@ def test_a_preset_with_a_wrong_name_is_refused_with_its_file(
     ("arguments", "message"),
     [
         (("generate-dataset", "--size", -5), "--size is -5; give at least 3"),
-        (("experiment", "run", "exp1", "--scale", "big"), "got 'big' (see synthvae experiment run --help)"),
+        (
+            ("experiment", "run", "exp1", "--scale", "big"),
+            "--scale is 'big', not a number; give one such as 1 (see synthvae experiment run --help)",
+        ),
         (("decode", "--run", "first"), "No such option: --run; give the run as the first argument: decode RUN"),
-        (("decode", "--random", "few"), "Invalid value for '--random': not a whole number; got 'few'"),
-        (("train", "--lr", "fast"), "Invalid value for '--lr': not a number; got 'fast'"),
+        (("decode", "--random", "few"), "--random is 'few', not a whole number; give one such as 8 (see"),
+        (("train", "--lr", "fast"), "--lr is 'fast', not a number; give one such as "),
+        (("generate-dataset", "--size", "10k"), "--size is '10k', not a whole number; give one such as 10000 (see"),
+        (("generate-dataset", "--size=1.5M"), "--size is '1.5M', not a whole number; give one such as 1500000 (see"),
+        (("generate-dataset", "--size", "2,000"), "--size is '2,000', not a whole number; give one such as 2000 (see"),
+        (("generate-dataset", "--size", "1.5"), "--size is '1.5', not a whole number; give one such as 140000 (see"),
+        (("generate-dataset", "--seconds", "2s"), "--seconds is '2s', not a number; give one such as 1 (see"),
+        (("generate-dataset", "--seconds", "0,5"), "--seconds is '0,5', not a number; give one such as 0.5 (see"),
+        (("generate-dataset", "--format", "x"), "No such option: --format"),
         (("blend",), "--plus: no preset; give at least one preset, added by --plus or subtracted by --minus"),
     ],
 )
