@@ -84,9 +84,7 @@ def find_number(connection: Connection, which: int | str, path: Path) -> int:
     digits = isinstance(which, int) or is_number(which)
     if digits and connection.execute("SELECT 1 FROM presets WHERE id = ?", (int(which),)).fetchone():
         return int(which)
-    if isinstance(which, int):
-        raise UnknownPresetError(path, which, "'synthvae bank list' shows the numbers there are", f"no preset {which}")
-    folded = which.strip().casefold()
+    folded = "" if isinstance(which, int) else which.strip().casefold()
     for condition in ("folded(name) = :name", "substr(folded(name), 1, length(:name)) = :name"):
         query = f"SELECT id, name FROM presets WHERE {condition} ORDER BY id"
         found = connection.execute(query, {"name": folded}).fetchall() if folded else []
@@ -98,9 +96,14 @@ def find_number(connection: Connection, which: int | str, path: Path) -> int:
             raise UserError(
                 path, which, "give the number of one", f"{shown(which)} fits {len(found)} presets: {listed}{more}"
             )
-    raise UnknownPresetError(
-        path, which, "'synthvae bank list' shows what there is", f"no preset is called {shown(which)}"
-    )
+    remedy, problem = "'synthvae bank list' shows what there is", f"no preset is called {shown(which)}"
+    if digits:
+        first, last = connection.execute("SELECT min(id), max(id) FROM presets").fetchone()
+        problem = f"no preset number {which} in the bank"
+        remedy = f"its numbers run from {first} to {last}; {remedy}"
+        if first is None:
+            remedy, problem = "add presets with 'synthvae bank add'", f"{problem}, which is empty"
+    raise UnknownPresetError(path, which, remedy, problem)
 
 
 def find_hash(connection: Connection, digest: str) -> Added | None:

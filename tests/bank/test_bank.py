@@ -270,7 +270,7 @@ def test_retag(small_bank: Bank):
     assert small_bank.retag(1, add=["a", "b"], remove=["neu", "a"]).tags == ("b",)
     assert small_bank.get(1).tags == ("b",)
     assert small_bank.get(2).tags == ("odd", "other")
-    with pytest.raises(UserError, match="no preset 99"):
+    with pytest.raises(UserError, match="no preset number 99"):
         small_bank.retag(99, add=["x"])
 
 
@@ -285,7 +285,7 @@ def test_rename(small_bank: Bank):
 
 
 def test_remove_takes_all_or_none_and_no_number_comes_again(small_bank: Bank, small_presets: list[Preset]):
-    with pytest.raises(UserError, match="no preset 99"):
+    with pytest.raises(UserError, match="no preset number 99"):
         small_bank.remove(1, 99)
     assert len(small_bank) == 12
     gone = (small_bank.get(12), small_bank.get(2))

@@ -52,7 +52,7 @@ def test_some_are_exported(small_bank: Bank, tmp_path: Path):
     assert (document["format"], document["version"]) == (FORMAT, 1)
     assert [preset["origin"]["index"] for preset in document["presets"]] == [6, 1]
     assert {"id", "distance"}.isdisjoint(document["presets"][0])
-    with pytest.raises(UserError, match="no preset 99"):
+    with pytest.raises(UserError, match="no preset number 99"):
         small_bank.export_json(tmp_path / "b.json", [99])
     assert not (tmp_path / "b.json").exists()
 

@@ -221,6 +221,7 @@ def test_searches_that_cannot_be(run: Command, bank: Bank, tmp_path: Path):
     refused(run(*search, "--like", "1", "--limit", 0), "--limit is 0")
     refused(run(*search, "--like", "1", "--sort", "name"), "--sort is 'name'", "--like")
     refused(run(*search, "--like", "nothing"), "no preset is called 'nothing'")
+    refused(run(*search, "--like", "9999"), f"{bank.path}: no preset number 9999 in the bank; its numbers run from 1")
     refused(run(*search, "--like", "none.wav"), "none.wav", "cannot read")
     refused(run(*search, "--like", "none.flac"), "none.flac", "cannot read")
     refused(run(*search, "--like", "none.json"), "none.json", "cannot read")
@@ -257,7 +258,7 @@ def test_show(run: Command, bank: Bank, tmp_path: Path):
     _, out, _ = run("bank", "show", 1, "--json")
     assert json.loads(out) == json.loads(json.dumps(entry.to_dict()))
     refused(run("bank", "show", "glass"), "'glass' fits 2 presets: 1 (glass drop), 2 (Glass Organ, C#3)")
-    refused(run("bank", "show", 13), "no preset is called '13'", "bank list")
+    refused(run("bank", "show", 13), "no preset number 13 in the bank; its numbers run from 1 to 12; ")
 
 
 def test_tag_and_tags(run: Command, bank: Bank):
@@ -270,7 +271,7 @@ def test_tag_and_tags(run: Command, bank: Bank):
     refused(run("bank", "tag", 1, "+a", "-A"), "'a' is both added and removed")
     refused(run("bank", "tag", 1, "+"), "tag", "not one word")
     refused(run("bank", "tag", 1, "+two words"), "'two words', not one word")
-    refused(run("bank", "tag", 99, "+a"), "no preset is called '99'")
+    refused(run("bank", "tag", 99, "+a"), "no preset number 99 in the bank")
     assert bank.tags() == {"even": 5, "odd": 6, "other": 6}
 
 
