@@ -49,6 +49,22 @@ LimitOption = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite existing files.")]
 Range = Annotated[str | None, typer.Option(metavar="LOW:HIGH", rich_help_panel="Ranges (either bound may be omitted)")]
 
+#: A range of each descriptor, for messages about one that is not a range.
+RANGES = {
+    "pitch": "200:500",
+    "note": "C3:C5",
+    "cents": "-10:10",
+    "brightness": "500:2000",
+    "noisiness": "0.1:0.5",
+    "attack": "0.01:0.1",
+    "decay": "0.1:0.5",
+    "loudness": "-30:-18",
+    "duration": "0.2:1",
+    "glide": "-12:0",
+    "vibrato": "0.2:2",
+    "tremolo": "1:6",
+    "sweep": "-2:0",
+}
 #: Presets that are listed of those like another.
 NEAREST = 10
 
@@ -345,7 +361,7 @@ def _range(name: str, text: str) -> tuple[float | None, float | None]:
     if not colon and name == "note":
         low = high = text
     elif not colon or not (low.strip() or high.strip()):
-        raise UserError(name, text, f"write `{name}` LOW:HIGH, LOW: or :HIGH", why="not a range")
+        raise UserError(name, text, _range_remedy(name), why="not a range")
     return _bound(name, low, text), _bound(name, high, text)
 
 
@@ -360,7 +376,16 @@ def _bound(name: str, text: str, whole: str) -> float | None:
         return float(text)
     except ValueError:
         kind = "note or number" if name == "note" else "number"
-        raise UserError(name, whole, "write LOW:HIGH", why=f"{text!r} is no {kind}") from None
+        raise UserError(name, whole, _range_remedy(name), why=f"{text!r} is no {kind}") from None
+
+
+def _range_remedy(name: str) -> str:
+    """How a range of a descriptor is written, with its unit and an example."""
+    from synthvae.audio.descriptors import PRESET_DESCRIPTORS
+
+    units = {"": "from 0 to 1", "s": "in seconds", "MIDI": "in notes or MIDI numbers"}
+    unit = PRESET_DESCRIPTORS[name].unit
+    return f"write LOW:HIGH, LOW: or :HIGH {units.get(unit, f'in {unit}')}, such as {RANGES[name]}"
 
 
 def _like(bank: Bank, text: str) -> tuple[Recording | Preset | NDArray[np.float64], int | None]:
