@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from synthvae.bank.entries import Entry, bank_name, bank_space, checked_tags
 from synthvae.core.errors import UserError, reason
 from synthvae.core.files import atomic_write, ensure_directory
-from synthvae.core.json import check_target, dump_json, load_json
+from synthvae.core.json import check_target, dump_json, load_json, require_fields
 from synthvae.data.names import slug
 from synthvae.data.preset import Preset
 from synthvae.data.writing import write_sounds
@@ -101,7 +101,8 @@ def read_bank_json(path: Path) -> list[Imported]:
     except OSError as error:
         raise UserError(path, path, "give a file made with bank export", f"cannot read ({reason(error)})") from None
     document = check_format(load_json(content, str(path), "export the bank again"), FORMAT, VERSION, str(path))
-    presets = document.get("presets")
+    require_fields(document, ("presets",), str(path), "export the bank again")
+    presets = document["presets"]
     if not isinstance(presets, list):
         raise UserError(f"{path}: presets", presets, "export the bank again", why="not a list")
     return [_imported(entry, f"{path}: presets[{number}]") for number, entry in enumerate(presets)]
@@ -110,6 +111,7 @@ def read_bank_json(path: Path) -> list[Imported]:
 def _imported(entry: Any, source: str) -> Imported:  # noqa: ANN401
     if not isinstance(entry, dict):
         raise UserError(source, entry, "export the bank again", why="not an object")
+    require_fields(entry, ("values", "tags", "name"), source, "export the bank again")
     values, tags, name, origin = (entry.get(key) for key in ("values", "tags", "name", "origin"))
     if not isinstance(values, dict):
         raise UserError(f"{source}: values", values, "export the bank again", why="not an object of numbers by name")

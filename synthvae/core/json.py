@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ import orjson
 
 from synthvae.core.errors import UserError, reason
 
-__all__ = ["check_target", "dump_json", "load_json", "read_record"]
+__all__ = ["check_target", "dump_json", "load_json", "read_record", "require_fields"]
 
 Record = TypeVar("Record")
 
@@ -74,6 +74,25 @@ def read_record(kind: type[Record], path: Path, remedy: str) -> Record:
 
 def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) < LONG_INTEGER else float(digits)
+
+
+def require_fields(document: Any, names: Iterable[str], source: str, remedy: str) -> None:  # noqa: ANN401
+    """Reject a document that is no object or lacks a field.
+
+    Args:
+        document: the parsed JSON document.
+        names: the fields that it must have, of any value.
+        source: file name for the message.
+        remedy: what to do about it.
+
+    Raises:
+        UserError: naming the first field that is missing.
+    """
+    if not isinstance(document, Mapping):
+        raise UserError(source, source, remedy, "not a JSON object")
+    for name in names:
+        if name not in document:
+            raise UserError(source, source, remedy, f"{name} is missing")
 
 
 def dump_json(document: Mapping[str, Any], path: Path) -> str:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from synthvae.core.errors import UserError, reason
 from synthvae.core.files import atomic_open, atomic_write
-from synthvae.core.json import dump_json, load_json
+from synthvae.core.json import dump_json, load_json, require_fields
 from synthvae.core.provenance import versions
 from synthvae.data.presets import HEAD, SPLITS
 from synthvae.synths.settings import check_format
@@ -50,6 +50,19 @@ __all__ = [
 
 FORMAT = "synthvae-library"
 VERSION = 1
+HEADER_FIELDS = (
+    "sample_rate",
+    "samples",
+    "source",
+    "seed",
+    "options",
+    "counts",
+    "labels",
+    "files",
+    "left_out",
+    "hash",
+    "versions",
+)
 HEADER, AUDIO, ITEMS, SKIPPED = "library.json", "audio.npy", "items.csv", "skipped.csv"
 
 #: Columns of items.csv with their types: ``start`` is in seconds, ``sample_rate`` that of the file in Hz; items of the
@@ -276,6 +289,7 @@ def read_library(path: Path) -> Library:
     """
     source = str(path / HEADER)
     document = check_format(load_json(_read_bytes(path / HEADER), source, REMEDY), FORMAT, VERSION, source, synth=False)
+    require_fields(document, HEADER_FIELDS, source, REMEDY)
     header = _read_header(document, source)
     table = _read_bytes(path / ITEMS)
     found = _library_hash(header, table)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from synthvae.core.errors import UserError, reason, shown
 from synthvae.core.files import atomic_write
-from synthvae.core.json import dump_json, load_json
+from synthvae.core.json import dump_json, load_json, require_fields
 from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.registry import synth_kind
 from synthvae.synths.rendering import render_rows, whole_seconds
@@ -156,7 +156,8 @@ def _load(path: Path) -> Any:  # noqa: ANN401
 
 def _preset(document: Any, path: Path, parameters: ParameterSpace | None) -> Preset:  # noqa: ANN401
     document = check_format(document, FORMAT, VERSION, str(path))
-    values, origin = document.get("values"), document.get("origin")
+    require_fields(document, ("values",), str(path), "write the preset again")
+    values, origin = document["values"], document.get("origin")
     if not isinstance(values, dict):
         raise UserError(f"{path}: values", values, "write the preset again", why="not an object of numbers by name")
     settings = RenderSettings.from_header(document, str(path))

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from synthvae.core.errors import UserError, reason, shown
 from synthvae.core.files import atomic_open
-from synthvae.core.json import dump_json, load_json
+from synthvae.core.json import dump_json, load_json, require_fields
 from synthvae.data.parquet import MAGIC, ParquetRows, open_parquet, write_parquet
 from synthvae.data.rows import CHUNK, Rows, StoredRows, chunks
 from synthvae.synths.parameters import ParameterSpace
@@ -200,7 +200,8 @@ def read_dataset(path: Path) -> Dataset:
     document = load_json(content, source, "generate it again, the file may have been cut short")
     document = check_format(document, FORMAT, VERSION, source)
     header = _read_header(document, source)
-    values = _read_values(document.get("values"), header, source)
+    require_fields(document, ("values",), source, "generate the file again")
+    values = _read_values(document["values"], header, source)
     header.parameters.check(values, source)
     return Dataset(header, values, path, hashlib.sha256(content).hexdigest()[:16])
 
@@ -319,11 +320,12 @@ class _JsonRows(StoredRows):
 
 
 def _read_header(document: Mapping[str, Any], source: str) -> DatasetHeader:
-    table, fixed = document.get("parameters"), document.get("fixed")
+    fields = ("parameters", "fixed", "parameter_hash", "size", "seed", "source", "splits")
+    require_fields(document, fields, source, "generate the file again")
+    table, fixed, stored = document["parameters"], document["fixed"], document["parameter_hash"]
     if not isinstance(table, list) or not isinstance(fixed, dict) or not table:
-        raise UserError(source, source, "generate the file again", "parameters or fixed is missing")
+        raise UserError(source, source, "generate the file again", "parameters or fixed is not a table")
     parameters = ParameterSpace.from_table(table, fixed, source)
-    stored = document.get("parameter_hash")
     if stored != parameters.hash:
         raise UserError(
             f"{source}: parameter_hash",
@@ -331,7 +333,7 @@ def _read_header(document: Mapping[str, Any], source: str) -> DatasetHeader:
             "the table was changed after the file was made: generate it again",
             why=f"but its table has {parameters.hash}",
         )
-    size, seed, drawn = document.get("size"), document.get("seed"), document.get("source")
+    size, seed, drawn = document["size"], document["seed"], document["source"]
     if type(size) is not int or size < 1:
         raise UserError(f"{source}: size", size, "generate the file again", why="not a positive whole number")
     if type(seed) is not int or seed < 0:
@@ -339,7 +341,7 @@ def _read_header(document: Mapping[str, Any], source: str) -> DatasetHeader:
     if not isinstance(drawn, str):
         raise UserError(f"{source}: source", drawn, "generate the file again", why="not a word")
     settings = RenderSettings.from_header(document, source)
-    return DatasetHeader(parameters, settings, drawn, seed, size, _read_splits(document.get("splits"), size, source))
+    return DatasetHeader(parameters, settings, drawn, seed, size, _read_splits(document["splits"], size, source))
 
 
 def _read_splits(splits: Any, size: int, source: str) -> dict[str, tuple[int, int]]:  # noqa: ANN401

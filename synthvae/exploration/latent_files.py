@@ -17,7 +17,7 @@ from synthvae.audio.loudness import LOUDNESS, check_loudness
 from synthvae.core.checks import is_number
 from synthvae.core.errors import UserError, reason, shown
 from synthvae.core.files import atomic_write, ensure_directory
-from synthvae.core.json import dump_json, load_json
+from synthvae.core.json import dump_json, load_json, require_fields
 from synthvae.data.preset import LATENTS_FORMAT, Preset, read_preset, units
 from synthvae.data.presets import Dataset, is_dataset, read_dataset
 from synthvae.data.writing import write_sounds
@@ -122,15 +122,16 @@ def read_latents(path: Path, run: Run) -> Latents:
     wanted = _made_for(run)
     if "parameter_hash" in wanted and "weights_hash" not in header:
         del wanted["weights_hash"]  # latents of presets did not have it in earlier versions
+    require_fields(header, (*wanted, "latents", "names"), str(path), "encode again")
     for key, value in wanted.items():
-        if header.get(key) != value:
+        if header[key] != value:
             raise UserError(
                 f"{path}: {key}",
-                header.get(key),
+                header[key],
                 "decode with the run that encoded them, or encode again",
                 why=f"that of {run.path} is {value!r}",
             )
-    points, names = _points(header.get("latents"), run.latent_size, path), header.get("names")
+    points, names = _points(header["latents"], run.latent_size, path), header["names"]
     if not isinstance(names, list) or len(names) != len(points) or not all(isinstance(name, str) for name in names):
         raise UserError(path, path, "encode again", f"names must be {len(points)} texts, one for each latent")
     return Latents(points, names)

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from synthvae.core.errors import UserError
+from synthvae.core.json import require_fields
 from synthvae.synths.registry import DEFAULT, known_synth
 
 __all__ = ["RenderSettings", "check_format"]
@@ -48,9 +49,8 @@ class RenderSettings:
             UserError: if a field is missing, not a number or rejected by `check`, or if the synth is unknown.
         """
         values: dict[str, Any] = {}
+        require_fields(header, ("sample_rate", "seconds", "control_rate"), source, "repair the header")
         for name, kind in (("sample_rate", int), ("seconds", float), ("control_rate", int)):
-            if name not in header:
-                raise UserError(source, source, "repair the header", f"{name} is missing")
             value = header[name]
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 raise UserError(f"{source}: {name}", value, "repair the header", why="not a number")
@@ -107,16 +107,21 @@ def check_format(
     Raises:
         UserError: for another format or version, or an unknown synthesizer.
     """
-    found = header.get("format") if isinstance(header, dict) else None
-    if found != wanted:
-        raise UserError(f"{source}: format", found, "give a file that synthvae wrote as one", why=f"not {wanted!r}")
-    if type(header.get("version")) is not int or header["version"] != version:
+    require_fields(header, ("format",), source, f"give a file of format {wanted!r} that synthvae wrote")
+    if header["format"] != wanted:
+        raise UserError(
+            f"{source}: format", header["format"], "give a file that synthvae wrote as one", why=f"not {wanted!r}"
+        )
+    again = "write the file again with this synthvae"
+    require_fields(header, ("version",), source, again)
+    if type(header["version"]) is not int or header["version"] != version:
         raise UserError(
             f"{source}: version",
-            header.get("version"),
-            "write the file again with this synthvae, or install the one that wrote it",
+            header["version"],
+            f"{again}, or install the one that wrote it",
             why=f"this synthvae reads version {version}",
         )
     if synth:
-        known_synth(header.get("synth"), source)
+        require_fields(header, ("synth",), source, again)
+        known_synth(header["synth"], source)
     return dict(header)

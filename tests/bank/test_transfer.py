@@ -129,7 +129,8 @@ def test_faulty_values_are_named(name: str, value: object, message: str, small_b
         (lambda document: document | {"synth": {"name": "other"}}, "synth is .*'other'"),
         (lambda document: document | {"presets": {}}, r"presets is \{\}, not a list"),
         (lambda document: document | {"presets": [3]}, r"presets\[0\] is 3, not an object"),
-        (lambda document: [document], "format is null"),
+        (lambda document: [document], "not a JSON object"),
+        (lambda document: document | {"presets": [{"values": {}, "name": "x"}]}, r"presets\[0\]: tags is missing"),
     ],
 )
 def test_other_documents_are_refused(change, message: str, small_bank: Bank, tmp_path: Path):

@@ -136,14 +136,15 @@ BAD = {
     "no header": (lambda path: (path / "library.json").unlink(), "library.json: cannot read (No such file"),
     "another file": (
         lambda path: (path / "library.json").write_text("[]"),
-        "library.json: format is null, not 'synthvae-",
+        "library.json: not a JSON object; give a file of format 'synthvae-",
     ),
     "cut header": (cut("library.json", 300), "library.json: not a whole JSON document"),
     "other version": (
         header(lambda d: d.update(version=2)),
         "library.json: version is 2, this synthvae reads version 1",
     ),
-    "no rate": (header(lambda d: d.pop("sample_rate")), "library.json: sample_rate is null"),
+    "no rate": (header(lambda d: d.pop("sample_rate")), "library.json: sample_rate is missing; "),
+    "null rate": (header(lambda d: d.update(sample_rate=None)), "library.json: sample_rate is null"),
     "bad samples": (header(lambda d: d.update(samples=True)), "library.json: samples is true"),
     "bad counts": (header(lambda d: d["counts"].update(train=0)), "library.json: counts is"),
     "no split": (header(lambda d: d["counts"].pop("test")), "not a number for each of train, validation, test"),
