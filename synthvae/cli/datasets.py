@@ -90,8 +90,7 @@ def generate_dataset(
             lambda done: update(done, ""),
             overwrite,
         )
-    counts = ", ".join(f"{end - first:,} {name}" for name, (first, end) in header.splits.items())
-    print(f"{out}: {size:,} presets of {len(space)} parameters ({counts}), {out.stat().st_size / 1e6:.1f} MB")
+    print(generation.describe_dataset(out, header))
 
 
 def render(

@@ -18,7 +18,15 @@ from synthvae.synths.parameters import ParameterSpace
 from synthvae.synths.registry import DEFAULT
 from synthvae.synths.settings import RenderSettings
 
-__all__ = ["SOURCES", "dataset_path", "draw_presets", "generate_dataset", "parse_splits", "plan_dataset"]
+__all__ = [
+    "SOURCES",
+    "dataset_path",
+    "describe_dataset",
+    "draw_presets",
+    "generate_dataset",
+    "parse_splits",
+    "plan_dataset",
+]
 
 #: Number of presets drawn at a time.
 CHUNK = 8192
@@ -29,6 +37,13 @@ Progress = Callable[[int], object]
 SOURCES = ("uniform", "uniform-human", "synth1b1")
 #: Default proportions of the splits: 100,000 / 20,000 / 20,000 in the thesis.
 SHARES = (5, 1, 1)
+
+
+def describe_dataset(path: Path, header: DatasetHeader) -> str:
+    """A line about a written dataset: its presets, parameters, splits and size in bytes."""
+    counts = ", ".join(f"{end - first:,} {name}" for name, (first, end) in header.splits.items())
+    made = f"{header.size:,} presets of {len(header.parameters)} parameters ({counts})"
+    return f"{path}: {made}, {path.stat().st_size / 1e6:.1f} MB"
 
 
 def parse_splits(text: str | None, size: int) -> dict[str, tuple[int, int]]:

@@ -99,7 +99,7 @@ class GenerateWork(Work):
                         progress(done)
 
         write_dataset(path, self.header, rows(), overwrite)
-        return f"{path}: {self.size:,} presets of {len(self.header.parameters)} parameters"
+        return generation.describe_dataset(path, self.header)
 
 
 class _OfDataset(Work):

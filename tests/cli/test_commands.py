@@ -113,7 +113,11 @@ def test_the_three_commands_run_as_they_stand_one_after_the_other(run, tmp_path:
 def test_generate_and_render(run, tmp_path: Path):
     code, out, _ = run("generate-dataset", "--size", 64, "--seconds", 0.25, "--out", "data/small.json")
     assert code == 0
-    assert "64 presets of 63 parameters (46 train, 9 validation, 9 test)" in out
+    summary = ": 64 presets of 63 parameters (46 train, 9 validation, 9 test), 0.1 MB\n"
+    assert out == f"data/small.json{summary}"
+    for shard in ("1/2", "2/2"):
+        assert run("generate-dataset", "--size", 64, "--seconds", 0.25, "--out", "s.json", "--shard", shard)[0] == 0
+    assert run("finalize", "s.json.shards")[:2] == (0, f"s.json{summary}")
     code, out, _ = run("render", "data/small.json", "--index", "3,17", "--out", "sounds", "--format", "int16")
     assert code == 0
     paths = sorted((tmp_path / "sounds").iterdir())
