@@ -58,19 +58,26 @@ def unpack_map(path: Path, cache: Path) -> None:
     Raises:
         UserError: if `path` cannot be read or is no packed map, or the folder cannot be written to.
     """
+    for target, tensors, state in _missing(path, cache):
+        save_tensors(target, tensors, state)
+
+
+def _missing(path: Path, cache: Path) -> list[tuple[Path, dict[str, Tensor], dict[str, Any]]]:
+    """Path, arrays and state of each file of a packed map that is not in the cache folder."""
+    found = []
     arrays, state = load_tensors(path)
     try:
         for name, file in state["files"].items():
             target = cache / Path(name).name
             if not target.exists():
-                tensors = {
-                    own: arrays[place].to(getattr(torch, file["types"][own])) for own, place in file["arrays"].items()
-                }
-                save_tensors(target, tensors, file["state"])
-    except (AttributeError, KeyError, TypeError) as error:
+                types, places = file["types"], file["arrays"].items()
+                tensors = {own: arrays[place].to(getattr(torch, types[own])) for own, place in places}
+                found.append((target, tensors, dict(file["state"])))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             path, path, "copy it again from where it is whole", f"not a packed map ({reason(error)})"
         ) from None
+    return found
 
 
 def _narrowed(tensor: Tensor) -> Tensor:

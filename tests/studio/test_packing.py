@@ -10,6 +10,7 @@ import torch
 
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
+from synthvae.studio import packing
 from synthvae.studio.packing import MAP, pack_map, unpack_map
 
 
@@ -53,9 +54,24 @@ def test_a_map_is_packed_to_the_same_bytes_each_time(tmp_path: Path):
         {"files": {"a": {}}},
         {"files": {"a": {"state": {}, "arrays": {"x": "none"}, "types": {"x": "float32"}}}},
         {"files": {"a": {"state": {}, "arrays": {"x": "x"}, "types": {"x": "no_type"}}}},
+        {"files": {"a": {"state": "text", "arrays": {"x": "x"}, "types": {"x": "float32"}}}},
     ],
 )
 def test_what_is_no_packed_map_is_refused(state: dict[str, Any], tmp_path: Path):
     save_tensors(tmp_path / MAP, {"x": torch.zeros(1)}, state)
     with pytest.raises(UserError, match="not a packed map"):
+        unpack_map(tmp_path / MAP, tmp_path / "out")
+
+
+@pytest.mark.parametrize("fault", [KeyError("x"), TypeError("x"), AttributeError("x")])
+def test_a_fault_of_writing_does_not_blame_the_packed_map(
+    fault: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: object) -> None:
+        raise fault
+
+    file = {"state": {}, "arrays": {"x": "x"}, "types": {"x": "float32"}}
+    save_tensors(tmp_path / MAP, {"x": torch.zeros(1)}, {"files": {"a": file}})
+    monkeypatch.setattr(packing, "save_tensors", fail)
+    with pytest.raises(type(fault)):
         unpack_map(tmp_path / MAP, tmp_path / "out")
