@@ -37,7 +37,13 @@ def analyze(
     ] = None,
     data: Annotated[Path | None, typer.Option(help="The dataset or library.  [default: the first run's]")] = None,
     out: Annotated[Path | None, typer.Option(help="The directory to write to.  [default: analysis/RUN]")] = None,
-    limit: Annotated[int, typer.Option(help="Maximum number of test presets or sounds.")] = 2000,
+    limit: Annotated[
+        int,
+        typer.Option(
+            help="Maximum number of test presets or sounds. It does not shorten the maps of latents, which take most "
+            "of the time of a small analysis: --map-presets does."
+        ),
+    ] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of null models, maps and draws.")] = 0,
     workers: Annotated[
         int | None, typer.Option(help="Number of parallel processes.  [default: one per core, up to 2]")
@@ -71,7 +77,8 @@ def analyze(
         bool, typer.Option("--map-grid", help="Also cluster over a grid of eps and n_neighbors.")
     ] = False,
     map_presets: Annotated[
-        int | None, typer.Option(help=f"Number of presets on the map.  [default: {MAP_PRESETS}]")
+        int | None,
+        typer.Option(help=f"Number of presets on the map of latents, whatever --limit is.  [default: {MAP_PRESETS}]"),
     ] = None,
     map_nulls: Annotated[
         int | None, typer.Option(help=f"Number of maps per null model.  [default: {MAP_NULLS}]")

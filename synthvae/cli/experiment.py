@@ -141,7 +141,9 @@ def report(
     scale: ScaleOption = 1.0,
     runs: Annotated[Path, typer.Option(help="Directory of the runs made with 'run'.")] = RUNS,
     out: Annotated[Path, typer.Option(help="The report is written to OUT/thesis/scale-SCALE.")] = Path("analysis"),
-    limit: Annotated[int, typer.Option(help="Maximum number of test presets.")] = 2000,
+    limit: Annotated[
+        int, typer.Option(help="Maximum number of test presets. Not of presets on the maps: see --map-presets.")
+    ] = 2000,
     jobs: Annotated[
         int | None, typer.Option(help="Runs measured in parallel.  [default: one per core, up to 8; 1 on a GPU]")
     ] = None,
@@ -162,7 +164,9 @@ def report(
     example: Annotated[
         int | None, typer.Option(help="Number of the test preset shown for every case.  [default: the first]")
     ] = None,
-    map_presets: Annotated[int, typer.Option(help="Number of presets on each latent map.")] = 10_000,
+    map_presets: Annotated[
+        int, typer.Option(help="Number of presets on each latent map, whatever --limit is.")
+    ] = 10_000,
     map_nulls: Annotated[int, typer.Option(help="Number of maps per null model of the clusters.")] = 5,
     data: Annotated[Path, typer.Option(help="Library for r, g and g-ae.")] = LIBRARY,
 ) -> None:

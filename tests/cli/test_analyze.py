@@ -298,3 +298,11 @@ def test_analyze_refuses_changed_and_overlapping_datasets(run, tmp_path: Path):
     refused(run("analyze", "r", "--data", "three.json"), "three.json", "1 test and 1 training")
     refused(run("analyze", "r", "--seed", -1), "--seed is -1")
     assert not (tmp_path / "analysis").exists()
+
+
+def test_help_says_that_the_limit_is_not_that_of_maps(run):
+    for command in (("analyze",), ("experiment", "report")):
+        code, out, _ = run(*command, "--help")
+        assert code == 0
+        words = " ".join(out.replace("│", " ").split())
+        assert re.search(r"--limit \S+ Maximum number of test presets.{1,160}--map-presets", words), words
