@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synthvae.cli.bank_output import counted, print_added, print_entries, print_entry
+from synthvae.cli.bank_output import print_added, print_entries, print_entry
 from synthvae.cli.logs import tell
 from synthvae.cli.progress import progress_bar
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -306,11 +307,11 @@ def export(
     if out.suffix.lower() == ".json":
         check_target(out, overwrite)
         opened.export_json(out, [entry.id for entry in entries], overwrite)
-        print(f"{out}: {counted(len(entries))}")
+        print(f"{out}: {counted(len(entries), 'preset')}")
         return
     with progress_bar("rendering", len(entries), "sounds") as update:
         paths = write_files(out, entries, overwrite, lambda done: update(done, ""))
-    print(f"{out}: {counted(len(paths))} with {'its sound' if len(paths) == 1 else 'their sounds'}")
+    print(f"{out}: {counted(len(paths), 'preset with its sound', 'presets with their sounds')}")
 
 
 @bank_app.command("import")
@@ -344,7 +345,8 @@ def _kept(count: int) -> Iterator[Callable[[int], None]]:
             yield advance
         except KeyboardInterrupt:
             tell(
-                "interrupted", f"{kept} of {counted(count)} are in the bank; run the same command again to add the rest"
+                "interrupted",
+                f"{kept} of {counted(count, 'preset')} are in the bank; run the same command again to add the rest",
             )
             raise
 

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synthvae.core.counts import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from synthvae.bank import Added, Entry
 
-__all__ = ["counted", "print_added", "print_entries", "print_entry", "print_files"]
+__all__ = ["print_added", "print_entries", "print_entry", "print_files"]
 
 #: Lines that `add` and `import` print one by one.
 LISTED = 20
@@ -23,11 +25,6 @@ WIDTH = 120
 
 #: Files that are printed one by one.
 LISTED_FILES = 8
-
-
-def counted(count: int) -> str:
-    """``1 preset``, ``2 presets``."""
-    return f"{count} preset{'' if count == 1 else 's'}"
 
 
 def print_added(added: Iterable[Added], sources: Sequence[str]) -> None:
@@ -43,7 +40,7 @@ def print_added(added: Iterable[Added], sources: Sequence[str]) -> None:
         print(f"already in the bank: {source} is #{one.id} {one.name}")
     if len(old) > LISTED:
         print(f"and {len(old) - LISTED} more")
-    print(f"{counted(len(new))} added, {len(old)} already in the bank")
+    print(f"{counted(len(new), 'preset')} added, {len(old)} already in the bank")
 
 
 def print_entries(entries: Sequence[Entry], as_json: bool, searched: bool = True) -> None:
@@ -79,7 +76,7 @@ def print_entries(entries: Sequence[Entry], as_json: bool, searched: bool = True
     width = None if sys.stdout.isatty() else WIDTH
     console = Console(width=width, highlight=False)
     console.print(table)
-    print(counted(len(entries)))
+    print(counted(len(entries), "preset"))
 
 
 def _shown(value: float | None, digits: int) -> str:
@@ -119,9 +116,9 @@ def print_entry(entry: Entry, values: bool) -> None:
             print(f"{key:32} {value:.6g} {units.get(key, '')}".rstrip())
 
 
-def print_files(directory: Path, paths: Sequence[Path], what: str) -> None:
-    """Print the number of files, and the first few and the last by name."""
-    print(f"{directory}: {len(paths)} {what}")
+def print_files(directory: Path, paths: Sequence[Path], one: str, many: str) -> None:
+    """Print the number of files, which are called `one` or `many`, and the first few and the last by name."""
+    print(f"{directory}: {counted(len(paths), one, many)}")
     for path in paths[:LISTED_FILES]:
         print(f"  {path.name}")
     if len(paths) > LISTED_FILES:

@@ -10,6 +10,7 @@ import typer
 from synthvae.cli.bank_output import print_files
 from synthvae.cli.progress import progress_bar
 from synthvae.cli.sharding import AddressOption, LauncherOption, ShardOption, ShardsOption, in_shards
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError
 
 __all__ = ["register"]
@@ -130,7 +131,7 @@ def render(
         paths = writing.write_sounds(
             out, names, presets, voice, sample_format, lambda done: update(done, ""), name_sounds
         )
-    print_files(out, paths, "sounds with their presets")
+    print_files(out, paths, "sound with its preset", "sounds with their presets")
 
 
 def metric(
@@ -193,8 +194,8 @@ def metric(
     write_sensitivity(path, names, result)
     changes = result.effect.sqrt().numpy()
     order = changes.argsort()[::-1]
-    print(f"{path}: the metric of {result.count:,} presets; a table and a figure are in the same directory")
+    print(f"{path}: the metric of {counted(result.count, 'preset')}; a table and a figure are in the same directory")
     pairs = min(sensitivity.EFFECT_PRESETS, len(data.indices("train")))
-    print(f"most audible when exchanged alone ({pairs} presets, root mean square change):")
+    print(f"most audible when exchanged alone ({counted(pairs, 'preset')}, root mean square change):")
     for i in order[:5]:
         print(f"  {names[i]:32} {changes[i]:6.3g} {'dB' if feature == 'logmel' else feature}")

@@ -15,6 +15,7 @@ from synthvae.cli.analyze import check_maps
 from synthvae.cli.common import end_interrupted
 from synthvae.cli.progress import progress_bar
 from synthvae.cli.sharding import AddressOption, LauncherOption, ShardOption, ShardsOption, in_shards
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError
 
 __all__ = ["register"]
@@ -105,7 +106,8 @@ def run(
     missing = [job for job in planned if not is_done(job)]
     done = len(planned) - len(missing)
     if not missing:
-        print(f"{out}: all {len(planned)} runs are done; for the report: 'synthvae experiment report'")
+        finished = counted(len(planned), "run is done", "runs are done")
+        print(f"{out}: {'all ' if len(planned) > 1 else ''}{finished}; for the report: 'synthvae experiment report'")
         return
     if not sounds:
         _make_data(prepare_data, missing)
@@ -114,7 +116,7 @@ def run(
     with progress_bar("training", sum(job.epochs for job in missing), "epochs") as update:
 
         def show(remark: str) -> None:
-            update(sum(epochs.values()), f"{done}/{len(planned)} runs done, {remark}")
+            update(sum(epochs.values()), f"{done}/{counted(len(planned), 'run')} done, {remark}")
 
         def on_epochs(label: str, count: int) -> None:
             epochs[label] = count
@@ -129,8 +131,9 @@ def run(
         try:
             run_jobs(missing, workers, on_epochs, on_done, train_sounds if sounds else train_job)
         except Stopped:
-            end_interrupted(f"stopped with {done} of {len(planned)} runs done; run the same command again to continue")
-    print(f"{out}: {len(planned)} runs done; for the report: 'synthvae experiment report --scale {scale:g}'")
+            so_far = f"{done} of {counted(len(planned), 'run')} done"
+            end_interrupted(f"stopped with {so_far}; run the same command again to continue")
+    print(f"{out}: {counted(len(planned), 'run')} done; for the report: 'synthvae experiment report --scale {scale:g}'")
 
 
 def report(

@@ -22,6 +22,7 @@ from synthvae.cli.common import (
 )
 from synthvae.cli.progress import progress_bar
 from synthvae.cli.recorded_sounds import LabelOption, PitchOption
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -215,7 +216,8 @@ def vary(
     print_table(("file", "dB from preset", "amount", "name"), rows)
     print(f"amount 1 is {found.reach:.1f} dB, the median distance of this preset from random sounds of the model")
     _print_lines([found.remark])
-    print(f"{out}: {count} variations with their presets, {names[0]}.wav to {names[-1]}.wav")
+    made = counted(count, "variation with its preset", "variations with their presets")
+    print(f"{out}: {made}, {names[0]}.wav" + (f" to {names[-1]}.wav" if count > 1 else ""))
 
 
 def blend(
@@ -311,11 +313,10 @@ def _weights(text: str | None, count: int) -> list[float]:
     try:
         weights = [float(part) for part in text.split(",")]
     except ValueError:
-        raise UserError("weights", text, f"give {count} numbers separated by commas") from None
+        raise UserError("weights", text, f"give {counted(count, 'number')} separated by commas") from None
     if len(weights) != count:
-        raise UserError(
-            "weights", text, "give one for each `plus` and `minus`", why=f"{len(weights)} for {count} presets"
-        )
+        why = f"{len(weights)} for {counted(count, 'preset')}"
+        raise UserError("weights", text, "give one for each `plus` and `minus`", why=why)
     return weights
 
 

@@ -11,6 +11,7 @@ import typer
 from synthvae.cli.common import RunArgument
 from synthvae.cli.extras import require_extra
 from synthvae.cli.loading import uncollected
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError
 
 __all__ = ["register"]
@@ -77,10 +78,8 @@ def explore(
     session = open_session(run, data, bank, of_bank, names_from, points, cache)
 
     def ready(address: str) -> None:
-        print(
-            f"{session.run.name}: {len(session.collection):,} sounds on the map at {address} (stop with Ctrl-C)",
-            flush=True,
-        )
+        sounds = counted(len(session.collection), "sound")
+        print(f"{session.run.name}: {sounds} on the map at {address} (stop with Ctrl-C)", flush=True)
         if open_browser:
             import webbrowser
 

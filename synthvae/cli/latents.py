@@ -23,6 +23,7 @@ from synthvae.cli.common import (
 from synthvae.cli.progress import progress_bar
 from synthvae.cli.recorded_sounds import LabelOption, PitchOption
 from synthvae.cli.sharding import AddressOption, LauncherOption, ShardOption, ShardsOption, in_shards
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError, shown
 
 __all__ = ["register"]
@@ -105,10 +106,10 @@ def decode(
     if left_out:
         others = sum(left_out.values())
         print(
-            f"left out {others} of {others + len(paths)} draws as not playable: "
+            f"left out {others:,} of {counted(others + len(paths), 'draw')} as not playable: "
             f"{exploration.why_left_out(left_out)} (--all takes every draw)"
         )
-    print_files(out, paths, "sounds with their presets")
+    print_files(out, paths, "sound with its preset", "sounds with their presets")
 
 
 def encode(
@@ -148,7 +149,7 @@ def encode(
     if of_presets:
         refuse_given(model, label=label, pitch=pitch)
     if len(given) > 1 and (of_presets or in_parts):
-        raise UserError("encode", len(paths), "give one run and one file or directory", f"{len(paths)} paths")
+        raise UserError("encode", len(paths), "give one run and one file or directory", counted(len(paths), "path"))
     if in_parts:
         from synthvae.scale.works import EncodeWork
 
@@ -161,7 +162,7 @@ def encode(
     found = read_presets(given[0], model.parameters)
     names, presets = [path.stem for path, _ in found], [preset for _, preset in found]
     exploration.write_latents(out, model, names, presets, overwrite)
-    print(f"{out}: latents of {len(found)} presets, {model.latent_size} dimensions each")
+    print(f"{out}: latents of {counted(len(found), 'preset')}, {counted(model.latent_size, 'dimension')} each")
 
 
 def interpolate(
@@ -211,4 +212,4 @@ def interpolate(
     presets = exploration.decoded_presets(model, latents, [{"from": start, "to": end}] * steps)
     with progress_bar("rendering", steps, "sounds") as update:
         paths = exploration.write_listening(out, names, presets, sample_format, level, lambda done: update(done, ""))
-    print_files(out, paths, "steps")
+    print_files(out, paths, "step", "steps")

@@ -16,6 +16,7 @@ import typer
 from synthvae.cli.common import end_interrupted
 from synthvae.cli.progress import progress_bar
 from synthvae.cli.sharding import AddressOption, LauncherOption, ShardOption, ShardsOption, in_shards
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def import_library(
         header = _build(out, planned, overwrite, "importing", "files")
     _print_library(out, header)
     if planned.unused_labels:
-        print(f"{labels or 'examples.json'}: {planned.unused_labels:,} rows name files that do not exist")
+        rows = counted(planned.unused_labels, "row names a file that does", "rows name files that do")
+        print(f"{labels or 'examples.json'}: {rows} not exist")
 
 
 def make_library(
@@ -153,17 +155,16 @@ def _build(
 def _print_library(out: Path, header: LibraryHeader) -> None:
     counts = ", ".join(f"{count:,} {split}" for split, count in header.counts.items())
     size = (out / "audio.npy").stat().st_size / 1e6
-    labels = f"{len(header.labels)} label{'s' if len(header.labels) > 1 else ''}"
+    labels = counted(len(header.labels), "label")
     seconds = header.samples / header.sample_rate
     shape = f"{seconds:g} s at {header.sample_rate:,} Hz"
-    print(f"{out}: {len(header):,} sounds of {shape}, {labels} ({counts}), {size:.1f} MB")
+    print(f"{out}: {counted(len(header), 'sound')} of {shape}, {labels} ({counts}), {size:.1f} MB")
     for kind, count in header.left_out.items():
         if count:
-            print(f"  {count:,} windows left out: {kind}")
+            print(f"  {counted(count, 'window')} left out: {kind}")
     if header.files["skipped"]:
-        print(
-            f"{header.files['skipped']:,} of {header.files['found']:,} files skipped, listed in {out / 'skipped.csv'}:"
-        )
+        files = counted(header.files["found"], "file")
+        print(f"{header.files['skipped']:,} of {files} skipped, listed in {out / 'skipped.csv'}:")
         with (out / "skipped.csv").open(newline="", encoding="utf-8") as file:
             reasons = Counter(row["reason"].split(" (")[0] for row in csv.DictReader(file))
         for reason, count in reasons.most_common(SHOWN):

@@ -11,6 +11,7 @@ import typer
 
 from synthvae.cli.common import LoudnessOption, parse_loudness
 from synthvae.cli.progress import progress_bar
+from synthvae.core.counts import counted
 
 __all__ = ["register"]
 
@@ -67,7 +68,7 @@ def make(
     for note in made.notes:
         print(note)
     at = "their own levels" if made.loudness is None else f"{made.loudness:.1f} LUFS"
-    print(f"{made.page}: {made.trials} pages, sounds at {at}; webmushra.yaml and stimuli/ are beside it")
+    print(f"{made.page}: {counted(made.trials, 'page')}, sounds at {at}; webmushra.yaml and stimuli/ are beside it")
 
 
 def analyze(
@@ -92,4 +93,5 @@ def analyze(
         print(f"left out: {name}, who {reason}")
     if results.ratings is not None and results.ratings.comparison is not None:
         print(results.ratings.comparison.kruskal_wallis.sentence)
-    print(f"{page}: {results.answers} answers of {len(results.listeners) - len(results.left_out)} listeners")
+    kept = len(results.listeners) - len(results.left_out)
+    print(f"{page}: {counted(results.answers, 'answer')} of {counted(kept, 'listener')}")

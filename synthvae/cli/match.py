@@ -12,6 +12,7 @@ import typer
 
 from synthvae.cli.common import DEFAULT_RUN, RunArgument, end_interrupted, open_run, skipped_batches
 from synthvae.cli.progress import progress_bar
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError, choose_one
 
 __all__ = ["register"]
@@ -102,11 +103,11 @@ def match(
         if made and index_path(space, settings).exists():
             print(f"{index_path(space, settings)}: {PRESETS:,} sounds from which every match starts")
     directory = out or Path("matches") / target.stem
-    limit = f"{budget or engine.budget_for(sound.seconds):,} sounds" if seconds is None else f"for {seconds:g} s"
+    limit = counted(budget or engine.budget_for(sound.seconds), "sound") if seconds is None else f"for {seconds:g} s"
     with progress_bar(f"searching {limit}", 1000) as update:
 
         def show(state: engine.Progress) -> None:
-            update(round(1000 * state.fraction), f"{state.distance:.2f} dB after {state.renders:,} sounds")
+            update(round(1000 * state.fraction), f"{state.distance:.2f} dB after {counted(state.renders, 'sound')}")
 
         result = engine.match(
             sound,
@@ -129,7 +130,7 @@ def match(
     print(f"{result.random:6.2f} dB  a random preset (median of 128, nearest {result.nearest_random:.2f} dB)")
     print(
         f"{directory / 'match.html'}: {result.verdict}, confidence {result.confidence:.2f}, "
-        f"after {result.renders:,} sounds and {result.seconds:.0f} s"
+        f"after {counted(result.renders, 'sound')} and {result.seconds:.0f} s"
     )
     if result.stopped:
         end_interrupted("interrupted; these are the best so far")
@@ -168,8 +169,8 @@ def train_encoder(
     except Interrupted as interrupted:
         end_interrupted(f"{interrupted}; run the same command with --resume to continue")
     print(
-        f"{report.path}: {report.presets:,} presets; decoded predictions are {report.distance:.2f} dB from the "
-        f"input sounds, decoded true latents {report.of_latents:.2f}, the mean preset {report.of_mean_preset:.2f}, "
+        f"{report.path}: {counted(report.presets, 'preset')}; decoded predictions are {report.distance:.2f} dB from "
+        f"the input sounds, decoded true latents {report.of_latents:.2f}, the mean preset {report.of_mean_preset:.2f}, "
         f"another preset {report.of_random:.2f} dB (medians); explained variance of the latents "
         f"{round(float(report.explained.mean()), 2) + 0.0:.2f}{skipped_batches(report.skipped)}"
     )

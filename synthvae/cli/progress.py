@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from synthvae.cli.logs import tell, writes_json
+from synthvae.core.counts import counted
 
 __all__ = ["progress_bar", "spoken"]
 
@@ -62,7 +63,7 @@ class _Shown:
 
     def text(self, done: float, remark: str) -> str:
         """Steps done, time left and remark."""
-        state = f"{int(done):,}/{self._total:,} {self._unit}"
+        state = f"{int(done):,}/{counted(self._total, self._unit.removesuffix('s'), self._unit)}"
         state = state if self._unit else f"{100 * done // max(self._total, 1):.0f} %"
         return ", ".join(filter(None, (state, self._left(done), remark)))
 

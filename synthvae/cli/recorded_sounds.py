@@ -13,6 +13,7 @@ import typer
 from synthvae.cli.bank_output import print_files
 from synthvae.cli.common import print_table
 from synthvae.cli.progress import progress_bar
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError, shown
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def decode(run: Run, how: Decoding, out: Path, level: float | None, sample_forma
     if how.z is not None:
         latents, names = read_latents(how.z, run)
         if len(latents) % each:
-            raise UserError("z", how.z, f"give {each} for each sound", f"it has {len(latents)} latents")
+            raise UserError("z", how.z, f"give {each} for each sound", f"it has {counted(len(latents), 'latent')}")
         names = names if names and each == 1 else numbered("latent", len(latents) // each, 4)
     elif how.near is not None:
         (source,) = find_sounds(model, [how.near], arguments="near")
@@ -111,7 +112,8 @@ def decode(run: Run, how: Decoding, out: Path, level: float | None, sample_forma
             else "drawn from the standard normal distribution"
         )
     _write(model, names, latents, given.expand(len(names), -1), out, level, sample_format)
-    print_files(out, [out / f"{name}.wav" for name in names], "sounds, and their latents in latents.json")
+    beside, written = "latents in latents.json", [out / f"{name}.wav" for name in names]
+    print_files(out, written, f"sound, and its {beside}", f"sounds, and their {beside}")
 
 
 def encode(run: Run, paths: Sequence[Path], out: Path, label: str | None, pitch: float | None, overwrite: bool) -> None:
@@ -125,7 +127,7 @@ def encode(run: Run, paths: Sequence[Path], out: Path, label: str | None, pitch:
     with progress_bar("encoding", len(files), "sounds") as update:
         names, latents = encode_files(model, files, condition, lambda done: update(done, ""))
     write_points(out, run, names, latents, overwrite)
-    print(f"{out}: latents of {len(files)} recordings, {run.latent_size} dimensions each")
+    print(f"{out}: latents of {counted(len(files), 'recording')}, {counted(run.latent_size, 'dimension')} each")
 
 
 def needs_no_run(route: Route, way: str | None) -> bool:

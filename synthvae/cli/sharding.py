@@ -10,6 +10,7 @@ import typer
 
 from synthvae.cli.common import end_interrupted
 from synthvae.cli.progress import progress_bar
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError, choose_one
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _finalize(folder: ShardFolder, work: Work, keep: bool, overwrite: bool) -> N
 
 
 def _state(folder: ShardFolder) -> str:
-    return f"{folder.count - len(folder.missing):,} of {folder.count:,} shards done"
+    return f"{folder.count - len(folder.missing):,} of {counted(folder.count, 'shard')} done"
 
 
 def _print_state(folder: ShardFolder) -> None:

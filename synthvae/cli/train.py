@@ -15,6 +15,7 @@ from typer.core import TyperCommand
 from synthvae.cli.common import end_interrupted, skipped_batches
 from synthvae.cli.host import silent_beside_first
 from synthvae.cli.progress import progress_bar
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError
 from synthvae.training.config import (
     PRESETS,
@@ -241,7 +242,7 @@ def _train_on_presets(
     note = ""
     if LOSSES[settings.loss].compares == "audio" and not settings.synth_layer:
         note = "spectral term: measured on rendered sound for early stopping, no gradient (add --synth-layer for that)"
-    if _run(task, directory, resume, profile, "presets", note, lambda row: f"{row['active_units']:.0f} active"):
+    if _run(task, directory, resume, profile, "preset", note, lambda row: f"{row['active_units']:.0f} active"):
         _print_verdict(directory, dataset)
 
 
@@ -266,10 +267,9 @@ def _train_on_sounds(
 
     channels, bands, frames = task.representation.shape
     size = f"{channels} x {bands} x {frames}" if channels > 1 else f"{bands} x {frames}"
-    note = (
-        f"{settings.network} on {settings.representation}, {size}, {settings.latent} dimensions, {settings.precision}"
-    )
-    if _run(task, directory, resume, profile, "sounds", note, describe):
+    latents = counted(settings.latent, "dimension")
+    note = f"{settings.network} on {settings.representation}, {size}, {latents}, {settings.precision}"
+    if _run(task, directory, resume, profile, "sound", note, describe):
         _print_sound_verdict(directory, library)
 
 
@@ -278,7 +278,7 @@ def _run(
     directory: Path,
     resume: bool,
     profile: bool,
-    items: str,
+    item: str,
     note: str,
     describe: Callable[[Mapping[str, float]], str],
 ) -> bool:
@@ -292,7 +292,7 @@ def _run(
         directory: directory of the run.
         resume: whether to continue an existing run.
         profile: whether to print the time of each stage at the end.
-        items: name of the training items, for messages.
+        item: name of a training item, for messages.
         note: printed before training.
         describe: summarises an epoch from its row of metrics.csv.
     """
@@ -319,7 +319,7 @@ def _run(
         for line in filter(None, (note, task.remark)):
             print(line)
         ensure_directory(directory)
-        _print_estimate(trainer, items)
+        _print_estimate(trainer, item)
         before = "nothing left to train; " if trainer.complete else ""
         try:
             position = trainer.run()
@@ -330,9 +330,8 @@ def _run(
         except Interrupted as interrupted:
             _print_profile(stopwatch)
             end_interrupted(f"{interrupted}; run the same command with --resume to continue (--out {directory})")
-    epochs = "1 epoch" if position.epoch == 1 else f"{position.epoch:,} epochs"
     print(
-        f"{directory}: {before}{epochs} in {position.seconds:.0f} s ({position.finished}); "
+        f"{directory}: {before}{counted(position.epoch, 'epoch')} in {position.seconds:.0f} s ({position.finished}); "
         f"best in epoch {position.best_epoch + 1}{skipped_batches(position.skipped)}"
     )
     _print_profile(stopwatch)
@@ -346,7 +345,7 @@ def _print_profile(stopwatch: Stopwatch) -> None:
     if not stopwatch.seconds:
         return
     steps, whole = stopwatch.laps.get(UPDATE, 0), sum(stopwatch.seconds.values())
-    print(f"time of {steps:,} steps, validation and log:")
+    print(f"time of {counted(steps, 'step')}, validation and log:")
     for stage, seconds in stopwatch.seconds.items():
         each = "" if stage == EPOCH_END or not steps else f"{1000 * seconds / steps:8.1f} ms per step"
         print(f"  {stage:18} {seconds:8.1f} s {100 * seconds / whole:5.1f} % {each}".rstrip())
@@ -410,7 +409,7 @@ def _print_sound_verdict(directory: Path, library: Library) -> None:
         print(f"a mean spectrogram, which needs no model, is closer: train longer (--epochs){other}")
 
 
-def _print_estimate(trainer: Trainer, items: str) -> None:
+def _print_estimate(trainer: Trainer, item: str) -> None:
     """Print the estimated duration of an epoch and of the training."""
     from synthvae.cli.progress import spoken
 
@@ -420,7 +419,7 @@ def _print_estimate(trainer: Trainer, items: str) -> None:
     seconds = trainer.measure_epoch()
     end = f", or until {phase.patience} in a row bring no improvement" if phase.patience else ""
     print(
-        f"{trainer.task.items:,} {items} in {trainer.steps:,} steps: about {spoken(seconds)} an epoch on this "
-        f"machine; {phase.epochs:,} epochs{end} (at most {spoken(seconds * phase.epochs)})",
+        f"{counted(trainer.task.items, item)} in {counted(trainer.steps, 'step')}: about {spoken(seconds)} an epoch "
+        f"on this machine; {counted(phase.epochs, 'epoch')}{end} (at most {spoken(seconds * phase.epochs)})",
         flush=True,
     )

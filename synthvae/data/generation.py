@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthvae.core.checks import check_seed
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError, choose_one
 from synthvae.data.parquet import require_pyarrow
 from synthvae.data.preset import round_significant
@@ -42,7 +43,7 @@ SHARES = (5, 1, 1)
 def describe_dataset(path: Path, header: DatasetHeader) -> str:
     """A line about a written dataset: its presets, parameters, splits and size in bytes."""
     counts = ", ".join(f"{end - first:,} {name}" for name, (first, end) in header.splits.items())
-    made = f"{header.size:,} presets of {len(header.parameters)} parameters ({counts})"
+    made = f"{counted(header.size, 'preset')} of {counted(len(header.parameters), 'parameter')} ({counts})"
     return f"{path}: {made}, {path.stat().st_size / 1e6:.1f} MB"
 
 

@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError, reason
 from synthvae.core.executor import on_threads, stop_on_sigint
 from synthvae.core.files import alone_in, atomic_write, copy_rights, ensure_directory, is_leftover
@@ -342,7 +343,11 @@ def _finish(work: _Work, directory: Path, shares: Sequence[float]) -> LibraryHea
     items = chosen.items
     if not items:
         common = Counter(row["reason"].split(" (")[0] for row in chosen.skipped).most_common(1)
-        problem = f"nothing in it can be used ({common[0][1]} files: {common[0][0]})" if common else "no files in it"
+        problem = (
+            f"nothing in it can be used ({counted(common[0][1], 'file')}: {common[0][0]})"
+            if common
+            else "no files in it"
+        )
         work.discard()
         raise UserError(plan.source, plan.source, "give a folder with recordings", problem)
     with (work.folder / SOUNDS).open("rb") as file:

@@ -15,6 +15,7 @@ from torch import Tensor
 from synthvae.audio.files import AUDIO_ENDINGS, check_sample_format
 from synthvae.audio.loudness import LOUDNESS, check_loudness
 from synthvae.core.checks import is_number
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError, reason, shown
 from synthvae.core.files import atomic_write, ensure_directory
 from synthvae.core.json import dump_json, load_json, require_fields
@@ -160,7 +161,7 @@ def _points(rows: Any, size: int, path: Path) -> Tensor:  # noqa: ANN401
         raise UserError(path, path, f"write rows of {size} numbers, one per latent dimension", "holds no latents")
     for number, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != size:
-            found = f"{len(row)} values" if isinstance(row, list) else shown(row)
+            found = counted(len(row), "value") if isinstance(row, list) else shown(row)
             raise UserError(
                 path, row, "correct it", f"row {number} is {found}, need {size} numbers, one per latent dimension"
             )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthvae.core.checks import check_seed
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError, choose_one
 from synthvae.exploration.even import choose_stops, unevenness
 from synthvae.exploration.geodesic import ITERATIONS, shorten
@@ -356,7 +357,12 @@ def blend(run: Run, unit: Tensor, weights: Tensor) -> Tensor:
     check_presets(run, unit, 1)
     weights = torch.as_tensor(weights, dtype=torch.float32)
     if weights.shape != (len(unit),):
-        raise UserError("weights", weights, "give one for each", f"{weights.numel()} numbers for {len(unit)} presets")
+        raise UserError(
+            "weights",
+            weights,
+            "give one for each",
+            f"{counted(weights.numel(), 'number')} for {counted(len(unit), 'preset')}",
+        )
     for weight in weights.tolist():
         if not abs(weight) <= LARGEST_WEIGHT:
             raise UserError(

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from synthvae.core.checks import finite_matrix
 from synthvae.core.compile import keep_compiled, tolerate_caches
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError
 from synthvae.core.store import Store
 
@@ -179,6 +180,9 @@ def _enough(latents: ArrayLike) -> NDArray[np.float64]:
     rows = finite_matrix(latents, "latents")
     if len(rows) < _MINIMUM_POINTS:
         raise UserError(
-            "latents", rows, "analyse a larger share", f"{len(rows)} points, a map needs at least {_MINIMUM_POINTS}"
+            "latents",
+            rows,
+            "analyse a larger share",
+            f"{counted(len(rows), 'point')}, a map needs at least {_MINIMUM_POINTS}",
         )
     return rows

@@ -16,6 +16,7 @@ from scipy.linalg import lapack
 from threadpoolctl import threadpool_limits
 
 from synthvae.core.checks import finite_matrix
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError
 
 __all__ = [
@@ -185,7 +186,7 @@ def frechet_distance(
             "Fréchet distance",
             smaller,
             "analyse a larger split or an embedding of fewer dimensions",
-            f"{smaller} sounds in {first.dimension} dimensions, at least {first.dimension + 1} are needed "
+            f"{counted(smaller, 'sound')} in {first.dimension} dimensions, at least {first.dimension + 1} are needed "
             "for a covariance of full rank",
         )
     value = gaussian_distance(first.mean, first.covariance, second.mean, second.covariance)
@@ -212,7 +213,10 @@ def frechet_floor(embeddings: ArrayLike, seed: int = 0) -> FrechetDistance:
     half = len(rows) // 2
     if half < 2:
         raise UserError(
-            "embedding", len(rows), "analyse more", f"{len(rows)} sounds make no two halves, at least 4 are needed"
+            "embedding",
+            len(rows),
+            "analyse more",
+            f"no two halves in {counted(len(rows), 'sound')}, at least 4 are needed",
         )
     order = np.random.default_rng(seed).permutation(len(rows))
     first, second = (GaussianStatistics.of(rows[part]) for part in (order[:half], order[half : 2 * half]))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from synthvae.core.checks import finite_matrix
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError
 
 __all__ = ["SCALE", "KernelDistance", "KernelFloor", "kernel_distance", "kernel_floor", "median_distance"]
@@ -171,7 +172,10 @@ def kernel_floor(embeddings: ArrayLike, seed: int = 0, draws: int = 200) -> Kern
     half = len(rows) // 2
     if half < 2:
         raise UserError(
-            "embedding", len(rows), "analyse more", f"{len(rows)} sounds make no two halves, at least 4 are needed"
+            "embedding",
+            len(rows),
+            "analyse more",
+            f"no two halves in {counted(len(rows), 'sound')}, at least 4 are needed",
         )
     width = median_distance(rows, "embedding")
     rows = rows - rows.mean(axis=0)

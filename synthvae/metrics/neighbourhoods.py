@@ -14,6 +14,7 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 
 from synthvae.core.checks import finite_matrix
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError
 from synthvae.metrics.reconstruction import Summary, summarise
 
@@ -207,7 +208,7 @@ def neighbourhood_trust(
         raise ValueError(f"{len(near)} latents for {len(sounds)} presets' features")
     n = len(near)
     if n < 3:
-        raise UserError("latents", n, "analyse a larger share", f"{n} points, 3 at least have a nearest one")
+        raise UserError("latents", n, "analyse a larger share", f"{counted(n, 'point')}, 3 at least have a nearest one")
     if not 1 <= neighbours < n:
         raise ValueError(f"neighbours is {neighbours}, it has to be from 1 to {n - 1}")
     generator = np.random.default_rng(seed)
@@ -262,7 +263,10 @@ def map_trust(latents: ArrayLike, points: ArrayLike, seed: int = 0, limit: int =
         raise ValueError(f"{len(space)} latents on a map of {len(shown)} points")
     if len(space) < 3:
         raise UserError(
-            "latents", len(space), "analyse a larger share", f"{len(space)} points, 3 at least have neighbours"
+            "latents",
+            len(space),
+            "analyse a larger share",
+            f"{counted(len(space), 'point')}, 3 at least have neighbours",
         )
     from sklearn.manifold import trustworthiness
 

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError
 from synthvae.core.files import atomic_write, ensure_directory, temporary_folder
 from synthvae.core.shards import Progress, ShardFolder, Work
@@ -177,7 +178,7 @@ class RenderWork(_OfDataset):
                         )
                     atomic_write(out / entry.name, content.read())
             progress(self.items * done // len(shards))
-        return f"{out}: {self.items:,} sounds with their presets"
+        return f"{out}: {counted(self.items, 'sound with its preset', 'sounds with their presets')}"
 
 
 def _entry(path: Path) -> tarfile.TarInfo:
@@ -256,7 +257,8 @@ class MetricWork(_OfDataset):
         sensitivity.write_metric(Path(self.out), metric)
         write_sensitivity(Path(self.out), self.data.parameters.names, metric)
         progress(self.items)
-        return f"{self.out}: the metric of {metric.count:,} presets; a table and a figure are in the same directory"
+        measured = counted(metric.count, "preset")
+        return f"{self.out}: the metric of {measured}; a table and a figure are in the same directory"
 
 
 @dataclass(frozen=True)
@@ -318,8 +320,8 @@ class EncodeWork(Work):
                 names += json.loads(file.metadata()["names"])
         latent_files.write_points(Path(self.out), self._run, names, torch.cat(points))
         progress(self.items)
-        unit = "recordings" if self._presets is None else "presets"
-        return f"{self.out}: latents of {self.items:,} {unit}, {self._run.latent_size} dimensions each"
+        encoded = counted(self.items, "recording" if self._presets is None else "preset")
+        return f"{self.out}: latents of {encoded}, {counted(self._run.latent_size, 'dimension')} each"
 
 
 @dataclass(frozen=True)
@@ -397,7 +399,7 @@ class ImportWork(Work):
                         yield Sound(np.frombuffer(audio.read(4 * samples), "<f4"), *values)
 
         header = build_library(Path(self.out), self.planned.plan, read, overwrite, progress)
-        return f"{self.out}: {len(header):,} sounds"
+        return f"{self.out}: {counted(len(header), 'sound')}"
 
 
 @dataclass(frozen=True)
@@ -467,7 +469,8 @@ class ExperimentWork(Work):
             )
         progress(self.items)
         return (
-            f"{self.out}: {self.items} runs done; for the report: 'synthvae experiment report --scale {self.scale:g}'"
+            f"{self.out}: {counted(self.items, 'run')} done; for the report: "
+            f"'synthvae experiment report --scale {self.scale:g}'"
         )
 
 

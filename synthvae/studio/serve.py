@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from synthvae.bank import Bank, default_path
+from synthvae.core.counts import counted
 from synthvae.core.errors import UserError, reason
 from synthvae.core.files import ensure_directory, temporary_folder
 from synthvae.data.library import Library, is_library, read_library
@@ -76,7 +77,8 @@ def open_session(
         elif of_bank:
             collection, skipped = from_bank(run, kept, most, folder)
             if skipped:
-                say(f"{kept.path}: {skipped} presets skipped: the run fixes a parameter at another value than theirs")
+                left_out = counted(skipped, "preset")
+                say(f"{kept.path}: {left_out} skipped: the run fixes a parameter at another value than theirs")
         else:
             collection = from_dataset(run, data or run.dataset_path, data is None, most, folder)
         return Session(run, collection, kept, folder, ahead)

@@ -68,7 +68,7 @@ def test_too_few_sounds_are_a_reason_and_no_number():
         nulls.kernel_audio_distance_of_halves,
         nulls.mean_preset.frechet_audio_distance,
     ) == (None, None, None)
-    assert "1 sounds" in nulls.reason
+    assert "in 1 sound, at least 4" in nulls.reason
 
 
 def test_rows_that_depend_on_each_other_have_one_distance_and_no_floor():

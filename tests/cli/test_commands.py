@@ -102,8 +102,8 @@ def test_the_three_commands_run_as_they_stand_one_after_the_other(run, tmp_path:
     assert code == 0, err
     lines = out.splitlines()
     assert lines[0].startswith("dataset datasets/presets.json: the one that 'generate-dataset' writes")
-    assert lines[1].startswith("50 presets in 1 steps: about ")
-    assert "an epoch on this machine; 1 epochs, or until 20 in a row bring no improvement" in lines[1]
+    assert lines[1].startswith("50 presets in 1 step: about ")
+    assert "an epoch on this machine; 1 epoch, or until 20 in a row bring no improvement" in lines[1]
     code, out, err = run("analyze", "--limit", 10, "--map-presets", 10, "--map-nulls", 1)
     assert code == 0, err
     assert out.splitlines()[0] == "run experiments/runs/sclp-stft-synth-0: the only run there"

@@ -179,7 +179,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(run, small_run: Path, pres
     refused(run("vary", 1, "--keep", "pich", *at), "'pich'", "did you mean pitch")
     refused(run("vary", 1, "--seed", -1, *at), "--seed is -1")
     refused(run("blend", *at), "at least one preset")
-    refused(run("blend", "--plus", 1, "--weights", "1,2", *at), "'1,2'", "2 for 1 presets")
+    refused(run("blend", "--plus", 1, "--weights", "1,2", *at), "'1,2'", "2 for 1 preset")
     refused(run("blend", "--plus", 1, "--weights", "nan", *at), "holds nan")
     refused(run("blend", "--plus", 1, "--weights", "much", *at), "'much'")
     refused(run("blend", "--plus", 1, "--weights", "0", *at), "all 0")

@@ -93,7 +93,7 @@ def test_latents_of_another_run_or_version_are_refused(
         ("z.csv", ",".join(["1"] * 15 + ["nan"]), ("row 0", "nan", "not finite")),
         ("z.csv", ",".join(["1"] * 15 + ["-1e39"]), ("row 0", "-1e+39", "beyond 1e+06")),
         ("z.csv", "", ("no latents", "16 numbers")),
-        ("z.CSV", "[[1]]", ("row 0 is 1 values",)),
+        ("z.CSV", "[[1]]", ("row 0 is 1 value,",)),
         ("z.json", json.dumps([[0.0] * 16, ["1"] * 16]), ("row 1", "'1'", "not a number")),
         ("z.json", json.dumps([[True] * 16]), ("row 0", "true", "not a number")),
         ("z.json", json.dumps([[None] * 16]), ("row 0", "null", "not a number")),

@@ -57,7 +57,7 @@ def test_import_with_a_table(run: Command, sounds: Path, tmp_path: Path):
     code, out, err = run("import-library", "sounds", "--labels", "labels.csv", "--out", "lib", "--split", "60,20,20")
     assert code == 0, err
     assert "2 labels (18 train, 6 validation, 6 test)" in out
-    assert out.splitlines()[-1] == "labels.csv: 1 rows name files that do not exist"
+    assert out.splitlines()[-1] == "labels.csv: 1 row names a file that does not exist"
     refused(run("import-library", "sounds", "--labels", "none.csv", "--out", "x"), "--labels: cannot read none.csv")
 
 

@@ -62,3 +62,12 @@ def test_a_slow_first_step_says_nothing_of_the_rest(terminal: bool, monkeypatch,
     shown = capsys.readouterr().err
     assert "1/12 epochs, about 2.1 min left" in shown
     assert shown.count("left") == 1
+
+
+def test_one_step_is_in_the_singular(monkeypatch, capsys):
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    with progress_bar("training", 1, "epochs") as update:
+        clock.now = 120.0
+        update(0.5, "")
+    assert capsys.readouterr().err.startswith("training: 0/1 epoch")

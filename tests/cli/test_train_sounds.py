@@ -28,7 +28,7 @@ def test_a_library_is_trained_on_and_judged(run: Command, library: Path, tmp_pat
     directory = tmp_path / "experiments/runs/dense-mel-0"
     assert json.loads((directory / "run.json").read_text())["task"] == "recorded-sounds"
     assert "dense on mel, 128 x 32, 128 dimensions" in out
-    assert re.search(r"24 sounds in 3 steps: about .* an epoch on this machine; 1 epochs", out)
+    assert re.search(r"24 sounds in 3 steps: about .* an epoch on this machine; 1 epoch\b", out)
     verdict = re.search(
         r"squared error on 10 validation sounds relative to the mean spectrogram: this model (\d\.\d{3}) "
         r"\(\d\.\d{3} to \d\.\d{3}\), mean of the label (\d\.\d{3}) .*, nearest training sound (\d\.\d{3}) .*; "

@@ -313,6 +313,6 @@ def test_folders_without_recordings_are_refused(tmp_path: Path):
     with user_error(tmp_path / "in", match="no files in it"):
         imported(tmp_path / "in")
     (tmp_path / "in" / "a.txt").write_text("text")
-    with user_error(tmp_path / "in", match=r"nothing in it can be used \(1 files: not audio that can be read\)"):
+    with user_error(tmp_path / "in", match=r"nothing in it can be used \(1 file: not audio that can be read\)"):
         imported(tmp_path / "in")
     assert sorted(os.listdir(tmp_path)) == ["in"]

@@ -265,7 +265,7 @@ def test_two_processes_do_not_make_one_library(tmp_path: Path):
 def test_too_few_sounds_leave_nothing_behind(tmp_path: Path):
     with user_error("sounds", match="2 sounds that are not nearly alike"):
         build_library(tmp_path / "lib", plan(entries=ENTRIES[:2]), read)
-    with user_error("sounds", match=r"nothing in it can be used \(1 files: "):
+    with user_error("sounds", match=r"nothing in it can be used \(1 file: "):
         build_library(tmp_path / "lib", plan(entries=[ENTRIES[3]], skipped=[]), read)
     with user_error("sounds", match="no files in it"):
         build_library(tmp_path / "lib", plan(entries=[], skipped=[]), read)

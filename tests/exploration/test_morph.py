@@ -186,7 +186,7 @@ def test_the_sum_is_taken_in_the_latent_space(run, small_dataset):
 @pytest.mark.parametrize(
     ("weights", "part"),
     [
-        ([1.0], "1 numbers for 2 presets"),
+        ([1.0], "1 number for 2 presets"),
         ([1.0, float("nan")], "holds nan"),
         ([1.0, float("inf")], "holds inf"),
         ([1.0, -11.0], "holds -11"),

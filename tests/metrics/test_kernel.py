@@ -117,7 +117,7 @@ def test_what_makes_no_distance() -> None:
         kernel_distance(x, x[:1])
     with pytest.raises(UserError, match="at least 2"):
         median_distance(x[:1])
-    with pytest.raises(UserError, match="3 sounds make no two halves"):
+    with pytest.raises(UserError, match="no two halves in 3 sounds"):
         kernel_floor(x[:3])
     with pytest.raises(UserError, match="embedding: preset 3 holds nan"):
         kernel_distance(x, np.where(np.arange(10)[:, None] == 3, np.nan, x))
