@@ -441,4 +441,5 @@ def _text(cell: Cell) -> str:
 
 
 def _number(value: float) -> str:
-    return format_number(int(value) if float(value).is_integer() else value)
+    """As on HTML pages, but with a hyphen: in Markdown negative numbers of intervals and sentences begin with one."""
+    return format_number(int(value) if float(value).is_integer() else value).replace("−", "-")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,10 +43,13 @@ __all__ = [
     "Verdict",
     "format_number",
     "sound_row",
+    "true_minus",
     "write_csv",
     "write_metrics_json",
 ]
 
+#: The hyphen of a negative number; not that of a word, a range, a date, a path, an option or 1e-5.
+_NEGATIVE = re.compile(r"(?<![\w./)\]-])-(?=\.?\d)")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Judgement: TypeAlias = Literal["good", "bad", "neutral"]
@@ -365,6 +369,11 @@ def format_number(value: float | int | None) -> str:
     else:
         text = f"{float(f'{number:.2e}'):,.{max(0, 2 - exponent)}f}".replace(",", "\u202f")
     return text.replace("-", "−")
+
+
+def true_minus(text: str) -> str:
+    """Text in which negative numbers begin with a minus sign, as those of `format_number` do, not with a hyphen."""
+    return _NEGATIVE.sub("−", text)
 
 
 def sound_row(

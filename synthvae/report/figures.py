@@ -30,6 +30,7 @@ from scipy import ndimage, stats
 from synthvae.core.checks import finite_matrix, finite_values, require_finite
 from synthvae.core.errors import UserError
 from synthvae.metrics.paths import PathComparison
+from synthvae.report.document import true_minus
 
 __all__ = [
     "both_bytes",
@@ -450,7 +451,7 @@ def error_distributions(
             _distribution(axes, row, values, CYCLE[row % len(CYCLE)], logarithmic)
             axes.text(0.0, row - 0.33, name, transform=axes.get_yaxis_transform(), weight="bold", va="bottom")
         for style, (name, value) in zip(("--", ":", "-."), lines.items(), strict=False):
-            axes.axvline(value, color=INK, lw=1.3, ls=style, label=f"{name}: {value:.3g}")
+            axes.axvline(value, color=INK, lw=1.3, ls=style, label=true_minus(f"{name}: {value:.3g}"))
         axes.set_ylim(len(arrays) - 0.6, -0.62)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)

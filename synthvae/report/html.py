@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from synthvae.audio.loudness import LOUDNESS
 from synthvae.core.files import atomic_write
-from synthvae.report.document import Cell, Item, MapItem, Measured, Report, Table, Verdict, format_number
+from synthvae.report.document import Cell, Item, MapItem, Measured, Report, Table, Verdict, format_number, true_minus
 
 __all__ = ["data_uri", "render_report", "render_template", "write_report"]
 
@@ -34,7 +34,7 @@ def render_template(package: str, name: str, filters: dict[str, Callable[..., ob
     Args:
         package: whose folder ``templates`` holds the template.
         name: name of the template.
-        filters: filters by name, beside Jinja's own and `data_uri`.
+        filters: filters by name, beside Jinja's own, `data_uri` and `minus`.
         values: values by name.
 
     Returns:
@@ -47,7 +47,7 @@ def render_template(package: str, name: str, filters: dict[str, Callable[..., ob
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(filters, data_uri=data_uri)
+    environment.filters.update(filters, data_uri=data_uri, minus=true_minus)
     return environment.get_template(name).render(values)
 
 

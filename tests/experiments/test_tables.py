@@ -165,3 +165,9 @@ def test_the_thesis_figures_are_complete():
     assert len(figures) == 15
     assert figures["Exp3-CQT"]["dbcv"] == 0.3129
     assert all(len(row) == 11 for row in figures.values())
+
+
+def test_negative_numbers_of_a_markdown_table_begin_with_a_hyphen():
+    interval = Interval(-1.5, -2.5, -0.5, 3, 10)
+    text = Table("1", "t", ("a", "b", "c"), ((interval, -1.5, -2.0),)).markdown()
+    assert "| -1.5 (-2.5 to -0.5) | -1.50 | -2 |" in text

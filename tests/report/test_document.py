@@ -36,6 +36,7 @@ from synthvae.report.document import (
     Verdict,
     format_number,
     sound_row,
+    true_minus,
     write_csv,
     write_metrics_json,
 )
@@ -187,6 +188,39 @@ def test_page_says_everything_in_order() -> None:
     assert "9.50 to 11.2" in text
     for part in versions().values():
         assert part in text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("-3.5 to -2 dB", "−3.5 to −2 dB"),
+        ("between (-1, [-.5 and +2", "between (−1, [−.5 and +2"),
+        ("sclp-stft-0, 2026-11-29, 3-7, 1e-5", "sclp-stft-0, 2026-11-29, 3-7, 1e-5"),
+        ("--steps -a runs/-1", "--steps -a runs/-1"),
+    ],
+)
+def test_negative_numbers_in_text_have_a_minus_sign(text: str, shown: str) -> None:
+    assert true_minus(text) == shown
+
+
+def test_a_page_has_one_minus_sign() -> None:
+    minus = "-1.5 dB"
+    row = ["a " + minus, -1.5, Measured(-2.5, "dB", -3.5, -1.5), Verdict("good", "at " + minus)]
+    columns = [Column("of " + minus, note="from " + minus), Column("x", "dB"), Column("y"), Column("z")]
+    figure = replace(example().sections[0].items[1], caption="down to " + minus)
+    report = replace(
+        example(),
+        lead="lead " + minus,
+        findings=[Verdict("bad", "only " + minus)],
+        headlines=[Headline("least", Measured(-1.5, "dB"), "not " + minus)],
+        sections=[Section("Levels", ("above " + minus,), (Table("Of " + minus, columns, [row], minus), figure))],
+        methods={"level": "down to " + minus},
+    )
+    page = render_report(report)
+    said = [part for part in Outline(page).text if "-1.5" in part or "-2.5" in part]
+    assert said == []
+    assert page.count("−1.5") >= 12
+    assert 'data-key="-1.5"' in page, "columns are sorted by the number"
 
 
 def test_text_is_escaped() -> None:
