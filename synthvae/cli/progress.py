@@ -13,8 +13,9 @@ from synthvae.core.counts import counted
 __all__ = ["progress_bar", "spoken"]
 
 QUIET_SECONDS = 10.0
-#: If the first report comes within this share of a task, the time before it does not count for the estimate.
-WARM_UP = 0.05
+#: If the first report comes within this share of a task, the time before it does not count for the estimate. There is
+#: no estimate until as large a share of the rest is done or, where steps are of one kind, `TIMED` seconds of it.
+WARM_UP, TIMED = 0.05, 60.0
 
 
 def spoken(seconds: float) -> str:
@@ -53,11 +54,12 @@ def progress_bar(label: str, total: int, unit: str = "") -> Iterator[Callable[[f
 
 
 class _Shown:
-    """State of a task as text; the time left is extrapolated from the steps since the first report."""
+    """State of a task as text; the time left is extrapolated from the time between the first and the latest step."""
 
     def __init__(self, label: str, total: int, unit: str) -> None:
         self._label, self._total, self._unit = label, total, unit
         self._first: tuple[float, float] = (time.monotonic(), 0)
+        self._latest: tuple[float, float] = self._first
         self._reported = False
         self._printed = self._first[0]
 
@@ -81,8 +83,12 @@ class _Shown:
         if not self._reported and (done > 1 or 0 < done < WARM_UP * self._total):
             self._first = (now, done)
         self._reported = self._reported or done > 0
-        began, before = self._first
-        if done <= before or done >= self._total:
+        if done != self._latest[1]:
+            self._latest = (now, done)
+        (began, before), (at, reached) = self._first, self._latest
+        timed, rest = at - began, self._total - before
+        enough = reached - before >= WARM_UP * rest or (self._unit != "" and timed >= TIMED)
+        if not enough or not before < reached < self._total:
             return ""
-        seconds = (now - began) * (self._total - done) / (done - before)
+        seconds = timed * (self._total - reached) / (reached - before) - (now - at)
         return f"about {spoken(seconds)} left" if seconds >= 1 else ""

@@ -71,3 +71,30 @@ def test_one_step_is_in_the_singular(monkeypatch, capsys):
         clock.now = 120.0
         update(0.5, "")
     assert capsys.readouterr().err.startswith("training: 0/1 epoch")
+
+
+def test_first_epochs_of_several_processes_give_no_estimate(monkeypatch, capsys):
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    with progress_bar("training", 200, "epochs") as update:
+        for clock.now, done in ((150.0, 1), (150.5, 2), (190.0, 4), (230.0, 6)):  # 40 s for two epochs, after 50 s
+            update(done, "")
+    assert [line.partition("epochs")[2] for line in capsys.readouterr().err.splitlines()] == [
+        "",
+        "",
+        "",
+        ", about 52 min left",  # 80 s for 5 epochs: the first report is of one of two processes
+    ]
+
+
+def test_small_first_steps_of_an_analysis_give_no_estimate_and_a_long_one_does_not_lengthen_it(monkeypatch, capsys):
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    with progress_bar("analyzing", 320) as update:
+        # Two steps of 1 s take 20 s each with the loading of libraries; one of 20 s is as fast as was estimated.
+        for clock.now, done in ((120.0, 1), (140.0, 2), (160.0, 22), (190.0, 22), (240.0, 22)):
+            update(done, "")
+    shown = [line.partition("%")[2] for line in capsys.readouterr().err.splitlines()]
+    assert shown == ["", "", ", about 9.5 min left", ", about 9 min left", ", about 8.1 min left"]
