@@ -438,6 +438,35 @@ def library(
 
 
 @app.command()
+def presets(
+    size: Annotated[int, typer.Option(help="Number of presets.")] = 10_000_000,
+    shards: Annotated[int, typer.Option(help="Number of shards.")] = 40,
+    seed: SeedOption = 0,
+) -> None:
+    """Generate a large Parquet dataset, again with a kill, and train on it to the first step: time and memory.
+
+    Exits with 1 where a process takes more than 1 GiB or training more than 4, starts after 20 s, or the presets are
+    not those of the JSON dataset of the same seed.
+
+    Example: `python -m benchmarks presets --size 1000000`
+    """
+    for name, value in (("size", size), ("shards", shards)):
+        if value < 2:
+            raise UserError(name, value, "give at least 2")
+    _check(1, "cpu", seed)
+    import tempfile
+
+    from benchmarks.large_dataset import large_dataset_table, measure_large_dataset
+
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure_large_dataset(size, shards, seed, Path(folder))
+    _print_scale({"presets": size, "shards": shards, "seed": seed})
+    print(large_dataset_table(result))
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def fuzz(
     seconds: Annotated[int, typer.Option(help="Seconds for each format.")] = 600,
     formats: Annotated[
