@@ -526,6 +526,9 @@ def kills(
 @app.command()
 def conditions(
     only: Annotated[str | None, typer.Option(help="Name of one condition.  [default: all]")] = None,
+    require_all: Annotated[
+        bool, typer.Option("--require-all", help="Fail where a condition cannot be tried; most need root on Linux.")
+    ] = False,
 ) -> None:
     """Run commands on one core, a full disk, with a clock that jumps and the like, and check files and messages.
 
@@ -545,7 +548,7 @@ def conditions(
         results = measures.try_conditions(Path(folder), chosen, progress=update)
     _print_scale({"commands": ", ".join(measures.TRIED)})
     print(measures.condition_table(results))
-    if any(result.wrong for result in results):
+    if any(result.wrong or (require_all and result.impossible) for result in results):
         raise typer.Exit(1)
 
 
