@@ -56,4 +56,4 @@ def _find(text: str, bank: Path | None) -> Preset:
     path = Path(text)
     if path.suffix.lower() == ".json" or len(path.parts) > 1 or path.exists():
         return read_preset(path)
-    return Bank(bank or default_path()).get(text).preset
+    return Bank(bank or default_path(), create=False).get(text).preset

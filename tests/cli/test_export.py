@@ -177,8 +177,9 @@ def test_play_takes_a_name_or_a_number_of_the_bank(run, small_bank, played):
     assert all(np.array_equal(sound, played[0][0]) for sound, _ in played)
     refused(run("play", "brass drop", "--bank", small_bank.path), "'brass drop'")
     refused(run("play", "sounds/glass drop", "--bank", small_bank.path), "sounds/glass drop: cannot read")
-    refused(run("play", "glass drop", "--bank", "none.sqlite"), "none.sqlite", "no preset is called 'glass drop'")
-    refused(run("play", "9999", "--bank", "none.sqlite"), "no preset number 9999 in the bank, which is empty; add")
+    refused(run("play", "9999", "--bank", small_bank.path), "no preset number 9999 in the bank; its numbers run from 1")
+    refused(run("play", "glass drop", "--bank", "none.sqlite"), "none.sqlite", "no preset bank there")
+    assert not Path("none.sqlite").exists()
 
 
 def test_play_says_what_is_missing(run, sounds: Path, monkeypatch):
