@@ -10,20 +10,25 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["start_forked"]
+__all__ = ["IMPORTED", "start_forked"]
 
 #: What commands import while they run.
-_IMPORTED: tuple[str, ...] = (
-    "torch",
-    "numba",
+IMPORTED = (
+    "hdbscan",
+    "librosa",
+    "lightning_fabric",
+    "matplotlib.backends.backend_agg",
     "pandas",
     "scipy.stats",
-    "soundfile",
+    "synthvae.bank",
+    "synthvae.cli",
+    "synthvae.experiments.report",
+    "synthvae.matching.engine",
+    "synthvae.report.analysis",
+    "synthvae.scale.works",
     "torch.utils.tensorboard",
-    "lightning_fabric",
+    "umap",
 )
-_IMPORTED += ("librosa", "umap", "hdbscan", "matplotlib.backends.backend_agg", "synthvae.report.analysis")
-_IMPORTED += ("synthvae.experiments.report", "synthvae.matching.engine", "synthvae.scale.works", "synthvae.bank")
 
 _context = multiprocessing.get_context("forkserver")
 
@@ -44,15 +49,16 @@ class _Forked:
         return self._process.exitcode
 
 
-def start_forked(arguments: Sequence[str], place: Path, errors: Path) -> _Forked:
+def start_forked(arguments: Sequence[str], place: Path, errors: Path, imported: Sequence[str] = IMPORTED) -> _Forked:
     """Start ``synthvae ARGUMENTS`` in a directory, as the leader of a process group.
 
     Args:
         arguments: arguments of the command line.
         place: directory to start in.
         errors: file for its error messages.
+        imported: modules that the process it is forked from has imported, the same in all calls.
     """
-    _context.set_forkserver_preload(["synthvae.cli", *_IMPORTED])
+    _context.set_forkserver_preload(list(imported))
     leads, told = _context.Pipe(duplex=False)
     process = _context.Process(target=_run, args=(list(arguments), place, errors, told))
     process.start()

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.main import get_command
 
+from benchmarks.forked import start_forked
 from benchmarks.jobs import JOBS, NOT_JOBS, Job, start_command
 from benchmarks.kills import Killed, kill_commands, kill_table
 from synthvae.cli import app
@@ -33,7 +35,8 @@ QUICK = ("generate-dataset", "finalize", "import-library", "make-library", "bank
 
 def test_twenty_kills_lose_nothing(tmp_path: Path):
     chosen = [job for job in JOBS if job.name in QUICK]
-    found = kill_commands(20, 0, tmp_path, chosen)
+    start = partial(start_forked, imported=("synthvae.cli", "synthvae.bank", "synthvae.data.importing"))
+    found = kill_commands(20, 0, tmp_path, chosen, start=start)
     assert [(one.job, one.wrong) for one in found] == [(job.name, []) for job in chosen]
     assert sum(one.kills for one in found) == 20
 
