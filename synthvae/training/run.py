@@ -21,7 +21,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import torch
 from torch import Tensor
 
@@ -314,21 +313,26 @@ def task_name(document: Mapping[str, Any]) -> str:
 
 def has_ability(directory: Path, ability: str) -> bool:
     """Whether a directory's run has an ability; an unreadable one counts as a run on presets."""
+    document = _find_description(directory)
     try:
-        return ability in find_task(task_name(orjson.loads((directory / "run.json").read_bytes())), "").abilities
-    except (OSError, orjson.JSONDecodeError, AttributeError):
-        return ability in find_task(PRESETS, "").abilities
+        return ability in find_task(PRESETS if document is None else task_name(document), "").abilities
     except UserError:
         return False
 
 
 def is_unfinished(directory: Path) -> bool:
     """Whether a directory's run can be read and its training has not ended."""
+    state = (_find_description(directory) or {}).get("state")
+    return isinstance(state, dict) and state.get("finished") == ""
+
+
+def _find_description(directory: Path) -> dict[str, Any] | None:
+    """The object in ``run.json``, unchecked; None where it cannot be read."""
     try:
-        state = orjson.loads((directory / "run.json").read_bytes())["state"]
-        return bool(state["finished"] == "")
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
-        return False
+        document = load_json((directory / "run.json").read_bytes(), "", "")
+    except (OSError, UserError):
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def read_parameters(document: Mapping[str, Any], source: str) -> ParameterSpace:

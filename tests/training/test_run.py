@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import codecs
 import json
 import shutil
 import subprocess
@@ -13,7 +14,10 @@ from synthvae import load_run
 from synthvae.core.errors import UserError
 from synthvae.core.files import load_tensors, save_tensors
 from synthvae.data.presets import Dataset
+from synthvae.exploration.latent_files import find_run
 from synthvae.synths.voice.parameters import VOICE_63, VOICE_78
+from synthvae.training.run import has_ability, is_unfinished
+from synthvae.training.tasks.base import PARAMETERS, SOUNDS
 
 
 @pytest.fixture
@@ -83,6 +87,29 @@ def test_directories_that_are_no_runs(tmp_path: Path, copy: Path):
         (copy / "run.json").write_text(broken)
         with pytest.raises(UserError, match=message):
             load_run(copy)
+
+
+@pytest.mark.usefixtures("no_space")
+def test_a_description_with_a_byte_order_mark_loads_and_is_found(trained: Path, tmp_path: Path):
+    run = Path(shutil.copytree(trained / "plain", tmp_path / "runs" / "plain"))
+    document = json.loads((run / "run.json").read_text())
+    document["state"]["finished"] = ""
+    (run / "run.json").write_bytes(codecs.BOM_UTF8 + json.dumps(document).encode())
+    assert load_run(run).latent_size == 3
+    assert find_run(None, tmp_path / "runs", needs=SOUNDS) == (
+        run,
+        f"run {run}: the only run there; its training has not ended",
+    )
+    with pytest.raises(UserError, match="no trained run in it"):  # it has no parameters
+        find_run(None, tmp_path / "runs")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"state": 3}', 100_000 * b"["])
+def test_a_description_that_cannot_be_read_counts_as_a_run_on_presets(content: bytes, tmp_path: Path):
+    (tmp_path / "run.json").write_bytes(content)
+    assert has_ability(tmp_path, PARAMETERS)
+    assert not has_ability(tmp_path, SOUNDS)
+    assert not is_unfinished(tmp_path)
 
 
 def test_missing_or_broken_weights(copy: Path):
