@@ -18,7 +18,10 @@ def shown(value: object) -> str:
     words = {None: "null", True: "true", False: "false"}
     if value is None or isinstance(value, bool):
         return words[value]
-    text = str(value) if isinstance(value, numbers.Number | PurePath) else repr(value)
+    try:
+        text = str(value) if isinstance(value, numbers.Number | PurePath) else repr(value)
+    except RecursionError:
+        text = f"a deeply nested {type(value).__name__}"
     return text if len(text) <= SHOWN or isinstance(value, PurePath) else f"{text[:SHOWN]}..."
 
 

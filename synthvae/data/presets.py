@@ -22,7 +22,7 @@ from torch import Tensor
 
 from synthvae.core.errors import UserError, reason, shown
 from synthvae.core.files import atomic_open
-from synthvae.core.json import dump_json, load_json, require_fields
+from synthvae.core.json import dump_json, load_json, parse_json, require_fields
 from synthvae.data.parquet import MAGIC, ParquetRows, open_parquet, write_parquet
 from synthvae.data.rows import CHUNK, Rows, StoredRows, chunks
 from synthvae.synths.parameters import ParameterSpace
@@ -270,8 +270,8 @@ class _JsonLines:
             if size <= SMALL or place < 0:
                 return None
             try:
-                document = orjson.loads(head[:place] + b"}")
-            except orjson.JSONDecodeError:
+                document = load_json(head[:place] + b"}", str(path), "")
+            except UserError:
                 return None
             digest, ends, first = hashlib.sha256(), [], 0
             file.seek(0)
@@ -312,7 +312,7 @@ class _JsonRows(StoredRows):
                 last = min(start + CHUNK, end)
                 file.seek(self._starts[start])
                 text = file.read(int(self._starts[last] - self._starts[start]))
-                rows = load_json(b"[" + text.rstrip(b",\n") + b"]", str(self._path), "generate it again")
+                rows = parse_json(b"[" + text.rstrip(b",\n") + b"]", str(self._path), "generate it again")
                 part = _read_values(rows, self._header, str(self._path), range(start, last))
                 self._header.parameters.check(part, str(self._path), start)
                 values[start - first : last - first] = part

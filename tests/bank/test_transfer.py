@@ -152,6 +152,18 @@ def test_files_that_are_not_whole(small_bank: Bank, tmp_path: Path):
         small_bank.import_json(tmp_path / "none.json")
 
 
+@pytest.mark.parametrize("levels", [1000, 100_000])
+@pytest.mark.parametrize("field", ["name", "tags", "origin", "values"])
+def test_brackets_in_brackets_are_one_line(field: str, levels: int, small_bank: Bank, tmp_path: Path):
+    path = tmp_path / "a.json"
+    small_bank.export_json(path, [1])
+    document = json.loads(path.read_text())
+    document["presets"][0][field] = "@"
+    path.write_text(json.dumps(document).replace('"@"', '{"a": ' + "[" * levels + "]" * levels + "}"))
+    with pytest.raises(UserError, match=r"^[^\n]*a\.json: (nested more than 100 levels deep|not a whole JSON)[^\n]*$"):
+        read_bank_json(path)
+
+
 def test_a_folder_of_presets_and_sounds(small_bank: Bank, small_presets: list[Preset], tmp_path: Path):
     other = dataclasses.replace(small_presets[20], settings=RenderSettings(8000, 0.3, 100), name="Same Name")
     small_bank.add(other)

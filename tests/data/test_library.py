@@ -138,6 +138,8 @@ BAD = {
         lambda path: (path / "library.json").write_text("[]"),
         "library.json: not a JSON object; give a file of format 'synthvae-",
     ),
+    "brackets": (replace("library.json", b'"seed": 3', b'"seed": ' + 1000 * b"[" + 1000 * b"]"), "100 levels deep"),
+    "more brackets": (lambda path: (path / "library.json").write_bytes(100_000 * b"["), "not a whole JSON document"),
     "cut header": (cut("library.json", 300), "library.json: not a whole JSON document"),
     "other version": (
         header(lambda d: d.update(version=2)),

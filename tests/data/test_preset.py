@@ -122,6 +122,17 @@ def test_broken_presets(text: bytes, message: str, tmp_path: Path):
         read_preset(tmp_path / "none.json", VOICE_63)
 
 
+@pytest.mark.parametrize("levels", [1000, 100_000])
+@pytest.mark.parametrize("field", ["format", "synth", "sample_rate", "name", "descriptors", "origin", "values"])
+def test_brackets_in_brackets_are_one_line(field: str, levels: int, preset: Preset, tmp_path: Path):
+    path = tmp_path / "a.json"
+    write_preset(path, preset)
+    text = json.dumps(json.loads(path.read_text()) | {field: "@"})
+    path.write_text(text.replace('"@"', '{"a": ' + "[" * levels + "]" * levels + "}"))
+    with pytest.raises(UserError, match=r"^[^\n]*a\.json: (nested more than 100 levels deep|not a whole JSON)[^\n]*$"):
+        read_preset(path, VOICE_63)
+
+
 def test_values_must_be_an_object(preset: Preset, tmp_path: Path):
     path = tmp_path / "a.json"
     write_preset(path, preset)
