@@ -24,6 +24,8 @@ __all__ = ["FORMAT", "Imported", "file_names", "read_bank_json", "write_bank_jso
 
 FORMAT = "synthvae-bank"
 VERSION = 1
+#: Maximum size of a document in bytes: 70,000 presets.
+MOST_BYTES = 2**28
 
 
 class Imported(NamedTuple):
@@ -42,14 +44,19 @@ def write_bank_json(path: Path, entries: Sequence[Entry], overwrite: bool = True
     """Write presets with their names, tags and descriptors as one document, whole or not at all.
 
     Raises:
-        UserError: if `path` cannot be written, or exists and `overwrite` is False.
+        UserError: if `path` cannot be written, or exists and `overwrite` is False, or it would be larger than can be
+            read again.
     """
     presets = []
     for entry in entries:
         document = entry.to_dict()
         presets.append({key: document[key] for key in document if key not in ("id", "distance")})
     document = {"format": FORMAT, "version": VERSION, "synth": synth_kind(DEFAULT).header, "presets": presets}
-    atomic_write(path, dump_json(document, path) + "\n", overwrite)
+    text = dump_json(document, path) + "\n"  # ASCII
+    if len(text) > MOST_BYTES:
+        problem = f"would have {len(text):,} bytes; at most {MOST_BYTES:,} are read again"
+        raise UserError(path, path, "export them in parts, by name or by tag", problem)
+    atomic_write(path, text, overwrite)
 
 
 def file_names(entries: Sequence[Entry]) -> list[str]:
@@ -97,9 +104,12 @@ def read_bank_json(path: Path) -> list[Imported]:
         UserError: if the file cannot be read or is another one, or a preset in it is not whole; names it.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise UserError(path, path, "give a file made with bank export", f"cannot read ({reason(error)})") from None
+    if len(content) > MOST_BYTES:
+        raise UserError(path, path, "export the bank in parts, by name or by tag", f"more than {MOST_BYTES:,} bytes")
     document = check_format(load_json(content, str(path), "export the bank again"), FORMAT, VERSION, str(path))
     require_fields(document, ("presets",), str(path), "export the bank again")
     presets = document["presets"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from synthvae.bank import Bank
+from synthvae.bank import Bank, transfer
 from synthvae.bank.transfer import FORMAT, file_names, read_bank_json, write_files
 from synthvae.core.errors import UserError
 from synthvae.data.preset import Preset, read_preset
@@ -161,6 +161,21 @@ def test_brackets_in_brackets_are_one_line(field: str, levels: int, small_bank: 
     document["presets"][0][field] = "@"
     path.write_text(json.dumps(document).replace('"@"', '{"a": ' + "[" * levels + "]" * levels + "}"))
     with pytest.raises(UserError, match=r"^[^\n]*a\.json: (nested more than 100 levels deep|not a whole JSON)[^\n]*$"):
+        read_bank_json(path)
+
+
+def test_a_document_is_no_larger_than_can_be_read(small_bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path, most = tmp_path / "a.json", 20_000
+    monkeypatch.setattr(transfer, "MOST_BYTES", most)
+    with pytest.raises(UserError, match=r"a\.json: would have [\d,]+ bytes; at most 20,000 are read again; .*in parts"):
+        small_bank.export_json(path)
+    assert not path.exists()
+    small_bank.export_json(path, [1])
+    content = path.read_bytes()
+    path.write_bytes(content.rstrip().ljust(most))
+    assert len(read_bank_json(path)) == 1
+    path.write_bytes(content.rstrip().ljust(most + 1))
+    with pytest.raises(UserError, match=r"a\.json: more than 20,000 bytes; export the bank in parts"):
         read_bank_json(path)
 
 
