@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -64,6 +65,22 @@ def test_names_from_outside_are_escaped_on_the_page(run: Command, bell: Path, sm
     page = (tmp_path / "m" / "match.html").read_text()
     assert "<b>&" not in page
     assert "&lt;b&gt;&amp;.wav" in page
+
+
+def test_a_recording_whose_name_is_not_utf_8_is_matched(run: Command, bell: Path, small_run: Path, tmp_path: Path):
+    name = os.fsdecode(b"caf\xe9.wav")
+    try:
+        bell.rename(tmp_path / name)
+    except OSError:
+        pytest.skip("the file system takes names in UTF-8 alone")
+    code, out, err = run("match", name, "--run", small_run, "--budget", 300, "--no-index")
+    assert code == 0, err
+    assert "matches/caf\\udce9/match.html" in out
+    folder = tmp_path / "matches" / os.fsdecode(b"caf\xe9")
+    summary = json.loads((folder / "match.json").read_bytes().decode("utf-8"))
+    assert summary["target"] == name
+    assert "caf\\udce9.wav" in (folder / "match.html").read_bytes().decode("utf-8")
+    assert read_preset(folder / summary["answers"][0]["file"]).name == summary["answers"][0]["name"]
 
 
 def write(kind: str, path: Path) -> None:
