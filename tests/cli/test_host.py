@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from synthvae import cli
+from synthvae.bank import Bank
 from synthvae.cli.host import expand_home
 from synthvae.core.errors import UserError, printable
 from synthvae.data.presets import Dataset
@@ -45,6 +47,25 @@ def test_streams_that_cannot_be_written(line: str, code: int, out: bytes, err: b
     assert ended.returncode == code, ended
     assert out in ended.stdout if out else ended.stdout == b""
     assert ended.stderr.startswith(err) if err else ended.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "stream", "line"),
+    [
+        ("1 --add x", 0, "stdout", rb"^#1 bell \\u2713: .*\bx\b"),
+        ("'bell \u2713' --add x", 0, "stdout", rb"^#1 bell \\u2713: .*\bx\b"),
+        ("\u2713 --add x", 2, "stderr", rb"^error: .*\\u2713.*$"),
+    ],
+)
+def test_a_name_that_the_terminal_cannot_show_is_escaped(
+    small_bank: Bank, words: str, code: int, stream: str, line: bytes
+):
+    small_bank.rename(1, "bell \u2713")
+    ended = shell(f"$S bank tag {words}", PYTHONIOENCODING="ascii", SYNTHVAE_BANK=str(small_bank.path))
+    assert ended.returncode == code, ended
+    assert re.search(line, getattr(ended, stream), re.MULTILINE), ended
+    assert b"Traceback" not in ended.stderr
+    assert ("x" in small_bank.get(1).tags) == (code == 0)
 
 
 def test_home_is_expanded_where_shells_do_not(monkeypatch: pytest.MonkeyPatch):
