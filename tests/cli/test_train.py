@@ -120,6 +120,33 @@ def test_help_has_every_setting_with_its_default_and_its_choices(run: Command, m
             ), name
 
 
+def test_what_happens_to_a_batch_that_is_not_finite_is_a_choice(
+    run: Command, small_dataset: Dataset, small_run: Path, tmp_path: Path
+):
+    for command in (("train", "--data", small_dataset.path), ("train-encoder", small_run)):
+        text = " ".join(re.sub("[│╭╮╰╯─]", " ", run(command[0], "--help")[1]).split())
+        assert re.search(r"--on-nonfinite .*\bstop\b.*\bskip\b", text), command
+        code, _, err = run(*command, "--on-nonfinite", "no")
+        assert (code, err) == (2, "error: --on-nonfinite is 'no'; choose one of stop, skip\n")
+    arguments = ("--data", small_dataset.path, "--loss", "none", "--epochs", 1, "--batch-size", 16)
+    code, _, err = run("train", *arguments, "--lr", 1e30, "--out", "stopped")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "not finite in epoch 1, step 2" in err
+    assert "add --resume and --on-nonfinite skip" in err
+    code, _, err = run("train", *arguments, "--on-nonfinite", "skip", "--out", "r")
+    assert code == 0, err
+    assert settings(tmp_path / "r")["on_nonfinite"] == "skip"
+
+
+def test_a_model_that_diverged_in_the_last_step_of_an_epoch_is_named(
+    run: Command, small_dataset: Dataset, tmp_path: Path
+):
+    arguments = ("--data", small_dataset.path, "--loss", "none", "--epochs", 1, "--lr", 1e30, "--out", "r")
+    code, _, err = run("train", *arguments)  # one step
+    assert (code, err.count("\n")) == (2, 1)
+    assert re.search(r"^error: r: the validation .* of epoch 1 not finite, presets 46, .*; lower --lr", err)
+
+
 def test_a_flag_that_repeats_the_default_wins_over_the_file(run: Command, small_dataset: Dataset, tmp_path: Path):
     (tmp_path / "c.toml").write_text(f'data = "{small_dataset.path}"\nloss = "none"\nalpha = 3.0\nepochs = 1\n')
     assert run("train", "--config", "c.toml", "--out", "file")[0] == 0

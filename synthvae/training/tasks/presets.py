@@ -348,8 +348,9 @@ class PresetTask(Task[TrainConfig]):
         every = {name: torch.cat(values).double() for name, values in collected.items()}
         details = {f"{name}_mean": every[name].mean() for name in COMPARED if name in every}
         details["kl"] = torch.cat(kl).double().mean(0)
-        if self.meter is not None:
-            found = self.meter.measure(torch.cat(answers)[:METERED])
+        answered = torch.cat(answers)[:METERED]
+        if self.meter is not None and bool(answered.isfinite().all()):  # otherwise a term is not finite either
+            found = self.meter.measure(answered)
             for null, ratio in (("mean_preset", found.mean_preset), ("mean_spectrogram", found.mean_spectrogram)):
                 if ratio.value is not None:
                     details[f"log_mel_to_{null}"] = torch.tensor(ratio.value)
