@@ -16,7 +16,7 @@ from synthvae.core.errors import UserError
 from synthvae.core.store import Store
 from synthvae.data.presets import Dataset
 from synthvae.maps import projection
-from synthvae.maps.clusters import find_clusters
+from synthvae.maps.clusters import Clusters, find_clusters
 from synthvae.maps.stability import survey_latents
 from synthvae.studio import maps as studio_maps
 from synthvae.studio import serve
@@ -115,16 +115,49 @@ def test_damaged_files_of_the_map_are_made_again(small_run: Path, studio_cache: 
     assert maps.atlas("sound") is not None
 
 
-def test_clusters_are_found_again_where_their_file_is_gone(small_run: Path, studio_cache: Path, tmp_path: Path):
+@pytest.mark.parametrize("kept", [None, 0, 40, -7])
+def test_clusters_are_found_again_where_their_file_is_gone_or_cut(
+    small_run: Path, studio_cache: Path, tmp_path: Path, kept: int | None
+):
     run = load_run(small_run)
     cache = Path(shutil.copytree(studio_cache, tmp_path / "cache"))
     collection = from_dataset(run, Path(run.config.data), True, 64, cache)
     maps = Maps(PresetSource(run), collection, cache)
-    for file in cache.glob(f"{CLUSTERS_VERSION}-*"):
+    (file,) = cache.glob(f"{CLUSTERS_VERSION}-*")
+    made = maps.clusters()
+    if kept is None:
         file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:kept])
+    maps = Maps(PresetSource(run), collection, cache)
     found, atlas = maps.clusters(), maps.atlas("sound")
-    np.testing.assert_array_equal(found.labels, find_clusters(atlas.points).labels)
-    assert list(cache.glob(f"{CLUSTERS_VERSION}-*"))
+    expected = find_clusters(atlas.points)
+    assert not np.array_equal(made.labels, expected.labels), "the fixture's are made up"
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    np.testing.assert_array_equal(Store(cache).find(Clusters, CLUSTERS_VERSION, (collection.key,)).labels, found.labels)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_a_map_of_few_points_has_both_views_and_clusters(
+    small_run: Path, tmp_path: Path, count: int, recwarn: pytest.WarningsRecorder
+):
+    run, store = load_run(small_run), Store(tmp_path)
+    collection = from_dataset(run, Path(run.config.data), True, count, tmp_path)
+    assert len(collection) == count
+    make_views(PresetSource(run), collection, "sound", store)
+    maps = Maps(PresetSource(run), collection, tmp_path)
+    ready = maps.ready()
+    assert {"sound", "sound-pca"} <= set(ready)
+    for atlas in ready.values():
+        assert atlas.points.shape == (count, 2)
+        assert np.isfinite(atlas.points).all()
+        places = [atlas.at(*point) for point in atlas.points.tolist()]
+        assert all(place.inside and np.isfinite(place.latent).all() for place in places)
+        assert len(np.unique(atlas.points, axis=0)) == count
+        assert [place.point for place in places] == list(range(count))
+    assert maps.clusters().labels.shape == (count,)
+    assert list(tmp_path.glob(f"{CLUSTERS_VERSION}-*"))
+    assert not [one for one in recwarn if issubclass(one.category, RuntimeWarning)]
 
 
 def test_the_view_is_the_map_of_an_analysis_of_the_same_presets(
