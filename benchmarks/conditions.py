@@ -8,7 +8,7 @@ import subprocess
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class Condition:
         environment: changes of environment variables; None removes one.
         code: Python code that runs the command in place of ``-m synthvae``.
         full: whether the working directory is on a full disk.
+        twice: whether two processes run the same command at once, of which one may be refused.
         refused: whether commands that write are refused.
     """
 
@@ -57,6 +58,7 @@ class Condition:
     environment: dict[str, str | None] = field(default_factory=dict)
     code: str = ""
     full: bool = False
+    twice: bool = False
     refused: bool = False
 
 
@@ -77,6 +79,7 @@ CONDITIONS = (
     Condition("clock that jumps", code=_JUMPING),
     Condition("backend of a notebook", environment={"MPLBACKEND": "module://nothing.there"}),
     Condition("settings of matplotlib", environment={"MATPLOTLIBRC": str(_SETTINGS)}),
+    Condition("two at once", twice=True),
     Condition("read-only folder", _read_only("."), refused=True),
     Condition("full disk", full=True, refused=True),
 )
@@ -153,10 +156,13 @@ def _try(condition: Condition, target: Target, tried: Tried) -> None:
         filler = target.place / "filler"
         if condition.full:
             _fill(filler)
-        code, said = target.call(partial(_start, condition))
+        calls = target.call_at_once(partial(_start, condition), 1 + condition.twice)
         filler.unlink(missing_ok=True)
         left, others = target.state(), target.files() - target.names
+    code, said = min(calls)
     problem = _problem(condition, target, code, said, left)
+    if condition.twice and not problem:
+        problem = _problem(replace(condition, refused=True), target, *max(calls), left)
     if not problem and not code and others:
         problem = f"{', '.join(sorted(others))} left"
     if problem:

@@ -234,8 +234,16 @@ class Target:
 
     def call(self, start: Start) -> tuple[int, list[str]]:
         """Run the command; returns its exit code and its error messages, a line each."""
-        code = self.start(start).wait()
-        return code, self._errors.read_text(errors="replace").strip().splitlines()
+        ((code, said),) = self.call_at_once(start, 1)
+        return code, said
+
+    def call_at_once(self, start: Start, count: int) -> list[tuple[int, list[str]]]:
+        """Run the command in several processes at once; returns what `call` returns of each."""
+        files = [self._errors.with_name(f"errors-{number}") for number in range(count)]
+        words = _words(self.job.command, self.place)
+        codes = [process.wait() for process in [start(words, self.place, file) for file in files]]
+        texts = [file.read_text(errors="replace").strip() for file in files]
+        return [(code, text.splitlines()) for code, text in zip(codes, texts, strict=True)]
 
     def state(self) -> dict[str, str]:
         """Digests of the files that the job makes; of a bank, its presets."""
