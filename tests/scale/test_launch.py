@@ -9,13 +9,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from synthvae.core import executor
 from synthvae.core.engines import run_on
 from synthvae.core.shards import ShardFolder, shards_of
+from synthvae.data.preset import Preset, write_preset
 from synthvae.data.presets import read_dataset
+from synthvae.exploration.latent_files import read_latents
 from synthvae.scale.launch import launch
 from synthvae.scale.works import GenerateWork
+from synthvae.training.run import load_run
+from tests.cli.conftest import Command
 from tests.errors import user_error
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +60,20 @@ def test_processes_here(whole: Path, tmp_path: Path):
     launch(folder, "local", 2, on_done=seen.append)
     assert seen == [1, 2, 3, 4]
     finish(work, folder, whole)
+
+
+@needs_cluster
+def test_processes_here_encode_presets_as_one_does(run: Command, small_run: Path, small_presets: list[Preset]):
+    for number in range(3):
+        write_preset(Path("sounds") / f"{number}.json", small_presets[number])
+    how = ["encode", small_run, "sounds", "--out"]
+    code, _, err = run(*how, "joined.json", "--launcher", "local", "--shards", 3)
+    assert code == 0, err
+    assert not Path("joined.json.shards").exists()
+    assert run(*how, "whole.json")[0] == 0
+    joined, whole = (read_latents(Path(name), load_run(small_run)) for name in ("joined.json", "whole.json"))
+    assert joined.names == whole.names == ["0", "1", "2"]
+    torch.testing.assert_close(joined.points, whole.points)
 
 
 @needs_cluster
