@@ -126,22 +126,78 @@ def test_a_library(run: Command):
 
 def test_runs_of_an_experiment(run: Command, monkeypatch: pytest.MonkeyPatch):
     from synthvae.experiments import runner
-    from synthvae.experiments.cases import scale_label
+    from synthvae.experiments.cases import scale_label, select_cases
 
-    place = Path("runs") / scale_label(0.001)
+    place, whole = Path("runs") / scale_label(0.001), Path("whole") / scale_label(0.001)
     generate_dataset(place / "dataset.json", VOICE_63, 140, seed=0, settings=SHORT)
+    whole.mkdir(parents=True)
+    shutil.copy(place / "dataset.json", whole)
     monkeypatch.setattr(runner, "prepare_data", lambda jobs, progress: Path(jobs[0].config.data))
     Path("case.toml").write_text('loss = "none"\nnetwork = "mlp"\nepochs = 1\n[case]\ngroup = "own"\nabout = "x"\n')
-    how = ["experiment", "run", "case.toml", "--scale", 0.001, "--seeds", 2, "--out", "runs"]
+    how = ["experiment", "run", "case.toml", "--scale", 0.001, "--seeds", 2, "--out"]
     for shard in ("2/2", "1/2"):
-        code, text, err = run(*how, "--shard", shard)
+        code, text, err = run(*how, "runs", "--shard", shard)
         assert code == 0, err
     code, text, err = run("finalize", f"{place}.shards")
     assert (code, "2 runs done" in text) == (0, True), err
+    job = runner.plan(select_cases(["case.toml"]), 2, 0.001, Path("whole"))[1]
+    runner.train_job(job)  # as without shards
+    weights = (job.directory / "weights.safetensors").read_bytes()
+    same = [(place / f"case/seed-{seed}/weights.safetensors").read_bytes() == weights for seed in range(2)]
+    assert same == [False, True]
 
 
 def test_every_work_is_named_as_its_command():
     assert all(kind.name == name for name, kind in WORKS.items())
+
+
+@pytest.fixture
+def both(small_dataset: Dataset, run: Command) -> None:
+    """The small dataset as d.json and as d.parquet, in the folder of the command line."""
+    pytest.importorskip("pyarrow", reason="an extra")
+    shutil.copy(small_dataset.path, "d.json")
+    write_dataset(Path("d.parquet"), small_dataset.header, [small_dataset.values])
+
+
+@pytest.mark.usefixtures("both")
+def test_the_metric_of_a_dataset_in_parquet_is_that_in_json(run: Command):
+    found = []
+    for name in ("d.json", "d.parquet"):
+        code, _, err = run("metric", name, "--limit", 4, "--keep", 2)
+        assert code == 0, err
+        found.append(load_tensors(Path("d.logmel-metric.safetensors")))
+        Path("d.logmel-metric.safetensors").unlink()
+    assert found[0][0].keys() == found[1][0].keys()
+    for name, value in found[0][0].items():
+        torch.testing.assert_close(found[1][0][name], value, rtol=0, atol=0, msg=name)
+
+
+@pytest.mark.usefixtures("both")
+def test_a_run_on_a_dataset_in_parquet_is_that_on_json(run: Command):
+    for name in ("json", "parquet"):
+        options = ("--loss", "none", "--network", "mlp", "--epochs", 2, "--out", name)
+        code, _, err = run("train", "--data", f"d.{name}", *options)
+        assert code == 0, err
+    tensors = [load_tensors(Path(name) / "weights.safetensors")[0] for name in ("json", "parquet")]
+    assert tensors[0].keys() == tensors[1].keys()
+    for name, value in tensors[0].items():
+        assert torch.equal(tensors[1][name], value), name
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("both", "sketched_figures")
+def test_an_analysis_of_a_dataset_in_parquet_is_that_of_json(run: Command, small_run: Path, small_dataset: Dataset):
+    found = []
+    for name in ("json", "parquet"):
+        options = ("--limit", 3, "--map-presets", 10, "--map-nulls", 1, "--out", name)
+        code, _, err = run("analyze", small_run, "--data", f"d.{name}", *options)
+        assert code == 0, err
+        found.append(json.loads((Path(name) / "metrics.json").read_text()))
+    hashes = [one.pop("dataset_hash") for one in found]
+    assert hashes[0] == small_dataset.hash != hashes[1]
+    assert found[0] == found[1]
+    for table in Path("json").glob("*.csv"):
+        assert (Path("parquet") / table.name).read_bytes() == table.read_bytes(), table.name
 
 
 @pytest.mark.parametrize("name", ["labels", "frames"])
