@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from scipy.io import wavfile
 
 from synthvae.core.files import load_tensors
 from synthvae.data.generation import generate_dataset
-from synthvae.data.presets import Dataset
+from synthvae.data.presets import Dataset, write_dataset
 from synthvae.exploration.latent_files import read_latents
 from synthvae.scale.works import WORKS
 from synthvae.synths.voice.parameters import VOICE_63
