@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -86,6 +87,11 @@ def explore(
             webbrowser.open(address)
 
     torch.set_num_threads(1)  # one sound is too little work to share, and other requests want the other cores
-    with suppress(KeyboardInterrupt):  # the way to stop it
-        serve(session, host, port, token, ready)
+    # Uvicorn raises the signal that ended it again: by default SIGTERM would end the process with its temporary files.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with suppress(KeyboardInterrupt):  # the way to stop it
+            serve(session, host, port, token, ready)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     print("stopped")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -17,37 +19,62 @@ import torch
 pytest.importorskip("fastapi", reason="the studio is an extra: pip install '.[studio]'")
 
 from synthvae.core.errors import UserError
+from synthvae.core.files import LOCK
 from synthvae.studio.api.specs import Spec
 from synthvae.studio.serve import open_session, serve
 
 ROOT = Path(__file__).parents[2]
 
 
-def start(*options: object) -> subprocess.Popen[str]:
+def start(*options: object, **variables: str) -> subprocess.Popen[str]:
     command = [sys.executable, ROOT / "cli.py", "explore", *options]
     return subprocess.Popen(
         list(map(str, command)),
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def test_it_serves_on_this_machine_and_ends_when_told(small_run: Path, tmp_path: Path):
+def address_of(process: subprocess.Popen[str]) -> str:
+    """The page's address, once it answers."""
+    line = process.stdout.readline()
+    assert "40 sounds" in line, line + process.stderr.read()
+    return re.search(r"http://127.0.0.1:\d+/", line)[0]
+
+
+def session_beside_half_sent_requests(address: str) -> dict[str, object]:
+    """The answer for the session while 300 connections have sent half a request."""
+    with contextlib.ExitStack() as held:
+        for _ in range(300):
+            idle = held.enter_context(socket.create_connection(("127.0.0.1", urlsplit(address).port), timeout=30))
+            idle.sendall(b"GET /api/v1/session HTTP/1.1\r\nHost: localhost\r\n")
+        return json.load(held.enter_context(urlopen(f"{address}api/v1/session", timeout=30)))
+
+
+def test_it_serves_on_this_machine_and_ends_when_told_also_after_one_that_was_killed(small_run: Path, tmp_path: Path):
     options = ("--points", 40, "--port", 0, "--bank", tmp_path / "b.sqlite", "--cache", tmp_path / "cache")
-    process = start(small_run, *options)
-    try:
-        line = process.stdout.readline()
-        address = re.search(r"http://127.0.0.1:\d+/", line)
-        assert address, line + process.stderr.read()
-        said = json.load(urlopen(f"{address[0]}api/v1/session"))
-        assert said["count"] == 40
-        assert "40 sounds" in line
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    (temporary / "synthvae-of-another").mkdir()  # without a lock
+    killed: set[Path] = set()
+    for end in (subprocess.Popen.kill, subprocess.Popen.terminate):
+        process = start(small_run, *options, TMPDIR=str(temporary))
+        try:
+            assert session_beside_half_sent_requests(address_of(process))["count"] == 40
+            own = {path for path in temporary.iterdir() if (path / LOCK).is_file()}
+            assert own
+            assert not own & killed, "the next start removes them"
+            killed = own
+        finally:
+            end(process)
+            out, complaints = process.communicate(timeout=60)
+        assert len(complaints) < 1000, complaints[:2000]
+        assert "Traceback" not in complaints
+    assert (process.returncode, out) == (0, "stopped\n")
+    assert [path.name for path in temporary.iterdir()] == ["synthvae-of-another"]
 
 
 @pytest.mark.parametrize(
