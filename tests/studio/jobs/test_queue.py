@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from scipy.io import wavfile
 from starlette.testclient import TestClient
@@ -19,6 +20,7 @@ from synthvae.studio.errors import ConflictError, NotFoundError
 from synthvae.studio.jobs import queue as module
 from synthvae.studio.jobs.queue import WAITING, Jobs
 from synthvae.studio.session import Session
+from tests.audio.test_streams import MALFORMED
 
 TARGET = Target("a.wav", torch.zeros(4000), 16000, ())
 
@@ -166,6 +168,24 @@ def test_a_recording_lies_among_the_sounds_like_it_without_an_encoder(
     assert said["distance"] < session.view("sound").null
     assert client.get("/api/v1/imports").json() == [said]
     assert client.delete("/api/v1/imports").json() == {"removed": 1}
+
+
+@pytest.mark.parametrize(("kind", "subtype"), [("WAV", "GSM610"), ("AU", "G721_32"), ("XI", "DPCM_16")])
+def test_a_recording_in_a_format_that_cannot_be_sought_is_taken(
+    client: TestClient, small_voice, small_dataset, kind: str, subtype: str
+):
+    file = io.BytesIO()
+    sound = 0.3 * small_voice(small_dataset.unit[9:10])[0].numpy()
+    soundfile.write(file, sound, 44100 if kind == "XI" else 16000, subtype, format=kind)
+    answer = client.post("/api/v1/import?name=nine", content=file.getvalue())
+    assert answer.status_code == 201, answer.text
+
+
+def test_a_malformed_file_is_refused(client: TestClient):
+    content = MALFORMED + bytes(4092 - len(MALFORMED))
+    answer = client.post("/api/v1/import?name=drum.aiff", content=content)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["error"].startswith("drum.aiff: ")
 
 
 def test_a_file_cut_in_its_header_is_refused(client: TestClient):
