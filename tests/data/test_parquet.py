@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,24 @@ def both(small_groups: None, tmp_path: Path) -> tuple[Dataset, Dataset]:
     for name in ("data.json", "data.parquet"):
         generate_dataset(tmp_path / name, VOICE_63, 50, seed=5)
     return read_dataset(tmp_path / "data.json"), read_dataset(tmp_path / "data.parquet")
+
+
+@pytest.mark.parametrize("name", ["data.json", "data.parquet"])
+def test_one_preset_of_a_large_dataset_takes_the_memory_of_a_block(
+    name: str, small_groups: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(parquet, "GROUP", 512)
+    monkeypatch.setattr(presets, "CHUNK", 512)
+    monkeypatch.setattr(presets, "BLOCK", 1 << 16)
+    generate_dataset(tmp_path / name, VOICE_63, 20_000, seed=5)
+    tracemalloc.start()
+    dataset = read_dataset(tmp_path / name)
+    values = dataset.values[5:6]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert not dataset.in_memory
+    assert values.shape == (1, 63)
+    assert peak < 20_000 * 63 * 8 / 2, "that of all values is twice as much"
 
 
 def test_both_formats_read_back_equal(both: tuple[Dataset, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
