@@ -76,6 +76,6 @@ def _run(arguments: Sequence[str], place: Path, errors: Path, told: multiprocess
         os.dup2(nowhere.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     sys.argv = ["synthvae", *arguments]
-    from synthvae.__main__ import main
+    from synthvae.cli import main
 
     main()
