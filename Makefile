@@ -45,7 +45,7 @@ help:
 	@echo "make test-browser  the report and the map in headless Chromium"
 	@echo "make test-lowest  the main job on Python 3.11 with the lowest versions allowed, in $(LOWEST_VENV)"
 	@echo "make test-newest  the main job on Python 3.13 with the newest versions there are, in $(NEWEST_VENV)"
-	@echo "make fuzz   damaged files for 32 readers, ten minutes each: three hours on two cores; FUZZ_SECONDS=60 for less"
+	@echo "make fuzz   damaged files for 36 readers, ten minutes each: three hours on two cores; FUZZ_SECONDS=60 for less"
 	@echo "make test-chaos  every command that writes: killed at 200 random moments, and on a full disk, one core, ...; an hour"
 	@echo "make lock   constraints.txt: the versions that make LOCKED=1 test installs"
 	@echo "make audit  known vulnerabilities of these versions; needs internet access"
@@ -197,7 +197,7 @@ test-newest:
 	$(NEWEST_VENV)/bin/uv pip install --quiet --no-cache --python $(NEWEST_VENV)/bin/python --upgrade --editable '.[studio,match]' pytest
 	$(NEWEST_VENV)/bin/python -m pytest -q $(MAIN_JOB)
 
-# Ten minutes for each of 32 formats, another seed each day; files that are handled wrongly are kept in fuzzed/.
+# Ten minutes for each of 36 formats, another seed each day; files that are handled wrongly are kept in fuzzed/.
 FUZZ_SECONDS ?= 600
 fuzz: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks fuzz --seconds $(FUZZ_SECONDS) --jobs $$(nproc) --seed $$(date +%j)

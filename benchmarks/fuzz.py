@@ -96,7 +96,7 @@ def fuzz(
     jobs: int = 1,
     progress: Callable[[int, str], object] = lambda done, name: None,
 ) -> list[Reading]:
-    """Give every reader damaged files for so long.
+    """Give every reader damaged files, each for a number of seconds.
 
     Args:
         seconds: seconds for each format.

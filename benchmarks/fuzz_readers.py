@@ -122,6 +122,7 @@ def readers() -> list[Reader]:
         found.insert(1, _one("Parquet", "d.parquet", _write_dataset, _read_dataset))
     if importlib.util.find_spec("fastapi"):
         found.append(_one("HTTP API", "requests.txt", _write_requests, _send_requests))
+        found.append(_one("HTTP upload", "s.wav", _sound_writer("WAV", "PCM_16"), _upload))
     return found
 
 
@@ -444,17 +445,23 @@ def _send_requests(path: Path) -> None:
         method, _, rest = line.partition(b" ")
         address, _, body = rest.partition(b" ")
         name = method.decode("latin-1") if re.fullmatch(rb"[A-Z]{1,12}", method) else "POST"
-        answer = _client().request(
-            name,
-            "/api/v1/" + quote(address, safe="/?=&%+").lstrip("/"),
-            content=body or None,
-            headers={"content-type": "application/json"} if body else {},
-        )
-        if answer.status_code >= 500:
-            raise RuntimeError(f"status {answer.status_code}: {answer.text[:200]}")
-        if answer.status_code >= 400:
-            refused += 1
-            if name not in ("HEAD",) and set(answer.json()) - {"argument"} != {"error"}:
-                raise RuntimeError(f"a refusal of another form: {answer.text[:200]}")
+        place = "/" + quote(address, safe="/?=&%+").lstrip("/")
+        refused += not _answered(name, place, body, {"content-type": "application/json"} if body else {})
     if changed and refused == len(changed[:8]):
         raise UserError(path, path, "send other requests", "all refused")
+
+
+def _answered(method: str, place: str, body: bytes, headers: dict[str, str]) -> bool:
+    """Whether a request is answered, and not refused; a refusal has one form."""
+    answer = _client().request(method, f"/api/v1{place}", content=body or None, headers=headers)
+    if answer.status_code >= 500:
+        raise RuntimeError(f"status {answer.status_code}: {answer.text[:200]}")
+    if answer.status_code >= 400 and method != "HEAD" and set(answer.json()) - {"argument"} != {"error"}:
+        raise RuntimeError(f"a refusal of another form: {answer.text[:200]}")
+    return answer.status_code < 400
+
+
+def _upload(path: Path) -> None:
+    if not _answered("POST", "/import?name=s", path.read_bytes(), {"content-type": "application/octet-stream"}):
+        raise UserError(path, path, "send another recording", "refused")
+    _client().delete("/api/v1/imports")
