@@ -12,11 +12,38 @@ from torch.nn import functional as F
 
 from synthvae.models.spectrogram.base import Posterior, SpectrogramModel, flat_size
 
-__all__ = ["CHANNELS", "PublishedConvolutional", "StridedConvolutional"]
+__all__ = ["CHANNELS", "Convolution", "PublishedConvolutional", "StridedConvolutional"]
+__all__ += ["TransposedConvolution"]
 
 #: Channels of the strided network after each halving.
 CHANNELS = (16, 32, 64, 96, 128)
 PUBLISHED_CHANNELS = (16, 32, 64)
+
+
+class Convolution(nn.Conv2d):
+    """A convolution whose outputs of width 1 are always computed in float32.
+
+    In bfloat16 on processors with AMX, oneDNN (of PyTorch 2.13) leaves such outputs undefined for strides above 1.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """As of `nn.Conv2d`."""
+        padding, kernel, stride = int(self.padding[1]), self.kernel_size[1], self.stride[1]
+        if (input.shape[-1] + 2 * padding - kernel) // stride > 0:
+            return super().forward(input)
+        with torch.autocast(input.device.type, enabled=False):
+            return super().forward(input.to(self.weight.dtype))
+
+
+class TransposedConvolution(nn.ConvTranspose2d):
+    """A transposed convolution of inputs of width 1 in float32: its gradient is a `Convolution` to that width."""
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """As of `nn.ConvTranspose2d`."""
+        if input.shape[-1] > 1:
+            return super().forward(input, output_size)
+        with torch.autocast(input.device.type, enabled=False):
+            return super().forward(input.to(self.weight.dtype), output_size)
 
 
 class StridedConvolutional(SpectrogramModel):
@@ -46,14 +73,14 @@ class StridedConvolutional(SpectrogramModel):
         flat = flat_size(self.bottleneck)
         self.encoder = nn.Sequential()
         for before, after in zip((self.shape[0], *channels), channels, strict=False):
-            self.encoder.extend([nn.Conv2d(before, after, 4, stride=2, padding=1), nn.SiLU()])
+            self.encoder.extend([Convolution(before, after, 4, stride=2, padding=1), nn.SiLU()])
         self.mean = nn.Linear(flat + self.extra_size, latent_size)
         self.log_variance = nn.Linear(flat + self.extra_size, latent_size)
         self.decoder_dense = nn.Linear(latent_size + self.condition_size, flat)
         self.decoder = nn.Sequential(nn.SiLU())
         back = (*reversed(channels), self.shape[0])
         for before, after in itertools.pairwise(back):
-            self.decoder.extend([nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), nn.SiLU()])
+            self.decoder.extend([TransposedConvolution(before, after, 4, stride=2, padding=1), nn.SiLU()])
         del self.decoder[-1]
         self.level = nn.Linear(latent_size + self.condition_size, 1) if self.with_level else None
         with torch.no_grad():
@@ -108,7 +135,7 @@ class PublishedConvolutional(SpectrogramModel):
         flat = flat_size(self.bottleneck)
         self.encoder = nn.Sequential()
         for before, after in itertools.pairwise(channels):
-            self.encoder.extend([nn.Conv2d(before, after, 3, stride=2, padding=1), nn.ReLU()])
+            self.encoder.extend([Convolution(before, after, 3, stride=2, padding=1), nn.ReLU()])
             if self.autoencoder:
                 self.encoder.append(nn.BatchNorm2d(after))
         self.mean = nn.Linear(flat + self.condition_size, latent_size)
@@ -117,7 +144,7 @@ class PublishedConvolutional(SpectrogramModel):
         self.decoder = nn.Sequential()
         back = channels[::-1]
         for before, after in itertools.pairwise(back):
-            self.decoder.extend([nn.ConvTranspose2d(before, after, 3, stride=2, padding=1), nn.ReLU()])
+            self.decoder.extend([TransposedConvolution(before, after, 3, stride=2, padding=1), nn.ReLU()])
         if not (self.autoencoder and last_relu):
             del self.decoder[-1]
 

@@ -18,6 +18,7 @@ from synthvae.models.spectrogram import (
     weight_count,
 )
 from synthvae.models.spectrogram.base import parse_widths
+from synthvae.models.spectrogram.convolutional import Convolution, TransposedConvolution
 from tests.errors import user_error
 
 #: Every network, as published and corrected.
@@ -35,6 +36,25 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
 def sounds(count: int, *shape: int) -> tuple[Tensor, Tensor]:
     values = torch.rand(count, *shape, generator=generator(0))
     return values, -20.0 + 5.0 * torch.randn(count, generator=generator(1))
+
+
+@pytest.mark.parametrize("width", [2, 3, 4, 8])
+def test_convolutions_in_bfloat16_are_those_in_float32_and_their_gradients_as_well(width: int):
+    # With AMX an output of width 1, and a gradient with respect to an input of width 1, were left undefined.
+    there = Convolution(32, 16, 4, stride=2, padding=1)
+    back = TransposedConvolution(16, 32, 4, stride=2, padding=1)
+    given = torch.rand(4, 32, 16, width, generator=generator(0), requires_grad=True)
+    results = []
+    for enabled in (True, False):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            inner = there(given)
+            found = back(inner)
+        weights = (there.weight, back.weight)
+        results.append(
+            (inner.float(), found.float(), *torch.autograd.grad(found.float().square().sum(), (given, *weights)))
+        )
+    for one, exact in zip(*results, strict=True):
+        torch.testing.assert_close(one, exact, rtol=0.05, atol=0.05 * float(exact.abs().max()))
 
 
 @pytest.mark.parametrize(
