@@ -15,6 +15,8 @@ __all__ = ["cut_frames", "integrate_phase", "mel_updates", "overlap_add", "polar
 _PI, _TWICE_PI = np.pi, 2.0 * np.pi
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _TINY = np.float32(1e-30)
+#: Share of a magnitude from which another one counts as equal to it.
+_NEARLY = np.float32(0.9999)
 _SCRAMBLE, _FIRST_MIX, _SECOND_MIX = (
     np.uint64(0x9E3779B97F4A7C15),
     np.uint64(0xBF58476D1CE4E5B9),
@@ -104,8 +106,13 @@ def _spread(magnitude, floor, along_time, along_frequency, start, done, phase, k
     """Integrate the phase from one cell over all connected cells, in order of decreasing magnitude."""
     frames, bins = magnitude.shape
     n, k = divmod(start, bins)
+    # The spectrum of a click is flat, so rounding alone decides which of its cells is the largest. The phase that the
+    # first cell gets, 0, is right up to its sign at bin 0 alone.
+    least = _NEARLY * magnitude[n, k]
+    while k > 0 and magnitude[n, k - 1] >= least and not done[n, k - 1]:
+        k -= 1
     phase[n, k], done[n, k] = 0.0, True
-    size = _push(keys, cells, 0, magnitude[n, k], start)
+    size = _push(keys, cells, 0, magnitude[n, k], n * bins + k)
     while size > 0:
         cell, size = _pop(keys, cells, size)
         n, k = divmod(cell, bins)

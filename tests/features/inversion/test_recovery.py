@@ -111,7 +111,7 @@ def test_every_step_of_the_ladder_is_better_than_the_one_below():
     # A heap integration that equals random phase is a known way to fail.
     assert (steps["pghi"][:3] < steps["random"][:3] - 8).all()
     assert (steps["pghi"][:3] < steps["zero"][:3] - 8).all()
-    assert (steps["pghi+5"] < steps["pghi"] - 4).all()
+    assert (steps["pghi+5"] < np.maximum(steps["pghi"] - 4, -120)).all()  # below that there is only rounding
     assert steps["zero"][3] > -3  # zero phase has a click in every frame that holds part of it
     assert steps["pghi"][3] < -20
     exact = inverse_transform(GAUSS.forward(audio, frames_of(GAUSS)), GAUSS, SAMPLES)
