@@ -314,8 +314,13 @@ def _call(start: Start, command: str, place: Path) -> None:
 
 
 def _state(job: Job, place: Path) -> dict[str, str]:
-    files = sorted(path for pattern in job.made for path in place.glob(pattern) if path.is_file())
-    return {path.relative_to(place).as_posix(): _digest(path) for path in files}
+    found = sorted(path.relative_to(place) for pattern in job.made for path in place.glob(pattern) if path.is_file())
+    # What is being written has a temporary name, of which it may be a part.
+    return {path.as_posix(): _digest(place / path) for path in found if ".part" not in map(_ending, path.parts)}
+
+
+def _ending(name: str) -> str:
+    return Path(name).suffix
 
 
 def _digest(path: Path) -> str:

@@ -89,8 +89,8 @@ def _kill(target: Target, found: Killed, share: float, start: Start) -> None:
     code, said = target.call(start)
     if code and not (target.job.once and ended):
         found.wrong.append(f"{when}, and called again: {(said or [f'exit code {code}'])[-1]}")
-    elif target.state() != target.whole:
-        found.wrong.append(f"{when}, and called again: other results")
+    elif other := target.state().items() ^ target.whole.items():
+        found.wrong.append(f"{when}, and called again: {', '.join(sorted({name for name, _ in other}))} differ")
     elif left := target.files() - target.names:
         found.wrong.append(f"{when}, and called again: {', '.join(sorted(left))} left")
 
