@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sysconfig
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -147,7 +148,7 @@ def _why_impossible(condition: Condition) -> str:
     if condition.full and os.geteuid():
         return "mounting a file system needs root"
     words = [*condition.prefix, "true"]
-    done = subprocess.run(words, cwd="/tmp", capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=tempfile.gettempdir(), capture_output=True, text=True, check=False)
     return "" if not done.returncode else f"{words[0]}: {done.stderr.strip() or done.returncode}"
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.fuzz_readers import Reader, readers
 from synthvae.cli.libraries import quiet_decoders
 from synthvae.core.errors import UserError
-from synthvae.core.executor import compute_in_processes
+from synthvae.core.executor import compute_all
 from synthvae.core.files import temporary_folder
 
 __all__ = ["PATIENCE", "Reading", "fuzz", "fuzz_table", "mutate"]
@@ -119,13 +119,7 @@ def fuzz(
         progress(len(done), task[0])
 
     tasks = [(reader.name, seconds, seed) for reader in readers() if not formats or reader.name in formats]
-    if jobs > 1:
-        return compute_in_processes(_fuzz_format, tasks, jobs, finished)
-    found = []
-    for task in tasks:
-        found.append(_fuzz_format(task))
-        finished(task)
-    return found
+    return compute_all(_fuzz_format, tasks, jobs, finished)
 
 
 def _fuzz_format(task: tuple[str, float, int]) -> Reading:
@@ -136,8 +130,8 @@ def _fuzz_format(task: tuple[str, float, int]) -> Reading:
         whole = Path(folder) / "whole"
         whole.mkdir()
         target.write(whole)
-        _read(target, whole, Path(folder) / "damaged", (whole / target.file).read_bytes(), Reading(name), strict=True)
         content = (whole / target.file).read_bytes()
+        _read(target, whole, Path(folder) / "damaged", content, Reading(name), strict=True)
         started = time.monotonic()
         for number in itertools.count():
             if time.monotonic() - started > seconds:
@@ -174,7 +168,7 @@ def _read(target: Reader, whole: Path, place: Path, content: bytes, reading: Rea
 
 
 def fuzz_table(readings: list[Reading], kept: Path | None) -> str:
-    """The answers as a table, with the faults below; files that caused them are written to `kept`."""
+    """The results as a table, with the faults below; files that caused them are written to `kept`."""
     lines = ["| format | read | refused | wrong | slowest (s) |", "|---|---|---|---|---|"]
     lines += [f"| {r.reader} | {r.read:,} | {r.refused:,} | {r.wrong} | {r.slowest:.2f} |" for r in readings]
     read, refused, wrong = (sum(getattr(r, name) for r in readings) for name in ("read", "refused", "wrong"))

@@ -35,6 +35,7 @@ from synthvae.core.memory import keep_freed_memory
 
 __all__ = [
     "Stopped",
+    "compute_all",
     "compute_in_processes",
     "isolated_spawn",
     "on_threads",
@@ -217,6 +218,19 @@ def run_tasks(
                 raise Stopped("stopped") from None
             raise
     return failed
+
+
+def compute_all(
+    function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int, on_done: Callable[[Task], object]
+) -> list[Result]:
+    """Results of a function for each task: with one job from this process, else as `compute_in_processes`."""
+    if jobs > 1:
+        return compute_in_processes(function, tasks, jobs, on_done)
+    found = []
+    for task in tasks:
+        found.append(function(task))
+        on_done(task)
+    return found
 
 
 def compute_in_processes(

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from synthvae.core.checks import finite_matrix
 from synthvae.core.errors import UserError
-from synthvae.core.executor import compute_in_processes
+from synthvae.core.executor import compute_all
 from synthvae.core.store import Store
 from synthvae.maps.clusters import (
     ClusterQuality,
@@ -350,13 +350,7 @@ def run_tasks(compute: Callable[[Task], Found], tasks: Sequence[Task], workers: 
         finished += 1
         progress(f"{task[0]} ({finished} of {len(tasks)})")
 
-    if workers > 1:
-        return compute_in_processes(compute, tasks, workers, done)
-    found = []
-    for task in tasks:
-        found.append(compute(task))
-        done(task)
-    return found
+    return compute_all(compute, tasks, workers, done)
 
 
 def _row(latents: Sequence[Clustering], nulls: Mapping[str, Sequence[Clustering]]) -> SurveyRow:
