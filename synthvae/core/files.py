@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import errno
 import functools
+import hashlib
 import json
 import logging
 import os
@@ -57,6 +58,8 @@ _UNABLE = (errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTS
 #: Errors of a full disk.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PART = re.compile(r"\..*\.[0-9a-f]{8}\.part")
+#: Number of characters of its ending: eight digits and the extension.
+_PART_ENDING = 13
 #: Seconds during which a writer's temporary file is never considered abandoned.
 _FRESH = 60.0
 #: Characters of a file's name used in the name of its temporary file, so that the longest names still fit.
@@ -111,8 +114,12 @@ def staging_folder(target: Path) -> Iterator[Path]:
     Args:
         target: the directory that is written or replaced.
     """
-    stem = f".{target.name[:_STEM]}."
+    # A digest in place of the rest of a long name, to which nothing could be added.
+    name = target.name if len(target.name) <= _STEM else f"{target.name[:_STEM]}-{_digest(target.name)}"
+    stem = f".{name}."
     for abandoned in _abandoned_folders(target.parent, stem):
+        if not _PART.fullmatch(abandoned.name) or abandoned.name[:-_PART_ENDING] != stem:
+            continue  # that of a target whose name goes on after a full stop
         with contextlib.suppress(OSError):
             if not target.exists():
                 os.rename(abandoned / PREVIOUS, target)
@@ -127,6 +134,10 @@ def staging_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
 
 
 def _lock_folder(folder: Path) -> int | None:

@@ -164,13 +164,23 @@ def test_a_directory_that_a_killed_process_was_replacing_is_put_back(tmp_path: P
     (target / "a").write_text("earlier")
     left = killed_while_replacing(target)
     assert not target.exists()
-    with staging_folder(tmp_path / "another") as other:
-        assert left.exists(), "that of another target is left alone"
+    for name in ("another", "spa", "space.v2"):
+        with staging_folder(tmp_path / name) as other:
+            assert left.exists(), "that of another target is left alone"
+    longer = tmp_path / left.name.replace(".space.", ".space.v2.")
+    left.rename(longer)
+    with staging_folder(target):
+        assert longer.exists(), "that of a name that goes on"
+        assert not target.exists()
+    longer.rename(left)
     with staging_folder(target) as stage, staging_folder(target) as second:
         assert (target / "a").read_text() == "earlier"
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted([stage.name, second.name, "space"])
     assert not other.exists()
     assert os.listdir(tmp_path) == ["space"]
+    longest = [tmp_path / ("x" * 254 + ending) for ending in "yz"]
+    with staging_folder(longest[0]) as one, staging_folder(longest[1]) as two:
+        assert one.name[:-13] != two.name[:-13]
 
 
 def test_files_of_killed_writers_are_removed_and_those_of_others_stay(tmp_path: Path):
