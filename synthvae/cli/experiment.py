@@ -66,7 +66,7 @@ def run(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.  [default: the case's]")] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Library for r, g and g-ae, the cases on recorded sounds.  [default: datasets/library]"),
+        typer.Option(help="Library for r, g, g-ae and d, the cases on recorded sounds.  [default: datasets/library]"),
     ] = None,
     shard: ShardOption = None,
     launcher: LauncherOption = None,
@@ -90,7 +90,9 @@ def run(
 
     sounds = select_sounds(names)
     if data is not None and not sounds:
-        raise UserError("data", data, "leave it out, or name cases of r, g or g-ae", "has nothing to do with presets")
+        raise UserError(
+            "data", data, "leave it out, or name cases of r, g, g-ae or d", "has nothing to do with presets"
+        )
     if any((shard, launcher, shards, address)):
         from synthvae.scale.works import ExperimentWork
 
@@ -139,7 +141,7 @@ def run(
 def report(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="r, g or g-ae, on recorded sounds.  [default: those on presets]"),
+        typer.Argument(help="r, g, g-ae or d, on recorded sounds.  [default: those on presets]"),
     ] = None,
     scale: ScaleOption = 1.0,
     runs: Annotated[Path, typer.Option(help="Directory of the runs made with 'run'.")] = RUNS,
@@ -171,7 +173,7 @@ def report(
         int, typer.Option(help="Number of presets on each latent map, whatever --limit is.")
     ] = 10_000,
     map_nulls: Annotated[int, typer.Option(help="Number of maps per null model of the clusters.")] = 5,
-    data: Annotated[Path, typer.Option(help="Library for r, g and g-ae.")] = LIBRARY,
+    data: Annotated[Path, typer.Option(help="Library for r, g, g-ae and d.")] = LIBRARY,
 ) -> None:
     """Write the published tables with our results, null models and published values, and conclusions.
 

@@ -1,4 +1,4 @@
-"""Cases on recorded sounds: the configurations of Rebnord (2022) and the KL schedules of García López (2025), scaled.
+"""Cases on recorded sounds: the runs of Rebnord (2022), García López (2025) and De Luca (undated), scaled.
 
 Each case is an overlay in ``experiments/``. Its run is a row of one table, beside the published row.
 """
@@ -36,14 +36,20 @@ SOUND_CASES: Mapping[str, Mapping[str, str]] = {
     },
     "g": {f"g-vae-{number:02d}": f"{number:02d}" for number in range(1, 9)},
     "g-ae": {f"g-ae-{number}": f"{number}" for number in range(1, 8)},
+    "d": {"d-nonharmonic": "non-harmonic", "d-harmonic": "harmonic", "d-mended": "non-harmonic, mended"},
 }
 SOURCES = {
     "r": "configurations of Rebnord (2022)",
     "g": "schedules of García López (2025)",
     "g-ae": "autoencoders of García López (2025)",
+    "d": "dense networks of De Luca (undated slides)",
 }
-#: Training notes of NSynth, each of which García López (2025) takes once per epoch.
-NSYNTH_NOTES = 289_205
+#: Sounds of the publications whose epochs are every sound once, by case: the training notes of NSynth, and
+#: all clips of De Luca, who does not say how they were split.
+EPOCH_SOUNDS = {
+    **dict.fromkeys((*SOUND_CASES["g"], *SOUND_CASES["g-ae"]), 289_205),
+    **{"d-nonharmonic": 11_000, "d-mended": 11_000, "d-harmonic": 2_000},
+}
 #: The published networks are trained without clipping: a rate above ours makes them diverge.
 MOST_LR = 1e-3
 #: First seed of a case whose overlay has seed 1: it repeats another case with other seeds.
@@ -131,11 +137,17 @@ def plan_sounds(
             config = resolve_sound_config(overlay, {"data": str(data), **(overrides or {})})
             config = dataclasses.replace(config, seed=OWN_SEEDS * config.seed + seed)
             directory = out / scale_label(scale) / name / f"seed-{seed}"
-            jobs.append(SoundJob(name, seed, scale, scaled_sounds(config, scale).resolved(), directory))
+            scaled = scaled_sounds(config, scale, epoch_sounds(name))
+            jobs.append(SoundJob(name, seed, scale, scaled.resolved(), directory))
     return jobs
 
 
-def scaled_sounds(config: SoundConfig, scale: float) -> SoundConfig:
+def epoch_sounds(name: str) -> int:
+    """Number of sounds of a published epoch, where it is every sound once; 0 where it is a number of steps."""
+    return EPOCH_SOUNDS.get(name, 0)
+
+
+def scaled_sounds(config: SoundConfig, scale: float, sounds: int) -> SoundConfig:
     """The settings of a case for a fraction s of the published training steps.
 
     Where an epoch is a number of steps, epochs and their steps go with s^(1/2) each. Where it is every training sound
@@ -145,13 +157,14 @@ def scaled_sounds(config: SoundConfig, scale: float) -> SoundConfig:
     Args:
         config: the settings at full scale.
         scale: s, above 0 and at most 1; 1 changes nothing.
+        sounds: number of sounds of a published epoch, from `epoch_sounds`.
     """
     if scale == 1.0:
         return config
     if config.epoch_steps:
         epochs, steps = config.epochs * scale**0.5, config.epoch_steps * scale**0.5
     else:
-        epochs, steps = config.epochs, NSYNTH_NOTES / config.batch_size * scale
+        epochs, steps = config.epochs, sounds / config.batch_size * scale
     return dataclasses.replace(
         config,
         epochs=max(1, round(epochs)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import stats
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -27,21 +29,26 @@ from synthvae.core.json import read_record
 from synthvae.data.library import Library, read_library
 from synthvae.experiments.measures import REMEDY, is_current, write_json
 from synthvae.experiments.recorded_sounds import SoundJob
+from synthvae.exploration.sound_morphs import LatentLine, blend_in_decibels
+from synthvae.features import log_mel
 from synthvae.metrics.bins import BINS, Bins
 from synthvae.metrics.embeddings.logmel import logmel_embedding
 from synthvae.metrics.frechet import GaussianStatistics, frechet_distance
+from synthvae.metrics.logmel_distance import consecutive
 from synthvae.training.run import load_run
 from synthvae.training.sound_quality import sound_errors
 from synthvae.training.sounds import PRIORS, SoundRun
-from synthvae.training.tasks.spectrogram import CHUNK
+from synthvae.training.tasks.spectrogram import CHUNK, conditions
 
-__all__ = ["SoundCaseMeasures", "measure_sounds_job", "read_sounds_case"]
+__all__ = ["SoundCaseMeasures", "measure_sounds_job", "read_sounds_case", "walks"]
 
 #: Raised when what is measured changes; older files are measured again.
-VERSION = 1
+VERSION = 2
 MEASURES = "measures.json"
 #: Training sounds that sets are compared with, at most; and of the range of a published mel spectrogram, in dB.
 REFERENCE, RANGE = 1000, 80.0
+#: Pairs of test sounds that paths are measured between, and steps of each.
+PAIRS, STEPS = 40, 8
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,10 @@ class SoundCaseMeasures:
         frechet: Fréchet distance of the same sets to the training sounds, in the log-mel embedding of spectrograms.
         accuracy: published accuracy in percent, of `both`, `magnitude` and `phase`; empty for mel spectrograms.
         zero_phase: the same of the exact magnitude with a phase of zero.
+        error: mean squared error of a value of a test spectrogram, of the `model` and of the `mean` spectrogram; values
+            are from 0 to 1 where the representation is bounded.
+        unevenness: rank correlation of the distance between latents and the unevenness of the path from one to the
+            other, of the path through the `latent` space and of a `blend` of the sounds (`walks`).
         crest: click crest of `originals`, those with `griffin_lim`, and `reconstructions`; empty for mel spectrograms,
             whose sounds have a phase by Griffin-Lim.
     """
@@ -77,6 +88,8 @@ class SoundCaseMeasures:
     accuracy: Mapping[str, float]
     zero_phase: Mapping[str, float]
     crest: Mapping[str, float]
+    error: Mapping[str, float]
+    unevenness: Mapping[str, float]
 
 
 def measure_sounds_job(job: SoundJob) -> None:
@@ -96,7 +109,8 @@ def read_sounds_case(job: SoundJob) -> SoundCaseMeasures:
 
 
 def _measure(model: SoundRun, library: Library, key: str) -> SoundCaseMeasures:
-    quality = sound_errors(model, library, "test").quality()
+    errors = sound_errors(model, library, "test")
+    quality, size = errors.quality(), math.prod(model.representation.shape)
     tests = list(library.rows("test"))
     use = latent_use(model, library, tests)
     bins, frechet = _sets(model, library, tests) if model.representation.bounded else ({}, {})
@@ -123,7 +137,48 @@ def _measure(model: SoundRun, library: Library, key: str) -> SoundCaseMeasures:
         {} if accuracies is None else vars(accuracies.model),
         {} if accuracies is None else vars(accuracies.zero_phase),
         {} if crest is None else {name: value for name, value in vars(crest).items() if name != "sounds"},
+        {"model": float(errors.model.mean()) / size, "mean": float(errors.mean.mean()) / size},
+        walks(model, library, tests),
     )
+
+
+def walks(model: SoundRun, library: Library, tests: list[int], seed: int = 0) -> dict[str, float]:
+    """Whether paths between sounds are less even the further apart their latents are.
+
+    Args:
+        model: a run whose sounds have one latent each.
+        library: its library.
+        tests: numbers of the sounds that pairs are drawn from, at least three.
+        seed: seed of the pairs.
+
+    Returns:
+        Spearman's rank correlation over `PAIRS` pairs between the distance of their latents and the unevenness of eight
+        equal steps, the largest difference of log-mel spectrograms over their mean: of the path through the `latent`
+        space, and of the `blend` in dB of the two sounds, which needs no model.
+    """
+    draw = np.random.default_rng(seed)
+    pairs = [draw.choice(len(tests), 2, replace=False) for _ in range(PAIRS)]
+    latents, rate = model.library_latents(library, tests), library.sample_rate
+    every = conditions(library, model.config.condition)
+    positions = np.linspace(0.0, 1.0, STEPS + 1)
+    distances, found = [], {"latent": list[float](), "blend": list[float]()}
+    for first, second in pairs:
+        ends = [np.array(library.audio[tests[number]]) for number in (first, second)]
+        condition = every[tests[first]][None]
+        paths = {
+            "latent": LatentLine(model, latents[first][None], latents[second][None], condition),
+            "blend": blend_in_decibels(*ends, rate),
+        }
+        distances.append(float((latents[first] - latents[second]).norm()))
+        for name, path in paths.items():
+            sounds = torch.from_numpy(np.stack([path(float(at)) for at in positions]))
+            steps = consecutive(log_mel(sounds, rate).flatten(1))
+            found[name].append(float(steps.max() / max(steps.mean(), np.finfo(float).tiny)))
+    # Of a model that decodes everything to one sound, all paths are alike, and ranks have no correlation.
+    return {
+        name: float(stats.spearmanr(distances, values).statistic) if np.ptp(values) > 0.0 < np.ptp(distances) else 0.0
+        for name, values in found.items()
+    }
 
 
 def _sets(model: SoundRun, library: Library, tests: list[int]) -> tuple[dict[str, float], dict[str, float]]:

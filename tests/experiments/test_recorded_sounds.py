@@ -9,6 +9,7 @@ from synthvae.experiments import recorded_sounds
 from synthvae.experiments.cases import find_overlay
 from synthvae.experiments.recorded_sounds import (
     SOUND_CASES,
+    epoch_sounds,
     plan_sounds,
     scaled_sounds,
     select_sounds,
@@ -28,7 +29,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_configuration_and_schedule_has_an_overlay():
     overlays = find_overlay(Path("experiments/r-64dim.toml")).parent
-    for pattern, name in (("r-*", "r"), ("g-vae-*", "g"), ("g-ae-*", "g-ae")):
+    for pattern, name in (("r-*", "r"), ("g-vae-*", "g"), ("g-ae-*", "g-ae"), ("d-*", "d")):
         assert {path.stem for path in overlays.glob(f"{pattern}.toml")} - {"r-mended"} == set(SOUND_CASES[name])
 
 
@@ -57,11 +58,13 @@ def test_every_case_comes_before_the_second_seed(library: Path, tmp_path: Path):
         ("r-64dim", (200, 100, 64, 1e-3), (20, 10, 14, 1e-3)),
         ("r-overfit", (550, 100, 64, 1e-3), (55, 10, 14, 1e-3)),
         ("g-vae-06", (20, 0, 128, 1e-4), (20, 23, 28, 4.64e-4)),
+        ("d-nonharmonic", (250, 0, 128, 1e-4), (250, 1, 28, 4.64e-4)),
+        ("d-harmonic", (100, 0, 64, 1e-4), (100, 1, 14, 4.64e-4)),
     ],
 )
 def test_training_shrinks_with_the_scale(name: str, full: tuple[float, ...], scaled: tuple[float, ...], library: Path):
     config = resolve_sound_config(find_overlay(Path(f"experiments/{name}.toml")), {"data": str(library)})
-    found = [scaled_sounds(config, scale) for scale in (1.0, 0.01)]
+    found = [scaled_sounds(config, scale, epoch_sounds(name)) for scale in (1.0, 0.01)]
     for one, wanted in zip(found, (full, scaled), strict=True):
         assert (one.epochs, one.epoch_steps, one.batch_size, one.lr) == pytest.approx(wanted, rel=1e-3)
     assert found[1].kl_warmup == config.kl_warmup
