@@ -173,7 +173,10 @@ def sounds(
         str | None, typer.Option(help="Weights of the KL divergence to train at, such as 0.1,1,10,100.")
     ] = None,
     steps: Annotated[int, typer.Option(help="Steps of each training.")] = 300,
-    size: Annotated[int, typer.Option(help="Sounds of the library to train on.")] = 1000,
+    library: Annotated[
+        Path | None, typer.Option(help="Library to train on.  [default: --size sounds as make-library makes them]")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Sounds of the library to make.")] = 1000,
     out: Annotated[
         Path, typer.Option(help="Where library and runs are kept; trainings that were interrupted go on.")
     ] = Path("build/sounds"),
@@ -181,8 +184,8 @@ def sounds(
 ) -> None:
     """Measure reconstructions, draws and clicks of runs on recorded sounds, next to null models.
 
-    Runs are given, or trained on a library of synthesized sounds: with --published those of the publications beside the
-    mended ones, with --betas the default network at several weights of the KL divergence.
+    Runs are given, or trained on a library: with --published those of the publications beside the mended ones, with
+    --betas the default network at several weights of the KL divergence.
 
     Example: `python -m benchmarks sounds experiments/runs/library`
 
@@ -201,18 +204,19 @@ def sounds(
         raise UserError("runs", None, "name runs, or give `published` or `betas`", "no runs to measure")
     with progress_bar("training and measuring", len(plans) * 2 + len(paths), "parts") as update:
         if plans:
-            update(0, "making the library")
-            library = measures.open_library(out / f"library-{size}-{seed}", size, seed)
+            update(0, "making the library" if library is None else "reading the library")
+            name = f"{size}" if library is None else library.resolve().name
+            used = measures.open_library(library or out / f"library-{size}-{seed}", size, seed, make=library is None)
         for number, plan in enumerate(plans):
             update(number, f"training {plan.name}")
-            paths.append(measures.train_run(plan, library, out / f"runs-{size}-{steps}-{seed}", steps, seed))
+            paths.append(measures.train_run(plan, used, out / f"runs-{name}-{steps}-{seed}", steps, seed))
         found = []
         for number, path in enumerate(paths, len(plans)):
             found.append(measures.measure_run(path, seed, lambda what: update(number, f"{path.name}: {what}")))  # noqa: B023
     scale: dict[str, Any] = {"seed": seed}
     if plans:
-        scale |= {"sounds": f"{size:,} made by make-library, {library.samples / library.sample_rate:g} s"}
-        scale |= {"training sounds": len(library.rows("train")), "library": library.hash}
+        scale |= {"sounds": f"{len(used.items):,} of {used.samples / used.sample_rate:g} s: {used.header.source}"}
+        scale |= {"training sounds": len(used.rows("train")), "library": used.hash}
     _print_scale(scale)
     print("\n\n".join(table(found) for table in (measures.errors_table, measures.draws_table, measures.clicks_table)))
 

@@ -90,9 +90,9 @@ def parse_betas(text: str) -> list[float]:
     return found
 
 
-def open_library(path: Path, size: int, seed: int) -> Library:
-    """A library of synthesized sounds, made where it is not there yet."""
-    if not is_library(path):
+def open_library(path: Path, size: int, seed: int, make: bool = True) -> Library:
+    """A library, of synthesized sounds where it is not there yet and may be made."""
+    if make and not is_library(path):
         planned = plan_families(size, seed)
         build_library(path, planned.plan, planned.read)
     return read_library(path)

@@ -71,15 +71,16 @@ def test_runs_are_trained_for_the_steps_that_are_asked_for(tmp_path: Path):
 
 @pytest.mark.slow
 def test_runs_are_trained_and_measured(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    library = write_small_library(tmp_path / "lib")
-    monkeypatch.setattr(recorded_sounds, "open_library", lambda *_: library)
+    library = write_small_library(tmp_path / "lib").path
     monkeypatch.setattr(recorded_sounds, "EPOCHS", 1)
     monkeypatch.setattr(flow_prior, "STEPS", 1)
-    code, out, err = run("sounds", "--betas", "1", "--steps", 3, "--out", "b")
+    code, out, err = run("sounds", "--betas", "1", "--library", library, "--steps", 3, "--out", "b")
     assert code == 0, err
+    assert (tmp_path / "b/runs-lib-3-0/beta-1/run.json").exists()
     steps = next(line.split("|")[2] for line in out.splitlines() if line.startswith("| beta-1 |"))
     assert int(steps) == 3
     assert "| beta-1 | too few sounds |" in out
+    refused(run("sounds", "--betas", "1", "--library", "none"), "none")
     refused(run("sounds"), "no runs to measure")
     refused(run("sounds", "--published", "r,x"), "--published is 'x'; choose some of r,g,d")
     refused(run("sounds", "--betas", "1,a"), "--betas is '1,a'")
