@@ -41,6 +41,7 @@ __all__ = [
     "is_leftover",
     "load_tensors",
     "move_into_place",
+    "remove_directory",
     "save_tensors",
     "staging_folder",
     "temporary_folder",
@@ -134,6 +135,15 @@ def staging_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory so that a killed process leaves all of it or none under its name.
+
+    What such a process leaves under a temporary name is removed by the next call for the same directory.
+    """
+    with staging_folder(path) as folder:
+        os.rename(path, folder / "removed")
 
 
 def _digest(name: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import Any, BinaryIO, ClassVar, NoReturn
 
 from synthvae.core.checks import is_number
 from synthvae.core.errors import UserError, reason
-from synthvae.core.files import atomic_open, atomic_write
+from synthvae.core.files import atomic_open, atomic_write, remove_directory
 from synthvae.core.json import check_target, dump_json, load_json
 
 __all__ = ["MOST_SHARDS", "Progress", "ShardFolder", "Work", "parse_shard", "shards_of"]
@@ -228,7 +227,7 @@ class ShardFolder:
                 self._refuse(number, "not the bytes that were written")
         line = work.join([self.file(number) for number in range(1, self.count + 1)], overwrite, progress)
         if not keep:
-            shutil.rmtree(self.path)
+            remove_directory(self.path)
         return line
 
     def named(self, numbers: Sequence[int]) -> str:

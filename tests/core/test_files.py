@@ -231,3 +231,23 @@ def test_a_lock_that_is_no_file_is_refused_and_what_it_leads_to_stays(tmp_path: 
     with pytest.raises(UserError, match="cannot be opened as a lock.*remove it"), alone_in(folder, "training"):
         pass
     assert not precious.exists() or precious.read_text() == "kept"
+
+
+def test_a_killed_process_removes_all_of_a_directory_or_nothing(tmp_path: Path):
+    target = tmp_path / "shards"
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+from synthvae.core.files import remove_directory
+sys.addaudithook(lambda event, _: event == "os.remove" and os.kill(os.getpid(), signal.SIGKILL))
+remove_directory(Path({str(target)!r}))
+"""
+    target.mkdir()
+    for name in "ab":
+        (target / name).write_text(name)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    assert not target.exists()
+    target.mkdir()
+    (target / "c").write_text("new")
+    files.remove_directory(target)
+    assert os.listdir(tmp_path) == [], "what the killed process left is gone as well"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from synthvae.core.errors import UserError
-from synthvae.core.files import load_tensors
+from synthvae.core.files import load_tensors, remove_directory
 from synthvae.features.log_mel_resolutions import MultiResolutionLogMel
 from synthvae.models.audio_encoder import ENCODER_FILE, HIDDEN, AudioEncoder, write_encoder
 from synthvae.synths.rendering import build_synth
@@ -206,7 +205,7 @@ def train_encoder(
             remedy = "add `resume` to go on with it, or `overwrite` to replace it"
             raise UserError(out, out, remedy, "an encoder of this run is there already")
         with alone_in(out):
-            shutil.rmtree(out)
+            remove_directory(out)
     remark = ""
 
     def on_epoch(row: Mapping[str, float]) -> None:
