@@ -504,11 +504,18 @@ def fuzz(
 @app.command()
 def kills(
     kills: Annotated[int, typer.Option(help="Kills in all; every command gets as many.")] = 200,
+    every_operation: Annotated[
+        bool,
+        typer.Option("--every-operation", help="Kill right before each operation on a file, not at random moments."),
+    ] = False,
+    only: Annotated[str | None, typer.Option(help="Name of one command.  [default: all]")] = None,
     seed: SeedOption = 0,
 ) -> None:
-    """Kill commands that write at random moments, and check that the same command then completes.
+    """Kill commands that write, at random moments or at each operation, and check that the same command then completes.
 
     Example: `python -m benchmarks kills --kills 22`
+
+    Example: `python -m benchmarks kills --every-operation --only finalize`
     """
     if kills < 1:
         raise UserError("kills", kills, "give at least 1")
@@ -516,14 +523,22 @@ def kills(
     import tempfile
 
     from benchmarks import kills as measures
+    from benchmarks.jobs import JOBS
     from synthvae.cli.progress import progress_bar
 
-    with tempfile.TemporaryDirectory() as folder, progress_bar("killing", kills, "kills") as update:
-        results = measures.kill_commands(kills, seed, Path(folder), progress=update)
+    jobs = [job for job in JOBS if only in (None, job.name)]
+    if not jobs:
+        raise UserError("only", only, f"choose one of {', '.join(job.name for job in JOBS)}")
+    steps = (len(jobs), "commands") if every_operation else (kills, "kills")
+    with tempfile.TemporaryDirectory() as folder, progress_bar("killing", *steps) as update:
+        if every_operation:
+            results = measures.kill_at_operations(Path(folder), jobs, update)
+        else:
+            results = measures.kill_commands(kills, seed, Path(folder), jobs, update)
     done = sum(result.kills for result in results)
     _print_scale({"kills": done, "seed": seed})
     print(measures.kill_table(results))
-    if done < kills or any(result.wrong for result in results):
+    if (not every_operation and done < kills) or any(result.wrong for result in results):
         raise typer.Exit(1)
 
 

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 __all__ = ["IMPORTED", "start_forked"]
@@ -49,7 +49,17 @@ class _Forked:
         return self._process.exitcode
 
 
-def start_forked(arguments: Sequence[str], place: Path, errors: Path, imported: Sequence[str] = IMPORTED) -> _Forked:
+def _nothing() -> None:
+    pass
+
+
+def start_forked(
+    arguments: Sequence[str],
+    place: Path,
+    errors: Path,
+    imported: Sequence[str] = IMPORTED,
+    before: Callable[[], object] = _nothing,
+) -> _Forked:
     """Start ``synthvae ARGUMENTS`` in a directory, as the leader of a process group.
 
     Args:
@@ -57,10 +67,11 @@ def start_forked(arguments: Sequence[str], place: Path, errors: Path, imported: 
         place: directory to start in.
         errors: file for its error messages.
         imported: modules that the process it is forked from has imported, the same in all calls.
+        before: called in the process and the directory, before the command.
     """
     _context.set_forkserver_preload(list(imported))
     leads, told = _context.Pipe(duplex=False)
-    process = _context.Process(target=_run, args=(list(arguments), place, errors, told))
+    process = _context.Process(target=_run, args=(list(arguments), place, errors, told, before))
     process.start()
     told.close()
     with contextlib.suppress(EOFError):
@@ -68,7 +79,13 @@ def start_forked(arguments: Sequence[str], place: Path, errors: Path, imported: 
     return _Forked(process)
 
 
-def _run(arguments: Sequence[str], place: Path, errors: Path, told: multiprocessing.connection.Connection) -> None:
+def _run(
+    arguments: Sequence[str],
+    place: Path,
+    errors: Path,
+    told: multiprocessing.connection.Connection,
+    before: Callable[[], object],
+) -> None:
     os.setsid()
     told.send(None)
     os.chdir(place)
@@ -78,4 +95,5 @@ def _run(arguments: Sequence[str], place: Path, errors: Path, told: multiprocess
     sys.argv = ["synthvae", *arguments]
     from synthvae.cli import main
 
+    before()
     main()

@@ -189,6 +189,10 @@ JOBS = (
 NOT_JOBS = ("status", "bank list", "bank search", "bank show", "bank tags", "experiment list", "play", "explore")
 
 
+#: Name of the directory that jobs are run in.
+PLACE = "place"
+
+
 class Target:
     """A job with the directory that it starts from, and the files that it makes.
 
@@ -208,9 +212,12 @@ class Target:
             job: the job.
             origin: directory that it starts from.
             start: starts a command.
+
+        Raises:
+            RuntimeError: if the command fails, or changes none of the files that are compared.
         """
         self.job, self._origin = job, origin
-        self.place = origin.parent / "place"
+        self.place = origin.parent / PLACE
         self._errors = origin.parent / "errors"
         self.before = _state(job, origin)
         with self.copied():
@@ -218,6 +225,8 @@ class Target:
             _call(start, job.command, self.place)
             self.seconds = time.monotonic() - begun
             self.whole, self.names = self.state(), self.files()
+        if job.made and self.whole == self.before:
+            raise RuntimeError(f"{job.command}: has changed none of the files that are compared")
 
     @contextmanager
     def copied(self) -> Iterator[None]:
@@ -226,7 +235,7 @@ class Target:
         try:
             yield
         finally:
-            shutil.rmtree(self.place, ignore_errors=True)
+            _empty(self.place)
 
     def start(self, start: Start) -> Started:
         """Start the command."""
@@ -271,12 +280,15 @@ def prepare(
     Raises:
         RuntimeError: if a command fails.
     """
-    origin = folder / "start"
-    origin.mkdir(parents=True)
-    write_answers(origin / "answers.csv")
+    origin, place = folder / "start", folder / PLACE
+    # In the directory that jobs are run in: the plan of shards names the one that its paths are relative to.
+    place.mkdir(parents=True)
+    write_answers(place / "answers.csv")
     for command in _preparation(jobs):
         progress(command)
-        _call(start, command, origin)
+        _call(start, command, place)
+    shutil.copytree(place, origin)
+    _empty(place)
     targets: list[Target] = []
     for job in jobs:
         progress(job.name)
@@ -286,6 +298,10 @@ def prepare(
             _call(start, job.before, own)
         targets.append(Target(job, own, start))
     return targets
+
+
+def _empty(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)  # a mount stays
 
 
 def _preparation(jobs: Sequence[Job]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Commands killed at random moments: the files that they leave, and the result of repeating the command.
+"""Killed commands: the files that they leave, and the result of repeating the command.
 
 Correct means: each file under its name is complete, the new one or the one that it replaces, no earlier file is lost,
 and the same command, repeated, ends with the same bytes as without a kill.
@@ -13,14 +13,16 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.forked import start_forked
-from benchmarks.jobs import JOBS, Job, Start, Target, prepare
+from benchmarks.jobs import JOBS, Job, Start, Started, Target, prepare
+from benchmarks.operations import record_operations
 
-__all__ = ["Killed", "kill_commands", "kill_table"]
+__all__ = ["Killed", "kill_at_operations", "kill_commands", "kill_table"]
 
 
 @dataclass
@@ -77,11 +79,51 @@ def kill_commands(
     return found
 
 
+def kill_at_operations(
+    folder: Path,
+    jobs: Sequence[Job] = JOBS,
+    progress: Callable[[float, str], object] = lambda done, job: None,
+    start: Callable[..., Started] = start_forked,
+) -> list[Killed]:
+    """Kill each command right before each of its operations on files, check the files that it leaves, and repeat it.
+
+    Where processes of a command write files, only the operations of the first one count. Ctrl-C ends it with the
+    results so far.
+
+    Args:
+        folder: an empty directory.
+        jobs: the commands.
+        progress: called with the number of commands done, the fraction of the current one included, and its name.
+        start: starts a command, as `start_forked` does.
+    """
+    targets = prepare(folder, jobs, lambda name: progress(0, name), start)
+    found = [Killed(target.job.name, target.seconds) for target in targets]
+    log = folder / "operations"
+    with suppress(KeyboardInterrupt):
+        for done, (target, killed) in enumerate(zip(targets, found, strict=True)):
+            with target.copied():
+                target.start(partial(start, before=partial(record_operations, log))).wait()
+            count = len(log.read_bytes().splitlines())
+            for number in range(1, count + 1):
+                with target.copied():
+                    process = target.start(partial(start, before=partial(record_operations, log, number)))
+                    early = process.wait() < 0  # a command whose threads race may have fewer operations
+                    killed.kills, killed.late = killed.kills + early, killed.late + (not early)
+                    operation = os.fsdecode(log.read_bytes().splitlines()[-1])
+                    _check(target, killed, f"killed before {operation}", start, target.state() == target.whole)
+                progress(done + number / count, killed.job)
+    return found
+
+
 def _kill(target: Target, found: Killed, share: float, start: Start) -> None:
     """Kill a command after this share of its duration, and repeat it."""
     after = share * found.seconds
-    when = f"killed after {after:.2f} s"
     ended = _interrupt(target, found, after, start)
+    _check(target, found, f"killed after {after:.2f} s", start, ended)
+
+
+def _check(target: Target, found: Killed, when: str, start: Start, ended: bool) -> None:
+    """Check the files of a killed command, and repeat it; `ended` if it had nothing left to do."""
     if not target.job.replaced:
         found.wrong += [f"{when}: {problem}" for problem in _damage(target)]
     for part in target.place.rglob("*.part"):
