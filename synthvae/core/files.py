@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import errno
 import functools
 import hashlib
@@ -38,10 +39,12 @@ __all__ = [
     "atomic_write",
     "copy_rights",
     "ensure_directory",
+    "exchange",
     "is_leftover",
     "load_tensors",
     "move_into_place",
     "remove_directory",
+    "replace_directory",
     "save_tensors",
     "staging_folder",
     "temporary_folder",
@@ -61,10 +64,13 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PART = re.compile(r"\..*\.[0-9a-f]{8}\.part")
 #: Number of characters of its ending: eight digits and the extension.
 _PART_ENDING = 13
-#: Seconds during which a writer's temporary file is never considered abandoned.
+#: Seconds during which a writer's temporary file, or a folder without a lock, is never considered abandoned.
 _FRESH = 60.0
 #: Characters of a file's name used in the name of its temporary file, so that the longest names still fit.
 _STEM = 40
+
+#: AT_FDCWD and RENAME_EXCHANGE of renameat2(2).
+_HERE, _EXCHANGE = -100, 2
 
 #: Prefix of the name of a process's temporary directory.
 _TEMPORARY = "synthvae-"
@@ -137,6 +143,34 @@ def staging_folder(target: Path) -> Iterator[Path]:
             os.close(lock)
 
 
+def replace_directory(new: Path, target: Path, aside: Path) -> None:
+    """Rename a directory to that of an earlier one, whose mode and group it takes over.
+
+    Where the system can exchange two names, as Linux can, there is no moment without a directory of that name. The
+    earlier one ends in the place of the new one, or else as `aside`; its caller removes it.
+
+    Args:
+        new: the directory, on the file system of `target`.
+        target: its name; the earlier directory is there.
+        aside: another name on that file system.
+    """
+    copy_rights(target, new)
+    if not exchange(new, target):
+        os.rename(target, aside)
+        os.rename(new, target)
+
+
+def exchange(first: Path, second: Path) -> bool:
+    """Exchange the names of two files or directories at once; returns whether that was possible here."""
+    if sys.platform != "linux":
+        return False
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (OSError, AttributeError):  # musl
+        return False
+    return bool(rename(_HERE, os.fsencode(first), _HERE, os.fsencode(second), _EXCHANGE) == 0)
+
+
 def remove_directory(path: Path) -> None:
     """Remove a directory so that a killed process leaves all of it or none under its name.
 
@@ -164,7 +198,10 @@ def _lock_folder(folder: Path) -> int | None:
 
 
 def _abandoned_folders(directory: Path, prefix: str) -> list[Path]:
-    """Directories of this user whose names begin so, and whose lock no process holds any more."""
+    """Directories of this user whose names begin so, and whose lock no process holds any more.
+
+    One without a lock was just created by another process, or one was killed while it created or removed it.
+    """
     found: list[Path] = []
     if sys.platform == "win32":
         return found
@@ -173,7 +210,9 @@ def _abandoned_folders(directory: Path, prefix: str) -> list[Path]:
             if not entry.name.startswith(prefix) or not entry.is_dir(follow_symlinks=False):
                 continue
             with contextlib.suppress(OSError):
-                if entry.stat().st_uid == os.getuid() and _is_abandoned(os.path.join(entry.path, LOCK)):
+                state, lock = entry.stat(), os.path.join(entry.path, LOCK)
+                old = time.time() - state.st_mtime > _FRESH
+                if state.st_uid == os.getuid() and (_is_abandoned(lock) if os.path.exists(lock) else old):
                     found.append(Path(entry.path))
     return found
 

@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 from synthvae.core.counts import counted
 from synthvae.core.errors import UserError, reason
 from synthvae.core.executor import on_threads, stop_on_sigint
-from synthvae.core.files import alone_in, atomic_write, copy_rights, ensure_directory, is_leftover
+from synthvae.core.files import (
+    alone_in,
+    atomic_write,
+    copy_rights,
+    ensure_directory,
+    is_leftover,
+    remove_directory,
+    replace_directory,
+)
 from synthvae.core.json import dump_json
 from synthvae.data.library import ITEM_COLUMNS, PITCH, LibraryHeader, content_hash, is_library, write_library
 from synthvae.data.presets import SPLITS
@@ -173,8 +181,14 @@ def build_library(
             work.close()
         header = _finish(work, folder / NEW, shares)
         _put_in_place(folder, out)
-    shutil.rmtree(folder, ignore_errors=True)
+    _discard(folder)
     return header
+
+
+def _discard(folder: Path) -> None:
+    """Remove unfinished work at once: half of it would not be recognised as such."""
+    with contextlib.suppress(OSError):
+        remove_directory(folder)
 
 
 class _Work:
@@ -238,7 +252,7 @@ class _Work:
 
     def discard(self) -> None:
         """Remove the directory, from which no library can be built."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _discard(self.folder)
 
 
 def _read_all(work: _Work, read: Callable[[Entry], Iterable[Sound | None]], progress: Progress) -> None:
@@ -400,15 +414,12 @@ def _finish(work: _Work, directory: Path, shares: Sequence[float]) -> LibraryHea
 
 
 def _put_in_place(folder: Path, out: Path) -> None:
-    """Rename the finished library into place; the one that it replaces is removed with the unfinished work.
-
-    The mode and group of a replaced directory are preserved, as those of files are by `atomic_open`.
-    """
+    """Rename the finished library into place; what it replaces is removed with the unfinished work."""
     shutil.rmtree(folder / OLD, ignore_errors=True)
+    if is_library(out):
+        replace_directory(folder / NEW, out, folder / OLD)
+        return
     if out.is_dir():
         copy_rights(out, folder / NEW)
-    if is_library(out):
-        out.rename(folder / OLD)
-    elif out.is_dir():
         out.rmdir()
     (folder / NEW).rename(out)

@@ -163,11 +163,11 @@ def walks(model: SoundRun, library: Library, tests: list[int], seed: int = 0) ->
     positions = np.linspace(0.0, 1.0, STEPS + 1)
     distances, found = [], {"latent": list[float](), "blend": list[float]()}
     for first, second in pairs:
-        ends = [np.array(library.audio[tests[number]]) for number in (first, second)]
+        start, end = (np.array(library.audio[tests[number]]) for number in (first, second))
         condition = every[tests[first]][None]
         paths = {
             "latent": LatentLine(model, latents[first][None], latents[second][None], condition),
-            "blend": blend_in_decibels(*ends, rate),
+            "blend": blend_in_decibels(start, end, rate),
         }
         distances.append(float((latents[first] - latents[second]).norm()))
         for name, path in paths.items():

@@ -18,9 +18,9 @@ from synthvae.core.errors import UserError
 from synthvae.core.files import (
     PREVIOUS,
     atomic_write,
-    copy_rights,
     ensure_directory,
     load_tensors,
+    replace_directory,
     save_tensors,
     staging_folder,
 )
@@ -141,9 +141,9 @@ def pack_space(
         atomic_write(folder / CARD, _card(packed, dataset, figures, how, sizes))
         write_manifest(folder)
         if out.exists():
-            copy_rights(out, folder)
-            out.rename(stage / PREVIOUS)  # deleted with the folder, when the new one is in its place
-        folder.rename(out)
+            replace_directory(folder, out, stage / PREVIOUS)
+        else:
+            folder.rename(out)
     return Packed(out, figures, sum(path.stat().st_size for path in out.iterdir()))
 
 

@@ -251,3 +251,34 @@ remove_directory(Path({str(target)!r}))
     (target / "c").write_text("new")
     files.remove_directory(target)
     assert os.listdir(tmp_path) == [], "what the killed process left is gone as well"
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_a_directory_is_replaced_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, able: bool):
+    new, target, aside = (tmp_path / name for name in ("new", "target", "aside"))
+    for path, text in ((new, "new"), (target, "earlier")):
+        path.mkdir()
+        (path / "a").write_text(text)
+    target.chmod(0o750)
+    if not able:
+        monkeypatch.setattr(files, "exchange", lambda *_: False)
+    elif not files.exchange(new, target):
+        pytest.skip("this file system cannot exchange names")
+    else:
+        assert (target / "a").read_text() == "new"
+        assert files.exchange(new, target)
+    files.replace_directory(new, target, aside)
+    assert (target / "a").read_text() == "new"
+    assert target.stat().st_mode & 0o777 == 0o750
+    assert ((new if able else aside) / "a").read_text() == "earlier"
+    assert not files.exchange(tmp_path / "none", target)
+
+
+def test_an_old_folder_without_a_lock_is_abandoned_and_a_new_one_is_not(tmp_path: Path):
+    old, fresh = (tmp_path / f".space.{number}1234567.part" for number in "01")
+    for path in (old, fresh):
+        path.mkdir()
+    os.utime(old, (time.time() - 3600,) * 2)
+    with staging_folder(tmp_path / "space"):
+        assert not old.exists()
+        assert fresh.exists()
