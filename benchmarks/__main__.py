@@ -508,6 +508,7 @@ def kills(
         bool,
         typer.Option("--every-operation", help="Kill right before each operation on a file, not at random moments."),
     ] = False,
+    most: Annotated[int, typer.Option(help="Operations of one command, evenly spread where there are more.")] = 60,
     only: Annotated[str | None, typer.Option(help="Name of one command.  [default: all]")] = None,
     seed: SeedOption = 0,
 ) -> None:
@@ -517,8 +518,9 @@ def kills(
 
     Example: `python -m benchmarks kills --every-operation --only finalize`
     """
-    if kills < 1:
-        raise UserError("kills", kills, "give at least 1")
+    for name, number in (("kills", kills), ("most", most)):
+        if number < 1:
+            raise UserError(name, number, "give at least 1")
     _check(1, "cpu", seed)
     import tempfile
 
@@ -532,7 +534,7 @@ def kills(
     steps = (len(jobs), "commands") if every_operation else (kills, "kills")
     with tempfile.TemporaryDirectory() as folder, progress_bar("killing", *steps) as update:
         if every_operation:
-            results = measures.kill_at_operations(Path(folder), jobs, update)
+            results = measures.kill_at_operations(Path(folder), jobs, most, update)
         else:
             results = measures.kill_commands(kills, seed, Path(folder), jobs, update)
     done = sum(result.kills for result in results)

@@ -82,6 +82,7 @@ def kill_commands(
 def kill_at_operations(
     folder: Path,
     jobs: Sequence[Job] = JOBS,
+    most: int = 60,
     progress: Callable[[float, str], object] = lambda done, job: None,
     start: Callable[..., Started] = start_forked,
 ) -> list[Killed]:
@@ -93,6 +94,7 @@ def kill_at_operations(
     Args:
         folder: an empty directory.
         jobs: the commands.
+        most: number of operations of a command at most; of more, as many, evenly spread, from the first to the last.
         progress: called with the number of commands done, the fraction of the current one included, and its name.
         start: starts a command, as `start_forked` does.
     """
@@ -104,7 +106,8 @@ def kill_at_operations(
             with target.copied():
                 target.start(partial(start, before=partial(record_operations, log))).wait()
             count = len(log.read_bytes().splitlines())
-            for number in range(1, count + 1):
+            numbers = np.linspace(1, count, min(count, most)).round().astype(int).tolist()
+            for number in numbers:
                 with target.copied():
                     process = target.start(partial(start, before=partial(record_operations, log, number)))
                     early = process.wait() < 0  # a command whose threads race may have fewer operations

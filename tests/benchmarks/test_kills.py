@@ -9,8 +9,8 @@ import pytest
 from typer.main import get_command
 
 from benchmarks.forked import start_forked
-from benchmarks.jobs import JOBS, NOT_JOBS, Job, start_command
-from benchmarks.kills import Killed, kill_commands, kill_table
+from benchmarks.jobs import JOBS, NOT_JOBS, Job, prepare, start_command
+from benchmarks.kills import Killed, kill_at_operations, kill_commands, kill_table
 from synthvae.cli import app
 
 
@@ -30,15 +30,31 @@ def test_every_command_is_killed_or_named_as_one_that_writes_nothing():
 
 
 #: Commands that are through in a second once everything is imported.
+START = partial(start_forked, imported=("synthvae.cli", "synthvae.bank", "synthvae.data.importing"))
 QUICK = ("generate-dataset", "finalize", "import-library", "make-library", "bank add")
 
 
 def test_twenty_kills_lose_nothing(tmp_path: Path):
     chosen = [job for job in JOBS if job.name in QUICK]
-    start = partial(start_forked, imported=("synthvae.cli", "synthvae.bank", "synthvae.data.importing"))
-    found = kill_commands(20, 0, tmp_path, chosen, start=start)
+    found = kill_commands(20, 0, tmp_path, chosen, start=START)
     assert [(one.job, one.wrong) for one in found] == [(job.name, []) for job in chosen]
     assert sum(one.kills for one in found) == 20
+
+
+def test_a_command_is_killed_before_each_of_its_operations_on_files(tmp_path: Path):
+    # Without --overwrite, a dataset that is complete but for its temporary name is refused as one that exists.
+    refused = Job("refused", "generate-dataset --size 10 --out new.json", ("new.json",))
+    (whole,) = (job for job in JOBS if job.name == "finalize")
+    found = kill_at_operations(tmp_path, [whole, refused], start=START)
+    assert all(one.kills >= 3 and not one.late for one in found), "to create, to write and to rename a file"
+    assert not found[0].wrong
+    assert found[1].wrong
+    assert all(line.startswith("killed before os.remove .new.json.") for line in found[1].wrong), found[1].wrong
+
+
+def test_a_job_that_changes_nothing_is_an_error(tmp_path: Path):
+    with pytest.raises(RuntimeError, match="bank list --bank b.sqlite: has changed none"):
+        prepare(tmp_path, [Job("list", "bank list --bank b.sqlite", ("b.sqlite",))], start=START)
 
 
 @pytest.mark.slow
