@@ -125,7 +125,8 @@ def morph(
     level = parse_loudness(loudness)
     check_gap(gap)
     route = recorded_sounds.Route(presets, "morph", steps, data, label, pitch)
-    if run is None and recorded_sounds.needs_no_run(route, way):
+    recordings = run is None and recorded_sounds.are_recordings(route, way)
+    if recordings and way != "latent":
         refuse_given(None, even=even, extrapolate=extrapolate or None)
         recorded_sounds.morph(None, route, out, level, sample_format, gap, way)
         return
@@ -135,6 +136,9 @@ def morph(
         _print_lines(notes)
         recorded_sounds.morph(model, route, out, level, sample_format, gap, way)
         return
+    if recordings:
+        remedy = "give a run on recorded sounds with `run`, or morph by transport or blend"
+        raise UserError("way", way, remedy, why=f"and {model.path.name} is a run on presets")
     way = "latent" if way is None else way
     refuse_given(model, label=label, pitch=pitch)
     given = exploration.find_presets(model, presets, data)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from synthvae.training.sounds import SoundRun
 
 __all__ = ["Decoding", "LabelOption", "NearOption", "PitchOption", "PriorOption", "Route", "decode", "encode", "morph"]
-__all__ += ["needs_no_run"]
+__all__ += ["are_recordings"]
 
 #: Panel of the help for options that a run on presets does not take.
 PANEL = "Runs on recorded sounds"
@@ -130,8 +130,8 @@ def encode(run: Run, paths: Sequence[Path], out: Path, label: str | None, pitch:
     print(f"{out}: latents of {counted(len(files), 'recording')}, {counted(run.latent_size, 'dimension')} each")
 
 
-def needs_no_run(route: Route, way: str | None) -> bool:
-    """Whether sounds are morphed without a run: all are recordings, or numbers of a library that was given.
+def are_recordings(route: Route, way: str | None) -> bool:
+    """Whether all sounds are recordings, or numbers of a library that was given.
 
     Raises:
         UserError: if they are, and there is no such way between recorded sounds.
@@ -147,7 +147,7 @@ def needs_no_run(route: Route, way: str | None) -> bool:
         return False
     if way is not None:
         check_way(way)
-    return way != "latent"
+    return True
 
 
 def morph(

@@ -197,6 +197,7 @@ def test_recordings_are_morphed_without_a_run(run: Command, trained: Path, tmp_p
     assert [line.split()[0] for line in out.splitlines()[1:3]] == ["0", "3"]
     refused(run("morph", "low.wav", "high.wav", "--even"), "--even is true, and these are recordings; leave it out")
     refused(run("morph", "low.wav", "high.wav", "--label", "tone"), "--label is 'tone', and transport takes no label")
+    refused(run("morph", "low.wav", "high.wav", "--way", "latent"), "give a run on recorded sounds with --run")
     refused(run("morph", "low.wav", "gone.wav"), "neither a sound's number nor its file")
     refused(run("morph", "low.wav", "high.wav", "--way", "metric"), "--way is 'metric', between recorded sounds")
     mixed = run("morph", "low.wav", "a.json", "--run", trained / "plain", "--way", "latent")
