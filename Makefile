@@ -46,7 +46,7 @@ help:
 	@echo "make test-lowest  the main job on Python 3.11 with the lowest versions allowed, in $(LOWEST_VENV)"
 	@echo "make test-newest  the main job on Python 3.13 with the newest versions there are, in $(NEWEST_VENV)"
 	@echo "make fuzz   damaged files for 36 readers, ten minutes each: three hours on two cores; FUZZ_SECONDS=60 for less"
-	@echo "make test-chaos  every command that writes: killed at 200 random moments, and on a full disk, one core, ...; an hour"
+	@echo "make test-chaos  every command that writes: killed at 200 random moments and before operations on files, and on a full disk, one core, ...; two hours"
 	@echo "make lock   constraints.txt: the versions that make LOCKED=1 test installs"
 	@echo "make audit  known vulnerabilities of these versions; needs internet access"
 	@echo "make sbom   a software bill of materials, build/sbom.json"
@@ -205,6 +205,7 @@ fuzz: $(VENV)/installed-dev
 # Mounting read-only folders and full disks needs root; CONDITIONS=--require-all fails without it.
 test-chaos: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks kills --kills 200
+	$(BIN)/python -m benchmarks kills --every-operation --most 12
 	$(BIN)/python -m benchmarks conditions $(CONDITIONS)
 
 # In an environment of their own: what is examined is not to be changed by what examines it.
