@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.memory import PEAK_MEMORY
 from synthvae.core.shards import ShardFolder, shards_of
 from synthvae.data.presets import read_dataset
 
@@ -34,7 +36,9 @@ print(json.dumps([code, time.perf_counter() - begun, used.ru_utime + used.ru_sti
 """
 
 #: Trains until the first step, and prints the seconds since the start of Python, imports included.
-_FIRST_STEP = """
+_FIRST_STEP = (
+    PEAK_MEMORY
+    + """
 import time
 begun = time.perf_counter()
 import json, os, resource, sys
@@ -50,13 +54,13 @@ config = resolve_config(None, {"data": sys.argv[1], "loss": "sclp", "synth_layer
 
 def stop(epoch, step, steps):
     used = resource.getrusage(resource.RUSAGE_SELF)
-    unit = 1 if sys.platform == "darwin" else 1024
-    print(json.dumps([time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss * unit / 2**30]))
+    print(json.dumps([time.perf_counter() - begun, used.ru_utime + used.ru_stime, peak_memory()]))
     sys.stdout.flush()
     os._exit(0)
 
 train(PresetTask(config, data, build_synth(data.parameters, data.header.settings)), Path(sys.argv[2]), on_step=stop)
 """
+)
 
 
 @dataclass(frozen=True)
@@ -114,8 +118,9 @@ def measure_large_dataset(presets: int, shards: int, seed: int, directory: Path)
     _measured(_generate(small, first, "--seed", str(seed)))
     one, other = read_dataset(whole), read_dataset(small)
     same = torch.equal(one.units(range(first)), other.units(range(first)))
-    resumed = whole.read_bytes() == again.read_bytes()
+    resumed = filecmp.cmp(whole, again, shallow=False)
     again.unlink()
+    _measured([sys.executable, "-P", "-m", "synthvae", "doctor", "--compile"])  # once for an installation
     words = [sys.executable, "-P", "-c", _FIRST_STEP, str(whole), str(directory / "run")]
     done = subprocess.run(words, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     start, start_cpu, held = json.loads(done.stdout)

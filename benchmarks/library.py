@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.memory import PEAK_MEMORY
 from benchmarks.mixed_folder import check_import, write_mixed_folder
 from synthvae.data.library import read_library
 from synthvae.data.library_writing import unfinished
@@ -21,23 +22,19 @@ __all__ = ["MOST_MEMORY", "LibraryMeasurement", "library_table", "measure_librar
 #: GiB that an import may take, however many files there are.
 MOST_MEMORY = 1.0
 
-_IMPORT = """
-import json, resource, sys, time
+_IMPORT = (
+    PEAK_MEMORY
+    + """
+import json, sys, time
 from pathlib import Path
-
-def memory():
-    # Linux hands ru_maxrss on from the process that started this one.
-    try:
-        return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 2**20
-    except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
-
 from synthvae.data.importing import import_library
 started = time.perf_counter()
 overlap = None if sys.argv[3] == "None" else float(sys.argv[3])
 header = import_library(Path(sys.argv[1]), Path(sys.argv[2]), overlap=overlap)
-print(json.dumps({"seconds": time.perf_counter() - started, "memory": memory(), "items": len(header), **header.files}))
+seconds = time.perf_counter() - started
+print(json.dumps({"seconds": seconds, "memory": peak_memory(), "items": len(header), **header.files}))
 """
+)
 
 
 @dataclass(frozen=True)

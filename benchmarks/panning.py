@@ -111,6 +111,7 @@ def measure_panning(points: int, seconds: float = 5.0, canvas: bool = False, see
             page.goto(f"{ADDRESS}/{'?canvas' if canvas else ''}")
             page.wait_for_selector("html[data-ready]", state="attached")
             page.wait_for_selector("#legend details", state="attached")
+            page.wait_for_function("() => synthvae.studio.map.picture.timed")
             opened = time.monotonic() - begun
             found = page.evaluate(_PAN, seconds)
             graphics = page.evaluate(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from benchmarks.memory import PEAK_MEMORY
 from benchmarks.timing import Candidate, Measurement, measure
 from synthvae.core.provenance import hardware, versions
 from synthvae.features import build_feature
@@ -110,14 +111,13 @@ def first_call_seconds(repetitions: int) -> list[float]:
 def peak_memory(sounds: int = 1024) -> float:
     """Peak memory in GiB of a new process that renders so many sounds forward and backward."""
     code = (
-        "import resource, torch\nfrom synthvae import VOICE_63, Voice\n"
+        f"{PEAK_MEMORY}\nimport torch\nfrom synthvae import VOICE_63, Voice\n"
         f"unit = torch.rand({sounds}, 63, requires_grad=True)\n"
         "Voice(VOICE_63)(unit).square().mean().backward()\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "print(peak_memory())"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True)
-    unit = 1 if sys.platform == "darwin" else 1024  # kibibytes but on macOS
-    return int(done.stdout) * unit / 2**30
+    return float(done.stdout)
 
 
 def check_equality(count: int, seed: int) -> tuple[list[str], bool]:
