@@ -232,7 +232,7 @@ def test_wheel_zooms_where_the_hand_is_and_the_buttons_go_back(visit: Visit):
 
 def _count_pictures(visit: Visit) -> None:
     """Draw as where drawing is slow, and count how often; nothing is drawn anew for being at rest."""
-    visit.until("() => !Number.isFinite(synthvae.studio.map.animation.start)")
+    visit.until("() => !Number.isFinite(synthvae.studio.map.animation.start) && synthvae.studio.map.picture.timed")
     visit.page.evaluate(
         """() => {
             const { map } = synthvae.studio, { picture } = map, draw = picture.draw.bind(picture);
@@ -242,6 +242,29 @@ def _count_pictures(visit: Visit) -> None:
         }"""
     )
     visit.until("() => synthvae.studio.map.picture.times === 1")
+
+
+@pytest.mark.parametrize(("milliseconds", "slow"), [(40, True), (0, False)])
+def test_drawing_is_timed_before_the_map_is_panned(visit: Visit, milliseconds: int, slow: bool):
+    """A picture drawn once knows whether drawing is slow, and asks to be drawn larger if it is."""
+    found = visit.page.evaluate(
+        """async (milliseconds) => {
+            const { Picture } = await import("/js/map/picture.js");
+            const draw = () => {
+                const begun = performance.now();
+                while (performance.now() - begun < milliseconds);
+            };
+            let asked = 0;
+            const picture = new Picture(document.createElement("canvas"), { draw, finish() {} }, () => asked++);
+            picture.bounds = [0, 0, 1, 1];
+            const camera = { ...synthvae.studio.map.camera, width: 300, height: 200, x: 0, y: 0, scale: 100 };
+            picture.draw(camera, {}, false);
+            while (!picture.timed) await new Promise((done) => setTimeout(done, 10));
+            return [picture.slow, asked];
+        }""",
+        milliseconds,
+    )
+    assert found == [slow, int(slow)]
 
 
 def test_a_picture_of_all_points_is_never_drawn_anew_for_panning(visit: Visit):

@@ -14,7 +14,7 @@ const LEAD = MARGIN - 16;
 const FADED = 0.07;
 /** CSS pixels beyond the bounds that a point takes at most. */
 const DOT = 16;
-/** Milliseconds of two frames above which drawing is slow. */
+/** Milliseconds of two drawings, or two frames, above which drawing is slow. */
 const SLOW = 50;
 /** Milliseconds without panning after which the picture is drawn anew. */
 const REST = 250;
@@ -28,7 +28,11 @@ export class Picture {
   constructor(canvas, renderer, redraw) {
     this.canvas = canvas;
     this.renderer = renderer;
+    this.redraw = redraw;
     this.slow = false;
+    /** Whether drawing has been timed, or will be. */
+    this.timing = false;
+    this.timed = false;
     /** Number of consecutive slow drawings. */
     this.late = 0;
     /** What is drawn: the centre, the scale, and by how many CSS pixels it can be moved. */
@@ -71,11 +75,30 @@ export class Picture {
     const inset = `${(camera.height - height) / 2}px auto auto ${(camera.width - width) / 2}px`;
     Object.assign(this.canvas.style, { inset, width: `${width}px`, height: `${height}px` });
     this.follow(camera);
+    if (!this.timing && this.bounds && !moving) {
+      this.timing = true;
+      window.setTimeout(() => this.#time(how));
+    }
     const begun = performance.now();
     requestAnimationFrame(() => requestAnimationFrame(() => {
       this.late = performance.now() - begun > SLOW ? this.late + 1 : 0;
       this.slow ||= this.late >= 3;
     }));
+  }
+
+  /**
+   * Draws the points again and waits for that: whether it is slow is then known before the map is panned.
+   * @param {{blend: number, radius: number, fade: number, ratio: number}} how
+   */
+  #time(how) {
+    this.renderer.finish(); // the first picture compiles shaders and copies the points
+    const begun = performance.now();
+    this.renderer.draw(this.camera, how);
+    this.renderer.finish();
+    this.timed = true;
+    if (2 * (performance.now() - begun) < SLOW) return;
+    this.slow = true;
+    this.redraw();
   }
 
   /** A picture of what a camera sees and of a margin around it. @param {Camera} camera @param {number} margin CSS pixels */

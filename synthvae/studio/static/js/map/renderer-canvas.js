@@ -140,6 +140,9 @@ export class CanvasRenderer {
     context.putImageData(image, 0, 0);
     this.context.drawImage(layer, 0, 0);
   }
+
+  /** Nothing to wait for: points are drawn when they are asked for. */
+  finish() {}
 }
 
 /** @param {number} radius in pixels @param {number} width of the image @returns {Int32Array} offsets in it */

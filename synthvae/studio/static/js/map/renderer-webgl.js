@@ -217,4 +217,9 @@ export class WebglRenderer {
       gl.drawArrays(gl.POINTS, 0, this.count);
     }
   }
+
+  /** Waits until everything is drawn. */
+  finish() {
+    this.gl.readPixels(0, 0, 1, 1, this.gl.RGBA, this.gl.UNSIGNED_BYTE, new Uint8Array(4));
+  }
 }
