@@ -43,7 +43,7 @@ from synthvae.training.tasks.spectrogram import CHUNK, conditions
 __all__ = ["SoundCaseMeasures", "measure_sounds_job", "read_sounds_case", "walks"]
 
 #: Raised when what is measured changes; older files are measured again.
-VERSION = 2
+VERSION = 3
 MEASURES = "measures.json"
 #: Training sounds that sets are compared with, at most; and of the range of a published mel spectrogram, in dB.
 REFERENCE, RANGE = 1000, 80.0
@@ -71,7 +71,8 @@ class SoundCaseMeasures:
         error: mean squared error of a value of a test spectrogram, of the `model` and of the `mean` spectrogram; values
             are from 0 to 1 where the representation is bounded.
         unevenness: rank correlation of the distance between latents and the unevenness of the path from one to the
-            other, of the path through the `latent` space and of a `blend` of the sounds (`walks`).
+            other, of the path through the `latent` space and of a `blend` of the sounds (`walks`); empty where no
+            dimension is active, and latents say nothing about sounds.
         crest: click crest of `originals`, those with `griffin_lim`, and `reconstructions`; empty for mel spectrograms,
             whose sounds have a phase by Griffin-Lim.
     """
@@ -138,7 +139,7 @@ def _measure(model: SoundRun, library: Library, key: str) -> SoundCaseMeasures:
         {} if accuracies is None else vars(accuracies.zero_phase),
         {} if crest is None else {name: value for name, value in vars(crest).items() if name != "sounds"},
         {"model": float(errors.model.mean()) / size, "mean": float(errors.mean.mean()) / size},
-        walks(model, library, tests),
+        walks(model, library, tests) if use.active else {},
     )
 
 
@@ -174,11 +175,8 @@ def walks(model: SoundRun, library: Library, tests: list[int], seed: int = 0) ->
             sounds = torch.from_numpy(np.stack([path(float(at)) for at in positions]))
             steps = consecutive(log_mel(sounds, rate).flatten(1))
             found[name].append(float(steps.max() / max(steps.mean(), np.finfo(float).tiny)))
-    # Of a model that decodes everything to one sound, all paths are alike, and ranks have no correlation.
-    return {
-        name: float(stats.spearmanr(distances, values).statistic) if np.ptp(values) > 0.0 < np.ptp(distances) else 0.0
-        for name, values in found.items()
-    }
+    ranks = {name: float(stats.spearmanr(distances, values).statistic) for name, values in found.items()}
+    return {name: rank for name, rank in ranks.items() if math.isfinite(rank)}  # none where all paths are alike
 
 
 def _sets(model: SoundRun, library: Library, tests: list[int]) -> tuple[dict[str, float], dict[str, float]]:
