@@ -29,7 +29,7 @@ from synthvae.core.json import read_record
 from synthvae.data.library import Library, read_library
 from synthvae.experiments.measures import REMEDY, is_current, write_json
 from synthvae.experiments.recorded_sounds import SoundJob
-from synthvae.exploration.sound_morphs import LatentLine, blend_in_decibels
+from synthvae.exploration.sound_morphs import blend_in_decibels
 from synthvae.features import log_mel
 from synthvae.metrics.bins import BINS, Bins
 from synthvae.metrics.embeddings.logmel import logmel_embedding
@@ -40,7 +40,7 @@ from synthvae.training.sound_quality import sound_errors
 from synthvae.training.sounds import PRIORS, SoundRun
 from synthvae.training.tasks.spectrogram import CHUNK, conditions
 
-__all__ = ["SoundCaseMeasures", "measure_sounds_job", "read_sounds_case", "walks"]
+__all__ = ["SoundCaseMeasures", "measure_sounds_job", "read_sounds_case", "unevenness_by_distance"]
 
 #: Raised when what is measured changes; older files are measured again.
 VERSION = 3
@@ -71,8 +71,8 @@ class SoundCaseMeasures:
         error: mean squared error of a value of a test spectrogram, of the `model` and of the `mean` spectrogram; values
             are from 0 to 1 where the representation is bounded.
         unevenness: rank correlation of the distance between latents and the unevenness of the path from one to the
-            other, of the path through the `latent` space and of a `blend` of the sounds (`walks`); empty where no
-            dimension is active, and latents say nothing about sounds.
+            other, through the `latent` space and as a `blend` of the sounds, from `unevenness_by_distance`; empty where
+            no dimension is active, and latents say nothing about sounds.
         crest: click crest of `originals`, those with `griffin_lim`, and `reconstructions`; empty for mel spectrograms,
             whose sounds have a phase by Griffin-Lim.
     """
@@ -139,11 +139,11 @@ def _measure(model: SoundRun, library: Library, key: str) -> SoundCaseMeasures:
         {} if accuracies is None else vars(accuracies.zero_phase),
         {} if crest is None else {name: value for name, value in vars(crest).items() if name != "sounds"},
         {"model": float(errors.model.mean()) / size, "mean": float(errors.mean.mean()) / size},
-        walks(model, library, tests) if use.active else {},
+        unevenness_by_distance(model, library, tests) if use.active else {},
     )
 
 
-def walks(model: SoundRun, library: Library, tests: list[int], seed: int = 0) -> dict[str, float]:
+def unevenness_by_distance(model: SoundRun, library: Library, tests: list[int], seed: int = 0) -> dict[str, float]:
     """Whether paths between sounds are less even the further apart their latents are.
 
     Args:
@@ -161,18 +161,18 @@ def walks(model: SoundRun, library: Library, tests: list[int], seed: int = 0) ->
     pairs = [draw.choice(len(tests), 2, replace=False) for _ in range(PAIRS)]
     latents, rate = model.library_latents(library, tests), library.sample_rate
     every = conditions(library, model.config.condition)
-    positions = np.linspace(0.0, 1.0, STEPS + 1)
+    positions = torch.linspace(0.0, 1.0, STEPS + 1)
     distances, found = [], {"latent": list[float](), "blend": list[float]()}
     for first, second in pairs:
         start, end = (np.array(library.audio[tests[number]]) for number in (first, second))
-        condition = every[tests[first]][None]
+        path = torch.lerp(latents[first], latents[second], positions[:, None])
+        blend = blend_in_decibels(start, end, rate)
         paths = {
-            "latent": LatentLine(model, latents[first][None], latents[second][None], condition),
-            "blend": blend_in_decibels(start, end, rate),
+            "latent": model.decode(path, every[tests[first]].expand(len(path), -1)),
+            "blend": torch.from_numpy(np.stack([blend(at) for at in positions.tolist()])),
         }
         distances.append(float((latents[first] - latents[second]).norm()))
-        for name, path in paths.items():
-            sounds = torch.from_numpy(np.stack([path(float(at)) for at in positions]))
+        for name, sounds in paths.items():
             steps = consecutive(log_mel(sounds, rate).flatten(1))
             found[name].append(float(steps.max() / max(steps.mean(), np.finfo(float).tiny)))
     ranks = {name: float(stats.spearmanr(distances, values).statistic) for name, values in found.items()}

@@ -12,7 +12,12 @@ from synthvae.data.library import Library
 from synthvae.experiments import sound_report
 from synthvae.experiments.compare import Interval
 from synthvae.experiments.recorded_sounds import SOUND_CASES, SoundJob
-from synthvae.experiments.sound_measures import SoundCaseMeasures, measure_sounds_job, read_sounds_case, walks
+from synthvae.experiments.sound_measures import (
+    SoundCaseMeasures,
+    measure_sounds_job,
+    read_sounds_case,
+    unevenness_by_distance,
+)
 from synthvae.experiments.sound_report import (
     CLAIMS,
     PUBLISHED,
@@ -139,16 +144,16 @@ class Louder:
     def library_latents(self, library: Library, rows: list[int]) -> torch.Tensor:
         return torch.linspace(0.0, 2.0, len(rows))[:, None]
 
-    def decode(self, latent: torch.Tensor, condition: torch.Tensor, samples: int | None) -> torch.Tensor:
+    def decode(self, latent: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         return self._noise * 10.0 ** -self._curve(latent)
 
 
 def test_the_evenness_of_paths_is_compared_with_the_distance_of_their_ends(library: Library):
     tests = list(library.rows("test"))
     # From 0 to 1 the level is constant, from 1 to 2 it falls: the longer a path, the more of it has the bend.
-    found = walks(Louder(library, lambda z: (z - 1.0).clamp_min(0.0)), library, tests)  # type: ignore[arg-type]
+    found = unevenness_by_distance(Louder(library, lambda z: (z - 1.0).clamp_min(0.0)), library, tests)  # type: ignore[arg-type]
     assert found["latent"] > 0.3
-    other = walks(Louder(library, lambda z: z), library, tests)  # type: ignore[arg-type]
+    other = unevenness_by_distance(Louder(library, lambda z: z), library, tests)  # type: ignore[arg-type]
     assert other["blend"] == found["blend"], "it does not depend on the model"
     assert other["latent"] < found["latent"]
 
